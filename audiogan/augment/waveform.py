@@ -1,0 +1,105 @@
+"""Differentiable random transformations of waves `[B, C, T]`, and how they are put together.
+
+Every transformation is called as `transform(x, rand)`, where `rand(*shape)` draws uniform [0, 1) numbers on x's
+device, and draws anew for each sound of the batch (all channels of a sound share the draw). The same object serves
+real and fake sounds alike: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Rand = Callable[..., Tensor]
+Number = TypeVar("Number", int, float)
+
+
+def per_clip(x: Tensor, rand: Rand) -> Tensor:
+    """One uniform [0, 1) number a clip, shaped `[B, 1, 1, ...]` to go with x."""
+    return rand(x.shape[0], *[1] * (x.dim() - 1))
+
+
+class Augment(nn.Module):
+    """Applies each transformation in turn, to each clip with probability `p`, independently.
+
+    `p` is a buffer, so that an adaptive scheme (Karras et al. 2020, "ADA") can move it and a checkpoint keeps it.
+    """
+
+    p: Tensor
+
+    def __init__(self, transforms: Iterable[nn.Module], p: float = 1.0) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p={p} must lie in 0 ... 1")
+        self.transforms = nn.ModuleList(transforms)
+        self.register_buffer("p", torch.tensor(float(p)))
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        for transform in self.transforms:
+            x = torch.where(per_clip(x, rand) < self.p, transform(x, rand), x)
+        return x
+
+
+class Shift(nn.Module):
+    """Moves each clip by a whole number of samples, uniform in -max_samples ... max_samples; zeros come in."""
+
+    def __init__(self, max_samples: int) -> None:
+        super().__init__()
+        self.max_samples = not_negative("max_samples", int(max_samples))
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        return shifted(x, rand, self.max_samples)
+
+
+class Gain(nn.Module):
+    """Multiplies each clip by a gain that is uniform in decibels, in -db ... db."""
+
+    def __init__(self, db: float) -> None:
+        super().__init__()
+        self.db = not_negative("db", db)
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        return x * torch.exp((2 * per_clip(x, rand) - 1) * (self.db * math.log(10) / 20)).to(x.dtype)
+
+
+class Polarity(nn.Module):
+    """Turns each clip upside down with probability one half. Also right for complex STFTs."""
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        return x * torch.where(per_clip(x, rand) < 0.5, -1.0, 1.0).to(x.dtype)
+
+
+class Tilt(nn.Module):
+    """Filters each clip by `y[t] = (x[t] + a x[t-1]) / (1 + |a|)`, a uniform in -amount ... amount.
+
+    a > 0 darkens and a < 0 brightens: 0.3 turns the balance between the lowest and the highest frequency by up to
+    5.4 dB. The gain never exceeds 1.
+    """
+
+    def __init__(self, amount: float = 0.3) -> None:
+        super().__init__()
+        self.amount = not_negative("amount", amount)
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        a = ((2 * per_clip(x, rand) - 1) * self.amount).to(x.dtype)
+        return (x + a * F.pad(x[..., :-1], (1, 0))) / (1 + a.abs())
+
+
+def shifted(x: Tensor, rand: Rand, limit: int, fill: float = 0.0) -> Tensor:
+    """Shift the last axis of `[B, ...]` by a uniform whole number in -limit ... limit for each clip."""
+    steps = ((2 * limit + 1) * per_clip(x, rand)).long().clamp_max(2 * limit) - limit
+    source = torch.arange(x.shape[-1], device=x.device) - steps
+    inside = (source >= 0) & (source < x.shape[-1])
+    moved = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))
+    return moved.masked_fill(~inside, fill)
+
+
+def not_negative(name: str, value: Number) -> Number:
+    if not value >= 0:
+        raise ValueError(f"{name}={value} must not be negative")
+    return value

@@ -1,0 +1,202 @@
+"""The command line. Nothing heavy is imported before a command is known, so that help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiogan.errors import UserError
+
+EPILOG = """\
+examples:
+  audiogan train drums                                built-in drum machine, if there is no other data
+  audiogan train drums data.root=my-drums trainer.minutes=15
+  audiogan train drums -m network=wavegan,specgan     one run after the other
+  audiogan sample -n 16 out/                          from the newest run
+  audiogan evaluate runs/drums
+
+Set AUDIOGAN_DEBUG=1 to see where an error came from."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="audiogan",
+        description="Train generative adversarial networks and play them as instruments.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train from a configuration; the same command again goes on")
+    train.add_argument("config", help="a YAML file, or the name of a shipped configuration")
+    train.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as in hydra: trainer.steps=2000 network=specgan"
+    )
+    train.add_argument(
+        "-m", "--multirun", action="store_true", help="as in hydra: run all combinations of comma-separated values"
+    )
+
+    sample = commands.add_parser("sample", help="make new sounds")
+    sample.add_argument("out", type=Path, help="folder for WAV files, a contact sheet and samples.csv")
+    sample.add_argument("-n", type=int, default=16, help="how many (default 16)")
+    sample.add_argument("--run", help="run folder or checkpoint (default: the newest run below runs/)")
+    sample.add_argument("--seed", type=int, help="for the same sounds again")
+    sample.add_argument("--class", dest="label", help="only this class")
+    sample.add_argument(
+        "--truncation", type=float, default=1.0, help="below 1: more typical, above 1: wilder (default 1)"
+    )
+
+    measure = commands.add_parser("evaluate", help="measure a run against real sounds it has not seen")
+    measure.add_argument("run", nargs="?", help="run folder or checkpoint (default: the newest run below runs/)")
+    measure.add_argument("--data", help="folder of real sounds (default: what the run's own data held out)")
+    measure.add_argument("-n", type=int, default=1000, help="most sounds to use (default 1000)")
+    measure.add_argument("--seed", type=int, default=0)
+
+    data = commands.add_parser("data", help="look at a folder of sounds, or download free ones")
+    verbs = data.add_subparsers(dest="verb", metavar="VERB", required=True)
+    scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
+    scan.add_argument("folder", type=Path)
+    scan.add_argument("--csv", type=Path, help="write the verdict on every file here")
+    scan.add_argument("--sample-rate", type=int, default=16000, help="Hz (default 16000)")
+    scan.add_argument("--length", type=int, default=16384, help="samples (default 16384)")
+    get = verbs.add_parser("get", help="download freely licensed drum kits from GitHub")
+    get.add_argument("what", choices=["drums"])
+    get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train drums` looks)")
+    get.add_argument("--kits", help="only these, separated by commas")
+    get.add_argument("--licences", help="only these licences, separated by commas")
+    get.add_argument("--list", action="store_true", help="list the kits and their licences, download nothing")
+    get.add_argument("--base-url", help="another server with the same layout")
+
+    listing = commands.add_parser("list", help="list configurations, runs and models")
+    listing.add_argument("what", nargs="?", choices=["configs", "runs", "models"], help="default: all")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0, 2 for bad input, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    top = parser()
+    args = _parse(top, arguments)
+    if args.version:
+        from audiogan import __version__
+
+        print(f"audiogan {__version__}")
+        return 0
+    if args.command is None:
+        top.print_help()
+        return 0
+    try:
+        return globals()[f"_{args.command}"](args, arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (UserError, OSError, MemoryError) as error:
+        if os.environ.get("AUDIOGAN_DEBUG"):
+            raise
+        print(f"audiogan: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 2
+
+
+def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parse; overrides may stand on both sides of ``-m``."""
+    if arguments[:1] == ["train"]:
+        flags = [a for a in arguments[1:] if a.startswith("-")]
+        arguments = ["train", *flags, *(a for a in arguments[1:] if not a.startswith("-"))]
+    return top.parse_args(arguments)
+
+
+def _train(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan import config
+
+    for override in args.overrides:
+        if "=" not in override and not override.startswith("~"):
+            raise UserError(f"{override!r} is not an override; write KEY=VALUE, such as trainer.steps=2000")
+    if args.multirun:
+        from audiogan.multirun import multirun
+
+        return multirun(args.config, args.overrides)
+    cfg = config.compose(args.config, args.overrides)
+    from audiogan.training import train
+
+    trainer = train(cfg, command=shlex.join(["audiogan", *arguments]))
+    trainer.engine.close()
+    if trainer.stop_reason in ("interrupted", "asked to terminate"):
+        return 130
+    if trainer.stop_reason:
+        raise UserError(f"{cfg.run_dir}: {trainer.stop_reason}")
+    return 0
+
+
+def _sample(args: argparse.Namespace, arguments: list[str]) -> int:
+    if args.n < 1:
+        raise UserError(f"-n {args.n}: ask for at least one sound")
+    from audiogan.generator import load
+    from audiogan.sampling import write_samples
+
+    write_samples(load(args.run), args.out, args.n, seed=args.seed, label=args.label, truncation=args.truncation)
+    return 0
+
+
+def _evaluate(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.evaluation import evaluate_run
+
+    evaluate_run(args.run, args.data, count=args.n, seed=args.seed)
+    return 0
+
+
+def _data(args: argparse.Namespace, arguments: list[str]) -> int:
+    if args.verb == "scan":
+        from audiogan.data.scan import scan_folder
+
+        scan = scan_folder(args.folder, sample_rate=args.sample_rate, length=args.length)
+        print(scan.summary())
+        if args.csv:
+            scan.write(args.csv)
+        return 0
+    from audiogan.data.download import get_drums, list_kits
+    from audiogan.data.sources import downloads
+
+    if args.list:
+        print(f"{'kit':32} {'files':>6} {'MB':>7}  licence")
+        for kit, files, size, licence in list_kits():
+            print(f"{kit:32} {files:6} {size / 1e6:7.1f}  {licence}")
+        return 0
+    chosen = {"kits": args.kits, "licences": args.licences}
+    options = {key: value.split(",") for key, value in chosen.items() if value}
+    if args.base_url:
+        options["base_url"] = args.base_url
+    out = get_drums(args.out or downloads() / args.what, **options)
+    print(f"drums are in {out}; train on them with: audiogan train drums" + (f" data.root={out}" if args.out else ""))
+    return 0
+
+
+def _list(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.config import PACKAGED, shipped
+
+    if args.what in (None, "configs"):
+        print("configs (audiogan train NAME)")
+        for name in shipped():
+            first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+            print(f"  {name:16} {first.lstrip('# ')}")
+    if args.what in (None, "runs"):
+        found = sorted(Path("runs").glob("**/checkpoints/step-*.ckpt"))
+        newest = {path.parent.parent: path for path in found}
+        print("runs (audiogan sample --run RUN)" if newest else "runs: none below runs/")
+        for run, path in newest.items():
+            print(f"  {run}  step {int(path.stem.removeprefix('step-')):,}")
+    if args.what in (None, "models"):
+        print("models: none ship with this version")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

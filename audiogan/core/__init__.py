@@ -1,0 +1,27 @@
+"""The adversarial core: players, games and the one loop that trains them. It knows no domain."""
+
+from audiogan.core.callback import Callback, Move
+from audiogan.core.checkpoint import CheckpointError, Checkpoints, load_state, newest_state, save_state
+from audiogan.core.ema import EMA
+from audiogan.core.engine import Engine
+from audiogan.core.game import Game, Play
+from audiogan.core.player import Player
+from audiogan.core.stream import Stream
+from audiogan.core.trainer import Trainer
+
+__all__ = [
+    "EMA",
+    "Callback",
+    "CheckpointError",
+    "Checkpoints",
+    "Engine",
+    "Game",
+    "Move",
+    "Play",
+    "Player",
+    "Stream",
+    "Trainer",
+    "load_state",
+    "newest_state",
+    "save_state",
+]

@@ -1,0 +1,197 @@
+"""The trainer: the one loop for every kind of game."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiogan.core.callback import Callback, Move
+from audiogan.core.checkpoint import CheckpointError, differences
+from audiogan.core.engine import Engine, frozen_except
+from audiogan.core.game import Game, Play
+from audiogan.core.player import Player
+from audiogan.core.stream import Stream
+
+
+class Trainer:
+    """Lets the players of a game move, in order, step after step.
+
+    Each step every player that is due moves ``repeats`` times: it draws its streams, its networks are unfrozen, ``losses`` are summed and
+    differentiated, gradients averaged over processes, clipped and stepped, and the callbacks are told. That is all.
+
+    Args:
+        game: the networks and their losses.
+        players: in the order in which they move.
+        streams: data by name.
+        callbacks: by name, in the order in which they are told; the name is their key in a checkpoint.
+        engine: the hardware; default: CUDA if there is any, float32.
+        steps, minutes: the budget; the run ends with whichever is spent first. One of them must be given.
+        seed: of the games' random numbers.
+        clock: what ``minutes`` are measured by, in seconds; ``time.process_time`` gives CPU minutes.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        players: Sequence[Player],
+        streams: Mapping[str, Stream],
+        callbacks: Mapping[str, Callback] | None = None,
+        engine: Engine | None = None,
+        *,
+        steps: int | None = None,
+        minutes: float | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if steps is None and minutes is None:
+            raise ValueError("a training needs an end: give steps, minutes or both")
+        self.game, self.players, self.streams = game, tuple(players), dict(streams)
+        self.callbacks = dict(callbacks or {})
+        self.engine = engine or Engine()
+        self.steps, self.minutes, self.seed, self.clock = steps, minutes, seed, clock
+        self._check()
+        self.step = 0
+        self.examples = 0
+        self.stop_reason: str | None = None
+        self._seconds_before, self._started = 0.0, self.clock()
+        self.engine.prepare(game)
+        game.requires_grad_(False)
+        game.train()
+        self.optimizers = {
+            p.name: p.optimizer([w for net in p.nets for w in game.nets[net].parameters()]) for p in self.players
+        }
+        for stream in self.streams.values():
+            stream.pin_memory = self.engine.device.type == "cuda"
+        for callback in self.callbacks.values():
+            callback.on_start(self)
+
+    def _check(self) -> None:
+        names = [p.name for p in self.players]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two players share a name: {names}")
+        for p in self.players:
+            for kind, wanted, have in (("network", p.nets, self.game.nets), ("stream", p.streams, self.streams)):
+                for name in wanted:
+                    if name not in have:
+                        raise ValueError(f"player {p.name!r} wants {kind} {name!r}; there are {list(have)}")
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in this run by ``clock``, over all its sessions."""
+        return self._seconds_before + self.clock() - self._started
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether the steps or the minutes are used up."""
+        out_of_steps = self.steps is not None and self.step >= self.steps
+        return out_of_steps or (self.minutes is not None and self.seconds >= 60 * self.minutes)
+
+    def stop(self, reason: str) -> None:
+        """End the run after the step under way."""
+        self.stop_reason = reason
+
+    def run(self) -> None:
+        """Train until the budget is spent or someone calls ``stop``."""
+        self._started = self.clock()
+        while not self.engine.any(self.budget_spent or self.stop_reason is not None):
+            self._step()
+        for callback in self.callbacks.values():
+            callback.on_end(self)
+        self.engine.barrier()
+
+    def _step(self) -> None:
+        engine = self.engine
+        plays = [
+            Play(self.step, seed=self.seed, part=part, parts=engine.total_parts, device=engine.device)
+            for part in engine.parts
+        ]
+        for player in self.players:
+            if player.due(self.step):
+                for repeat in range(player.repeats):
+                    move = self._move(player, repeat, plays)
+                    for callback in self.callbacks.values():
+                        callback.on_move(self, move)
+        self.step += 1
+        for callback in self.callbacks.values():
+            callback.on_step(self)
+
+    def _move(self, player: Player, repeat: int, plays: list[Play]) -> Move:
+        engine, optimizer = self.engine, self.optimizers[player.name]
+        drawn = {name: self.streams[name].next(engine.parts, engine.total_parts) for name in player.streams}
+        terms: list[dict[str, Tensor]] = []
+        with frozen_except(self.game, player.nets) as params:
+            optimizer.zero_grad(set_to_none=True)
+            for i, play in enumerate(plays):
+                play.begin(player.name, repeat)
+                batches = {name: engine.to_device(parts[i]) for name, parts in drawn.items()}
+                batch = next(iter(batches.values())) if len(batches) == 1 else batches
+                with engine.autocast():
+                    losses = self.game.losses(player.name, batch, play)
+                    total = torch.stack([term.float() for term in losses.values()]).sum()
+                engine.backward(player.name, total)
+                terms.append({name: term.detach() for name, term in losses.items()})
+            norm = engine.step(player.name, optimizer, params, player.clip)
+        self.game.moved(player.name, plays[0])
+        examples = engine.total_parts * sum(self.streams[name].batch_size for name in player.streams)
+        self.examples += examples
+        return Move(player, self.step, repeat, _mean(terms), norm, _joined([p.notes for p in plays]), examples)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything: a run resumed from it goes on as if never stopped."""
+        return {
+            "step": self.step,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "seed": self.seed,
+            "game": self.game.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "streams": {name: stream.state_dict() for name, stream in self.streams.items()},
+            "engine": self.engine.state_dict(),
+            "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a run. ``CheckpointError`` names what differs if networks or players are not the same.
+
+        Hyperparameters of optimizers (learning rates ...) stay as they are configured now.
+        """
+        different = differences(self.game.state_dict(), state["game"])
+        if different:
+            raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
+        if set(state["optimizers"]) != set(self.optimizers):
+            raise CheckpointError(
+                f"players are {sorted(self.optimizers)}, in the checkpoint {sorted(state['optimizers'])}"
+            )
+        self.game.load_state_dict(state["game"])
+        for name, optimizer in self.optimizers.items():
+            configured = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+            optimizer.load_state_dict(state["optimizers"][name])
+            for group, options in zip(optimizer.param_groups, configured, strict=True):
+                group.update(options)
+        for name, stream in self.streams.items():
+            if name in state["streams"]:
+                stream.load_state_dict(state["streams"][name])
+        for name, callback in self.callbacks.items():
+            if name in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][name])
+        self.step, self.examples = state["step"], state["examples"]
+        self._seconds_before, self._started = state["seconds"], self.clock()
+        self.engine.load_state_dict(state["engine"])
+        for callback in self.callbacks.values():
+            callback.on_resume(self)
+
+
+def _mean(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    if len(terms) == 1:
+        return terms[0]
+    return {name: torch.stack([t[name] for t in terms]).mean(0) for name in terms[0]}
+
+
+def _joined(notes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    if len(notes) == 1:
+        return notes[0]
+    return {name: torch.cat([n[name].reshape(-1) for n in notes]) for name in notes[0]}

@@ -1,0 +1,137 @@
+"""A folder that is either whole or not there.
+
+Built under a temporary name beside its place, sealed with the size and checksum of its files, then renamed. A crash
+leaves only a temporary folder, swept by the next build; of several processes that build at once the first to finish
+wins and the others use its result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from audiogan.errors import UserError
+
+log = logging.getLogger("audiogan.data")
+SEAL = "sealed.json"
+CHECKED = 1 << 24  # bytes; larger files are not read through just to open the folder
+STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
+
+
+def open_or_build(home: Path, key: str, build: Callable[[Path], str]) -> Path:
+    """The intact folder `home/key`, built if it is not there.
+
+    Args:
+        home: where such folders lie; created.
+        key: `group-content`. Once built, other contents of the same group are removed: they cannot be asked for again.
+        build: fills the empty folder it is given and returns the key of what it found (which differs from `key` when
+            the source changed meanwhile).
+
+    Raises:
+        UserError: the folder cannot be written (no space, no permission).
+    """
+    final = home / key
+    if intact(final):
+        return final
+    if final.exists():
+        log.warning("the cache %s is damaged: building it again", final)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _sweep(home)
+        temporary = home / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+        temporary.mkdir()
+        try:
+            final = home / build(temporary)
+            _seal(temporary)
+            _place(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _forget_older(home, final)
+    except OSError as e:
+        why = e.strerror or str(e)
+        raise UserError(f"cannot write the cache in {home} ({why}): make room there or set AUDIOGAN_CACHE") from e
+    return final
+
+
+def intact(folder: Path) -> bool:
+    """Whether every file is as it was when the folder was sealed (large ones: only their size)."""
+    try:
+        seal = json.loads((folder / SEAL).read_text())
+        return all(_print_of(folder / name) == was for name, was in seal.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _print_of(path: Path) -> list[int]:
+    size, crc = path.stat().st_size, 0
+    if size <= CHECKED:
+        with open(path, "rb") as f:
+            while part := f.read(1 << 18):
+                crc = zlib.crc32(part, crc)
+    return [size, crc]
+
+
+def _seal(folder: Path) -> None:
+    seal = {}
+    for path in sorted(folder.iterdir()):
+        with open(path, "rb+") as f:
+            os.fsync(f.fileno())
+        seal[path.name] = _print_of(path)
+    with open(folder / SEAL, "w") as f:
+        json.dump(seal, f)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def _place(temporary: Path, final: Path) -> None:
+    for _ in range(10):
+        with contextlib.suppress(OSError):
+            os.rename(temporary, final)  # fails where a folder with content is already there
+            return
+        if intact(final):
+            return
+        if final.exists():
+            aside = final.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+            os.rename(final, aside)
+            shutil.rmtree(aside, ignore_errors=True)
+    os.rename(temporary, final)
+
+
+def _sweep(home: Path) -> None:
+    """Remove what builders that died left behind."""
+    for path in home.glob(".tmp-*"):
+        host, pid, _ = path.name[len(".tmp-") :].rsplit("-", 2)
+        try:
+            dead = not _alive(int(pid)) if host == socket.gethostname() else time.time() - path.stat().st_mtime > STALE
+        except (OSError, ValueError):
+            continue
+        if dead:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # os.kill would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _forget_older(home: Path, final: Path) -> None:
+    group = final.name.rpartition("-")[0]
+    for path in home.glob(f"{group}-*"):
+        if path != final:
+            shutil.rmtree(path, ignore_errors=True)

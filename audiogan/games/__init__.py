@@ -1,0 +1,5 @@
+"""Games: a kind of game a file."""
+
+from audiogan.games.adversarial import Adversarial
+
+__all__ = ["Adversarial"]

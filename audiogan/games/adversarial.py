@@ -1,0 +1,149 @@
+"""The ordinary game of two: a generator against a critic (Goodfellow et al., 2014), conditional or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import Game, Play
+from audiogan.representations import Representation
+
+
+class Adversarial(Game):
+    """A generator and a critic, any adversarial loss, any penalties.
+
+    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and, where the data has them, ``label`` s.
+
+    Args:
+        generator: latents ``[B, latent_dim]`` (and class weights ``[B, classes]``) -> ``[B, *representation.shape]``.
+        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``.
+        loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``.
+        representation: between signals and what the networks see.
+        penalties: added to the critic's loss on steps where ``step % penalty.every == 0``.
+        augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
+        through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment`` works on signals. So the
+            critic judges what one will hear; the representation must then be differentiable both ways.
+        constraint: called with the critic after each of its steps (weight clipping).
+        class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        loss: Any,
+        representation: Representation,
+        penalties: Sequence[Any] | Mapping[str, Any] = (),
+        augment: nn.Module | None = None,
+        through_signal: bool = False,
+        constraint: Callable[[nn.Module], None] | None = None,
+        class_counts: Sequence[int] = (),
+    ) -> None:
+        super().__init__({"generator": generator, "critic": critic})
+        self.loss, self.representation, self.augment = loss, representation, augment
+        terms = penalties.values() if isinstance(penalties, Mapping) else penalties
+        self.penalties = [p for p in terms if p is not None]
+        self.through_signal, self.constraint = through_signal, constraint
+        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+        self.classes: int = getattr(generator, "classes", 0)
+        if self.classes != getattr(critic, "classes", 0):
+            raise ValueError(f"the generator knows {self.classes} classes, the critic {getattr(critic, 'classes', 0)}")
+        counts = torch.as_tensor(list(class_counts) or [1] * self.classes, dtype=torch.float32)
+        self.register_buffer("class_counts", counts)
+
+    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        signal = batch["x"]
+        condition = self.condition(batch.get("label"))
+        if player == "critic":
+            real = self._seen(self._real(signal), play).detach()
+            fake = self._seen(self._fake(len(signal), condition, play), play).detach()
+            return self._critic_losses(real, fake, condition, play)
+        fake = self._seen(self._fake(len(signal), condition, play), play)
+        logits = self.nets["critic"](fake, condition)
+        play.note(fake_logits=logits)
+        return {"loss": self.loss.generator(logits)}
+
+    def _critic_losses(self, real: Tensor, fake: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
+        def critic(x: Tensor) -> Tensor:
+            return self.nets["critic"](x, condition)
+
+        real_logits, fake_logits = critic(real), critic(fake)
+        play.note(real_logits=real_logits, fake_logits=fake_logits)
+        losses = {"loss": self.loss.critic(real_logits, fake_logits)}
+        for penalty in self.penalties:
+            if play.step % penalty.every == 0:
+                losses[type(penalty).__name__.lower()] = penalty(critic, real, fake, play.rand)
+        return losses
+
+    def _real(self, signal: Tensor) -> Tensor:
+        return signal if self.through_signal else self.representation.encode(signal)
+
+    def _fake(self, n: int, condition: Tensor | None, play: Play) -> Tensor:
+        z = play.randn(n, self.latent_dim) if self._normal else 2 * play.rand(n, self.latent_dim) - 1
+        x = self.nets["generator"](z, condition)
+        return self.representation.decode(x) if self.through_signal else x
+
+    def _seen(self, x: Tensor, play: Play) -> Tensor:
+        """What the critic sees of ``x``."""
+        if self.augment is not None:
+            x = self.augment(x, play.rand)
+        return self.representation.encode(x) if self.through_signal else x
+
+    def moved(self, player: str, play: Play) -> None:
+        if player == "critic" and self.constraint is not None:
+            self.constraint(self.nets["critic"])
+
+    @property
+    def _normal(self) -> bool:
+        return getattr(self.nets["generator"], "latent", "normal") == "normal"
+
+    def condition(self, label: Tensor | None) -> Tensor | None:
+        """Class weights ``[B, classes]`` of labels ``[B]``; ``None`` for networks that know no classes."""
+        if not self.classes:
+            return None
+        if label is None:
+            raise ValueError(f"the networks want {self.classes} classes, but the data has no labels")
+        return nn.functional.one_hot(label, self.classes).to(self.class_counts.dtype)
+
+    def latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """``[n, latent_dim]`` on the CPU: standard normal, or uniform in [-1, 1] where the paper has it so."""
+        if self._normal:
+            return torch.randn(n, self.latent_dim, generator=rng)
+        return 2 * torch.rand(n, self.latent_dim, generator=rng) - 1
+
+    def draw_condition(self, n: int, rng: torch.Generator | None = None) -> Tensor | None:
+        """Class weights of ``n`` classes drawn as often as the training data has them."""
+        if not self.classes:
+            return None
+        return self.condition(torch.multinomial(self.class_counts.cpu(), n, replacement=True, generator=rng))
+
+    @torch.no_grad()
+    def generate(
+        self, z: Tensor, condition: Tensor | None = None, *, nets: Mapping[str, nn.Module] | None = None
+    ) -> Tensor:
+        """Signals ``[n, C, T]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
+        generator = (nets or {}).get("generator", self.nets["generator"])
+        device = next(generator.parameters()).device
+        was_training = generator.training
+        generator.eval()
+        try:
+            x = generator(z.to(device), None if condition is None else condition.to(device))
+            return self.representation.decode(x.float())
+        finally:
+            generator.train(was_training)
+
+    def sample(
+        self,
+        n: int,
+        condition: Tensor | None = None,
+        *,
+        nets: Mapping[str, nn.Module] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        z = self.latents(n, rng)
+        if condition is None:
+            condition = self.draw_condition(n, rng)
+        return self.generate(z, condition, nets=nets)

@@ -1,0 +1,18 @@
+"""Losses and penalties. They compute; only the trainer steps."""
+
+from __future__ import annotations
+
+from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
+from audiogan.losses.penalties import R1, GradientPenalty, Penalty, WeightClip
+
+__all__ = [
+    "R1",
+    "AdversarialLoss",
+    "GradientPenalty",
+    "Hinge",
+    "LeastSquares",
+    "NonSaturating",
+    "Penalty",
+    "Wasserstein",
+    "WeightClip",
+]

@@ -1,0 +1,64 @@
+"""``audiogan train CONFIG -m``: hydra's multirun, with whatever sweeper and launcher the overrides name."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Sequence
+
+from audiogan import config
+from audiogan.errors import UserError
+
+
+def jobs(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of every job: the product of all comma-separated values, as hydra's basic sweeper has it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+    choices = []
+    for override in parsed:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([override.input_line or ""])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def multirun(name: str, overrides: Sequence[str]) -> int:
+    """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    for job in jobs(overrides):  # every job is checked before the first one starts
+        config.compose(name, job)
+    failed: list[str] = []
+
+    def task(_: object) -> None:
+        from audiogan.training import train
+
+        mine = [o for o in HydraConfig.get().overrides.task if not o.startswith("hydra")]
+        print(f"\n== {' '.join(mine)}")
+        try:
+            train(config.compose(name, mine))
+        except UserError as error:
+            failed.append(str(error))
+            print(f"audiogan: {error}", file=sys.stderr)
+
+    folder, stem = config.locate(name)
+    quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled", "hydra.output_subdir=null"]
+    place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
+    given = {o.split("=")[0].lstrip("+") for o in overrides}
+    defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]
+    search = [] if folder == config.PACKAGED else [f"hydra.searchpath=[file://{config.PACKAGED}]"]
+    before, sys.argv = sys.argv, ["audiogan", "--config-dir", str(folder), "--config-name", stem, "--multirun"]
+    sys.argv += [*overrides, *defaults, *search]
+    try:
+        hydra.main(version_base="1.3", config_path=None)(task)()
+    finally:
+        sys.argv = before
+    return 2 if failed else 0

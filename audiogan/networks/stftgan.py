@@ -1,0 +1,169 @@
+"""A 2-D convolutional GAN on the complex STFT, small enough to learn drums on two CPU cores.
+
+Real and imaginary part of a magnitude-compressed STFT as two channels, as in DrumGAN (Nistal, Lattner & Richard, ISMIR 2020, section 3.1);
+latents modulate every block, as in StyleGAN (Karras et al., CVPR 2019, section 2); the critic has a minibatch-deviation
+channel (Karras et al., ICLR 2018, section 3) and a projection for classes (Miyato & Koyama, ICLR 2018, equation 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Modulate(nn.Module):
+    """Scale and shift each channel by a linear function of a style (FiLM, Perez et al., AAAI 2018)."""
+
+    def __init__(self, style_dim: int, channels: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(style_dim, 2 * channels)
+        nn.init.normal_(self.affine.weight, std=0.5 / style_dim**0.5)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, x, 1 + scale)
+
+
+class UpBlock(nn.Module):
+    """Twice the frequencies and frames: a transposed convolution, normalised and modulated, then a convolution."""
+
+    def __init__(self, cin: int, cout: int, style_dim: int, bins: int) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(cin, cout, 4, 2, 1)
+        self.conv = nn.Conv2d(cout, cout, 3, padding=1)
+        self.modulate = Modulate(style_dim, cout)
+        # Convolutions can't tell a bass bin from a treble bin; a bias a frequency can.
+        self.frequency = nn.Parameter(torch.zeros(1, cout, bins, 1))
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        x = self.up(x) + self.frequency
+        # Over the channels of each position; in channels_last memory that is one fused pass.
+        x = F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
+        x = F.leaky_relu(self.modulate(x, style), 0.2)
+        return F.leaky_relu(self.conv(x), 0.2)
+
+
+def he(module: nn.Module) -> None:
+    """Weights that keep the size of a signal through leaky ReLUs (He et al., ICCV 2015, equation 14)."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class STFTGenerator(nn.Module):
+    """Latents to the bins of a spectrogram.
+
+    Args:
+        shape: ``(C, F, N)`` of the representation; the grid that is computed is the next smaller one that halves often enough, rows
+            and columns beyond it (the Nyquist bin, the last frame) are zero.
+        latent_dim: size of ``z``, standard normal.
+        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        widths: channels from the coarsest grid on; each but the last step doubles the grid, as does the output layer.
+        style_dim: size of the style that the mapping network makes of ``z`` and class.
+    """
+
+    latent = "normal"
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        latent_dim: int = 128,
+        classes: int = 0,
+        widths: Sequence[int] = (192, 160, 96, 48),
+        style_dim: int = 128,
+    ) -> None:
+        super().__init__()
+        self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        channels, bins, frames = self.shape
+        fold = 2 ** len(widths)
+        self.grid = (bins // fold, frames // fold)
+        if min(self.grid) < 1:
+            raise ValueError(f"shape={self.shape} is too small for {len(widths)} doublings")
+        self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
+        inputs = latent_dim * (2 if classes else 1)
+        self.mapping = nn.Sequential(
+            nn.Linear(inputs, style_dim), nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2)
+        )
+        self.start = nn.Linear(style_dim, widths[0] * self.grid[0] * self.grid[1])
+        self.blocks = nn.ModuleList(
+            UpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1))
+            for i, (cin, cout) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+        )
+        self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
+        for part in (self.mapping, self.start, *(block.conv for block in self.blocks)):
+            part.apply(he)
+
+    def style(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """``[B, style_dim]`` of latents and class weights."""
+        if (condition is None) != (self.embed is None):
+            raise ValueError(
+                f"this generator knows {self.classes} classes, but condition is {'missing' if condition is None else 'given'}"
+            )
+        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(condition)], dim=1)
+        return self.mapping(z)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        style = self.style(z, condition)
+        x = self.start(style).view(len(z), -1, *self.grid).contiguous(memory_format=torch.channels_last)
+        x = F.leaky_relu(x, 0.2)
+        for block in self.blocks:
+            x = block(x, style)
+        x = self.out(x)
+        _, bins, frames = self.shape
+        return F.pad(x, (0, frames - x.shape[3], 0, bins - x.shape[2]))
+
+
+class STFTCritic(nn.Module):
+    """Spectrogram to one logit.
+
+    Args:
+        shape: ``(C, F, N)`` of the representation.
+        classes: as in the generator.
+        widths: channels after each halving of the grid.
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int = 0, widths: Sequence[int] = (32, 64, 128, 192, 192)) -> None:
+        super().__init__()
+        self.shape, self.classes = tuple(shape), classes
+        channels, bins, frames = self.shape
+        # Beside real and imaginary parts the magnitude, which is what one mostly hears, and a ramp that names the frequency.
+        cins = [channels + channels // 2 + 1, *widths]
+        self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in zip(cins[:-1], cins[1:], strict=True))
+        fold = 2 ** len(widths)
+        self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
+        self.hidden = nn.Linear(widths[-1] * (bins // fold) * (frames // fold), widths[-1])
+        self.score = nn.Linear(widths[-1], 1)
+        self.embed = nn.Linear(classes, widths[-1], bias=False) if classes else None
+        self.apply(he)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"expected [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
+        magnitude = torch.sqrt(x.unflatten(1, (-1, 2)).square().sum(2) + 1e-4)
+        x = torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, self.deviation(x)], dim=1)), 0.2)
+        h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        logits = self.score(h)[:, 0]
+        if self.embed is not None:
+            logits = logits + (self.embed(condition) * h).sum(1) / h.shape[1] ** 0.5
+        return logits
+
+    @staticmethod
+    def deviation(x: Tensor, group: int = 4) -> Tensor:
+        """Mean standard deviation within groups of the batch, as one more channel."""
+        b, _, h, w = x.shape
+        g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
+        d = x.reshape(g, b // g, -1)
+        d = (d.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=1)
+        return d.repeat(g).view(b, 1, 1, 1).expand(b, 1, h, w)

@@ -1,0 +1,130 @@
+"""WaveGAN: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", ICLR 2019, section 2.3 and appendix D."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.networks.blocks import (
+    SameConv1d,
+    SameConvTranspose1d,
+    check_input,
+    check_sizes,
+    glorot,
+    normalise_spectra,
+)
+
+KERNEL = 25
+STRIDES = {16384: (4,) * 5, 32768: (4,) * 5 + (2,), 65536: (4,) * 6}
+"""Strides of the layers, in generator and critic alike, for each length in samples that the paper's code offers."""
+
+
+class WaveGANGenerator(nn.Module):
+    """Latents `[B, latent_dim]`, uniform in -1 ... 1, -> waves `[B, channels, length]` in -1 ... 1.
+
+    Args:
+        length: 16384, 32768 or 65536 samples.
+        model_size: d in the paper, 64 there; the first layer has `16 d` channels (32 d at the longer lengths).
+        post_filter: taps of a learned filter after the tanh (the paper's: 512), one a channel; None leaves it out.
+            Its output may exceed 1.
+    """
+
+    latent = "uniform"
+    classes = 0
+
+    def __init__(
+        self,
+        length: int = 16384,
+        channels: int = 1,
+        latent_dim: int = 100,
+        model_size: int = 64,
+        post_filter: int | None = None,
+    ) -> None:
+        super().__init__()
+        taps = 1 if post_filter is None else post_filter
+        check_sizes(self, channels=channels, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
+        strides = _strides(self, length)
+        self.latent_dim, self.shape = latent_dim, (channels, length)
+        widths = [model_size * 2 ** (len(strides) - 1 - i) for i in range(len(strides))] + [channels]
+        self.dense = nn.Linear(latent_dim, 16 * widths[0])
+        self.layers = nn.ModuleList(
+            SameConvTranspose1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
+        )
+        glorot(self)
+        self.post_filter = None
+        if post_filter is not None:
+            self.post_filter = SameConv1d(channels, channels, post_filter, 1, groups=channels, bias=False)
+            # Glorot for one channel, the fans of a grouped convolution being counted otherwise.
+            bound = math.sqrt(3 / post_filter)
+            nn.init.uniform_(self.post_filter.weight, -bound, bound)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        check_input(self, z, (self.latent_dim,), condition)
+        x = self.dense(z).unflatten(1, (-1, 16))
+        for layer in self.layers:
+            x = layer(F.relu(x))
+        x = torch.tanh(x)
+        return x if self.post_filter is None else self.post_filter(x)
+
+
+class WaveGANCritic(nn.Module):
+    """Waves `[B, channels, length]` -> logits `[B]`.
+
+    Args:
+        length: 16384, 32768 or 65536 samples.
+        model_size: d in the paper, 64 there.
+        phase_shuffle: n in the paper: in training the features after each of the first four layers are shifted by
+            -n ... n samples, one shift a layer for the whole batch. 0 turns it off.
+        spectral_norm: normalise every layer by its spectral norm (not in the paper).
+    """
+
+    classes = 0
+
+    def __init__(
+        self,
+        length: int = 16384,
+        channels: int = 1,
+        model_size: int = 64,
+        phase_shuffle: int = 2,
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes(self, channels=channels, model_size=model_size, phase_shuffle=phase_shuffle + 1)
+        strides = _strides(self, length)
+        self.shape, self.phase_shuffle = (channels, length), phase_shuffle
+        widths = [channels] + [model_size * 2**i for i in range(len(strides))]
+        self.layers = nn.ModuleList(
+            SameConv1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
+        )
+        self.dense = nn.Linear(16 * widths[-1], 1)
+        glorot(self)
+        if spectral_norm:
+            normalise_spectra(self)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        check_input(self, x, self.shape, condition)
+        for i, layer in enumerate(self.layers):
+            x = F.leaky_relu(layer(x), 0.2)
+            if i < 4 and self.phase_shuffle and self.training:
+                x = phase_shuffle(x, self.phase_shuffle)
+        return self.dense(x.flatten(1)).squeeze(1)
+
+
+def phase_shuffle(x: Tensor, n: int) -> Tensor:
+    """Shift `[B, C, L]` by one random integer in -n ... n, mirrored at the edges (section 3.3)."""
+    # Drawn on the host: a draw on a GPU would have to be waited for.
+    shift = int(torch.randint(-n, n + 1, ()))
+    if not shift:
+        return x
+    if shift > 0:
+        return F.pad(x[..., :-shift], (shift, 0), "reflect")
+    return F.pad(x[..., -shift:], (0, -shift), "reflect")
+
+
+def _strides(network: nn.Module, length: int) -> tuple[int, ...]:
+    if length not in STRIDES:
+        raise ValueError(f"{type(network).__name__} makes {', '.join(map(str, STRIDES))} samples, not length={length}")
+    return STRIDES[length]

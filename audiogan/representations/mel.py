@@ -1,0 +1,66 @@
+"""Log-mel spectrograms."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from audiogan.representations.stft import LogMagnitude
+
+
+class Mel(LogMagnitude):
+    """Log-mel spectrogram `[B, C, n_mels, frames]` in -1 ... 1, normalised as LogMagnitude is.
+
+    Filters are librosa's (Slaney's scale and norm). Decoding estimates the linear magnitudes by non-negative least
+    squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
+    """
+
+    accuracy = "<= -9 dB mean spectral convergence"
+    filters: Tensor
+    inverse: Tensor
+
+    def __init__(
+        self,
+        length: int,
+        channels: int = 1,
+        sample_rate: int = 16000,
+        n_fft: int = 1024,
+        hop_length: int = 256,
+        n_mels: int = 80,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        iterations: int = 32,
+    ) -> None:
+        top = sample_rate / 2 if f_max is None else float(f_max)
+        if n_mels < 1 or not 0 <= f_min < top <= sample_rate / 2:
+            raise ValueError(
+                f"n_mels={n_mels}, f_min={f_min}, f_max={top}: need n_mels >= 1 and 0 <= f_min < f_max <= "
+                f"sample_rate/2={sample_rate / 2}"
+            )
+        super().__init__(length, channels, n_fft, hop_length, iterations, bands=n_mels)
+        from librosa.filters import mel  # slow to import, and only this class needs it
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Empty filters")  # an error below
+            bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min, fmax=top)
+        filters = torch.from_numpy(bank).double()
+        empty = (filters.sum(1) == 0).nonzero().flatten().tolist()
+        if empty:
+            raise ValueError(
+                f"n_mels={n_mels} is too many for n_fft={n_fft} at {sample_rate} Hz: no bin in bands {empty}"
+            )
+        self.register_buffer("filters", filters.T.float(), persistent=False)  # [F, K]
+        self.register_buffer("inverse", torch.linalg.pinv(filters).T.float().contiguous(), persistent=False)  # [K, F]
+
+    def _bands(self, magnitude: Tensor) -> Tensor:
+        return magnitude @ self.filters
+
+    def _magnitude(self, bands: Tensor) -> Tensor:
+        """Non-negative least squares by Lee & Seung's (2001) multiplicative updates, from the pseudo-inverse."""
+        magnitude = (bands @ self.inverse).clamp_min(1e-8)
+        target = bands @ self.filters.T
+        for _ in range(32):
+            magnitude = magnitude * target / (magnitude @ self.filters @ self.filters.T).clamp_min(1e-12)
+        return magnitude

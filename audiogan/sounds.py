@@ -1,0 +1,99 @@
+"""Sound files in and out: written whole or not at all, never wrapped around, never full of NaN."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from audiogan.errors import UserError
+
+COMMENT_BYTES = 2000
+"""The longest comment (in UTF-8) that is sure to come back: libsndfile loses longer ones without a word."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; put it in place of `path` when the block ends well.
+
+    Whoever looks at `path` sees the old file or the new one, never half of one. Missing folders are made.
+    If the block raises, nothing is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not `tempfile`: its files are readable by their owner only, and `os.replace` would keep it so.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_wav(
+    path: str | os.PathLike[str],
+    wave: np.ndarray,
+    sample_rate: int,
+    *,
+    subtype: str = "PCM_16",
+    comment: str | None = None,
+) -> None:
+    """Write a WAV file, atomically.
+
+    Args:
+        path: where to; must end in `.wav` (any case). Missing folders are made.
+        wave: `[C, T]` or `[T]`, full scale ±1. Samples beyond that are clamped, never wrapped around.
+        sample_rate: in Hz.
+        subtype: a libsndfile subtype: `PCM_16`, `PCM_24`, `FLOAT` …
+        comment: text for the file's own comment field (players show it; `soundfile` reads it), at most 2,000 bytes.
+
+    Raises:
+        ValueError: a shape, rate, subtype, suffix or comment that cannot be written, or a sample that is not finite.
+    """
+    path = Path(path)
+    wave = np.atleast_2d(np.asarray(wave))
+    if path.suffix.lower() != ".wav":
+        raise ValueError(f"{path}: save_wav writes WAV files, so the name has to end in .wav")
+    if wave.ndim != 2 or 0 in wave.shape:
+        raise ValueError(f"{path}: expected a wave of shape [C, T] or [T] that is not empty, got {list(wave.shape)}")
+    if int(sample_rate) <= 0:
+        raise ValueError(f"{path}: sample_rate={sample_rate} has to be positive")
+    if not soundfile.check_format("WAV", subtype):
+        raise ValueError(f"{path}: subtype={subtype!r} is not one a WAV file can hold")
+    if comment is not None and len(comment.encode()) > COMMENT_BYTES:
+        raise ValueError(f"{path}: a comment of {len(comment.encode())} bytes; at most {COMMENT_BYTES} are kept")
+    broken = int(np.count_nonzero(~np.isfinite(wave)))
+    if broken:
+        raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
+    samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
+    with (
+        replacing(path) as temporary,
+        soundfile.SoundFile(temporary, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file,
+    ):
+        if comment is not None:
+            file.comment = comment
+        file.write(samples)
+
+
+def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+    """Read a sound file libsndfile knows: float32 `[C, T]`, full scale ±1, and its sample rate in Hz.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UserError: the file is there but is no sound that can be read.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such sound file")
+    try:
+        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: not a sound file that can be read ({error})") from error
+    return np.ascontiguousarray(samples.T), int(sample_rate)

@@ -1,0 +1,267 @@
+"""A training from its configuration: build the parts, take up what was there, run, and leave a run folder behind."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from omegaconf import OmegaConf
+
+from audiogan import config as configuration
+from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
+from audiogan.errors import UserError
+from audiogan.sounds import replacing
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from audiogan.data.sources import Sounds
+    from audiogan.representations import Representation
+
+Say = Callable[[str], None]
+# Settings that may change when a run is taken up again without a word about it.
+FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
+
+
+def open_data(cfg: DictConfig) -> tuple[Sounds, Sounds]:
+    """(training data, held-out data) of a configuration; the second is empty where there is too little to share."""
+    settings = OmegaConf.to_container(cfg.data, resolve=True)
+    assert isinstance(settings, dict)
+    holdout = settings.pop("holdout", 0.0)
+    if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
+        raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
+    data = configuration.build(settings, "data")
+    return data.split(holdout if len(data) >= 20 else 0.0, seed=0)
+
+
+def add_facts(cfg: DictConfig, data: Sounds) -> None:
+    """Write into the configuration what the data decides: labels and their counts, the sample rate."""
+    labels = list(data.labels)
+    if cfg.classes not in ("auto", 0, len(labels)):
+        raise UserError(
+            f"classes={cfg.classes!r}, but the data has {len(labels)} labels; use classes=auto or classes=0"
+        )
+    labels = [] if cfg.classes == 0 else labels
+    cfg.facts.labels, cfg.facts.classes = labels, len(labels)
+    cfg.facts.class_counts = data.class_counts if labels else []
+    cfg.facts.sample_rate = data.sample_rate
+
+
+def build_representation(cfg: DictConfig) -> Representation:
+    """The representation of a configuration, not yet fitted; its shape becomes a fact."""
+    representation = configuration.build(cfg.representation, "representation")
+    cfg.facts.shape = list(representation.shape)
+    return representation
+
+
+def build_game(cfg: DictConfig, representation: Representation) -> Game:
+    """The game of a configuration whose facts are known."""
+    counts = OmegaConf.to_container(cfg.facts.class_counts)
+    return configuration.build(cfg.game, "game", representation=representation, class_counts=counts)
+
+
+def build_trainer(
+    cfg: DictConfig, train: Sounds, *, fit: bool = True, progress: bool = True, engine: Engine | None = None
+) -> Trainer:
+    """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
+    engine = engine or build_engine(cfg)
+    add_facts(cfg, train)
+    representation = build_representation(cfg)
+    if fit:
+        starts = range(0, len(train), 64)
+        representation.fit(train.waves(torch.arange(i, min(i + 64, len(train))).numpy()) for i in starts)
+    torch.manual_seed(cfg.seed)
+    game = build_game(cfg, representation)
+    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items()]
+    streams = {"train": Stream(train, cfg.batch_size, seed=cfg.seed)}
+    callbacks = build_callbacks(cfg, progress=progress)
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    callbacks["checkpoints"] = Checkpoints(
+        Path(cfg.run_dir) / "checkpoints", extra={"kind": "audiogan", "config": plain}, **cfg.checkpoints
+    )
+    try:
+        return Trainer(
+            game,
+            players,
+            streams,
+            callbacks,
+            engine,
+            steps=cfg.trainer.steps,
+            minutes=cfg.trainer.minutes,
+            seed=cfg.seed,
+            clock=time.process_time if cfg.trainer.clock == "cpu" else time.monotonic,
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{cfg.name}: {error}") from error
+
+
+def build_engine(cfg: DictConfig) -> Engine:
+    return configuration.build(cfg.engine, "engine")
+
+
+def build_callbacks(cfg: DictConfig, *, progress: bool = True) -> dict[str, Callback]:
+    """The configured callbacks by name, in order. The log, the run folder and the labels are handed to those who want them."""
+    from audiogan.callbacks import MetricsLog, Progress
+
+    callbacks: dict[str, Callback] = {}
+    log: MetricsLog | None = None
+    for name, node in cfg.callbacks.items():
+        if node is None:
+            continue
+        target = configuration.resolve_target(node.get("_target_"), f"callbacks.{name}._target_")
+        wanted = target.__init__.__code__.co_varnames[: target.__init__.__code__.co_argcount]
+        offered = {
+            "run_dir": cfg.run_dir,
+            "log": log,
+            "labels": list(cfg.facts.labels),
+            "sample_rate": cfg.facts.sample_rate,
+        }
+        extra = {key: value for key, value in offered.items() if key in wanted}
+        callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
+        log = built if isinstance(built, MetricsLog) else log
+    if progress:
+        callbacks["progress"] = Progress(log)
+    return callbacks
+
+
+def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: bool = True) -> Trainer:
+    """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
+    run_dir = Path(cfg.run_dir)
+    engine = build_engine(cfg)
+    if not engine.chief:
+        say = _silent
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
+    with locked(run_dir) if engine.chief else contextlib.nullcontext():
+        path, state, damaged = newest_state(run_dir / "checkpoints")
+        for complaint in damaged:
+            say(f"damaged checkpoint left aside: {complaint}")
+        data, held_out = open_data(cfg)
+        say(f"data: {data.source}" + (f"; {len(held_out):,} held out" if len(held_out) else ""))
+        if engine.chief:
+            write_scan(run_dir, data)
+        trainer = build_trainer(cfg, data, fit=path is None, progress=progress, engine=engine)
+        if path is not None:
+            resume(trainer, cfg, path, state, say)
+        if engine.chief:
+            with replacing(run_dir / "config.yaml") as temporary:
+                temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
+        say(f"run: {run_dir}  {describe(trainer)}")
+        if trainer.budget_spent:
+            say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
+            return trainer
+        with stopped_by_signals(trainer, say):
+            trainer.run()
+        if engine.chief:
+            finish(trainer, cfg, command, say)
+    return trainer
+
+
+def finish(trainer: Trainer, cfg: DictConfig, command: str, say: Say) -> None:
+    """Write the report and say what came of it."""
+    from audiogan.report import write_report
+
+    report = write_report(Path(cfg.run_dir))
+    how = f"stopped ({trainer.stop_reason})" if trainer.stop_reason else "finished"
+    say(f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes")
+    say(f"listen:  {report}")
+    say(f"sample:  audiogan sample -n 16 out/ --run {cfg.run_dir}")
+    if trainer.stop_reason and command:
+        say(f"go on:   {command}")
+
+
+def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], say: Say) -> None:
+    """Take up a checkpoint; what was configured otherwise then is said, and an error if it can't be the same networks."""
+    changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
+    try:
+        trainer.load_state_dict(state["trainer"])
+    except (CheckpointError, KeyError) as error:
+        what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
+        advice = "choose another run_dir, or change it back"
+        raise UserError(f"{path}: cannot be resumed: {error}{what}; {advice}") from error
+    say(f"resuming from {path} at step {trainer.step:,}")
+    if changed:
+        say(f"changed since that checkpoint: {'; '.join(changed)}")
+
+
+def changes(old: Any, new: Any) -> list[str]:
+    """Settings that differ, as ``key: old -> new``, but for those that may."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    keys = [k for k in sorted(before.keys() | after.keys()) if not k.startswith(FREE)]
+    return [f"{k}: {before.get(k)} -> {after.get(k)}" for k in keys if before.get(k) != after.get(k)]
+
+
+def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _flat(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node
+
+
+def describe(trainer: Trainer) -> str:
+    """One line about the networks and the hardware."""
+    sizes = ", ".join(
+        f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()
+    )
+    engine = trainer.engine
+    processes = f", {engine.world} processes" if engine.world > 1 else ""
+    return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
+
+
+def write_scan(run_dir: Path, data: Sounds) -> None:
+    """What the scan of the folder found: a summary and the verdict on each file."""
+    scan = getattr(data, "scan", None)
+    if scan is not None:
+        scan.write(run_dir / "scan.csv")
+    with replacing(run_dir / "scan.txt") as temporary:
+        temporary.write_text(f"{data.source}\n{scan.summary() if scan is not None else ''}\n")
+
+
+@contextlib.contextmanager
+def stopped_by_signals(trainer: Trainer, say: Say) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the run after the step under way; a second Ctrl-C at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        if trainer.stop_reason is not None:
+            raise KeyboardInterrupt
+        trainer.stop("interrupted" if number == signal.SIGINT else "asked to terminate")
+        say("\nfinishing this step and saving; Ctrl-C again to leave at once")
+
+    try:
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """One training a run folder; the lock dies with its process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(run_dir / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"{run_dir}: another training is writing there; choose another run_dir") from error
+        yield
+
+
+def _silent(line: str) -> None:
+    """What all processes but the first say."""

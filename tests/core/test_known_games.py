@@ -1,0 +1,190 @@
+"""Games with known answers, all through the one trainer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.core import EMA, Callback, Engine, Game, Move, Play, Player, Stream, Trainer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from toys import Numbers, adam, dirac, line_trainer  # noqa: E402
+
+
+def test_dirac_gan_oscillates_without_regularisation() -> None:
+    _, distances = dirac(r1=0.0, steps=400)
+    assert min(distances[200:]) > 0.5  # it circles around the equilibrium and never comes near
+
+
+def test_dirac_gan_converges_with_r1() -> None:
+    _, distances = dirac(r1=1.0, steps=400)
+    assert distances[-1] < 1e-3
+
+
+class Mapped(Game):
+    """Two generators in a cycle: one shifts numbers up by 4, the other down; critics see what the step kept."""
+
+    def __init__(self) -> None:
+        def affine() -> nn.Module:
+            return nn.Linear(1, 1)
+
+        def judge() -> nn.Module:
+            return nn.Sequential(nn.Linear(1, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
+
+        super().__init__({"up": affine(), "down": affine(), "judge_a": judge(), "judge_b": judge()})
+
+    def losses(self, player: str, batch: dict[str, dict[str, Tensor]], play: Play) -> dict[str, Tensor]:
+        a, b = batch["a"]["x"], batch["b"]["x"]
+        if player == "makers":
+            fake_b = play.once("fake_b", lambda: self.nets["up"](a))
+            fake_a = play.once("fake_a", lambda: self.nets["down"](b))
+            play.keep("fake_a", fake_a)
+            play.keep("fake_b", fake_b)
+            cycle = (self.nets["down"](fake_b) - a).abs().mean() + (self.nets["up"](fake_a) - b).abs().mean()
+            fool = F.softplus(-self.nets["judge_a"](fake_a)).mean() + F.softplus(-self.nets["judge_b"](fake_b)).mean()
+            return {"fool": fool, "cycle": 2.0 * cycle}
+        terms = {}
+        for side, real in (("a", a), ("b", b)):
+            real = real.requires_grad_()
+            net, fake = self.nets[f"judge_{side}"], play.kept(f"fake_{side}")
+            assert not fake.requires_grad
+            scores = net(real)
+            (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+            terms[side] = F.softplus(-scores).mean() + F.softplus(net(fake)).mean() + 0.05 * gradient.square().mean()
+        return terms
+
+
+def test_cycle_game_with_two_generators_learns_both_maps() -> None:
+    torch.manual_seed(0)
+    game = Mapped()
+    a, b = torch.randn(512, 1), 4.0 + torch.randn(512, 1)
+    players = [
+        Player("makers", ("up", "down"), adam(1e-2), streams=("a", "b")),
+        Player("judges", ("judge_a", "judge_b"), adam(1e-2), streams=("a", "b")),
+    ]
+    streams = {"a": Stream(Numbers(a), 64, seed=1), "b": Stream(Numbers(b), 64, seed=2)}
+    Trainer(game, players, streams, engine=Engine("cpu"), steps=800).run()
+    with torch.no_grad():
+        there = game.nets["up"](a)
+        back = game.nets["down"](there)
+    assert abs(float(there.mean()) - 4.0) < 0.5
+    assert float((back - a).abs().mean()) < 0.2
+
+
+class Count(Callback):
+    def __init__(self) -> None:
+        self.moves: list[tuple[int, str, int]] = []
+        self.batches: list[float] = []
+
+    def on_move(self, trainer: Trainer, move: Move) -> None:
+        self.moves.append((move.step, move.player.name, move.repeat))
+        self.batches.append(float(move.losses["loss"]))
+
+
+def test_critic_moves_n_times_on_fresh_batches() -> None:
+    count = Count()
+    trainer = line_trainer(steps=3, repeats=5, callbacks={"count": count})
+    trainer.run()
+    expected = [(s, *m) for s in range(3) for m in [*(("judge", r) for r in range(5)), ("maker", 0)]]
+    assert count.moves == expected
+    assert trainer.streams["train"].position == 18
+    assert len(set(count.batches)) == len(count.batches)
+
+
+def test_n_critic_game_learns_the_mean() -> None:
+    trainer = line_trainer(steps=400, batch_size=64, repeats=3)
+    trainer.run()
+    samples = trainer.game.sample(2000, rng=torch.Generator().manual_seed(0))
+    assert abs(float(samples.mean()) - 3.0) < 0.3
+
+
+class Pretrained(Game):
+    """Likelihood first, adversarial play after: the location of a normal distribution."""
+
+    def __init__(self) -> None:
+        super().__init__({"place": nn.Linear(1, 1), "judge": nn.Sequential(nn.Linear(1, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))})
+
+    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        x = batch["x"]
+        fake = self.nets["place"](torch.ones_like(x)) + play.randn(len(x), 1)
+        if player == "likelihood":
+            return {"nll": 0.5 * (x - self.nets["place"](torch.ones_like(x))).square().mean()}
+        if player == "place":
+            return {"fool": F.softplus(-self.nets["judge"](fake)).mean()}
+        return {"loss": F.softplus(-self.nets["judge"](x)).mean() + F.softplus(self.nets["judge"](fake.detach())).mean()}
+
+
+def test_likelihood_pretraining_then_adversarial_play() -> None:
+    torch.manual_seed(0)
+    place: list[float] = []
+
+    class Watch(Callback):
+        def on_step(self, trainer: Trainer) -> None:
+            place.append(float(trainer.game.nets["place"](torch.ones(1, 1))))
+
+    count = {"likelihood": 0, "judge": 0, "place": 0}
+
+    class Moves(Callback):
+        def on_move(self, trainer: Trainer, move: Move) -> None:
+            count[move.player.name] += 1
+
+    players = [
+        Player("likelihood", ("place",), adam(2e-2), active=(0, 300)),
+        Player("judge", ("judge",), adam(5e-3), active=(300, None)),
+        Player("place", ("place",), adam(5e-3), active=(300, None), every=2),
+    ]
+    streams = {"train": Stream(Numbers(5.0 + torch.randn(512, 1)), 64)}
+    Trainer(Pretrained(), players, streams, {"watch": Watch(), "moves": Moves()}, Engine("cpu"), steps=500).run()
+    assert count == {"likelihood": 300, "judge": 200, "place": 100}
+    assert abs(place[299] - 5.0) < 0.3  # the likelihood found it
+    assert abs(place[-1] - 5.0) < 0.8  # and the game kept it
+
+
+def test_only_the_mover_is_unfrozen() -> None:
+    seen: dict[str, list[str]] = {}
+
+    class Spy(Game):
+        def __init__(self) -> None:
+            super().__init__({"one": nn.Linear(1, 1), "two": nn.Linear(1, 1)})
+
+        def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+            seen[player] = [name for name, net in self.nets.items() if next(net.parameters()).requires_grad]
+            return {"loss": self.nets["two"](self.nets["one"](batch["x"])).square().mean()}
+
+    game = Spy()
+    players = [Player("one", ("one",), sgd_once), Player("two", ("two",), sgd_once)]
+    Trainer(game, players, {"train": Stream(Numbers(torch.ones(4, 1)), 2)}, engine=Engine("cpu"), steps=1).run()
+    assert seen == {"one": ["one"], "two": ["two"]}
+
+
+def sgd_once(params: list[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(params, lr=0.1)
+
+
+def test_ema_follows_its_formula() -> None:
+    ema = EMA(["maker"], decay=0.9, ramp=10)
+    trainer = line_trainer(steps=0, callbacks={"ema": ema})
+    expected = [p.detach().clone() for p in trainer.game.nets["maker"].parameters()]
+    for step in range(30):
+        trainer.steps = step + 1
+        trainer.run()
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = [decay * e + (1 - decay) * p.detach() for e, p in zip(expected, trainer.game.nets["maker"].parameters(), strict=True)]
+    for mine, want in zip(ema.nets["maker"].parameters(), expected, strict=True):
+        torch.testing.assert_close(mine, want)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"nets": ("nobody",)}, "network 'nobody'"), ({"streams": ("nothing",)}, "stream 'nothing'"), ({"name": "maker"}, "share a name")],
+)
+def test_wrong_players_are_named(change: dict[str, object], words: str) -> None:
+    options = {"name": "judge", "nets": ("judge",), "optimizer": sgd_once} | change
+    good = line_trainer(steps=1)
+    with pytest.raises(ValueError, match=words):
+        Trainer(good.game, [*good.players[1:], Player(**options)], good.streams, engine=Engine("cpu"), steps=1)  # type: ignore[arg-type]
