@@ -17,7 +17,8 @@ from audiogan.core import EMA, Callback, Move, Trainer
 class MetricsLog(Callback):
     """Means of losses, scores and gradient norms over the last ``every`` steps, to ``metrics.jsonl`` and TensorBoard.
 
-    Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the run.
+    Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the
+    run.
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:
@@ -112,7 +113,8 @@ class Progress(Callback):
     """A bar with losses, examples a second and the time left."""
 
     def __init__(self, log: MetricsLog | None = None) -> None:
-        self.log, self._bar, self._shown = log, None, 0.0
+        self.log, self._shown = log, 0.0
+        self._bar: Any = None
         self._rate = (0.0, 0)
 
     @staticmethod

@@ -1,7 +1,7 @@
 """Configurations: composed by hydra, checked, and turned into objects. None can run code.
 
-YAML says who plays and when. A ``_target_`` may only name a class of this package's building blocks, or a network layer or an optimizer
-of torch; everything else is refused before it is imported.
+YAML says who plays and when. A ``_target_`` may only name a class of this package's building blocks, or a network layer
+or an optimizer of torch; everything else is refused before it is imported.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ BLOCKS = (
 )
 FUNCTIONS = ("audiogan.data.sources.open_sounds",)
 
-# What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to them.
+# What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to
+# them.
 KEYS = {
-    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks", "classes",
-    "data", "representation", "game", "facts",
+    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
+    "classes", "data", "representation", "game", "facts",
 }  # fmt: skip
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
@@ -72,20 +73,19 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration with its groups and overrides, checked; its ``run_dir`` is decided."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     folder, name = locate(config)
-    GlobalHydra.instance().clear()
+    _check_file(folder / f"{name}.yaml" if (folder / f"{name}.yaml").is_file() else folder / f"{name}.yml")
     searchpath = [f"hydra.searchpath=[file://{PACKAGED}]"] if folder != PACKAGED else []
     try:
         with initialize_config_dir(str(folder), version_base="1.3"):
             whole = hydra_compose(name, [*searchpath, *overrides], return_hydra_config=True)
         _check_hydra(whole.hydra, config)
-        cfg = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
+        cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         with open_dict(cfg):
             cfg.name = cfg.get("name") or name
             cfg.facts = {"labels": [], "class_counts": [], "classes": 0, "shape": None, "sample_rate": None}
@@ -93,8 +93,25 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
         check(cfg, config)
     except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{config}: {_first_line(error)}") from error
+        said = f" (overrides: {' '.join(overrides)})" if overrides else ""
+        raise UserError(f"{config}: {_first_line(error)}{said}") from error
     return cfg
+
+
+def _check_file(path: Path) -> None:
+    """Hydra imports what ``hydra.searchpath`` names while it reads, so that must not stand in the file at all."""
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        own = OmegaConf.load(path)
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
+    if not OmegaConf.is_dict(own):
+        raise UserError(f"{path}: must hold keys and values; start from a shipped configuration")
+    if "hydra" in own or re.search(r"^\s*#\s*@package\s+hydra", text, re.MULTILINE):
+        raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
 
 
 def _check_hydra(node: Any, config: str) -> None:
@@ -118,9 +135,10 @@ def run_name(name: str, overrides: Sequence[str]) -> str:
     if not telling:
         return name
     text = ",".join(telling)
-    slug = re.sub(r"[^A-Za-z0-9=_.,-]+", "-", text).strip("-.")
+    short = ",".join(re.sub(r"=.*[/\\](?=[^/\\]+)", "=", o).rstrip("/\\") for o in telling)
+    slug = re.sub(r"[^A-Za-z0-9=_.,-]+", "-", short).strip("-.")
     if slug != text or len(slug) > 80:
-        slug = f"{slug[:60].rstrip('-.,')}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        slug = f"{slug[:60].rstrip('-.,')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     return f"{name},{slug}"
 
 
@@ -244,5 +262,6 @@ def _key(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    """The error in one line: its first two, for hydra tells what to do in the second."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return " ".join(lines[:2]) or type(error).__name__

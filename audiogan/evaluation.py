@@ -20,8 +20,8 @@ def evaluate_run(
 ) -> Report:
     """Measure a run against its held-out data, or against the sounds in the folder ``data``.
 
-    ``count`` is the most sounds to use; with fewer real ones, as many as there are. The report is also written to ``evaluation.json``
-    in the run folder.
+    ``count`` is the most sounds to use; with fewer real ones, as many as there are. The report is also written to
+    ``evaluation.json`` in the run folder.
     """
     generator = load(run)
     train, real = real_sounds(generator, data)

@@ -38,7 +38,7 @@ class Generator:
         self.channels: int = game.representation.channels
 
     def __repr__(self) -> str:
-        return f"Generator({str(self.checkpoint)!r}, step={self.step}, sample_rate={self.sample_rate}, labels={self.labels})"
+        return f"Generator({str(self.checkpoint)!r}, step={self.step}, labels={self.labels})"
 
     def sample(
         self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float = 1.0
@@ -162,7 +162,7 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu") -> Genera
     from audiogan.training import build_game, build_representation
 
     try:
-        cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.create(state["config"]), resolve=False))
+        cfg: Any = OmegaConf.create(state["config"])
         game = build_game(cfg, build_representation(cfg))
         game.load_state_dict(state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():

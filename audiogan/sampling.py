@@ -25,7 +25,9 @@ def write_samples(
     truncation: float = 1.0,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Write ``n`` sounds into ``out``: WAV files, ``contact-sheet.png`` and ``samples.csv``. Nothing there is overwritten by another sound."""
+    """Write ``n`` sounds into ``out``: WAV files, ``contact-sheet.png`` and ``samples.csv``. Nothing there is
+    overwritten by another sound.
+    """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     waves, names = generator.sample_with_labels(n, seed=seed, label=label, truncation=truncation)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from audiogan.representations import Representation
 
 Say = Callable[[str], None]
+# Statistics of more sounds than these would not be other ones.
+FIT_LIMIT = 4096
 # Settings that may change when a run is taken up again without a word about it.
 FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
 
@@ -73,8 +78,8 @@ def build_trainer(
     add_facts(cfg, train)
     representation = build_representation(cfg)
     if fit:
-        starts = range(0, len(train), 64)
-        representation.fit(train.waves(torch.arange(i, min(i + 64, len(train))).numpy()) for i in starts)
+        chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
+        representation.fit(train.waves(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
     game = build_game(cfg, representation)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items()]
@@ -105,7 +110,9 @@ def build_engine(cfg: DictConfig) -> Engine:
 
 
 def build_callbacks(cfg: DictConfig, *, progress: bool = True) -> dict[str, Callback]:
-    """The configured callbacks by name, in order. The log, the run folder and the labels are handed to those who want them."""
+    """The configured callbacks by name, in order. The log, the run folder and the labels are handed to those who want
+    them.
+    """
     from audiogan.callbacks import MetricsLog, Progress
 
     callbacks: dict[str, Callback] = {}
@@ -157,28 +164,41 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         if trainer.budget_spent:
             say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
+        note(run_dir, engine, status="running", source=data.source)
         with stopped_by_signals(trainer, say):
             trainer.run()
+        how = f"stopped ({trainer.stop_reason})" if trainer.stop_reason else "finished"
+        note(run_dir, engine, status=how, source=data.source)
         if engine.chief:
-            finish(trainer, cfg, command, say)
+            finish(
+                trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", say
+            )
     return trainer
 
 
-def finish(trainer: Trainer, cfg: DictConfig, command: str, say: Say) -> None:
+def note(run_dir: Path, engine: Engine, **facts: str) -> None:
+    """What the report's first line says of the run."""
+    if engine.chief:
+        with replacing(run_dir / "run.json") as temporary:
+            temporary.write_text(json.dumps(facts))
+
+
+def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) -> None:
     """Write the report and say what came of it."""
     from audiogan.report import write_report
 
     report = write_report(Path(cfg.run_dir))
-    how = f"stopped ({trainer.stop_reason})" if trainer.stop_reason else "finished"
-    say(f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes")
+    say(how)
     say(f"listen:  {report}")
-    say(f"sample:  audiogan sample -n 16 out/ --run {cfg.run_dir}")
+    say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
     if trainer.stop_reason and command:
         say(f"go on:   {command}")
 
 
 def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], say: Say) -> None:
-    """Take up a checkpoint; what was configured otherwise then is said, and an error if it can't be the same networks."""
+    """Take up a checkpoint; what was configured otherwise then is said, and an error if it can't be the same
+    networks.
+    """
     changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
     try:
         trainer.load_state_dict(state["trainer"])

@@ -33,3 +33,44 @@ def real_drums(shared_data: Path) -> Path:
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's own cache."""
     monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+TINY = (
+    "data.length=2048",
+    "data.holdout=0.25",
+    "batch_size=4",
+    "game.generator.widths=[16,8]",
+    "game.critic.widths=[8,8]",
+    "game.augment.max_samples=16",
+    "callbacks.previews.count=4",
+    "engine.threads=1",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 40 short drum-machine sounds in two classes."""
+    import numpy as np
+
+    from audiogan.data.drum_machine import render
+    from audiogan.sounds import save_wav
+
+    root = tmp_path_factory.mktemp("sounds")
+    for i in range(40):
+        label = ("kick", "snare")[i % 2]
+        wave = render(label, sample_rate=16000, length=2048, rng=np.random.default_rng(i))
+        save_wav(root / label / f"{i}.wav", wave, 16000)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a training of four steps."""
+    from audiogan import config
+    from audiogan.training import train
+
+    run_dir = tmp_path_factory.mktemp("run") / "tiny"
+    os.environ["AUDIOGAN_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
+    overrides = [*TINY, f"data.root={tiny_sounds}", f"run_dir={run_dir}", "trainer.steps=4", "callbacks.log.every=2"]
+    train(config.compose("drums", overrides), progress=False, say=lambda line: None)
+    return run_dir

@@ -32,7 +32,8 @@ class CheckpointError(ValueError):
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write nested dicts, lists, tuples, numbers, strings and tensors as one safetensors file.
 
-    The structure stands as JSON in the header, with a SHA-256 of everything. The file appears under its name only when whole.
+    The structure stands as JSON in the header, with a SHA-256 of everything. The file appears under its name only when
+    whole.
     """
     path = Path(path)
     tensors: dict[str, Tensor] = {}
@@ -54,7 +55,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what ``save_state`` wrote, tensors on the CPU. ``CheckpointError`` if a single bit of it is not as written."""
+    """Read what ``save_state`` wrote, tensors on the CPU. ``CheckpointError`` if anything is not as written."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -82,8 +83,8 @@ def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def newest_state(folder: str | os.PathLike[str]) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """The newest intact checkpoint in ``folder``: (path, state, what was wrong with newer ones); (None, {}, ...) if there is none."""
-    damaged = []
+    """The newest intact checkpoint: (path, state, what was wrong with newer ones); (None, {}, ...) without one."""
+    damaged: list[str] = []
     for path in checkpoints(folder):
         try:
             return path, load_state(path), damaged
@@ -133,6 +134,9 @@ class Checkpoints(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
+        if trainer.engine.chief:
+            for left in self.folder.glob(".step-*.tmp"):  # a killed run was writing it
+                left.unlink(missing_ok=True)
 
     def on_step(self, trainer: Trainer) -> None:
         by_steps = self.every_steps is not None and trainer.step % self.every_steps == 0
@@ -162,7 +166,7 @@ class Checkpoints(Callback):
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """JSON for ``value``; tensors move to ``tensors``. What JSON lacks is a dict with one key that starts with ``$``."""
+    """JSON for ``value``; tensors move to ``tensors``. What JSON lacks is a dict with one key, ``$...``."""
     if isinstance(value, Tensor):
         name = f"t{len(tensors)}"
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -200,5 +204,5 @@ def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class EMA(Callback):
     """Averages the weights of some networks after each move of their owner; buffers are copied.
 
-    The decay ramps up as ``min(decay, (1 + t) / (ramp + t))``: after ``t`` moves the average reaches back over about ``t / ramp``
-    of them, so that a short run is not dragged down by its first weights.
+    The decay ramps up as ``min(decay, (1 + t) / (ramp + t))``: after ``t`` moves the average reaches back over about
+    ``t / ramp`` of them, so that a short run is not dragged down by its first weights.
 
     Args:
         nets: names of the networks to average.

@@ -23,7 +23,8 @@ class Engine:
     """Runs forwards, backwards and steps on whatever hardware there is.
 
     Under ``torchrun`` it joins the other processes by itself (NCCL on CUDA, gloo on CPU). Gradients are averaged after
-    ``backward`` by one flat all-reduce; networks are never wrapped, so they can be differentiated twice and called by any method.
+    ``backward`` by one flat all-reduce; networks are never wrapped, so they can be differentiated twice and called by
+    any method.
 
     Args:
         device: ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:1``.
@@ -114,7 +115,7 @@ class Engine:
         self._scaler(player).scale(loss / self.accumulate).backward()
 
     def step(self, player: str, optimizer: Optimizer, params: Sequence[nn.Parameter], clip: float | None) -> Tensor:
-        """Average gradients over processes, clip, step; returns the norm of the gradient before clipping, on the device."""
+        """Average gradients over processes, clip and step; returns their norm before clipping, on the device."""
         self._average([p.grad for p in params if p.grad is not None])
         scaler = self._scaler(player)
         scaler.unscale_(optimizer)
@@ -170,7 +171,8 @@ class Engine:
 
 def _rng_state() -> dict[str, Any]:
     name, keys, *rest = np.random.get_state(legacy=True)
-    state = {"torch": torch.get_rng_state(), "python": random.getstate(), "numpy": [name, keys.tolist(), *rest]}
+    words = np.asarray(keys).tolist()
+    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate(), "numpy": [name, words, *rest]}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class Game(nn.Module):
     """Networks and the losses of the players who own them.
 
-    A game never calls ``backward``, ``step``, ``zero_grad`` or ``.to(device)`` and never touches autocast: the trainer does.
-    State that matters between steps is a registered buffer, so that checkpoints hold it.
+    A game never calls ``backward``, ``step``, ``zero_grad`` or ``.to(device)`` and never touches autocast: the trainer
+    does. State that matters between steps is a registered buffer, so that checkpoints hold it.
     """
 
     def __init__(self, nets: Mapping[str, nn.Module]) -> None:
@@ -47,9 +47,9 @@ class Game(nn.Module):
 class Play:
     """The scratch pad of one training step: shared forwards, notes, and all the randomness a game needs.
 
-    Random numbers are a pure function of (seed, step, player, repeat) and are drawn for the whole batch of a move: a process, or
-    a part of an accumulated batch, takes its rows. So the numbers do not depend on how many processes share a batch,
-    and no state of theirs need be saved.
+    Random numbers are a pure function of (seed, step, player, repeat) and are drawn for the whole batch of a move: a
+    process, or a part of an accumulated batch, takes its rows. So the numbers do not depend on how many processes share
+    a batch, and no state of theirs need be saved.
 
     Attributes:
         step: the step, counted from 0.

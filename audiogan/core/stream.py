@@ -23,7 +23,8 @@ class Dataset(Protocol):
 class Stream:
     """Endless batches of a dataset, each epoch in a new order.
 
-    Batch ``k`` depends on the seed and on ``k`` alone, so the position is all the state there is. One batch is read ahead in a thread.
+    Batch ``k`` depends on the seed and on ``k`` alone, so the position is all the state there is. One batch is read
+    ahead in a thread.
 
     Args:
         dataset: see `Dataset`.

@@ -20,8 +20,9 @@ from audiogan.core.stream import Stream
 class Trainer:
     """Lets the players of a game move, in order, step after step.
 
-    Each step every player that is due moves ``repeats`` times: it draws its streams, its networks are unfrozen, ``losses`` are summed and
-    differentiated, gradients averaged over processes, clipped and stepped, and the callbacks are told. That is all.
+    Each step every player that is due moves ``repeats`` times: it draws its streams, its networks are unfrozen,
+    ``losses`` are summed and differentiated, gradients averaged over processes, clipped and stepped, and the callbacks
+    are told. That is all.
 
     Args:
         game: the networks and their losses.

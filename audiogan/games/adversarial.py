@@ -15,7 +15,8 @@ from audiogan.representations import Representation
 class Adversarial(Game):
     """A generator and a critic, any adversarial loss, any penalties.
 
-    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and, where the data has them, ``label`` s.
+    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and, where the data has them,
+    ``label`` s.
 
     Args:
         generator: latents ``[B, latent_dim]`` (and class weights ``[B, classes]``) -> ``[B, *representation.shape]``.
@@ -24,11 +25,14 @@ class Adversarial(Game):
         representation: between signals and what the networks see.
         penalties: added to the critic's loss on steps where ``step % penalty.every == 0``.
         augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
-        through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment`` works on signals. So the
-            critic judges what one will hear; the representation must then be differentiable both ways.
+        through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment``
+            works on signals. So the critic judges what one will hear; the representation must then be differentiable
+            both ways.
         constraint: called with the critic after each of its steps (weight clipping).
         class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
     """
+
+    class_counts: Tensor
 
     def __init__(
         self,
@@ -125,7 +129,7 @@ class Adversarial(Game):
         self, z: Tensor, condition: Tensor | None = None, *, nets: Mapping[str, nn.Module] | None = None
     ) -> Tensor:
         """Signals ``[n, C, T]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
-        generator = (nets or {}).get("generator", self.nets["generator"])
+        generator = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
         device = next(generator.parameters()).device
         was_training = generator.training
         generator.eval()

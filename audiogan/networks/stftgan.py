@@ -1,17 +1,21 @@
 """A 2-D convolutional GAN on the complex STFT, small enough to learn drums on two CPU cores.
 
-Real and imaginary part of a magnitude-compressed STFT as two channels, as in DrumGAN (Nistal, Lattner & Richard, ISMIR 2020, section 3.1);
-latents modulate every block, as in StyleGAN (Karras et al., CVPR 2019, section 2); the critic has a minibatch-deviation
-channel (Karras et al., ICLR 2018, section 3) and a projection for classes (Miyato & Koyama, ICLR 2018, equation 3).
+Real and imaginary part of a magnitude-compressed STFT as two channels, as in DrumGAN (Nistal, Lattner & Richard, ISMIR
+2020, section 3.1); latents modulate every block, as in StyleGAN (Karras et al., CVPR 2019, section 2); the critic has a
+minibatch-deviation channel (Karras et al., ICLR 2018, section 3) and a projection for classes (Miyato & Koyama, ICLR
+2018, equation 3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from audiogan.networks.blocks import check_input, normalise_spectra
 
 
 class Modulate(nn.Module):
@@ -38,6 +42,7 @@ class UpBlock(nn.Module):
         self.modulate = Modulate(style_dim, cout)
         # Convolutions can't tell a bass bin from a treble bin; a bias a frequency can.
         self.frequency = nn.Parameter(torch.zeros(1, cout, bins, 1))
+        he(self.conv)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         x = self.up(x) + self.frequency
@@ -59,8 +64,8 @@ class STFTGenerator(nn.Module):
     """Latents to the bins of a spectrogram.
 
     Args:
-        shape: ``(C, F, N)`` of the representation; the grid that is computed is the next smaller one that halves often enough, rows
-            and columns beyond it (the Nyquist bin, the last frame) are zero.
+        shape: ``(C, F, N)`` of the representation; the grid that is computed is the next smaller one that halves often
+            enough, rows and columns beyond it (the Nyquist bin, the last frame) are zero.
         latent_dim: size of ``z``, standard normal.
         classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
         widths: channels from the coarsest grid on; each but the last step doubles the grid, as does the output layer.
@@ -91,19 +96,17 @@ class STFTGenerator(nn.Module):
         )
         self.start = nn.Linear(style_dim, widths[0] * self.grid[0] * self.grid[1])
         self.blocks = nn.ModuleList(
-            UpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1))
-            for i, (cin, cout) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            UpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1)) for i, (cin, cout) in enumerate(pairwise(widths))
         )
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
-        for part in (self.mapping, self.start, *(block.conv for block in self.blocks)):
-            part.apply(he)
+        self.mapping.apply(he)
+        he(self.start)
 
     def style(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """``[B, style_dim]`` of latents and class weights."""
         if (condition is None) != (self.embed is None):
-            raise ValueError(
-                f"this generator knows {self.classes} classes, but condition is {'missing' if condition is None else 'given'}"
-            )
+            given = "missing" if condition is None else "given"
+            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
         z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
         if self.embed is not None:
             z = torch.cat([z, self.embed(condition)], dim=1)
@@ -127,26 +130,37 @@ class STFTCritic(nn.Module):
         shape: ``(C, F, N)`` of the representation.
         classes: as in the generator.
         widths: channels after each halving of the grid.
+        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
     """
 
-    def __init__(self, shape: Sequence[int], classes: int = 0, widths: Sequence[int] = (32, 64, 128, 192, 192)) -> None:
+    ramp: Tensor
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        widths: Sequence[int] = (32, 64, 128, 192, 192),
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
         channels, bins, frames = self.shape
-        # Beside real and imaginary parts the magnitude, which is what one mostly hears, and a ramp that names the frequency.
+        # Beside real and imaginary parts the magnitude, which is what one mostly hears, and a ramp that names the
+        # frequency.
         cins = [channels + channels // 2 + 1, *widths]
         self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in zip(cins[:-1], cins[1:], strict=True))
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(cins))
         fold = 2 ** len(widths)
         self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.hidden = nn.Linear(widths[-1] * (bins // fold) * (frames // fold), widths[-1])
         self.score = nn.Linear(widths[-1], 1)
         self.embed = nn.Linear(classes, widths[-1], bias=False) if classes else None
         self.apply(he)
+        if spectral_norm:
+            normalise_spectra(self)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"expected [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
+        check_input(self, x, self.shape, condition)
         magnitude = torch.sqrt(x.unflatten(1, (-1, 2)).square().sum(2) + 1e-4)
         x = torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)

@@ -20,12 +20,16 @@ from audiogan.core import EMA, CheckpointError, Checkpoints, Stream, load_state,
 from audiogan.core.checkpoint import checkpoints, differences
 
 sys.path.insert(0, str(Path(__file__).parent))
-from toys import Numbers, line_trainer  # noqa: E402
+from toys import Numbers, line_trainer
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 trees = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -86,7 +90,9 @@ def test_newest_intact_checkpoint_is_used_and_damage_is_said(tmp_path: Path) -> 
 
 
 def test_only_the_newest_are_kept_and_weights_must_be_finite(tmp_path: Path) -> None:
-    trainer = line_trainer(steps=7, callbacks={"save": Checkpoints(tmp_path, every_steps=2, every_minutes=None, keep=2)})
+    trainer = line_trainer(
+        steps=7, callbacks={"save": Checkpoints(tmp_path, every_steps=2, every_minutes=None, keep=2)}
+    )
     trainer.run()
     assert [p.name for p in checkpoints(tmp_path)] == ["step-00000007.ckpt", "step-00000006.ckpt"]
     with torch.no_grad():
@@ -205,7 +211,9 @@ def test_streams_cover_every_epoch_and_resume(n: int, size: int, parts: int, ski
     data = Numbers(torch.arange(float(n))[:, None])
 
     def read(stream: Stream, batches: int) -> list[float]:
-        return [v for _ in range(batches) for part in stream.next(range(parts), parts) for v in part["x"][:, 0].tolist()]
+        return [
+            v for _ in range(batches) for part in stream.next(range(parts), parts) for v in part["x"][:, 0].tolist()
+        ]
 
     values = read(Stream(data, size, seed=1), 10)
     for epoch in range(len(values) // n):

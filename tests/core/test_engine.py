@@ -12,7 +12,7 @@ import torch
 from audiogan.core import Engine, load_state
 
 sys.path.insert(0, str(Path(__file__).parent))
-from toys import line_trainer  # noqa: E402
+from toys import line_trainer
 
 CHILD = """
 import sys
@@ -80,7 +80,9 @@ def test_clipping_bounds_the_step() -> None:
         p.grad = torch.full_like(p, 100.0)
     norm = trainer.engine.step("maker", torch.optim.SGD(params, lr=1e-3), params, clip=1.0)
     assert float(norm) > 100
-    assert float(torch.cat([p.grad.flatten() for p in params if p.grad is not None]).norm()) == pytest.approx(1.0, rel=1e-4)
+    assert float(torch.cat([p.grad.flatten() for p in params if p.grad is not None]).norm()) == pytest.approx(
+        1.0, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("options", [{"precision": "fp8"}, {"accumulate": 0}])

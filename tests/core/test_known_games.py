@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from audiogan.core import EMA, Callback, Engine, Game, Move, Play, Player, Stream, Trainer
 
 sys.path.insert(0, str(Path(__file__).parent))
-from toys import Numbers, adam, dirac, line_trainer  # noqa: E402
+from toys import Numbers, adam, dirac, line_trainer
 
 
 def test_dirac_gan_oscillates_without_regularisation() -> None:
@@ -107,7 +107,9 @@ class Pretrained(Game):
     """Likelihood first, adversarial play after: the location of a normal distribution."""
 
     def __init__(self) -> None:
-        super().__init__({"place": nn.Linear(1, 1), "judge": nn.Sequential(nn.Linear(1, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))})
+        super().__init__(
+            {"place": nn.Linear(1, 1), "judge": nn.Sequential(nn.Linear(1, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))}
+        )
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
         x = batch["x"]
@@ -116,7 +118,9 @@ class Pretrained(Game):
             return {"nll": 0.5 * (x - self.nets["place"](torch.ones_like(x))).square().mean()}
         if player == "place":
             return {"fool": F.softplus(-self.nets["judge"](fake)).mean()}
-        return {"loss": F.softplus(-self.nets["judge"](x)).mean() + F.softplus(self.nets["judge"](fake.detach())).mean()}
+        return {
+            "loss": F.softplus(-self.nets["judge"](x)).mean() + F.softplus(self.nets["judge"](fake.detach())).mean()
+        }
 
 
 def test_likelihood_pretraining_then_adversarial_play() -> None:
@@ -174,14 +178,21 @@ def test_ema_follows_its_formula() -> None:
         trainer.steps = step + 1
         trainer.run()
         decay = min(0.9, (1 + step) / (10 + step))
-        expected = [decay * e + (1 - decay) * p.detach() for e, p in zip(expected, trainer.game.nets["maker"].parameters(), strict=True)]
+        expected = [
+            decay * e + (1 - decay) * p.detach()
+            for e, p in zip(expected, trainer.game.nets["maker"].parameters(), strict=True)
+        ]
     for mine, want in zip(ema.nets["maker"].parameters(), expected, strict=True):
         torch.testing.assert_close(mine, want)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"nets": ("nobody",)}, "network 'nobody'"), ({"streams": ("nothing",)}, "stream 'nothing'"), ({"name": "maker"}, "share a name")],
+    [
+        ({"nets": ("nobody",)}, "network 'nobody'"),
+        ({"streams": ("nothing",)}, "stream 'nothing'"),
+        ({"name": "maker"}, "share a name"),
+    ],
 )
 def test_wrong_players_are_named(change: dict[str, object], words: str) -> None:
     options = {"name": "judge", "nets": ("judge",), "optimizer": sgd_once} | change

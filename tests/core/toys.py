@@ -78,7 +78,9 @@ def dirac(r1: float, steps: int) -> tuple[Trainer, list[float]]:
             distances.append(float(sum(p.detach().square() for p in game.parameters()).sqrt()))
 
     players = [Player("slope", ("slope",), sgd(0.2)), Player("fake", ("fake",), sgd(0.2))]
-    trainer = Trainer(game, players, {"train": Stream(Numbers(torch.zeros(4, 1)), 2)}, {"watch": Watch()}, Engine("cpu"), steps=steps)
+    trainer = Trainer(
+        game, players, {"train": Stream(Numbers(torch.zeros(4, 1)), 2)}, {"watch": Watch()}, Engine("cpu"), steps=steps
+    )
     trainer.run()
     return trainer, distances
 
@@ -90,7 +92,9 @@ class Line(Game):
         super().__init__(
             {
                 "maker": nn.Sequential(nn.Linear(4, 16), nn.LeakyReLU(0.2), nn.Linear(16, dim)),
-                "judge": nn.Sequential(nn.Linear(dim, 32), nn.LeakyReLU(0.2), nn.Linear(32, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1)),
+                "judge": nn.Sequential(
+                    nn.Linear(dim, 32), nn.LeakyReLU(0.2), nn.Linear(32, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1)
+                ),
             }
         )
 
@@ -112,7 +116,9 @@ class Line(Game):
             return (nets or self.nets)["maker"](torch.randn(n, 4, generator=rng))
 
 
-def line_trainer(*, steps: int, batch_size: int = 16, repeats: int = 1, engine: Engine | None = None, **options: Any) -> Trainer:
+def line_trainer(
+    *, steps: int, batch_size: int = 16, repeats: int = 1, engine: Engine | None = None, **options: Any
+) -> Trainer:
     torch.manual_seed(0)
     data = 3.0 + 0.5 * torch.randn(256, 1)
     players = [
@@ -120,4 +126,6 @@ def line_trainer(*, steps: int, batch_size: int = 16, repeats: int = 1, engine: 
         Player("maker", ("maker",), adam(5e-3)),
     ]
     streams = {"train": Stream(Numbers(data), batch_size, seed=3)}
-    return Trainer(Line(), players, streams, options.pop("callbacks", None), engine or Engine("cpu"), steps=steps, **options)
+    return Trainer(
+        Line(), players, streams, options.pop("callbacks", None), engine or Engine("cpu"), steps=steps, **options
+    )
