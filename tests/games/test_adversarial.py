@@ -1,0 +1,121 @@
+"""The game of two: what each player sees, conditions, sampling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import Play
+from audiogan.games import Adversarial
+from audiogan.losses import R1, NonSaturating, WeightClip
+from audiogan.representations import ComplexSTFT, Waveform
+
+
+class Maker(nn.Module):
+    latent_dim = 4
+
+    def __init__(self, shape: tuple[int, ...], classes: int = 0, latent: str = "normal") -> None:
+        super().__init__()
+        self.shape, self.classes, self.latent = shape, classes, latent
+        self.dense = nn.Linear(4 + classes, int(torch.tensor(shape).prod()))
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.dense(z if condition is None else torch.cat([z, condition], 1)).view(len(z), *self.shape)
+
+
+class Judge(nn.Module):
+    def __init__(self, shape: tuple[int, ...], classes: int = 0) -> None:
+        super().__init__()
+        self.classes, self.seen = classes, []  # type: ignore[var-annotated]
+        self.dense = nn.Linear(int(torch.tensor(shape).prod()) + classes, 1)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        self.seen.append((x, condition))
+        x = x.flatten(1)
+        return self.dense(x if condition is None else torch.cat([x, condition], 1))[:, 0]
+
+
+def game(representation: Any, classes: int = 0, latent: str = "normal", **options: Any) -> Adversarial:
+    maker, judge = Maker(representation.shape, classes, latent), Judge(representation.shape, classes)
+    return Adversarial(maker, judge, NonSaturating(), representation, **options)
+
+
+def play(step: int = 0, player: str = "critic") -> Play:
+    scratch = Play(step)
+    scratch.begin(player)
+    return scratch
+
+
+def test_through_the_signal_the_critic_sees_what_one_hears() -> None:
+    representation = ComplexSTFT(512)
+    batch = {"x": torch.randn(3, 1, 512)}
+    for through in (True, False):
+        it = game(representation, through_signal=through)
+        it.losses("critic", batch, play())
+        real, fake = (x for x, _ in it.nets["critic"].seen)  # type: ignore[union-attr]
+        torch.testing.assert_close(real, representation.encode(batch["x"]))
+        consistent = representation.encode(representation.decode(fake))
+        assert torch.allclose(consistent, fake, atol=1e-3) == through
+
+
+def test_penalties_are_lazy_and_named() -> None:
+    it = game(Waveform(16), penalties=[R1(1.0, every=4)])
+    batch = {"x": torch.randn(3, 1, 16)}
+    assert set(it.losses("critic", batch, play(4))) == {"loss", "r1"}
+    assert set(it.losses("critic", batch, play(5))) == {"loss"}
+
+
+def test_only_the_generator_gets_a_gradient_through_the_fake() -> None:
+    it = game(Waveform(16))
+    sum(it.losses("critic", {"x": torch.randn(3, 1, 16)}, play()).values()).backward()  # type: ignore[union-attr]
+    assert all(p.grad is None for p in it.nets["generator"].parameters())
+    it.losses("generator", {"x": torch.randn(3, 1, 16)}, play())["loss"].backward()
+    assert all(p.grad is not None for p in it.nets["generator"].parameters())
+
+
+def test_fakes_are_asked_for_with_the_labels_of_the_batch() -> None:
+    it = game(Waveform(16), classes=3, class_counts=[1, 1, 8])
+    it.losses("critic", {"x": torch.randn(4, 1, 16), "label": torch.tensor([2, 0, 1, 2])}, play())
+    for _, condition in it.nets["critic"].seen:  # type: ignore[union-attr]
+        assert condition.argmax(1).tolist() == [2, 0, 1, 2]
+    with pytest.raises(ValueError, match="no labels"):
+        it.losses("critic", {"x": torch.randn(4, 1, 16)}, play())
+
+
+def test_classes_are_drawn_as_often_as_in_the_data() -> None:
+    it = game(Waveform(16), classes=3, class_counts=[1, 1, 8])
+    drawn = it.draw_condition(2000, torch.Generator().manual_seed(0))
+    assert drawn is not None
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([0.1, 0.1, 0.8]), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("latent", ["normal", "uniform"])
+def test_latents_are_what_the_paper_says(latent: str) -> None:
+    it = game(Waveform(16), latent=latent)
+    z = it.latents(4000, torch.Generator().manual_seed(0))
+    assert (z.abs().max() <= 1) == (latent == "uniform")
+    assert abs(float(z.std()) - (1.0 if latent == "normal" else 3**-0.5)) < 0.02
+
+
+def test_sampling_repeats_with_its_seed_and_takes_other_networks() -> None:
+    it = game(Waveform(16), classes=2)
+    one, two = (it.sample(5, rng=torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(one, two) and one.shape == (5, 1, 16)
+    other = Maker((1, 16), 2)
+    assert not torch.equal(one, it.sample(5, rng=torch.Generator().manual_seed(1), nets={"generator": other}))
+
+
+def test_the_constraint_acts_after_the_critics_move_only() -> None:
+    it = game(Waveform(16), constraint=WeightClip(0.01))
+    it.moved("generator", play())
+    assert it.nets["critic"].dense.weight.abs().max() > 0.01  # type: ignore[union-attr, operator]
+    it.moved("critic", play())
+    assert it.nets["critic"].dense.weight.abs().max() <= 0.01  # type: ignore[union-attr, operator]
+
+
+def test_both_networks_must_know_the_same_classes() -> None:
+    with pytest.raises(ValueError, match="the generator knows 2 classes, the critic 0"):
+        Adversarial(Maker((1, 16), 2), Judge((1, 16)), NonSaturating(), Waveform(16))
