@@ -22,30 +22,39 @@ class MetricsLog(Callback):
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:
+        if every < 1:
+            raise ValueError(f"every={every} must be at least 1")
         self.path, self.every = Path(run_dir) / "metrics.jsonl", every
         self.last: dict[str, float] = {}
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._since = (0.0, 0)
+        self._first = 0
+        self._trimmed = False
         self._writer: Any = None
 
     def on_start(self, trainer: Trainer) -> None:
-        self._open(trainer)
+        self._since, self._first = (trainer.seconds, trainer.examples), trainer.step
 
     def on_resume(self, trainer: Trainer) -> None:
-        """Forget lines that were written after the checkpoint: those steps are taken again."""
-        self._open(trainer)
+        self.on_start(trainer)
+        device = trainer.engine.device
+        self._sums = {name: (total.to(device), count) for name, (total, count) in self._sums.items()}
 
-    def _open(self, trainer: Trainer) -> None:
-        self._sums, self._since = {}, (trainer.seconds, trainer.examples)
-        if not trainer.engine.chief:
-            return
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self._sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sums = dict(state.get("sums", {}))
+
+    def _trim(self) -> None:
+        """Forget lines written after the checkpoint this run started from: those steps are taken again."""
         from audiogan.sounds import replacing
 
         if self.path.exists():
-            kept = [line for line in self.path.read_text().splitlines() if _step(line) <= trainer.step]
+            kept = [line for line in self.path.read_text().splitlines() if _step(line) <= self._first]
             with replacing(self.path) as temporary:
                 temporary.write_text("".join(line + "\n" for line in kept))
-        self._purge = trainer.step
+        self._trimmed = True
 
     @property
     def writer(self) -> Any:
@@ -53,7 +62,7 @@ class MetricsLog(Callback):
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=self._purge)
+            self._writer = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=self._first + 1)
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
@@ -94,6 +103,8 @@ class MetricsLog(Callback):
         """Append one row, which must have a ``step``."""
         if not trainer.engine.chief:
             return
+        if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
+            self._trim()
         clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
         with open(self.path, "a") as file:
             file.write(json.dumps(clean) + "\n")
@@ -162,23 +173,28 @@ class Previews(Callback):
     Args:
         run_dir: the run folder.
         sample_rate: of the sounds, in Hz.
-        log: for TensorBoard.
+        log: for TensorBoard; without it they are files only.
         every: steps between previews; one more is made at the end.
         count: sounds.
-        titles: names of the classes.
+        labels: names of the classes.
+        normalize: the level of the sounds, as in ``data.normalize``.
     """
 
     def __init__(
         self,
         run_dir: str | Path,
         sample_rate: int,
-        log: MetricsLog,
+        log: MetricsLog | None,
         every: int = 500,
         count: int = 16,
         labels: list[str] | None = None,
+        normalize: str | None = None,
     ) -> None:
+        if every < 1 or count < 1:
+            raise ValueError(f"every={every} and count={count} must be at least 1")
         self.run_dir, self.sample_rate, self.log = Path(run_dir), sample_rate, log
         self.every, self.count, self.labels = every, count, labels or []
+        self.normalize = normalize
         self._fixed: tuple[Tensor, Tensor | None] | None = None
         self._last = -1
 
@@ -205,6 +221,7 @@ class Previews(Callback):
             return
         from audiogan.pictures import spectrogram_image
         from audiogan.report import write_preview, write_report
+        from audiogan.sounds import level
 
         averages: dict[str, nn.Module] = {}
         for callback in trainer.callbacks.values():
@@ -215,12 +232,12 @@ class Previews(Callback):
         if not torch.isfinite(waves).all():
             trainer.stop(f"the generator's sounds are no longer finite at step {trainer.step}")
             return
+        waves = torch.from_numpy(level(waves.numpy(), self.normalize))
         titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if condition is not None else None
         write_preview(self.run_dir, trainer.step, waves.numpy(), self.sample_rate, titles)
-        writer = self.log.writer
-        joined = nn.functional.pad(waves, (0, self.sample_rate // 8)).transpose(0, 1).flatten(1)
-        writer.add_audio("previews", joined[:1].clamp(-1, 1), trainer.step, self.sample_rate)
-        writer.add_image(
-            "previews", spectrogram_image(waves.numpy(), self.sample_rate), trainer.step, dataformats="HWC"
-        )
+        if self.log is not None:
+            joined = nn.functional.pad(waves, (0, self.sample_rate // 8)).transpose(0, 1).flatten(1)
+            image = spectrogram_image(waves.numpy(), self.sample_rate)
+            self.log.writer.add_audio("previews", joined[:1], trainer.step, self.sample_rate)
+            self.log.writer.add_image("previews", image, trainer.step, dataformats="HWC")
         write_report(self.run_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -81,18 +82,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0, 2 for bad input, 130 when interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    top = parser()
-    args = _parse(top, arguments)
-    if args.version:
-        from audiogan import __version__
-
-        print(f"audiogan {__version__}")
-        return 0
-    if args.command is None:
-        top.print_help()
-        return 0
     try:
-        return globals()[f"_{args.command}"](args, arguments)
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here rather than on the way out, in case nobody reads any more
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -104,6 +98,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"audiogan: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 2
+
+
+def _run(arguments: list[str]) -> int:
+    top = parser()
+    args = _parse(top, arguments)
+    if args.version:
+        from audiogan import __version__
+
+        print(f"audiogan {__version__}")
+        return 0
+    if args.command is None:
+        top.print_help()
+        return 0
+    return globals()[f"_{args.command}"](args, arguments)
 
 
 def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
@@ -120,16 +128,17 @@ def _train(args: argparse.Namespace, arguments: list[str]) -> int:
     for override in args.overrides:
         if "=" not in override and not override.startswith("~"):
             raise UserError(f"{override!r} is not an override; write KEY=VALUE, such as trainer.steps=2000")
+    command = shlex.join(["audiogan", *arguments])
     if args.multirun:
         from audiogan.multirun import multirun
 
-        return multirun(args.config, args.overrides)
+        return multirun(args.config, args.overrides, command)
     cfg = config.compose(args.config, args.overrides)
-    from audiogan.training import train
+    from audiogan.training import INTERRUPTED, train
 
-    trainer = train(cfg, command=shlex.join(["audiogan", *arguments]))
+    trainer = train(cfg, command=command)
     trainer.engine.close()
-    if trainer.stop_reason in ("interrupted", "asked to terminate"):
+    if trainer.stop_reason in INTERRUPTED:
         return 130
     if trainer.stop_reason:
         raise UserError(f"{cfg.run_dir}: {trainer.stop_reason}")
@@ -188,11 +197,13 @@ def _list(args: argparse.Namespace, arguments: list[str]) -> int:
             first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
             print(f"  {name:16} {first.lstrip('# ')}")
     if args.what in (None, "runs"):
-        found = sorted(Path("runs").glob("**/checkpoints/step-*.ckpt"))
-        newest = {path.parent.parent: path for path in found}
+        found = [
+            (p, m) for p in Path("runs").glob("**/checkpoints/*") if (m := re.fullmatch(r"step-(\d+)\.ckpt", p.name))
+        ]
+        newest = {path.parent.parent: int(match[1]) for path, match in sorted(found, key=lambda pair: pair[0])}
         print("runs (audiogan sample --run RUN)" if newest else "runs: none below runs/")
-        for run, path in newest.items():
-            print(f"  {run}  step {int(path.stem.removeprefix('step-')):,}")
+        for run, step in newest.items():
+            print(f"  {run}  step {step:,}")
     if args.what in (None, "models"):
         print("models: none ship with this version")
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.errors import UserError
 from audiogan.generator import Generator, load
@@ -24,7 +24,14 @@ def evaluate_run(
     ``evaluation.json`` in the run folder.
     """
     generator = load(run)
-    train, real = real_sounds(generator, data)
+    if count < 1:
+        raise UserError(f"-n {count}: ask for at least one sound")
+    try:
+        train, real = real_sounds(generator, data)
+    except UserError:
+        raise
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        raise UserError(f"{generator.checkpoint}: its data cannot be opened ({str(error)[:200]})") from error
     reals = real[:count]
     n = min(count, len(reals))
     say(f"{generator.checkpoint} (step {generator.step:,}): {n} generated against {len(reals)} real sounds")
@@ -55,7 +62,7 @@ def real_sounds(generator: Generator, data: str | None) -> tuple[np.ndarray | No
         if data is None:
             raise
     if data is not None:
-        cfg.data.root, cfg.data.holdout = str(Path(data)), 0.0
+        cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})  # what they are called does not matter here
         real, _ = open_data(cfg)
     assert real is not None
     if not len(real):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from audiogan.core import CheckpointError, load_state, newest_state
 from audiogan.errors import UserError
-from audiogan.sounds import save_wav
+from audiogan.sounds import level, save_wav
 
 BATCH = 16
 
@@ -33,7 +34,7 @@ class Generator:
     def __init__(self, game: Any, config: dict[str, Any], checkpoint: Path, step: int) -> None:
         self._game, self.config, self.checkpoint, self.step = game, config, checkpoint, step
         self.sample_rate: int = config["facts"]["sample_rate"]
-        self.labels: list[str] = list(config["facts"]["labels"])
+        self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
         self.length: int = game.representation.length
         self.channels: int = game.representation.channels
 
@@ -68,8 +69,8 @@ class Generator:
         """As ``sample``, with the class of each sound (empty strings where the model knows none)."""
         if n < 1:
             raise UserError(f"n={n}: ask for at least one sound")
-        if not truncation > 0:
-            raise UserError(f"truncation={truncation} must be more than 0")
+        if not 0 < truncation < float("inf"):
+            raise UserError(f"truncation={truncation} must be more than 0 and finite")
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if not 0 <= seed <= 2**63 - 1 - n:
@@ -78,8 +79,10 @@ class Generator:
         waves, names = [], []
         for start in range(0, n, BATCH):
             z, condition = self._latents(range(seed + start, seed + min(start + BATCH, n)), index)
-            out = self._game.generate(z * truncation, condition).clamp(-1, 1)
-            waves.append(out.cpu().numpy())
+            out = self._game.generate(z * truncation, condition)
+            if not torch.isfinite(out).all():
+                raise UserError(f"{self.checkpoint}: its sounds are not finite numbers (truncation={truncation:g})")
+            waves.append(level(out.cpu().numpy(), (self.config.get("data") or {}).get("normalize")))
             names += [self.labels[int(k)] for k in condition.argmax(1)] if condition is not None else [""] * len(z)
         return np.concatenate(waves), names
 
@@ -147,6 +150,8 @@ def load(run: str | os.PathLike[str] | None = None, device: str = "cpu") -> Gene
             path, state, damaged = newest_state(folder)
             if path is None:
                 raise UserError(damaged[0] if damaged else f"{where}: no checkpoint in it yet")
+            for complaint in damaged:
+                warnings.warn(f"damaged checkpoint left aside: {complaint}", stacklevel=2)
         else:
             state = load_state(where)
     except CheckpointError as error:
@@ -162,6 +167,7 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu") -> Genera
     from audiogan.training import build_game, build_representation
 
     try:
+        _check_config(state["config"])
         cfg: Any = OmegaConf.create(state["config"])
         game = build_game(cfg, build_representation(cfg))
         game.load_state_dict(state["trainer"]["game"])
@@ -169,9 +175,29 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu") -> Genera
             if isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
         game.to(torch.device(device)).eval().requires_grad_(False)
+        facts = state["config"]["facts"]
+        if game.classes not in (0, len(facts["labels"])) or not all(isinstance(name, str) for name in facts["labels"]):
+            raise UserError(f"facts.labels={facts['labels']!r} are not the names of {game.classes} classes")
+        if not isinstance(facts["sample_rate"], int) or facts["sample_rate"] < 1:
+            raise UserError(f"facts.sample_rate={facts['sample_rate']!r} must be a whole number of Hz")
         return Generator(game, state["config"], path, int(state["trainer"]["step"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path}: not a checkpoint that audiogan can sample from ({first})") from error
+
+
+def _check_config(node: Any, key: str = "config") -> None:
+    """A stored configuration is resolved. One that still asks for something (an environment variable, say) is not one
+    that a training wrote.
+    """
+    if isinstance(node, dict):
+        for name, value in node.items():
+            _check_config(name, key)
+            _check_config(value, f"{key}.{name}")
+    elif isinstance(node, list | tuple):
+        for i, value in enumerate(node):
+            _check_config(value, f"{key}.{i}")
+    elif isinstance(node, str) and "${" in node:
+        raise UserError(f"{key}={node[:80]!r}: interpolations are not allowed in a checkpoint")

@@ -29,25 +29,36 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     return [list(job) for job in itertools.product(*choices)]
 
 
-def multirun(name: str, overrides: Sequence[str]) -> int:
-    """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed."""
+def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
+    """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed.
+
+    Raises:
+        UserError: a job's configuration is wrong, or two would share a run folder; no job was started.
+        KeyboardInterrupt: a job was interrupted; the rest were not started.
+    """
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    for job in jobs(overrides):  # every job is checked before the first one starts
-        config.compose(name, job)
+    folders = [config.compose(name, job).run_dir for job in jobs(overrides)]
+    shared = next((f for f in folders if folders.count(f) > 1), None)
+    if shared is not None:
+        raise UserError(f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan")
     failed: list[str] = []
 
     def task(_: object) -> None:
-        from audiogan.training import train
+        from audiogan.training import INTERRUPTED, train
 
         mine = [o for o in HydraConfig.get().overrides.task if not o.startswith("hydra")]
         print(f"\n== {' '.join(mine)}")
         try:
-            train(config.compose(name, mine))
-        except UserError as error:
+            trainer = train(config.compose(name, mine), command=command)
+            if trainer.stop_reason in INTERRUPTED:
+                raise KeyboardInterrupt
+            if trainer.stop_reason:
+                raise UserError(trainer.stop_reason)
+        except (UserError, OSError, MemoryError) as error:
             failed.append(str(error))
-            print(f"audiogan: {error}", file=sys.stderr)
+            print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
 
     folder, stem = config.locate(name)
     quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled", "hydra.output_subdir=null"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,11 +40,14 @@ def write_samples(
     files = []
     for i, (wave, name) in enumerate(zip(waves, names, strict=True)):
         what = [str(seed + i), name, f"{truncation:g}", f"{generator.checkpoint}"]
-        file = _free_name(out, rows, name or "sound", what)
+        file = _free_name(out, rows, _safe(name) or "sound", what)
         generator.save_wav(out / file, wave)
         rows[file] = dict(zip(FIELDS, [file, *what], strict=True))
         files.append(out / file)
-    with replacing(out / "samples.csv") as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        replacing(out / "samples.csv") as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         table = csv.DictWriter(stream, FIELDS)
         table.writeheader()
         table.writerows(rows.values())
@@ -55,8 +59,17 @@ def write_samples(
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    with open(path, newline="") as stream:
-        return [row for row in csv.DictReader(stream) if set(FIELDS) <= row.keys()]
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            table = list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a list of samples ({error}); choose another folder") from error
+    return [{key: row[key] or "" for key in FIELDS} for row in table if set(FIELDS) <= row.keys()]
+
+
+def _safe(label: str) -> str:
+    """A label as part of a file name: it may come from a stranger's checkpoint."""
+    return re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
 
 
 def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, what: list[str]) -> str:

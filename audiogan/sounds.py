@@ -97,3 +97,14 @@ def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{path}: not a sound file that can be read ({error})") from error
     return np.ascontiguousarray(samples.T), int(sample_rate)
+
+
+def level(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:
+    """Bring sounds `[N, C, T]` to the level their training data had.
+
+    `normalize="peak"` scales each to `peak`, as the data was; otherwise only sounds beyond full scale are scaled down,
+    to full scale. So nothing is clipped. Silence (below -60 dBFS) stays as it is.
+    """
+    peaks = np.abs(waves).max(axis=(1, 2), keepdims=True)
+    wanted = np.full_like(peaks, peak) if normalize == "peak" else np.minimum(peaks, 1.0)
+    return waves * np.where(peaks > 1e-3, wanted / np.maximum(peaks, 1e-3), 1.0).astype(waves.dtype)

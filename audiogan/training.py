@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 # Statistics of more sounds than these would not be other ones.
 FIT_LIMIT = 4096
+# Why a run ended early because someone wanted it to.
+INTERRUPTED = ("interrupted", "asked to terminate")
 # Settings that may change when a run is taken up again without a word about it.
 FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
 
@@ -86,10 +88,10 @@ def build_trainer(
     streams = {"train": Stream(train, cfg.batch_size, seed=cfg.seed)}
     callbacks = build_callbacks(cfg, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
-    callbacks["checkpoints"] = Checkpoints(
-        Path(cfg.run_dir) / "checkpoints", extra={"kind": "audiogan", "config": plain}, **cfg.checkpoints
-    )
     try:
+        callbacks["checkpoints"] = Checkpoints(
+            Path(cfg.run_dir) / "checkpoints", extra={"kind": "audiogan", "config": plain}, **cfg.checkpoints
+        )
         return Trainer(
             game,
             players,
@@ -127,6 +129,7 @@ def build_callbacks(cfg: DictConfig, *, progress: bool = True) -> dict[str, Call
             "log": log,
             "labels": list(cfg.facts.labels),
             "sample_rate": cfg.facts.sample_rate,
+            "normalize": cfg.data.get("normalize"),
         }
         extra = {key: value for key, value in offered.items() if key in wanted}
         callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
@@ -147,17 +150,18 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
     with locked(run_dir) if engine.chief else contextlib.nullcontext():
+        if engine.chief:
+            tidy(run_dir)
         path, state, damaged = newest_state(run_dir / "checkpoints")
         for complaint in damaged:
             say(f"damaged checkpoint left aside: {complaint}")
         data, held_out = open_data(cfg)
         say(f"data: {data.source}" + (f"; {len(held_out):,} held out" if len(held_out) else ""))
-        if engine.chief:
-            write_scan(run_dir, data)
         trainer = build_trainer(cfg, data, fit=path is None, progress=progress, engine=engine)
         if path is not None:
             resume(trainer, cfg, path, state, say)
-        if engine.chief:
+        if engine.chief:  # only now: a run that cannot be resumed stays as it is
+            write_scan(run_dir, data)
             with replacing(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
         say(f"run: {run_dir}  {describe(trainer)}")
@@ -176,6 +180,14 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
     return trainer
 
 
+def tidy(run_dir: Path) -> None:
+    """Remove what a killed run was writing."""
+    for name in ("config.yaml", "run.json", "scan.*", "metrics.jsonl", "report.html", "previews/step-*"):
+        folder, _, file = name.rpartition("/")
+        for left in (run_dir / folder).glob(f".{file}.*.tmp"):
+            left.unlink(missing_ok=True)
+
+
 def note(run_dir: Path, engine: Engine, **facts: str) -> None:
     """What the report's first line says of the run."""
     if engine.chief:
@@ -191,7 +203,7 @@ def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) 
     say(how)
     say(f"listen:  {report}")
     say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
-    if trainer.stop_reason and command:
+    if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
 
 
@@ -201,11 +213,14 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
     """
     changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
     try:
+        if any("optimizer._target_" in change for change in changed):
+            raise CheckpointError("its optimizer is another one now")
         trainer.load_state_dict(state["trainer"])
-    except (CheckpointError, KeyError) as error:
+    except (CheckpointError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
-        raise UserError(f"{path}: cannot be resumed: {error}{what}; {advice}") from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"{path}: cannot be resumed: {reason}{what}; {advice}") from error
     say(f"resuming from {path} at step {trainer.step:,}")
     if changed:
         say(f"changed since that checkpoint: {'; '.join(changed)}")

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from audiogan.errors import UserError
-from audiogan.sounds import load_wav, replacing, save_wav
+from audiogan.sounds import level, load_wav, replacing, save_wav
 
 
 def tone(channels: int = 1, samples: int = 4000, level: float = 0.5) -> np.ndarray:
@@ -101,3 +101,10 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> No
     with replacing(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_level_is_that_of_the_training_data() -> None:
+    waves = np.stack([np.full((1, 8), v, np.float32) for v in (2.0, 0.1, 0.0)])
+    assert np.abs(level(waves, "peak")).max(axis=(1, 2)) == pytest.approx([0.95, 0.95, 0.0])
+    assert np.abs(level(waves, "none")).max(axis=(1, 2)) == pytest.approx([1.0, 0.1, 0.0])
+    assert level(waves, "peak").dtype == np.float32

@@ -79,7 +79,7 @@ class STFTGenerator(nn.Module):
         shape: Sequence[int],
         latent_dim: int = 128,
         classes: int = 0,
-        widths: Sequence[int] = (192, 160, 96, 48),
+        widths: Sequence[int] = (128, 96, 64, 24),
         style_dim: int = 128,
     ) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class STFTCritic(nn.Module):
         self,
         shape: Sequence[int],
         classes: int = 0,
-        widths: Sequence[int] = (32, 64, 128, 192, 192),
+        widths: Sequence[int] = (24, 48, 96, 160, 160),
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from audiogan.representations.stft import LogMagnitude
 class Mel(LogMagnitude):
     """Log-mel spectrogram `[B, C, n_mels, frames]` in -1 ... 1, normalised as LogMagnitude is.
 
-    Filters are librosa's (Slaney's scale and norm). Decoding estimates the linear magnitudes by non-negative least
+    Filters are torchaudio's, with Slaney's scale and norm. Decoding estimates the linear magnitudes by non-negative least
     squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
     """
 
@@ -40,12 +40,12 @@ class Mel(LogMagnitude):
                 f"sample_rate/2={sample_rate / 2}"
             )
         super().__init__(length, channels, n_fft, hop_length, iterations, bands=n_mels)
-        from librosa.filters import mel  # slow to import, and only this class needs it
+        from torchaudio.functional import melscale_fbanks  # only this class needs it
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Empty filters")  # an error below
-            bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min, fmax=top)
-        filters = torch.from_numpy(bank).double()
+            warnings.filterwarnings("ignore", "At least one mel filterbank has all zero")  # an error below
+            bank = melscale_fbanks(n_fft // 2 + 1, f_min, top, n_mels, sample_rate, norm="slaney", mel_scale="slaney")
+        filters = bank.T.double()
         empty = (filters.sum(1) == 0).nonzero().flatten().tolist()
         if empty:
             raise ValueError(
