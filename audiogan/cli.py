@@ -172,13 +172,14 @@ def _data(args: argparse.Namespace, arguments: list[str]) -> int:
             scan.write(args.csv)
         return 0
     from audiogan.data.download import get_drums, list_kits
-    from audiogan.data.sources import downloads
 
     if args.list:
         print(f"{'kit':32} {'files':>6} {'MB':>7}  licence")
         for kit, files, size, licence in list_kits():
             print(f"{kit:32} {files:6} {size / 1e6:7.1f}  {licence}")
         return 0
+    from audiogan.data.sources import downloads
+
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
     if args.base_url:

@@ -18,7 +18,7 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     except OverrideParseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(f"{str(error).splitlines()[0]} (overrides: {' '.join(overrides)})") from error
     choices = []
     for override in parsed:
         if override.is_sweep_override():
@@ -29,6 +29,20 @@ def jobs(overrides: Sequence[str]) -> list[list[str]]:
     return [list(job) for job in itertools.product(*choices)]
 
 
+def _check_jobs(name: str, overrides: Sequence[str]) -> None:
+    """``UserError`` before the first job starts rather than at the last."""
+    planned = jobs(overrides)
+    folders = [config.compose(name, job).run_dir for job in planned]
+    shared = next((f for f in folders if folders.count(f) > 1), None)
+    if shared is not None:
+        raise UserError(f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan")
+    try:  # hydra's multirun first composes without what is swept over
+        config.compose(name, [o for o in overrides if all(o in job for job in planned)])
+    except UserError as error:
+        hint = "with -m, write ++KEY=VALUE for a key that only some of the choices have"
+        raise UserError(f"{error}; {hint}") from error
+
+
 def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed.
 
@@ -37,12 +51,10 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
         KeyboardInterrupt: a job was interrupted; the rest were not started.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    folders = [config.compose(name, job).run_dir for job in jobs(overrides)]
-    shared = next((f for f in folders if folders.count(f) > 1), None)
-    if shared is not None:
-        raise UserError(f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan")
+    _check_jobs(name, overrides)
     failed: list[str] = []
 
     def task(_: object) -> None:
@@ -50,6 +62,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
 
         mine = [o for o in HydraConfig.get().overrides.task if not o.startswith("hydra")]
         print(f"\n== {' '.join(mine)}")
+        GlobalHydra.instance().clear()  # or `compose` could not start its own
         try:
             trainer = train(config.compose(name, mine), command=command)
             if trainer.stop_reason in INTERRUPTED:

@@ -22,7 +22,6 @@ ROWS = {
     "WaveGAN, non-saturating + R1": ["network=wavegan"],
     "WaveGAN, WGAN-GP": ["network=wavegan", "loss=wgan-gp"],
     "SpecGAN, non-saturating + R1": ["network=specgan"],
-    "SpecGAN, WGAN-GP": ["network=specgan", "loss=wgan-gp"],
 }
 SHOWN = ("frechet", "kernel", "precision_capped", "recall_capped", "coverage_capped", "diversity")
 

@@ -152,7 +152,7 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.txt").write_text("about these sounds")
     soundfile.write(folder / "nan.wav", np.full(2048, np.nan, np.float32), 16000, subtype="FLOAT")
     soundfile.write(folder / "silence.wav", np.zeros(2048, np.float32), 16000)
-    soundfile.write(folder / "click.wav", np.ones(8, np.float32) / 2, 16000)
+    soundfile.write(folder / "click.wav", np.float32([0.5, -0.5] * 4), 16000)
     (folder / "again.wav").write_bytes(whole)
     (folder / "loop").symlink_to(folder)
     return folder
@@ -215,18 +215,18 @@ def run_names() -> list[str]:
 
 
 def test_multirun_makes_a_run_of_each_combination(short: list[str], capsys: Captured) -> None:
-    assert main(["train", "drums", "-m", *short, "seed=1,2", "loss=hinge,wgan"]) == 0
+    assert main(["train", "drums", "-m", *short, "seed=1,2"]) == 0
     names = run_names()
-    assert len(names) == 4 and all(name.startswith("drums,") for name in names)
+    assert len(names) == 2 and all(name.startswith("drums,") for name in names)
     printed = capsys.readouterr().out
-    assert printed.count("finished at step 1") == 4 and "seed=2" in printed
-    assert main(["train", "drums", *short, "seed=2", "loss=wgan"]) == 0  # the same command means the same run
+    assert printed.count("finished at step 1") == 2 and "seed=2" in printed
+    assert main(["train", "drums", *short, "seed=2"]) == 0  # the same command means the same run
     assert "nothing to do" in capsys.readouterr().out and run_names() == names
 
 
 def test_multirun_names_the_network(short: list[str], tiny_sounds: Path) -> None:
     plain = [o for o in short if not o.startswith(("game.", "data.length"))]
-    assert main(["train", "drums", *plain, "+model_size=2", "network=wavegan,specgan", "-m"]) == 0
+    assert main(["train", "drums", *plain, "++model_size=2", "network=wavegan,specgan", "-m"]) == 0
     names = run_names()
     assert len(names) == 2 and "network=specgan" in names[0] + names[1] and "network=wavegan" in names[0] + names[1]
 
@@ -239,6 +239,7 @@ def test_multirun_names_the_network(short: list[str], tiny_sounds: Path) -> None
         (["seed=1,2", "run_dir=here"], "run_dir=here"),
         (["trainer.nonsense=1,2"], "nonsense"),
         (["seed=[1,"], "seed"),
+        (["network=wavegan,specgan", "model_size=2", "~data.length", "+data.length=16384"], "++KEY=VALUE"),
     ],
 )
 def test_a_bad_sweep_starts_nothing(sweep: list[str], words: str, short: list[str], capsys: Captured) -> None:

@@ -299,7 +299,7 @@ def test_two_trainings_do_not_share_a_run_folder(
 
 
 def test_minutes_or_steps_end_a_run_whichever_is_spent_first(tiny: list[str], tmp_path: Path) -> None:
-    trainer, said = quietly([*tiny, "trainer.steps=100000", "trainer.minutes=0.005", "trainer.clock=cpu"])
+    trainer, _ = quietly([*tiny, "trainer.steps=100000", "trainer.minutes=0.005", "trainer.clock=cpu"])
     first = trainer.step
     assert 1 <= first < 500 and trainer.seconds >= 0.3 and trainer.stop_reason is None
     assert "nothing to do" in quietly([*tiny, "trainer.steps=100000", "trainer.minutes=0.005"])[1]
