@@ -39,6 +39,8 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
     try:  # hydra's multirun first composes without what is swept over
         config.compose(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
+        if "Could not override" not in str(error):
+            return  # each job was checked as a whole above
         hint = "with -m, write ++KEY=VALUE for a key that only some of the choices have"
         raise UserError(f"{error}; {hint}") from error
 

@@ -13,8 +13,8 @@ from audiogan.representations.stft import LogMagnitude
 class Mel(LogMagnitude):
     """Log-mel spectrogram `[B, C, n_mels, frames]` in -1 ... 1, normalised as LogMagnitude is.
 
-    Filters are torchaudio's, with Slaney's scale and norm. Decoding estimates the linear magnitudes by non-negative least
-    squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
+    Filters are torchaudio's, with Slaney's scale and norm. Decoding estimates the linear magnitudes by non-negative
+    least squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
     """
 
     accuracy = "<= -9 dB mean spectral convergence"

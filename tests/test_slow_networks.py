@@ -1,0 +1,38 @@
+"""Trainings long enough to be judged: every network learns real drums. Run with: pytest -m slow"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audiogan import config
+from audiogan.evaluation import evaluate_run
+from audiogan.training import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps", "share"),
+    [
+        (["network=stftgan"], 300, 0.4),
+        (["network=wavegan"], 400, 0.7),
+        (["network=wavegan", "loss=wgan-gp"], 100, 0.9),
+        (["network=specgan"], 300, 0.7),
+    ],
+    ids=["stftgan", "wavegan", "wavegan-wgan-gp", "specgan"],
+)
+def test_training_beats_the_untrained_self(
+    overrides: list[str], steps: int, share: float, real_drums: Path, tmp_path: Path
+) -> None:
+    """The Fréchet distance to held-out drums falls to ``share`` of the untrained network's, and sounds stay diverse."""
+    found = []
+    for budget in (0, steps):
+        settings = [f"data.root={real_drums}", f"run_dir={tmp_path / str(budget)}", f"trainer.steps={budget}"]
+        train(config.compose("drums", [*overrides, *settings]), progress=False)
+        values = evaluate_run(str(tmp_path / str(budget))).values
+        found.append({name.split("/")[0]: value for name, value in values.items()})
+    untrained, trained = found
+    assert trained["frechet"] < share * untrained["frechet"]
+    assert trained["diversity"] > 2 * untrained["diversity"] or trained["diversity"] > 0.3
