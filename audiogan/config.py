@@ -131,7 +131,8 @@ def _check_hydra(node: Any, config: str) -> None:
 
 def run_name(name: str, overrides: Sequence[str]) -> str:
     """The name of the run folder: the same command always means the same run."""
-    telling = sorted(o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED))
+    telling = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
+    telling.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
     if not telling:
         return name
     text = ",".join(telling)
@@ -161,6 +162,8 @@ def check(cfg: DictConfig, source: str) -> None:
             )
     for key, target in targets(plain):
         resolve_target(target, f"{source}: {key}")
+    if "${" in repr(OmegaConf.to_container(cfg, resolve=True)):
+        raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
     _check_numbers(cfg, source)
 
 
@@ -246,6 +249,8 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
         for key, target in targets(plain):
             resolve_target(target, f"{where}.{key}")
+        if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
+            raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
         return instantiate(plain, **extra, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import shlex
 import signal
 import time
@@ -83,6 +84,8 @@ def build_trainer(
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
         representation.fit(train.waves(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
+    random.seed(cfg.seed)
+    np.random.seed(cfg.seed % 2**32)
     game = build_game(cfg, representation)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items()]
     streams = {"train": Stream(train, cfg.batch_size, seed=cfg.seed)}
@@ -165,7 +168,7 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
             with replacing(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
         say(f"run: {run_dir}  {describe(trainer)}")
-        if trainer.budget_spent:
+        if trainer.budget_spent and path is not None:
             say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
         note(run_dir, engine, status="running", source=data.source)

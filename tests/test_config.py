@@ -77,6 +77,7 @@ HOSTILE = {
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",
     "torch.nn.modules.*.torch": "game: {critic: {_target_: torch.nn.modules.module.torch.load, f: x}}",
     "a list": "game: {penalties: [{_target_: os.mkdir, path: '{flag}'}]}",
+    "escaped resolver": "game: {augment: '\\${oc.create:{_target_:os.mkdir,path:{flag}}}'}",
     "dunder": "game: {critic: {_target_: audiogan.core.Engine.__init__.__globals__}}",
     "hydra callbacks": "hydra: {callbacks: {x: {_target_: os.mkdir, path: '{flag}'}}}",
     "hydra launcher": "hydra: {launcher: {_target_: os.mkdir}}",

@@ -59,7 +59,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  (not a dict)
         if metadata.get("format") != str(FORMAT):
             raise CheckpointError(f"{path}: not an audiogan checkpoint of format {FORMAT}")
         if _digest(metadata["tree"], tensors) != metadata["sha256"]:
@@ -126,8 +126,8 @@ class Checkpoints(Callback):
         keep: int = 2,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        if keep < 1:
-            raise ValueError(f"keep={keep} must be at least 1")
+        if keep < 1 or (every_steps is not None and every_steps < 1):
+            raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
         self.extra = dict(extra or {})
         self._saved_at = 0.0
@@ -158,7 +158,9 @@ class Checkpoints(Callback):
         state = trainer.state_dict()
         bad = [n for n, w in state["game"].items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
         if bad:
-            trainer.stop(f"weights are no longer finite ({bad[0]}); the last good checkpoint is kept")
+            good = checkpoints(self.folder)
+            kept = f"the last good checkpoint is {good[0]}" if good else "there is no good checkpoint yet"
+            trainer.stop(f"weights are no longer finite ({bad[0]}); {kept}")
             return
         save_state(self.folder / f"step-{trainer.step:08d}.ckpt", {**self.extra, "trainer": state})
         for old in checkpoints(self.folder)[self.keep :]:

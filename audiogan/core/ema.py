@@ -54,6 +54,11 @@ class EMA(Callback):
                 own.copy_(other)
         self.moves += 1
 
+    def on_resume(self, trainer: Trainer) -> None:
+        if not self.moves:  # the checkpoint knew no average: begin with its weights
+            for name, net in self.nets.items():
+                net.load_state_dict(trainer.game.nets[name].state_dict())
+
     def state_dict(self) -> dict[str, Any]:
         return {"moves": self.moves, "nets": self.nets.state_dict()}
 

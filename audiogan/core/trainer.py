@@ -100,6 +100,8 @@ class Trainer:
         self._started = self.clock()
         while not self.engine.any(self.budget_spent or self.stop_reason is not None):
             self._step()
+        if self.stop_reason is None and not self.budget_spent:
+            self.stop_reason = "another process stopped"
         for callback in self.callbacks.values():
             callback.on_end(self)
         self.engine.barrier()

@@ -107,7 +107,6 @@ class STFTGenerator(nn.Module):
         if (condition is None) != (self.embed is None):
             given = "missing" if condition is None else "given"
             raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
-        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
         if self.embed is not None:
             z = torch.cat([z, self.embed(condition)], dim=1)
         return self.mapping(z)

@@ -152,7 +152,7 @@ from pathlib import Path
 from test_checkpoint import full
 from audiogan.core import newest_state
 folder = Path({folder!r})
-trainer = full(folder, 3000)
+trainer = full(folder, 150)
 _, state, _ = newest_state(folder)
 if state:
     trainer.load_state_dict(state["trainer"])
@@ -165,7 +165,7 @@ def test_sigkill_and_resume_ends_bit_identical(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     code = textwrap.dedent(CHILD).format(tests=str(Path(__file__).parent), folder=str(folder))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for wait in (0.3, 0.7, None):
+    for wait in (0.2, 0.5, None):
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
         assert child.stdout is not None and child.stdout.readline() == b"ready\n"
         try:
@@ -177,10 +177,10 @@ def test_sigkill_and_resume_ends_bit_identical(tmp_path: Path) -> None:
     _, state, damaged = newest_state(folder)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    whole = full(tmp_path / "whole", 3000)
+    whole = full(tmp_path / "whole", 150)
     whole.run()
     torch.set_num_threads(threads)
-    assert damaged == [] and state["trainer"]["step"] == 3000
+    assert damaged == [] and state["trainer"]["step"] == 150
     assert_same(everything(whole)["game"], state["trainer"]["game"])
     assert_same(everything(whole)["optimizers"], state["trainer"]["optimizers"])
     assert not list(folder.glob(".*.tmp"))
@@ -193,6 +193,14 @@ def test_a_changed_architecture_is_named() -> None:
     with pytest.raises(CheckpointError, match=r"nets\.maker\.0\.weight is \[16, 4\] now, \[16, 5\] in the checkpoint"):
         trainer.load_state_dict(state)
     assert differences({"a": torch.zeros(1)}, {"b": torch.zeros(2)}) == "a [1] is new; b [2] is only in the checkpoint"
+
+
+def test_an_average_added_on_resume_begins_with_the_trained_weights() -> None:
+    trained = line_trainer(steps=5)
+    trained.run()
+    ema = EMA(["maker"])
+    line_trainer(steps=5, callbacks={"ema": ema}).load_state_dict(trained.state_dict())
+    assert_same(dict(ema.nets["maker"].state_dict()), dict(trained.game.nets["maker"].state_dict()))
 
 
 def test_the_configured_learning_rate_wins_on_resume() -> None:

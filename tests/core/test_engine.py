@@ -56,7 +56,7 @@ def test_accumulated_parts_move_like_one_batch() -> None:
 
 
 def test_bf16_trains_in_float32_weights() -> None:
-    trainer = line_trainer(steps=300, batch_size=64, engine=Engine("cpu", precision="bf16"))
+    trainer = line_trainer(steps=150, batch_size=64, engine=Engine("cpu", precision="bf16"))
     trainer.run()
     assert all(w.dtype == torch.float32 for w in trainer.game.parameters())
     assert abs(float(trainer.game.sample(2000, rng=torch.Generator().manual_seed(0)).mean()) - 3.0) < 0.5

@@ -18,7 +18,7 @@ from toys import Numbers, adam, dirac, line_trainer
 
 def test_dirac_gan_oscillates_without_regularisation() -> None:
     _, distances = dirac(r1=0.0, steps=400)
-    assert min(distances[200:]) > 0.5  # it circles around the equilibrium and never comes near
+    assert min(distances[200:]) > 1.0  # it circles around the equilibrium and never comes near
 
 
 def test_dirac_gan_converges_with_r1() -> None:
@@ -27,16 +27,13 @@ def test_dirac_gan_converges_with_r1() -> None:
 
 
 class Mapped(Game):
-    """Two generators in a cycle: one shifts numbers up by 4, the other down; critics see what the step kept."""
+    """Two generators in a cycle: one shifts numbers up by 4, the other down; straight critics match means."""
 
     def __init__(self) -> None:
         def affine() -> nn.Module:
             return nn.Linear(1, 1)
 
-        def judge() -> nn.Module:
-            return nn.Sequential(nn.Linear(1, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
-
-        super().__init__({"up": affine(), "down": affine(), "judge_a": judge(), "judge_b": judge()})
+        super().__init__({"up": affine(), "down": affine(), "judge_a": affine(), "judge_b": affine()})
 
     def losses(self, player: str, batch: dict[str, dict[str, Tensor]], play: Play) -> dict[str, Tensor]:
         a, b = batch["a"]["x"], batch["b"]["x"]
@@ -47,7 +44,7 @@ class Mapped(Game):
             play.keep("fake_b", fake_b)
             cycle = (self.nets["down"](fake_b) - a).abs().mean() + (self.nets["up"](fake_a) - b).abs().mean()
             fool = F.softplus(-self.nets["judge_a"](fake_a)).mean() + F.softplus(-self.nets["judge_b"](fake_b)).mean()
-            return {"fool": fool, "cycle": 2.0 * cycle}
+            return {"fool": fool, "cycle": 0.2 * cycle}
         terms = {}
         for side, real in (("a", a), ("b", b)):
             real = real.requires_grad_()
@@ -55,7 +52,7 @@ class Mapped(Game):
             assert not fake.requires_grad
             scores = net(real)
             (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
-            terms[side] = F.softplus(-scores).mean() + F.softplus(net(fake)).mean() + 0.05 * gradient.square().mean()
+            terms[side] = F.softplus(-scores).mean() + F.softplus(net(fake)).mean() + 0.5 * gradient.square().mean()
         return terms
 
 
@@ -64,15 +61,15 @@ def test_cycle_game_with_two_generators_learns_both_maps() -> None:
     game = Mapped()
     a, b = torch.randn(512, 1), 4.0 + torch.randn(512, 1)
     players = [
-        Player("makers", ("up", "down"), adam(1e-2), streams=("a", "b")),
-        Player("judges", ("judge_a", "judge_b"), adam(1e-2), streams=("a", "b")),
+        Player("makers", ("up", "down"), adam(2e-2), streams=("a", "b")),
+        Player("judges", ("judge_a", "judge_b"), adam(5e-2), streams=("a", "b")),
     ]
     streams = {"a": Stream(Numbers(a), 64, seed=1), "b": Stream(Numbers(b), 64, seed=2)}
-    Trainer(game, players, streams, engine=Engine("cpu"), steps=800).run()
+    Trainer(game, players, streams, engine=Engine("cpu"), steps=600).run()
     with torch.no_grad():
         there = game.nets["up"](a)
         back = game.nets["down"](there)
-    assert abs(float(there.mean()) - 4.0) < 0.5
+    assert abs(float(there.mean()) - 4.0) < 0.3
     assert float((back - a).abs().mean()) < 0.2
 
 

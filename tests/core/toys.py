@@ -56,7 +56,7 @@ class Dirac(Game):
         slope, fake = self.nets["slope"](), self.nets["fake"]()
         play.note(slope=slope, fake=fake)
         if player == "fake":
-            return {"loss": F.softplus(-slope * fake).sum()}
+            return {"loss": -F.softplus(slope * fake).sum()}
         real = batch["x"].requires_grad_()
         scores = real * slope
         losses = {"loss": F.softplus(slope * fake).sum() + F.softplus(-scores).mean()}
