@@ -160,6 +160,9 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
             say(f"damaged checkpoint left aside: {complaint}")
         data, held_out = open_data(cfg)
         say(f"data: {data.source}" + (f"; {len(held_out):,} held out" if len(held_out) else ""))
+        scan = getattr(data, "scan", None)
+        if scan is not None and scan.usable < scan.total:
+            say(scan.summary())
         trainer = build_trainer(cfg, data, fit=path is None, progress=progress, engine=engine)
         if path is not None:
             resume(trainer, cfg, path, state, say)
