@@ -109,11 +109,6 @@ class Play:
         """Standard normal, first dimension is this part's batch."""
         return self._draw(torch.randn, shape)
 
-    @property
-    def rng(self) -> torch.Generator:
-        """The source itself, for draws that all parts of a batch share."""
-        return self._rng
-
     def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         n = shape[0]
         whole = sampler(n * self.parts, *shape[1:], generator=self._rng, device=self._rng.device)
