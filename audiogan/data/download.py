@@ -239,6 +239,8 @@ def _fetch_all(
             return
         if stop.is_set() or lost[0] >= _HOPELESS:
             raise _Hopeless
+        # pooch makes this folder too, but fails when two threads make it at the same moment
+        (out / _PARTIAL / source.target).parent.mkdir(parents=True, exist_ok=True)
         try:
             arrived = Path(store.fetch(source.target, downloader=pooch.HTTPDownloader(timeout=30)))
         except (ConnectionError, Timeout):
