@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
+from audiogan.modalities import Modality
 
 
 class MetricsLog(Callback):
@@ -168,33 +169,30 @@ class Progress(Callback):
 
 
 class Previews(Callback):
-    """The same latents again and again, as WAV, as a contact sheet, in TensorBoard and in the report.
+    """The same latents again and again, as files, as a contact sheet, in TensorBoard and in the report.
 
     Args:
         run_dir: the run folder.
-        sample_rate: of the sounds, in Hz.
+        modality: what the samples are.
         log: for TensorBoard; without it they are files only.
         every: steps between previews; one more is made at the end.
-        count: sounds.
+        count: samples.
         labels: names of the classes.
-        normalize: the level of the sounds, as in ``data.normalize``.
     """
 
     def __init__(
         self,
         run_dir: str | Path,
-        sample_rate: int,
+        modality: Modality,
         log: MetricsLog | None,
         every: int = 500,
         count: int = 16,
         labels: list[str] | None = None,
-        normalize: str | None = None,
     ) -> None:
         if every < 1 or count < 1:
             raise ValueError(f"every={every} and count={count} must be at least 1")
-        self.run_dir, self.sample_rate, self.log = Path(run_dir), sample_rate, log
+        self.run_dir, self.modality, self.log = Path(run_dir), modality, log
         self.every, self.count, self.labels = every, count, labels or []
-        self.normalize = normalize
         self._fixed: tuple[Tensor, Tensor | None] | None = None
         self._last = -1
 
@@ -213,31 +211,33 @@ class Previews(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step != self._last:
             self.make(trainer)
+        if trainer.engine.chief and hasattr(self.modality, "animation"):
+            self.modality.animation(self.run_dir)
 
     def make(self, trainer: Trainer) -> None:
         """Make a preview now."""
         self._last = trainer.step
         if not trainer.engine.chief or self._fixed is None:
             return
-        from audiogan.pictures import spectrogram_image
-        from audiogan.report import write_preview, write_report
-        from audiogan.sounds import level
+        from audiogan.report import write_report
 
-        averages: dict[str, nn.Module] = {}
-        for callback in trainer.callbacks.values():
-            if isinstance(callback, EMA):
-                averages |= dict(callback.nets.items())
         z, condition = self._fixed
-        waves = trainer.game.generate(z, condition, nets=averages).cpu()  # type: ignore[operator]
-        if not torch.isfinite(waves).all():
-            trainer.stop(f"the generator's sounds are no longer finite at step {trainer.step}")
+        out = trainer.game.generate(z, condition, nets=averages(trainer)).cpu()  # type: ignore[operator]
+        if not torch.isfinite(out).all():
+            trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
             return
-        waves = torch.from_numpy(level(waves.numpy(), self.normalize))
+        samples = self.modality.finish(out.numpy())
         titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if condition is not None else None
-        write_preview(self.run_dir, trainer.step, waves.numpy(), self.sample_rate, titles)
+        self.modality.preview(self.run_dir, trainer.step, samples, titles)
         if self.log is not None:
-            joined = nn.functional.pad(waves, (0, self.sample_rate // 8)).transpose(0, 1).flatten(1)
-            image = spectrogram_image(waves.numpy(), self.sample_rate)
-            self.log.writer.add_audio("previews", joined[:1], trainer.step, self.sample_rate)
-            self.log.writer.add_image("previews", image, trainer.step, dataformats="HWC")
+            self.modality.board(self.log.writer, "previews", samples, trainer.step)
         write_report(self.run_dir)
+
+
+def averages(trainer: Trainer) -> dict[str, nn.Module]:
+    """The networks that a moving average is kept of, by name."""
+    nets: dict[str, nn.Module] = {}
+    for callback in trainer.callbacks.values():
+        if isinstance(callback, EMA):
+            nets |= dict(callback.nets.items())
+    return nets

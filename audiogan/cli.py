@@ -19,6 +19,8 @@ examples:
   audiogan train drums -m network=wavegan,specgan     one run after the other
   audiogan sample -n 16 out/                          from the newest run
   audiogan evaluate runs/drums
+  audiogan doctor runs/drums                          what went wrong, and what to try
+  audiogan train handwriting network=stylegan         the same for images
 
 Set AUDIOGAN_DEBUG=1 to see where an error came from."""
 
@@ -43,20 +45,20 @@ def parser() -> argparse.ArgumentParser:
         "-m", "--multirun", action="store_true", help="as in hydra: run all combinations of comma-separated values"
     )
 
-    sample = commands.add_parser("sample", help="make new sounds")
-    sample.add_argument("out", type=Path, help="folder for WAV files, a contact sheet and samples.csv")
+    sample = commands.add_parser("sample", help="make new sounds or images")
+    sample.add_argument("out", type=Path, help="folder for WAV or PNG files, a contact sheet and samples.csv")
     sample.add_argument("-n", type=int, default=16, help="how many (default 16)")
     sample.add_argument("--run", help="run folder or checkpoint (default: the newest run below runs/)")
-    sample.add_argument("--seed", type=int, help="for the same sounds again")
+    sample.add_argument("--seed", type=int, help="for the same samples again")
     sample.add_argument("--class", dest="label", help="only this class")
     sample.add_argument(
         "--truncation", type=float, default=1.0, help="below 1: more typical, above 1: wilder (default 1)"
     )
 
-    measure = commands.add_parser("evaluate", help="measure a run against real sounds it has not seen")
+    measure = commands.add_parser("evaluate", help="measure a run against real data it has not seen")
     measure.add_argument("run", nargs="?", help="run folder or checkpoint (default: the newest run below runs/)")
-    measure.add_argument("--data", help="folder of real sounds (default: what the run's own data held out)")
-    measure.add_argument("-n", type=int, default=1000, help="most sounds to use (default 1000)")
+    measure.add_argument("--data", help="folder of real sounds or images (default: what the run's own data held out)")
+    measure.add_argument("-n", type=int, default=1000, help="most samples to use (default 1000)")
     measure.add_argument("--seed", type=int, default=0)
 
     data = commands.add_parser("data", help="look at a folder of sounds, or download free ones")
@@ -66,11 +68,11 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--csv", type=Path, help="write the verdict on every file here")
     scan.add_argument("--sample-rate", type=int, default=16000, help="Hz (default 16000)")
     scan.add_argument("--length", type=int, default=16384, help="samples (default 16384)")
-    get = verbs.add_parser("get", help="download freely licensed drum kits from GitHub")
-    get.add_argument("what", choices=["drums"])
-    get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train drums` looks)")
-    get.add_argument("--kits", help="only these, separated by commas")
-    get.add_argument("--licences", help="only these licences, separated by commas")
+    get = verbs.add_parser("get", help="download freely licensed drum kits, or images of handwriting or clothes")
+    get.add_argument("what", choices=["drums", "mnist", "fashion-mnist"])
+    get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train` looks)")
+    get.add_argument("--kits", help="drums: only these, separated by commas")
+    get.add_argument("--licences", help="drums: only these licences, separated by commas")
     get.add_argument("--list", action="store_true", help="list the kits and their licences, download nothing")
     get.add_argument("--base-url", help="another server with the same layout")
 
@@ -147,7 +149,7 @@ def _train(args: argparse.Namespace, arguments: list[str]) -> int:
 
 def _sample(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.n < 1:
-        raise UserError(f"-n {args.n}: ask for at least one sound")
+        raise UserError(f"-n {args.n}: ask for at least one")
     from audiogan.generator import load
     from audiogan.sampling import write_samples
 
@@ -170,6 +172,15 @@ def _data(args: argparse.Namespace, arguments: list[str]) -> int:
         print(scan.summary())
         if args.csv:
             scan.write(args.csv)
+        return 0
+    if args.what != "drums":
+        from audiogan.data.image_sources import get_images
+
+        if args.list or args.kits or args.licences:
+            raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")
+        out = get_images(args.what, args.out, base_url=args.base_url)
+        root = args.out or args.what
+        print(f"{args.what} is in {out}; train on it with: audiogan train handwriting data.root={root}")
         return 0
     from audiogan.data.download import get_drums, list_kits
 

@@ -30,18 +30,21 @@ BLOCKS = (
     "games",
     "losses",
     "metrics",
+    "modalities",
     "monitors",
     "networks",
     "representations",
 )
-FUNCTIONS = ("audiogan.data.sources.open_sounds",)
+FUNCTIONS = ("audiogan.data.sources.open_sounds", "audiogan.data.image_sources.open_images")
 
 # What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to
 # them.
 KEYS = {
     "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "representation", "game", "facts",
+    "classes", "data", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
 }  # fmt: skip
+# What the data decides when a training is built.
+FACTS = {"labels": [], "class_counts": [], "classes": 0, "shape": None, "signal_shape": None, "modality": None}
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
     "checkpoints": {"every_minutes", "every_steps", "keep"},
@@ -88,7 +91,8 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         with open_dict(cfg):
             cfg.name = cfg.get("name") or name
-            cfg.facts = {"labels": [], "class_counts": [], "classes": 0, "shape": None, "sample_rate": None}
+            cfg.facts = dict(FACTS)
+            expand(cfg)
             if cfg.get("run_dir") in (None, "auto"):
                 cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
         check(cfg, config)
@@ -96,6 +100,44 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         said = f" (overrides: {' '.join(overrides)})" if overrides else ""
         raise UserError(f"{config}: {_first_line(error)}{said}") from error
     return cfg
+
+
+def expand(node: Any) -> None:
+    """Multiply entries with the key ``copies``, in place: ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and
+    ``critic_1``, with ``{i}`` replaced in their strings too (a value that is nothing but ``{i}`` becomes the number).
+    """
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_list(node):
+        for value in node:
+            expand(value)
+    if not OmegaConf.is_dict(node):
+        return
+    for key in list(node):
+        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
+            continue
+        value = node[key]
+        if not (OmegaConf.is_dict(value) and "copies" in value and "{i}" in str(key)):
+            expand(value)
+            continue
+        copies = value.copies
+        if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
+            raise UserError(f"{key}.copies={copies!r} must be a whole number of at least 1")
+        template = OmegaConf.to_container(value, resolve=False)
+        assert isinstance(template, dict)
+        del template["copies"], node[key]
+        for i in range(copies):
+            node[str(key).replace("{i}", str(i))] = _filled(template, i)
+
+
+def _filled(template: Any, i: int) -> Any:
+    if isinstance(template, dict):
+        return {_filled(key, i) if isinstance(key, str) else key: _filled(value, i) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_filled(value, i) for value in template]
+    if isinstance(template, str) and "{i}" in template:
+        return i if template == "{i}" else template.replace("{i}", str(i))
+    return template
 
 
 def _check_file(path: Path) -> None:
@@ -251,13 +293,21 @@ def build(node: Any, where: str, **extra: Any) -> Any:
             resolve_target(target, f"{where}.{key}")
         if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
             raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
-        return instantiate(plain, **extra, _convert_="all")
+        if not extra:
+            return instantiate(plain, _convert_="all")
+        make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
         raise UserError(f"{where}: {_first_line(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {_first_line(error)}") from error
+    try:
+        return make(**extra)
+    except UserError:
+        raise
+    except Exception as error:  # as hydra does for what it builds
         raise UserError(f"{where}: {_first_line(error)}") from error
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from audiogan.core import CheckpointError, load_state, newest_state
 from audiogan.errors import UserError
-from audiogan.sounds import level, save_wav
+from audiogan.modalities import Modality, Sound
+from audiogan.sounds import save_wav
 
 BATCH = 16
 
@@ -22,40 +23,46 @@ class Generator:
     """Makes sounds. ``audiogan.load`` gives you one.
 
     Attributes:
-        sample_rate: in Hz.
-        length: samples of a sound.
-        channels: 1 for mono, 2 for stereo.
+        modality: what it makes: sounds, images, points.
+        shape: of one signal: `(channels, samples)` for sounds, `(C, H, W)` for images.
+        sample_rate: of sounds, in Hz.
         labels: class names; empty for a model that knows no classes.
         step: training steps it has seen.
         checkpoint: the file it came from.
         config: the configuration of its training, as nested dicts.
     """
 
-    def __init__(self, game: Any, config: dict[str, Any], checkpoint: Path, step: int) -> None:
-        self._game, self.config, self.checkpoint, self.step = game, config, checkpoint, step
-        self.sample_rate: int = config["facts"]["sample_rate"]
+    def __init__(self, game: Any, modality: Modality, config: dict[str, Any], checkpoint: Path, step: int) -> None:
+        self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
-        self.length: int = game.representation.length
-        self.channels: int = game.representation.channels
+        self.shape: tuple[int, ...] = game.representation.signal_shape
 
     def __repr__(self) -> str:
         return f"Generator({str(self.checkpoint)!r}, step={self.step}, labels={self.labels})"
 
+    @property
+    def sample_rate(self) -> int:
+        """Of its sounds, in Hz; ``UserError`` for a model of something else."""
+        if not isinstance(self.modality, Sound):
+            raise UserError(f"{self.checkpoint}: it makes {self.modality.noun}s, which have no sample rate")
+        return self.modality.sample_rate
+
     def sample(
         self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float = 1.0
     ) -> NDArray[np.float32]:
-        """New sounds.
+        """New sounds (or images, or whatever it was trained on).
 
-        Sound ``i`` depends on ``seed + i`` alone, so ``sample(1, seed=s + i)`` gives it again.
+        Sample ``i`` depends on ``seed + i`` alone, so ``sample(1, seed=s + i)`` gives it again.
 
         Args:
             n: how many, at least 1.
-            seed: at least 0; without one the sounds are new each time.
+            seed: at least 0; without one the samples are new each time.
             label: one of ``labels``; without one, classes come as often as in the training data.
-            truncation: latents are multiplied by it: below 1 more typical sounds, above 1 wilder ones; more than 0.
+            truncation: below 1 more typical samples, above 1 wilder ones; more than 0. Latents are multiplied by it,
+                unless the network's paper has another way.
 
         Returns:
-            float32 array ``[n, channels, length]``, within -1 ... 1.
+            float32 array ``[n, *shape]``; sounds and images lie within -1 ... 1.
 
         Raises:
             UserError: unknown label, or a number out of range.
@@ -68,7 +75,7 @@ class Generator:
     ) -> tuple[NDArray[np.float32], list[str]]:
         """As ``sample``, with the class of each sound (empty strings where the model knows none)."""
         if n < 1:
-            raise UserError(f"n={n}: ask for at least one sound")
+            raise UserError(f"n={n}: ask for at least one")
         if not 0 < truncation < float("inf"):
             raise UserError(f"truncation={truncation} must be more than 0 and finite")
         if seed is None:
@@ -79,10 +86,11 @@ class Generator:
         waves, names = [], []
         for start in range(0, n, BATCH):
             z, condition = self._latents(range(seed + start, seed + min(start + BATCH, n)), index)
-            out = self._game.generate(z * truncation, condition)
+            out = self.game.generate(z, condition, truncation=truncation)
             if not torch.isfinite(out).all():
-                raise UserError(f"{self.checkpoint}: its sounds are not finite numbers (truncation={truncation:g})")
-            waves.append(level(out.cpu().numpy(), (self.config.get("data") or {}).get("normalize")))
+                noun = self.modality.noun
+                raise UserError(f"{self.checkpoint}: its {noun}s are not finite numbers (truncation={truncation:g})")
+            waves.append(self.modality.finish(out.cpu().numpy()))
             names += [self.labels[int(k)] for k in condition.argmax(1)] if condition is not None else [""] * len(z)
         return np.concatenate(waves), names
 
@@ -103,11 +111,11 @@ class Generator:
         latents, conditions = [], []
         for seed in seeds:
             rng = torch.Generator().manual_seed(seed)
-            latents.append(self._game.latents(1, rng))
-            if self._game.classes:
-                drawn = self._game.draw_condition(1, rng)
+            latents.append(self.game.latents(1, rng))
+            if self.game.classes:
+                drawn = self.game.draw_condition(1, rng)
                 conditions.append(
-                    drawn if index is None else torch.eye(self._game.classes)[index : index + 1].to(drawn)
+                    drawn if index is None else torch.eye(self.game.classes)[index : index + 1].to(drawn)
                 )
         return torch.cat(latents), torch.cat(conditions) if conditions else None
 
@@ -136,8 +144,10 @@ def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     return sorted(found, key=newest, reverse=True)
 
 
-def load(run: str | os.PathLike[str] | None = None, device: str = "cpu") -> Generator:
+def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, averaged: bool = True) -> Generator:
     """A trained model, from a run folder or a checkpoint file; without either, from the newest run below ``runs/``.
+
+    ``averaged=False`` takes the weights as they were trained, not their moving average.
 
     Raises:
         UserError: there is none, it is damaged, or it is not one of audiogan's. Nothing in a file can run code.
@@ -157,14 +167,14 @@ def load(run: str | os.PathLike[str] | None = None, device: str = "cpu") -> Gene
     except CheckpointError as error:
         raise UserError(str(error)) from error
     assert path is not None
-    return from_state(state, path, device)
+    return from_state(state, path, device, averaged=averaged)
 
 
-def from_state(state: dict[str, Any], path: Path, device: str = "cpu") -> Generator:
-    """The generator in the state of a training; averaged weights where it has them."""
+def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
+    """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
     from omegaconf import OmegaConf
 
-    from audiogan.training import build_game, build_representation
+    from audiogan.training import build_game, build_modality, build_representation
 
     try:
         _check_config(state["config"])
@@ -172,15 +182,13 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu") -> Genera
         game = build_game(cfg, build_representation(cfg))
         game.load_state_dict(state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
-            if isinstance(callback, dict) and "nets" in callback:
+            if averaged and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
         game.to(torch.device(device)).eval().requires_grad_(False)
         facts = state["config"]["facts"]
         if game.classes not in (0, len(facts["labels"])) or not all(isinstance(name, str) for name in facts["labels"]):
             raise UserError(f"facts.labels={facts['labels']!r} are not the names of {game.classes} classes")
-        if not isinstance(facts["sample_rate"], int) or facts["sample_rate"] < 1:
-            raise UserError(f"facts.sample_rate={facts['sample_rate']!r} must be a whole number of Hz")
-        return Generator(game, state["config"], path, int(state["trainer"]["step"]))
+        return Generator(game, build_modality(cfg), state["config"], path, int(state["trainer"]["step"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -38,7 +38,7 @@ if (previews.length) {
   const [slider, label, sheet, player, sounds] = ["step", "step-label", "sheet", "player", "sounds"].map($);
   const all = $("evolve");
   let shown = previews.length - 1, chosen = 0, ticket = 0;
-  const stop = () => { ticket += 1; player.pause(); all.setAttribute("aria-pressed", "false"); };
+  const stop = () => { ticket += 1; player.pause(); if (all) all.setAttribute("aria-pressed", "false"); };
 
   const show = (index) => {
     shown = index;
@@ -88,7 +88,7 @@ if (previews.length) {
   slider.max = previews.length - 1;
   slider.addEventListener("input", () => { stop(); show(+slider.value); });
   slider.addEventListener("change", () => play(shown, chosen));
-  all.addEventListener("click", async () => {
+  if (all) all.addEventListener("click", async () => {
     if (all.getAttribute("aria-pressed") === "true") { stop(); return; }
     stop();
     all.setAttribute("aria-pressed", "true");
@@ -99,6 +99,6 @@ if (previews.length) {
     all.setAttribute("aria-pressed", "false");
   });
   document.querySelectorAll(".controls").forEach((each) => { each.hidden = false; });
-  all.hidden = previews.length < 2;
+  if (all) all.hidden = previews.length < 2;
   show(shown);
 }

@@ -6,8 +6,8 @@ killed, or on another machine. Every file it reads may be missing or cut short:
     config.yaml                   the resolved config
     run.json                      {"status": "finished", "source": "built-in drum machine"}: free text, both optional
     metrics.jsonl                 one flat JSON object a line, with "step" and mostly "seconds"
-    previews/step-00001000.png    contact sheet of the preview sounds
-    previews/step-00001000.wav    the same sounds one after another; where each is, is in the file's comment
+    previews/step-00001000.png    contact sheet of the preview samples
+    previews/step-00001000.wav    sounds one after another; where each is, is in the file's comment
     findings.jsonl                {"kind", "step", "severity", "text"} a line
     evaluation.json               {"values": {name: value}, "floor": {name: value}}
     scan.txt                      what was found in the data
@@ -33,59 +33,9 @@ import numpy as np
 
 from audiogan.curves import Series, figure, group, number, plot, read_series
 from audiogan.errors import UserError
-from audiogan.sounds import COMMENT_BYTES, replacing, save_wav
+from audiogan.sounds import replacing
 
-GAP_SECONDS = 0.25
-"""Silence between two sounds of a joined preview."""
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
-
-
-def write_preview(
-    run_dir: str | os.PathLike[str],
-    step: int,
-    waves: np.ndarray,
-    sample_rate: int,
-    titles: Sequence[str] | None = None,
-) -> None:
-    """Write `previews/step-<step>.wav` and `.png` of a run: all sounds in one file, and their contact sheet.
-
-    The sounds follow each other with 0.25 s of silence between; the WAV's comment says where each one is. Sounds with
-    NaN are silence in the WAV and labelled in the picture, so that a training that went wrong can still be looked at.
-
-    Args:
-        run_dir: the run folder.
-        step: of the training.
-        waves: `[N, C, T]`, full scale ±1.
-        sample_rate: in Hz.
-        titles: what each sound is (its class, say); numbers from 1 are put before them.
-
-    Raises:
-        ValueError: waves of another shape, or as many titles as there are not sounds.
-    """
-    from audiogan.pictures import contact_sheet
-
-    waves = np.asarray(waves, dtype=np.float32)
-    names = [str(i + 1) for i in range(len(waves))]
-    if titles is not None:
-        if len(titles) != len(waves):
-            raise ValueError(f"{len(titles)} titles for {len(waves)} sounds")
-        names = [f"{number} {str(title)[:30]}" for number, title in zip(names, titles, strict=True)]
-    stem = Path(run_dir) / "previews" / f"step-{step:08d}"
-    contact_sheet(stem.with_suffix(".png"), waves, sample_rate, names, title=f"step {step:,}")
-    gap = round(GAP_SECONDS * sample_rate)
-    whole = np.isfinite(waves).all(axis=(1, 2), keepdims=True)
-    joined = np.pad(np.where(whole, waves, 0.0), ((0, 0), (0, 0), (0, gap)))
-    count, channels, length = joined.shape
-    layout = {"count": count, "seconds": waves.shape[-1] / sample_rate, "every": length / sample_rate}
-    comment = json.dumps({**layout, "titles": names}, ensure_ascii=False)
-    if len(comment.encode()) > COMMENT_BYTES:
-        comment = json.dumps(layout)  # the page numbers the sounds; their titles are in the picture
-    save_wav(
-        stem.with_suffix(".wav"),
-        joined.transpose(1, 0, 2).reshape(channels, count * length)[:, : count * length - gap],
-        sample_rate,
-        comment=comment,
-    )
 
 
 @dataclass
@@ -186,7 +136,7 @@ def _evaluation(run_dir: Path) -> tuple[str, dict[str, float]]:
         return "–" if value is None else figure(value)
 
     rows = [(f"<code>{_safe(n)}</code>", cell(values[n]), cell(floor.get(n))) for n in values]
-    hint = "The floor is what real sounds score against other real sounds: the most a model can hope for."
+    hint = "The floor is what real data scores against other real data: the most a model can hope for."
     return f'<h2>Measured</h2><p class="hint">{hint}</p>' + _table(
         ("measure", "this run", "floor"), rows, (1, 2)
     ), known
@@ -222,7 +172,7 @@ def _curves(series: Series, broken: int, floor: dict[str, float]) -> tuple[str, 
     return f'<h2>Curves</h2><p class="hint">{hint}</p><div class="curves">{figures}</div>', [each for _, each in drawn]
 
 
-def _listen(previews: list[_Preview]) -> str:
+def _listen(previews: list[_Preview], animated: bool = False) -> str:
     if not previews:
         return ""
     newest = previews[-1]
@@ -236,15 +186,20 @@ def _listen(previews: list[_Preview]) -> str:
         elif preview.wav:
             items.append(f'<a href="{_safe(preview.wav)}">listen</a>')
         items.append("</li>")
+    heard = any(preview.wav for preview in previews)
+    hint = "move the slider, pick a sound, hear it grow up" if heard else "move the slider and see them grow up"
+    alt = "waveform and spectrogram of each preview sound" if heard else "the preview samples"
+    evolve = '<button type="button" id="evolve" aria-pressed="false">▶ this sound through all steps</button>'
+    animation = '<p><a href="previews/animation.gif">animation</a></p>' if animated else ""
     return (
-        "<h2>Listen</h2>"
-        '<p class="hint">The same latents at every step: move the slider, pick a sound, hear it grow up.</p>'
+        f"<h2>{'Listen' if heard else 'Look'}</h2>"
+        f'<p class="hint">The same latents at every step: {hint}.</p>'
         '<div class="card listen"><div class="controls" hidden>'
         '<input type="range" id="step" min="0" value="0" aria-label="step of the preview">'
         f'<output id="step-label">step {newest.step:,}</output><audio id="player" controls preload="metadata"></audio>'
         '</div><div class="controls" hidden><div class="sounds" id="sounds"></div>'
-        '<button type="button" id="evolve" aria-pressed="false">▶ this sound through all steps</button></div>'
-        f'<img id="sheet" src="{sheet}" alt="waveform and spectrogram of each preview sound"></div>'
+        f"{evolve if heard else ''}</div>"
+        f'<img id="sheet" src="{sheet}" alt="{alt}"></div>{animation}'
         f'<details><summary>All {len(previews):,} previews</summary><ul class="steps">{"".join(items)}</ul></details>'
     )
 
@@ -326,7 +281,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     name = run_dir.resolve().name
     parts = [
         f'<h1>{_safe(name)}</h1><p class="lead">{_facts(run_dir, config, series)}</p>',
-        _listen(previews),
+        _listen(previews, (run_dir / "previews" / "animation.gif").is_file()),
         _findings(run_dir),
         evaluation,
         curves,

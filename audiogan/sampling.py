@@ -1,4 +1,4 @@
-"""``audiogan sample``: sounds as WAV files, with a picture and a list of what they are."""
+"""``audiogan sample``: sounds, images or points as files, with a picture and a list of what they are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from audiogan.errors import UserError
 from audiogan.generator import Generator
 from audiogan.sounds import replacing
 
+SHEET = 64  # most samples on a contact sheet
 FIELDS = ["file", "seed", "class", "truncation", "checkpoint"]
 
 
@@ -26,8 +27,8 @@ def write_samples(
     truncation: float = 1.0,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Write ``n`` sounds into ``out``: WAV files, ``contact-sheet.png`` and ``samples.csv``. Nothing there is
-    overwritten by another sound.
+    """Write ``n`` samples into ``out``: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
+    ``samples.csv``. Nothing there is overwritten by another sample.
     """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
@@ -36,12 +37,14 @@ def write_samples(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be written to ({error.strerror})") from error
+    modality = generator.modality
     rows = {row["file"]: row for row in _rows(out / "samples.csv")}
     files = []
-    for i, (wave, name) in enumerate(zip(waves, names, strict=True)):
+    for i, name in enumerate(names if modality.single else names[:1]):
         what = [str(seed + i), name, f"{truncation:g}", f"{generator.checkpoint}"]
-        file = _free_name(out, rows, _safe(name) or "sound", what)
-        generator.save_wav(out / file, wave)
+        stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
+        file = _free_name(out, rows, stem, modality.suffix, what)
+        modality.save(out / file, waves[i] if modality.single else waves)
         rows[file] = dict(zip(FIELDS, [file, *what], strict=True))
         files.append(out / file)
     with (
@@ -51,8 +54,11 @@ def write_samples(
         table = csv.DictWriter(stream, FIELDS)
         table.writeheader()
         table.writerows(rows.values())
-    _contact_sheet(generator, out, waves, [file.stem for file in files])
-    say(f"{n} sounds from {generator.checkpoint} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
+    if modality.single:
+        modality.sheet(out / "contact-sheet.png", waves[:SHEET], [file.stem for file in files[:SHEET]])
+    else:
+        modality.sheet(out / "contact-sheet.png", waves)
+    say(f"{n} {modality.noun}{'s' if n > 1 else ''} from {generator.checkpoint} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
     return files
 
 
@@ -72,20 +78,15 @@ def _safe(label: str) -> str:
     return re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
 
 
-def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, what: list[str]) -> str:
-    """A file name for this sound: its own if it was written before, never that of another."""
+def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, suffix: str, what: list[str]) -> str:
+    """A file name for this sample: its own if it was written before, never that of another."""
     base = f"{stem}-{what[0]}"
     for attempt in range(1, 10_000):
-        file = f"{base}.wav" if attempt == 1 else f"{base}-{attempt}.wav"
+        file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
         row = rows.get(file)
         if row is not None and [row[key] for key in FIELDS[1:]] == what:
             return file
         if row is None and not (out / file).exists():
             return file
-    raise UserError(f"{out}: too many sounds called {base}; choose another folder")
+    raise UserError(f"{out}: too many files called {base}; choose another folder")
 
-
-def _contact_sheet(generator: Generator, out: Path, waves: np.ndarray, titles: list[str], most: int = 64) -> None:
-    from audiogan.pictures import contact_sheet
-
-    contact_sheet(out / "contact-sheet.png", waves[:most], generator.sample_rate, titles[:most])

@@ -9,6 +9,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ from audiogan.sounds import replacing
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from audiogan.data.sources import Sounds
+    from audiogan.data.sources import Data
+    from audiogan.modalities import Modality
     from audiogan.representations import Representation
 
 Say = Callable[[str], None]
-# Statistics of more sounds than these would not be other ones.
+# Statistics of more examples than these would not be other ones.
 FIT_LIMIT = 4096
 # Why a run ended early because someone wanted it to.
 INTERRUPTED = ("interrupted", "asked to terminate")
@@ -36,7 +38,7 @@ INTERRUPTED = ("interrupted", "asked to terminate")
 FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
 
 
-def open_data(cfg: DictConfig) -> tuple[Sounds, Sounds]:
+def open_data(cfg: DictConfig) -> tuple[Data, Data]:
     """(training data, held-out data) of a configuration; the second is empty where there is too little to share."""
     settings = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(settings, dict)
@@ -47,8 +49,8 @@ def open_data(cfg: DictConfig) -> tuple[Sounds, Sounds]:
     return data.split(holdout if len(data) >= 20 else 0.0, seed=0)
 
 
-def add_facts(cfg: DictConfig, data: Sounds) -> None:
-    """Write into the configuration what the data decides: labels and their counts, the sample rate."""
+def add_facts(cfg: DictConfig, data: Data) -> None:
+    """Write into the configuration what the data decides: labels and their counts, what kind of signals, their shape."""
     labels = list(data.labels)
     if cfg.classes not in ("auto", 0, len(labels)):
         raise UserError(
@@ -57,7 +59,9 @@ def add_facts(cfg: DictConfig, data: Sounds) -> None:
     labels = [] if cfg.classes == 0 else labels
     cfg.facts.labels, cfg.facts.classes = labels, len(labels)
     cfg.facts.class_counts = data.class_counts if labels else []
-    cfg.facts.sample_rate = data.sample_rate
+    modality = data.modality
+    cfg.facts.modality = {"_target_": f"audiogan.modalities.{type(modality).__name__}", **asdict(modality)}
+    cfg.facts.signal_shape = list(data.shape)
 
 
 def build_representation(cfg: DictConfig) -> Representation:
@@ -73,8 +77,19 @@ def build_game(cfg: DictConfig, representation: Representation) -> Game:
     return configuration.build(cfg.game, "game", representation=representation, class_counts=counts)
 
 
+def build_modality(cfg: DictConfig) -> Modality:
+    """The kind of signal that a configuration with known facts is about."""
+    return configuration.build(cfg.facts.modality, "facts.modality")
+
+
 def build_trainer(
-    cfg: DictConfig, train: Sounds, *, fit: bool = True, progress: bool = True, engine: Engine | None = None
+    cfg: DictConfig,
+    train: Data,
+    held_out: Data | None = None,
+    *,
+    fit: bool = True,
+    progress: bool = True,
+    engine: Engine | None = None,
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
@@ -82,14 +97,14 @@ def build_trainer(
     representation = build_representation(cfg)
     if fit:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
-        representation.fit(train.waves(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
+        representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game = build_game(cfg, representation)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items()]
-    streams = {"train": Stream(train, cfg.batch_size, seed=cfg.seed)}
-    callbacks = build_callbacks(cfg, progress=progress)
+    streams = build_streams(cfg, train)
+    callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
         callbacks["checkpoints"] = Checkpoints(
@@ -114,9 +129,25 @@ def build_engine(cfg: DictConfig) -> Engine:
     return configuration.build(cfg.engine, "engine")
 
 
-def build_callbacks(cfg: DictConfig, *, progress: bool = True) -> dict[str, Callback]:
-    """The configured callbacks by name, in order. The log, the run folder and the labels are handed to those who want
-    them.
+def build_streams(cfg: DictConfig, train: Data) -> dict[str, Stream]:
+    """Every stream is a view of the training data; ``null`` is all of it."""
+    streams = {}
+    for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
+        options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
+        batch_size = options.pop("batch_size", cfg.batch_size)
+        view = configuration.build(options, f"streams.{name}") if options else None
+        data = train if view is None else view(train)
+        if not len(data):
+            raise UserError(f"streams.{name}: its view of the data is empty")
+        streams[str(name)] = Stream(data, batch_size, seed=cfg.seed + i)
+    return streams
+
+
+def build_callbacks(
+    cfg: DictConfig, train: Data, held_out: Data | None = None, *, progress: bool = True
+) -> dict[str, Callback]:
+    """The configured callbacks by name, in order. The log, the run folder, the labels and the data are handed to those
+    who want them.
     """
     from audiogan.callbacks import MetricsLog, Progress
 
@@ -131,8 +162,9 @@ def build_callbacks(cfg: DictConfig, *, progress: bool = True) -> dict[str, Call
             "run_dir": cfg.run_dir,
             "log": log,
             "labels": list(cfg.facts.labels),
-            "sample_rate": cfg.facts.sample_rate,
-            "normalize": cfg.data.get("normalize"),
+            "modality": train.modality,
+            "train": train,
+            "held_out": held_out,
         }
         extra = {key: value for key, value in offered.items() if key in wanted}
         callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
@@ -163,7 +195,7 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
             say(scan.summary())
-        trainer = build_trainer(cfg, data, fit=path is None, progress=progress, engine=engine)
+        trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine)
         if path is not None:
             resume(trainer, cfg, path, state, say)
         if engine.chief:  # only now: a run that cannot be resumed stays as it is
@@ -207,7 +239,7 @@ def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) 
 
     report = write_report(Path(cfg.run_dir))
     say(how)
-    say(f"listen:  {report}")
+    say(f"report:  {report}")
     say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
     if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
@@ -257,7 +289,7 @@ def describe(trainer: Trainer) -> str:
     return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
 
 
-def write_scan(run_dir: Path, data: Sounds) -> None:
+def write_scan(run_dir: Path, data: Data) -> None:
     """What the scan of the folder found: a summary and the verdict on each file."""
     scan = getattr(data, "scan", None)
     if scan is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from audiogan import config
 from audiogan.config import PACKAGED, compose, resolve_target, run_name, shipped
@@ -15,33 +15,65 @@ from audiogan.training import open_data
 from audiogan.training import train as run
 
 SMALL = ("batch_size=2", "trainer.steps=2", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
-NETWORKS = sorted(path.stem for path in (PACKAGED / "network").glob("*.yaml"))
 LOSSES = sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml"))
+# What each network is made small by, in a training on sounds or on images.
+SOUND_NETWORKS = {
+    "stftgan": ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"],
+    "wavegan": ["model_size=2"],
+    "specgan": ["model_size=2"],
+}
+IMAGE_NETWORKS = {"dcgan": ["width=4"], "mlp": ["widths=[8,8]"], "biggan": ["width=4"], "stylegan": []}
+
+
+def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
+    """Overrides that give a configuration the smallest data there is of its kind."""
+    return {"open_sounds": [f"data.root={sounds}"], "open_images": ["data.root=digits"], "Points": ["data.count=64"]}[
+        cfg.data._target_.rpartition(".")[2]
+    ]
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_configuration_takes_two_steps(name: str, tiny_sounds: Path, tmp_path: Path) -> None:
-    trainer = run(compose(name, [*SMALL, f"data.root={tiny_sounds}", f"run_dir={tmp_path}"]), progress=False)
-    assert trainer.step == 2
+    overrides = [*SMALL, *data_for(compose(name), tiny_sounds), f"run_dir={tmp_path}"]
+    assert run(compose(name, overrides), progress=False).step == 2
+
+
+def test_every_network_is_tried() -> None:
+    assert {path.stem for path in (PACKAGED / "network").glob("*.yaml")} == {*SOUND_NETWORKS, *IMAGE_NETWORKS}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [*SOUND_NETWORKS, *IMAGE_NETWORKS])
 def test_every_network_takes_two_steps_with_every_loss(
     network: str, loss: str, tiny_sounds: Path, tmp_path: Path
 ) -> None:
-    small = ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"] if network == "stftgan" else ["model_size=2"]
-    overrides = [
-        *SMALL,
-        *small,
-        f"network={network}",
-        f"loss={loss}",
-        f"data.root={tiny_sounds}",
-        f"run_dir={tmp_path}",
-    ]
-    trainer = run(compose("drums", overrides), progress=False)
+    name = "drums" if network in SOUND_NETWORKS else "handwriting"
+    small = SOUND_NETWORKS.get(network) or IMAGE_NETWORKS[network]
+    data = data_for(compose(name), tiny_sounds)
+    overrides = [*SMALL, *small, *data, f"network={network}", f"loss={loss}", f"run_dir={tmp_path}"]
+    trainer = run(compose(name, overrides), progress=False)
     assert trainer.step == 2 and trainer.stop_reason is None
     assert {f"{p}/loss" for p in ("critic", "generator")} <= set(trainer.callbacks["log"].last)  # type: ignore[attr-defined]
+
+
+def test_copies_multiply_entries() -> None:
+    cfg = OmegaConf.create(
+        {
+            "n": 2,
+            "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
+        }
+    )
+    config.expand(cfg)
+    assert OmegaConf.to_container(cfg) == {
+        "n": 2,
+        "players": {
+            "generator": {},
+            "critic_0": {"nets": ["critic_0"], "index": 0},
+            "critic_1": {"nets": ["critic_1"], "index": 1},
+        },
+    }
+    with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
+        config.expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
 def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:

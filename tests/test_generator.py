@@ -30,7 +30,7 @@ def newest(run: Path) -> Path:
 
 
 def test_a_model_says_what_it_makes(model: audiogan.Generator, tiny_run: Path) -> None:
-    assert (model.sample_rate, model.length, model.channels, model.step) == (16000, 2048, 1, 4)
+    assert (model.sample_rate, model.shape, model.step) == (16000, (1, 2048), 4)
     assert model.labels == ["kick", "snare"] and model.checkpoint == newest(tiny_run) and "step=4" in repr(model)
     waves = model.sample(3, seed=1)
     assert isinstance(waves, np.ndarray) and waves.shape == (3, 1, 2048) and waves.dtype == np.float32
@@ -95,7 +95,7 @@ def test_bad_wishes_are_one_line(model: audiogan.Generator, options: dict[str, A
 def test_the_averaged_weights_are_used(model: audiogan.Generator, tiny_run: Path) -> None:
     state = load_state(newest(tiny_run))
     average = state["trainer"]["callbacks"]["ema"]["nets"]
-    mine = dict(model._game.nets["generator"].named_parameters())
+    mine = dict(model.game.nets["generator"].named_parameters())
     assert all(torch.equal(average[f"generator.{name}"], weight) for name, weight in mine.items())
     state["trainer"]["callbacks"] = {}
     raw = from_state(state, newest(tiny_run))
@@ -194,7 +194,7 @@ def hostile_states(flag: Path) -> dict[str, Callable[[dict[str, Any]], None]]:
         "no facts": put("config.facts", {}),
         "too few labels": put("config.facts.labels", ["kick"]),
         "labels of another kind": put("config.facts.labels", [1, 2]),
-        "a rate of 0": put("config.facts.sample_rate", 0),
+        "a rate of 0": put("config.facts.modality.sample_rate", 0),
         "terabytes": put(
             "config.game.critic", {"_target_": "torch.nn.Linear", "in_features": 10**7, "out_features": 10**7}
         ),

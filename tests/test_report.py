@@ -11,7 +11,8 @@ import pytest
 
 from audiogan.curves import group, read_series, round_ticks
 from audiogan.errors import UserError
-from audiogan.report import write_preview, write_report
+from audiogan.modalities.sound import write_preview
+from audiogan.report import write_report
 from audiogan.sounds import load_wav
 
 RATE = 8000

@@ -23,6 +23,7 @@ class Move:
         grad_norm: norm of the player's whole gradient, before clipping.
         notes: what the game noted (``real_logits`` ...), parts concatenated.
         examples: examples of this move over all processes.
+        applied: whether the optimizer stepped; a callback may have refused.
     """
 
     player: Player
@@ -32,6 +33,7 @@ class Move:
     grad_norm: Tensor
     notes: dict[str, Tensor] = field(default_factory=dict)
     examples: int = 0
+    applied: bool = True
 
 
 class Callback:
@@ -43,8 +45,11 @@ class Callback:
     def on_resume(self, trainer: Trainer) -> None:
         """After a checkpoint was loaded: bring what lies outside of it (log files) into line with it."""
 
+    def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
+        """Between the backward of a move and its optimizer step; ``False`` refuses the step: no weight changes."""
+
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        """After each optimizer step of each player."""
+        """After each move of each player."""
 
     def on_step(self, trainer: Trainer) -> None:
         """After all moves of a step; ``trainer.step`` already counts it."""

@@ -114,17 +114,23 @@ class Engine:
         """Add the gradients of one part of the batch, scaled for ``player`` if the precision needs it."""
         self._scaler(player).scale(loss / self.accumulate).backward()
 
-    def step(self, player: str, optimizer: Optimizer, params: Sequence[nn.Parameter], clip: float | None) -> Tensor:
-        """Average gradients over processes, clip and step; returns their norm before clipping, on the device."""
+    def gradients(
+        self, player: str, optimizer: Optimizer, params: Sequence[nn.Parameter], clip: float | None
+    ) -> Tensor:
+        """Average gradients over processes and clip; returns their norm before clipping, on the device."""
         self._average([p.grad for p in params if p.grad is not None])
-        scaler = self._scaler(player)
-        scaler.unscale_(optimizer)
+        self._scaler(player).unscale_(optimizer)
         norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
         if clip is not None:
             nn.utils.clip_grads_with_norm_(params, clip, norm)
-        scaler.step(optimizer)
-        scaler.update()
         return norm
+
+    def step(self, player: str, optimizer: Optimizer, apply: bool = True) -> None:
+        """Step on the gradients there are, or (``apply=False``) let them be."""
+        scaler = self._scaler(player)
+        if apply:
+            scaler.step(optimizer)
+        scaler.update()
 
     def _scaler(self, player: str) -> torch.amp.GradScaler:
         if player not in self._scalers:

@@ -55,6 +55,7 @@ class Trainer:
         self.engine = engine or Engine()
         self.steps, self.minutes, self.seed, self.clock = steps, minutes, seed, clock
         self._check()
+        self._judges = [c for c in self.callbacks.values() if type(c).on_gradients is not Callback.on_gradients]
         self.step = 0
         self.examples = 0
         self.stop_reason: str | None = None
@@ -137,11 +138,22 @@ class Trainer:
                     total = torch.stack([term.float() for term in losses.values()]).sum()
                 engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
-            norm = engine.step(player.name, optimizer, params, player.clip)
-        self.game.moved(player.name, plays[0])
-        examples = engine.total_parts * sum(self.streams[name].batch_size for name in player.streams)
+            norm = engine.gradients(player.name, optimizer, params, player.clip)
+            examples = engine.total_parts * sum(self.streams[name].batch_size for name in player.streams)
+            notes = _joined([p.notes for p in plays])
+            move = Move(player, self.step, repeat, _mean(terms), norm, notes, examples)
+            move.applied = not self._refused(move)
+            engine.step(player.name, optimizer, move.applied)
+        if move.applied:
+            self.game.moved(player.name, plays[0])
         self.examples += examples
-        return Move(player, self.step, repeat, _mean(terms), norm, _joined([p.notes for p in plays]), examples)
+        return move
+
+    def _refused(self, move: Move) -> bool:
+        """Whether a callback of any process wants this step not to be taken."""
+        if not self._judges:
+            return False
+        return self.engine.any(any([judge.on_gradients(self, move) is False for judge in self._judges]))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: a run resumed from it goes on as if never stopped."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from audiogan.data.scan import CLIPS, INDEX, Scan, require_usable, scan_folder
+from audiogan.modalities.sound import Sound
 
 
 class AudioFolder:
@@ -58,6 +59,8 @@ class AudioFolder:
         require_usable(self.scan)
         self.sample_rate, self.length, self.channels = int(sample_rate), int(length), int(channels)
         self.labels = self.scan.labels
+        self.shape = (self.channels, self.length)
+        self.modality = Sound(self.sample_rate, normalize)
         self._index: np.ndarray = np.load(self.scan.folder / INDEX)
         self._clips = np.memmap(self.scan.folder / CLIPS, np.float32, "r").reshape(-1, self.channels, self.length)
 
@@ -71,16 +74,21 @@ class AudioFolder:
         return f"{len(self):,}{part} clips from {self.scan.root}{classes}"
 
     @property
-    def class_counts(self) -> list[int]:
-        return np.bincount(self._index["label"], minlength=len(self.labels)).tolist() if self.labels else []
+    def targets(self) -> np.ndarray:
+        """Class of each clip, int64 `[N]`; empty without labels."""
+        return self._index["label"].astype(np.int64) if self.labels else np.empty(0, np.int64)
 
-    def waves(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
+    @property
+    def class_counts(self) -> list[int]:
+        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
+
+    def signals(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
         """Clips as float32 `[n, C, T]`."""
         return torch.from_numpy(self._clips[self._index["row"][indices]])
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> dict[str, torch.Tensor]:
         """`x` float32 `[B, C, T]` and, if the data set has labels, `label` int64 `[B]`. `rng` is not used."""
-        batch = {"x": self.waves(indices)}
+        batch = {"x": self.signals(indices)}
         if self.labels:
             batch["label"] = torch.from_numpy(self._index["label"][indices].astype(np.int64))
         return batch
@@ -101,9 +109,10 @@ class AudioFolder:
             for members in (files[label_of == label] for label in np.unique(label_of))
         ]
         out = np.isin(self._index["file"], np.concatenate(held))
-        return self._view(~out), self._view(out)
+        return self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
 
-    def _view(self, mask: np.ndarray) -> AudioFolder:
+    def take(self, indices: np.ndarray) -> AudioFolder:
+        """A view of some of the clips, with all class names."""
         view = copy.copy(self)
-        view._index = self._index[mask]
+        view._index = self._index[indices]
         return view

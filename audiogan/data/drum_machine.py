@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from audiogan.data.synth import MEMBRANE, TOP, Array, Dice, Studio, band, cymbal, drive, plate, squares
 from audiogan.errors import UserError
+from audiogan.modalities.sound import Sound
 
 PEAK = 0.95
 
@@ -283,6 +284,7 @@ class DrumMachine:
         _check(sample_rate, length, channels)
         self.sample_rate, self.length, self.channels, self.seed = sample_rate, length, channels, seed
         self.labels = list(CLASSES)
+        self.shape, self.modality = (channels, length), Sound(sample_rate, "peak")
         self._ids = np.arange(count)
         kept = min(count, memory // (4 * channels * length))
         self._kept = np.empty((kept, channels, length), np.float32)  # untouched pages cost nothing
@@ -292,12 +294,17 @@ class DrumMachine:
         return len(self._ids)
 
     @property
+    def targets(self) -> np.ndarray:
+        """Class of each sound, int64 `[N]`; empty without labels."""
+        return (self._ids % len(CLASSES)).astype(np.int64) if self.labels else np.empty(0, np.int64)
+
+    @property
     def class_counts(self) -> list[int]:
-        return np.bincount(self._ids % len(CLASSES), minlength=len(CLASSES)).tolist()
+        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
 
     @property
     def source(self) -> str:
-        classes = np.count_nonzero(self.class_counts)
+        classes = len(np.unique(self._ids % len(CLASSES)))
         return f"built-in drum machine: {len(self):,} sounds, {classes} classes, seed {self.seed}"
 
     def _sound(self, i: int) -> NDArray[np.float32]:
@@ -310,7 +317,7 @@ class DrumMachine:
             self._done[i] = True
         return wave
 
-    def waves(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
+    def signals(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
         """Sounds as float32 `[n, C, T]`. Raises IndexError beyond the data set."""
         ids = self._ids[indices]
         out = np.empty((len(ids), self.channels, self.length), np.float32)
@@ -320,8 +327,10 @@ class DrumMachine:
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> dict[str, torch.Tensor]:
         """`x` float32 `[B, C, T]` and `label` int64 `[B]`; pure, from any thread. `rng` is not used."""
-        label = (self._ids[indices] % len(CLASSES)).astype(np.int64)
-        return {"x": self.waves(indices), "label": torch.from_numpy(label)}
+        batch = {"x": self.signals(indices)}
+        if self.labels:
+            batch["label"] = torch.from_numpy(self.targets[indices])
+        return batch
 
     def split(self, fraction: float, seed: int = 0) -> tuple[DrumMachine, DrumMachine]:
         """(train, held out) views, `fraction` of each class held out; they share what is rendered."""
@@ -332,9 +341,10 @@ class DrumMachine:
         for label in range(len(CLASSES)):
             members = rng.permutation(np.flatnonzero(self._ids % len(CLASSES) == label))
             held[members[: round(fraction * len(members))]] = True
-        return self._view(~held), self._view(held)
+        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
 
-    def _view(self, mask: np.ndarray) -> DrumMachine:
+    def take(self, indices: np.ndarray) -> DrumMachine:
+        """A view of some of the sounds."""
         view = copy.copy(self)
-        view._ids = self._ids[mask]
+        view._ids = self._ids[indices]
         return view

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,10 +21,13 @@ class Adversarial(Game):
 
     Args:
         generator: latents ``[B, latent_dim]`` (and class weights ``[B, classes]``) -> ``[B, *representation.shape]``.
-        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``.
+        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``, or with them class logits
+            ``[B, classes]``, which both players then want to be right (AC-GAN, Odena et al., 2017, section 4).
         loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``.
         representation: between signals and what the networks see.
         penalties: added to the critic's loss on steps where ``step % penalty.every == 0``.
+        generator_penalties: the same for the generator; called with it, latents, class weights and ``play.randn``.
+        auxiliary: weight of the cross-entropy of class logits.
         augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
         through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment``
             works on signals. So the critic judges what one will hear; the representation must then be differentiable
@@ -41,15 +45,17 @@ class Adversarial(Game):
         loss: Any,
         representation: Representation,
         penalties: Sequence[Any] | Mapping[str, Any] = (),
+        generator_penalties: Sequence[Any] | Mapping[str, Any] = (),
+        auxiliary: float = 1.0,
         augment: nn.Module | None = None,
         through_signal: bool = False,
         constraint: Callable[[nn.Module], None] | None = None,
         class_counts: Sequence[int] = (),
     ) -> None:
         super().__init__({"generator": generator, "critic": critic})
-        self.loss, self.representation, self.augment = loss, representation, augment
-        terms = penalties.values() if isinstance(penalties, Mapping) else penalties
-        self.penalties = [p for p in terms if p is not None]
+        self.loss, self.representation, self.augment, self.auxiliary = loss, representation, augment, auxiliary
+        self.penalties, self.generator_penalties = _list(penalties), _list(generator_penalties)
+        self.penalty_state = nn.ModuleList(p for p in self.generator_penalties if isinstance(p, nn.Module))
         self.through_signal, self.constraint = through_signal, constraint
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.classes: int = getattr(generator, "classes", 0)
@@ -65,29 +71,52 @@ class Adversarial(Game):
             real = self._seen(self._real(signal), play).detach()
             fake = self._seen(self._fake(len(signal), condition, play), play).detach()
             return self._critic_losses(real, fake, condition, play)
-        fake = self._seen(self._fake(len(signal), condition, play), play)
-        logits = self.nets["critic"](fake, condition)
+        z = self._latents(len(signal), play)
+        fake = self._seen(self._decoded(self.nets["generator"](z, condition)), play)
+        logits, class_logits = self._judge(fake, condition)
         play.note(fake_logits=logits)
-        return {"loss": self.loss.generator(logits)}
+        losses = {"loss": self.loss.generator(logits)} | self._auxiliary(condition, fake=class_logits)
+        for penalty in self.generator_penalties:
+            if play.step % penalty.every == 0:
+                name = type(penalty).__name__.lower()
+                losses[name] = penalty(self.nets["generator"], z, condition, play.randn)
+        return losses
 
     def _critic_losses(self, real: Tensor, fake: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
-        def critic(x: Tensor) -> Tensor:
-            return self.nets["critic"](x, condition)
-
-        real_logits, fake_logits = critic(real), critic(fake)
+        real_logits, real_classes = self._judge(real, condition)
+        fake_logits, fake_classes = self._judge(fake, condition)
         play.note(real_logits=real_logits, fake_logits=fake_logits)
         losses = {"loss": self.loss.critic(real_logits, fake_logits)}
+        losses |= self._auxiliary(condition, real=real_classes, fake=fake_classes)
         for penalty in self.penalties:
             if play.step % penalty.every == 0:
-                losses[type(penalty).__name__.lower()] = penalty(critic, real, fake, play.rand)
+                name = type(penalty).__name__.lower()
+                losses[name] = penalty(lambda x: self._judge(x, condition)[0], real, fake, play.rand)
         return losses
+
+    def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Logits, and class logits where the critic has them."""
+        out = self.nets["critic"](x, condition)
+        return out if isinstance(out, tuple) else (out, None)
+
+    def _auxiliary(self, condition: Tensor | None, **class_logits: Tensor | None) -> dict[str, Tensor]:
+        """Cross-entropies of class logits against the class weights."""
+        return {
+            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(logits, condition)
+            for name, logits in class_logits.items()
+            if logits is not None and condition is not None
+        }
 
     def _real(self, signal: Tensor) -> Tensor:
         return signal if self.through_signal else self.representation.encode(signal)
 
+    def _latents(self, n: int, play: Play) -> Tensor:
+        return play.randn(n, self.latent_dim) if self._normal else 2 * play.rand(n, self.latent_dim) - 1
+
     def _fake(self, n: int, condition: Tensor | None, play: Play) -> Tensor:
-        z = play.randn(n, self.latent_dim) if self._normal else 2 * play.rand(n, self.latent_dim) - 1
-        x = self.nets["generator"](z, condition)
+        return self._decoded(self.nets["generator"](self._latents(n, play), condition))
+
+    def _decoded(self, x: Tensor) -> Tensor:
         return self.representation.decode(x) if self.through_signal else x
 
     def _seen(self, x: Tensor, play: Play) -> Tensor:
@@ -125,19 +154,34 @@ class Adversarial(Game):
         return self.condition(torch.multinomial(self.class_counts.cpu(), n, replacement=True, generator=rng))
 
     @torch.no_grad()
+    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The critic's logits ``[B]`` of real examples as they are, without augmentation."""
+        critic = self.nets["critic"]
+        device = next(critic.parameters()).device
+        label = batch.get("label")
+        with evaluating(critic):
+            condition = self.condition(None if label is None else label.to(device))
+            return self._judge(self.representation.encode(batch["x"].to(device)), condition)[0]
+
+    @torch.no_grad()
     def generate(
-        self, z: Tensor, condition: Tensor | None = None, *, nets: Mapping[str, nn.Module] | None = None
+        self,
+        z: Tensor,
+        condition: Tensor | None = None,
+        *,
+        nets: Mapping[str, nn.Module] | None = None,
+        truncation: float = 1.0,
     ) -> Tensor:
-        """Signals ``[n, C, T]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
-        generator = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
+        """Signals ``[n, *signal_shape]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
+        generator: Any = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
         device = next(generator.parameters()).device
-        was_training = generator.training
-        generator.eval()
-        try:
-            x = generator(z.to(device), None if condition is None else condition.to(device))
+        z, condition = z.to(device), None if condition is None else condition.to(device)
+        with evaluating(generator):
+            if hasattr(generator, "truncated") and truncation != 1.0:
+                x = generator.truncated(z, condition, truncation)
+            else:
+                x = generator(z * truncation, condition)
             return self.representation.decode(x.float())
-        finally:
-            generator.train(was_training)
 
     def sample(
         self,
@@ -151,3 +195,19 @@ class Adversarial(Game):
         if condition is None:
             condition = self.draw_condition(n, rng)
         return self.generate(z, condition, nets=nets)
+
+
+@contextlib.contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, for a while."""
+    was_training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(was_training)
+
+
+def _list(terms: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+    values = terms.values() if isinstance(terms, Mapping) else terms
+    return [term for term in values if term is not None]

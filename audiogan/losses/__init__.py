@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
+from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, GradientPenalty, Penalty, WeightClip
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Hinge",
     "LeastSquares",
     "NonSaturating",
+    "OrthogonalRegularisation",
     "Penalty",
     "Wasserstein",
     "WeightClip",

@@ -1,10 +1,10 @@
-"""Representations: invertible objects between waves and what networks see."""
+"""Representations: invertible objects between signals and what networks see."""
 
 from __future__ import annotations
 
-from audiogan.representations.base import Representation
+from audiogan.representations.base import Identity, Representation
 from audiogan.representations.mel import Mel
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.waveform import Waveform
 
-__all__ = ["ComplexSTFT", "LogMagnitude", "Mel", "Representation", "Waveform"]
+__all__ = ["ComplexSTFT", "Identity", "LogMagnitude", "Mel", "Representation", "Waveform"]

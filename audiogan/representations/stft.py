@@ -96,7 +96,8 @@ class ComplexSTFT(Representation):
         power: float = 0.5,
         floor: float = 1e-4,
     ) -> None:
-        super().__init__(length, channels)
+        super().__init__((channels, length))
+        self.channels, self.length = self.signal_shape
         if not 0 < power <= 1:
             raise ValueError(f"power={power} must lie in 0 < power <= 1")
         if not 0 < floor < 1:
@@ -123,7 +124,7 @@ class ComplexSTFT(Representation):
         self.scale.fill_((total / count) ** 0.5)
 
     def encode(self, wave: Tensor) -> Tensor:
-        self._check_wave(wave)
+        self._check_signal(wave)
         spectrum = torch.view_as_real(self.frames.analyse(wave) * self._unit)
         planes = spectrum.permute(0, 1, 4, 3, 2).contiguous()  # [B, C, 2, F, N]
         return (_Scaled.apply(planes, self.floor, self.power - 1) / self.scale).flatten(1, 2)
@@ -201,7 +202,8 @@ class LogMagnitude(Representation):
         *,
         bands: int | None = None,
     ) -> None:
-        super().__init__(length, channels)
+        super().__init__((channels, length))
+        self.channels, self.length = self.signal_shape
         if iterations < 0:
             raise ValueError(f"iterations={iterations} must not be negative")
         self.iterations = iterations
@@ -231,7 +233,7 @@ class LogMagnitude(Representation):
         self.deviation.copy_(torch.where(deviation > 1e-4, deviation, 1.0))
 
     def encode(self, wave: Tensor) -> Tensor:
-        self._check_wave(wave)
+        self._check_signal(wave)
         x = (self._logs(wave) - self.mean) / (3 * self.deviation)
         return x.clamp(-1, 1).transpose(-1, -2)
 

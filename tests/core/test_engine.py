@@ -78,7 +78,7 @@ def test_clipping_bounds_the_step() -> None:
     params = list(trainer.game.nets["maker"].parameters())
     for p in params:
         p.grad = torch.full_like(p, 100.0)
-    norm = trainer.engine.step("maker", torch.optim.SGD(params, lr=1e-3), params, clip=1.0)
+    norm = trainer.engine.gradients("maker", torch.optim.SGD(params, lr=1e-3), params, clip=1.0)
     assert float(norm) > 100
     assert float(torch.cat([p.grad.flatten() for p in params if p.grad is not None]).norm()) == pytest.approx(
         1.0, rel=1e-4

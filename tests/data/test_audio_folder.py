@@ -56,9 +56,9 @@ def test_the_contract_with_the_stream(tmp_path: Path) -> None:
     assert rng.bit_generator.state == before
     assert batch["x"].dtype == torch.float32 and batch["x"].shape == (4, 1, 2048)
     assert batch["label"].dtype == torch.int64 and batch["label"].tolist() == [1, 0, 1, 1]
-    assert torch.equal(batch["x"], data.waves([2, 0, 2, 1])) and torch.equal(batch["x"][0], batch["x"][2])
+    assert torch.equal(batch["x"], data.signals([2, 0, 2, 1])) and torch.equal(batch["x"][0], batch["x"][2])
     batch["x"].zero_()  # a batch is a copy: the cache cannot be spoilt through it
-    assert data.waves(slice(None)).abs().amax(-1).min() > 0.9
+    assert data.signals(slice(None)).abs().amax(-1).min() > 0.9
     unlabelled = AudioFolder(tmp_path, length=2048, labels="none", progress=False)
     assert "label" not in unlabelled.batch(np.array([0]), rng)
     assert (unlabelled.labels, unlabelled.class_counts) == ([], [])
@@ -66,7 +66,7 @@ def test_the_contract_with_the_stream(tmp_path: Path) -> None:
 
 def test_batches_from_threads(tmp_path: Path) -> None:
     data = AudioFolder(make(tmp_path, [f"{i}.wav" for i in range(40)]), length=1600, progress=False)
-    want = data.waves(slice(None))
+    want = data.signals(slice(None))
     wrong: list[int] = []
 
     def read(seed: int) -> None:
@@ -162,7 +162,7 @@ def test_slices_are_the_file_cut_up(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", x, 16_000, subtype="FLOAT")
     data = AudioFolder(tmp_path, length=10_000, long="slice", normalize="none", progress=False)
     kept = [i for i in range(20) if i not in (2, 3)]
-    assert torch.equal(data.waves(slice(None))[:, 0], torch.from_numpy(x.reshape(20, -1)[kept]))
+    assert torch.equal(data.signals(slice(None))[:, 0], torch.from_numpy(x.reshape(20, -1)[kept]))
     assert next(data.scan.files())["detail"] == "18 slices, 2 more are silent"
     # Resampled as a stream, the slices are what resampling the whole file gives; a last half-full one is padded.
     whole = soxr.resample(x, 16_000, 11_025, quality="HQ")
@@ -205,8 +205,8 @@ def test_split(tmp_path: Path) -> None:
     assert held.labels == data.labels and held.source.startswith("60 of 240 clips from")
     assert not set(train._index["file"]) & set(held._index["file"])  # slices of one file stay together
     again = data.split(0.25, seed=1)[1]
-    assert torch.equal(held.waves(slice(None)), again.waves(slice(None)))
-    assert not torch.equal(held.waves(slice(None)), data.split(0.25, seed=2)[1].waves(slice(None)))
+    assert torch.equal(held.signals(slice(None)), again.signals(slice(None)))
+    assert not torch.equal(held.signals(slice(None)), data.split(0.25, seed=2)[1].signals(slice(None)))
     assert held._clips is data._clips
     with pytest.raises(ValueError, match=r"fraction=1\.5"):
         data.split(1.5)
@@ -237,14 +237,14 @@ def test_the_cache_is_used_and_follows_the_folder(tmp_path: Path, monkeypatch: p
 def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     root, home = make(tmp_path / "s", ["a.wav", "b.wav"]), tmp_path / "cache"
     data = AudioFolder(root, cache=home, length=800, progress=False)
-    want = data.waves(slice(None))
+    want = data.signals(slice(None))
     path = data.scan.folder / damage
     content = path.read_bytes()
     path.write_bytes(content[:-4] if damage == "clips.f32" else b"\0" * len(content))
     with caplog.at_level(logging.WARNING):
         again = AudioFolder(root, cache=home, length=800, progress=False)
     assert "damaged" in caplog.text
-    assert torch.equal(again.waves(slice(None)), want)
+    assert torch.equal(again.signals(slice(None)), want)
     assert cached(home) == [data.scan.folder.name]
 
 
@@ -355,7 +355,7 @@ def test_a_long_file_does_not_have_to_fit_in_memory(tmp_path: Path) -> None:
 def test_real_drums_as_a_data_set(real_drums: Path) -> None:
     data = AudioFolder(real_drums, progress=False)
     assert len(data) == 1964 and len(data.labels) == 10
-    x = data.waves(np.arange(0, 1964, 50))
+    x = data.signals(np.arange(0, 1964, 50))
     assert torch.isfinite(x).all() and torch.allclose(x.abs().amax((1, 2)), torch.tensor(PEAK))
     path = next(row["path"] for row in data.scan.files() if row["reason"] == "usable")
     wave = sf.read(real_drums / path, dtype="float32")[0]

@@ -160,9 +160,9 @@ def test_same_seed_same_bytes() -> None:
         DrumMachine(40, length=2048),
     )
     picked = np.array([33, 2, 17])
-    assert torch.equal(one.waves(picked), two.waves([33, 2, 17]))  # whatever the count and the order of asking
-    assert torch.equal(one.waves(range(40))[picked], two.waves(picked))
-    assert not torch.equal(one.waves(picked), other.waves(picked))
+    assert torch.equal(one.signals(picked), two.signals([33, 2, 17]))  # whatever the count and the order of asking
+    assert torch.equal(one.signals(range(40))[picked], two.signals(picked))
+    assert not torch.equal(one.signals(picked), other.signals(picked))
 
 
 def test_batches_from_many_threads_and_with_little_memory_are_the_same() -> None:
@@ -178,13 +178,13 @@ def test_batches_from_many_threads_and_with_little_memory_are_the_same() -> None
         assert batch["x"].shape == (24, 2, 2048) and batch["x"].dtype == torch.float32
         assert batch["label"].dtype == torch.int64
         assert batch["label"].tolist() == [i % len(CLASSES) for i in order]
-        assert torch.equal(batch["x"], calm.waves(order))
+        assert torch.equal(batch["x"], calm.signals(order))
     batch["x"].zero_()  # a batch belongs to whoever asked for it
-    assert busy.waves(orders[-1]).abs().amax() > 0.9
+    assert busy.signals(orders[-1]).abs().amax() > 0.9
 
 
 def test_two_channels_differ_gently() -> None:
-    for left, right in DrumMachine(22, channels=2).waves(range(22)).numpy():
+    for left, right in DrumMachine(22, channels=2).signals(range(22)).numpy():
         assert not np.array_equal(left, right)
         assert np.corrcoef(left, right)[0, 1] > 0.8
 
@@ -197,12 +197,12 @@ def test_data_set_and_its_parts() -> None:
     train, held = machine.split(0.1, seed=5)
     assert train.class_counts == [18] * 11 and held.class_counts == [2] * 11
     assert "22 sounds" in held.source
-    whole = {x.tobytes() for x in machine.waves(range(220)).numpy()}
-    parts = [{x.tobytes() for x in part.waves(slice(None)).numpy()} for part in (train, held)]
+    whole = {x.tobytes() for x in machine.signals(range(220)).numpy()}
+    parts = [{x.tobytes() for x in part.signals(slice(None)).numpy()} for part in (train, held)]
     assert len(whole) == 220 and parts[0] | parts[1] == whole and not parts[0] & parts[1]
     again = machine.split(0.1, seed=5)[1]
-    assert torch.equal(again.waves(slice(None)), held.waves(slice(None)))
-    assert not torch.equal(machine.split(0.1, seed=6)[1].waves(slice(None)), held.waves(slice(None)))
+    assert torch.equal(again.signals(slice(None)), held.signals(slice(None)))
+    assert not torch.equal(machine.split(0.1, seed=6)[1].signals(slice(None)), held.signals(slice(None)))
     assert held.batch(np.array([3]))["label"].item() == held.batch(np.arange(10))["label"][3].item()
 
 

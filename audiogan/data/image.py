@@ -1,0 +1,276 @@
+"""Images as a data set that never waits for the disk."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+
+from audiogan.data import cache_dir
+from audiogan.data.cache import open_or_build
+from audiogan.data.image_scan import PIXELS, TARGETS, Settings, flat, require_usable, scan_images, square, to_array
+from audiogan.data.scan import ABOUT, Scan, _hash
+from audiogan.errors import UserError
+from audiogan.modalities.image import Image
+
+VERSION = 1  # of what the cache keeps of an .npz file
+CHUNK = 1024  # images read at a time
+
+
+class Images:
+    """Images `[C, H, W]`, float32 from -1 (black) to 1 (white), kept as bytes.
+
+    Made by `audiogan.data.image_sources.open_images`. With pixels in a memory-mapped file memory does not grow with
+    the data. All methods are pure and may be called from several threads.
+
+    Args:
+        pixels: uint8 `[N, C, H, W]`, an array or a memory map.
+        targets: class of each image, int64 `[N]`; empty without labels. labels: names of the classes.
+        origin: where they are from, for people.
+        mirror: `batch` flips each image left to right with probability 1/2; `signals` never does.
+        scan: the verdict on every file, where they come from a folder.
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        targets: np.ndarray,
+        labels: Sequence[str] = (),
+        *,
+        origin: str = "memory",
+        mirror: bool = False,
+        scan: Scan | None = None,
+    ) -> None:
+        if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(targets) not in ((len(pixels),) if labels else (0,)):
+            raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(targets)} targets, {labels=}")
+        self._pixels = np.asarray(pixels)  # indexing a plain view is faster than indexing np.memmap
+        self._rows = np.arange(len(pixels))
+        self._targets = np.asarray(targets, np.int64)
+        self.labels, self.mirror, self.origin, self.scan = list(labels), bool(mirror), origin, scan
+        self.shape: tuple[int, ...] = tuple(pixels.shape[1:])
+        self.modality = Image()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def source(self) -> str:
+        channels, height, width = self.shape
+        classes = f" ({len(self.labels)} classes)" if self.labels else ""
+        part = f" of {len(self._pixels):,}" if len(self) != len(self._pixels) else ""
+        colour = "grey" if channels == 1 else "colour"
+        return f"{len(self):,}{part} {colour} images of {width}x{height} from {self.origin}{classes}"
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Class of each image, int64 `[N]`; empty without labels."""
+        return self._targets[self._rows] if self.labels else np.empty(0, np.int64)
+
+    @property
+    def class_counts(self) -> list[int]:
+        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
+
+    def signals(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
+        """Images as float32 `[n, C, H, W]`, never flipped."""
+        return _signals(self._pixels[self._rows[indices]])
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> dict[str, torch.Tensor]:
+        """`x` float32 `[B, C, H, W]` and, with labels, `label` int64 `[B]`. `rng` decides what is flipped."""
+        rows = self._rows[indices]
+        pixels = self._pixels[rows]
+        if self.mirror and rng is not None:
+            turned = rng.random(len(rows)) < 0.5
+            pixels[turned] = pixels[turned][..., ::-1]
+        batch = {"x": _signals(pixels)}
+        if self.labels:
+            batch["label"] = torch.from_numpy(self._targets[rows])
+        return batch
+
+    def take(self, indices: np.ndarray) -> Images:
+        """A view of some of the images, with all class names."""
+        view = copy.copy(self)
+        view._rows = self._rows[indices]
+        return view
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Images, Images]:
+        """(train, held out) views, `fraction` of each class held out; they depend only on the data and ``seed``."""
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"fraction={fraction}: must be from 0 to 1")
+        rng = np.random.default_rng(seed)
+        targets = self.targets if self.labels else np.zeros(len(self), np.int64)
+        out = np.zeros(len(self), bool)
+        for label in np.unique(targets):
+            members = rng.permutation(np.flatnonzero(targets == label))
+            out[members[: round(fraction * len(members))]] = True
+        return self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
+
+
+def _signals(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels).float().sub_(127.5).div_(127.5)  # exactly -1 at 0 and 1 at 255
+
+
+def from_folder(
+    root: Path,
+    settings: Settings,
+    labels: str | os.PathLike[str] | None = "auto",
+    mirror: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Images:
+    """The usable images below a folder; see `scan_images`. UserError if there is none."""
+    scan = scan_images(
+        root, size=settings.size, channels=settings.channels, labels=labels, cache=cache, progress=progress
+    )
+    require_usable(scan)
+    pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
+    return Images(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(root), mirror=mirror, scan=scan)
+
+
+def from_npz(
+    path: Path,
+    settings: Settings,
+    labels: str | None = "auto",
+    mirror: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+) -> Images:
+    """The images of an ``.npz`` file.
+
+    It holds ``x`` (or ``images``), uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels;
+    where there are classes ``y`` (or ``labels``), `[N]`, whole numbers or text; and, if one likes, ``names``: the class
+    names that the whole numbers count.
+
+    Raises:
+        UserError: the file is none such; names what is wrong with it.
+    """
+    if labels not in ("auto", "none", None):
+        raise UserError(f"data.labels={labels}: the labels of {path} are its array y; choose auto or none")
+    try:
+        with open(path, "rb") as file:
+            info = os.fstat(file.fileno())
+    except OSError as e:
+        raise UserError(f"data.root={path}: {(e.strerror or str(e)).lower()}") from e
+    try:
+        group = _hash(str(path.resolve()), repr(settings), str(VERSION))[:16]
+        key = f"{group}-{_hash(str(info.st_size), str(info.st_mtime_ns))}"
+        home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
+        place = open_or_build(home, key, partial(_build, path, settings, key))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
+        raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    pixels = np.memmap(place / PIXELS, np.uint8, "r").reshape(-1, *about["shape"])
+    named = about["labels"] if labels == "auto" else []
+    targets = np.load(place / TARGETS) if named else np.empty(0, np.int64)
+    return Images(pixels, targets, named, origin=str(path), mirror=mirror)
+
+
+def _build(path: Path, settings: Settings, key: str, folder: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        x = _member(archive, path, "x", "images")
+        if x is None:
+            held = ", ".join(name.removesuffix(".npy") for name in archive.namelist()) or "nothing"
+            raise UserError(f"{path}: no array x (or images) in it; it holds {held}")
+        with archive.open(x) as stream, open(folder / PIXELS, "wb") as out:
+            count, shape = _convert(stream, out, settings, f"{path}: array {x.removesuffix('.npy')}")
+        labels, targets = _classes(archive, path, count)
+    np.save(folder / TARGETS, targets)
+    (folder / ABOUT).write_text(json.dumps({"labels": labels, "shape": shape}), encoding="utf-8")
+    return key
+
+
+def _member(archive: zipfile.ZipFile, path: Path, *names: str) -> str | None:
+    found = [name for name in names if f"{name}.npy" in archive.namelist()]
+    if len(found) > 1:
+        raise UserError(f"{path}: both {found[0]} and {found[1]} are in it; keep one of them")
+    return f"{found[0]}.npy" if found else None
+
+
+def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array that can be read in order and without running code."""
+    try:
+        major, _ = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+    except ValueError as e:
+        raise UserError(f"{where} cannot be read ({str(e).splitlines()[0]})") from e
+    if dtype.hasobject:
+        raise UserError(f"{where} holds Python objects; save it as plain numbers or text")
+    if fortran and len(shape) > 1:
+        raise UserError(f"{where} is in Fortran order; save it with np.ascontiguousarray")
+    return shape, dtype
+
+
+def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tuple[int, list[int]]:
+    """Copy images, chunk by chunk, as `[C, H, W]` of the wanted size and channels; returns (count, shape)."""
+    shape, dtype = _header(stream, where)
+    if dtype != np.uint8:
+        raise UserError(f"{where} is {dtype}; images are uint8, 0 (black) to 255")
+    last = len(shape) == 4 and shape[3] in (1, 3, 4)
+    if 0 in shape or not (len(shape) == 3 or last or (len(shape) == 4 and shape[1] in (1, 3, 4))):
+        raise UserError(f"{where} has shape {list(shape)}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]")
+    made: tuple[int, ...] = ()
+    for chunk in _chunks(stream, shape, where):
+        chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk
+        channels = s.channels or (1 if chunk.shape[1] == 1 else 3)
+        if (s.size and chunk.shape[2:] != (s.size, s.size)) or chunk.shape[1] != channels:
+            chunk = np.stack([_picture(image, s.size, channels) for image in chunk])
+        out.write(np.ascontiguousarray(chunk).tobytes())
+        made = chunk.shape[1:]
+    return shape[0], list(made)
+
+
+def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[np.ndarray]:
+    each = int(np.prod(shape[1:]))
+    for start in range(0, shape[0], CHUNK):
+        n = min(CHUNK, shape[0] - start)
+        data = stream.read(n * each)
+        if len(data) != n * each:
+            raise UserError(f"{where} ends early: {start + len(data) // each:,} of {shape[0]:,} images are there")
+        yield np.frombuffer(data, np.uint8).reshape(n, *shape[1:])
+
+
+def _picture(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+    """One image `[C, H, W]` in other channels, and square if a size is asked for."""
+    from PIL import Image as Pillow
+
+    picture = flat(Pillow.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy()), channels)
+    return to_array(square(picture, size) if size else picture)
+
+
+def _classes(archive: zipfile.ZipFile, path: Path, count: int) -> tuple[list[str], np.ndarray]:
+    """Class names and the class of each image; both empty where the file has none."""
+    member = _member(archive, path, "y", "labels")
+    if member is None:
+        return [], np.empty(0, np.int64)
+    where = f"{path}: array {member.removesuffix('.npy')}"
+    y = _small(archive, member, where)
+    if y.shape != (count,):
+        raise UserError(f"{where} has shape {list(y.shape)}; it needs one class for each of {count:,} images")
+    if y.dtype.kind not in "iubU":
+        raise UserError(f"{where} is {y.dtype}; classes are whole numbers or text")
+    values, targets = np.unique(y, return_inverse=True)
+    if "names.npy" in archive.namelist():
+        names = _small(archive, "names.npy", f"{path}: array names")
+        counts = y.dtype.kind in "iu" and 0 <= y.min() <= y.max() < names.size
+        if names.ndim != 1 or names.dtype.kind != "U" or not counts:
+            raise UserError(f"{path}: array names must be text, one for each number in {member.removesuffix('.npy')}")
+        return [str(name) for name in names], y.astype(np.int64)
+    return [str(value) for value in values], targets.reshape(-1).astype(np.int64)
+
+
+def _small(archive: zipfile.ZipFile, member: str, where: str) -> np.ndarray:
+    with archive.open(member) as stream:
+        _header(stream, where)
+    with archive.open(member) as stream:
+        try:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+        except ValueError as e:
+            raise UserError(f"{where} cannot be read ({str(e).splitlines()[0]})") from e

@@ -1,0 +1,330 @@
+"""Scan a folder of images: decode every file once into the cache and account for each by reason."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import stat
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from audiogan.data import cache_dir
+from audiogan.data.cache import open_or_build
+from audiogan.data.labels import Labels
+from audiogan.data.scan import _TEXT, ABOUT, TABLE, Scan, _hash
+from audiogan.data.walk import Entry, _suffixes, walk
+from audiogan.errors import UserError
+
+VERSION = 1  # of the cache's content; raise it when decoding changes
+PIXELS, TARGETS = "pixels.u8", "targets.npy"
+SUFFIXES = _suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
+LARGEST = 256  # pixels a side, unless more is asked for
+LIMITS = (4, 4096)  # pixels a side
+COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
+REASONS = {
+    "usable": "used for training",
+    "unreadable": "cannot be opened or decoded",
+    "duplicate": "same pixels as an earlier file; the first is used",
+    "no label": "in no class folder, or not in the label list",
+    "missing": "in the label list, but not in the folder",
+    "folder link": "symbolic link to a folder that is listed already",
+    "not an image": "other kinds of files",
+}
+FLAGS = {
+    "enlarged": "used; smaller than data.size",
+    "animated": "used; only its first picture",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a file becomes an image.
+
+    Args:
+        size: pixels a side; the middle square is scaled to it (Lanczos). None: the most common smaller side of the
+            folder, at most 256.
+        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). None: 1 if every file is grey, else 3.
+    """
+
+    size: int | None = None
+    channels: int | None = None
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.size, int) and not isinstance(self.size, bool)
+        if self.size is not None and not (whole and LIMITS[0] <= self.size <= LIMITS[1]):
+            low, high = LIMITS
+            raise UserError(f"data.size={self.size!r}: must be null or a whole number from {low} to {high:,}")
+        if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
+            raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
+
+
+@dataclass(frozen=True)
+class ImageScan(Scan):
+    """What a folder holds: `Scan` for images, where `clips` counts images."""
+
+    settings: Any
+    shape: tuple[int, ...] = ()  # of an image, (C, H, W)
+
+    def summary(self, examples: int = 3) -> str:
+        """A few lines for the terminal: counts by reason with `examples` paths each."""
+        channels, height, width = self.shape
+        classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
+        size = f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
+        lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} images, {size}{classes}"]
+        if self.labels:
+            lines.append("  " + ", ".join(f"{n} {c:,}" for n, c in zip(self.labels, self.class_counts, strict=True)))
+        shown: dict[str, list[str]] = {}
+        for row in self.files():
+            for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
+                if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
+                    shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
+        for reason, meaning in {**REASONS, **FLAGS}.items():
+            if reason in shown:
+                count = self.flags[reason] if reason in FLAGS else self.counts[reason]
+                more = "; ..." if count > examples else ""
+                lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
+        return "\n".join(lines).encode("utf-8", "replace").decode()
+
+
+def scan_images(
+    root: str | os.PathLike[str],
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    labels: str | os.PathLike[str] | None = "auto",
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> ImageScan:
+    """Scan `root`, decoding it into the cache unless an intact cache of the same files and settings is there.
+
+    Args:
+        root: folder, searched with all its sub-folders.
+        size, channels: see `Settings`.
+        labels: `auto` (folders, where at least two first-level folders hold image files and most image files are in
+            one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
+        cache: folder for the cache instead of `cache_dir()`. progress: show a progress bar while decoding.
+
+    Raises:
+        UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
+            usable file is not an error here: the scan says so.
+    """
+    chosen = Settings(size, channels)
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
+    folder = folder.resolve()
+    naming = Labels.parse(labels, folder)
+    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(VERSION))[:16]
+    entries = list(_entries(folder))
+    print_of = hashlib.blake2b(digest_size=16)
+    for entry in entries:
+        entry.feed(print_of)
+    key = f"{group}-{print_of.hexdigest()}"
+    home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
+    place = open_or_build(home, key, partial(_build, folder, entries, chosen, naming, key, progress))
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    about["shape"] = tuple(about["shape"])
+    return ImageScan(folder, settings=chosen, folder=place, **about)
+
+
+def require_usable(scan: ImageScan) -> None:
+    """Raise a UserError that says what was found when nothing can be used."""
+    if not scan.clips:
+        found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
+        need = " (labels=folders needs images inside folders)" if scan.counts.get("no label") else ""
+        example = next(((p, d) for p, r, d in scan.problems if r == "unreadable"), None)
+        hint = f"; for example {example[0]}: {example[1]}" if example else ""
+        raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
+
+
+def _entries(root: Path) -> Iterator[Entry]:
+    """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
+    for entry in walk(root):
+        if entry.kind == "folder link" or entry.detail.startswith("folder: "):
+            yield entry
+        elif os.path.splitext(entry.path)[1].lower() not in SUFFIXES:
+            yield replace(entry, kind="not an image", detail="")
+        else:
+            try:
+                info = os.stat(entry.path)
+            except OSError as e:
+                why = "broken link" if os.path.islink(entry.path) else e.strerror or str(e)
+                yield replace(entry, kind="unreadable", detail=why)
+                continue
+            if stat.S_ISREG(info.st_mode):
+                yield Entry(entry.path, entry.rel, "image", "", info.st_size, info.st_mtime_ns)
+            else:
+                yield replace(entry, kind="unreadable", detail="not a regular file")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one file gave."""
+
+    reason: str
+    detail: str = ""
+    flags: str = ""
+    pixels: np.ndarray | None = None  # uint8 [C, H, W]
+    digest: bytes = b""  # of all decoded pixels, whatever the file format
+    width: int = 0
+    height: int = 0
+
+
+T = TypeVar("T")
+
+
+def _ahead(work: Callable[[Entry], T], entries: Iterable[Entry]) -> Iterator[T]:
+    """`map`, in threads (decoding gives up the interpreter lock), never far ahead of what is consumed."""
+    workers, rest = min(4, os.cpu_count() or 1), iter(entries)
+    with ThreadPoolExecutor(workers) as pool:
+        futures = deque(pool.submit(work, entry) for entry in islice(rest, 16 * workers))
+        while futures:
+            result = futures.popleft().result()
+            futures.extend(pool.submit(work, entry) for entry in islice(rest, 1))
+            yield result
+
+
+class _Ledger:
+    """What is written of each file, and what is counted: about 150 bytes a file, no pixels."""
+
+    def __init__(self, pixels: BinaryIO, table: TextIO) -> None:
+        self.pixels, self.rows = pixels, csv.writer(table)
+        self.rows.writerow(COLUMNS)
+        self.counts: Counter[str] = Counter()
+        self.flags: Counter[str] = Counter()
+        self.kept: list[str] = []  # label of each image
+        self._first: dict[bytes, str] = {}
+
+    def add(self, rel: str, label: str, found: _Found) -> None:
+        if found.reason == "usable" and self._first.setdefault(found.digest, rel) != rel:
+            found = replace(found, reason="duplicate", flags="", detail=f"same as {self._first[found.digest]}")
+        if found.reason == "usable" and found.pixels is not None:
+            self.pixels.write(found.pixels.tobytes())
+            self.kept.append(label)
+            self.flags.update(filter(None, found.flags.split("+")))
+        self.counts[found.reason] += 1
+        self.rows.writerow([rel, found.reason, found.flags, found.detail, label, found.width, found.height])
+
+
+def _build(
+    root: Path, entries: list[Entry], s: Settings, naming: Labels, key: str, progress: bool, folder: Path
+) -> str:
+    images = [e for e in entries if e.kind == "image"]
+    size, channels = _shape(images, s)
+    label_of = {e.rel: naming.of(e) for e in images}
+    codes = {name: i for i, name in enumerate(sorted(set(label_of.values()) - {""}))}
+    labelled = naming.applies(np.array([codes.get(label_of[e.rel], -1) for e in images], np.int32))
+    decoded = _ahead(partial(decode, size=size, channels=channels), images)
+    bar = tqdm(total=len(images), desc=f"decoding {root.name}", unit="image", disable=None if progress else True)
+    with bar, open(folder / PIXELS, "wb") as pixels, open(folder / TABLE, "w", **_TEXT) as table:
+        ledger = _Ledger(pixels, table)
+        for entry in entries:
+            label, found = "", _Found(entry.kind, entry.detail)
+            if entry.kind == "image":
+                label, found = label_of[entry.rel] if labelled else "", next(decoded)
+                bar.update()
+                if found.reason == "usable" and labelled and not label:
+                    found = replace(found, reason="no label", flags="")
+            ledger.add(entry.rel, label, found)
+        for path, label in naming.unseen():
+            ledger.add(path, label, _Found("missing", "in the label list"))
+    names = sorted(set(ledger.kept)) if labelled else []
+    place = {name: i for i, name in enumerate(names)}
+    targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
+    np.save(folder / TARGETS, targets)
+    about = {
+        "counts": {reason: ledger.counts[reason] for reason in REASONS if ledger.counts[reason]},
+        "flags": dict(ledger.flags),
+        "labels": names,
+        "class_counts": np.bincount(targets, minlength=len(names)).tolist(),
+        "clips": len(ledger.kept),
+        "shape": [channels, size, size],
+    }
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    return key
+
+
+def _shape(images: list[Entry], s: Settings) -> tuple[int, int]:
+    """(size, channels) as asked for, or as the files have it."""
+    if s.size is not None and s.channels is not None:
+        return s.size, s.channels
+    heads = [head for head in _ahead(_head, images) if head]
+    sides = Counter(side for side, _ in heads)
+    common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
+    grey = bool(heads) and all(each for _, each in heads)
+    return s.size or min(LARGEST, max(LIMITS[0], common)), s.channels or (1 if grey else 3)
+
+
+def _head(entry: Entry) -> tuple[int, bool] | None:
+    """(smaller side, grey) of a file, by its header alone; None if it is no image."""
+    from PIL import Image
+
+    try:
+        with Image.open(entry.path) as picture:
+            return min(picture.size), picture.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
+    except Exception:  # the decoder will say what is wrong
+        return None
+
+
+def decode(entry: Entry, size: int, channels: int) -> _Found:
+    """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(entry.path) as picture:
+            width, height = picture.size
+            if picture.mode == "F":
+                return _Found("unreadable", "floating-point pixels; convert it to 8 bits", width=width, height=height)
+            animated = getattr(picture, "n_frames", 1) > 1
+            # A large JPEG is decoded at a half, a quarter or an eighth, never below twice the size wanted.
+            picture.draft(None, (2 * size, 2 * size))
+            whole = flat(ImageOps.exif_transpose(picture), channels)
+            digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
+            pixels = to_array(square(whole, size))
+    except Exception as e:  # Pillow's decoders raise many kinds of errors on damaged files, SyntaxError among them
+        why = " ".join(str(e).split()).replace(entry.path, "it")[:200] or type(e).__name__
+        return _Found("unreadable", "not a known image format" if why.startswith("cannot identify") else why)
+    flags = "+".join([*(["enlarged"] if min(width, height) < size else []), *(["animated"] if animated else [])])
+    return _Found("usable", "", flags, pixels, digest, width, height)
+
+
+def flat(picture: Any, channels: int) -> Any:
+    """A Pillow image as 8-bit grey or RGB, what is transparent on white."""
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
+        deep = np.asarray(picture).astype(np.float64)
+        picture = Image.fromarray(np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    if picture.mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    return picture.convert("L" if channels == 1 else "RGB")
+
+
+def square(picture: Any, size: int) -> Any:
+    """The middle square of a Pillow image, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
+    from PIL import Image
+
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    middle = picture.crop((left, top, left + side, top + side))
+    return middle if side == size else middle.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def to_array(picture: Any) -> np.ndarray:
+    """uint8 `[C, H, W]` of a grey or RGB Pillow image."""
+    pixels = np.asarray(picture)
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))

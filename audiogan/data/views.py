@@ -1,0 +1,96 @@
+"""Views of the training data, for streams that are to see only part of it. A view is called with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audiogan.errors import UserError
+
+if TYPE_CHECKING:
+    from audiogan.data.sources import Data
+
+
+class PerClass:
+    """The same number of examples of each class: what a semi-supervised game is told the labels of.
+
+    Args:
+        count: examples of each class.
+        seed: which ones are drawn.
+    """
+
+    def __init__(self, count: int, seed: int = 0) -> None:
+        if count < 1:
+            raise ValueError(f"PerClass count={count} must be at least 1")
+        self.count, self.seed = count, seed
+
+    def __call__(self, data: Data) -> Data:
+        """``UserError`` for data without labels, or with too few examples of a class."""
+        targets = _targets(data, "PerClass")
+        chosen = []
+        for k, label in enumerate(data.labels):
+            members = np.flatnonzero(targets == k)
+            if len(members) < self.count:
+                raise UserError(f"PerClass count={self.count}, but class {label!r} has {len(members)} training examples")
+            chosen.append(np.random.default_rng([self.seed, k]).choice(members, self.count, replace=False))
+        return data.take(np.sort(np.concatenate(chosen)))
+
+
+class Classes:
+    """The examples of some classes.
+
+    Args:
+        names: labels of the data.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = [str(name) for name in names]
+
+    def __call__(self, data: Data) -> Data:
+        """``UserError`` for a class that the data does not have."""
+        targets = _targets(data, "Classes")
+        for name in self.names:
+            if name not in data.labels:
+                raise UserError(f"there is no class {name!r}; the data has {', '.join(data.labels)}")
+        return data.take(np.flatnonzero(np.isin(targets, [data.labels.index(name) for name in self.names])))
+
+
+class Shard:
+    """One of several shares of the data that together are all of it and have no example in common.
+
+    Args:
+        index: which share, from 0.
+        of: how many there are.
+        by: ``label``: whole classes, neighbours in the data's order, so that no two shares know a class in common;
+            ``random``: examples drawn at random, shares of equal size up to one.
+        seed: of the random draw.
+    """
+
+    def __init__(self, index: int, of: int, by: str = "random", seed: int = 0) -> None:
+        if by not in ("label", "random"):
+            raise ValueError(f"Shard by={by!r} must be label or random")
+        if not 0 <= index < of:
+            raise ValueError(f"Shard index={index} must be from 0 to below of={of}")
+        self.index, self.of, self.by, self.seed = index, of, by, seed
+
+    def __call__(self, data: Data) -> Data:
+        """``UserError`` where there are fewer classes, or fewer examples, than shares."""
+        if self.by == "random":
+            if len(data) < self.of:
+                raise UserError(f"{len(data)} training examples cannot be shared by {self.of}")
+            order = np.random.default_rng(self.seed).permutation(len(data))
+            return data.take(np.sort(np.array_split(order, self.of)[self.index]))
+        targets = _targets(data, "Shard by=label")
+        if len(data.labels) < self.of:
+            raise UserError(f"{len(data.labels)} classes cannot be shared by {self.of}; use by=random or fewer workers")
+        mine = np.array_split(np.arange(len(data.labels)), self.of)[self.index]
+        return data.take(np.flatnonzero(np.isin(targets, mine)))
+
+
+def _targets(data: Data, view: str) -> np.ndarray:
+    """Classes ``[N]`` of labelled data."""
+    if not data.labels:
+        raise UserError(f"{view} needs data with labels, but this has none: {data.source}")
+    return np.asarray(data.targets)

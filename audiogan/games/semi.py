@@ -1,0 +1,161 @@
+"""Semi-supervised learning: a critic of K classes that also tells real from fake, taught by few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.core import EMA, Callback, Play, Trainer
+from audiogan.games.adversarial import Adversarial
+from audiogan.representations import Representation
+
+
+class SemiSupervised(Adversarial):
+    """Classifies with few labels, many unlabelled examples and a generator (Salimans et al. 2016, section 5; Odena 2016).
+
+    The critic gives K class logits ``l``; that of the class "generated" is fixed at 0, which takes nothing away. So
+    ``p(real | x) = Z / (Z + 1)`` with ``Z = sum exp(l)``, and ``log Z`` is the logit of an ordinary critic: it stands
+    in for real or fake in any adversarial loss (`NonSaturating` gives the paper's).
+
+    Players are called ``critic``, with the streams ``labelled`` and ``unlabelled``, and ``generator``, with
+    ``unlabelled``. The labels of ``unlabelled`` are never looked at. The generator knows no classes.
+
+    Args:
+        generator: latents ``[B, latent_dim]`` -> ``[B, *representation.shape]``.
+        critic: has ``outputs`` (K), ``forward(x) -> [B, K]`` and ``features(x) -> [B, D]``.
+        loss, representation, options: as in `Adversarial`.
+        supervised: weight of the cross-entropy of labels.
+        unsupervised: weight of the critic's real or fake; 0 makes it a plain classifier that sees labelled examples
+            only. The paper's code has 0.5 for the sum of both halves.
+        feature_matching: weight of the generator's squared distance between mean features of real and of fake
+            (section 3.1), the mean over features. The means are over one part of the batch of one process.
+        adversarial: weight of the generator's adversarial loss on ``log Z``.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        loss: Any,
+        representation: Representation,
+        *,
+        supervised: float = 1.0,
+        unsupervised: float = 0.5,
+        feature_matching: float = 1.0,
+        adversarial: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(generator, critic, loss, representation, **options)
+        if self.classes:
+            raise ValueError(f"the generator of a semi-supervised game knows no classes, but this one has {self.classes}")
+        if not feature_matching and not adversarial:
+            raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
+        self.supervised, self.unsupervised = supervised, unsupervised
+        self.feature_matching, self.adversarial = feature_matching, adversarial
+        self.outputs: int = critic.outputs  # type: ignore[assignment]
+
+    def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
+        if player == "critic":
+            return self._critic_terms(batch["labelled"], batch["unlabelled"], play)
+        critic = self.nets["critic"]
+        fake = self._seen(self._fake(len(batch["x"]), None, play), play)
+        terms = {}
+        if self.feature_matching:
+            with torch.no_grad():
+                real = critic.features(self._seen(self._real(batch["x"]), play)).mean(0)  # type: ignore[operator]
+            made = critic.features(fake).mean(0)  # type: ignore[operator]
+            terms["features"] = self.feature_matching * (made - real).square().mean()
+        if self.adversarial:
+            logits = realness(critic(fake))
+            play.note(fake_logits=logits)
+            terms["loss"] = self.adversarial * self.loss.generator(logits)
+        return terms
+
+    def _critic_terms(self, labelled: dict[str, Tensor], unlabelled: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        def critic(x: Tensor) -> Tensor:
+            return realness(self.nets["critic"](x))
+
+        told = self.nets["critic"](self._seen(self._real(labelled["x"]), play))
+        play.note(labelled_accuracy=(told.argmax(1) == labelled["label"]).float())
+        terms = {"labels": self.supervised * F.cross_entropy(told, labelled["label"])}
+        if not self.unsupervised:
+            return terms
+        real = self._seen(self._real(unlabelled["x"]), play).detach()
+        fake = self._seen(self._fake(len(real), None, play), play).detach()
+        real_logits, fake_logits = critic(real), critic(fake)
+        play.note(real_logits=real_logits, fake_logits=fake_logits)
+        terms["loss"] = self.unsupervised * self.loss.critic(real_logits, fake_logits)
+        for penalty in self.penalties:
+            if play.step % penalty.every == 0:
+                terms[type(penalty).__name__.lower()] = penalty(critic, real, fake, play.rand)
+        return terms
+
+    @torch.no_grad()
+    def classify(self, x: Tensor, *, nets: Mapping[str, nn.Module] | None = None) -> Tensor:
+        """Class logits ``[B, K]`` of signals ``[B, ...]``, as the critic judges when it is not trained."""
+        critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
+        device = next(critic.parameters()).device
+        was_training = critic.training
+        critic.eval()
+        try:
+            return critic(self.representation.encode(x.to(device)))
+        finally:
+            critic.train(was_training)
+
+    def score(self, batch: dict[str, Tensor]) -> Tensor:
+        """Logits ``[B]`` of being real."""
+        return realness(self.classify(batch["x"]))
+
+
+def realness(class_logits: Tensor) -> Tensor:
+    """``log Z``, the logit ``[B]`` of being real, of class logits ``[B, K]`` beside a fake class of logit 0."""
+    return torch.logsumexp(class_logits.float(), 1)
+
+
+class Accuracy(Callback):
+    """Share of held-out examples whose class the critic guesses, as ``held_out/accuracy`` in the metrics log.
+
+    Where the critic's weights are averaged too, the average's share is logged as ``held_out/accuracy_ema``.
+
+    Args:
+        held_out: labelled data kept from training.
+        log: has ``add(trainer, row)``, as `audiogan.callbacks.MetricsLog`; ``None``: figures stay in ``last``.
+        every: steps between two measurements.
+    """
+
+    def __init__(self, held_out: Any, log: Any = None, every: int = 500) -> None:
+        if every < 1:
+            raise ValueError(f"Accuracy every={every} must be at least 1")
+        self.held_out, self.log, self.every = held_out, log, every
+        self.last: dict[str, float] = {}
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            self.measure(trainer)
+
+    def on_end(self, trainer: Trainer) -> None:
+        if trainer.step % self.every:
+            self.measure(trainer)
+
+    def measure(self, trainer: Trainer) -> None:
+        """Measure now."""
+        if not len(self.held_out) or not self.held_out.labels or not trainer.engine.chief:
+            return
+        averages = [c.nets for c in trainer.callbacks.values() if isinstance(c, EMA) and "critic" in c.nets]
+        self.last = {"held_out/accuracy": self._accuracy(trainer.game, None)}
+        if averages:
+            self.last["held_out/accuracy_ema"] = self._accuracy(trainer.game, averages[0])
+        if self.log is not None:
+            self.log.add(trainer, {"step": trainer.step, **self.last})
+
+    def _accuracy(self, game: Any, nets: Mapping[str, nn.Module] | None) -> float:
+        right = 0
+        for indices in np.array_split(np.arange(len(self.held_out)), -(-len(self.held_out) // 250)):
+            guess = game.classify(self.held_out.signals(indices), nets=nets).argmax(1).cpu().numpy()
+            right += int((guess == self.held_out.targets[indices]).sum())
+        return right / len(self.held_out)

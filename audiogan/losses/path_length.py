@@ -1,0 +1,60 @@
+"""Path-length regularisation, a penalty on generators that have styles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class PathLength(nn.Module):
+    """Karras et al. 2020 (StyleGAN2), section 3.2, equation 4: weight * E (|J_w^T y| - a)^2.
+
+    A step of some size in ``w`` shall change the image by an amount that is the same everywhere: ``y`` are random
+    images of unit power a pixel, ``a`` is the running mean of the lengths, a buffer. Lazy: due on steps where
+    ``step % every == 0``, and multiplied by ``every``.
+
+    Args:
+        weight: 2 in the authors' code.
+        every: steps between two.
+        shrink: only a part of the batch, one of ``shrink``, is used (appendix B).
+        decay: how fast the running mean forgets.
+    """
+
+    mean: Tensor
+
+    def __init__(self, weight: float = 2.0, every: int = 8, shrink: int = 2, decay: float = 0.99) -> None:
+        super().__init__()
+        if weight < 0 or every < 1 or shrink < 1 or not 0 <= decay < 1:
+            raise ValueError(
+                "PathLength wants weight >= 0, every >= 1, shrink >= 1 and 0 <= decay < 1, "
+                f"got weight={weight}, every={every}, shrink={shrink}, decay={decay}"
+            )
+        self.weight, self.every, self.shrink, self.decay = float(weight), int(every), int(shrink), float(decay)
+        self.register_buffer("mean", torch.zeros(()))
+
+    def forward(self, generator: Any, z: Tensor, condition: Tensor | None, randn: Callable[..., Tensor]) -> Tensor:
+        """The term, a scalar. ``generator`` has ``mapping(z, condition)``, ``synthesis(ws)`` and ``layers``."""
+        n = max(1, len(z) // self.shrink)
+        w = generator.mapping(z[:n], None if condition is None else condition[:n])
+        lengths = path_lengths(generator, w, randn)
+        mean = torch.lerp(lengths.detach().mean(), self.mean, self.decay)
+        self.mean.copy_(mean)
+        return self.every * self.weight * (lengths - mean).square().mean()
+
+
+def path_lengths(generator: Any, w: Tensor, randn: Callable[..., Tensor]) -> Tensor:
+    """``[B]``: how far the image moves with the styles ``w [B, style_dim]``, in one random direction of images.
+
+    The root mean square over layers of the gradient's norm, as in the authors' code; differentiable.
+    """
+    with torch.enable_grad():
+        ws = w[:, None].expand(-1, generator.layers, -1)
+        if not ws.requires_grad:
+            ws = ws.detach().requires_grad_(True)
+        x = generator.synthesis(ws)
+        y = randn(*x.shape) / (x.shape[-1] * x.shape[-2]) ** 0.5
+        (gradient,) = torch.autograd.grad((x.float() * y).sum(), ws, create_graph=True)
+    return gradient.float().square().sum(2).mean(1).sqrt()

@@ -1,0 +1,29 @@
+"""Monitors: is this mode collapse? Rules over the figures of a run, live and afterwards."""
+
+from __future__ import annotations
+
+from audiogan.monitors.callback import Monitors
+from audiogan.monitors.doctor import Diagnosis, diagnose, doctor
+from audiogan.monitors.finding import Finding, read_findings, write_findings
+from audiogan.monitors.guard import Guard
+from audiogan.monitors.history import Curve, History, Missing
+from audiogan.monitors.probe import Probe
+from audiogan.monitors.watch import RULES, Rule, Watch
+
+__all__ = [
+    "RULES",
+    "Curve",
+    "Diagnosis",
+    "Finding",
+    "Guard",
+    "History",
+    "Missing",
+    "Monitors",
+    "Probe",
+    "Rule",
+    "Watch",
+    "diagnose",
+    "doctor",
+    "read_findings",
+    "write_findings",
+]

@@ -1,0 +1,234 @@
+"""The callback that watches a training: measures, runs the rules, and says what it finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from audiogan.core import Callback, Move, Trainer
+from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
+from audiogan.monitors.history import History
+from audiogan.monitors.probe import LEAST, Probe, separated
+from audiogan.monitors.watch import Watch
+
+if TYPE_CHECKING:
+    from audiogan.callbacks import MetricsLog
+    from audiogan.metrics import Embedding
+    from audiogan.modalities import Modality
+
+SHARE = 0.02
+FORWARDS = 6  # through networks that an example of a move costs at least, backward counted
+GROWTH = 40  # looks grow rarer: at most this many while a run grows e times as long
+SAMPLES = 10  # moves a look at which logits are compared
+ROWS = 64  # of a batch, of which logits are compared
+
+
+class Monitors(Callback):
+    """Looks at a run every so often and says whether it fails, and how: see `audiogan.monitors`.
+
+    A look measures the figures of `Probe` and appends them to the log, then gives the log to the rules. When to look
+    depends on step counts only: at step 1, then every ``every`` steps, less often where measuring would cost more than
+    2 % of the forwards of training, and ever more rarely as the run grows long. Training itself is not touched: no
+    random number of it is drawn, no weight changed.
+
+    What is new goes to the terminal, to ``findings.jsonl`` in the run folder, and to TensorBoard; at the end comes one
+    verdict on the run.
+
+    Args:
+        run_dir: the run folder.
+        log: where figures are appended, and read from; it must stand before this callback.
+        modality: gives the embedding in which outputs are compared with data.
+        train, held_out: data sets; without ``train`` nothing is measured, without ``held_out`` the critic is not.
+        every: steps between looks, at least.
+        count: outputs, and real examples of each kind, that are compared.
+        embedding: instead of the modality's own.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        log: MetricsLog | None = None,
+        modality: Modality | None = None,
+        train: Any = None,
+        held_out: Any = None,
+        every: int = 100,
+        count: int = 64,
+        embedding: Embedding | None = None,
+    ) -> None:
+        if every < 1 or count < LEAST:
+            raise ValueError(f"every={every} must be at least 1 and count={count} at least {LEAST}")
+        self.path, self.log = Path(run_dir) / "findings.jsonl", log
+        self.modality, self.train, self.held_out, self.embedding = modality, train, held_out, embedding
+        self.every, self.count = every, count
+        self.findings: list[Finding] = []
+        self.history, self.watch = History(), Watch()
+        self.probe: Probe | None = None
+        self._next, self._looked = 1, -1
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._offset = 0
+        self._known = False
+
+    # What the players do.
+
+    @torch.no_grad()
+    def on_move(self, trainer: Trainer, move: Move) -> None:
+        real, fake = move.notes.get("real_logits"), move.notes.get("fake_logits")
+        if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
+            return
+        real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
+        figures = {"separation": separated(real, fake), "logit_spread": torch.cat([real, fake]).std()}
+        for name, value in figures.items():
+            name = f"{move.player.name}/{name}"
+            total, count = self._sums.get(name, (torch.zeros_like(value), 0))
+            self._sums[name] = total + value, count + 1
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step >= self._next:
+            self.look(trainer)
+
+    def on_end(self, trainer: Trainer) -> None:
+        if trainer.step != self._looked:
+            self.look(trainer)
+        if trainer.engine.chief:
+            self.report([self.watch.verdict(self.history)])
+
+    # Looking.
+
+    def look(self, trainer: Trainer) -> None:
+        """Measure now, and run the rules."""
+        means = {name: float(total) / count for name, (total, count) in self._sums.items()}
+        self._sums = {}
+        self._looked = trainer.step
+        if trainer.engine.chief:
+            self._prepare(trainer)
+            measured = self.probe.measure() if self.probe else {}
+            row = {"step": trainer.step, **means, **{f"monitor/{k}": v for k, v in measured.items()}}
+            self._take(trainer, row)
+        self._next = self._after(trainer)
+
+    def _after(self, trainer: Trainer) -> int:
+        """The step of the next look, from counts alone: a resumed run looks when one that was never stopped does."""
+        examples = max(trainer.examples / max(trainer.step, 1), 1.0)
+        dear = self._forwards() / (SHARE * FORWARDS * examples)
+        interval = int(max(self.every, trainer.step / GROWTH, dear))
+        return max((trainer.step + interval) // self.every * self.every, trainer.step + 1)
+
+    def _forwards(self) -> int:
+        return self.count * (4 if self.held_out is not None and len(self.held_out) else 1)
+
+    def _prepare(self, trainer: Trainer) -> None:
+        if self._known:
+            return
+        self._known = True
+        self.history.settings = read_settings(self.path.parent) | {
+            "trainer.steps": trainer.steps,
+            "trainer.minutes": trainer.minutes,
+        }
+        able = all(hasattr(trainer.game, name) for name in ("generate", "latents", "draw_condition"))
+        if able and self.train is not None and len(self.train) >= LEAST:
+            if self.embedding is None and self.modality is not None:
+                self.embedding = self.modality.embedding(tuple(self.train.signals([0]).shape[1:]))
+            if self.embedding is not None:
+                self.probe = Probe(
+                    trainer.game, self.embedding, self.train, self.held_out, self.count, seed=trainer.seed
+                )
+
+    def _take(self, trainer: Trainer, row: dict[str, float]) -> None:
+        """Append a row to the log, and let the rules see all that is new in it; they say only what is new now."""
+        rows: list[dict[str, Any]] = [row]
+        if self.log is not None:
+            self.log.add(trainer, row)
+            rows, self._offset = read_rows(self.log.path, self._offset)
+        new: list[Finding] = []
+        for each in rows:
+            self.history.add(each)
+            if is_look(each):
+                new = self.watch.look(self.history)
+        self.report(new)
+
+    # Saying.
+
+    def report(self, findings: list[Finding]) -> None:
+        """Say findings, and keep them."""
+        if not findings:
+            return
+        from tqdm import tqdm
+
+        for finding in findings:
+            self.watch.tell(finding)
+            tqdm.write("\n".join(finding.lines))
+            if self.log is not None:
+                self.log.writer.add_text(f"findings/{finding.kind}", "\n\n".join(finding.lines), finding.step)
+        self.findings += findings
+        write_findings(self.path, self.findings)
+
+    # Being resumed.
+
+    def on_resume(self, trainer: Trainer) -> None:
+        """Findings of steps that are taken again are dropped; the rules' memory is the log."""
+        kept = read_findings(self.path)
+        self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]
+        if trainer.engine.chief and len(kept) != len(self.findings):
+            write_findings(self.path, self.findings)
+        settings = self.history.settings
+        self.history, self.watch, self._offset = History(settings=settings), Watch(), 0
+        for finding in self.findings:
+            self.watch.tell(finding)
+        device = trainer.engine.device
+        self._sums = {name: (total.to(device), count) for name, (total, count) in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self._next, "looked": self._looked, "sums": self._sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next, self._looked, self._sums = state["next"], state["looked"], dict(state["sums"])
+
+
+def is_look(row: dict[str, Any]) -> bool:
+    """Whether a row of the log was written by a look: that is when the rules ran."""
+    return any(name.startswith("monitor/") or name.endswith("/separation") for name in row)
+
+
+def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Objects of a file of JSON lines from byte ``offset`` on, and where the last whole line ends."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except OSError:
+        return [], offset
+    end = data.rfind(b"\n") + 1
+    rows = []
+    for line in data[:end].splitlines():
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows, offset + end
+
+
+def read_settings(run_dir: Path) -> dict[str, Any]:
+    """The configuration of a run, flattened: ``{"lr.critic": 0.0002}``; empty if there is none."""
+    import yaml
+
+    try:
+        config = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return {}
+    flat: dict[str, Any] = {}
+
+    def walk(node: Any, key: str) -> None:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                walk(value, f"{key}.{name}" if key else str(name))
+        else:
+            flat[key] = node
+
+    walk(config, "")
+    return flat

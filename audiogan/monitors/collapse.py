@@ -1,0 +1,59 @@
+"""Mode collapse: outputs are (nearly) all the same, or miss most classes of the data."""
+
+from __future__ import annotations
+
+from audiogan.monitors.finding import Finding
+from audiogan.monitors.history import Curve, History
+from audiogan.monitors.progress import WINDOW, level, levels, moved, stuck
+
+KIND = "mode collapse"
+# Figure -> (what it is, level of a collapse, level of a doubtful state). Identical outputs have a diversity of 0.05.
+FIGURES = {
+    "monitor/diversity": ("diversity of outputs against real data", 0.12, 0.3),
+    "monitor/diversity_within": ("diversity of outputs of one class against real data", 0.12, 0.3),
+    "monitor/classes": ("classes found among outputs against real data", 0.2, 0.5),
+}
+PROBES = 5  # an untrained generator is not diverse either: 'not yet' is not 'collapsed'
+SOON, LATE = 0.15, 0.4  # shares of the budget: no judgement before; no more excuse of slow progress after
+MOVED = 0.1  # outputs that never changed have not collapsed: nothing has learned, which others will say
+DROP = 0.5  # of what it once was
+
+
+def mode_collapse(history: History) -> Finding | None:
+    """A level that fell from what it had been, or one that never rose although the run no longer gets better."""
+    history.need("monitor/diversity", PROBES, "measured diversity of outputs")
+    found = [_judge(history, name, history.find(name)) for name in FIGURES]
+    findings = [f for f in found if f is not None]
+    return max(findings, key=lambda f: f.rank, default=None)
+
+
+def _judge(history: History, name: str, curve: Curve) -> Finding | None:
+    if len(curve) < PROBES:
+        return None
+    what, low, doubtful = FIGURES[name]
+    smooth = levels(curve).values
+    now, best = float(smooth[-1]), float(smooth[:-WINDOW].max(initial=0.0))
+    if now > doubtful:
+        return None
+    figures = {name: now, "best before": best}
+    if best > doubtful and now < DROP * best:
+        severity = "failure" if now <= low else "warning"
+        return _finding(history, severity, f"{what} fell from {best:.2f} to {now:.2f}", figures)
+    if now > low or history.spent < SOON or level(curve) > 1.25 * max(best, 0.01):
+        return None
+    if moved(history) < MOVED:
+        return None
+    if stuck(history) is not False or history.spent >= LATE:
+        return _finding(history, "failure", f"{what} is {now:.2f} and does not rise", figures)
+    return None
+
+
+def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:
+    generator, critic = history.setting("lr.generator"), history.setting("lr.critic")
+    if generator and critic and generator > critic:
+        override, advice = f"lr.generator={critic:g}", "the generator learns faster than the critic: slow it down"
+    elif "Wasserstein" in str(history.settings.get("game.loss._target_", "")):
+        override, advice = "players.critic.repeats=5", "more moves of the critic for each of the generator"
+    else:
+        override, advice = "loss=wgan-gp", "a loss with a gradient penalty, or a generator that learns more slowly"
+    return Finding(KIND, history.step, severity, text, advice, override, figures)

@@ -1,0 +1,129 @@
+"""``audiogan doctor``: what a finished or foreign log says about the run that wrote it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiogan.errors import UserError
+from audiogan.monitors.callback import is_look, read_rows, read_settings
+from audiogan.monitors.finding import VERDICT, Finding, read_findings
+from audiogan.monitors.history import History
+from audiogan.monitors.watch import Watch
+
+NAMES = ("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json")
+LOOKS = 60  # at a log in which nobody looked while it grew
+KNOWN = "loss of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a log tells.
+
+    Attributes:
+        path: the file that was read.
+        findings: in the order in which they came up.
+        verdict: the last word.
+        rows: lines of the log.
+        figures: names (ours) of the figures that rules could read.
+        abstained: why a rule could not tell, by kind.
+    """
+
+    path: Path
+    findings: list[Finding]
+    verdict: Finding
+    rows: int
+    figures: list[str]
+    abstained: dict[str, str]
+
+    @property
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        said = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(self.figures)}"]
+        for finding in self.findings:
+            said += finding.lines
+        said += [f"cannot tell: {kind}: {why}" for kind, why in self.abstained.items()]
+        return said + self.verdict.lines
+
+
+def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
+    """Run the rules over a log as if it grew before our eyes.
+
+    Args:
+        path: a run folder, or a log of anyone's: JSON lines, a JSON list of objects, or CSV, a row a step.
+
+    Raises:
+        UserError: no log there, or none with a figure that a rule knows.
+    """
+    path = _log(Path(path))
+    rows = _rows(path)
+    if not rows:
+        raise UserError(f"{path}: no rows of figures in it; doctor reads JSON lines, a JSON list, or CSV with a head")
+    settings = read_settings(path.parent)
+    if not settings:
+        settings = {"trainer.steps": History(rows).step}
+    own = [f for f in read_findings(path.parent / "findings.jsonl") if f.kind != VERDICT]
+    history, watch, findings = _replay(rows, settings)
+    if not history.names:
+        raise UserError(f"{path}: knows {', '.join(list(rows[-1])[:8])}; doctor looks for {KNOWN}")
+    acted = [f for f in own if "the step was not applied" in f.text]  # the guard's: no log line shows them
+    for finding in acted:
+        watch.tell(finding)
+    findings = sorted([*findings, *acted], key=lambda f: f.step)
+    return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained))
+
+
+def doctor(path: str | os.PathLike[str], say: Callable[[str], None] = print) -> Diagnosis:
+    """`diagnose`, and say it."""
+    diagnosis = diagnose(path)
+    for line in diagnosis.lines:
+        say(line)
+    return diagnosis
+
+
+def _replay(rows: list[dict[str, Any]], settings: dict[str, Any]) -> tuple[History, Watch, list[Finding]]:
+    history, watch, findings = History(settings=settings), Watch(), []
+    numbered = not _stepped(rows)
+    looked = any(is_look(row) for row in rows)
+    stride = max(1, len(rows) // LOOKS)
+    for i, row in enumerate(rows, 1):
+        history.add({**row, "step": i} if numbered else row)
+        if i == len(rows) or (is_look(row) if looked else i % stride == 0):
+            findings += watch.look(history)
+    return history, watch, findings
+
+
+def _stepped(rows: list[dict[str, Any]]) -> bool:
+    """Whether rows say their step; else they are counted."""
+    return History(rows).step > 0
+
+
+def _log(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{path}: no such run folder or log")
+    found = next((path / name for name in NAMES if (path / name).is_file()), None)
+    if found is None:
+        raise UserError(f"{path}: no log in it; doctor looks for {', '.join(NAMES)}, or give the file itself")
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from error
+    if path.suffix == ".csv":
+        return [dict(row) for row in csv.DictReader(text.splitlines())]
+    if text.lstrip().startswith("["):
+        try:
+            return [row for row in json.loads(text) if isinstance(row, dict)]
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: is not JSON ({error})") from error
+    return read_rows(path)[0]

@@ -1,0 +1,161 @@
+"""DCGAN (Radford, Metz & Chintala, ICLR 2016): images by strided convolutions and batch norm, no hidden dense layers.
+
+Section 3 has the architecture, section 4 the initialisation. `width` 128 is the paper's generator at 64 pixels: 1024,
+512, 256 and 128 channels, then colours. Classes come in as an embedding joined with the latents (Mirza & Osindero
+2014), and in the critic through a `Head`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.heads import Head
+
+NORMS = ("batch", "layer", "none")
+
+
+class DCGANGenerator(nn.Module):
+    """Latents to images in -1 ... 1.
+
+    Args:
+        shape: ``(C, H, W)``, square; the side halves to a grid of 4 ... 7, where the network begins (28 to 7, 64 to 4).
+        latent_dim: size of ``z``, uniform in [-1, 1].
+        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        width: channels of the finest hidden layer; each coarser one has twice as many.
+        kernel: side of the kernels. 4 covers every pixel equally often; 5 is the paper's figure.
+    """
+
+    latent = "uniform"
+
+    def __init__(
+        self, shape: Sequence[int], latent_dim: int = 100, classes: int = 0, width: int = 64, kernel: int = 4
+    ) -> None:
+        super().__init__()
+        check_sizes(self, latent_dim=latent_dim, width=width)
+        self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        grid, doublings = halvings(self.shape)
+        widths = [width * 2**i for i in reversed(range(doublings))]
+        # As large as z itself, so that what is asked for is not lost among what is drawn.
+        self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
+        self.start = nn.ConvTranspose2d(latent_dim * (2 if classes else 1), widths[0], grid, bias=False)
+        self.convs = nn.ModuleList(up(i, o, kernel, bias=False) for i, o in pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in widths)
+        self.out = up(widths[-1], self.shape[0], kernel, bias=True)
+        self.apply(initialise)
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        if (condition is None) != (self.embed is None):
+            given = "missing" if condition is None else "given"
+            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(condition)], dim=1)
+        # A transposed convolution of a single pixel is a product of matrices, which is much faster.
+        x = (z @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
+        x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
+        for conv, norm in zip(self.convs, self.norms[1:], strict=True):
+            x = F.relu(norm(conv(x)))
+        return torch.tanh(self.out(x))
+
+
+class DCGANCritic(nn.Module):
+    """Images to one logit; the generator mirrored, with LeakyReLU 0.2.
+
+    Args:
+        shape, classes, width, kernel: as in the generator.
+        norm: ``batch`` (the paper; none on the first layer), ``layer`` (what WGAN-GP's authors put in its place, for a
+            penalty of single gradients makes no sense where the images of a batch see each other) or ``none``.
+        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
+        conditioning: how the class comes in, see `Head`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        width: int = 64,
+        kernel: int = 4,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        conditioning: str = "projection",
+    ) -> None:
+        super().__init__()
+        check_sizes(self, width=width)
+        if norm not in NORMS:
+            raise ValueError(f"norm={norm!r} must be one of {', '.join(NORMS)}")
+        self.shape, self.classes = tuple(shape), classes
+        grid, doublings = halvings(self.shape)
+        widths = [width * 2**i for i in range(doublings)]
+        channels = [self.shape[0], *widths]
+        padding = (kernel - 1) // 2
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, kernel, 2, padding, bias=i == channels[0] or norm == "none") for i, o in pairwise(channels)
+        )
+        self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
+        self.head = Head(widths[-1] * grid * grid, classes, conditioning)
+        self.convs.apply(initialise if norm != "none" else _he)
+        self.norms.apply(initialise)
+        initialise(self.head.score)
+        if spectral_norm:
+            normalise_spectra(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, ``[B, D]``."""
+        check_input(self, x, self.shape, None)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.leaky_relu(norm(conv(x)), 0.2)
+        return x.flatten(1)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+
+
+def halvings(shape: Sequence[int]) -> tuple[int, int]:
+    """(side of the coarsest grid, how often it doubles) of an image shape ``(C, H, W)``."""
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(f"DCGAN makes square images (C, H, W), not shape={tuple(shape)}")
+    grid, doublings = shape[1], 0
+    while grid > 7 and grid % 2 == 0:
+        grid, doublings = grid // 2, doublings + 1
+    if not (4 <= grid <= 7 and doublings):
+        near = sorted({base * 2**n for base in range(4, 8) for n in range(1, 9)}, key=lambda s: abs(s - shape[1]))[:3]
+        raise ValueError(f"images of {shape[1]} pixels do not halve to 4 ... 7; use {near[0]}, {near[1]} or {near[2]}")
+    return grid, doublings
+
+
+def up(inputs: int, outputs: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+    """A convolution that doubles the side, for any kernel."""
+    return nn.ConvTranspose2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias)
+
+
+def initialise(module: nn.Module) -> None:
+    """Section 4: weights from N(0, 0.02); scales of norms, which the paper leaves open, from N(1, 0.02)."""
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def _norm(kind: str, channels: int) -> nn.Module:
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(1, channels) if kind == "layer" else nn.Identity()
+
+
+def _he(module: nn.Module) -> None:
+    """Where no norm restores the size of a signal, weights of 0.02 would lose it (He et al., ICCV 2015)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,112 @@
+"""Fully connected networks (Goodfellow et al., NeurIPS 2014), for points and for small images alike.
+
+With classes they are the conditional GAN of Mirza & Osindero 2014 (`conditioning="embedding"`). The paper's networks
+for handwriting, in section 5 and its published code, have two hidden layers of 1200 units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.heads import Head
+
+ACTIVATIONS = {"relu": 0.0, "leaky": 0.2}
+
+
+class MLPGenerator(nn.Module):
+    """Latents to signals of any shape: pictures in -1 ... 1 by a tanh at the end, points ``(D,)`` without bounds.
+
+    Args:
+        shape: of one signal, ``(D,)``, ``(C, T)`` or ``(C, H, W)``.
+        latent_dim: size of ``z``, standard normal.
+        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        widths: units of the hidden layers.
+        activation: of the hidden layers, ``relu`` or ``leaky`` (slope 0.2).
+    """
+
+    latent = "normal"
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        latent_dim: int = 64,
+        classes: int = 0,
+        widths: Sequence[int] = (256, 512),
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        check_sizes(self, latent_dim=latent_dim)
+        self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        # As large as z itself, so that what is asked for is not lost among what is drawn.
+        self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
+        self.body = dense(self, latent_dim * (2 if classes else 1), widths, activation)
+        self.out = nn.Linear(widths[-1], prod(self.shape))
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        if (condition is None) != (self.embed is None):
+            given = "missing" if condition is None else "given"
+            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
+        if self.embed is not None:
+            z = torch.cat([z, self.embed(condition)], dim=1)
+        x = self.out(self.body(z))
+        return x if len(self.shape) == 1 else torch.tanh(x).view(-1, *self.shape)
+
+
+class MLPCritic(nn.Module):
+    """Signals of any shape to one logit.
+
+    Args:
+        shape, classes, widths: as in the generator.
+        activation: of the hidden layers, ``relu`` or ``leaky`` (slope 0.2).
+        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
+        conditioning: how the class comes in, see `Head`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        classes: int = 0,
+        widths: Sequence[int] = (512, 256),
+        activation: str = "leaky",
+        spectral_norm: bool = False,
+        conditioning: str = "projection",
+    ) -> None:
+        super().__init__()
+        self.shape, self.classes = tuple(shape), classes
+        self.body = dense(self, prod(self.shape), widths, activation)
+        self.head = Head(widths[-1], classes, conditioning)
+        if spectral_norm:
+            normalise_spectra(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, ``[B, D]``."""
+        check_input(self, x, self.shape, None)
+        return cast(Tensor, self.body(x.flatten(1)))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+
+
+def dense(network: nn.Module, inputs: int, widths: Sequence[int], activation: str) -> nn.Sequential:
+    """Dense layers with an activation after each, whose weights keep the size of a signal (He et al., ICCV 2015)."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r} must be one of {', '.join(ACTIVATIONS)}")
+    if not widths:
+        raise ValueError(f"{type(network).__name__}: widths={list(widths)} must name at least one hidden layer")
+    check_sizes(network, **{f"widths[{i}]": width for i, width in enumerate(widths)})
+    layers: list[nn.Module] = []
+    for i, o in pairwise([inputs, *widths]):
+        layer = nn.Linear(i, o)
+        nn.init.kaiming_normal_(layer.weight, a=ACTIVATIONS[activation], nonlinearity="leaky_relu")
+        nn.init.zeros_(layer.bias)
+        layers += [layer, nn.LeakyReLU(ACTIVATIONS[activation])]
+    return nn.Sequential(*layers)

@@ -1,0 +1,142 @@
+"""Downloading MNIST-like data sets from a local server with tiny files of the same format."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiogan.data.image_sources import FILES, SOURCES, Source, get_images, open_images, read_idx
+from audiogan.errors import UserError
+
+
+def idx(array: np.ndarray) -> bytes:
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return gzip.compress(head + array.astype(np.uint8).tobytes(), mtime=0)
+
+
+@dataclass
+class Site:
+    root: Path
+    source: Source
+    arrays: dict[str, np.ndarray]
+    url: str = ""
+    requests: list[str] = field(default_factory=list)
+
+    def get(self, out: Path, **options: Any) -> Path:
+        return get_images("tiny", out, **{"progress": False, "sources": {"tiny": self.source}, **options})
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    rng, root = np.random.default_rng(0), tmp_path / "site"
+    root.mkdir()
+    arrays, digests = {}, {}
+    for (images, labels), count in zip(FILES.values(), (6, 3), strict=True):
+        arrays |= {images: rng.integers(0, 256, (count, 5, 4)), labels: rng.integers(0, 2, count)}
+    for name, array in arrays.items():
+        (root / name).write_bytes(idx(array))
+        digests[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
+    site = Site(root, Source((), digests, "# Tiny\n\nLicence: none.\n", ("left", "right")), arrays)
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site.requests.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    site.url = f"http://127.0.0.1:{http.server_port}/"
+    site.source = replace(site.source, mirrors=(site.url + "nowhere/", site.url))
+    yield site
+    http.shutdown()
+    http.server_close()
+
+
+def test_files_arrive_as_npz_with_credits_and_can_be_opened(site: Site, tmp_path: Path) -> None:
+    out = site.get(tmp_path / "out", base_url=site.url)
+    assert sorted(p.name for p in out.iterdir()) == ["README.md", "test.npz", "train.npz"]
+    for part, (images, labels) in FILES.items():
+        with np.load(out / f"{part}.npz", allow_pickle=False) as held:
+            assert held["x"].dtype == np.uint8
+            assert (held["x"] == site.arrays[images]).all() and (held["y"] == site.arrays[labels]).all()
+    page = (out / "README.md").read_text()
+    assert page.startswith("# Tiny") and all(digest in page for digest in site.source.sha256.values())
+    data = open_images(out)
+    assert (len(data), data.shape, data.labels) == (6, (1, 5, 4), ["left", "right"])
+    assert data.targets.tolist() == site.arrays["train-labels-idx1-ubyte.gz"].tolist()
+    assert len(open_images(out / "test.npz")) == 3
+
+
+def test_the_next_mirror_is_asked(site: Site, tmp_path: Path) -> None:
+    site.get(tmp_path / "out")
+    assert site.requests[:2] == ["/nowhere/train-images-idx3-ubyte.gz", "/train-images-idx3-ubyte.gz"]
+    assert (tmp_path / "out" / "test.npz").is_file()
+
+
+def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    away = (site.root / "t10k-labels-idx1-ubyte.gz").read_bytes()
+    (site.root / "t10k-labels-idx1-ubyte.gz").write_bytes(away[:-3] + b"bad")
+    with pytest.raises(UserError, match=r"t10k-labels.*wrong SHA-256.*same command again") as error:
+        site.get(out, base_url=site.url)
+    assert "\n" not in str(error.value) and not (out / "test.npz").exists() and (out / "train.npz").is_file()
+    (site.root / "t10k-labels-idx1-ubyte.gz").write_bytes(away)
+    site.requests.clear()
+    site.get(out, base_url=site.url)
+    assert site.requests == ["/t10k-labels-idx1-ubyte.gz"]
+    assert sorted(p.name for p in out.iterdir()) == ["README.md", "test.npz", "train.npz"]
+    site.requests.clear()
+    site.get(out, base_url=site.url)
+    assert site.requests == []
+    (out / "train.npz").write_bytes((out / "train.npz").read_bytes()[:-40])  # cut short: made again
+    site.get(out, base_url=site.url)
+    assert len(site.requests) == 2 and len(open_images(out)) == 6
+
+
+def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no data set 'cifar'; there are: mnist, fashion-mnist"):
+        get_images("cifar", tmp_path)
+    with pytest.raises(UserError, match="nowhere: the server said 404"):
+        site.get(tmp_path / "o", base_url=site.url + "nowhere")
+    with pytest.raises(UserError, match="no connection"):
+        site.get(tmp_path / "o", base_url="http://127.0.0.1:9")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot write .*file"):
+        site.get(tmp_path / "file", base_url=site.url)
+
+
+def test_files_of_another_format_are_refused(tmp_path: Path) -> None:
+    good = gzip.decompress(idx(np.zeros((2, 3, 3))))
+    for name, data in {
+        "plain": good,
+        "magic": gzip.compress(b"\0\0\x0d" + good[3:]),
+        "short": gzip.compress(good[:-1]),
+        "cut": gzip.compress(good)[:-9],
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError, match=str(tmp_path / name)):
+            read_idx(tmp_path / name)
+
+
+def test_the_published_lists() -> None:
+    for source in SOURCES.values():
+        assert set(source.sha256) == {file for pair in FILES.values() for file in pair}
+        assert all(len(digest) == 64 and int(digest, 16) for digest in source.sha256.values())
+        assert len(source.mirrors) >= 2 and all(mirror.endswith("/") for mirror in source.mirrors)
+    digests = [digest for source in SOURCES.values() for digest in source.sha256.values()]
+    assert len(set(digests)) == 8
+    assert "CC BY-SA 3.0" in SOURCES["mnist"].about and "WITHOUT WARRANTY" in SOURCES["fashion-mnist"].about

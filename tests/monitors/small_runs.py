@@ -1,0 +1,202 @@
+"""Small trainings on real data of three kinds, healthy or built to fail in a way of one's choice."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.callbacks import MetricsLog
+from audiogan.core import Callback, Engine, Player, Stream, Trainer
+from audiogan.games import Adversarial
+from audiogan.losses import R1, NonSaturating
+from audiogan.metrics import LogMel
+from audiogan.monitors import Guard, Monitors
+from audiogan.representations import Identity, LogMagnitude
+
+
+class Examples:
+    """A data set in memory."""
+
+    def __init__(self, x: np.ndarray, targets: np.ndarray) -> None:
+        self.x, self.targets = torch.from_numpy(x.astype(np.float32)), targets.astype(np.int64)
+        self.labels = [str(label) for label in np.unique(targets)]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, indices: np.ndarray, rng: Any) -> dict[str, Tensor]:
+        return {"x": self.x[torch.from_numpy(indices)], "label": torch.from_numpy(self.targets[indices])}
+
+    def signals(self, indices: np.ndarray) -> Tensor:
+        return self.x[torch.from_numpy(indices)]
+
+    def split(self, train: int) -> tuple[Examples, Examples]:
+        order = np.random.default_rng(0).permutation(len(self))
+        x, t = self.x.numpy(), self.targets
+        return Examples(x[order[:train]], t[order[:train]]), Examples(x[order[train:]], t[order[train:]])
+
+
+class Flat:
+    """The numbers themselves as features."""
+
+    name = "flat"
+
+    def __call__(self, x: Tensor) -> np.ndarray:
+        return x.flatten(1).double().numpy()
+
+
+@lru_cache
+def ring() -> Examples:
+    """Eight Gaussians on a circle of radius 1."""
+    rng = np.random.default_rng(0)
+    which = rng.integers(8, size=2000)
+    angle = which * np.pi / 4
+    return Examples(np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.normal(size=(2000, 2)), which)
+
+
+@lru_cache
+def cloud() -> Examples:
+    """Points of one Gaussian in 32 dimensions: easily imitated, and nothing to be learnt from 30 of them."""
+    return Examples(np.random.default_rng(0).normal(size=(300, 32)), np.zeros(300))
+
+
+@lru_cache
+def digits() -> Examples:
+    """The 1,797 handwritten digits of scikit-learn, 8x8 pixels in -1 ... 1."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return Examples(data.images[:, None] / 8 - 1, data.target)
+
+
+@lru_cache
+def drums() -> Examples:
+    """400 sounds of four drums, 512 samples at 4 kHz."""
+    from audiogan.data.drum_machine import render
+
+    rng = np.random.default_rng(0)
+    names = ("kick", "snare", "clap", "cowbell")
+    waves = [render(names[i % 4], sample_rate=4000, length=512, rng=rng) for i in range(400)]
+    return Examples(np.stack(waves)[:, None], np.arange(400) % 4)
+
+
+class Maker(nn.Module):
+    """Latents (and class weights) to signals: two hidden layers, and tanh where signals have an edge."""
+
+    latent = "normal"
+
+    def __init__(self, shape: tuple[int, ...], classes: int = 0, width: int = 64, gain: float = 1.0) -> None:
+        super().__init__()
+        self.shape, self.classes, self.latent_dim, self.gain = shape, classes, 16, gain
+        self.body = nn.Sequential(
+            nn.Linear(16 + classes, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(width, int(np.prod(shape))),
+        )  # fmt: skip
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = self.body(z if condition is None else torch.cat([z, condition], 1)).unflatten(1, self.shape) * self.gain
+        return torch.tanh(x) if len(self.shape) > 1 else x
+
+
+class Judge(nn.Module):
+    """Signals (and class weights) to logits; a dead one says the same to everything."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int = 0, width: int = 64, dead: bool = False) -> None:
+        super().__init__()
+        self.classes, self.dead = classes, dead
+        self.body = nn.Sequential(
+            nn.Linear(int(np.prod(shape)) + classes, width), nn.LeakyReLU(0.2), nn.Linear(width, width),
+            nn.LeakyReLU(0.2), nn.Linear(width, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = x.flatten(1)
+        logits = self.body(x if condition is None else torch.cat([x, condition], 1)).squeeze(1)
+        return logits * 0.0 + 0.5 if self.dead else logits
+
+
+class Offset(nn.Module):
+    """A Gaussian about a point that is learnt."""
+
+    latent, classes = "normal", 0
+
+    def __init__(self, dim: int, start: float, scale: float) -> None:
+        super().__init__()
+        self.shape, self.latent_dim, self.scale = (dim,), dim, scale
+        self.point = nn.Parameter(torch.full((dim,), start))
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.point + self.scale * z
+
+
+class Slope(nn.Module):
+    """A critic without curvature: against it, alternating gradient descent runs in circles (Mescheder et al. 2018)."""
+
+    classes = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor([0.5, -0.5]))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return x @ self.slope
+
+
+class Minimax(NonSaturating):
+    """Goodfellow et al. 2014, equation 1: the generator minimises log(1 - D(G(z))), whose gradient vanishes."""
+
+    def generator(self, fake_logits: Tensor) -> Tensor:
+        return -F.softplus(fake_logits).mean()
+
+
+def small_run(
+    data: Examples,
+    run_dir: Path,
+    *,
+    steps: int,
+    every: int = 20,
+    train: int | None = None,
+    classes: int = 0,
+    loss: Any = None,
+    penalties: Any = None,
+    lr: tuple[float, float] = (1e-3, 1e-3),
+    betas: tuple[float, float] = (0.0, 0.9),
+    optimizer: Any = torch.optim.Adam,
+    repeats: int = 1,
+    batch_size: int = 64,
+    width: int = 128,
+    gain: float = 1.0,
+    dead: bool = False,
+    nets: tuple[nn.Module, nn.Module] | None = None,
+    guard: Guard | None = None,
+    monitored: bool = True,
+) -> tuple[Trainer, Monitors]:
+    """A trainer with its monitors, not yet run. ``lr`` is the critic's and the generator's."""
+    torch.manual_seed(0)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    own, held_out = data.split(train or len(data) * 4 // 5)
+    sound = data.x.dim() == 3
+    shown = LogMagnitude(512, n_fft=64, hop_length=32) if sound else Identity(tuple(data.x.shape[1:]))
+    shown.fit([own.x])
+    if nets is None:
+        nets = Maker(shown.shape, classes, width, gain), Judge(shown.shape, classes, width, dead)
+    penalties = [R1(weight=1.0, every=4)] if penalties is None else penalties
+    game = Adversarial(*nets, loss or NonSaturating(), shown, penalties)
+    options = {"betas": betas} if optimizer is torch.optim.Adam else {}
+    players = [
+        Player("critic", ("critic",), partial(optimizer, lr=lr[0], **options), repeats=repeats),
+        Player("generator", ("generator",), partial(optimizer, lr=lr[1], **options)),
+    ]
+    log = MetricsLog(run_dir, every=max(1, every // 2))
+    features = LogMel(4000, 0.128, segments=4, bands=16) if sound else Flat()
+    monitors = Monitors(run_dir, log, train=own, held_out=held_out, every=every, embedding=features)
+    callbacks: dict[str, Callback] = {"guard": guard} if guard else {}
+    callbacks |= {"log": log} | ({"monitors": monitors} if monitored else {})
+    streams = {"train": Stream(own, batch_size)}
+    return Trainer(game, players, streams, callbacks, Engine("cpu"), steps=steps), monitors

@@ -1,0 +1,117 @@
+"""The rules on real small runs: each failure is named, healthy runs of three domains are left alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import Judge, Minimax, Offset, Slope, cloud, digits, drums, ring, small_run
+
+from audiogan.losses import GradientPenalty, Wasserstein
+from audiogan.monitors import Finding, diagnose, read_findings
+
+TOO_FAST: dict[str, Any] = {"penalties": (), "lr": (1e-4, 2e-3), "betas": (0.5, 0.9)}
+
+
+def findings_of(run_dir: Path, data: Any, **options: Any) -> list[Finding]:
+    torch.set_num_threads(1)
+    trainer, _ = small_run(data(), run_dir, **options)
+    trainer.run()
+    return read_findings(run_dir / "findings.jsonl")
+
+
+def first(findings: list[Finding], kind: str, least: int = 1) -> Finding:
+    found = [f for f in findings if f.kind == kind and f.rank >= least]
+    assert found, f"no {kind} among {[(f.kind, f.severity, f.step) for f in findings]}"
+    assert found[0].text and found[0].advice and found[0].figures and "=" in found[0].override
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (ring, {"steps": 240}),
+        (digits, {"steps": 240}),
+        (digits, {"steps": 240, "classes": 10}),
+        (digits, {"steps": 120, "loss": Wasserstein(), "penalties": [GradientPenalty()], "repeats": 3}),
+        (drums, {"steps": 200}),
+    ],
+    ids=["points", "images", "images of a class", "images, WGAN-GP", "sounds"],
+)
+def test_a_healthy_run_gets_no_more_than_notes(tmp_path: Path, data: Any, options: dict[str, Any]) -> None:
+    findings = findings_of(tmp_path, data, **options)
+    assert [f for f in findings if f.rank] == []
+    assert findings[-1].kind == "verdict" and "nothing wrong was seen" in findings[-1].text
+
+
+@pytest.mark.parametrize("data", [ring, digits, drums], ids=["points", "images", "sounds"])
+def test_a_collapse_is_called_before_half_of_the_steps(tmp_path: Path, data: Any) -> None:
+    findings = findings_of(tmp_path, data, steps=240, **TOO_FAST)
+    collapse = first(findings, "mode collapse", least=2)
+    assert collapse.step < 120
+    assert findings[-1].severity == "failure" and "mode collapse" in findings[-1].text
+
+
+def test_a_saturating_loss_against_a_sharp_critic_loses_its_gradient(tmp_path: Path) -> None:
+    options = {"loss": Minimax(), "penalties": (), "lr": (1e-3, 1e-5), "repeats": 2}
+    findings = findings_of(tmp_path, digits, steps=140, **options)
+    vanished = first(findings, "vanishing gradient")
+    assert vanished.figures["gradient"] < 0.01 * vanished.figures["early gradient"]
+    assert vanished.override == "loss=non-saturating"
+    assert not [f for f in findings if f.kind == "mode collapse" and f.rank]  # it never began to learn
+
+
+def test_a_critic_that_is_far_too_fast_is_overpowering(tmp_path: Path) -> None:
+    findings = findings_of(tmp_path, digits, steps=160, penalties=(), lr=(2e-3, 2e-5), repeats=2)
+    assert first(findings, "overpowering critic").figures["separation"] > 0.99
+
+
+def test_a_critic_with_few_examples_knows_them_by_heart(tmp_path: Path) -> None:
+    torch.manual_seed(0)  # outputs are as good as real: all that is left to tell them apart is memory
+    nets = Offset(32, 0.0, 1.0), Judge((32,), width=128)
+    findings = findings_of(
+        tmp_path, cloud, steps=160, penalties=(), train=40, lr=(1e-3, 1e-4), batch_size=40, nets=nets
+    )
+    memory = first(findings, "memorising critic")
+    assert memory.figures["train over held out"] > 0.8
+    assert memory.figures["accuracy on train"] > memory.figures["accuracy on held out"]
+
+
+def test_players_that_run_in_circles_do_not_converge(tmp_path: Path) -> None:
+    options = {
+        "penalties": (),
+        "loss": Wasserstein(),
+        "optimizer": torch.optim.SGD,
+        "nets": (Offset(2, 0.5, 0.05), Slope()),
+    }
+    findings = findings_of(tmp_path, ring, steps=440, every=8, lr=(0.1, 0.1), **options)
+    circles = next(f for f in findings if "circles" in f.text)
+    assert circles.kind == "non-convergence"
+    assert circles.figures["period"] == pytest.approx(math.pi / 0.1, rel=0.15)  # logits turn twice a round
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "said"),
+    [
+        (digits, {"dead": True}, "does not change at all"),
+        (digits, {"lr": (0.0, 0.0), "optimizer": torch.optim.SGD}, "does not learn"),
+        (drums, {"gain": 1000.0}, "saturated"),
+    ],
+    ids=["critic that says nothing", "nothing moves", "outputs at the edge"],
+)
+def test_a_dead_start_is_called_dead(tmp_path: Path, data: Any, options: dict[str, Any], said: str) -> None:
+    dead = first(findings_of(tmp_path, data, steps=120, **options), "dead start", least=2)
+    assert said in dead.text
+
+
+def test_the_doctor_finds_afterwards_what_was_found_live(tmp_path: Path) -> None:
+    live = findings_of(tmp_path, digits, steps=160, **TOO_FAST)
+    (tmp_path / "findings.jsonl").unlink()
+    diagnosis = diagnose(tmp_path)
+    assert [(f.kind, f.step, f.severity) for f in diagnosis.findings] == [
+        (f.kind, f.step, f.severity) for f in live if f.kind != "verdict"
+    ]
+    assert diagnosis.verdict.severity == "failure"
