@@ -114,9 +114,7 @@ class Generator:
             latents.append(self.game.latents(1, rng))
             if self.game.classes:
                 drawn = self.game.draw_condition(1, rng)
-                conditions.append(
-                    drawn if index is None else torch.eye(self.game.classes)[index : index + 1].to(drawn)
-                )
+                conditions.append(drawn if index is None else torch.eye(self.game.classes)[index : index + 1].to(drawn))
         return torch.cat(latents), torch.cat(conditions) if conditions else None
 
 

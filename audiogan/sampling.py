@@ -41,11 +41,11 @@ def write_samples(
     rows = {row["file"]: row for row in _rows(out / "samples.csv")}
     files = []
     for i, name in enumerate(names if modality.single else names[:1]):
-        what = [str(seed + i), name, f"{truncation:g}", f"{generator.checkpoint}"]
+        row = [str(seed + i), name, f"{truncation:g}", f"{generator.checkpoint}"]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
-        file = _free_name(out, rows, stem, modality.suffix, what)
+        file = _free_name(out, rows, stem, modality.suffix, row)
         modality.save(out / file, waves[i] if modality.single else waves)
-        rows[file] = dict(zip(FIELDS, [file, *what], strict=True))
+        rows[file] = dict(zip(FIELDS, [file, *row], strict=True))
         files.append(out / file)
     with (
         replacing(out / "samples.csv") as temporary,
@@ -58,7 +58,8 @@ def write_samples(
         modality.sheet(out / "contact-sheet.png", waves[:SHEET], [file.stem for file in files[:SHEET]])
     else:
         modality.sheet(out / "contact-sheet.png", waves)
-    say(f"{n} {modality.noun}{'s' if n > 1 else ''} from {generator.checkpoint} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
+    what = modality.noun if n == 1 else f"{modality.noun}s"
+    say(f"{n} {what} from {generator.checkpoint} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
     return files
 
 
@@ -89,4 +90,3 @@ def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, suffix: st
         if row is None and not (out / file).exists():
             return file
     raise UserError(f"{out}: too many files called {base}; choose another folder")
-

@@ -9,7 +9,6 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ def open_data(cfg: DictConfig) -> tuple[Data, Data]:
 
 
 def add_facts(cfg: DictConfig, data: Data) -> None:
-    """Write into the configuration what the data decides: labels and their counts, what kind of signals, their shape."""
+    """Write into the configuration what the data decides: its labels, what its signals are and their shape."""
     labels = list(data.labels)
     if cfg.classes not in ("auto", 0, len(labels)):
         raise UserError(
@@ -60,7 +59,7 @@ def add_facts(cfg: DictConfig, data: Data) -> None:
     cfg.facts.labels, cfg.facts.classes = labels, len(labels)
     cfg.facts.class_counts = data.class_counts if labels else []
     modality = data.modality
-    cfg.facts.modality = {"_target_": f"audiogan.modalities.{type(modality).__name__}", **asdict(modality)}
+    cfg.facts.modality = {"_target_": f"audiogan.modalities.{type(modality).__name__}", **vars(modality)}
     cfg.facts.signal_shape = list(data.shape)
 
 

@@ -153,7 +153,8 @@ class Trainer:
         """Whether a callback of any process wants this step not to be taken."""
         if not self._judges:
             return False
-        return self.engine.any(any([judge.on_gradients(self, move) is False for judge in self._judges]))
+        answers = [judge.on_gradients(self, move) for judge in self._judges]  # each is asked
+        return self.engine.any(any(answer is False for answer in answers))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: a run resumed from it goes on as if never stopped."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,28 +32,10 @@ class PerClass:
         for k, label in enumerate(data.labels):
             members = np.flatnonzero(targets == k)
             if len(members) < self.count:
-                raise UserError(f"PerClass count={self.count}, but class {label!r} has {len(members)} training examples")
+                have = f"class {label!r} has {len(members)} training examples"
+                raise UserError(f"PerClass count={self.count}, but {have}; use a smaller count")
             chosen.append(np.random.default_rng([self.seed, k]).choice(members, self.count, replace=False))
         return data.take(np.sort(np.concatenate(chosen)))
-
-
-class Classes:
-    """The examples of some classes.
-
-    Args:
-        names: labels of the data.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = [str(name) for name in names]
-
-    def __call__(self, data: Data) -> Data:
-        """``UserError`` for a class that the data does not have."""
-        targets = _targets(data, "Classes")
-        for name in self.names:
-            if name not in data.labels:
-                raise UserError(f"there is no class {name!r}; the data has {', '.join(data.labels)}")
-        return data.take(np.flatnonzero(np.isin(targets, [data.labels.index(name) for name in self.names])))
 
 
 class Shard:

@@ -1,5 +1,7 @@
 """Games: a kind of game a file."""
 
 from audiogan.games.adversarial import Adversarial
+from audiogan.games.multi import MultiCritic
+from audiogan.games.semi import Accuracy, SemiSupervised
 
-__all__ = ["Adversarial"]
+__all__ = ["Accuracy", "Adversarial", "MultiCritic", "SemiSupervised"]

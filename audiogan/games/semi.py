@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import EMA, Callback, Play, Trainer
-from audiogan.games.adversarial import Adversarial
+from audiogan.games.adversarial import Adversarial, evaluating
 from audiogan.representations import Representation
 
 
+Batch = Mapping[str, Tensor]
+
+
 class SemiSupervised(Adversarial):
-    """Classifies with few labels, many unlabelled examples and a generator (Salimans et al. 2016, section 5; Odena 2016).
+    """Classifies by few labels, many unlabelled examples and a generator (Salimans et al. 2016, section 5; Odena 2016).
 
     The critic gives K class logits ``l``; that of the class "generated" is fixed at 0, which takes nothing away. So
     ``p(real | x) = Z / (Z + 1)`` with ``Z = sum exp(l)``, and ``log Z`` is the logit of an ordinary critic: it stands
@@ -52,7 +55,7 @@ class SemiSupervised(Adversarial):
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
         if self.classes:
-            raise ValueError(f"the generator of a semi-supervised game knows no classes, but this one has {self.classes}")
+            raise ValueError(f"a semi-supervised game wants a generator without classes, this one has {self.classes}")
         if not feature_matching and not adversarial:
             raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
         self.supervised, self.unsupervised = supervised, unsupervised
@@ -76,7 +79,7 @@ class SemiSupervised(Adversarial):
             terms["loss"] = self.adversarial * self.loss.generator(logits)
         return terms
 
-    def _critic_terms(self, labelled: dict[str, Tensor], unlabelled: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+    def _critic_terms(self, labelled: Batch, unlabelled: Batch, play: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
             return realness(self.nets["critic"](x))
 
@@ -100,14 +103,10 @@ class SemiSupervised(Adversarial):
         """Class logits ``[B, K]`` of signals ``[B, ...]``, as the critic judges when it is not trained."""
         critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
         device = next(critic.parameters()).device
-        was_training = critic.training
-        critic.eval()
-        try:
+        with evaluating(critic):
             return critic(self.representation.encode(x.to(device)))
-        finally:
-            critic.train(was_training)
 
-    def score(self, batch: dict[str, Tensor]) -> Tensor:
+    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits ``[B]`` of being real."""
         return realness(self.classify(batch["x"]))
 
@@ -153,7 +152,7 @@ class Accuracy(Callback):
         if self.log is not None:
             self.log.add(trainer, {"step": trainer.step, **self.last})
 
-    def _accuracy(self, game: Any, nets: Mapping[str, nn.Module] | None) -> float:
+    def _accuracy(self, game: Any, nets: Any) -> float:
         right = 0
         for indices in np.array_split(np.arange(len(self.held_out)), -(-len(self.held_out) // 250)):
             guess = game.classify(self.held_out.signals(indices), nets=nets).argmax(1).cpu().numpy()

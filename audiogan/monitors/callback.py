@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -124,14 +125,19 @@ class Monitors(Callback):
         if self._known:
             return
         self._known = True
-        self.history.settings = read_settings(self.path.parent) | {
-            "trainer.steps": trainer.steps,
-            "trainer.minutes": trainer.minutes,
-        }
+        rates = {f"lr.{name}": opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
+        self.history.settings = (
+            rates
+            | read_settings(self.path.parent)
+            | {
+                "trainer.steps": trainer.steps,
+                "trainer.minutes": trainer.minutes,
+            }
+        )
         able = all(hasattr(trainer.game, name) for name in ("generate", "latents", "draw_condition"))
         if able and self.train is not None and len(self.train) >= LEAST:
             if self.embedding is None and self.modality is not None:
-                self.embedding = self.modality.embedding(tuple(self.train.signals([0]).shape[1:]))
+                self.embedding = self.modality.embedding(tuple(self.train.signals(np.array([0])).shape[1:]))
             if self.embedding is not None:
                 self.probe = Probe(
                     trainer.game, self.embedding, self.train, self.held_out, self.count, seed=trainer.seed

@@ -43,8 +43,11 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
         return None
     if moved(history) < MOVED:
         return None
-    if stuck(history) is not False or history.spent >= LATE:
+    standing, late = stuck(history), history.spent >= LATE
+    if standing or (standing is None and late):
         return _finding(history, "failure", f"{what} is {now:.2f} and does not rise", figures)
+    if late:
+        return _finding(history, "note", f"{what} is still {now:.2f}, though outputs come nearer to the data", figures)
     return None
 
 

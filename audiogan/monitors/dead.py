@@ -13,6 +13,7 @@ ROWS = 4
 STILL = 1e-4  # relative change of a mean over many batches; living losses wobble by percents
 FLAT = 1e-5
 SATURATED = 0.5
+LOW = "lr.generator=0.0001 lr.critic=0.0001"
 PROBES, UNMOVED = 6, 0.003
 
 
@@ -50,4 +51,4 @@ def _still(values: Array) -> bool:
 def _finding(history: History, text: str, figures: dict[str, float]) -> Finding:
     override = f"{history.scaled('lr.generator', 0.2)} {history.scaled('lr.critic', 0.2)}".strip()
     advice = "check that data are scaled to -1 ... 1, then lower learning rates or another initialisation"
-    return Finding(KIND, history.step, "failure", text, advice, override, figures)
+    return Finding(KIND, history.step, "failure", text, advice, override or LOW, figures)

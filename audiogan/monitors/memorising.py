@@ -26,5 +26,5 @@ def memorising_critic(history: History) -> Finding | None:
     )
     figures = {"train over held out": ahead, "accuracy on train": train, "accuracy on held out": held_out}
     advice = "more data, augmentation of what the critic sees, a smaller critic, or an earlier end"
-    override = history.scaled("game.penalties.r1.weight", 10) or history.scaled("lr.critic", 0.5)
+    override = history.scaled("game.penalties.r1.weight", 10) or "loss=non-saturating game.penalties.r1.weight=10"
     return Finding(KIND, history.step, severity, text, advice, override, figures)

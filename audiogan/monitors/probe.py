@@ -17,6 +17,7 @@ Features = NDArray[np.float64]
 
 LEAST = 8
 ALIKE = 0.05
+LEAST_PAIRS = 100  # of one class, to say how alike they are
 SCORED = 64  # signals given to networks at a time
 EDGE = 0.99  # of full scale: what a saturated output reaches
 LIBRARY = 512  # labelled examples among which the class of an output is looked up
@@ -31,7 +32,8 @@ class Probe:
       so wide that the former is 0.05. This is the ratio of the order-2 Vendi scores (Pasarkar & Dieng 2024), without
       each signal's likeness to itself, so that it does not depend on n. About 1 for outputs as different as real
       data, 0.05 if all outputs are the same.
-    * ``diversity_within/E@n``: the same among pairs of one class, for conditional games: what latents alone change.
+    * ``diversity_within/E@n``: the same among pairs of one class, with a width of its own, for conditional games: what
+      latents alone change.
     * ``kernel/E@n``: kernel distance of outputs to real examples, 0 for equal distributions (``kernel_distance``).
     * ``classes/E@n``: classes found among outputs / among as many real examples, the class of a signal being that of
       its nearest labelled neighbour.
@@ -66,8 +68,9 @@ class Probe:
         self.bandwidth = bandwidth(features, ALIKE)
         self.edge = float(self.real.x.abs().max())
         self._labels = None if self.condition is None else self.condition.argmax(1).cpu().numpy()
-        self._alike = alikeness(features, self.bandwidth)
-        self._alike_within = alikeness(features, self.bandwidth, self.real.labels)
+        self._within = 0.0
+        if self.real.labels is not None and _pairs(len(features), self.real.labels).sum() >= LEAST_PAIRS:
+            self._within = bandwidth(features, ALIKE, self.real.labels)
         self._library: tuple[Features, NDArray[np.int64]] | None = None
         self._classes = 0
         if self.real.labels is not None:
@@ -96,14 +99,14 @@ class Probe:
         features = embed(x, self.embedding, batch=SCORED, what="outputs")
         name = f"{self.embedding.name}@{self.count}"
         figures = {
-            f"diversity/{name}": self._alike / max(alikeness(features, self.bandwidth), 1e-9),
+            f"diversity/{name}": ALIKE / max(alikeness(features, self.bandwidth), 1e-9),
             f"kernel/{name}": kernel_distance(features, self.features),
         }
         if x.dim() > 2:  # points have no edge
             figures["saturation"] = _saturated(x, self.edge) - _saturated(self.real.x, self.edge)
-        if self._labels is not None and self._alike_within:
-            within = alikeness(features, self.bandwidth, self._labels)
-            figures[f"diversity_within/{name}"] = self._alike_within / max(within, 1e-9)
+        if self._labels is not None and self._within:
+            within = alikeness(features, self._within, self._labels)
+            figures[f"diversity_within/{name}"] = ALIKE / max(within, 1e-9)
         if self._library is not None and self._classes > 1:
             figures[f"classes/{name}"] = self._count_classes(features) / self._classes
         return figures | self._critic(x)
@@ -154,21 +157,22 @@ def alikeness(x: Features, bandwidth: float, labels: NDArray[np.int64] | None = 
     From 0 (nothing alike) to 1 (all the same); 0 if there are no such pairs.
     """
     squares = (x**2).sum(1)
-    squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)
-    pairs = ~np.eye(len(x), dtype=bool)
-    if labels is not None:
-        pairs &= labels[:, None] == labels
-    kernel = np.exp(squared / (-2 * bandwidth**2))
-    return float(kernel[pairs].mean()) if pairs.any() else 0.0
+    squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[_pairs(len(x), labels)]
+    return float(np.exp(squared / (-2 * bandwidth**2)).mean()) if len(squared) else 0.0
 
 
-def bandwidth(x: Features, alike: float) -> float:
-    """The kernel width at which different rows of x [N, D] are ``alike`` on average (as near as their number allows).
+def _pairs(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """Which of n x n pairs are of different examples, and of one class."""
+    pairs = ~np.eye(n, dtype=bool)
+    return pairs if labels is None else pairs & (labels[:, None] == labels)
 
-    0 < alike < 1. Rows that are all the same have no such width; a tiny one is given.
+
+def bandwidth(x: Features, alike: float, labels: NDArray[np.int64] | None = None) -> float:
+    """The kernel width at which different rows of x [N, D] (of one class) are ``alike`` on average, 0 < alike < 1.
+    Rows that are all the same have no such width; a tiny one is given.
     """
     squares = (x**2).sum(1)
-    squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[~np.eye(len(x), dtype=bool)]
+    squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[_pairs(len(x), labels)]
     low, high = 1e-9, 1e-9 + 10 * float(np.sqrt(squared.max()))
     for _ in range(60):
         middle = np.sqrt(low * high)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import sys
 from pathlib import Path
 
@@ -196,3 +198,37 @@ def test_wrong_players_are_named(change: dict[str, object], words: str) -> None:
     good = line_trainer(steps=1)
     with pytest.raises(ValueError, match=words):
         Trainer(good.game, [*good.players[1:], Player(**options)], good.streams, engine=Engine("cpu"), steps=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_refused_step_changes_no_weight(precision: str) -> None:
+    applied: list[bool] = []
+
+    class Refuse(Callback):
+        def on_gradients(self, trainer: Trainer, move: Move) -> bool:
+            assert move.losses
+            return move.step % 2 == 0
+
+        def on_move(self, trainer: Trainer, move: Move) -> None:
+            applied.append(move.applied)
+
+    class Asked(Refuse):
+        def on_gradients(self, trainer: Trainer, move: Move) -> bool:
+            return True
+
+    trainer = line_trainer(steps=1, engine=Engine("cpu", precision=precision))
+    trainer = Trainer(
+        trainer.game,
+        trainer.players,
+        trainer.streams,
+        {"refuse": Refuse(), "asked": Asked()},
+        trainer.engine,
+        steps=4,
+    )
+    weights = [copy.deepcopy(trainer.game.state_dict())]
+    for trainer.steps in (1, 2, 3):
+        trainer.run()
+        weights.append(copy.deepcopy(trainer.game.state_dict()))
+    same = [all(torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(weights)]
+    assert same == [False, True, False]
+    assert applied[::4] == [True, False, True]  # two players, and both callbacks note every move

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from audiogan.augment import Gain
 from audiogan.core import Play
 from audiogan.games import Adversarial
 from audiogan.losses import R1, NonSaturating, WeightClip
-from audiogan.representations import ComplexSTFT, Waveform
+from audiogan.representations import ComplexSTFT, Identity, Waveform
 
 
 class Maker(nn.Module):
@@ -119,3 +120,69 @@ def test_the_constraint_acts_after_the_critics_move_only() -> None:
 def test_both_networks_must_know_the_same_classes() -> None:
     with pytest.raises(ValueError, match="the generator knows 2 classes, the critic 0"):
         Adversarial(Maker((1, 16), 2), Judge((1, 16)), NonSaturating(), Waveform(16))
+
+
+class Classifying(Judge):
+    """A critic that also names classes."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__(shape, 0)
+        self.classes = classes
+        self.names = nn.Linear(int(torch.tensor(shape).prod()), classes)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
+        return super().forward(x), self.names(x.flatten(1))
+
+
+def test_class_logits_are_a_loss_of_both_players() -> None:
+    representation = Identity((16,))
+    it = Adversarial(Maker((16,), 3), Classifying((16,), 3), NonSaturating(), representation, auxiliary=0.5)
+    batch = {"x": torch.randn(6, 16), "label": torch.arange(6) % 3}
+    losses = it.losses("critic", batch, play())
+    assert set(losses) == {"loss", "class_real", "class_fake"}
+    named = it.nets["critic"](batch["x"])[1]
+    expected = 0.5 * nn.functional.cross_entropy(named, batch["label"])
+    torch.testing.assert_close(losses["class_real"], expected)
+    assert set(it.losses("generator", batch, play(player="generator"))) == {"loss", "class_fake"}
+
+
+def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
+    class Size(nn.Module):
+        every = 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, generator: nn.Module, z: Tensor, condition: Tensor | None, randn: Any) -> Tensor:
+            assert z.shape == (3, 4) and randn(3, 2).shape == (3, 2)
+            self.seen += 1
+            return generator(z, condition).square().mean()
+
+    it = game(Waveform(16), generator_penalties={"size": Size(), "none": None})
+    batch = {"x": torch.randn(3, 1, 16)}
+    assert set(it.losses("generator", batch, play(2, "generator"))) == {"loss", "size"}
+    assert set(it.losses("generator", batch, play(3, "generator"))) == {"loss"}
+    assert set(it.losses("critic", batch, play(2))) == {"loss"}
+    assert [float(v) for k, v in it.state_dict().items() if k.endswith("seen")] == [1.0]
+
+
+def test_score_sees_real_examples_as_they_are() -> None:
+    it = game(Waveform(16), classes=3, augment=Gain(6.0))
+    batch = {"x": torch.randn(5, 1, 16), "label": torch.arange(5) % 3}
+    expected = it.nets["critic"](batch["x"], it.condition(batch["label"]))
+    torch.testing.assert_close(it.score(batch), expected)
+    assert not it.score(batch).requires_grad and it.nets["critic"].training
+
+
+def test_truncation_is_the_networks_own_where_it_has_one() -> None:
+    it = game(Identity((16,)))
+    z = it.latents(4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(it.generate(z, truncation=0.5), it.generate(z * 0.5))
+
+    class Own(Maker):
+        def truncated(self, z: Tensor, condition: Tensor | None, truncation: float) -> Tensor:
+            return torch.full((len(z), 16), truncation)
+
+    own = Adversarial(Own((16,)), Judge((16,)), NonSaturating(), Identity((16,)))
+    assert (own.generate(z, truncation=0.5) == 0.5).all() and not (own.generate(z) == 1.0).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -23,18 +24,18 @@ def rows(run_dir: Path) -> list[dict[str, float]]:
 def test_a_resumed_run_looks_and_finds_as_one_never_stopped(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     options = {"penalties": (), "lr": (1e-4, 2e-3), "betas": (0.5, 0.9)}
-    whole, _ = small_run(digits(), tmp_path / "whole", steps=130, **options)
+    whole, _ = small_run(digits(), tmp_path / "whole", steps=75, every=10, **options)
     whole.run()
-    half, monitors = small_run(digits(), tmp_path / "half", steps=130, **options)
-    while half.step < 95:
+    half, monitors = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
+    while half.step < 52:
         half._step()
-    state = half.state_dict()
-    while half.step < 115:  # steps that will be taken again
+    state = copy.deepcopy(half.state_dict())
+    while half.step < 66:  # steps that will be taken again
         half._step()
-    assert monitors.findings and monitors.findings[-1].step > 95
-    again, _ = small_run(digits(), tmp_path / "half", steps=130, **options)
+    assert monitors.findings and monitors.findings[-1].step > 52
+    again, _ = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
     again.load_state_dict(state)
-    assert all(f.step <= 95 for f in read_findings(tmp_path / "half" / "findings.jsonl"))
+    assert all(f.step <= 52 for f in read_findings(tmp_path / "half" / "findings.jsonl"))
     again.run()
     assert rows(tmp_path / "half") == rows(tmp_path / "whole")
     assert read_findings(tmp_path / "half" / "findings.jsonl") == read_findings(tmp_path / "whole" / "findings.jsonl")
@@ -60,11 +61,11 @@ def test_a_short_run_is_said_to_be_too_short(tmp_path: Path, capsys: pytest.Capt
 def test_looks_become_rarer_where_measuring_is_dear(tmp_path: Path) -> None:
     def looks(batch_size: int) -> int:
         run_dir = tmp_path / str(batch_size)
-        trainer, _ = small_run(digits(), run_dir, steps=80, every=4, batch_size=batch_size)
+        trainer, _ = small_run(digits(), run_dir, steps=60, every=4, batch_size=batch_size)
         trainer.run()
         return sum("monitor/saturation" in row for row in rows(run_dir))
 
-    assert looks(2) == 2 < looks(256)  # the first step and the last
+    assert looks(2) == 2 < looks(128)  # the first step and the last
 
 
 def test_diversity_is_one_for_real_data_and_tells_modes(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_outputs_of_one_class_that_are_all_alike_show_within_the_class(tmp_path:
     game.generate = generate  # type: ignore[assignment]
     figures = {k.split("/")[0]: v for k, v in Probe(game, Flat(), own, held_out).measure().items()}
     assert figures["classes"] >= 0.9 and figures["diversity"] > 0.3
-    assert figures["diversity_within"] < 0.4 * figures["diversity"]
+    assert figures["diversity_within"] == pytest.approx(0.05)
 
 
 def test_figures_name_their_extractor_and_count_and_separation_needs_no_threshold(tmp_path: Path) -> None:
