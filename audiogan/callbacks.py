@@ -67,6 +67,8 @@ class MetricsLog(Callback):
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
+        if not move.applied:  # whoever refused the step tells of it
+            return
         player = move.player.name
         figures = {f"{player}/{name}": value for name, value in move.losses.items()}
         figures[f"{player}/grad_norm"] = move.grad_norm

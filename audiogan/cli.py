@@ -61,6 +61,11 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("-n", type=int, default=1000, help="most samples to use (default 1000)")
     measure.add_argument("--seed", type=int, default=0)
 
+    explain = commands.add_parser("doctor", help="what went wrong in a run, and what to try")
+    explain.add_argument(
+        "path", type=Path, help="run folder, or anybody's log of a GAN training (JSON lines, JSON, CSV)"
+    )
+
     data = commands.add_parser("data", help="look at a folder of sounds, or download free ones")
     verbs = data.add_subparsers(dest="verb", metavar="VERB", required=True)
     scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
@@ -161,6 +166,13 @@ def _evaluate(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.evaluation import evaluate_run
 
     evaluate_run(args.run, args.data, count=args.n, seed=args.seed)
+    return 0
+
+
+def _doctor(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.monitors import doctor
+
+    doctor(args.path)
     return 0
 
 

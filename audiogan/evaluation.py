@@ -1,74 +1,230 @@
-"""``audiogan evaluate``: how near a run's sounds are to real ones it never saw."""
+"""``audiogan evaluate``: how near a run's samples are to real data it never saw, and what they are good for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from audiogan.data.sources import Data
 from audiogan.errors import UserError
 from audiogan.generator import Generator, load
 from audiogan.metrics import Report, evaluate
+from audiogan.modalities import Points
 from audiogan.sounds import replacing
-from audiogan.training import open_data
+from audiogan.training import build_game, build_representation, open_data
+
+MOST = 4000
+"""Real examples that are loaded, of each kind."""
+TAUGHT = 10_000
+"""Real examples, and generated ones, that the classifiers of `gain` are trained on, at most."""
+
+Say = Callable[[str], None]
+
+
+class Sets(NamedTuple):
+    """The data a run is measured with; what is gone or not there is None."""
+
+    train: Data | None
+    held_out: Data | None
+    real: Data
 
 
 def evaluate_run(
-    run: str | None, data: str | None = None, *, count: int = 1000, seed: int = 0, say: Callable[[str], None] = print
+    run: str | None,
+    data: str | None = None,
+    *,
+    count: int = 1000,
+    seed: int = 0,
+    classifier: bool = True,
+    extractor: str | None = None,
+    extractor_weights: str | None = None,
+    gain: bool = False,
+    transfer: bool = False,
+    say: Say = print,
 ) -> Report:
-    """Measure a run against its held-out data, or against the sounds in the folder ``data``.
+    """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
 
-    ``count`` is the most sounds to use; with fewer real ones, as many as there are. The report is also written to
-    ``evaluation.json`` in the run folder.
+    The report is also written to ``evaluation.json`` in the run folder.
+
+    Args:
+        run: run folder or checkpoint; None: the newest run.
+        data: see above; its labels do not matter.
+        count: the most samples to use; with fewer real ones, as many as there are.
+        seed: of the samples, and of every choice.
+        classifier: where the training data has labels, measure by a classifier of them too (`train_classifier`). It is
+            trained once, within a minute or so, and kept in the cache.
+        extractor: measure with this network's features too: see `load_extractor`. Its module is imported.
+        extractor_weights: for it.
+        gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
+        transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
+
+    Raises:
+        UserError: no such run or data, too few examples, or a measure that needs labels without any.
     """
     generator = load(run)
+    noun = generator.modality.noun
     if count < 1:
-        raise UserError(f"-n {count}: ask for at least one sound")
+        raise UserError(f"-n {count}: ask for at least one {noun}")
     try:
-        train, real = real_sounds(generator, data)
+        sets = open_sets(generator, data)
+        if extractor is not None:
+            from audiogan.metrics.extractor import load_extractor
+
+            named = load_extractor(extractor, generator.modality.picture, extractor_weights)
+        reals, truth = _some(sets.real, count)
+        n = len(reals)
+        say(f"{generator.checkpoint} (step {generator.step:,}): {n} generated against {n} real {noun}s")
+        fakes, names = generator.sample_with_labels(n, seed=seed)
+        seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
+        embedding = generator.modality.embedding(generator.shape)
+        report = evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed)
+        if extractor is not None:
+            report = report.joined(evaluate(fakes, reals, train=seen, embedding=named, seed=seed))
+        report = report.joined(_modes(generator, fakes, reals))
+        if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
+            report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, say))
+        if gain:
+            report = report.joined(_gain(generator, sets, seed, say))
+        if transfer or hasattr(generator.game, "classify"):
+            report = report.joined(_of_critic(generator, sets, seed, transfer, say))
     except UserError:
         raise
     except (OmegaConfBaseException, TypeError, ValueError) as error:
-        raise UserError(f"{generator.checkpoint}: its data cannot be opened ({str(error)[:200]})") from error
-    reals = real[:count]
-    n = min(count, len(reals))
-    say(f"{generator.checkpoint} (step {generator.step:,}): {n} generated against {len(reals)} real sounds")
-    fakes = generator.sample(n, seed=seed)
+        raise UserError(f"{generator.checkpoint}: {' '.join(str(error).split())[:300]}") from error
+    _write(report, generator.checkpoint.parent.parent)
+    say(report.table())
+    return report
+
+
+def open_sets(generator: Generator, data: str | None) -> Sets:
+    """What the run was trained on, what it held out, and what to measure against."""
+    cfg = OmegaConf.create(generator.config)
+    train, held_out = None, None
     try:
-        report = evaluate(fakes, reals, sample_rate=generator.sample_rate, train=train, seed=seed)
-    except ValueError as error:
-        raise UserError(f"{generator.checkpoint}: {error}") from error
-    run_dir = generator.checkpoint.parent.parent
+        train, held_out = open_data(cfg)
+    except UserError:
+        if data is None:
+            raise
+    real = held_out
+    if data is not None:
+        cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})
+        real, _ = open_data(cfg)
+    if real is None or not len(real):
+        raise UserError(
+            f"{generator.checkpoint}: its data was too small to hold any back; give real data with --data FOLDER"
+        )
+    return Sets(train, held_out if held_out is not None and len(held_out) else None, real)
+
+
+def _some(data: Data, most: int, *, ordered: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """At most ``most`` signals ``[N, *shape]`` and their classes, or None without labels."""
+    rows = np.random.default_rng(0).permutation(len(data))[:MOST][:most]
+    rows = np.sort(rows) if ordered else rows
+    targets = np.asarray(data.targets)
+    return data.signals(rows).numpy(), targets[rows] if len(targets) else None
+
+
+def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
+    """Modes held, where they are known."""
+    modality = generator.modality
+    if not isinstance(modality, Points) or not modality.centres:
+        return Report({}, {}, {}, {})
+    names = [f"modes/3sigma@{len(fakes)}", f"share_at_modes/3sigma@{len(fakes)}"]
+    values, floor = (dict(zip(names, map(float, modality.modes_held(x)), strict=True)) for x in (fakes, reals))
+    return Report(values, floor, dict.fromkeys(names, "higher"), {})
+
+
+def _by_classifier(
+    train: Data, fakes: np.ndarray, names: list[str], reals: np.ndarray, truth: np.ndarray | None, seed: int, say: Say
+) -> Report:
+    from audiogan.metrics.classifier import train_classifier
+    from audiogan.metrics.labelled import evaluate_labelled
+
+    say(f"classifier of {len(train.labels)} classes (trained once, then kept)")
+    judge = train_classifier(train)
+    asked = _classes(train, names) if all(names) else None
+    seen, _ = _some(train, MOST)
+    return evaluate_labelled(fakes, reals, classifier=judge, train=seen, asked=asked, truth=truth, seed=seed)
+
+
+def _classes(data: Data, names: list[str]) -> np.ndarray:
+    unknown = sorted(set(names) - set(data.labels))
+    if unknown:
+        raise UserError(f"the run knows the class {unknown[0]!r}, but its data no longer does: {data.source}")
+    return np.array([data.labels.index(name) for name in names], np.int64)
+
+
+def _labelled(sets: Sets, what: str) -> tuple[Data, Data]:
+    train, held_out = sets.train, sets.held_out
+    if train is None or held_out is None or not len(train.targets):
+        raise UserError(f"{what} needs the run's own training data, with labels and a held-out part")
+    return train, held_out
+
+
+def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:
+    from audiogan.metrics.convnet import some_of_each
+    from audiogan.metrics.gain import augmentation_gain
+
+    train, held_out = _labelled(sets, "--gain")
+    if not generator.labels:
+        raise UserError(f"--gain needs samples of known class, but {generator.checkpoint} knows no classes")
+    train = train.take(some_of_each(np.asarray(train.targets), TAUGHT, np.random.default_rng(seed)))
+    say(f"augmentation gain: classifiers of {len(train):,} real and as many generated {generator.modality.noun}s")
+    fakes, names = generator.sample_with_labels(len(train), seed=seed)
+    return augmentation_gain(train, held_out, fakes, _classes(train, names))
+
+
+def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say: Say) -> Report:
+    """What the critic knows: linear probes, and its own accuracy if it classifies."""
+    game, report = generator.game, Report({}, {}, {}, {})
+    if transfer:
+        from audiogan.metrics import transfer as probes
+
+        train, held_out = _labelled(sets, "--transfer")
+        names = [name for name in game.nets if name != "generator"]
+        if not names:
+            raise UserError(f"--transfer: {generator.checkpoint} has no critic")
+        say("transfer: linear probes on the critic's features")
+        embeddings: dict[str, Any] = {
+            names[0]: _features(names[0], game),
+            f"untrained-{names[0]}": _features(names[0], _untrained(generator)),
+            "picture": probes.Pictures(generator.modality.picture),
+        }
+        report = report.joined(probes.transfer(embeddings, train, held_out, seed=seed))
+    if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):
+        x, y = _some(sets.held_out, MOST)
+        logits = torch.cat([game.classify(part) for part in torch.from_numpy(x).split(64)]).cpu().numpy()
+        name = f"accuracy/critic@{len(x)}"
+        report = report.joined(Report({name: float((logits.argmax(1) == y).mean())}, {}, {name: "higher"}, {}))
+    return report
+
+
+def _features(name: str, game: Any) -> Any:
+    from audiogan.metrics.transfer import Function, hidden
+
+    return Function(name, lambda x: hidden(game.nets[name], game.representation.encode(x)))
+
+
+def _untrained(generator: Generator) -> Any:
+    """The run's game with new weights, but for the representation."""
+    cfg = OmegaConf.create(generator.config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        game: Any = build_game(cfg, build_representation(cfg))
+    game.representation.load_state_dict(generator.game.representation.state_dict())
+    return game.eval().requires_grad_(False)
+
+
+def _write(report: Report, run_dir: Path) -> None:
     if (run_dir / "config.yaml").is_file():
         from audiogan.report import write_report
 
         with replacing(run_dir / "evaluation.json") as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)
-    say(report.table())
-    return report
-
-
-def real_sounds(generator: Generator, data: str | None) -> tuple[np.ndarray | None, np.ndarray]:
-    """(training sounds, or None where they are gone; real sounds to measure against) ``[N, C, T]``."""
-    cfg = OmegaConf.create(generator.config)
-    train, real = None, None
-    try:
-        kept, held_out = open_data(cfg)
-        train, real = kept, held_out
-    except UserError:
-        if data is None:
-            raise
-    if data is not None:
-        cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})  # what they are called does not matter here
-        real, _ = open_data(cfg)
-    assert real is not None
-    if not len(real):
-        raise UserError(
-            f"{generator.checkpoint}: its data was too small to hold any back; give real sounds with --data FOLDER"
-        )
-    rng = np.random.default_rng(0)
-    sounds = None if train is None else train.waves(np.sort(rng.permutation(len(train))[:4000])).numpy()
-    return sounds, real.waves(rng.permutation(len(real))[:4000]).numpy()

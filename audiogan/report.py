@@ -152,6 +152,8 @@ def _findings(run_dir: Path) -> str:
         level = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}.get(severity.lower(), "error")
         step = number(row.get("step"))
         advice = f'<br><span class="info">{_safe(row["advice"])}</span>' if row.get("advice") else ""
+        if row.get("override"):
+            advice += f"<br><code>{_safe(row['override'])}</code>"
         at = "" if step is None or not math.isfinite(step) else f"{step:,.0f}"
         kind = _safe(row.get("kind", ""))
         cells.append((at, f'<span class="{level}">{_safe(severity)}</span>', kind, _safe(row.get("text", "")) + advice))

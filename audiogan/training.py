@@ -219,7 +219,15 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
 
 def tidy(run_dir: Path) -> None:
     """Remove what a killed run was writing."""
-    for name in ("config.yaml", "run.json", "scan.*", "metrics.jsonl", "report.html", "previews/step-*"):
+    for name in (
+        "config.yaml",
+        "run.json",
+        "scan.*",
+        "metrics.jsonl",
+        "findings.jsonl",
+        "report.html",
+        "previews/step-*",
+    ):
         folder, _, file = name.rpartition("/")
         for left in (run_dir / folder).glob(f".{file}.*.tmp"):
             left.unlink(missing_ok=True)

@@ -42,6 +42,11 @@ def main() -> None:
     args = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as with_them, tempfile.TemporaryDirectory() as without:
         both = {True: trainer(args, with_them, True), False: trainer(args, without, False)}
+        for (
+            each
+        ) in both.values():  # what is imported then, a training without monitors imports for checkpoints and logs
+            each.state_dict()
+            _ = each.callbacks["log"].writer
         spent = {True: 0.0, False: 0.0}
         for turn in range(args.steps // TURN):
             for monitored in (True, False) if turn % 2 else (False, True):

@@ -14,7 +14,6 @@ from audiogan.core import EMA, Callback, Play, Trainer
 from audiogan.games.adversarial import Adversarial, evaluating
 from audiogan.representations import Representation
 
-
 Batch = Mapping[str, Tensor]
 
 
@@ -53,9 +52,9 @@ class SemiSupervised(Adversarial):
         adversarial: float = 0.0,
         **options: Any,
     ) -> None:
+        if getattr(generator, "classes", 0):
+            raise ValueError(f"a semi-supervised game wants a generator without classes, not {generator.classes}")
         super().__init__(generator, critic, loss, representation, **options)
-        if self.classes:
-            raise ValueError(f"a semi-supervised game wants a generator without classes, this one has {self.classes}")
         if not feature_matching and not adversarial:
             raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
         self.supervised, self.unsupervised = supervised, unsupervised

@@ -1,26 +1,42 @@
-"""Measuring: extractors (`embedding`) and metrics on their features, kept apart; `evaluate` puts them together."""
+"""Measuring: extractors (`embedding`) and metrics on their features, kept apart; `evaluate` puts them together.
+
+`train_classifier` makes an extractor of the user's labels, `load_extractor` one of any network.
+"""
 
 from __future__ import annotations
 
+from audiogan.metrics.classifier import Classifier, train_classifier
+from audiogan.metrics.convnet import Recipe
 from audiogan.metrics.distances import frechet_distance, kernel_distance
 from audiogan.metrics.diversity import inception_score, vendi_score
 from audiogan.metrics.embedding import Embedding, LogMel, embed
+from audiogan.metrics.extractor import Extractor, load_extractor
+from audiogan.metrics.gain import augmentation_gain
+from audiogan.metrics.labelled import agreement, evaluate_labelled
 from audiogan.metrics.neighbours import Memorisation, Prdc, memorisation, nearest, prdc
 from audiogan.metrics.report import Report, evaluate
 
 __all__ = [
+    "Classifier",
     "Embedding",
+    "Extractor",
     "LogMel",
     "Memorisation",
     "Prdc",
+    "Recipe",
     "Report",
+    "agreement",
+    "augmentation_gain",
     "embed",
     "evaluate",
+    "evaluate_labelled",
     "frechet_distance",
     "inception_score",
     "kernel_distance",
+    "load_extractor",
     "memorisation",
     "nearest",
     "prdc",
+    "train_classifier",
     "vendi_score",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = ["Report", "evaluate"]
 LEAST = 20
 NEIGHBOURS = 5
 CAP = 0.5
+WORST = 3
 
 BETTER = {
     "frechet": "lower",
@@ -37,24 +38,43 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` found.
+    """What was measured.
 
-    `values`, `floor` and `better` have the same keys: metric/extractor@samples, and :trainK where K training sounds
-    were searched. Numbers under one name are comparable if they were measured against the same real sounds.
-    `counts` are the samples given; the number used is in the names.
+    The keys of `values` are metric/extractor@samples, and :trainK where K training samples were searched. Numbers under
+    one name are comparable if they were measured against the same real data. `floor` has what real data itself gets,
+    where that means something; `better` says which way is better. `counts` are the samples given; the number used is
+    in the names. `details` takes some values apart, e.g. by class.
     """
 
     values: dict[str, float]
     floor: dict[str, float]
     better: dict[str, str]
     counts: dict[str, int]
+    details: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Aligned text: metric, value, value of real sounds (floor), which direction is better."""
+        """Aligned text: metric, value, value of real data (floor), which way is better; then the lowest details."""
         rows = [("metric", "value", "floor", "better")]
-        rows += [(k, f"{v:.4g}", f"{self.floor[k]:.4g}", self.better[k]) for k, v in self.values.items()]
+        rows += [
+            (k, f"{v:.4g}", f"{self.floor[k]:.4g}" if k in self.floor else "-", self.better[k])
+            for k, v in self.values.items()
+        ]
         name, value, floor, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
-        return "\n".join(f"{a:<{name}}  {b:>{value}}  {c:>{floor}}  {d}" for a, b, c, d in rows)
+        lines = [f"{a:<{name}}  {b:>{value}}  {c:>{floor}}  {d}" for a, b, c, d in rows]
+        for key, parts in self.details.items():
+            lowest = sorted(parts.items(), key=lambda part: part[1])[:WORST]
+            lines.append(f"{key}, lowest: " + ", ".join(f"{part} {share:.4g}" for part, share in lowest))
+        return "\n".join(lines)
+
+    def joined(self, other: Report) -> Report:
+        """This report and another one as one; the counts stay this one's."""
+        return Report(
+            self.values | other.values,
+            self.floor | other.floor,
+            self.better | other.better,
+            other.counts | self.counts,
+            self.details | other.details,
+        )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, allow_nan=False)
@@ -70,7 +90,7 @@ def evaluate(
     count: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """Measure generated sounds against held-out real ones.
+    """Measure generated samples against held-out real ones.
 
     All sets are cut to the same number n of samples, because the metrics' bias depends on it: the reference is n of
     `real`; its floor is n of `train` measured against it, or, without `train`, another n of `real`.
@@ -97,7 +117,7 @@ def evaluate(
             which), neither embedding nor sample_rate.
     """
     counts = {"fake": len(fake), "real": len(real)} | ({} if train is None else {"train": len(train)})
-    n = _matched(counts, count)
+    n = matched(counts, count)
     if embedding is None:
         if sample_rate is None:
             raise ValueError("evaluate needs sample_rate, or an embedding that knows it")
@@ -111,7 +131,7 @@ def evaluate(
         reference = embed(real, embedding, index=rng.permutation(len(real))[:n], what="real")
         seen = embed(train, embedding, what="train")
         other = seen[rng.permutation(len(seen))[:n]]
-    values, floor = _compare(fakes, reference), _compare(other, reference)
+    values, floor = compare(fakes, reference), compare(other, reference)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
     if train is not None:
         half = n // 2
@@ -129,7 +149,7 @@ def evaluate(
     )
 
 
-def _matched(counts: dict[str, int], count: int | None) -> int:
+def matched(counts: dict[str, int], count: int | None) -> int:
     split = "train" not in counts
     most = min(counts["real"] // 2 if split else counts["real"], *(v for k, v in counts.items() if k != "real"))
     wanted = LEAST if count is None else count
@@ -141,7 +161,7 @@ def _matched(counts: dict[str, int], count: int | None) -> int:
     return most if count is None else count
 
 
-def _compare(x: Features, reference: Features) -> dict[str, float]:
+def compare(x: Features, reference: Features) -> dict[str, float]:
     bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
     bandwidth = max(bandwidth, 1e-6)  # a reference of one repeated sound
     balls = prdc(x, reference, k=NEIGHBOURS, cap=CAP)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SHARE = 0.02
 FORWARDS = 6  # through networks that an example of a move costs at least, backward counted
 GROWTH = 40  # looks grow rarer: at most this many while a run grows e times as long
-SAMPLES = 10  # moves a look at which logits are compared
+SAMPLES = 5  # moves a look at which logits are compared
 ROWS = 64  # of a batch, of which logits are compared
 
 

@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from audiogan.core import Callback, Move, Trainer
@@ -64,6 +63,7 @@ class Guard(Callback):
         self.done = 0  # rollbacks so far
         self._applied = 0  # how many of them the optimizers know of
         self._usual: dict[str, list[list[float]]] = {}
+        self._bounds: dict[str, list[float]] = {}
         self._streak: dict[str, int] = {}
         self._calm = True
         self._reason: str | None = None
@@ -73,11 +73,9 @@ class Guard(Callback):
     # Judging.
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        total = torch.stack([term.float() for term in move.losses.values()]).sum()
-        loss, norm = torch.stack([total, move.grad_norm.float().to(total.device)]).tolist()  # one wait for the device
+        norm = float(move.grad_norm)  # the one wait for the device: the losses are ready by then
+        loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)
-        if self._reason is None and len(self._usual.setdefault(move.player.name, [])) < EARLY:
-            self._usual[move.player.name].append([abs(loss), norm])
         return None if self._reason is None else False
 
     def _judge(self, trainer: Trainer, move: Move, loss: float, norm: float) -> str | None:
@@ -87,11 +85,13 @@ class Guard(Callback):
         if not math.isfinite(norm):
             # With fp16 the loss scaler feels its way by overflows, and skips those steps itself.
             return None if trainer.engine.precision == "fp16" else f"the gradient of {name} is {norm}"
-        usual = self._usual.get(name, [])
-        if len(usual) < EARLY // 4:
+        usual = self._usual.setdefault(name, [])
+        if len(usual) < EARLY:
+            usual.append([abs(loss), norm])
+            self._bounds[name] = [self.limit * max(1.0, statistics.median(v)) for v in zip(*usual, strict=True)]
+        if len(usual) <= EARLY // 4:
             return None
-        for what, value, early in zip(("loss", "gradient"), (abs(loss), norm), zip(*usual, strict=True), strict=True):
-            bound = self.limit * max(1.0, statistics.median(early))
+        for what, value, bound in zip(("loss", "gradient"), (abs(loss), norm), self._bounds[name], strict=True):
             if value > bound:
                 return f"the {what} of {name} is {value:.3g}, above {bound:.3g}"
             self._calm = self._calm and value <= CALM * bound
@@ -179,11 +179,17 @@ class Guard(Callback):
         self._calm, self._refused = True, None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rollbacks": self.done, "usual": self._usual, "streak": self._streak, "calm": self._calm}
+        return {
+            "rollbacks": self.done,
+            "usual": self._usual,
+            "bounds": self._bounds,
+            "streak": self._streak,
+            "calm": self._calm,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.done, self._usual = state["rollbacks"], dict(state["usual"])
-        self._streak, self._calm = dict(state["streak"]), state["calm"]
+        self._bounds, self._streak, self._calm = dict(state["bounds"]), dict(state["streak"]), state["calm"]
 
 
 def _copy(value: Any) -> Any:

@@ -92,7 +92,7 @@ class Watch:
         now = sorted(self.active.values(), key=lambda f: (-f.rank, self._since[f.kind]))
         passed = [f for kind, f in self.worst.items() if kind not in self.active and f.rank]
         bad = [f for f in now if f.rank]
-        severity = bad[0].severity if bad else "note"
+        severity = bad[0].severity if bad else "warning" if any(f.rank > 1 for f in passed) else "note"
         blind = [k for k in self.rules if k not in self.judged]
         parts = []
         if bad:
@@ -101,7 +101,8 @@ class Watch:
             parts.append(f"too little was seen to tell: {self.looks} looks in {history.step:,} steps")
         else:
             what = ", ".join(k for k in self.rules if k in self.judged)
-            parts.append(f"nothing wrong was seen in {history.step:,} steps, {self.looks} looks at {what}")
+            seen = "nothing is wrong now" if passed else "nothing wrong was seen"
+            parts.append(f"{seen} in {history.step:,} steps, {self.looks} looks at {what}")
         if passed:
             parts.append("earlier: " + ", ".join(f"{f.kind} at step {f.step:,}" for f in passed))
         notes = [f for f in now if not f.rank]

@@ -17,7 +17,7 @@ from audiogan.networks.blocks import check_input, check_sizes
 
 
 class DenseClassifier(nn.Module):
-    """Signals of any shape to K class logits: dense layers with weight norm and Gaussian noise, as the paper's for MNIST.
+    """Signals of any shape to K class logits: dense layers with weight norm and noise, as the paper has it for MNIST.
 
     Args:
         shape: of one input.

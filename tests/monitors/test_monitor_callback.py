@@ -27,15 +27,15 @@ def test_a_resumed_run_looks_and_finds_as_one_never_stopped(tmp_path: Path) -> N
     whole, _ = small_run(digits(), tmp_path / "whole", steps=75, every=10, **options)
     whole.run()
     half, monitors = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
-    while half.step < 52:
+    while half.step < 45:
         half._step()
     state = copy.deepcopy(half.state_dict())
-    while half.step < 66:  # steps that will be taken again
+    while half.step < 58:  # steps that will be taken again
         half._step()
-    assert monitors.findings and monitors.findings[-1].step > 52
+    assert monitors.findings and monitors.findings[-1].step > 45
     again, _ = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
     again.load_state_dict(state)
-    assert all(f.step <= 52 for f in read_findings(tmp_path / "half" / "findings.jsonl"))
+    assert all(f.step <= 45 for f in read_findings(tmp_path / "half" / "findings.jsonl"))
     again.run()
     assert rows(tmp_path / "half") == rows(tmp_path / "whole")
     assert read_findings(tmp_path / "half" / "findings.jsonl") == read_findings(tmp_path / "whole" / "findings.jsonl")

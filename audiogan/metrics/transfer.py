@@ -1,0 +1,122 @@
+"""Transfer: what a linear probe reads from the critic's features of real data."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.metrics.convnet import Picture, glance, some_of_each
+from audiogan.metrics.embedding import Embedding, embed
+from audiogan.metrics.report import Report
+
+if TYPE_CHECKING:
+    from audiogan.data.sources import Data
+
+__all__ = ["Function", "Pictures", "hidden", "probe", "transfer"]
+
+STRENGTHS = (1e-4, 1e-2, 1.0)
+PIXELS = 32
+
+
+class Function:
+    """An `Embedding` made of a name and of a function of signals `[B, *shape]` that gives features `[B, D]`."""
+
+    def __init__(self, name: str, function: Callable[[Tensor], Tensor]) -> None:
+        self.name, self.function = name, function
+
+    def __call__(self, x: Tensor) -> NDArray[np.float64]:
+        return self.function(x).detach().cpu().flatten(1).double().numpy()
+
+
+class Pictures(Function):
+    """The picture itself, averaged down to at most 32 x 32: what there is to read without a network."""
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__(f"picture{PIXELS}", lambda x: _small(glance(x, picture)))
+
+
+def hidden(critic: nn.Module, x: Tensor) -> Tensor:
+    """The critic's last hidden layer `[B, D]` of what it sees, ``x``.
+
+    That is its ``features(x)``, or without such a method what goes into the linear layer that gives its score. A critic
+    that knows classes is told all of them equally.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    if hasattr(critic, "features"):
+        return critic.features(x)  # type: ignore[operator]
+    caught: list[Tensor] = []
+    scores = [layer for layer in critic.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1]
+    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: caught.append(inputs[0])) for layer in scores]
+    classes = int(getattr(critic, "classes", 0))
+    try:
+        critic(x, x.new_full((len(x), classes), 1 / classes) if classes else None)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not caught:
+        raise ValueError(f"{type(critic).__name__} has neither features(x) nor a linear layer that gives its score")
+    return caught[-1].flatten(1)
+
+
+def _small(x: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(x, (min(x.shape[2], PIXELS), min(x.shape[3], PIXELS)))
+
+
+def probe(x: NDArray[np.float64], y: NDArray[np.int64], unseen: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Accuracy on features ``unseen`` `[M, D]` of a logistic regression on ``x`` `[N, D]`.
+
+    Features are standardised. The strength of the L2 penalty is the best of three on a fifth of the training examples;
+    then it is fitted to all of them.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, deviation = x.mean(0), x.std(0)
+    x, unseen = ((part - mean) / np.where(deviation > 1e-9, deviation, 1.0) for part in (x, unseen))
+    kept = np.ones(len(x), bool)
+    kept[some_of_each(y, len(x) // 5, np.random.default_rng(0))] = False
+
+    def fitted(strength: float, rows: NDArray[np.bool_]) -> LogisticRegression:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of the weights do not matter here
+            return LogisticRegression(C=strength, max_iter=200).fit(x[rows], y[rows])
+
+    best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(x[~kept], y[~kept]))
+    return float(fitted(best, np.ones(len(x), bool)).score(unseen, truth))
+
+
+def transfer(
+    embeddings: Mapping[str, Embedding], train: Data, held_out: Data, *, count: int = 4000, seed: int = 0
+) -> Report:
+    """Linear probes (`probe`; Radford et al. 2016, sec. 5.1) on each embedding of real data: accuracy on ``held_out``.
+
+    Args:
+        embeddings: by the name they get in the report; all but the first are baselines.
+        train: labelled real data, of which at most ``count`` are used, each class in its share.
+        held_out: labelled real data, at most ``count`` as well.
+        seed: of the choice.
+
+    Raises:
+        ValueError: data without labels, or features that are not finite.
+    """
+    if not len(train.targets) or not len(held_out.targets):
+        raise ValueError(f"transfer needs labelled data: {train.source}; held out: {held_out.source}")
+    rng = np.random.default_rng(seed)
+    rows, others = (some_of_each(np.asarray(data.targets), count, rng) for data in (train, held_out))
+    x, y = train.signals(rows), np.asarray(train.targets)[rows]
+    unseen, truth = held_out.signals(others), np.asarray(held_out.targets)[others]
+    values = {
+        f"transfer/{name}@{len(rows)}": probe(embed(x, by, what=name), y, embed(unseen, by, what=name), truth)
+        for name, by in embeddings.items()
+    }
+    first, *rest = values
+    better = {first: "higher"} | dict.fromkeys(rest, "baseline")
+    return Report(values, {}, better, {"train": len(rows), "held_out": len(others)})

@@ -1,0 +1,82 @@
+"""Views: what each stream of a game gets to see of the training data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiogan.data.views import PerClass, Shard
+from audiogan.errors import UserError
+
+
+class Labelled:
+    """Examples that are their own number, with classes of unequal size, in no order."""
+
+    source = "numbers"
+
+    def __init__(self, ids: Any, targets: Any, labels: tuple[str, ...] = ("a", "b", "c", "d", "e")) -> None:
+        self.ids, self.targets, self.labels = np.asarray(ids), np.asarray(targets, np.int64), list(labels)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: np.ndarray) -> Labelled:
+        return Labelled(self.ids[indices], self.targets[indices], tuple(self.labels))
+
+
+@pytest.fixture
+def data() -> Any:
+    targets = np.random.default_rng(0).permutation(np.repeat(np.arange(5), [40, 10, 25, 7, 18]))
+    return Labelled(np.arange(100), targets)
+
+
+def test_as_many_of_each_class_whatever_the_data_has(data: Any) -> None:
+    few = PerClass(7)(data)
+    assert np.bincount(few.targets).tolist() == [7] * 5
+    assert len(set(few.ids)) == 35 and (data.targets[few.ids] == few.targets).all()
+
+
+def test_the_seed_decides_which_examples(data: Any) -> None:
+    chosen = [set(PerClass(3, seed)(data).ids) for seed in (0, 0, 1)]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+@pytest.mark.parametrize(("by", "of"), [("label", 2), ("label", 5), ("random", 3), ("random", 7)])
+def test_shards_together_are_all_and_share_nothing(data: Any, by: str, of: int) -> None:
+    shards = [Shard(i, of, by)(data) for i in range(of)]
+    assert sorted(np.concatenate([s.ids for s in shards])) == list(range(100))
+    if by == "label":
+        classes = [set(s.targets) for s in shards]
+        assert sum(len(c) for c in classes) == 5 == len(set().union(*classes))
+    else:
+        sizes = [len(s) for s in shards]
+        assert max(sizes) - min(sizes) <= 1
+        assert all(len(set(s.targets)) > 1 for s in shards)
+
+
+def test_ten_classes_for_four_are_neighbours() -> None:
+    digits = Labelled(np.arange(10), np.arange(10), tuple("0123456789"))
+    shards = [Shard(i, 4, "label")(digits).targets.tolist() for i in range(4)]  # type: ignore[arg-type]
+    assert shards == [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9]]
+
+
+def test_what_cannot_be_shared_is_said(data: Any) -> None:
+    bare = Labelled(np.arange(4), [], ())
+    for view, of, message in (
+        (PerClass(8), data, "class 'd' has 7 training examples"),
+        (PerClass(1), bare, "PerClass needs data with labels.*numbers"),
+        (Shard(0, 2, "label"), bare, "by=label needs data with labels"),
+        (Shard(0, 6, "label"), data, "5 classes cannot be shared by 6"),
+        (Shard(0, 5, "random"), bare, "4 training examples cannot be shared by 5"),
+    ):
+        with pytest.raises(UserError, match=message):
+            view(of)  # type: ignore[operator]
+    for make, message in (
+        (lambda: PerClass(0), "count=0"),
+        (lambda: Shard(2, 2), "index=2.*of=2"),
+        (lambda: Shard(0, 2, "class"), "by='class'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
