@@ -51,15 +51,18 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--run", help="run folder or checkpoint (default: the newest run below runs/)")
     sample.add_argument("--seed", type=int, help="for the same samples again")
     sample.add_argument("--class", dest="label", help="only this class")
-    sample.add_argument(
-        "--truncation", type=float, default=1.0, help="below 1: more typical, above 1: wilder (default 1)"
-    )
+    sample.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
 
     measure = commands.add_parser("evaluate", help="measure a run against real data it has not seen")
     measure.add_argument("run", nargs="?", help="run folder or checkpoint (default: the newest run below runs/)")
     measure.add_argument("--data", help="folder of real sounds or images (default: what the run's own data held out)")
     measure.add_argument("-n", type=int, default=1000, help="most samples to use (default 1000)")
     measure.add_argument("--seed", type=int, default=0)
+    measure.add_argument("--gain", action="store_true", help="does training a classifier on samples too help it? (minutes)")
+    measure.add_argument("--transfer", action="store_true", help="what do the critic's features know of the classes?")
+    measure.add_argument("--no-classifier", action="store_true", help="leave out what needs a classifier of the labels")
+    measure.add_argument("--extractor", help="MODULE:CLASS, your own torch module as feature extractor")
+    measure.add_argument("--extractor-weights", help="its weights (.safetensors, or .pt without pickled code)")
 
     explain = commands.add_parser("doctor", help="what went wrong in a run, and what to try")
     explain.add_argument(
@@ -165,7 +168,17 @@ def _sample(args: argparse.Namespace, arguments: list[str]) -> int:
 def _evaluate(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.evaluation import evaluate_run
 
-    evaluate_run(args.run, args.data, count=args.n, seed=args.seed)
+    evaluate_run(
+        args.run,
+        args.data,
+        count=args.n,
+        seed=args.seed,
+        classifier=not args.no_classifier,
+        extractor=args.extractor,
+        extractor_weights=args.extractor_weights,
+        gain=args.gain,
+        transfer=args.transfer,
+    )
     return 0
 
 

@@ -48,7 +48,7 @@ class Generator:
         return self.modality.sample_rate
 
     def sample(
-        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float = 1.0
+        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float | None = None
     ) -> NDArray[np.float32]:
         """New sounds (or images, or whatever it was trained on).
 
@@ -58,8 +58,8 @@ class Generator:
             n: how many, at least 1.
             seed: at least 0; without one the samples are new each time.
             label: one of ``labels``; without one, classes come as often as in the training data.
-            truncation: below 1 more typical samples, above 1 wilder ones; more than 0. Latents are multiplied by it,
-                unless the network's paper has another way.
+            truncation: the smaller, the more typical; more than 0. Latents are multiplied by it, unless the network's
+                paper has another way: StyleGAN's psi (1: everything), BigGAN's threshold (infinity: everything).
 
         Returns:
             float32 array ``[n, *shape]``; sounds and images lie within -1 ... 1.
@@ -71,12 +71,12 @@ class Generator:
         return waves
 
     def sample_with_labels(
-        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float = 1.0
+        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float | None = None
     ) -> tuple[NDArray[np.float32], list[str]]:
         """As ``sample``, with the class of each sound (empty strings where the model knows none)."""
         if n < 1:
             raise UserError(f"n={n}: ask for at least one")
-        if not 0 < truncation < float("inf"):
+        if truncation is not None and not 0 < truncation < float("inf"):
             raise UserError(f"truncation={truncation} must be more than 0 and finite")
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
@@ -89,7 +89,7 @@ class Generator:
             out = self.game.generate(z, condition, truncation=truncation)
             if not torch.isfinite(out).all():
                 noun = self.modality.noun
-                raise UserError(f"{self.checkpoint}: its {noun}s are not finite numbers (truncation={truncation:g})")
+                raise UserError(f"{self.checkpoint}: its {noun}s are not finite numbers (truncation={truncation})")
             waves.append(self.modality.finish(out.cpu().numpy()))
             names += [self.labels[int(k)] for k in condition.argmax(1)] if condition is not None else [""] * len(z)
         return np.concatenate(waves), names

@@ -24,7 +24,7 @@ def write_samples(
     *,
     seed: int | None = None,
     label: str | None = None,
-    truncation: float = 1.0,
+    truncation: float | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Write ``n`` samples into ``out``: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
@@ -41,7 +41,7 @@ def write_samples(
     rows = {row["file"]: row for row in _rows(out / "samples.csv")}
     files = []
     for i, name in enumerate(names if modality.single else names[:1]):
-        row = [str(seed + i), name, f"{truncation:g}", f"{generator.checkpoint}"]
+        row = [str(seed + i), name, "" if truncation is None else f"{truncation:g}", f"{generator.checkpoint}"]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
         file = _free_name(out, rows, stem, modality.suffix, row)
         modality.save(out / file, waves[i] if modality.single else waves)

@@ -2,10 +2,10 @@
 
     python benchmarks/images.py DATA --minutes 10 --jobs 2
 
-DATA is a labelled folder of images or an .npz file. Every row trains `audiogan train handwriting` with one thread for the
-same CPU minutes and is measured by `audiogan evaluate` against the images that the training held out, in the features of a
-classifier of the images trained on. Baselines: networks before their first step, and one Gaussian fitted to the pixels
-of the training images. The first row is what other real images get.
+DATA is a labelled folder of images or an .npz file. Every row trains `audiogan train handwriting` with one thread for
+the same CPU minutes and is measured by `audiogan evaluate` against the images that the training held out, in the
+features of a classifier of the images trained on. Baselines: networks before their first step, and one Gaussian fitted
+to the pixels of the training images. The first row is what other real images get.
 """
 
 from __future__ import annotations
@@ -61,11 +61,10 @@ def run(name: str, overrides: list[str], minutes: float, args: argparse.Namespac
 
 
 def judged(values: dict[str, float]) -> Figures:
-    """The figures by the classifier, and the names they have in full."""
-    mine = {name: value for name, value in values.items() if "/classifier" in name}
-    return {name.split("/")[0]: value for name, value in mine.items()} | {
-        "names": {name.split("/")[0]: name for name in mine}
-    }
+    """The figures by the classifier, which alone gives an inception score, and the names they have in full."""
+    extractor = next(name.split("/")[1] for name in values if name.startswith("inception/"))
+    names = {name.split("/")[0]: name for name in values if name.endswith(f"/{extractor}")}
+    return {key: values[name] for key, name in names.items()} | {"names": names}
 
 
 def gaussian(run_dir: Path, seed: int) -> Figures:

@@ -2,9 +2,9 @@
 
     python benchmarks/semi_supervised.py mnist --steps 10000 --seeds 3 --jobs 2
 
-Each seed draws other labels. All rows of a seed have the same labels, held-out examples, steps, batches and averaging of
-weights. The network alone is tried with several learning rates and with and without noise; it is shown with what suits
-it best on the held-out examples themselves, which favours it. Accuracies are of the averaged weights at the last step;
+Each seed draws other labels. All rows of a seed have the same labels, held-out examples, steps, batches and averaged
+weights. The network alone is tried with several learning rates and with more and less noise: pick the row that suits
+it best, although that choice looks at the held-out examples. Accuracies are of the averaged weights at the last step;
 "best" is the largest at any time of the run.
 """
 

@@ -170,14 +170,16 @@ class Adversarial(Game):
         condition: Tensor | None = None,
         *,
         nets: Mapping[str, nn.Module] | None = None,
-        truncation: float = 1.0,
+        truncation: float | None = None,
     ) -> Tensor:
         """Signals ``[n, *signal_shape]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
         generator: Any = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
         device = next(generator.parameters()).device
         z, condition = z.to(device), None if condition is None else condition.to(device)
         with evaluating(generator):
-            if hasattr(generator, "truncated") and truncation != 1.0:
+            if truncation is None:
+                x = generator(z, condition)
+            elif hasattr(generator, "truncated"):
                 x = generator.truncated(z, condition, truncation)
             else:
                 x = generator(z * truncation, condition)

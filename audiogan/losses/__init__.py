@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
 from audiogan.losses.orthogonal import OrthogonalRegularisation
-from audiogan.losses.penalties import R1, GradientPenalty, Penalty, WeightClip
+from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
 
 __all__ = [
     "R1",
+    "R2",
     "AdversarialLoss",
     "GradientPenalty",
     "Hinge",

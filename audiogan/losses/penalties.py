@@ -56,6 +56,19 @@ class R1:
         return self.every * 0.5 * self.weight * _gradient_squares(critic, real.detach()).mean()
 
 
+class R2:
+    """R1's counterpart on fake samples (Mescheder et al. 2018, section 4.1): weight / 2 * E |grad D(x)|^2 there.
+
+    With both, a critic goes flat where real and fake agree, so that no mode is left again.
+    """
+
+    def __init__(self, weight: float = 10.0, every: int = 16) -> None:
+        self.weight, self.every = _checked(weight, every)
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
+        return self.every * 0.5 * self.weight * _gradient_squares(critic, fake.detach()).mean()
+
+
 class WeightClip:
     """Arjovsky et al. 2017, algorithm 1: after each move of the critic, clamp its weights to [-limit, limit]."""
 

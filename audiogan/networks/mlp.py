@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
+from math import pi, prod
 from typing import cast
 
 import torch
@@ -44,12 +44,12 @@ class MLPGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
-        # As large as z itself, so that what is asked for is not lost among what is drawn.
         self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
         self.body = dense(self, latent_dim * (2 if classes else 1), widths, activation)
         self.out = nn.Linear(widths[-1], prod(self.shape))
         if self.embed is not None:
-            nn.init.normal_(self.embed.weight)
+            # Small beside z: where the class is the louder of the two, every class soon becomes a single picture.
+            nn.init.normal_(self.embed.weight, std=0.3)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         if (condition is None) != (self.embed is None):
@@ -69,6 +69,8 @@ class MLPCritic(nn.Module):
         activation: of the hidden layers, ``relu`` or ``leaky`` (slope 0.2).
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
         conditioning: how the class comes in, see `Head`.
+        octaves: sines and cosines of each coordinate at so many frequencies, from half a period a unit on, join it
+            (Fourier features, Tancik et al., NeurIPS 2020, section 5): dense layers see fine structure late without.
     """
 
     def __init__(
@@ -79,10 +81,11 @@ class MLPCritic(nn.Module):
         activation: str = "leaky",
         spectral_norm: bool = False,
         conditioning: str = "projection",
+        octaves: int = 0,
     ) -> None:
         super().__init__()
-        self.shape, self.classes = tuple(shape), classes
-        self.body = dense(self, prod(self.shape), widths, activation)
+        self.shape, self.classes, self.octaves = tuple(shape), classes, octaves
+        self.body = dense(self, prod(self.shape) * (1 + 2 * octaves), widths, activation)
         self.head = Head(widths[-1], classes, conditioning)
         if spectral_norm:
             normalise_spectra(self)
@@ -90,7 +93,10 @@ class MLPCritic(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """The last hidden layer, ``[B, D]``."""
         check_input(self, x, self.shape, None)
-        return cast(Tensor, self.body(x.flatten(1)))
+        x = x.flatten(1)
+        angles = [pi / 2 * 2**octave * x for octave in range(self.octaves)]
+        waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
+        return cast(Tensor, self.body(torch.cat([x, *waves], 1)))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))

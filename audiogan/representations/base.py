@@ -32,7 +32,7 @@ class Representation(nn.Module):
             raise ValueError(f"signals of shape {list(self.signal_shape)}: every size must be at least 1")
 
     def fit(self, signals: Iterable[Tensor]) -> None:
-        """Take statistics from batches `[B, *signal_shape]`, one at a time. Nothing to fit unless a subclass says so."""
+        """Take statistics from batches `[B, *signal_shape]`, one at a time. Nothing to do unless a subclass says so."""
 
     def encode(self, signal: Tensor) -> Tensor:
         """`[B, *signal_shape]` -> `[B, *shape]`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ class Case(NamedTuple):
 def case(data: Any, cache: Path, examples: int) -> Case:
     """A third of the held-out part stands for what a perfect generator would make."""
     train, held_out = data.split(2.2 * N / len(data))
-    judge = train_classifier(train, recipe=Recipe(examples=examples), cache=cache, progress=False)
+    judge = train_classifier(train, recipe=Recipe(widths=(16, 32, 64), examples=examples), cache=cache, progress=False)
     rows = np.random.default_rng(0).permutation(len(held_out))
     first, second = rows[:N], rows[N : 2 * N]
     seen = train.signals(np.random.default_rng(1).permutation(len(train))[:N])
@@ -60,21 +61,21 @@ def case(data: Any, cache: Path, examples: int) -> Case:
 def digits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     root = request.getfixturevalue("shared_data") / "images" / "mnist_10k.npz"
     data = open_images(root).take(np.arange(0, 10_000, 2))
-    return case(data, tmp_path_factory.mktemp("digits"), 12_000)
+    return case(data, tmp_path_factory.mktemp("digits"), 8_000)
 
 
 @pytest.fixture(scope="module")
 def drums(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     root = request.getfixturevalue("real_drums")
     folder = tmp_path_factory.mktemp("drums")
-    return case(AudioFolder(root, cache=folder, progress=False), folder, 8_000)
+    return case(AudioFolder(root, cache=folder, progress=False), folder, 6_000)
 
 
 def worse(good: Mapping[str, float], bad: Mapping[str, float], *metrics: str, by: float = 0.05) -> None:
     """Each of these metrics puts `bad` well below `good`."""
     for metric in metrics:
         if metric in ("frechet", "kernel"):
-            assert bad[metric] > 2 * max(good[metric], 1e-3), (metric, good[metric], bad[metric])
+            assert bad[metric] > 1.4 * max(good[metric], 1e-3), (metric, good[metric], bad[metric])
         else:
             assert bad[metric] < good[metric] - by, (metric, good[metric], bad[metric])
 
@@ -101,30 +102,33 @@ def check(case: Case, wrong: np.ndarray, chance: float) -> None:
 
     hiss = 1e-3 * np.random.default_rng(3).standard_normal(case.new.shape).astype(np.float32)
     collapsed = case.measure(case.new[:1] + hiss)[0]
-    worse(one_class, collapsed, "frechet", "recall_capped", "diversity", by=0.01)
-    assert collapsed["inception"] == pytest.approx(1, abs=0.05)
+    assert collapsed["frechet"] > 1.2 * one_class["frechet"] and collapsed["diversity"] < 0.5 * one_class["diversity"]
+    assert collapsed["recall_capped"] < 0.05 and collapsed["inception"] == pytest.approx(1, abs=0.05)
 
     shuffled = case.measure(case.new, np.random.default_rng(4).permutation(case.asked))[0]
     assert shuffled["agreement"] < chance and shuffled["frechet"] == good["frechet"]
 
 
 def test_ranking_on_real_digits(digits: Case) -> None:
-    assert digits.measure(digits.new)[1]["agreement"] > 0.93
+    assert digits.measure(digits.new)[1]["agreement"] > 0.9
     check(digits, gaussian_filter(digits.new, (0, 0, 2, 2)), 0.25)
 
 
-def test_noise_ranks_below_blur_below_real_digits(digits: Case) -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.uniform(-1, 1, digits.new.shape).astype(np.float32)
-    ranked = [digits.measure(x)[0] for x in (digits.new, gaussian_filter(digits.new, (0, 0, 1.5, 1.5)), noise)]
-    for metric in ("frechet", "kernel"):
-        assert ranked[0][metric] < ranked[1][metric] < ranked[2][metric]
-    for metric in ("inception", "agreement", "precision_capped", "coverage_capped"):
-        assert ranked[0][metric] > ranked[1][metric] > ranked[2][metric]
+@pytest.mark.parametrize("kind", ["blur", "noise"])
+def test_digits_that_get_worse_get_worse_figures(digits: Case, kind: str) -> None:
+    noise = np.random.default_rng(0).standard_normal(digits.new.shape).astype(np.float32)
+    if kind == "blur":
+        sets = [gaussian_filter(digits.new, (0, 0, width, width)) for width in (0, 0.9, 1.3)]
+    else:
+        sets = [digits.new + level * noise for level in (0, 0.3, 0.6)]
+    ranked = [digits.measure(x)[0] for x in sets]
+    for good, bad in pairwise(ranked):
+        worse(good, bad, "frechet", "kernel", "precision_capped", "coverage_capped", "recall_capped", "inception")
+        worse(good, bad, "agreement", by=0.02)
 
 
 def test_ranking_on_real_drums(drums: Case) -> None:
-    assert drums.measure(drums.new)[1]["agreement"] > 0.85
+    assert drums.measure(drums.new)[1]["agreement"] > 0.75
     hiss = 0.1 * np.random.default_rng(0).standard_normal(drums.new.shape).astype(np.float32)
     check(drums, drums.new + hiss, 0.35)
 
