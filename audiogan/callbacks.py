@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ class Progress(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         now = time.monotonic()
-        if not trainer.engine.chief or (self._bar is not None and now - self._shown < 0.5):
+        # A bar that moves on a terminal is a line a time in a log file.
+        wait = 0.5 if sys.stderr.isatty() else 30.0
+        if not trainer.engine.chief or (self._bar is not None and now - self._shown < wait):
             return
         from tqdm import tqdm
 

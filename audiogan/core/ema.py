@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class EMA(Callback):
-    """Averages the weights of some networks after each move of their owner; buffers are copied.
+    """Averages the weights of some networks after each move of their owner, and with them the running statistics of
+    their normalisations, which belong to the weights; other buffers are copied.
 
     The decay ramps up as ``min(decay, (1 + t) / (ramp + t))``: after ``t`` moves the average reaches back over about
     ``t / ramp`` of them, so that a short run is not dragged down by its first weights.
@@ -49,9 +50,13 @@ class EMA(Callback):
         decay = min(self.decay, (1 + self.moves) / (self.ramp + self.moves))
         for name in names:
             mine, theirs = self.nets[name], trainer.game.nets[name]
-            torch._foreach_lerp_(list(mine.parameters()), list(theirs.parameters()), 1.0 - decay)
-            for own, other in zip(mine.buffers(), theirs.buffers(), strict=True):
-                own.copy_(other)
+            buffers = list(zip(mine.named_buffers(), theirs.buffers(), strict=True))
+            running = [(own, other) for (key, own), other in buffers if key.endswith(("running_mean", "running_var"))]
+            averaged = [*zip(mine.parameters(), theirs.parameters(), strict=True), *running]
+            torch._foreach_lerp_([own for own, _ in averaged], [other for _, other in averaged], 1.0 - decay)
+            for (key, own), other in buffers:
+                if not key.endswith(("running_mean", "running_var")):
+                    own.copy_(other)
         self.moves += 1
 
     def on_resume(self, trainer: Trainer) -> None:

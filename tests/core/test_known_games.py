@@ -200,6 +200,38 @@ def test_wrong_players_are_named(change: dict[str, object], words: str) -> None:
         Trainer(good.game, [*good.players[1:], Player(**options)], good.streams, engine=Engine("cpu"), steps=1)  # type: ignore[arg-type]
 
 
+def test_ema_averages_running_statistics_and_copies_other_buffers() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(1)
+            self.register_buffer("count", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count += 1
+            return self.norm(x)
+
+    class Plain(Game):
+        def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+            return {"loss": self.nets["net"](batch["x"]).square().mean()}
+
+    ema, net = EMA(["net"], decay=0.5, ramp=1.0), Net()
+    seen: list[Tensor] = []
+
+    class Watch(Callback):
+        def on_move(self, trainer: Trainer, move: Move) -> None:
+            seen.append(net.norm.running_mean.clone())  # type: ignore[operator, union-attr]
+
+    streams = {"train": Stream(Numbers(3.0 + torch.randn(64, 1)), 16)}
+    players = [Player("net", ("net",), sgd_once)]
+    Trainer(Plain({"net": net}), players, streams, {"ema": ema, "watch": Watch()}, Engine("cpu"), steps=3).run()
+    expected = torch.zeros(1)
+    for value in seen:
+        expected = 0.5 * expected + 0.5 * value
+    torch.testing.assert_close(ema.nets["net"].norm.running_mean, expected)  # type: ignore[union-attr]
+    assert float(ema.nets["net"].count) == 3.0 and int(ema.nets["net"].norm.num_batches_tracked) == 3  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_refused_step_changes_no_weight(precision: str) -> None:
     applied: list[bool] = []

@@ -169,7 +169,7 @@ def test_critics_that_change_places_teach_the_generator_what_none_of_them_sees_w
     near = {}
     for swap_every in (0, 1):
         it = game(2, swap_every=swap_every, penalties=[R1(0.5, every=4)])
-        trainer(it, 350).run()
+        trainer(it, 250).run()
         x = it.sample(400, rng=torch.Generator().manual_seed(0))
         distance = torch.cdist(x, torch.tensor([[-2.0, 0.0], [0.0, 2.0]]))
         near[swap_every] = (distance < 0.6).sum(0).tolist()
