@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_argument("--data", help="folder of real sounds or images (default: what the run's own data held out)")
     measure.add_argument("-n", type=int, default=1000, help="most samples to use (default 1000)")
     measure.add_argument("--seed", type=int, default=0)
-    measure.add_argument("--gain", action="store_true", help="does training a classifier on samples too help it? (minutes)")
+    measure.add_argument(
+        "--gain", action="store_true", help="does training a classifier on samples too help it? (minutes)"
+    )
     measure.add_argument("--transfer", action="store_true", help="what do the critic's features know of the classes?")
     measure.add_argument("--no-classifier", action="store_true", help="leave out what needs a classifier of the labels")
     measure.add_argument("--extractor", help="MODULE:CLASS, your own torch module as feature extractor")

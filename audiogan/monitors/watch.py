@@ -75,7 +75,8 @@ class Watch:
     def _told(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
         before = self.active.get(kind)
         if found is not None:
-            self.active[kind] = found
+            if before is None or found.rank >= before.rank:  # a milder word is no all-clear: only silence is
+                self.active[kind] = found
             self._absent[kind] = 0
             self._since.setdefault(kind, found.step)
             self.tell(found)

@@ -1,0 +1,108 @@
+"""Linear probes: they read what is there, and nothing where there is nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audiogan.data.image_sources import open_images
+from audiogan.data.points import Points
+from audiogan.metrics.transfer import Function, Pictures, hidden, probe, transfer
+
+
+def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes, apart in the last dimension, which is small beside the others."""
+    y = rng.integers(2, size=n)
+    x = rng.standard_normal((n, dimensions)) * 100
+    x[:, -1] = (y * 2 - 1 + 0.3 * rng.standard_normal(n)) * 1e-3
+    return x, y
+
+
+@pytest.mark.parametrize("dimensions", [3, 40])
+def test_a_probe_reads_what_is_linear_at_any_scale(dimensions: int) -> None:
+    rng = np.random.default_rng(0)
+    (x, y), (unseen, truth) = blobs(400, dimensions, rng), blobs(400, dimensions, rng)
+    assert probe(x, y, unseen, truth) > 0.97
+    assert probe(x, rng.permutation(y), unseen, truth) < 0.65
+
+
+def test_wide_features_are_read_through_their_components() -> None:
+    rng = np.random.default_rng(1)
+    directions = rng.standard_normal((10, 2000))
+    y, truth = rng.integers(10, size=400), rng.integers(10, size=300)
+    x, unseen = (directions[labels] + 2 * rng.standard_normal((len(labels), 2000)) for labels in (y, truth))
+    assert probe(x, y, unseen, truth) > 0.97
+    assert probe(x, y, unseen, truth) == probe(x, y, unseen, truth)
+
+
+def test_constant_features_tell_nothing() -> None:
+    y = np.arange(200) % 4
+    assert probe(np.ones((200, 5)), y, np.ones((100, 5)), y[:100]) == pytest.approx(0.25)
+
+
+def test_embeddings_are_ranked_on_real_digits() -> None:
+    data = open_images("digits")
+    train, held_out = data.split(0.3)
+    rng = torch.Generator().manual_seed(0)
+    report = transfer(
+        {
+            "picture": Pictures(data.modality.picture),
+            "four pixels": Function("four", lambda x: x[..., 3:5, 3:5]),
+            "noise": Function("noise", lambda x: torch.randn(len(x), 10, generator=rng)),
+        },
+        train,
+        held_out,
+        count=600,
+    )
+    (whole, part, nothing), sizes = report.values.values(), {name.rpartition("@")[2] for name in report.values}
+    assert whole > 0.93 > 0.7 > part > 0.25 > 0.2 > nothing
+    assert len(sizes) == 1 and 590 <= int(sizes.pop()) <= 600
+    assert list(report.better.values()) == ["higher", "baseline", "baseline"] and not report.floor
+
+
+def test_data_without_labels_is_refused() -> None:
+    train, held_out = Points("ring", count=300).split(0.2)
+    with pytest.raises(ValueError, match="labelled data: 240 points"):
+        transfer({"x": Function("x", lambda x: x)}, train, held_out)
+
+
+class WithMethod(nn.Module):
+    def features(self, x: Tensor) -> Tensor:
+        return 3 * x
+
+
+class WithScore(nn.Module):
+    """Its last hidden layer is not the first thing that a linear layer sees."""
+
+    def __init__(self, classes: int = 0) -> None:
+        super().__init__()
+        self.classes = classes
+        self.first = nn.Linear(4, 6)
+        self.score = nn.Linear(6, 1)
+        self.embed = nn.Linear(classes, 6) if classes else None
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        h = torch.relu(self.first(x))
+        logits = self.score(h)[:, 0]
+        if self.embed is None:
+            return logits
+        assert condition is not None and condition.shape == (len(x), self.classes)
+        assert torch.allclose(condition.sum(1), torch.ones(len(x)))
+        return logits + (self.embed(condition) * h).sum(1)
+
+
+class Bare(nn.Module):
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return x.sum(1)
+
+
+def test_the_last_hidden_layer_of_any_critic() -> None:
+    x = torch.rand(5, 4)
+    assert torch.equal(hidden(WithMethod(), x), 3 * x)
+    for critic in (WithScore(), WithScore(3)):
+        assert torch.equal(hidden(critic, x), torch.relu(critic.first(x)))
+        assert not critic.score._forward_pre_hooks
+    with pytest.raises(ValueError, match="Bare has neither"):
+        hidden(Bare(), x)
