@@ -101,7 +101,7 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game = build_game(cfg, representation)
-    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items()]
+    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)

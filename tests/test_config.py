@@ -22,7 +22,12 @@ SOUND_NETWORKS = {
     "wavegan": ["model_size=2"],
     "specgan": ["model_size=2"],
 }
-IMAGE_NETWORKS = {"dcgan": ["width=4"], "mlp": ["widths=[8,8]"], "biggan": ["width=4"], "stylegan": []}
+IMAGE_NETWORKS = {
+    "dcgan": ["width=4"],
+    "mlp": ["widths=[8,8]"],
+    "biggan": ["game.generator.width=4", "game.critic.width=4"],
+    "stylegan": [],
+}
 
 
 def data_for(cfg: DictConfig, sounds: Path) -> list[str]:

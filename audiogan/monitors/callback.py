@@ -92,7 +92,7 @@ class Monitors(Callback):
             self.look(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        if trainer.step != self._looked:
+        if trainer.step != self._looked and trainer.budget_spent:  # a run that is interrupted looks when it would have
             self.look(trainer)
         if trainer.engine.chief:
             self.report([self.watch.verdict(self.history)])

@@ -31,6 +31,10 @@ PASSED = 3
 """Looks in a row without it, after which a finding has passed: what comes and goes has not."""
 
 
+# Kinds of which a milder word is no all-clear: only silence is.
+STICKY = ("mode collapse",)
+
+
 class Watch:
     """Looks at a history again and again; says what is new since the last look.
 
@@ -75,7 +79,7 @@ class Watch:
     def _told(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
         before = self.active.get(kind)
         if found is not None:
-            if before is None or found.rank >= before.rank:  # a milder word is no all-clear: only silence is
+            if before is None or found.rank >= before.rank or kind not in STICKY:
                 self.active[kind] = found
             self._absent[kind] = 0
             self._since.setdefault(kind, found.step)

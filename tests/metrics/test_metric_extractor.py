@@ -126,9 +126,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("kind", ["missing", "foreign", "pickle", "list"])
-def test_weights_that_do_not_fit_and_cannot_run_code(
-    here: Path, kind: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_that_do_not_fit_and_cannot_run_code(here: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = here / "w.pt"
     if kind == "foreign":
         torch.save({"other": torch.zeros(3)}, path)

@@ -30,11 +30,10 @@ def test_a_probe_reads_what_is_linear_at_any_scale(dimensions: int) -> None:
 
 def test_wide_features_are_read_through_their_components() -> None:
     rng = np.random.default_rng(1)
-    directions = rng.standard_normal((10, 2000))
+    directions = rng.standard_normal((10, 1000))
     y, truth = rng.integers(10, size=400), rng.integers(10, size=300)
-    x, unseen = (directions[labels] + 2 * rng.standard_normal((len(labels), 2000)) for labels in (y, truth))
+    x, unseen = (directions[labels] + 2 * rng.standard_normal((len(labels), 1000)) for labels in (y, truth))
     assert probe(x, y, unseen, truth) > 0.97
-    assert probe(x, y, unseen, truth) == probe(x, y, unseen, truth)
 
 
 def test_constant_features_tell_nothing() -> None:

@@ -117,8 +117,8 @@ def test_the_doctor_finds_afterwards_what_was_found_live(tmp_path: Path) -> None
     assert diagnosis.verdict.severity == "failure"
 
 
-# What was measured every 100 steps of two real trainings on MNIST, both of 1,500 steps: a DCGAN with the hinge loss that made one
-# picture a class, and one with the non-saturating loss that did not.
+# What was measured every 100 steps of two real trainings on MNIST, both of 1,500 steps: a DCGAN with the hinge loss
+# that made one picture a class, and one with the non-saturating loss that did not.
 ONE_PICTURE_A_CLASS = [
     0.050,
     0.072,
