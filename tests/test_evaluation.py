@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,21 @@ import pytest
 
 from audiogan.cli import main
 from audiogan.data.drum_machine import render
+from audiogan.errors import UserError
+from audiogan.evaluation import evaluate_run
+from audiogan.metrics import Report
 from audiogan.sounds import save_wav
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classifiers that take a second."""
+    from audiogan.metrics import Recipe, augmentation_gain, classifier, gain, train_classifier
+
+    recipe = Recipe(widths=(8, 16), features=32, examples=3000)
+    monkeypatch.setattr(classifier, "train_classifier", partial(train_classifier, recipe=recipe))
+    short = Recipe(widths=(8, 16), features=32, examples=320, least=10)
+    monkeypatch.setattr(gain, "augmentation_gain", partial(augmentation_gain, recipe=short, seeds=2))
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +96,96 @@ def test_what_cannot_be_measured_is_one_line(
     error = capsys.readouterr().err.strip()
     assert words in error and len(error.splitlines()) == 1
     assert not (tiny_run / "evaluation.json").exists()
+
+
+def trained(folder: Path, name: str, *overrides: str) -> Path:
+    """The run folder of a training of two steps."""
+    from audiogan import config
+    from audiogan.training import train
+
+    common = ("trainer.steps=2", "batch_size=8", "engine.threads=1", "callbacks.previews.count=4")
+    cfg = config.compose(name, [*common, f"run_dir={folder / name}", *overrides])
+    train(cfg, progress=False, say=lambda line: None)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(
+        tmp_path_factory.mktemp("digits"), "handwriting", "data.root=digits", "network=mlp", "widths=[16,16]"
+    )
+
+
+def by_metric(report: Report) -> dict[str, str]:
+    """Full name by metric, of those measured by a classifier of the labels."""
+    return {name.split("/")[0]: name for name in report.values if "/cnn32-" in name}
+
+
+def test_images_with_labels_are_judged_by_a_classifier_of_them(digits_run: Path) -> None:
+    said: list[str] = []
+    report = evaluate_run(str(digits_run), count=60, say=said.append)
+    names = by_metric(report)
+    assert {"inception", "frechet", "kernel", "precision_capped", "recall_capped", "agreement"} <= set(names)
+    assert "60 generated against 60 real images" in said[0] and any("classifier of 10 classes" in line for line in said)
+    agreement = names["agreement"]
+    assert agreement.endswith("@60") and report.floor[agreement] > 0.9 and report.values[agreement] < 0.5
+    assert report.floor[names["inception"]] > 6 and set(report.details[agreement]) <= {str(i) for i in range(10)}
+    assert any(name.startswith("frechet/pixels") for name in report.values)
+    stored = json.loads((digits_run / "evaluation.json").read_text())
+    assert stored["values"] == report.values and stored["details"] == report.details
+    assert agreement in (digits_run / "report.html").read_text()
+    assert evaluate_run(str(digits_run), count=60, say=said.append) == report
+
+
+def test_a_classifier_is_trained_only_where_it_is_wanted(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audiogan.metrics import classifier
+
+    def fit(*args: object, **settings: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(classifier, "fit", fit)
+    monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path))
+    report = evaluate_run(str(digits_run), count=40, classifier=False, say=lambda line: None)
+    assert report.values and all("/pixels" in name for name in report.values)
+    with pytest.raises(AssertionError, match="trained"):
+        evaluate_run(str(digits_run), count=40, say=lambda line: None)
+
+
+def test_what_samples_and_critic_are_good_for(digits_run: Path) -> None:
+    report = evaluate_run(str(digits_run), count=40, classifier=False, gain=True, transfer=True, say=lambda line: None)
+    values = {name.partition("@")[0]: value for name, value in report.values.items()}
+    transfer = {name: value for name, value in values.items() if name.startswith("transfer/")}
+    assert list(transfer) == ["transfer/critic", "transfer/untrained-critic", "transfer/picture"]
+    assert min(transfer.values()) > 0.5
+    gains = [name for name in report.values if name.startswith("gain/")]
+    assert len(gains) == 2 and gains[0].endswith("+1618x2") and all(-1 < report.values[name] < 1 for name in gains)
+
+
+def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of_mine.py").write_text("import torch\nnet = torch.nn.Flatten()\n")
+    monkeypatch.chdir(tmp_path)
+    report = evaluate_run(str(digits_run), count=40, classifier=False, extractor="of_mine:net", say=lambda line: None)
+    assert sum("/of_mine.net-" in name for name in report.values) == 9
+    with pytest.raises(UserError, match="--extractor of_mine:gone"):
+        evaluate_run(str(digits_run), count=40, extractor="of_mine:gone")
+
+
+def test_points_are_asked_for_their_modes(tmp_path: Path) -> None:
+    run = trained(tmp_path, "points", "data.count=400", "widths=[16,16]")
+    report = evaluate_run(str(run), count=200, say=lambda line: None)
+    assert report.counts["real"] == 40 and report.floor["share_at_modes/3sigma@40"] > 0.9
+    assert report.values["modes/3sigma@40"] < report.floor["modes/3sigma@40"] <= 25
+    assert any(name.startswith("frechet/coordinates2@") for name in report.values)
+    for wanted in ({"gain": True}, {"transfer": True}):
+        with pytest.raises(UserError, match="with labels and a held-out part"):
+            evaluate_run(str(run), count=200, say=lambda line: None, **wanted)
+
+
+def test_a_critic_that_classifies_is_asked_to(tmp_path: Path) -> None:
+    run = trained(tmp_path, "semi-supervised", "data.root=digits", "width=8", "game.critic.widths=[16]")
+    report = evaluate_run(str(run), count=40, classifier=False, say=lambda line: None)
+    assert 0 <= report.values["accuracy/critic@179"] < 0.6
+    with pytest.raises(UserError, match="knows no classes"):
+        evaluate_run(str(run), count=40, classifier=False, gain=True, say=lambda line: None)

@@ -123,8 +123,9 @@ def test_digits_that_get_worse_get_worse_figures(digits: Case, kind: str) -> Non
         sets = [digits.new + level * noise for level in (0, 0.3, 0.6)]
     ranked = [digits.measure(x)[0] for x in sets]
     for good, bad in pairwise(ranked):
-        worse(good, bad, "frechet", "kernel", "precision_capped", "coverage_capped", "recall_capped", "inception")
+        worse(good, bad, "frechet", "kernel", "precision_capped", "coverage_capped", "inception")
         worse(good, bad, "agreement", by=0.02)
+    worse(ranked[0], ranked[1], "recall_capped")  # which is about nothing from there on
 
 
 def test_ranking_on_real_drums(drums: Case) -> None:
