@@ -174,13 +174,13 @@ def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeyp
 
 def test_points_are_asked_for_their_modes(tmp_path: Path) -> None:
     run = trained(tmp_path, "points", "data.count=400", "widths=[16,16]")
-    report = evaluate_run(str(run), count=200, say=lambda line: None)
+    report = evaluate_run(str(run), count=40, say=lambda line: None)
     assert report.counts["real"] == 40 and report.floor["share_at_modes/3sigma@40"] > 0.9
     assert report.values["modes/3sigma@40"] < report.floor["modes/3sigma@40"] <= 25
     assert any(name.startswith("frechet/coordinates2@") for name in report.values)
     for wanted in ({"gain": True}, {"transfer": True}):
         with pytest.raises(UserError, match="with labels and a held-out part"):
-            evaluate_run(str(run), count=200, say=lambda line: None, **wanted)
+            evaluate_run(str(run), count=40, say=lambda line: None, **wanted)
 
 
 def test_a_critic_that_classifies_is_asked_to(tmp_path: Path) -> None:
