@@ -226,14 +226,16 @@ def accuracy(net: Net, x: Tensor, y: Tensor, batch: int = 256) -> float:
 
 
 def some_of_each(targets: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """At most ``count`` numbers of examples, each class as often as in ``targets``, but at least once; sorted."""
+    """``count`` numbers of examples, sorted: each class as often as in ``targets``, but at least once."""
     if count >= len(targets):
         return np.arange(len(targets))
-    chosen = []
-    for k in np.unique(targets):
-        members = rng.permutation(np.flatnonzero(targets == k))
-        chosen.append(members[: max(1, int(count * len(members) / len(targets)))])
-    return np.sort(np.concatenate(chosen))
+    classes, sizes = np.unique(targets, return_counts=True)
+    ideal = count * sizes / len(targets)
+    quota = np.maximum(ideal.astype(np.int64), 1)
+    short = max(0, count - int(quota.sum()))
+    quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1  # those that rounding took most from
+    members = [rng.permutation(np.flatnonzero(targets == k))[:most] for k, most in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(members))
 
 
 def digest(*parts: Tensor | str) -> str:
