@@ -79,6 +79,25 @@ def normalise_spectra(network: nn.Module) -> None:
             spectral_norm(module)
 
 
+def minibatch_deviation(x: Tensor, condition: Tensor | None = None, group: int = 4) -> Tensor:
+    """``[B, 1, H, W]``: the mean standard deviation within groups of the batch (Karras et al., ICLR 2018, section 3).
+
+    With class weights ``[B, classes]`` the groups are of one class, as far as the batch has enough of it: among
+    pictures of different classes nobody would see that each class is always the same picture.
+    """
+    b, _, h, w = x.shape
+    g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
+    if condition is None:
+        groups = x.reshape(g, b // g, -1).transpose(0, 1)  # strided, as the paper's code has them
+    else:
+        order = condition.argmax(1).argsort(stable=True)
+        groups = x[order].reshape(b // g, g, -1)
+    # The floor keeps the root's derivative finite.
+    spread = ((groups - groups.mean(1, keepdim=True)).square().mean(1) + 1e-8).sqrt().mean(1)
+    spread = spread.repeat(g) if condition is None else spread.repeat_interleave(g)[order.argsort()]
+    return spread.view(b, 1, 1, 1).expand(b, 1, h, w)
+
+
 def check_input(network: nn.Module, x: Tensor, shape: Sequence[int], condition: Tensor | None) -> None:
     """ValueError unless x is `[B, *shape]` and, for a network without classes, there is no condition."""
     name = type(network).__name__

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.blocks import check_input, check_sizes, minibatch_deviation, normalise_spectra
 from audiogan.networks.heads import Head
 
 NORMS = ("batch", "layer", "none")
@@ -75,6 +75,7 @@ class DCGANCritic(nn.Module):
             penalty of single gradients makes no sense where the images of a batch see each other) or ``none``.
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
         conditioning: how the class comes in, see `Head`.
+        deviation: tell the last layer how much the pictures of a class differ (`minibatch_deviation`); not the paper's.
     """
 
     def __init__(
@@ -86,13 +87,14 @@ class DCGANCritic(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         conditioning: str = "projection",
+        deviation: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(self, width=width)
         if norm not in NORMS:
             raise ValueError(f"norm={norm!r} must be one of {', '.join(NORMS)}")
-        self.shape, self.classes = tuple(shape), classes
-        grid, doublings = halvings(self.shape)
+        self.shape, self.classes, self.deviation = tuple(shape), classes, deviation
+        self.grid, doublings = halvings(self.shape)
         widths = [width * 2**i for i in range(doublings)]
         channels = [self.shape[0], *widths]
         padding = (kernel - 1) // 2
@@ -100,7 +102,7 @@ class DCGANCritic(nn.Module):
             nn.Conv2d(i, o, kernel, 2, padding, bias=i == channels[0] or norm == "none") for i, o in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
-        self.head = Head(widths[-1] * grid * grid, classes, conditioning)
+        self.head = Head((widths[-1] + deviation) * self.grid**2, classes, conditioning)
         self.convs.apply(initialise if norm != "none" else _he)
         self.norms.apply(initialise)
         initialise(self.head.score)
@@ -116,7 +118,11 @@ class DCGANCritic(nn.Module):
         return x.flatten(1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+        h = self.features(x)
+        if self.deviation:
+            maps = h.unflatten(1, (-1, self.grid, self.grid))
+            h = torch.cat([h, minibatch_deviation(maps, condition).flatten(1)], dim=1)
+        return cast("Tensor | tuple[Tensor, Tensor]", self.head(h, condition))
 
 
 def halvings(shape: Sequence[int]) -> tuple[int, int]:

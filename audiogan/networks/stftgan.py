@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, normalise_spectra
+from audiogan.networks.blocks import check_input, minibatch_deviation, normalise_spectra
 
 
 class Modulate(nn.Module):
@@ -165,18 +165,9 @@ class STFTCritic(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
-        x = F.leaky_relu(self.last(torch.cat([x, self.deviation(x)], dim=1)), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x)], dim=1)), 0.2)
         h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
         logits = self.score(h)[:, 0]
         if self.embed is not None:
             logits = logits + (self.embed(condition) * h).sum(1) / h.shape[1] ** 0.5
         return logits
-
-    @staticmethod
-    def deviation(x: Tensor, group: int = 4) -> Tensor:
-        """Mean standard deviation within groups of the batch, as one more channel."""
-        b, _, h, w = x.shape
-        g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
-        d = x.reshape(g, b // g, -1)
-        d = (d.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=1)
-        return d.repeat(g).view(b, 1, 1, 1).expand(b, 1, h, w)

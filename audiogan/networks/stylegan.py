@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import Callback, Trainer
-from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.blocks import check_input, check_sizes, minibatch_deviation, normalise_spectra
 from audiogan.networks.heads import Head
 from audiogan.networks.stylegan_blocks import (
     ACTIVE,
@@ -29,7 +29,6 @@ from audiogan.networks.stylegan_blocks import (
     Mapping,
     StyledConv,
     activation,
-    deviation,
     double,
     equalise,
 )
@@ -227,14 +226,14 @@ class StyleGANCritic(nn.Module):
             self._normalise()
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return self.head(self.features(x), condition)
+        return self.head(self.features(x, condition), condition)
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The last hidden layer, ``[B, channels of the coarsest grid]``."""
         check_input(self, x, self.shape, None)
         x = x.contiguous(memory_format=torch.channels_last)
         h = self._grown(x) if self.progressive else self._down(self._enter(x, -1), len(self.blocks))
-        h = activation(self.last(torch.cat([h, deviation(h)], dim=1)))
+        h = activation(self.last(torch.cat([h, minibatch_deviation(h, condition)], dim=1)))
         return activation(self.hidden(h.flatten(1)))
 
     def _enter(self, x: Tensor, grid: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The layers of StyleGAN: equalised learning rates, modulated convolutions, noise, blur, minibatch deviation.
+"""The layers of StyleGAN: equalised learning rates, modulated convolutions, noise, blur.
 
 Sources: Karras, Laine & Aila, "A style-based generator architecture for GANs", CVPR 2019 (StyleGAN); Karras et al.,
 "Analyzing and improving the image quality of StyleGAN", CVPR 2020 (StyleGAN2); Karras et al., "Progressive growing of
@@ -253,13 +253,3 @@ class CriticBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.down(self.blur(activation(self.conv(x))))
         return activation(h) + self.skip(self.blur_down(x))
-
-
-def deviation(x: Tensor, group: int = 4) -> Tensor:
-    """``[B, 1, H, W]``: the mean standard deviation within groups of the batch (PGGAN, section 3)."""
-    b, _, h, w = x.shape
-    g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
-    # Strided groups, as the paper's code has them; the floor keeps the root's derivative finite.
-    groups = x.reshape(g, b // g, -1)
-    spread = ((groups - groups.mean(0)).square().mean(0) + 1e-8).sqrt().mean(1)
-    return spread.repeat(g).view(b, 1, 1, 1).expand(b, 1, h, w)

@@ -1,0 +1,61 @@
+"""What networks share: the deviation by which a critic sees a batch that is all alike."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from audiogan.networks.blocks import minibatch_deviation
+from audiogan.networks.dcgan import DCGANCritic
+from audiogan.networks.stylegan import StyleGANCritic
+
+
+def one_hot(*labels: int) -> Tensor:
+    return torch.eye(max(labels) + 1)[list(labels)]
+
+
+def test_a_batch_of_one_picture_shows() -> None:
+    x = torch.randn(8, 3, 4, 4)
+    assert minibatch_deviation(x).shape == (8, 1, 4, 4)
+    assert minibatch_deviation(x).mean() > 100 * minibatch_deviation(x[:1].expand(8, -1, -1, -1)).mean()
+    # Without classes groups are every second sample here: 0, 2, 4, 6 and 1, 3, 5, 7.
+    x[1::2] = x[1]
+    assert (minibatch_deviation(x)[1::2] < 1e-3).all() and (minibatch_deviation(x)[::2] > 0.1).all()
+
+
+def test_a_class_of_one_picture_shows_among_other_classes() -> None:
+    condition = one_hot(0, 1, 0, 1, 1, 0, 1, 0)
+    x = torch.randn(2, 3, 4, 4)[condition.argmax(1)]
+    assert minibatch_deviation(x).min() > 0.1, "without classes it is hidden by their differences"
+    assert minibatch_deviation(x, condition).max() < 1e-3
+    x[condition.argmax(1) == 1] = torch.randn(4, 3, 4, 4)
+    spread = minibatch_deviation(x, condition)[:, 0, 0, 0]
+    assert (spread[condition.argmax(1) == 0] < 1e-3).all() and (spread[condition.argmax(1) == 1] > 0.1).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(batch=st.integers(1, 13), classes=st.integers(1, 5), seed=st.integers(0, 99))
+def test_any_batch_has_a_finite_gradient(batch: int, classes: int, seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.zeros(batch, 2, 3, 3).requires_grad_()  # all alike: the root's derivative must not blow up
+    labels = torch.randint(classes, (batch,), generator=rng)
+    for condition in (None, torch.eye(classes)[labels]):
+        (gradient,) = torch.autograd.grad(minibatch_deviation(x, condition).sum(), x)
+        assert gradient.isfinite().all()
+
+
+def test_critics_hear_of_it() -> None:
+    torch.manual_seed(0)
+    condition = one_hot(0, 1, 0, 1, 0, 1, 0, 1)
+    same, different = torch.randn(2, 1, 32, 32)[condition.argmax(1)], torch.randn(8, 1, 32, 32)
+    different[:2] = same[:2]
+    critics = {
+        "dcgan": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none", deviation=True),
+        "dcgan without": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none"),
+        "stylegan": StyleGANCritic((1, 32, 32), classes=2, channel_base=128, channel_max=8),
+    }
+    change = {n: (c(same, condition) - c(different, condition))[:2].abs().min().item() for n, c in critics.items()}
+    assert change["dcgan"] > 1e-3 and change["stylegan"] > 1e-4
+    assert change["dcgan without"] < 1e-6
