@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
@@ -61,6 +62,31 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         rows, columns = x.shape[-2] * self.stride[0], x.shape[-1] * self.stride[1]
         return super().forward(x)[..., :rows, :columns]
+
+
+class ClassFiLM(nn.Module):
+    """Scales and shifts each channel by class: what class weights `[B, classes]` say of `[B, channels, ...]`.
+
+    FiLM (Perez et al., AAAI 2018, section 2) with class weights as its only input; mixtures of classes lie between. It
+    begins with shifts of about one tenth, so that classes differ from the first step on.
+    """
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(classes, 2 * channels, bias=False)
+        nn.init.normal_(self.affine.weight, std=0.1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.affine(condition)[(...,) + (None,) * (x.dim() - 2)].chunk(2, dim=1)
+        return torch.addcmul(shift, x, 1 + scale)
+
+
+def check_condition(network: nn.Module, condition: Tensor | None) -> None:
+    """ValueError unless there is a condition for just those networks that know classes."""
+    classes = cast(int, network.classes)
+    if (condition is None) == bool(classes):
+        given = "missing" if condition is None else "given"
+        raise ValueError(f"{type(network).__name__} knows {classes} classes, but the condition is {given}")
 
 
 def glorot(network: nn.Module) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, check_sizes, minibatch_deviation, normalise_spectra
+from audiogan.networks.blocks import check_condition, check_input, check_sizes, minibatch_deviation, normalise_spectra
 from audiogan.networks.heads import Head
 
 NORMS = ("batch", "layer", "none")
@@ -53,9 +53,7 @@ class DCGANGenerator(nn.Module):
             nn.init.normal_(self.embed.weight, std=0.3)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        if (condition is None) != (self.embed is None):
-            given = "missing" if condition is None else "given"
-            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
+        check_condition(self, condition)
         if self.embed is not None:
             z = torch.cat([z, self.embed(condition)], dim=1)
         # A transposed convolution of a single pixel is a product of matrices, which is much faster.

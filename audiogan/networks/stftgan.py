@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, minibatch_deviation, normalise_spectra
+from audiogan.networks.blocks import check_condition, check_input, minibatch_deviation, normalise_spectra
 
 
 class Modulate(nn.Module):
@@ -104,9 +104,7 @@ class STFTGenerator(nn.Module):
 
     def style(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """``[B, style_dim]`` of latents and class weights."""
-        if (condition is None) != (self.embed is None):
-            given = "missing" if condition is None else "given"
-            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
+        check_condition(self, condition)
         if self.embed is not None:
             z = torch.cat([z, self.embed(condition)], dim=1)
         return self.mapping(z)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.blocks import (
+    ClassFiLM,
     SameConv1d,
     SameConvTranspose1d,
+    check_condition,
     check_input,
     check_sizes,
     glorot,
     normalise_spectra,
 )
+from audiogan.networks.heads import Head
 
 KERNEL = 25
 STRIDES = {16384: (4,) * 5, 32768: (4,) * 5 + (2,), 65536: (4,) * 6}
@@ -30,10 +34,10 @@ class WaveGANGenerator(nn.Module):
         model_size: d in the paper, 64 there; the first layer has `16 d` channels (32 d at the longer lengths).
         post_filter: taps of a learned filter after the tanh (the paper's: 512), one a channel; None leaves it out.
             Its output may exceed 1.
+        classes: how many classes a condition `[B, classes]` weighs; 0, as in the paper, for none.
     """
 
     latent = "uniform"
-    classes = 0
 
     def __init__(
         self,
@@ -42,18 +46,20 @@ class WaveGANGenerator(nn.Module):
         latent_dim: int = 100,
         model_size: int = 64,
         post_filter: int | None = None,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         taps = 1 if post_filter is None else post_filter
         check_sizes(self, channels=channels, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
         strides = _strides(self, length)
-        self.latent_dim, self.shape = latent_dim, (channels, length)
+        self.latent_dim, self.shape, self.classes = latent_dim, (channels, length), classes
         widths = [model_size * 2 ** (len(strides) - 1 - i) for i in range(len(strides))] + [channels]
         self.dense = nn.Linear(latent_dim, 16 * widths[0])
         self.layers = nn.ModuleList(
             SameConvTranspose1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
         )
         glorot(self)
+        self.films = nn.ModuleList(ClassFiLM(classes, width) for width in widths[:-1] if classes)
         self.post_filter = None
         if post_filter is not None:
             self.post_filter = SameConv1d(channels, channels, post_filter, 1, groups=channels, bias=False)
@@ -62,10 +68,11 @@ class WaveGANGenerator(nn.Module):
             nn.init.uniform_(self.post_filter.weight, -bound, bound)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_input(self, z, (self.latent_dim,), condition)
+        check_input(self, z, (self.latent_dim,), None)
+        check_condition(self, condition)
         x = self.dense(z).unflatten(1, (-1, 16))
-        for layer in self.layers:
-            x = layer(F.relu(x))
+        for i, layer in enumerate(self.layers):
+            x = layer(F.relu(self.films[i](x, condition) if self.classes else x))
         x = torch.tanh(x)
         return x if self.post_filter is None else self.post_filter(x)
 
@@ -79,9 +86,9 @@ class WaveGANCritic(nn.Module):
         phase_shuffle: n in the paper: in training the features after each of the first four layers are shifted by
             -n ... n samples, one shift a layer for the whole batch. 0 turns it off.
         spectral_norm: normalise every layer by its spectral norm (not in the paper).
+        classes: as in the generator.
+        conditioning: how the class comes in, see `audiogan.networks.heads.Head`.
     """
-
-    classes = 0
 
     def __init__(
         self,
@@ -90,27 +97,35 @@ class WaveGANCritic(nn.Module):
         model_size: int = 64,
         phase_shuffle: int = 2,
         spectral_norm: bool = False,
+        classes: int = 0,
+        conditioning: str = "projection",
     ) -> None:
         super().__init__()
         check_sizes(self, channels=channels, model_size=model_size, phase_shuffle=phase_shuffle + 1)
         strides = _strides(self, length)
-        self.shape, self.phase_shuffle = (channels, length), phase_shuffle
+        self.shape, self.phase_shuffle, self.classes = (channels, length), phase_shuffle, classes
         widths = [channels] + [model_size * 2**i for i in range(len(strides))]
         self.layers = nn.ModuleList(
             SameConv1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
         )
-        self.dense = nn.Linear(16 * widths[-1], 1)
-        glorot(self)
+        self.head = Head(16 * widths[-1], classes, conditioning)
+        glorot(self.layers)
+        glorot(self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_input(self, x, self.shape, condition)
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer, `[B, D]`."""
+        check_input(self, x, self.shape, None)
         for i, layer in enumerate(self.layers):
             x = F.leaky_relu(layer(x), 0.2)
             if i < 4 and self.phase_shuffle and self.training:
                 x = phase_shuffle(x, self.phase_shuffle)
-        return self.dense(x.flatten(1)).squeeze(1)
+        return x.flatten(1)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits `[B]`; with `auxiliary` conditioning also class logits `[B, classes]`."""
+        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:

@@ -152,7 +152,7 @@ def test_spectral_norm_bounds_every_layer() -> None:
     critic = WaveGANCritic(model_size=4, spectral_norm=True)
     for _ in range(30):  # one power iteration a forward pass
         critic(torch.randn(1, 1, 16384))
-    for layer in [*critic.layers, critic.dense]:
+    for layer in [*critic.layers, critic.head.score]:
         norm = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), ord=2)
         assert norm == pytest.approx(1, abs=0.1)
 
@@ -165,7 +165,7 @@ def test_wrong_use_is_named() -> None:
         critic(torch.rand(2, 1, 8192))
     for network, x in ((generator, torch.rand(2, 100)), (critic, torch.rand(2, 1, 16384))):
         assert network.classes == 0
-        with pytest.raises(ValueError, match=r"unconditional.*\[2, 10\]"):
+        with pytest.raises(ValueError, match=r"0 classes|unconditional"):
             network(x, torch.rand(2, 10))
     with pytest.raises(ValueError, match=r"16384, 32768, 65536.*length=8192"):
         WaveGANGenerator(8192)
