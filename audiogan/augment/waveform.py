@@ -46,14 +46,20 @@ class Augment(nn.Module):
 
 
 class Shift(nn.Module):
-    """Moves each clip by a whole number of samples, uniform in -max_samples ... max_samples; zeros come in."""
+    """Moves each clip by a whole number of samples, uniform in min_samples ... max_samples; zeros come in.
 
-    def __init__(self, max_samples: int) -> None:
+    Positive is later; `min_samples` is `-max_samples` if it is not given.
+    """
+
+    def __init__(self, max_samples: int, min_samples: int | None = None) -> None:
         super().__init__()
         self.max_samples = not_negative("max_samples", int(max_samples))
+        self.min_samples = -self.max_samples if min_samples is None else int(min_samples)
+        if self.min_samples > self.max_samples:
+            raise ValueError(f"min_samples={min_samples} must not exceed max_samples={max_samples}")
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return shifted(x, rand, self.max_samples)
+        return shifted(x, rand, self.max_samples, lowest=self.min_samples)
 
 
 class Gain(nn.Module):
@@ -90,9 +96,10 @@ class Tilt(nn.Module):
         return (x + a * F.pad(x[..., :-1], (1, 0))) / (1 + a.abs())
 
 
-def shifted(x: Tensor, rand: Rand, limit: int, fill: float = 0.0) -> Tensor:
-    """Shift the last axis of `[B, ...]` by a uniform whole number in -limit ... limit for each clip."""
-    steps = ((2 * limit + 1) * per_clip(x, rand)).long().clamp_max(2 * limit) - limit
+def shifted(x: Tensor, rand: Rand, limit: int, fill: float = 0.0, *, lowest: int | None = None) -> Tensor:
+    """Shift the last axis of `[B, ...]` by a uniform whole number in lowest (-limit) ... limit for each clip."""
+    lowest = -limit if lowest is None else lowest
+    steps = ((limit - lowest + 1) * per_clip(x, rand)).long().clamp_max(limit - lowest) + lowest
     source = torch.arange(x.shape[-1], device=x.device) - steps
     inside = (source >= 0) & (source < x.shape[-1])
     moved = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))

@@ -3,5 +3,6 @@
 from audiogan.games.adversarial import Adversarial
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
+from audiogan.games.vae import VAEGAN
 
-__all__ = ["Accuracy", "Adversarial", "MultiCritic", "SemiSupervised"]
+__all__ = ["VAEGAN", "Accuracy", "Adversarial", "MultiCritic", "SemiSupervised"]

@@ -21,8 +21,10 @@ class Adversarial(Game):
 
     Args:
         generator: latents ``[B, latent_dim]`` (and class weights ``[B, classes]``) -> ``[B, *representation.shape]``.
-        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``, or with them class logits
-            ``[B, classes]``, which both players then want to be right (AC-GAN, Odena et al., 2017, section 4).
+        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``, or ``[B, critics]`` of several
+            critics in one; or with them class logits ``[B, classes]``, which both players then want to be right
+            (AC-GAN, Odena et al., 2017, section 4). A critic that has a ``view`` (signals -> tensor) gets what that
+            makes of signals instead.
         loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``.
         representation: between signals and what the networks see.
         penalties: added to the critic's loss on steps where ``step % penalty.every == 0``.
@@ -31,7 +33,7 @@ class Adversarial(Game):
         augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
         through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment``
             works on signals. So the critic judges what one will hear; the representation must then be differentiable
-            both ways.
+            both ways. A critic that has a ``view`` always works like that.
         constraint: called with the critic after each of its steps (weight clipping).
         class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
     """
@@ -56,7 +58,9 @@ class Adversarial(Game):
         self.loss, self.representation, self.augment, self.auxiliary = loss, representation, augment, auxiliary
         self.penalties, self.generator_penalties = _list(penalties), _list(generator_penalties)
         self.penalty_state = nn.ModuleList(p for p in self.generator_penalties if isinstance(p, nn.Module))
-        self.through_signal, self.constraint = through_signal, constraint
+        self.constraint = constraint
+        view = getattr(critic, "view", representation.encode if through_signal else None)
+        self._view: Callable[[Tensor], Tensor] | None = view
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.classes: int = getattr(generator, "classes", 0)
         if self.classes != getattr(critic, "classes", 0):
@@ -74,7 +78,7 @@ class Adversarial(Game):
         z = self._latents(len(signal), play)
         fake = self._seen(self._decoded(self.nets["generator"](z, condition)), play)
         logits, class_logits = self._judge(fake, condition)
-        play.note(fake_logits=logits)
+        play.note(fake_logits=_one(logits))
         losses = {"loss": self.loss.generator(logits)} | self._auxiliary(condition, fake=class_logits)
         for penalty in self.generator_penalties:
             if play.step % penalty.every == 0:
@@ -85,7 +89,7 @@ class Adversarial(Game):
     def _critic_losses(self, real: Tensor, fake: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
         real_logits, real_classes = self._judge(real, condition)
         fake_logits, fake_classes = self._judge(fake, condition)
-        play.note(real_logits=real_logits, fake_logits=fake_logits)
+        play.note(real_logits=_one(real_logits), fake_logits=_one(fake_logits))
         losses = {"loss": self.loss.critic(real_logits, fake_logits)}
         losses |= self._auxiliary(condition, real=real_classes, fake=fake_classes)
         for penalty in self.penalties:
@@ -95,7 +99,7 @@ class Adversarial(Game):
         return losses
 
     def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Logits, and class logits where the critic has them."""
+        """Logits ``[B]`` or ``[B, critics]``, and class logits where the critic has them."""
         out = self.nets["critic"](x, condition)
         return out if isinstance(out, tuple) else (out, None)
 
@@ -108,7 +112,7 @@ class Adversarial(Game):
         }
 
     def _real(self, signal: Tensor) -> Tensor:
-        return signal if self.through_signal else self.representation.encode(signal)
+        return signal if self._view else self.representation.encode(signal)
 
     def _latents(self, n: int, play: Play) -> Tensor:
         return play.randn(n, self.latent_dim) if self._normal else 2 * play.rand(n, self.latent_dim) - 1
@@ -117,13 +121,13 @@ class Adversarial(Game):
         return self._decoded(self.nets["generator"](self._latents(n, play), condition))
 
     def _decoded(self, x: Tensor) -> Tensor:
-        return self.representation.decode(x) if self.through_signal else x
+        return self.representation.decode(x) if self._view else x
 
     def _seen(self, x: Tensor, play: Play) -> Tensor:
         """What the critic sees of ``x``."""
         if self.augment is not None:
             x = self.augment(x, play.rand)
-        return self.representation.encode(x) if self.through_signal else x
+        return self._view(x) if self._view else x
 
     def moved(self, player: str, play: Play) -> None:
         if player == "critic" and self.constraint is not None:
@@ -161,7 +165,8 @@ class Adversarial(Game):
         label = batch.get("label")
         with evaluating(critic):
             condition = self.condition(None if label is None else label.to(device))
-            return self._judge(self.representation.encode(batch["x"].to(device)), condition)[0]
+            see = self._view or self.representation.encode
+            return _one(self._judge(see(batch["x"].to(device)), condition)[0])
 
     @torch.no_grad()
     def generate(
@@ -208,6 +213,11 @@ def evaluating(net: nn.Module) -> Iterator[None]:
         yield
     finally:
         net.train(was_training)
+
+
+def _one(logits: Tensor) -> Tensor:
+    """One logit ``[B]`` of several critics' ``[B, critics]``: their mean."""
+    return logits if logits.dim() == 1 else logits.mean(1)
 
 
 def _list(terms: Sequence[Any] | Mapping[str, Any]) -> list[Any]:

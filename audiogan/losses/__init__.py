@@ -5,6 +5,7 @@ from __future__ import annotations
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
+from audiogan.losses.reconstruction import SpectralDistance
 
 __all__ = [
     "R1",
@@ -16,6 +17,7 @@ __all__ = [
     "NonSaturating",
     "OrthogonalRegularisation",
     "Penalty",
+    "SpectralDistance",
     "Wasserstein",
     "WeightClip",
 ]

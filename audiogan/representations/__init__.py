@@ -5,6 +5,16 @@ from __future__ import annotations
 from audiogan.representations.base import Identity, Representation
 from audiogan.representations.mel import Mel
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
+from audiogan.representations.views import LogMelView, STFTView
 from audiogan.representations.waveform import Waveform
 
-__all__ = ["ComplexSTFT", "Identity", "LogMagnitude", "Mel", "Representation", "Waveform"]
+__all__ = [
+    "ComplexSTFT",
+    "Identity",
+    "LogMagnitude",
+    "LogMelView",
+    "Mel",
+    "Representation",
+    "STFTView",
+    "Waveform",
+]

@@ -1,0 +1,43 @@
+"""How far a sound is from another one, as a loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.representations.stft import Frames
+from audiogan.representations.views import LogMelView
+
+
+class SpectralDistance(nn.Module):
+    """The distance of two sounds `[B, C, T]` in spectra of several resolutions, phases aside.
+
+    The sum of the mean absolute difference of log-mel pictures; the spectral convergence of Yamamoto et al. (Parallel
+    WaveGAN, ICASSP 2020, equation 4), halved; and the mean absolute difference of compressed magnitudes in windows of
+    a quarter of the length, which see attacks.
+
+    Args:
+        length, channels, sample_rate: of the sounds, in samples and Hz.
+        n_fft, hop_length: of the first two, in samples.
+    """
+
+    def __init__(
+        self, length: int, channels: int = 1, sample_rate: int = 16000, n_fft: int = 512, hop_length: int = 256
+    ) -> None:
+        super().__init__()
+        self.mel = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=1)
+        self.coarse = Frames(length, n_fft, hop_length, pad=n_fft // 2)
+        self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)
+
+    def forward(self, made: Tensor, real: Tensor) -> Tensor:
+        """A scalar, the mean over the batch."""
+        mel = F.l1_loss(self.mel(made), self.mel(real))
+        a, b = (_power(self.coarse, x).sqrt() for x in (made, real))
+        convergence = (a - b).norm() / b.norm().clamp_min(1e-6)
+        attack = F.l1_loss(_power(self.fine, made).pow(1 / 6), _power(self.fine, real).pow(1 / 6))
+        return mel + 0.5 * convergence + 0.3 * attack
+
+
+def _power(frames: Frames, x: Tensor) -> Tensor:
+    return torch.view_as_real(frames.analyse(x)).square().sum(-1) + 1e-6

@@ -1,0 +1,125 @@
+"""Critics of sounds that look at several pictures of them at once.
+
+Several critics of one wave, each on another transform, are what made GAN vocoders work (Kumar et al., MelGAN, NeurIPS
+2019, section 3.2; Jang et al., UnivNet, Interspeech 2021, section 2.2, has them on spectrograms). The two here divide
+the work: the log-mel picture is small and shows timbre and envelope, so that its critic learns in few steps; the
+complex STFT shows what the first cannot see, phases and clean attacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.networks.blocks import check_input, minibatch_deviation, normalise_spectra
+from audiogan.networks.heads import Head
+from audiogan.networks.stftgan import he
+from audiogan.representations.views import LogMelView, STFTView
+
+
+class PictureCritic(nn.Module):
+    """Strided convolutions on pictures `[B, *shape]`, a minibatch deviation, and a `Head`.
+
+    Beside the channels of the picture it sees a ramp that names the frequency, along the last dimension.
+    """
+
+    ramp: Tensor
+
+    def __init__(self, shape: Sequence[int], classes: int, widths: Sequence[int], conditioning: str) -> None:
+        super().__init__()
+        channels, rows, columns = shape
+        fold = 2 ** len(widths)
+        if rows % fold or columns % fold:
+            raise ValueError(f"pictures of {rows}x{columns} do not halve {len(widths)} times")
+        self.register_buffer("ramp", torch.linspace(-1, 1, columns).view(1, 1, 1, -1))
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels + 1, *widths]))
+        self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
+        self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), widths[-1])
+        self.apply(he)
+        self.head = Head(widths[-1], classes, conditioning)
+        he(self.head.score)
+
+    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = torch.cat([x, self.ramp.expand(len(x), 1, x.shape[2], -1)], dim=1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x, condition)], dim=1)), 0.2)
+        return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x, condition), condition))
+
+
+class MultiViewCritic(nn.Module):
+    """Two critics of a sound `[B, channels, length]`: of its log-mel picture and of its complex STFT.
+
+    `view` turns sounds into what the critics look at, one row of numbers a sound. `forward` takes those rows, so that a
+    gradient penalty is one on pictures: there a quiet tail counts as much as it is heard.
+
+    Args:
+        length, channels, sample_rate: of the sounds, in samples and Hz.
+        classes: how many classes a condition `[B, classes]` weighs; 0 for none.
+        n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
+        n_mels: bands of the picture.
+        mel_widths, stft_widths: channels after each halving of the pictures; () leaves a critic out.
+        conditioning: how the class comes in, see `Head`.
+        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
+    """
+
+    def __init__(
+        self,
+        length: int,
+        channels: int = 1,
+        sample_rate: int = 16000,
+        classes: int = 0,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        n_mels: int = 64,
+        mel_widths: Sequence[int] = (24, 48, 96, 96),
+        stft_widths: Sequence[int] = (10, 20, 40, 60, 60),
+        conditioning: str = "projection",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.shape, self.classes = (channels, length), classes
+        self.views, self.critics = nn.ModuleList(), nn.ModuleList()
+        if mel_widths:
+            fold = 2 ** len(mel_widths)
+            self.views.append(LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold))
+        if stft_widths:
+            self.views.append(STFTView(length, channels, n_fft // 2, hop_length // 2, fold=2 ** len(stft_widths)))
+        widths = [w for w in (mel_widths, stft_widths) if w]
+        if not widths:
+            raise ValueError("MultiViewCritic without mel_widths and stft_widths has nothing to look at")
+        self.shapes = [cast("tuple[int, ...]", view.shape) for view in self.views]
+        for shape, w in zip(self.shapes, widths, strict=True):
+            self.critics.append(PictureCritic(shape, classes, w, conditioning))
+        if spectral_norm:
+            normalise_spectra(self)
+
+    def view(self, signal: Tensor) -> Tensor:
+        """Sounds `[B, channels, length]` to what the critics look at, `[B, D]`."""
+        check_input(self, signal, self.shape, None)
+        return torch.cat([view(signal).flatten(1) for view in self.views], dim=1)
+
+    def _pictures(self, x: Tensor) -> list[Tensor]:
+        parts = x.split([prod(shape) for shape in self.shapes], dim=1)
+        return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def features(self, x: Tensor) -> Tensor:
+        """Last hidden layers of views `[B, D]`, joined: `[B, K]`."""
+        return torch.cat([c.features(p) for c, p in zip(self.critics, self._pictures(x), strict=True)], dim=1)  # type: ignore[operator]
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Views `[B, D]` to logits `[B, critics]`; with `auxiliary` conditioning also class logits `[B, classes]`."""
+        out = [critic(picture, condition) for critic, picture in zip(self.critics, self._pictures(x), strict=True)]
+        if isinstance(out[0], tuple):
+            return torch.stack([o[0] for o in out], dim=1), torch.stack([o[1] for o in out]).mean(0)
+        return torch.stack(out, dim=1)

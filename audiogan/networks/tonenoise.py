@@ -1,0 +1,167 @@
+"""Drum hits and words as tones and noise through an inverse STFT: a generator, and an encoder for it.
+
+A sound is the sum of a deterministic and of a stochastic part (Serra & Smith, "Spectral modeling synthesis", Computer
+Music Journal 1990): here a complex spectrum, whose phases the network makes, and white noise that it only colours, band
+by band and frame by frame. So nothing need be learned about the phases of a snare or a cymbal. The network runs at the
+rate of frames, with an inverse STFT as its last layer (Kaneko et al., iSTFTNet, ICASSP 2022; Siuzdak, Vocos, ICLR
+2024), its blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et al., AAAI 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.networks.blocks import check_condition, check_input, check_sizes
+from audiogan.networks.stftgan import he
+from audiogan.representations.stft import Frames
+from audiogan.representations.views import LogMelView
+
+
+class FrameBlock(nn.Module):
+    """`[B, N, C]` -> `[B, N, C]`: a depthwise convolution over frames, modulated, then two dense layers; residual."""
+
+    def __init__(self, channels: int, style_dim: int, kernel: int = 7, widen: int = 2) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.modulate = nn.Linear(style_dim, 2 * channels)
+        self.wide, self.narrow = nn.Linear(channels, widen * channels), nn.Linear(widen * channels, channels)
+        self.gain = nn.Parameter(torch.full((channels,), 0.3))
+        nn.init.normal_(self.modulate.weight, std=0.3 / style_dim**0.5)
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        h = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        scale, shift = self.modulate(style)[:, None].chunk(2, dim=2)
+        h = torch.addcmul(shift, F.layer_norm(h, h.shape[2:]), 1 + scale)
+        return torch.addcmul(x, self.narrow(F.leaky_relu(self.wide(h), 0.2)), self.gain)
+
+
+class ToneNoiseGenerator(nn.Module):
+    """Latents `[B, latent_dim]` (and class weights) -> sounds `[B, channels, length]`.
+
+    In training the noise is drawn anew each time; in evaluation mode it is always the same, so that a sound depends on
+    latents and class alone.
+
+    Args:
+        length, channels: of the sounds, in samples.
+        latent_dim: size of ``z``, standard normal.
+        classes: how many classes a condition `[B, classes]` weighs; 0 for none.
+        n_fft, hop_length: of the inverse STFT, in samples.
+        width: channels of the frames.
+        blocks: how many `FrameBlock` s.
+        bands: of the noise, at equal distances on the mel scale.
+        style_dim: size of the style that a mapping network makes of latents and class.
+        sample_rate: in Hz, for the bands.
+    """
+
+    latent = "normal"
+    bands: Tensor
+    noise: Tensor
+
+    def __init__(
+        self,
+        length: int,
+        channels: int = 1,
+        latent_dim: int = 64,
+        classes: int = 0,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        width: int = 128,
+        blocks: int = 3,
+        bands: int = 48,
+        style_dim: int = 256,
+        sample_rate: int = 16000,
+    ) -> None:
+        super().__init__()
+        check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
+        self.shape, self.latent_dim, self.classes = (channels, length), latent_dim, classes
+        self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
+        count, bins = self.frames.count, self.frames.bins
+        self.mapping = nn.Sequential(
+            nn.Linear(latent_dim + classes, style_dim),
+            nn.LeakyReLU(0.2),
+            nn.Linear(style_dim, style_dim),
+            nn.LeakyReLU(0.2),
+        )
+        doublings = max(0, int(math.log2(count / 8)))
+        self.start = nn.Linear(style_dim, width * math.ceil(count / 2**doublings))
+        self.ups = nn.ModuleList(nn.ConvTranspose1d(width, width, 4, 2, 1) for _ in range(doublings))
+        self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
+        self.blocks = nn.ModuleList(FrameBlock(width, style_dim) for _ in range(blocks))
+        self.sizes = [2 * bins, bands, 1]
+        self.out = nn.Linear(width, channels * sum(self.sizes))
+        nn.init.normal_(self.out.weight, std=0.05)
+        with torch.no_grad():  # noise begins quiet
+            self.out.bias.zero_()
+            self.out.bias.view(channels, -1)[:, 2 * bins : 2 * bins + bands] = -3.0
+        self.register_buffer("bands", interpolation(bands, bins, sample_rate), persistent=False)
+        self.register_buffer("noise", torch.randn(1, channels, count, bins, 2))
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        check_input(self, z, (self.latent_dim,), None)
+        check_condition(self, condition)
+        style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
+        channels, count = self.shape[0], self.frames.count
+        x = self.start(style).unflatten(1, (self.position.shape[2], -1))
+        for up in self.ups:
+            x = F.leaky_relu(up(x), 0.2)
+        x = x.transpose(1, 2)[:, :count] + self.position
+        for block in self.blocks:
+            x = block(x, style)
+        x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
+        tone, band, gain = x.split(self.sizes, dim=3)  # [B, C, N, ...]
+        tone = tone.unflatten(3, (-1, 2)) * gain.clamp(-10, 6).exp()[..., None]
+        colour = (band.clamp(-12, 6).exp() @ self.bands)[..., None]
+        noise = torch.randn_like(tone) if self.training else self.noise
+        return self.frames.synthesise(torch.view_as_complex(torch.addcmul(tone, colour, noise).float().contiguous()))
+
+
+class ToneNoiseEncoder(nn.Module):
+    """Sounds `[B, channels, length]` (and class weights) -> mean and log-variance `[B, latent_dim]` of latents.
+
+    Strided convolutions on a log-mel picture. Arguments as in the generator and in `LogMelView`.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        channels: int = 1,
+        sample_rate: int = 16000,
+        latent_dim: int = 64,
+        classes: int = 0,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        widths: tuple[int, ...] = (16, 32, 64, 96),
+        hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        self.shape, self.latent_dim, self.classes = (channels, length), latent_dim, classes
+        fold = 2 ** len(widths)
+        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=fold)
+        _, rows, columns = self.view.shape
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
+        self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
+        self.apply(he)
+        self.out = nn.Linear(hidden + classes, 2 * latent_dim)
+
+    def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_input(self, signal, self.shape, None)
+        check_condition(self, condition)
+        x = self.view(signal).contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        mean, log_variance = self.out(h if condition is None else torch.cat([h, condition], dim=1)).chunk(2, dim=1)
+        return mean, log_variance.clamp(-8, 2)
+
+
+def interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:
+    """`[bands, bins]`: a level a bin of levels at equal distances on the mel scale, straight lines between."""
+    mel = 2595 * torch.log10(1 + torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64) / 700)
+    place = mel / mel[-1] * (bands - 1)
+    return (1 - (torch.arange(bands)[:, None] - place).abs()).clamp_min(0).float()

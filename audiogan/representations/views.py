@@ -1,0 +1,105 @@
+"""What a critic or an encoder looks at: fixed, differentiable pictures of sounds, that need not be undone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.representations.stft import Frames, _square
+
+
+class LogMelView(nn.Module):
+    """Sounds `[B, C, T]` to log-mel pictures `[B, C, frames, n_mels]` of about -1 ... 4.
+
+    Magnitudes of a sine of full scale are 1; `floor` is added to them before the logarithm, so what lies far below it
+    does not show: 0.0001 is -80 dB. Filters are triangles of HTK's mel scale without normalisation.
+
+    Args:
+        length, channels: of the sounds, in samples.
+        sample_rate: in Hz.
+        n_fft, hop_length: in samples.
+        n_mels: bands, from 20 Hz to half the sample rate.
+        fold: frames are cut to a multiple of it.
+    """
+
+    filters: Tensor
+
+    def __init__(
+        self,
+        length: int,
+        channels: int,
+        sample_rate: int,
+        n_fft: int,
+        hop_length: int,
+        n_mels: int = 64,
+        floor: float = 1e-4,
+        fold: int = 16,
+    ) -> None:
+        super().__init__()
+        self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
+        self.shape = (channels, folded(self.frames.count, fold, length), n_mels)
+        self.floor = floor
+        self.register_buffer("filters", triangles(self.frames.bins, n_mels, sample_rate), persistent=False)
+        self._unit = 2.0 / float(self.frames.window.sum())
+
+    def forward(self, signal: Tensor) -> Tensor:
+        spectrum = torch.view_as_real(self.frames.analyse(signal)[:, :, : self.shape[1]])
+        magnitude = (spectrum.square().sum(-1) + 1e-9).sqrt() * self._unit
+        return (magnitude @ self.filters + self.floor).log().add(7).div(2)
+
+
+class STFTView(nn.Module):
+    """Sounds `[B, C, T]` to spectra `[B, 3 C, frames, bins]`: real part, imaginary part and magnitude, all compressed.
+
+    A coefficient X (1: a sine of full scale) becomes `X |X|^(power - 1)`; the root's floor keeps derivatives finite.
+    The highest bin, that of half the sample rate, is dropped. Arguments as in `LogMelView`.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        channels: int,
+        n_fft: int,
+        hop_length: int,
+        power: float = 1 / 3,
+        floor: float = 1.5e-5,
+        fold: int = 32,
+    ) -> None:
+        super().__init__()
+        self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
+        self.shape = (3 * channels, folded(self.frames.count, fold, length), n_fft // 2)
+        self.power, self.floor = power, floor
+        self._unit = 2.0 / float(self.frames.window.sum())
+
+    def forward(self, signal: Tensor) -> Tensor:
+        spectrum = self.frames.analyse(signal)[:, :, : self.shape[1], : self.shape[2]] * self._unit
+        planes = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # [B, C, 2, N, F]
+        magnitude = (_square(planes, planes) + self.floor**2).pow(self.power / 2).unsqueeze(2)
+        gain = magnitude.pow(1 - 1 / self.power)
+        return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
+
+
+def folded(frames: int, fold: int, length: int) -> int:
+    """The largest multiple of `fold` in `frames`."""
+    if frames < fold:
+        raise ValueError(f"sounds of {length} samples have {frames} frames here, at least {fold} are needed")
+    return frames // fold * fold
+
+
+def triangles(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:
+    """`[bins, bands]`: triangular filters at equal distances of HTK's mel scale, of height 1.
+
+    A band narrower than a bin takes what its two neighbours in frequency have, so that none is empty.
+    """
+    top = sample_rate / 2
+    edges = 700 * (10 ** (torch.linspace(_mel(low), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)
+    width = top / (bins - 1)
+    centre = edges[1:-1]
+    left = torch.maximum(centre - edges[:-2], torch.tensor(width, dtype=torch.float64))
+    right = torch.maximum(edges[2:] - centre, torch.tensor(width, dtype=torch.float64))
+    distance = torch.linspace(0, top, bins, dtype=torch.float64)[:, None] - centre
+    return (1 - torch.where(distance < 0, -distance / left, distance / right)).clamp_min(0).float()
+
+
+def _mel(hertz: float) -> float:
+    return 2595 * float(torch.log10(torch.tensor(1 + hertz / 700, dtype=torch.float64)))
