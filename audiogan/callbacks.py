@@ -204,10 +204,10 @@ class Previews(Callback):
     def on_start(self, trainer: Trainer) -> None:
         rng = torch.Generator().manual_seed(trainer.seed)
         game: Any = trainer.game
-        condition = None
+        z, asked = game.latents(self.count, rng), {}
         if game.classes:
-            condition = game.condition(torch.arange(self.count, device=trainer.engine.device) % game.classes)
-        self._fixed = game.latents(self.count, rng), condition
+            asked["weights"] = torch.eye(game.classes)[torch.arange(self.count) % game.classes]
+        self._fixed = z, game.draw_condition(self.count, rng, **asked)
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
@@ -232,7 +232,7 @@ class Previews(Callback):
             trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
             return
         samples = self.modality.finish(out.numpy())
-        titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if condition is not None else None
+        titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if self.labels else None
         self.modality.preview(self.run_dir, trainer.step, samples, titles)
         if self.log is not None:
             self.modality.board(self.log.writer, "previews", samples, trainer.step)

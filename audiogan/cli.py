@@ -50,7 +50,10 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=16, help="how many (default 16)")
     sample.add_argument("--run", help="run folder or checkpoint (default: the newest run below runs/)")
     sample.add_argument("--seed", type=int, help="for the same samples again")
-    sample.add_argument("--class", dest="label", help="only this class")
+    sample.add_argument("--class", dest="label", help="only this class, or a mixture: kick:0.7,tom:0.3")
+    sample.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: brightness=0.9 (any number of them)"
+    )
     sample.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
 
     measure = commands.add_parser("evaluate", help="measure a run against real data it has not seen")
@@ -78,8 +81,8 @@ def parser() -> argparse.ArgumentParser:
     scan.add_argument("--csv", type=Path, help="write the verdict on every file here")
     scan.add_argument("--sample-rate", type=int, default=16000, help="Hz (default 16000)")
     scan.add_argument("--length", type=int, default=16384, help="samples (default 16384)")
-    get = verbs.add_parser("get", help="download freely licensed drum kits, or images of handwriting or clothes")
-    get.add_argument("what", choices=["drums", "mnist", "fashion-mnist"])
+    get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")
+    get.add_argument("what", choices=["drums", "sc09", "fsdd", "mnist", "fashion-mnist"])
     get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train` looks)")
     get.add_argument("--kits", help="drums: only these, separated by commas")
     get.add_argument("--licences", help="drums: only these licences, separated by commas")
@@ -163,8 +166,29 @@ def _sample(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.generator import load
     from audiogan.sampling import write_samples
 
-    write_samples(load(args.run), args.out, args.n, seed=args.seed, label=args.label, truncation=args.truncation)
+    label, knobs = _mixture(args.label), dict(_pair(text, "=", "--knob") for text in args.knob)
+    generator = load(args.run)
+    if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
+        label = args.label
+    write_samples(generator, args.out, args.n, seed=args.seed, label=label, knobs=knobs, truncation=args.truncation)
     return 0
+
+
+def _mixture(text: str | None) -> str | dict[str, float] | None:
+    """``kick`` or ``kick:0.7,tom:0.3``."""
+    if text is None or ":" not in text:
+        return text
+    return dict(_pair(part, ":", "--class") for part in text.split(","))
+
+
+def _pair(text: str, separator: str, flag: str) -> tuple[str, float]:
+    name, found, value = text.rpartition(separator)
+    try:
+        if not found:
+            raise ValueError
+        return name.strip(), float(value)
+    except ValueError:
+        raise UserError(f"{flag} {text!r}: write NAME{separator}NUMBER") from None
 
 
 def _evaluate(args: argparse.Namespace, arguments: list[str]) -> int:
@@ -201,13 +225,18 @@ def _data(args: argparse.Namespace, arguments: list[str]) -> int:
             scan.write(args.csv)
         return 0
     if args.what != "drums":
-        from audiogan.data.image_sources import get_images
-
         if args.list or args.kits or args.licences:
             raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")
-        out = get_images(args.what, args.out, base_url=args.base_url)
-        root = args.out or args.what
-        print(f"{args.what} is in {out}; train on it with: audiogan train handwriting data.root={root}")
+        if args.what in ("sc09", "fsdd"):
+            from audiogan.data.speech import get_speech
+
+            out, config = get_speech(args.what, args.out, base_url=args.base_url), "speech"
+        else:
+            from audiogan.data.image_sources import get_images
+
+            out, config = get_images(args.what, args.out, base_url=args.base_url), "handwriting"
+        command = shlex.join(["audiogan", "train", config, f"data.root={args.out or args.what}"])
+        print(f"{args.what} is in {out}; train on it with: {command}")
         return 0
     from audiogan.data.download import get_drums, list_kits
 

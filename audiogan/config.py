@@ -42,9 +42,13 @@ FUNCTIONS = ("audiogan.data.sources.open_sounds", "audiogan.data.image_sources.o
 KEYS = {
     "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
     "classes", "data", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
+    "knobs",
 }  # fmt: skip
 # What the data decides when a training is built.
-FACTS = {"labels": [], "class_counts": [], "classes": 0, "shape": None, "signal_shape": None, "modality": None}
+FACTS = {
+    "labels": [], "class_counts": [], "classes": 0, "knobs": 0, "knob_scale": None,
+    "shape": None, "signal_shape": None, "modality": None,
+}  # fmt: skip
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
     "checkpoints": {"every_minutes", "every_steps", "keep"},

@@ -15,7 +15,7 @@ from audiogan.data.sources import Data
 from audiogan.errors import UserError
 from audiogan.generator import Generator, load
 from audiogan.metrics import Report, evaluate
-from audiogan.modalities import Points
+from audiogan.modalities import Points, Sound
 from audiogan.sounds import replacing
 from audiogan.training import build_game, build_representation, open_data
 
@@ -86,7 +86,7 @@ def evaluate_run(
         report = evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed)
         if extractor is not None:
             report = report.joined(evaluate(fakes, reals, train=seen, embedding=named, seed=seed))
-        report = report.joined(_modes(generator, fakes, reals))
+        report = report.joined(_modes(generator, fakes, reals)).joined(_spacing(generator, fakes, reals, seen))
         if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
             report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, say))
         if gain:
@@ -138,6 +138,16 @@ def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report
     names = [f"modes/3sigma@{len(fakes)}", f"share_at_modes/3sigma@{len(fakes)}"]
     values, floor = (dict(zip(names, map(float, modality.modes_held(x)), strict=True)) for x in (fakes, reals))
     return Report(values, floor, dict.fromkeys(names, "higher"), {})
+
+
+def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
+    """Distances to the nearest neighbours, of sounds."""
+    if not isinstance(generator.modality, Sound):
+        return Report({}, {}, {}, {})
+    from audiogan.metrics.spacing import SeenByClassifier, evaluate_spacing
+
+    embedding = SeenByClassifier(generator.modality, generator.shape[-1])
+    return evaluate_spacing(fakes, reals, seen, embedding)
 
 
 def _by_classifier(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +17,11 @@ from audiogan.errors import UserError
 from audiogan.modalities import Modality, Sound
 from audiogan.sounds import save_wav
 
+if TYPE_CHECKING:
+    from audiogan.data.knobs import Scale
+
 BATCH = 16
+Label = str | Mapping[str, float] | None
 
 
 class Generator:
@@ -27,6 +32,8 @@ class Generator:
         shape: of one signal: `(channels, samples)` for sounds, `(C, H, W)` for images.
         sample_rate: of sounds, in Hz.
         labels: class names; empty for a model that knows no classes.
+        knobs: names of its continuous controls, and for each a table of 65 values, in its unit, that 0 ... 1 mean;
+            empty for a model without.
         step: training steps it has seen.
         checkpoint: the file it came from.
         config: the configuration of its training, as nested dicts.
@@ -35,6 +42,11 @@ class Generator:
     def __init__(self, game: Any, modality: Modality, config: dict[str, Any], checkpoint: Path, step: int) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
+        self.scale: Scale | None = None
+        if game.conditions.knobs:
+            from audiogan.data.knobs import Scale
+
+            self.scale = Scale.from_dict(config["facts"]["knob_scale"])
         self.shape: tuple[int, ...] = game.representation.signal_shape
 
     def __repr__(self) -> str:
@@ -47,8 +59,18 @@ class Generator:
             raise UserError(f"{self.checkpoint}: it makes {self.modality.noun}s, which have no sample rate")
         return self.modality.sample_rate
 
+    @property
+    def knobs(self) -> dict[str, list[float]]:
+        return {} if self.scale is None else dict(zip(self.scale.names, self.scale.quantiles.tolist(), strict=True))
+
     def sample(
-        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float | None = None
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        label: Label = None,
+        knobs: Mapping[str, float] | None = None,
+        truncation: float | None = None,
     ) -> NDArray[np.float32]:
         """New sounds (or images, or whatever it was trained on).
 
@@ -57,7 +79,10 @@ class Generator:
         Args:
             n: how many, at least 1.
             seed: at least 0; without one the samples are new each time.
-            label: one of ``labels``; without one, classes come as often as in the training data.
+            label: one of ``labels``, or a mixture: ``{"kick": 0.7, "tom": 0.3}``; without one, classes come as often
+                as in the training data.
+            knobs: 0 ... 1 for some of ``knobs``: ``{"brightness": 0.9}`` asks for a sound brighter than 90 % of those
+                it was trained on. The others are drawn as they go with class and knobs that were asked for.
             truncation: the smaller, the more typical; more than 0. Latents are multiplied by it, unless the network's
                 paper has another way: StyleGAN's psi (1: everything), BigGAN's threshold (infinity: everything).
 
@@ -65,15 +90,21 @@ class Generator:
             float32 array ``[n, *shape]``; sounds and images lie within -1 ... 1.
 
         Raises:
-            UserError: unknown label, or a number out of range.
+            UserError: unknown label or knob, or a number out of range.
         """
-        waves, _ = self.sample_with_labels(n, seed=seed, label=label, truncation=truncation)
+        waves, _ = self.sample_with_labels(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
         return waves
 
     def sample_with_labels(
-        self, n: int = 1, *, seed: int | None = None, label: str | None = None, truncation: float | None = None
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        label: Label = None,
+        knobs: Mapping[str, float] | None = None,
+        truncation: float | None = None,
     ) -> tuple[NDArray[np.float32], list[str]]:
-        """As ``sample``, with the class of each sound (empty strings where the model knows none)."""
+        """As ``sample``, with the class of each sound: of a mixture the largest, empty where the model knows none."""
         if n < 1:
             raise UserError(f"n={n}: ask for at least one")
         if truncation is not None and not 0 < truncation < float("inf"):
@@ -82,40 +113,65 @@ class Generator:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if not 0 <= seed <= 2**63 - 1 - n:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
-        index = self._class(label)
+        weights, asked = self._weights(label), self._scores(knobs or {})
         waves, names = [], []
         for start in range(0, n, BATCH):
-            z, condition = self._latents(range(seed + start, seed + min(start + BATCH, n)), index)
+            z, condition = self._latents(range(seed + start, seed + min(start + BATCH, n)), weights, asked)
             out = self.game.generate(z, condition, truncation=truncation)
             if not torch.isfinite(out).all():
                 noun = self.modality.noun
                 raise UserError(f"{self.checkpoint}: its {noun}s are not finite numbers (truncation={truncation})")
             waves.append(self.modality.finish(out.cpu().numpy()))
-            names += [self.labels[int(k)] for k in condition.argmax(1)] if condition is not None else [""] * len(z)
+            classes = condition[:, : len(self.labels)].argmax(1) if condition is not None and self.labels else None
+            names += [""] * len(z) if classes is None else [self.labels[int(k)] for k in classes]
         return np.concatenate(waves), names
 
     def save_wav(self, path: str | os.PathLike[str], wave: NDArray[np.float32], subtype: str = "PCM_16") -> None:
         """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
         save_wav(path, wave, self.sample_rate, subtype=subtype)
 
-    def _class(self, label: str | None) -> int | None:
+    def _weights(self, label: Label) -> torch.Tensor | None:
+        """Class weights ``[classes]`` that sum to 1."""
         if label is None:
             return None
-        if not self.labels:
-            raise UserError(f"class {label!r}: {self.checkpoint} was trained without classes; leave it out")
-        if label not in self.labels:
-            raise UserError(f"class {label!r} is none of those this model knows: {', '.join(self.labels)}")
-        return self.labels.index(label)
+        mixture = {label: 1.0} if isinstance(label, str) else dict(label)
+        weights = torch.zeros(len(self.labels))
+        for name, weight in mixture.items():
+            if not self.labels:
+                raise UserError(f"class {name!r}: {self.checkpoint} was trained without classes; leave it out")
+            if name not in self.labels:
+                raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
+            if not 0 <= weight < float("inf"):
+                raise UserError(f"class {name!r}: its weight {weight} must be at least 0 and finite")
+            weights[self.labels.index(name)] = weight
+        if not weights.sum() > 0:
+            raise UserError(f"classes {mixture}: the weights of a mixture must not all be 0")
+        return weights / weights.sum()
 
-    def _latents(self, seeds: range, index: int | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _scores(self, knobs: Mapping[str, float]) -> dict[int, float]:
+        """Normal scores of shares 0 ... 1, by number of the knob."""
+        scores = {}
+        for name, share in knobs.items():
+            if self.scale is None:
+                raise UserError(f"knob {name!r}: {self.checkpoint} was trained without knobs; leave it out")
+            if name not in self.scale.names:
+                raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.scale.names)}")
+            if not 0 <= share <= 1:
+                raise UserError(f"knob {name}={share} must be from 0 to 1")
+            scores[self.scale.names.index(name)] = float(
+                self.scale.scores_of_shares(np.full((1, len(self.scale.names)), share))[0, 0]
+            )
+        return scores
+
+    def _latents(
+        self, seeds: range, weights: torch.Tensor | None, asked: Mapping[int, float]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         latents, conditions = [], []
         for seed in seeds:
             rng = torch.Generator().manual_seed(seed)
             latents.append(self.game.latents(1, rng))
-            if self.game.classes:
-                drawn = self.game.draw_condition(1, rng)
-                conditions.append(drawn if index is None else torch.eye(self.game.classes)[index : index + 1].to(drawn))
-        return torch.cat(latents), torch.cat(conditions) if conditions else None
+            conditions.append(self.game.draw_condition(1, rng, weights=weights, asked=asked))
+        return torch.cat(latents), torch.cat(conditions) if conditions[0] is not None else None
 
 
 def find(run: str | os.PathLike[str] | None = None) -> Path:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.generator import Generator
+from audiogan.generator import Generator, Label
 from audiogan.sounds import replacing
 
 SHEET = 64  # most samples on a contact sheet
-FIELDS = ["file", "seed", "class", "truncation", "checkpoint"]
+FIELDS = ["file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint"]
 
 
 def write_samples(
@@ -23,7 +23,8 @@ def write_samples(
     n: int,
     *,
     seed: int | None = None,
-    label: str | None = None,
+    label: Label = None,
+    knobs: Mapping[str, float] | None = None,
     truncation: float | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -32,16 +33,18 @@ def write_samples(
     """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    waves, names = generator.sample_with_labels(n, seed=seed, label=label, truncation=truncation)
+    waves, names = generator.sample_with_labels(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be written to ({error.strerror})") from error
     modality = generator.modality
     rows = {row["file"]: row for row in _rows(out / "samples.csv")}
+    mixture = "" if label is None or isinstance(label, str) else _listed(label)
+    settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}"]
     files = []
     for i, name in enumerate(names if modality.single else names[:1]):
-        row = [str(seed + i), name, "" if truncation is None else f"{truncation:g}", f"{generator.checkpoint}"]
+        row = [str(seed + i), name, *settings, f"{generator.checkpoint}"]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
         file = _free_name(out, rows, stem, modality.suffix, row)
         modality.save(out / file, waves[i] if modality.single else waves)
@@ -71,7 +74,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
             table = list(csv.DictReader(stream))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a list of samples ({error}); choose another folder") from error
-    return [{key: row[key] or "" for key in FIELDS} for row in table if set(FIELDS) <= row.keys()]
+    return [{key: row.get(key) or "" for key in FIELDS} for row in table if {"file", "seed"} <= row.keys()]
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:g}" for name, value in values.items())
 
 
 def _safe(label: str) -> str:

@@ -45,7 +45,14 @@ def open_data(cfg: DictConfig) -> tuple[Data, Data]:
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
     data = configuration.build(settings, "data")
-    return data.split(holdout if len(data) >= 20 else 0.0, seed=0)
+    train, held_out = data.split(holdout if len(data) >= 20 else 0.0, seed=0)
+    names = list(cfg.get("knobs") or [])
+    if not names:
+        return train, held_out
+    from audiogan.data.knobs import WithKnobs
+
+    train = WithKnobs(train, names)
+    return train, WithKnobs(held_out, names, train.scale)
 
 
 def add_facts(cfg: DictConfig, data: Data) -> None:
@@ -58,6 +65,8 @@ def add_facts(cfg: DictConfig, data: Data) -> None:
     labels = [] if cfg.classes == 0 else labels
     cfg.facts.labels, cfg.facts.classes = labels, len(labels)
     cfg.facts.class_counts = data.class_counts if labels else []
+    scale: Any = getattr(data, "scale", None) if hasattr(data, "knobs") else None
+    cfg.facts.knobs, cfg.facts.knob_scale = (len(scale.names), scale.to_dict()) if scale is not None else (0, None)
     modality = data.modality
     cfg.facts.modality = {"_target_": f"audiogan.modalities.{type(modality).__name__}", **vars(modality)}
     cfg.facts.signal_shape = list(data.shape)
@@ -101,6 +110,9 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game = build_game(cfg, representation)
+    conditions = getattr(game, "conditions", None)
+    if conditions is not None and conditions.knobs:
+        conditions.fit(torch.from_numpy(train.knobs), torch.from_numpy(train.targets))  # type: ignore[attr-defined]
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)

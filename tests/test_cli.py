@@ -43,7 +43,7 @@ def test_sample_writes_sounds_a_picture_and_a_list(tiny_run: Path, tmp_path: Pat
     printed = capsys.readouterr().out
     assert "4 sounds" in printed and "step 4" in printed and str(out) in printed and "seeds 7 to 10" in printed
     rows = table(out)
-    assert list(rows[0]) == ["file", "seed", "class", "truncation", "checkpoint"]
+    assert list(rows[0]) == ["file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint"]
     assert [row["seed"] for row in rows] == ["7", "8", "9", "10"] and {row["truncation"] for row in rows} == {""}
     assert all(row["class"] in ("kick", "snare") and row["file"].startswith(row["class"]) for row in rows)
     assert {row["file"] for row in rows} == set(wavs(out)) and len(rows) == 4

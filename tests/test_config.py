@@ -21,6 +21,12 @@ SOUND_NETWORKS = {
     "stftgan": ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"],
     "wavegan": ["model_size=2"],
     "specgan": ["model_size=2"],
+    "tonenoise": [
+        "warm_up=1",
+        "game.generator.width=8",
+        "game.critic.mel_widths=[4,4]",
+        "game.critic.stft_widths=[4,4]",
+    ],
 }
 IMAGE_NETWORKS = {
     "dcgan": ["width=4"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from audiogan.data import cache_dir
+from audiogan.errors import UserError
 from audiogan.modalities import Modality
+
+SOUND_SETS = ("drums", "sc09", "fsdd")
+"""Data sets of sounds that ``audiogan data get`` downloads."""
 
 
 class Data(Protocol):
@@ -65,19 +70,41 @@ def downloads() -> Path:
     return cache_dir() / "downloads"
 
 
-def open_sounds(root: str | None = None, **settings: Any) -> Data:
-    """The sounds of ``root``; without it what ``audiogan data get drums`` downloaded, else the built-in drum machine.
+def open_sounds(root: str | None = None, sets: Sequence[str] = ("drums",), **settings: Any) -> Data:
+    """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
 
-    ``settings`` are those of `AudioFolder`; the drum machine takes of them what applies.
+    Args:
+        root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
+        sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
+        settings: those of `AudioFolder`; the drum machine takes of them what applies.
+
+    Raises:
+        UserError: a data set that was not downloaded yet, or what `AudioFolder` says of the folder.
     """
-    downloaded = downloads() / "drums"
-    if root is None and not (downloaded / "manifest.csv").is_file():
-        from audiogan.data.drum_machine import DrumMachine
-
-        machine = DrumMachine(**{k: v for k, v in settings.items() if k in ("sample_rate", "length", "channels")})
-        if settings.get("labels") == "none":
-            machine.labels = []
-        return machine
+    if isinstance(sets, str) or not set(sets) <= set(SOUND_SETS):
+        raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
+    have = [name for name in SOUND_SETS if (downloads() / name / "manifest.csv").is_file()]
+    if root is None:
+        found = next((name for name in sets if name in have), None)
+        if found is None and "drums" in sets:
+            return _drum_machine(settings)
+        if found is None:
+            commands = " or ".join(f"audiogan data get {name}" for name in sets)
+            raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
+        root = str(downloads() / found)
+    elif root in SOUND_SETS and not Path(root).exists():
+        if root not in have:
+            raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
+        root = str(downloads() / root)
     from audiogan.data.audio import AudioFolder
 
-    return AudioFolder(root if root is not None else downloaded, **settings)
+    return AudioFolder(root, **settings)
+
+
+def _drum_machine(settings: dict[str, Any]) -> Data:
+    from audiogan.data.drum_machine import DrumMachine
+
+    machine = DrumMachine(**{k: v for k, v in settings.items() if k in ("sample_rate", "length", "channels")})
+    if settings.get("labels") == "none":
+        machine.labels = []
+    return machine

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Game, Play
+from audiogan.games.conditions import Conditions
 from audiogan.representations import Representation
 
 
@@ -38,8 +39,6 @@ class Adversarial(Game):
         class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
     """
 
-    class_counts: Tensor
-
     def __init__(
         self,
         generator: nn.Module,
@@ -63,34 +62,39 @@ class Adversarial(Game):
         self._view: Callable[[Tensor], Tensor] | None = view
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.classes: int = getattr(generator, "classes", 0)
+        self.conditions = Conditions(self.classes, getattr(generator, "knobs", 0), class_counts)
         if self.classes != getattr(critic, "classes", 0):
             raise ValueError(f"the generator knows {self.classes} classes, the critic {getattr(critic, 'classes', 0)}")
-        counts = torch.as_tensor(list(class_counts) or [1] * self.classes, dtype=torch.float32)
-        self.register_buffer("class_counts", counts)
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
         signal = batch["x"]
-        condition = self.condition(batch.get("label"))
+        condition = self.condition(batch.get("label"), batch.get("knobs"))
         if player == "critic":
             real = self._seen(self._real(signal), play).detach()
             fake = self._seen(self._fake(len(signal), condition, play), play).detach()
             return self._critic_losses(real, fake, condition, play)
         z = self._latents(len(signal), play)
-        fake = self._seen(self._decoded(self.nets["generator"](z, condition)), play)
+        made = self.nets["generator"](z, condition)
+        fake = self._seen(self._decoded(made), play)
         logits, class_logits = self._judge(fake, condition)
         play.note(fake_logits=_one(logits))
-        losses = {"loss": self.loss.generator(logits)} | self._auxiliary(condition, fake=class_logits)
+        losses = {"loss": _critics(logits) * self.loss.generator(logits)}
+        losses |= self._auxiliary(condition, fake=class_logits) | self._made(made, condition)
         for penalty in self.generator_penalties:
             if play.step % penalty.every == 0:
                 name = type(penalty).__name__.lower()
                 losses[name] = penalty(self.nets["generator"], z, condition, play.randn)
         return losses
 
+    def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        """More terms of the generator's loss, on what it made: for games that want more of it."""
+        return {}
+
     def _critic_losses(self, real: Tensor, fake: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
         real_logits, real_classes = self._judge(real, condition)
         fake_logits, fake_classes = self._judge(fake, condition)
         play.note(real_logits=_one(real_logits), fake_logits=_one(fake_logits))
-        losses = {"loss": self.loss.critic(real_logits, fake_logits)}
+        losses = {"loss": _critics(real_logits) * self.loss.critic(real_logits, fake_logits)}
         losses |= self._auxiliary(condition, real=real_classes, fake=fake_classes)
         for penalty in self.penalties:
             if play.step % penalty.every == 0:
@@ -100,15 +104,15 @@ class Adversarial(Game):
 
     def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Logits ``[B]`` or ``[B, critics]``, and class logits where the critic has them."""
-        out = self.nets["critic"](x, condition)
+        out = self.nets["critic"](x, condition[:, : self.classes] if condition is not None and self.classes else None)
         return out if isinstance(out, tuple) else (out, None)
 
     def _auxiliary(self, condition: Tensor | None, **class_logits: Tensor | None) -> dict[str, Tensor]:
         """Cross-entropies of class logits against the class weights."""
         return {
-            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(logits, condition)
+            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(logits, condition[:, : self.classes])
             for name, logits in class_logits.items()
-            if logits is not None and condition is not None
+            if logits is not None and condition is not None and self.classes
         }
 
     def _real(self, signal: Tensor) -> Tensor:
@@ -137,13 +141,11 @@ class Adversarial(Game):
     def _normal(self) -> bool:
         return getattr(self.nets["generator"], "latent", "normal") == "normal"
 
-    def condition(self, label: Tensor | None) -> Tensor | None:
-        """Class weights ``[B, classes]`` of labels ``[B]``; ``None`` for networks that know no classes."""
-        if not self.classes:
-            return None
-        if label is None:
-            raise ValueError(f"the networks want {self.classes} classes, but the data has no labels")
-        return nn.functional.one_hot(label, self.classes).to(self.class_counts.dtype)
+    def condition(self, label: Tensor | None, knobs: Tensor | None = None) -> Tensor | None:
+        """What the generator is told of labels ``[B]`` and knobs ``[B, knobs]``, see `Conditions`; ``None`` if it
+        knows neither.
+        """
+        return self.conditions.of(label, knobs)
 
     def latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
         """``[n, latent_dim]`` on the CPU: standard normal, or uniform in [-1, 1] where the paper has it so."""
@@ -151,11 +153,9 @@ class Adversarial(Game):
             return torch.randn(n, self.latent_dim, generator=rng)
         return 2 * torch.rand(n, self.latent_dim, generator=rng) - 1
 
-    def draw_condition(self, n: int, rng: torch.Generator | None = None) -> Tensor | None:
-        """Class weights of ``n`` classes drawn as often as the training data has them."""
-        if not self.classes:
-            return None
-        return self.condition(torch.multinomial(self.class_counts.cpu(), n, replacement=True, generator=rng))
+    def draw_condition(self, n: int, rng: torch.Generator | None = None, **asked: Any) -> Tensor | None:
+        """``n`` conditions as the training data has them, or as ``asked`` (see `Conditions.draw`)."""
+        return self.conditions.draw(n, rng, **asked)
 
     @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
@@ -164,7 +164,7 @@ class Adversarial(Game):
         device = next(critic.parameters()).device
         label = batch.get("label")
         with evaluating(critic):
-            condition = self.condition(None if label is None else label.to(device))
+            condition = self.conditions.weights(None if label is None else label.to(device))
             see = self._view or self.representation.encode
             return _one(self._judge(see(batch["x"].to(device)), condition)[0])
 
@@ -213,6 +213,11 @@ def evaluating(net: nn.Module) -> Iterator[None]:
         yield
     finally:
         net.train(was_training)
+
+
+def _critics(logits: Tensor) -> int:
+    """How many critics these are the logits of: losses average over them, but each is to learn as it would alone."""
+    return 1 if logits.dim() == 1 else logits.shape[1]
 
 
 def _one(logits: Tensor) -> Tensor:

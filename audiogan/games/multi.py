@@ -68,7 +68,7 @@ class MultiCritic(Adversarial):
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
         made = []
         for part in batches:
-            z, condition = self._latents(len(part["x"]), play), self.condition(part.get("label"))
+            z, condition = self._latents(len(part["x"]), play), self.condition(part.get("label"), part.get("knobs"))
             made.append((z, self._seen(self._decoded(self.nets["generator"](z, condition)), play), condition))
         terms: dict[str, list[Tensor]] = {}
         judged = []
@@ -129,10 +129,10 @@ class MultiCritic(Adversarial):
     @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The mean over critics of their logits ``[B]`` of real examples as they are, without augmentation."""
-        device = self.class_counts.device
+        device = self.conditions.class_counts.device
         label = batch.get("label")
         x = self.representation.encode(batch["x"].to(device))
-        condition = self.condition(None if label is None else label.to(device))
+        condition = self.conditions.weights(None if label is None else label.to(device))
         logits = []
         for name in self.critics:
             with self._against(name), evaluating(self.nets[name]):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
+from audiogan.games.conditions import LIMIT
 from audiogan.representations import Representation
 
 
@@ -18,14 +20,21 @@ class VAEGAN(Adversarial):
     holds has a latent that makes something like it, so fewer kinds of sounds are forgotten, and the adversarial game
     begins where autoencoding ends instead of at noise. The critic judges what is made from the prior alone.
 
-    Players are called ``critic`` and ``generator``, as in `Adversarial`, and ``autoencoder``, which owns the generator
-    too; give the first two an ``active`` that lets it warm up.
+    Players are called ``critic`` and ``generator``, as in `Adversarial`; the generator's owns the encoder too, for it
+    wants to decode what that makes of real signals. A third, ``autoencoder``, of the same networks, wants nothing else:
+    let it play before the others, by ``active``. With a listener there is a fourth, ``listener``: it learns to hear
+    class and knobs of real signals, and the generator wants it to hear what was asked for.
 
     Args:
-        encoder: signals (and class weights) -> mean and log-variance ``[B, latent_dim]`` of their latents.
+        encoder: signals (and their condition) -> mean and log-variance ``[B, latent_dim]`` of their latents.
         distance: (made, real) signals -> scalar.
+        share: of the generator's batch that it decodes.
         kl: weight of the Kullback-Leibler divergence from the prior, the mean over latent dimensions (Kingma & Welling,
             ICLR 2014, equation 10).
+        listener: signals -> class logits ``[B, classes]`` and knobs ``[B, knobs]``; ``None`` for none.
+        class_weight, knob_weight: of what the listener hears, for the generator: cross-entropy and mean squared error.
+        jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
+            other and from the class.
         generator, critic, loss, representation, options: as in `Adversarial`.
     """
 
@@ -37,7 +46,12 @@ class VAEGAN(Adversarial):
         loss: Any,
         representation: Representation,
         distance: nn.Module,
+        share: float = 0.5,
         kl: float = 0.02,
+        listener: nn.Module | None = None,
+        class_weight: float = 0.1,
+        knob_weight: float = 0.5,
+        jitter: float = 0.5,
         **options: Any,
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
@@ -46,12 +60,50 @@ class VAEGAN(Adversarial):
         if not self._normal:
             raise ValueError("an autoencoder wants a generator whose latents are normal")
         self.nets["encoder"] = encoder
-        self.distance, self.kl = distance, kl
+        if not 0 <= share <= 1:
+            raise ValueError(f"share={share} must be from 0 to 1")
+        self.distance, self.share, self.kl = distance, share, kl
+        if listener is not None:
+            self.nets["listener"] = listener
+        self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        if player != "autoencoder":
-            return super().losses(player, batch, play)
-        signal, condition = batch["x"], self.condition(batch.get("label"))
+        if player == "autoencoder":
+            return self._autoencoder(batch, play)
+        if player == "listener":
+            signal = batch["x"] if self.augment is None else self.augment(batch["x"], play.rand)
+            condition = self.condition(batch.get("label"), batch.get("knobs"))
+            return self._heard(signal, condition, 1.0, 1.0)
+        asked, knobs = batch, batch.get("knobs")
+        if knobs is not None and self.jitter:
+            noise = self.jitter * play.randn(*knobs.shape)
+            asked = {**batch, "knobs": (knobs + noise).clamp(-LIMIT, LIMIT)}
+        losses = super().losses(player, asked, play)
+        n = round(self.share * len(batch["x"]))
+        if player == "generator" and n:
+            losses |= self._autoencoder({name: value[:n] for name, value in batch.items()}, play)
+        return losses
+
+    def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        if "listener" not in self.nets:
+            return {}
+        return self._heard(self.representation.decode(x), condition, self.class_weight, self.knob_weight)
+
+    def _heard(self, signal: Tensor, condition: Tensor | None, classes: float, knobs: float) -> dict[str, Tensor]:
+        """How wrong the listener finds signals, given what was asked for."""
+        logits, estimates = self.nets["listener"](signal)
+        if condition is None:
+            return {"idle": 0.0 * signal.sum()}
+        asked, wanted = condition.split([self.classes, condition.shape[1] - self.classes], dim=1)
+        terms = {}
+        if logits.shape[1]:
+            terms["class"] = classes * F.cross_entropy(logits, asked)
+        if estimates.shape[1]:
+            terms["knobs"] = knobs * F.mse_loss(estimates, wanted)
+        return terms
+
+    def _autoencoder(self, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        signal, condition = batch["x"], self.condition(batch.get("label"), batch.get("knobs"))
         mean, log_variance = self.nets["encoder"](signal, condition)
         z = mean + (0.5 * log_variance).exp() * play.randn(*mean.shape)
         made = self.representation.decode(self.nets["generator"](z, condition))

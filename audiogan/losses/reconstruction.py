@@ -13,9 +13,10 @@ from audiogan.representations.views import LogMelView
 class SpectralDistance(nn.Module):
     """The distance of two sounds `[B, C, T]` in spectra of several resolutions, phases aside.
 
-    The sum of the mean absolute difference of log-mel pictures; the spectral convergence of Yamamoto et al. (Parallel
-    WaveGAN, ICASSP 2020, equation 4), halved; and the mean absolute difference of compressed magnitudes in windows of
-    a quarter of the length, which see attacks.
+    The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
+    (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
+    windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
+    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
@@ -31,13 +32,16 @@ class SpectralDistance(nn.Module):
         self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
-        """A scalar, the mean over the batch."""
+        """A scalar."""
         mel = F.l1_loss(self.mel(made), self.mel(real))
         a, b = (_power(self.coarse, x).sqrt() for x in (made, real))
-        convergence = (a - b).norm() / b.norm().clamp_min(1e-6)
+        convergence = (a - b).norm() / b.norm()  # never 0, see `_power`
         attack = F.l1_loss(_power(self.fine, made).pow(1 / 6), _power(self.fine, real).pow(1 / 6))
         return mel + 0.5 * convergence + 0.3 * attack
 
 
 def _power(frames: Frames, x: Tensor) -> Tensor:
+    """Squared magnitudes, with a floor that keeps derivatives of their roots finite: a sine of full scale has about
+    `n_fft**2 / 16`.
+    """
     return torch.view_as_real(frames.analyse(x)).square().sum(-1) + 1e-6

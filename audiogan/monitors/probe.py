@@ -67,7 +67,9 @@ class Probe:
         self.features = features
         self.bandwidth = bandwidth(features, ALIKE)
         self.edge = float(self.real.x.abs().max())
-        self._labels = None if self.condition is None else self.condition.argmax(1).cpu().numpy()
+        classes = getattr(game, "classes", 0)
+        known = self.condition is not None and classes
+        self._labels = self.condition[:, :classes].argmax(1).cpu().numpy() if known else None
         self._within = 0.0
         if self.real.labels is not None and _pairs(len(features), self.real.labels).sum() >= LEAST_PAIRS:
             self._within = bandwidth(features, ALIKE, self.real.labels)

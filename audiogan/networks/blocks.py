@@ -82,11 +82,15 @@ class ClassFiLM(nn.Module):
 
 
 def check_condition(network: nn.Module, condition: Tensor | None) -> None:
-    """ValueError unless there is a condition for just those networks that know classes."""
-    classes = cast(int, network.classes)
-    if (condition is None) == bool(classes):
-        given = "missing" if condition is None else "given"
-        raise ValueError(f"{type(network).__name__} knows {classes} classes, but the condition is {given}")
+    """ValueError unless there is a condition, of the right size, for just those networks that know classes or knobs."""
+    classes, knobs = cast(int, network.classes), cast(int, getattr(network, "knobs", 0))
+    given = "missing" if condition is None else "given"
+    if (condition is None) == bool(classes + knobs):
+        more = f" and {knobs} knobs" if knobs else ""
+        raise ValueError(f"{type(network).__name__} knows {classes} classes{more}, but the condition is {given}")
+    if condition is not None and condition.shape[1:] != (classes + knobs,):
+        expected = f"[B, {classes + knobs}]"
+        raise ValueError(f"{type(network).__name__} expected a condition {expected}, got {list(condition.shape)}")
 
 
 def glorot(network: nn.Module) -> None:

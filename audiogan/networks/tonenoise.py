@@ -10,6 +10,7 @@ rate of frames, with an inverse STFT as its last layer (Kaneko et al., iSTFTNet,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -50,7 +51,7 @@ class ToneNoiseGenerator(nn.Module):
     Args:
         length, channels: of the sounds, in samples.
         latent_dim: size of ``z``, standard normal.
-        classes: how many classes a condition `[B, classes]` weighs; 0 for none.
+        classes, knobs: the condition is `[B, classes + knobs]`: class weights, then knobs as normal scores; 0 for none.
         n_fft, hop_length: of the inverse STFT, in samples.
         width: channels of the frames.
         blocks: how many `FrameBlock` s.
@@ -69,6 +70,7 @@ class ToneNoiseGenerator(nn.Module):
         channels: int = 1,
         latent_dim: int = 64,
         classes: int = 0,
+        knobs: int = 0,
         n_fft: int = 512,
         hop_length: int = 256,
         width: int = 128,
@@ -79,11 +81,11 @@ class ToneNoiseGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
-        self.shape, self.latent_dim, self.classes = (channels, length), latent_dim, classes
+        self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
         self.mapping = nn.Sequential(
-            nn.Linear(latent_dim + classes, style_dim),
+            nn.Linear(latent_dim + classes + knobs, style_dim),
             nn.LeakyReLU(0.2),
             nn.Linear(style_dim, style_dim),
             nn.LeakyReLU(0.2),
@@ -100,7 +102,15 @@ class ToneNoiseGenerator(nn.Module):
             self.out.bias.zero_()
             self.out.bias.view(channels, -1)[:, 2 * bins : 2 * bins + bands] = -3.0
         self.register_buffer("bands", interpolation(bands, bins, sample_rate), persistent=False)
-        self.register_buffer("noise", torch.randn(1, channels, count, bins, 2))
+        self.register_buffer("noise", self.white(torch.randn(1, channels, length)))
+
+    def white(self, wave: Tensor) -> Tensor:
+        """Spectra `[B, C, N, F, 2]` of white noise `[B, C, length]`, of variance 1.
+
+        Numbers drawn for each frame alone would be the spectra of no wave, and come out 3 dB louder between frames.
+        """
+        scale = (self.frames.window.square().sum() / 2).rsqrt()
+        return torch.view_as_real(self.frames.analyse(wave)) * scale
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         check_input(self, z, (self.latent_dim,), None)
@@ -117,14 +127,44 @@ class ToneNoiseGenerator(nn.Module):
         tone, band, gain = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         tone = tone.unflatten(3, (-1, 2)) * gain.clamp(-10, 6).exp()[..., None]
         colour = (band.clamp(-12, 6).exp() @ self.bands)[..., None]
-        noise = torch.randn_like(tone) if self.training else self.noise
+        noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
         return self.frames.synthesise(torch.view_as_complex(torch.addcmul(tone, colour, noise).float().contiguous()))
 
 
-class ToneNoiseEncoder(nn.Module):
-    """Sounds `[B, channels, length]` (and class weights) -> mean and log-variance `[B, latent_dim]` of latents.
+class MelTrunk(nn.Module):
+    """Sounds `[B, channels, length]` -> `[B, hidden]`: strided convolutions on a log-mel picture, a dense layer."""
 
-    Strided convolutions on a log-mel picture. Arguments as in the generator and in `LogMelView`.
+    def __init__(
+        self,
+        length: int,
+        channels: int,
+        sample_rate: int,
+        n_fft: int,
+        hop_length: int,
+        widths: Sequence[int],
+        hidden: int,
+    ) -> None:
+        super().__init__()
+        self.shape = (channels, length)
+        fold = 2 ** len(widths)
+        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=fold)
+        _, rows, columns = self.view.shape
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
+        self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
+        self.apply(he)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        check_input(self, signal, self.shape, None)
+        x = self.view(signal).contiguous(memory_format=torch.channels_last)
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+
+
+class ToneNoiseEncoder(nn.Module):
+    """Sounds `[B, channels, length]` (and their condition) -> mean and log-variance `[B, latent_dim]` of latents.
+
+    Arguments as in the generator and in `LogMelView`; `widths` and `hidden` are those of the `MelTrunk`.
     """
 
     def __init__(
@@ -134,30 +174,52 @@ class ToneNoiseEncoder(nn.Module):
         sample_rate: int = 16000,
         latent_dim: int = 64,
         classes: int = 0,
+        knobs: int = 0,
         n_fft: int = 512,
         hop_length: int = 256,
-        widths: tuple[int, ...] = (16, 32, 64, 96),
+        widths: Sequence[int] = (16, 32, 64, 96),
         hidden: int = 256,
     ) -> None:
         super().__init__()
-        self.shape, self.latent_dim, self.classes = (channels, length), latent_dim, classes
-        fold = 2 ** len(widths)
-        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=fold)
-        _, rows, columns = self.view.shape
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
-        self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
-        self.apply(he)
-        self.out = nn.Linear(hidden + classes, 2 * latent_dim)
+        self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
+        self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
+        self.out = nn.Linear(hidden + classes + knobs, 2 * latent_dim)
 
     def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_input(self, signal, self.shape, None)
         check_condition(self, condition)
-        x = self.view(signal).contiguous(memory_format=torch.channels_last)
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
-        h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        h = self.trunk(signal)
         mean, log_variance = self.out(h if condition is None else torch.cat([h, condition], dim=1)).chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 2)
+
+
+class Listener(nn.Module):
+    """Sounds `[B, channels, length]` -> class logits `[B, classes]` and estimates of knobs `[B, knobs]`.
+
+    What an auxiliary classifier is to classes (Odena, Olah & Shlens, ICML 2017), and DrumGAN's regression to continuous
+    controls (Nistal, Lattner & Richard, ISMIR 2020, section 3.3), but a network of its own that hears real sounds only.
+    Arguments as in `ToneNoiseEncoder`.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        channels: int = 1,
+        sample_rate: int = 16000,
+        classes: int = 0,
+        knobs: int = 0,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        widths: Sequence[int] = (16, 32, 64, 96),
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        self.classes, self.knobs = classes, knobs
+        self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
+        self.out = nn.Linear(hidden, classes + knobs)
+
+    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        logits, knobs = self.out(self.trunk(signal)).split([self.classes, self.knobs], dim=1)
+        return logits, knobs
 
 
 def interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from audiogan.representations.stft import Frames, _square
 
@@ -19,7 +20,7 @@ class LogMelView(nn.Module):
         sample_rate: in Hz.
         n_fft, hop_length: in samples.
         n_mels: bands, from 20 Hz to half the sample rate.
-        fold: frames are cut to a multiple of it.
+        fold: frames are made a multiple of it, see `folded`.
     """
 
     filters: Tensor
@@ -37,13 +38,13 @@ class LogMelView(nn.Module):
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (channels, folded(self.frames.count, fold, length), n_mels)
+        self.shape = (channels, folded(self.frames.count, fold), n_mels)
         self.floor = floor
         self.register_buffer("filters", triangles(self.frames.bins, n_mels, sample_rate), persistent=False)
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = torch.view_as_real(self.frames.analyse(signal)[:, :, : self.shape[1]])
+        spectrum = torch.view_as_real(_rows(self.frames.analyse(signal), self.shape[1]))
         magnitude = (spectrum.square().sum(-1) + 1e-9).sqrt() * self._unit
         return (magnitude @ self.filters + self.floor).log().add(7).div(2)
 
@@ -51,8 +52,9 @@ class LogMelView(nn.Module):
 class STFTView(nn.Module):
     """Sounds `[B, C, T]` to spectra `[B, 3 C, frames, bins]`: real part, imaginary part and magnitude, all compressed.
 
-    A coefficient X (1: a sine of full scale) becomes `X |X|^(power - 1)`; the root's floor keeps derivatives finite.
-    The highest bin, that of half the sample rate, is dropped. Arguments as in `LogMelView`.
+    A coefficient X (1: a sine of full scale) becomes `4 X |X|^(power - 1)` and `4 |X|^power`, where `floor` keeps |X|
+    from zero and derivatives finite. The highest bin, that of half the sample rate, is dropped. Channels are ordered
+    re, im, magnitude, re, im ... Arguments as in `LogMelView`.
     """
 
     def __init__(
@@ -67,23 +69,31 @@ class STFTView(nn.Module):
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (3 * channels, folded(self.frames.count, fold, length), n_fft // 2)
+        self.shape = (3 * channels, folded(self.frames.count, fold), n_fft // 2)
         self.power, self.floor = power, floor
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = self.frames.analyse(signal)[:, :, : self.shape[1], : self.shape[2]] * self._unit
+        spectrum = _rows(self.frames.analyse(signal)[..., : self.shape[2]], self.shape[1]) * self._unit
         planes = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # [B, C, 2, N, F]
         magnitude = (_square(planes, planes) + self.floor**2).pow(self.power / 2).unsqueeze(2)
         gain = magnitude.pow(1 - 1 / self.power)
         return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
 
 
-def folded(frames: int, fold: int, length: int) -> int:
-    """The largest multiple of `fold` in `frames`."""
-    if frames < fold:
-        raise ValueError(f"sounds of {length} samples have {frames} frames here, at least {fold} are needed")
-    return frames // fold * fold
+def folded(frames: int, fold: int) -> int:
+    """How many rows a picture of `frames` has for them to be a multiple of `fold`.
+
+    Silence fills up what is missing. One frame too many is dropped: it is centred behind the end of the sound, of which
+    the frame before it has seen the rest.
+    """
+    return frames - 1 if frames > fold and frames % fold == 1 else -(-frames // fold) * fold
+
+
+def _rows(spectrum: Tensor, rows: int) -> Tensor:
+    """`[B, C, N, F]` cut or filled up with zeros to `rows` frames."""
+    missing = rows - spectrum.shape[2]
+    return F.pad(spectrum, (0, 0, 0, missing)) if missing > 0 else spectrum[:, :, :rows]
 
 
 def triangles(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:

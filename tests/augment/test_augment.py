@@ -23,7 +23,7 @@ from audiogan.augment import (
 )
 from audiogan.representations import ComplexSTFT, LogMagnitude
 
-WAVE = [Shift(20), Gain(6), Polarity(), Tilt(0.3)]
+WAVE = [Shift(20), Shift(20, min_samples=0), Gain(6), Polarity(), Tilt(0.3)]
 PICTURE = [TimeShift(5), FrequencyMask(8), Cutout(0.5), SpectrogramGain(6), LogGain(0.1), Polarity()]
 IDENTITY = [Shift(0), Gain(0), Tilt(0), TimeShift(0), FrequencyMask(0), Cutout(0), SpectrogramGain(0), LogGain(0)]
 
@@ -100,6 +100,23 @@ def test_shift_is_uniform_and_may_exceed_the_clip() -> None:
     places = Shift(3)(x, seeded()).argmax(-1).flatten()
     assert places.bincount(minlength=7).min() > 850
     assert Shift(100)(torch.ones(1, 1, 5), constant(0.0)).sum() == 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 4), (-1, 3), (2, 2), (-3, 0)])
+def test_shift_is_uniform_between_two_limits(low: int, high: int) -> None:
+    x = torch.zeros(400 * (high - low + 1), 1, 13)
+    x[:, :, 6] = 1
+    moved = Shift(high, min_samples=low)(x, seeded()).argmax(-1).flatten() - 6
+    assert int(moved.min()) == low and int(moved.max()) == high
+    assert (moved - low).bincount(minlength=high - low + 1).min() > 340
+
+
+def test_later_only_keeps_the_attack() -> None:
+    x = torch.arange(1.0, 9.0).expand(50, 1, 8)
+    for clip in Shift(3, min_samples=0)(x, seeded()):
+        assert torch.equal(clip[clip > 0], x[0, 0, : int((clip > 0).sum())])
+    with pytest.raises(ValueError, match=r"min_samples=5 must not exceed max_samples=3"):
+        Shift(3, min_samples=5)
 
 
 def test_gain_is_uniform_in_decibels_within_its_limits() -> None:

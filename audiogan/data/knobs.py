@@ -1,0 +1,346 @@
+"""Knobs: continuous properties of sounds, measured with librosa, that a generator can be asked for.
+
+A knob is measured in a unit of its own (`measure`); what networks see are normal scores, which say where a sound stands
+among the training sounds (`Scale`). `WithKnobs` adds them to the batches of a data set.
+
+Every knob is independent of the level and of silence before the sound, and was chosen among its likely definitions as
+the one that ranks real drums most alike with windows of half and twice the length and by the other definitions.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.fft import next_fast_len
+from scipy.ndimage import uniform_filter1d
+from scipy.special import ndtri
+from tqdm import tqdm
+
+from audiogan.data.sources import Data
+from audiogan.errors import UserError
+from audiogan.modalities.sound import Sound
+
+Array = NDArray[np.float64]
+
+SPECTRUM_SECONDS, ENVELOPE_SECONDS = 0.064, 0.005
+"""Windows of the spectra (Hann, three quarters overlap) and of the envelope (a triangle)."""
+ONSET = 0.02
+"""A sound begins where its envelope first exceeds this share of the peak."""
+FALL_DB = 15.0
+"""How far a sound falls in its decay time."""
+LOWEST_HZ, SHORTEST_SECONDS, FLATNESS_FLOOR_DB = 20.0, 1e-4, -60.0
+"""Ends of the scales; silence measures as these."""
+AT_A_TIME = 1 << 20
+"""Samples analysed together, in some 100 MB."""
+
+
+class Analysis:
+    """What the knobs of some sounds `[N, C, T]` have in common: spectra and envelopes, made once, when asked for."""
+
+    def __init__(self, waves: np.ndarray, sample_rate: int) -> None:
+        waves = waves.astype(np.float64)  # a peak of 1 keeps the powers of very soft sounds within float32
+        peak = np.abs(waves).max(axis=(1, 2), keepdims=True)
+        self.waves, self.sample_rate = waves / np.where(peak > 0, peak, 1.0), sample_rate
+
+    @cached_property
+    def magnitude(self) -> NDArray[np.float32]:
+        """`[N, F, frames]`; channels are summed in power."""
+        import librosa
+
+        n_fft = next_fast_len(max(4, round(SPECTRUM_SECONDS * self.sample_rate)), real=True)
+        n_fft += n_fft % 2  # librosa takes the length of the transform from the number of bins as even
+        short = max(0, n_fft - self.waves.shape[-1])
+        waves = np.pad(self.waves, ((0, 0), (0, 0), (0, short))).astype(np.float32)
+        spectra = librosa.stft(waves, n_fft=n_fft, hop_length=n_fft // 4)
+        return np.sqrt((spectra.real**2 + spectra.imag**2).sum(axis=1))
+
+    def over_frames(self, values: np.ndarray, silent: float) -> Array:
+        """Mean `[N]` of values `[N, 1, frames]`, frames weighted by their amplitude; ``silent`` where there is none.
+
+        Weights by energy would hear little but the loudest frame, no weights mostly the tail and what follows it.
+        """
+        weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
+        total = weights.sum(axis=1)
+        mean = (values[:, 0] * weights).sum(axis=1) / np.where(total > 0, total, 1.0)
+        return np.where(total > 0, mean, silent).astype(np.float64)
+
+    @cached_property
+    def envelope(self) -> Array:
+        """Amplitude over time `[N, T + margins]`: the root of the mean power under a triangular window.
+
+        There is a window of silence at both ends, so that a sound cut at its onset is as one with silence before it.
+        """
+        size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
+        power = np.pad(np.square(self.waves).sum(axis=1), ((0, 0), (2 * size, 2 * size)))
+        for _ in range(2):
+            power = uniform_filter1d(power, size, axis=1, mode="constant")
+        return np.sqrt(np.maximum(power, 0.0))
+
+    @cached_property
+    def peak(self) -> Array:
+        """Of the envelope, `[N, 1]`."""
+        return self.envelope.max(axis=1, keepdims=True)
+
+    @cached_property
+    def time(self) -> NDArray[np.int64]:
+        """Number of each sample of the envelope."""
+        return np.arange(self.envelope.shape[1])
+
+
+def _brightness(a: Analysis) -> Array:
+    import librosa
+
+    centroid = librosa.feature.spectral_centroid(S=a.magnitude, sr=a.sample_rate)
+    return np.log2(np.maximum(a.over_frames(centroid, silent=LOWEST_HZ), LOWEST_HZ))
+
+
+def _attack(a: Analysis) -> Array:
+    """Twice the area between the rising envelope (its maximum so far) and its peak: the length of a linear attack.
+
+    Two equal peaks, or a long last step to a peak that is hardly higher, make the time of the peak itself arbitrary.
+    """
+    onset = (a.envelope >= ONSET * a.peak).argmax(axis=1)[:, None]
+    risen = np.ones_like(a.envelope)
+    np.divide(np.maximum.accumulate(a.envelope, axis=1), a.peak, out=risen, where=a.peak > 0)
+    missing = np.where(a.time >= onset, 1.0 - risen, 0.0).sum(axis=1)
+    return np.log10(np.maximum(2 * missing / a.sample_rate, SHORTEST_SECONDS))
+
+
+def _decay(a: Analysis) -> Array:
+    """From the peak until the energy still to come has fallen by 15 dB (Schroeder 1965, "New Method of Measuring
+    Reverberation Time"): as the envelope of an exponential decay, but beats and flutter make no jumps.
+    """
+    to_come = np.square(a.envelope[:, ::-1]).cumsum(axis=1)[:, ::-1]
+    start = a.envelope.argmax(axis=1)[:, None]
+    enough = np.take_along_axis(to_come, start, axis=1) * 10 ** (-FALL_DB / 10)
+    samples = ((to_come > enough) & (a.time >= start)).sum(axis=1)
+    return np.log10(np.maximum(samples / a.sample_rate, SHORTEST_SECONDS))
+
+
+def _noisiness(a: Analysis) -> Array:
+    import librosa
+
+    loudest = a.magnitude.max(axis=1, keepdims=True)  # relative to it, or the floor would depend on the level
+    relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
+    flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (FLATNESS_FLOOR_DB / 10), power=2.0)
+    return 10 * np.log10(a.over_frames(flatness, silent=10 ** (FLATNESS_FLOOR_DB / 10)))
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A property of sounds: `measure` returns it for each of the sounds of an `Analysis`, in `unit`, float `[N]`."""
+
+    name: str
+    unit: str
+    about: str
+    measure: Callable[[Analysis], Array]
+
+
+KNOBS: dict[str, Knob] = {
+    knob.name: knob
+    for knob in (
+        Knob("brightness", "log2 Hz", "where the middle of the spectrum lies, from dark to bright", _brightness),
+        Knob("attack", "log10 s", "how long the sound takes to rise to its peak, from sharp to soft", _attack),
+        Knob("decay", "log10 s", "how long it takes from the peak to fall by 15 dB, from short to long", _decay),
+        Knob("noisiness", "dB", "how flat the spectrum is, from a tone to noise", _noisiness),
+    )
+}
+"""All knobs, by name."""
+
+
+def _known(names: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(KNOBS) if names is None else (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        if name not in KNOBS:
+            raise UserError(f"knobs: there is no knob {name!r}; there are {', '.join(KNOBS)}")
+        if names.count(name) > 1:
+            raise UserError(f"knobs: {name!r} is there twice; name each knob once")
+    return names
+
+
+def _parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
+    """Slices of ``count`` sounds of ``shape`` `(C, T)`; short ones take the memory of a window all the same."""
+    size = max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+    return (slice(i, min(i + size, count)) for i in range(0, count, size))
+
+
+def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+    """Knobs float32 `[N, K]` of sounds `[N, C, T]`, each in its own unit (`Knob.unit`), in the order of ``names``.
+
+    Finite for any finite sound, down to a single sample; silence has the lowest values there are.
+
+    Args:
+        waves: of any level.
+        sample_rate: in Hz.
+        names: of `KNOBS`; all by default.
+
+    Raises:
+        UserError: an unknown name.
+        ValueError: waves of another shape, without samples, or with NaN or infinities.
+    """
+    names = _known(names)
+    waves = np.asarray(waves)
+    if waves.ndim != 3 or 0 in waves.shape[1:]:
+        raise ValueError(f"waves {waves.shape}: must be [N, C, T] with at least one channel and one sample")
+    if sample_rate <= 0:
+        raise ValueError(f"sample_rate={sample_rate}: must be positive")
+    out = np.empty((len(waves), len(names)), np.float32)
+    for part in _parts(len(waves), waves.shape[1:]):
+        if broken := np.count_nonzero(~np.isfinite(waves[part]).all(axis=(1, 2))):
+            raise ValueError(f"{broken} of sounds {part.start} to {part.stop - 1} have NaN or infinities")
+        analysis = Analysis(waves[part], sample_rate)
+        for k, name in enumerate(names):
+            out[part, k] = KNOBS[name].measure(analysis)
+    return out
+
+
+POINTS = 65
+"""Quantiles of a scale: every 64th of the training sounds."""
+EXTREME = 0.01
+"""Share of the training sounds at either end that networks do not tell apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Where a value stands among the training sounds, and back, by their quantiles.
+
+    Attributes:
+        names: of the knobs.
+        quantiles: float `[K, 65]`, at evenly spaced shares from 0 to 1; strictly increasing.
+    """
+
+    names: tuple[str, ...]
+    quantiles: Array
+
+    def __post_init__(self) -> None:
+        want = (len(self.names), POINTS)
+        if self.quantiles.shape != want:
+            raise ValueError(f"quantiles {self.quantiles.shape}: must be {want} for knobs {', '.join(self.names)}")
+        if not (np.isfinite(self.quantiles).all() and (np.diff(self.quantiles) > 0).all()):
+            raise ValueError(f"quantiles of {', '.join(self.names)}: must be finite and strictly increasing")
+
+    @classmethod
+    def fit(cls, values: ArrayLike, names: Sequence[str]) -> Scale:
+        """The scale of training values `[N, K]`. ValueError: no values, another K than names, or not finite."""
+        values = np.asarray(values, np.float64)
+        if values.ndim != 2 or values.shape[1] != len(names) or not len(values) or not np.isfinite(values).all():
+            raise ValueError(f"values {values.shape}: must be finite, [N, {len(names)}] with N at least 1")
+        return cls(tuple(names), _apart(np.quantile(values, np.linspace(0, 1, POINTS), axis=0).T))
+
+    def shares(self, values: ArrayLike) -> Array:
+        """Share of the training sounds, 0 ... 1, that have less than each of the values `[N, K]`."""
+        return self._map(values, lambda v, q, s: np.interp(v, q, s))
+
+    def values(self, shares: ArrayLike) -> Array:
+        """The inverse of `shares`, `[N, K]`: values in the knobs' units; shares beyond 0 ... 1 are clamped."""
+        return self._map(shares, lambda v, q, s: np.interp(v, s, q))
+
+    def scores(self, values: ArrayLike) -> NDArray[np.float32]:
+        """What networks see of values `[N, K]`: normal scores, from -2.33 to 2.33, of their `shares`."""
+        return self.scores_of_shares(self.shares(values))
+
+    def scores_of_shares(self, shares: ArrayLike) -> NDArray[np.float32]:
+        """Normal scores of shares of any shape, clamped to 0.01 ... 0.99."""
+        return ndtri(np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, for YAML; quantiles have six significant digits since `fit`."""
+        return {"names": list(self.names), "quantiles": self.quantiles.tolist()}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Scale:
+        """The inverse of `to_dict`. ValueError for what makes no scale."""
+        return cls(tuple(state["names"]), np.array(state["quantiles"], np.float64).reshape(len(state["names"]), -1))
+
+    def _map(self, x: ArrayLike, f: Callable[[Array, Array, Array], Array]) -> Array:
+        x, grid = np.asarray(x, np.float64), np.linspace(0, 1, POINTS)
+        if x.ndim != 2 or x.shape[1] != len(self.names):
+            raise ValueError(f"{x.shape}: must be [N, {len(self.names)}], a column for each of {', '.join(self.names)}")
+        return np.stack([f(column, q, grid) for column, q in zip(x.T, self.quantiles, strict=True)], axis=1)
+
+
+def _apart(quantiles: Array) -> Array:
+    """Quantiles `[K, P]` rounded to six digits of the largest, each at least a unit of the last digit above the one
+    before: ties would have no inverse."""
+    largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001  # room for ties spread upwards
+    out = np.empty_like(quantiles)
+    for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):
+        steps = np.arange(len(q)) * 10.0**-decimals
+        row[:] = np.round(np.maximum.accumulate(q.round(decimals) - steps) + steps, decimals)
+    return out
+
+
+class WithKnobs:
+    """A data set of sounds whose batches also have ``knobs``, float32 `[B, K]`: normal scores (see `Scale`).
+
+    All sounds are measured once, here; views share the result. Everything else is the data set's own. A scale fitted
+    here knows all sounds of ``data``, so split first, or give one, where held-out sounds are not to be known.
+
+    Args:
+        data: sounds.
+        names: of `KNOBS`.
+        scale: of the training sounds; fitted on ``data`` if there is none.
+        progress: show a bar if it takes longer than two seconds.
+
+    Attributes:
+        knobs: normal scores of all sounds, float32 `[N, K]`.
+        scale: between measured values, shares and scores.
+
+    Raises:
+        UserError: an unknown knob, or data that are not sounds.
+        ValueError: a scale of other knobs.
+    """
+
+    def __init__(self, data: Data, names: Sequence[str], scale: Scale | None = None, *, progress: bool = True) -> None:
+        names = _known(names)
+        if not isinstance(data.modality, Sound):
+            raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {data.source}")
+        if scale is not None and scale.names != names:
+            raise ValueError(f"a scale of {', '.join(scale.names)} does not fit the knobs {', '.join(names)}")
+        self._data, self.labels = data, data.labels
+        values = np.empty((len(data), len(names)), np.float32)
+        bar = tqdm(total=len(data), desc="measuring knobs", unit="sound", disable=None if progress else True, delay=2)
+        with bar:
+            for part in _parts(len(data), data.shape):
+                sounds = data.signals(np.arange(part.start, part.stop)).numpy()
+                values[part] = measure(sounds, data.modality.sample_rate, names)
+                bar.update(len(sounds))
+        self.scale = Scale.fit(values, names) if scale is None else scale
+        self.knobs: NDArray[np.float32] = self.scale.scores(values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # also keeps copies, which have no `_data` at first, from asking for ever
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        return getattr(self._data, name)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """The data set's batch, and ``knobs`` float32 `[B, K]`; pure and thread-safe."""
+        return {**self._data.batch(indices, rng), "knobs": torch.from_numpy(self.knobs[indices])}
+
+    def take(self, indices: np.ndarray) -> WithKnobs:
+        """A view of some sounds with their knobs, on the same scale."""
+        view = copy.copy(self)
+        view._data, view.knobs = self._data.take(indices), self.knobs[indices]
+        return view
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[WithKnobs, WithKnobs]:
+        """(the rest, `fraction` of each class), the sounds that the data set's own `split` chooses.
+
+        Data sets split by `take` of the indices they have chosen; a copy that takes nothing tells which these are.
+        """
+        chooser: Any = copy.copy(self._data)
+        chooser.take = np.asarray
+        rest, held = chooser.split(fraction, seed)
+        if not (isinstance(rest, np.ndarray) and isinstance(held, np.ndarray)):
+            raise TypeError(f"{type(self._data).__name__}.split must return two views made by its take")
+        return self.take(rest), self.take(held)

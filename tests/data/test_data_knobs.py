@@ -1,0 +1,305 @@
+"""Knobs: that each measures what its name says and nothing else, the scale, and data sets with knobs."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile as sf
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from audiogan.data.audio import AudioFolder
+from audiogan.data.drum_machine import DrumMachine
+from audiogan.data.knobs import KNOBS, Scale, WithKnobs, measure
+from audiogan.data.points import Points
+from audiogan.errors import UserError
+
+RATE, LENGTH = 16_000, 16_384
+T = np.arange(LENGTH) / RATE
+NOISE = np.random.default_rng(0).standard_normal(LENGTH)
+
+
+def knob(name: str, waves: Any, rate: int = RATE) -> np.ndarray:
+    """One knob of mono sounds `[N, T]`."""
+    return measure(np.asarray(waves, np.float32)[:, None], rate, [name])[:, 0]
+
+
+def fading(tone: np.ndarray, seconds: float = 0.1) -> np.ndarray:
+    return tone * np.exp(-T / seconds)
+
+
+# What each knob measures.
+
+
+def test_names_and_order() -> None:
+    assert list(KNOBS) == ["brightness", "attack", "decay", "noisiness"]
+    waves = fading(NOISE)[None, None]
+    assert (measure(waves, RATE, ["decay", "attack"]) == measure(waves, RATE)[:, [2, 1]]).all()
+    assert measure(np.zeros((0, 1, 99)), RATE).shape == (0, 4)
+
+
+def test_brightness_of_tones_is_their_frequency() -> None:
+    hz = np.geomspace(60, 7000, 25)
+    found = knob("brightness", [fading(np.sin(2 * np.pi * f * T)) for f in hz])
+    assert (np.diff(found) > 0).all()
+    assert np.abs(found - np.log2(hz))[hz > 500].max() < 0.25  # the stroke itself is bright: low tones read higher
+
+
+def test_brightness_rises_with_the_cutoff_of_noise() -> None:
+    filters = [scipy.signal.butter(4, f, fs=RATE) for f in np.geomspace(100, 7500, 20)]
+    assert (np.diff(knob("brightness", [fading(scipy.signal.lfilter(*ba, NOISE)) for ba in filters])) > 0).all()
+
+
+@pytest.mark.parametrize("tone", ["sine", "noise"])
+def test_attack_is_the_length_of_a_linear_attack(tone: str) -> None:
+    seconds = np.geomspace(0.01, 0.3, 12)
+    wave = np.sin(2 * np.pi * 400 * T) if tone == "sine" else np.sign(NOISE)
+    found = knob("attack", [wave * np.minimum(T / s, 1) * np.exp(-np.maximum(T - s, 0) / 0.1) for s in seconds])
+    assert (np.diff(found) > 0).all()
+    assert np.abs(found - np.log10(seconds)).max() < 0.15
+
+
+@pytest.mark.parametrize("tone", ["sine", "noise"])
+def test_decay_is_the_time_to_fall_by_15_db(tone: str) -> None:
+    fall = np.geomspace(0.01, 0.4, 12)
+    wave = np.sin(2 * np.pi * 400 * T) if tone == "sine" else NOISE
+    found = knob("decay", [wave * 10 ** (-15 / 20 * T / s) for s in fall])
+    assert (np.diff(found) > 0).all()
+    assert np.abs(found - np.log10(fall)).max() < 0.15
+
+
+def test_decay_ends_with_the_clip() -> None:
+    found = knob("decay", [np.sin(2 * np.pi * 100 * T) * np.exp(-np.abs(T - at) / 10) for at in (0.1, 0.9)])
+    assert found[0] > found[1] and found[1] < np.log10(LENGTH / RATE - 0.9 + 0.01)
+
+
+def test_noisiness_rises_from_a_tone_to_noise() -> None:
+    tone = np.sqrt(2) * np.sin(2 * np.pi * 1000 * T)
+    found = knob("noisiness", [fading((1 - s) * tone + s * NOISE) for s in np.linspace(0, 1, 12)])
+    assert (np.diff(found) > 0).all()
+    assert found[0] < -25 and -3.5 < found[-1] < -2  # of a periodogram of white noise: 10 log10 exp(-0.577) = -2.5 dB
+
+
+# What no knob measures.
+
+
+@settings(max_examples=20, deadline=None)
+@given(gain=st.floats(1e-20, 1e20), delay=st.integers(0, 2000), seed=st.integers(0, 99))
+def test_neither_level_nor_polarity_nor_silence_before_matters(gain: float, delay: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wave = rng.standard_normal((1, 2, 4000)) * np.exp(-np.arange(4000) / rng.uniform(50, 500))
+    plain, other = np.pad(wave, ((0, 0), (0, 0), (0, 4000))), np.zeros((1, 2, 8000))
+    other[..., delay : delay + 4000] = -gain * wave
+    a, b = measure(plain, RATE)[0], measure(other, RATE)[0]
+    assert b[1:3] == pytest.approx(a[1:3], abs=0.01)
+    assert b[[0, 3]] == pytest.approx(a[[0, 3]], abs=0.5)  # other frames meet other parts of so short a sound
+    assert measure((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3)
+
+
+def test_channels_are_summed_in_power() -> None:
+    machine = DrumMachine(22, length=8192)
+    mono = machine.signals(slice(None)).numpy()
+    want = measure(mono, RATE)
+    silent = np.zeros_like(mono)
+    for stereo in ([mono, mono], [mono, -mono], [silent, mono]):
+        assert measure(np.concatenate(stereo, axis=1), RATE) == pytest.approx(want, abs=1e-3)
+
+
+def test_the_sample_rate_hardly_matters() -> None:
+    waves = DrumMachine(22, sample_rate=44_100, length=44_100).signals(slice(None)).numpy()
+    sos = scipy.signal.butter(10, 6000, fs=44_100, output="sos")
+    waves = scipy.signal.sosfiltfilt(sos, waves)
+    low = scipy.signal.resample_poly(waves, 160, 441, axis=-1)
+    names = ["brightness", "attack", "decay"]  # a spectrum empty at the top is less flat
+    assert np.median(np.abs(measure(waves, 44_100, names) - measure(low, RATE, names)), axis=0).max() < 0.03
+
+
+def test_any_finite_sound_has_finite_knobs() -> None:
+    click = np.zeros(LENGTH)
+    click[700] = 1
+    odd = [0 * T, click, NOISE / np.abs(NOISE).max(), np.ones(LENGTH), np.sign(NOISE), 1e-45 * NOISE, 1e38 * click]
+    values = measure(np.asarray(odd, np.float32)[:, None], RATE)
+    assert np.isfinite(values).all()
+    assert values[0] == pytest.approx([np.log2(20), -4, -4, -60])
+    assert (values[1:] >= values[0]).all()
+    for length in (1, 2, 3, 100, 1025):
+        for rate in (100, 8000, 44_100):
+            assert np.isfinite(measure(np.ones((3, 2, length)), rate)).all()
+
+
+def test_each_sound_is_measured_by_itself() -> None:
+    waves = DrumMachine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
+    together = measure(waves, RATE)
+    assert together[[0, 33, 69]] == pytest.approx(measure(waves[[0, 33, 69]], RATE), abs=1e-4)
+
+
+def test_what_cannot_be_measured() -> None:
+    waves = np.zeros((3, 1, 100))
+    with pytest.raises(UserError, match="no knob 'loudness'; there are brightness, attack, decay, noisiness"):
+        measure(waves, RATE, ["attack", "loudness"])
+    with pytest.raises(UserError, match="'attack' is there twice"):
+        measure(waves, RATE, ["attack", "attack"])
+    for shape in ((3, 100), (3, 0, 100), (3, 1, 0)):
+        with pytest.raises(ValueError, match="must be \\[N, C, T\\]"):
+            measure(np.zeros(shape), RATE)
+    waves[1, 0, 5] = np.nan
+    with pytest.raises(ValueError, match="1 of sounds 0 to 2 have NaN"):
+        measure(waves, RATE)
+
+
+# The scale.
+
+VALUES = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 60), st.just(2)),
+    elements=st.floats(-1e3, 1e3) | st.sampled_from([0.0, -4.0, 7.25]),  # with ties
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=VALUES)
+def test_a_scale_is_monotone_and_goes_back_and_forth(values: np.ndarray) -> None:
+    scale = Scale.fit(values, ["a", "b"])
+    assert scale.quantiles.shape == (2, 65) and (np.diff(scale.quantiles) > 0).all()
+    grid = np.stack([np.linspace(0, 1, 201)] * 2, axis=1)
+    assert scale.shares(scale.values(grid)) == pytest.approx(grid, abs=1e-6)
+    ordered = np.sort(np.concatenate([values, values + 1, [[-1e9, -1e9], [1e9, 1e9]]]), axis=0)
+    shares = scale.shares(ordered)
+    assert (np.diff(shares, axis=0) >= 0).all() and (shares[0] == 0).all() and (shares[-1] == 1).all()
+    hair = 1e-3 * np.abs(values).max(axis=0) + 1e-6
+    assert (np.abs(scale.values(scale.shares(values)) - values) <= hair).all()
+    again = Scale.from_dict(yaml.safe_load(yaml.safe_dump(scale.to_dict())))
+    assert again.names == ("a", "b") and (again.quantiles == scale.quantiles).all()
+
+
+def test_shares_and_scores_of_many_sounds() -> None:
+    values = np.random.default_rng(1).gamma(2.0, size=(5000, 1))
+    scale = Scale.fit(values, ["x"])
+    below = (values < values[:, 0]).mean(axis=0)
+    assert np.abs(scale.shares(values)[:, 0] - below).max() < 0.01
+    scores = scale.scores(values)
+    assert scores.dtype == np.float32 and abs(scores.mean()) < 0.01 and 0.95 < scores.std() < 1
+    assert scale.scores([[-1.0], [99.0]])[:, 0] == pytest.approx([-2.326, 2.326], abs=1e-3)
+    assert scale.scores_of_shares([[0.5], [0.84134]])[:, 0] == pytest.approx([0, 1], abs=1e-3)
+    digits = [f"{q:.6g}" for q in scale.to_dict()["quantiles"][0]]
+    assert [float(d) for d in digits] == scale.to_dict()["quantiles"][0]
+
+
+def test_what_makes_no_scale() -> None:
+    for values in (np.zeros((0, 1)), np.zeros((4, 2)), np.zeros(4), np.full((4, 1), np.nan)):
+        with pytest.raises(ValueError, match="must be finite"):
+            Scale.fit(values, ["x"])
+    with pytest.raises(ValueError, match="strictly increasing"):
+        Scale.from_dict({"names": ["x"], "quantiles": [[0.0] * 65]})
+    with pytest.raises(ValueError, match="must be \\(1, 65\\)"):
+        Scale.from_dict({"names": ["x"], "quantiles": [[0.0, 1.0]]})
+    with pytest.raises(ValueError, match="a column for each of x"):
+        Scale.fit([[0.0], [1.0]], ["x"]).shares([[0.0, 1.0]])
+
+
+# Data with knobs.
+
+
+@pytest.fixture(scope="module")
+def machine() -> WithKnobs:
+    return WithKnobs(DrumMachine(110, length=4096), ["decay", "brightness"])
+
+
+def test_batches_have_knobs(machine: WithKnobs) -> None:
+    indices, rng = np.array([5, 0, 5, 99]), np.random.default_rng(0)
+    batch = machine.batch(indices, rng)
+    assert set(batch) == {"x", "label", "knobs"}
+    assert batch["knobs"].dtype == torch.float32 and batch["knobs"].shape == (4, 2)
+    measured = measure(batch["x"].numpy(), RATE, ["decay", "brightness"])
+    assert batch["knobs"].numpy() == pytest.approx(machine.scale.scores(measured), abs=1e-3)
+    batch["knobs"].zero_()  # a batch is a copy
+    assert np.abs(machine.knobs[indices]).min() > 0
+
+
+def test_everything_else_is_the_data_s_own(machine: WithKnobs) -> None:
+    plain = DrumMachine(110, length=4096)
+    for name in ("labels", "shape", "modality", "source", "class_counts", "sample_rate", "seed"):
+        assert getattr(machine, name) == getattr(plain, name), name
+    assert len(machine) == 110 and (machine.targets == plain.targets).all()
+    assert torch.equal(machine.signals(slice(3, 9)), plain.signals(slice(3, 9)))
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = machine.no_such_thing
+    for twin in (copy.copy(machine), pickle.loads(pickle.dumps(machine))):
+        assert (twin.knobs == machine.knobs).all() and twin.source == plain.source
+
+
+@pytest.mark.parametrize("kind", ["machine", "folder"])
+def test_views_keep_their_knobs(kind: str, machine: WithKnobs, tiny_sounds: Path, monkeypatch: Any) -> None:
+    data = machine
+    if kind == "folder":
+        data = WithKnobs(AudioFolder(tiny_sounds, length=2048, progress=False), ["noisiness", "attack"])
+    monkeypatch.setattr("audiogan.data.knobs.measure", None)  # measuring again would fail
+    want = data._data.split(0.3, seed=7)
+    views = [*data.split(0.3, seed=7), data.take(np.array([8, 2, 30])), data.split(0.3)[1].take(np.arange(3))]
+    monkeypatch.undo()
+    for view, plain in zip(views, want, strict=False):
+        assert torch.equal(view.signals(slice(None)), plain.signals(slice(None))) and len(view) == len(plain) > 0
+    for view in views:
+        assert isinstance(view, WithKnobs) and view.scale is data.scale
+        values = measure(view.signals(slice(None)).numpy(), RATE, data.scale.names)
+        assert view.knobs == pytest.approx(data.scale.scores(values), abs=1e-3)
+    assert [len(v) for v in data.split(0.0)] == [len(data), 0]
+
+
+def test_a_scale_from_the_training_sounds(machine: WithKnobs) -> None:
+    held = WithKnobs(DrumMachine(22, length=4096, seed=5), ["decay", "brightness"], machine.scale)
+    assert held.scale is machine.scale
+    values = measure(held.signals(slice(None)).numpy(), RATE, machine.scale.names)
+    assert held.knobs == pytest.approx(machine.scale.scores(values), abs=1e-3)
+    with pytest.raises(ValueError, match="a scale of decay, brightness does not fit the knobs attack"):
+        WithKnobs(DrumMachine(11), ["attack"], machine.scale)
+
+
+def test_data_that_have_no_such_knobs() -> None:
+    with pytest.raises(UserError, match="no knob 'pitch'; there are brightness"):
+        WithKnobs(DrumMachine(11), ["pitch"])
+    with pytest.raises(UserError, match="measured on sounds, but this is other data"):
+        WithKnobs(Points(count=10), ["attack"])
+
+
+def test_a_split_that_is_not_by_take_is_refused() -> None:
+    class Halves(DrumMachine):
+        def split(self, fraction: float, seed: int = 0) -> Any:
+            return DrumMachine(11), DrumMachine(11)
+
+    with pytest.raises(TypeError, match=r"Halves\.split must return two views made by its take"):
+        WithKnobs(Halves(11, length=2048), ["attack"]).split(0.5)
+
+
+# Real sounds.
+
+
+def test_real_drums(real_drums: Path) -> None:
+    waves, of = [], []
+    for folder in sorted(p for p in real_drums.iterdir() if p.is_dir()):
+        for file in sorted(folder.glob("*.wav"))[::3][:40]:
+            wave, rate = sf.read(file)
+            assert wave.ndim == 1 and rate == RATE
+            waves.append(np.pad(wave[:LENGTH], (0, max(0, LENGTH - len(wave)))))
+            of.append(folder.name)
+    values, label = measure(np.stack(waves)[:, None], RATE), np.array(of)
+    median = {k: dict(zip(KNOBS, np.median(values[label == k], axis=0), strict=True)) for k in np.unique(label)}
+    assert median["hat_closed"]["brightness"] > median["snare"]["brightness"] > median["kick"]["brightness"] + 1
+    assert median["hat_open"]["brightness"] > median["tom"]["brightness"] + 1
+    assert median["crash"]["decay"] > median["hat_open"]["decay"] > median["hat_closed"]["decay"]
+    assert median["crash"]["decay"] > median["hat_closed"]["decay"] + 0.5  # more than three times as long
+    assert median["ride"]["decay"] > median["rim"]["decay"] + 0.5
+    backwards = measure(np.stack(waves)[:, None, ::-1], RATE, ["attack"])[:, 0]
+    assert (backwards > values[:, 1] + 0.3).mean() > 0.9  # a drum played backwards swells
+    for noisy in ("hat_closed", "hat_open", "clap"):
+        assert median[noisy]["noisiness"] > max(median["kick"]["noisiness"], median["tom"]["noisiness"]) + 6
+    assert all(len(np.unique(column)) > 0.7 * len(label) for column in values.T)  # a knob of ties could not be turned

@@ -1,0 +1,223 @@
+"""An autoencoder beside the game: who is taught what, that it learns drums, that a run goes on where it stopped."""
+
+from __future__ import annotations
+
+import functools
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from audiogan.augment import Shift
+from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer, load_state, save_state
+from audiogan.core.engine import frozen_except
+from audiogan.data.drum_machine import DrumMachine
+from audiogan.games import VAEGAN
+from audiogan.losses import R1, NonSaturating, SpectralDistance
+from audiogan.networks.multiview import MultiViewCritic
+from audiogan.networks.tonenoise import Listener, ToneNoiseEncoder, ToneNoiseGenerator
+from audiogan.representations import Waveform
+
+LENGTH, RATE = 4096, 8000
+FRAMES: dict[str, Any] = {"n_fft": 256, "hop_length": 128}
+OWNS = {
+    "critic": ("critic",),
+    "generator": ("generator", "encoder"),
+    "autoencoder": ("generator", "encoder"),
+}
+
+
+def game(classes: int = 0, knobs: int = 0, width: int = 8, **options: Any) -> VAEGAN:
+    torch.manual_seed(0)
+    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, **FRAMES}
+    made: dict[str, Any] = {"latent_dim": 8, "classes": classes, "knobs": knobs}
+    if knobs:
+        options["listener"] = Listener(classes=classes, knobs=knobs, widths=(4, 4, 4), hidden=8, **sound)
+    given = {
+        "generator": ToneNoiseGenerator(width=width, blocks=2, bands=16, style_dim=2 * width, **sound, **made),
+        "critic": MultiViewCritic(classes=classes, n_mels=16, mel_widths=(4, 4, 4), stft_widths=(4, 4, 4, 4), **sound),
+        "encoder": ToneNoiseEncoder(widths=(4, 8, width), hidden=2 * width, **sound, **made),
+        "loss": NonSaturating(),
+        "representation": Waveform(LENGTH),
+        "distance": SpectralDistance(**sound),
+    }
+    return VAEGAN(**{**given, **options})
+
+
+@functools.cache
+def drums() -> DrumMachine:
+    return DrumMachine(24, sample_rate=RATE, length=LENGTH)
+
+
+def batch(n: int = 4, classes: int = 0, knobs: int = 0) -> dict[str, Tensor]:
+    label = {"label": torch.arange(n) % classes} if classes else {}
+    turned = {"knobs": torch.randn(n, knobs, generator=torch.Generator().manual_seed(0))} if knobs else {}
+    return {"x": drums().signals(slice(n)), **label, **turned}
+
+
+def play(player: str, step: int = 0, **options: Any) -> Play:
+    scratch = Play(step, **options)
+    scratch.begin(player)
+    return scratch
+
+
+@pytest.mark.parametrize(("classes", "knobs"), [(0, 0), (3, 0), (3, 2), (0, 2)])
+@pytest.mark.parametrize("player", ["critic", "generator", "autoencoder"])
+def test_each_player_teaches_its_own_networks_alone(player: str, classes: int, knobs: int) -> None:
+    it = game(classes, knobs, penalties=[R1(1.0, every=1)]).requires_grad_(False)
+    hears = ({"knobs", "class"} if classes else {"knobs"}) if knobs else set()
+    names = {
+        "critic": {"loss", "r1"},
+        "generator": {"loss", "distance", "kl"} | hears,
+        "autoencoder": {"distance", "kl"},
+    }
+    with frozen_except(it, OWNS[player]):
+        losses = it.losses(player, batch(6, classes, knobs), play(player))
+        assert set(losses) == names[player] and all(term.shape == () for term in losses.values())
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+    assert_taught(it, OWNS[player])
+
+
+def assert_taught(it: VAEGAN, nets: tuple[str, ...]) -> None:
+    """Every weight of these networks has a gradient, and no other has."""
+    for name, weight in it.named_parameters():
+        taught = weight.grad is not None and bool(weight.grad.abs().sum() > 0)
+        assert taught == (name.split(".")[1] in nets), name
+
+
+@pytest.mark.parametrize(("classes", "hears"), [(0, {"knobs"}), (3, {"class", "knobs"})])
+def test_the_listener_learns_from_real_sounds_alone(classes: int, hears: set[str]) -> None:
+    it = game(classes, knobs=2)
+    losses = it.losses("listener", batch(6, classes, knobs=2), play("listener"))
+    assert set(losses) == hears
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    assert_taught(it, ("listener",))
+
+
+def test_a_generator_that_need_not_decode_plays_the_ordinary_game() -> None:
+    it = game(share=0.0)
+    losses = it.losses("generator", batch(), play("generator"))
+    assert set(losses) == {"loss"}
+    losses["loss"].backward()
+    assert all(weight.grad is None for weight in it.nets["encoder"].parameters())
+    with pytest.raises(ValueError, match=r"share=1\.5"):
+        game(share=1.5)
+
+
+class Told(nn.Module):
+    """An encoder of one mean and log-variance."""
+
+    latent_dim = 8
+
+    def __init__(self, mean: float, log_variance: float) -> None:
+        super().__init__()
+        self.stats = nn.Parameter(torch.tensor([mean, log_variance]))
+
+    def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.stats.expand(len(signal), 8, 2).unbind(2)
+        return mean, log_variance
+
+
+def test_what_the_autoencoder_minimises_is_what_the_papers_say() -> None:
+    for mean, log_variance in ((0.0, 0.0), (1.5, -2.0)):
+        prior, told = (
+            torch.distributions.Normal(0.0, 1.0),
+            torch.distributions.Normal(mean, float(np.exp(log_variance / 2))),
+        )
+        losses = game(encoder=Told(mean, log_variance), kl=0.5).losses("autoencoder", batch(), play("autoencoder"))
+        expected = 0.5 * torch.distributions.kl_divergence(told, prior)
+        torch.testing.assert_close(losses["kl"], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_latents_are_drawn_as_the_encoder_says_by_the_games_own_numbers() -> None:
+    it, drawn = game(encoder=Told(0.5, -2.0)), []
+    it.nets["generator"].register_forward_pre_hook(lambda net, inputs: drawn.append(inputs[0].detach()))
+    for seed in (0, 1, 0):
+        it.losses("autoencoder", batch(24), play("autoencoder", seed=seed))
+        torch.rand(3)
+    assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
+    both = torch.cat(drawn[:2])
+    assert both.shape == (48, 8) and abs(both.mean() - 0.5) < 0.08 and both.std() == pytest.approx(np.exp(-1), rel=0.1)
+
+
+def test_the_autoencoder_learns_drums() -> None:
+    """80 steps on 24 synthetic drums halve the distance (to 0.45 of what it was), and each drum has its own sound."""
+    it, data = game(width=24), drums()
+    before, _ = heard(it, data)
+    adam = partial(torch.optim.Adam, lr=4e-3, betas=(0.9, 0.99))
+    players = [Player("autoencoder", OWNS["autoencoder"], adam)]
+    Trainer(it, players, {"train": Stream(data, 6, seed=0)}, engine=Engine("cpu", threads=1), steps=80).run()
+    after, to_another = heard(it, data)
+    assert after.mean() < 0.55 * before.mean()
+    assert (after < to_another).float().mean() > 0.8
+
+
+@torch.no_grad()
+def heard(it: VAEGAN, data: DrumMachine) -> tuple[Tensor, Tensor]:
+    """Distances of what is made of each drum from that drum, and from the next one, which is of another class."""
+    signals = data.signals(slice(None))
+    generator, encoder = (it.nets[name].eval() for name in ("generator", "encoder"))
+    made = generator(encoder(signals)[0])
+    own, other = (
+        [it.distance(m[None], s[None]) for m, s in zip(made, x, strict=True)] for x in (signals, signals.roll(1, 0))
+    )
+    it.train()
+    return torch.stack(own), torch.stack(other)
+
+
+def trainer(steps: int) -> Trainer:
+    it = game(classes=11, penalties=[R1(1.0, every=2)], augment=Shift(64, min_samples=0))
+    adam = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.99))
+    active = {"critic": (2, None), "generator": (2, None), "autoencoder": (0, 2)}
+    players = [Player(name, OWNS[name], adam, active=when) for name, when in active.items()]
+    return Trainer(
+        it,
+        players,
+        {"train": Stream(drums(), 6, seed=1)},
+        {"ema": EMA(["generator"])},
+        Engine("cpu", threads=1),
+        steps=steps,
+    )
+
+
+@pytest.mark.parametrize("stop", [1, 3])  # while it warms up, and amid the game
+def test_a_resumed_run_ends_bit_identical(stop: int, tmp_path: Path) -> None:
+    whole, first, second = trainer(6), trainer(stop), trainer(6)
+    for run in (whole, first):
+        torch.rand(3)  # what happens between runs must not matter
+        run.run()
+    save_state(tmp_path / "half", first.state_dict())
+    second.load_state_dict(load_state(tmp_path / "half"))
+    second.run()
+    for name, run in (("whole", whole), ("resumed", second)):
+        state = run.state_dict()
+        del state["seconds"], state["engine"]
+        save_state(tmp_path / name, state)
+    sums = [safe_open(tmp_path / name, "pt").metadata()["sha256"] for name in ("whole", "resumed", "half")]
+    assert sums[0] == sums[1] != sums[2]
+    z, ask = whole.game.latents(2), torch.eye(11)[:2]  # type: ignore[operator]
+    assert torch.equal(*(run.game.generate(z, ask) for run in (whole, second)))  # type: ignore[operator]
+
+
+def test_samples_are_of_the_prior_and_repeat() -> None:
+    it = game(classes=3)
+    one, two = (it.sample(5, rng=torch.Generator().manual_seed(1)) for _ in range(2))
+    assert one.shape == (5, 1, LENGTH) and torch.equal(one, two) and it.nets["generator"].training
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(ValueError, match="the encoder makes 5 latents, the generator wants 8"):
+        game(encoder=ToneNoiseEncoder(length=LENGTH, latent_dim=5, widths=(4, 4, 4), hidden=8, **FRAMES))
+
+    class Uniform(ToneNoiseGenerator):
+        latent = "uniform"
+
+    with pytest.raises(ValueError, match="normal"):
+        game(generator=Uniform(length=LENGTH, latent_dim=8, width=8, blocks=1, bands=4, style_dim=8))
+    with pytest.raises(ValueError, match="no labels"):
+        game(classes=3).losses("autoencoder", batch(), play("autoencoder"))

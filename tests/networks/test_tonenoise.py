@@ -1,0 +1,132 @@
+"""Tones and noise: one latent is one sound, conditions matter, anything fits, everything learns."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiogan.networks.tonenoise import ToneNoiseEncoder, ToneNoiseGenerator
+
+SMALL: dict[str, Any] = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16}
+FRAMES: dict[str, Any] = {"n_fft": 256, "hop_length": 128}
+
+
+def generator(length: int = 4096, **options: Any) -> ToneNoiseGenerator:
+    torch.manual_seed(0)
+    return ToneNoiseGenerator(length=length, **{**SMALL, **FRAMES, **options})
+
+
+def latents(n: int, seed: int = 1) -> Tensor:
+    return torch.randn(n, 8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("length", "n_fft", "hop"),
+    [(4000, 512, 256), (4000, 64, 32), (11025, 512, 200), (16384, 512, 256), (44100, 1024, 512), (176400, 2048, 512)],
+)
+def test_any_length_fits(length: int, n_fft: int, hop: int, channels: int) -> None:
+    net = generator(length, channels=channels, n_fft=n_fft, hop_length=hop, width=4, blocks=1)
+    sound = net(latents(2))
+    assert sound.shape == (2, channels, length) and torch.isfinite(sound).all()
+    for piece in sound.tensor_split(8, dim=2):  # from its beginning to its end
+        assert (piece.square().mean((1, 2)) > 0).all()
+
+
+def test_one_latent_is_one_sound_when_it_plays_and_many_when_it_learns() -> None:
+    net, z, condition = generator(classes=3), latents(6), torch.eye(3).repeat(2, 1)
+    with torch.no_grad():
+        assert not torch.equal(net(z, condition), net(z, condition))
+        net.eval()
+        whole = net(z, condition)
+        torch.rand(5)
+        assert torch.equal(net(z, condition), whole)
+        single = torch.cat([net(z[i : i + 1], condition[i : i + 1]) for i in range(6)])
+    torch.testing.assert_close(single, whole, atol=1e-5, rtol=0)
+
+
+def test_the_noise_is_saved_with_the_weights() -> None:
+    net, other = generator().eval(), ToneNoiseGenerator(length=4096, **SMALL, **FRAMES).eval()
+    with torch.no_grad():
+        assert not torch.equal(other(latents(2)), net(latents(2)))
+        file = io.BytesIO()
+        torch.save(net.state_dict(), file)
+        file.seek(0)
+        other.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(other(latents(2)), net(latents(2)))
+
+
+def test_noise_of_two_channels_and_of_two_frames_differs() -> None:
+    left, right = generator(channels=2).eval()(latents(1))[0].detach()
+    assert abs(float(torch.corrcoef(torch.stack([left, right]))[0, 1])) < 0.5
+    assert abs(float(torch.corrcoef(torch.stack([left[1024:2048], left[2048:3072]]))[0, 1])) < 0.5
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_weight_learns(channels: int, training: bool) -> None:
+    net = generator(classes=3, channels=channels).train(training)
+    net(latents(3), torch.eye(3)).abs().sum().backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
+
+
+def test_latents_and_classes_make_different_sounds_and_mixtures_lie_between() -> None:
+    net, z = generator(classes=2).eval(), latents(2)
+    weights = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    with torch.no_grad():
+        a, mixed, b = net(z[:1].expand(3, -1), weights)
+        other = net(z[1:], weights[:1])[0]
+    assert (a - other).norm() > 0.01 * a.norm() and (a - b).norm() > 0.01 * a.norm()
+    assert (mixed - a).norm() < (a - b).norm() > (mixed - b).norm()
+
+
+@pytest.mark.parametrize("z_scale", [0.0, 3.0, 10.0, 100.0])
+def test_latents_far_out_are_still_sounds(z_scale: float) -> None:
+    """Nothing is clipped, levels of bands and frames are bounded: far-out latents are finite, whatever was learned."""
+    net = generator(classes=2).eval()
+    condition = torch.eye(2)[[0, 1, 0, 1]]
+    with torch.no_grad():
+        assert torch.isfinite(net(z_scale * latents(4), condition)).all()
+        for weight in net.parameters():  # a network that asks for absurd levels
+            weight.mul_(300 if weight.dim() > 1 else 1)
+        sound = net(z_scale * latents(4), condition)
+        assert torch.isfinite(sound).all() and sound.abs().amax() > 1
+
+
+@pytest.mark.parametrize("make", [ToneNoiseGenerator, ToneNoiseEncoder])
+@pytest.mark.parametrize("classes", [0, 2])
+def test_conditions_must_fit_the_classes(make: Any, classes: int) -> None:
+    net = make(length=4096, latent_dim=8, classes=classes, **FRAMES)
+    x = torch.zeros(2, 8) if make is ToneNoiseGenerator else torch.zeros(2, 1, 4096)
+    with pytest.raises(ValueError, match=f"{classes} classes"):
+        net(x, None if classes else torch.eye(2))
+
+
+def test_wrong_sizes_are_named() -> None:
+    with pytest.raises(ValueError, match=r"ToneNoiseGenerator expected \[B, 8\], got \[2, 9\]"):
+        generator()(torch.zeros(2, 9))
+    with pytest.raises(ValueError, match=r"expected \[B, 2, 4096\], got \[3, 1, 4096\]"):
+        ToneNoiseEncoder(length=4096, channels=2, **FRAMES)(torch.zeros(3, 1, 4096))
+    with pytest.raises(ValueError, match="bands=0"):
+        generator(bands=0)
+
+
+@pytest.mark.parametrize(("length", "channels", "rate"), [(4096, 1, 16000), (5000, 2, 44100), (16000, 1, 16000)])
+def test_the_encoder_hears_any_sound(length: int, channels: int, rate: int) -> None:
+    torch.manual_seed(0)
+    small = {"latent_dim": 6, "classes": 2, "widths": (4, 4, 8), "hidden": 16}
+    net = ToneNoiseEncoder(length=length, channels=channels, sample_rate=rate, **small, **FRAMES)  # type: ignore[arg-type]
+    sound, condition = 0.1 * torch.randn(4, channels, length), torch.eye(2)[[0, 1, 0, 1]]
+    sound[0], sound[1] = 0, 100 * sound[1]
+    mean, log_variance = net(sound, condition)
+    assert mean.shape == log_variance.shape == (4, 6) and torch.isfinite(mean).all()
+    assert log_variance.min() >= -8 and log_variance.max() <= 2
+    assert (mean[2] - mean[3]).norm() > 1e-3 and not torch.equal(net(sound, condition.flip(1))[0], mean)
+    (mean.square().sum() + log_variance.sum()).backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
