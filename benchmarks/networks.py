@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 ROWS = {
-    "stftgan (default)": ["network=stftgan"],
+    "tonenoise (default)": ["network=tonenoise"],
+    "stftgan": ["network=stftgan"],
     "WaveGAN, non-saturating + R1": ["network=wavegan"],
     "WaveGAN, WGAN-GP": ["network=wavegan", "loss=wgan-gp"],
     "SpecGAN, non-saturating + R1": ["network=specgan"],

@@ -36,6 +36,7 @@ def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 
 TINY = (
+    "network=stftgan",  # the smallest of those for sounds
     "data.length=2048",
     "data.holdout=0.25",
     "batch_size=4",

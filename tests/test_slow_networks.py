@@ -16,12 +16,13 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "steps", "share"),
     [
+        (["network=tonenoise", "warm_up=200"], 400, 0.4),
         (["network=stftgan"], 300, 0.4),
         (["network=wavegan"], 400, 0.7),
         (["network=wavegan", "loss=wgan-gp"], 100, 0.9),
         (["network=specgan"], 300, 0.7),
     ],
-    ids=["stftgan", "wavegan", "wavegan-wgan-gp", "specgan"],
+    ids=["tonenoise", "stftgan", "wavegan", "wavegan-wgan-gp", "specgan"],
 )
 def test_training_beats_the_untrained_self(
     overrides: list[str], steps: int, share: float, real_drums: Path, tmp_path: Path
