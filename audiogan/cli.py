@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="make new sounds or images")
     sample.add_argument("out", type=Path, help="folder for WAV or PNG files, a contact sheet and samples.csv")
     sample.add_argument("-n", type=int, default=16, help="how many (default 16)")
-    sample.add_argument("--run", help="run folder or checkpoint (default: the newest run below runs/)")
+    sample.add_argument(
+        "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
+    )
     sample.add_argument("--seed", type=int, help="for the same samples again")
     sample.add_argument("--class", dest="label", help="only this class, or a mixture: kick:0.7,tom:0.3")
     sample.add_argument(
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
 
     measure = commands.add_parser("evaluate", help="measure a run against real data it has not seen")
-    measure.add_argument("run", nargs="?", help="run folder or checkpoint (default: the newest run below runs/)")
+    measure.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: the newest run below runs/)")
     measure.add_argument("--data", help="folder of real sounds or images (default: what the run's own data held out)")
     measure.add_argument("-n", type=int, default=1000, help="most samples to use (default 1000)")
     measure.add_argument("--seed", type=int, default=0)
@@ -73,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "path", type=Path, help="run folder, or anybody's log of a GAN training (JSON lines, JSON, CSV)"
     )
+
+    export = commands.add_parser("export", help="make a model of a run: one file that moves between machines")
+    export.add_argument("run", help="run folder or checkpoint")
+    export.add_argument("file", type=Path, help="NAME.audiogan")
+    export.add_argument("--card", type=Path, help="Markdown that says what it is, of which data, under which licence")
 
     data = commands.add_parser("data", help="look at a folder of sounds, or download free ones")
     verbs = data.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -215,6 +222,22 @@ def _doctor(args: argparse.Namespace, arguments: list[str]) -> int:
     return 0
 
 
+def _export(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.bundle import SUFFIX, save_bundle
+
+    if args.file.suffix != SUFFIX:
+        raise UserError(f"{args.file}: the name of a model ends in {SUFFIX}")
+    try:
+        card = args.card.read_text(encoding="utf-8") if args.card else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{args.card}: cannot be read ({error})") from error
+    from audiogan.generator import load
+
+    save_bundle(args.file, load(args.run), card)
+    print(f"{args.file}: {args.file.stat().st_size / 1e6:.1f} MB; try it: audiogan sample --run {args.file} out/")
+    return 0
+
+
 def _data(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.verb == "scan":
         from audiogan.data.scan import scan_folder
@@ -273,7 +296,11 @@ def _list(args: argparse.Namespace, arguments: list[str]) -> int:
         for run, step in newest.items():
             print(f"  {run}  step {step:,}")
     if args.what in (None, "models"):
-        print("models: none ship with this version")
+        from audiogan.bundle import shipped as models
+
+        print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
+        for name, path in models().items():
+            print(f"  {name:16} {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from audiogan.bundle import SUFFIX
 from audiogan.data.sources import Data
 from audiogan.errors import UserError
 from audiogan.generator import Generator, load
@@ -53,7 +54,8 @@ def evaluate_run(
     The report is also written to ``evaluation.json`` in the run folder.
 
     Args:
-        run: run folder or checkpoint; None: the newest run.
+        run: run folder, checkpoint or model; None: the newest run. A model brings no data: it is measured on those in
+            ``data``, split as those it was trained on were.
         data: see above; its labels do not matter.
         count: the most samples to use; with fewer real ones, as many as there are.
         seed: of the samples, and of every choice.
@@ -79,7 +81,7 @@ def evaluate_run(
             named = load_extractor(extractor, generator.modality.picture, extractor_weights)
         reals, truth = _some(sets.real, count)
         n = len(reals)
-        say(f"{generator.checkpoint} (step {generator.step:,}): {n} generated against {n} real {noun}s")
+        say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
         fakes, names = generator.sample_with_labels(n, seed=seed)
         seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
         embedding = generator.modality.embedding(generator.shape)
@@ -96,7 +98,7 @@ def evaluate_run(
     except UserError:
         raise
     except (OmegaConfBaseException, TypeError, ValueError) as error:
-        raise UserError(f"{generator.checkpoint}: {' '.join(str(error).split())[:300]}") from error
+        raise UserError(f"{generator.name}: {' '.join(str(error).split())[:300]}") from error
     _write(report, generator.checkpoint.parent.parent)
     say(report.table())
     return report
@@ -105,6 +107,12 @@ def evaluate_run(
 def open_sets(generator: Generator, data: str | None) -> Sets:
     """What the run was trained on, what it held out, and what to measure against."""
     cfg = OmegaConf.create(generator.config)
+    if generator.checkpoint.suffix == SUFFIX:
+        if data is None:
+            raise UserError(
+                f"{generator.name}: a model brings no data; give real data, in folders by class, with --data"
+            )
+        cfg.data.root, data = data, None
     train, held_out = None, None
     try:
         train, held_out = open_data(cfg)
@@ -116,9 +124,7 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
         cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})
         real, _ = open_data(cfg)
     if real is None or not len(real):
-        raise UserError(
-            f"{generator.checkpoint}: its data was too small to hold any back; give real data with --data FOLDER"
-        )
+        raise UserError(f"{generator.name}: its data was too small to hold any back; give real data with --data FOLDER")
     return Sets(train, held_out if held_out is not None and len(held_out) else None, real)
 
 
@@ -183,7 +189,7 @@ def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:
 
     train, held_out = _labelled(sets, "--gain")
     if not generator.labels:
-        raise UserError(f"--gain needs samples of known class, but {generator.checkpoint} knows no classes")
+        raise UserError(f"--gain needs samples of known class, but {generator.name} knows no classes")
     train = train.take(some_of_each(np.asarray(train.targets), TAUGHT, np.random.default_rng(seed)))
     say(f"augmentation gain: classifiers of {len(train):,} real and as many generated {generator.modality.noun}s")
     fakes, names = generator.sample_with_labels(len(train), seed=seed)
@@ -199,7 +205,7 @@ def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say:
         train, held_out = _labelled(sets, "--transfer")
         names = [name for name in game.nets if name != "generator"]
         if not names:
-            raise UserError(f"--transfer: {generator.checkpoint} has no critic")
+            raise UserError(f"--transfer: {generator.name} has no critic")
         say("transfer: linear probes on the critic's features")
         embeddings: dict[str, Any] = {
             names[0]: _features(names[0], game),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiogan.bundle import SUFFIX, read_bundle, shipped
 from audiogan.core import CheckpointError, load_state, newest_state
 from audiogan.errors import UserError
 from audiogan.modalities import Modality, Sound
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from audiogan.data.knobs import Scale
 
 BATCH = 16
+DEFAULT = "drums"  # the shipped model that is played where there is no run
 Label = str | Mapping[str, float] | None
 
 
@@ -36,11 +39,24 @@ class Generator:
             empty for a model without.
         step: training steps it has seen.
         checkpoint: the file it came from.
+        name: what `load` gives it again for: a shipped model's name, or the file.
+        card: what there is to know about a model that was made to be given away, in Markdown; else empty.
         config: the configuration of its training, as nested dicts.
     """
 
-    def __init__(self, game: Any, modality: Modality, config: dict[str, Any], checkpoint: Path, step: int) -> None:
+    def __init__(
+        self,
+        game: Any,
+        modality: Modality,
+        config: dict[str, Any],
+        checkpoint: Path,
+        step: int,
+        *,
+        name: str | None = None,
+        card: str = "",
+    ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
+        self.name, self.card = str(checkpoint) if name is None else name, card
         self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
         self.scale: Scale | None = None
         if game.conditions.knobs:
@@ -50,13 +66,13 @@ class Generator:
         self.shape: tuple[int, ...] = game.representation.signal_shape
 
     def __repr__(self) -> str:
-        return f"Generator({str(self.checkpoint)!r}, step={self.step}, labels={self.labels})"
+        return f"Generator({self.name!r}, step={self.step}, labels={self.labels})"
 
     @property
     def sample_rate(self) -> int:
         """Of its sounds, in Hz; ``UserError`` for a model of something else."""
         if not isinstance(self.modality, Sound):
-            raise UserError(f"{self.checkpoint}: it makes {self.modality.noun}s, which have no sample rate")
+            raise UserError(f"{self.name}: it makes {self.modality.noun}s, which have no sample rate")
         return self.modality.sample_rate
 
     @property
@@ -120,7 +136,7 @@ class Generator:
             out = self.game.generate(z, condition, truncation=truncation)
             if not torch.isfinite(out).all():
                 noun = self.modality.noun
-                raise UserError(f"{self.checkpoint}: its {noun}s are not finite numbers (truncation={truncation})")
+                raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
             waves.append(self.modality.finish(out.cpu().numpy()))
             classes = condition[:, : len(self.labels)].argmax(1) if condition is not None and self.labels else None
             names += [""] * len(z) if classes is None else [self.labels[int(k)] for k in classes]
@@ -138,7 +154,7 @@ class Generator:
         weights = torch.zeros(len(self.labels))
         for name, weight in mixture.items():
             if not self.labels:
-                raise UserError(f"class {name!r}: {self.checkpoint} was trained without classes; leave it out")
+                raise UserError(f"class {name!r}: {self.name} was trained without classes; leave it out")
             if name not in self.labels:
                 raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
             if not 0 <= weight < float("inf"):
@@ -153,7 +169,7 @@ class Generator:
         scores = {}
         for name, share in knobs.items():
             if self.scale is None:
-                raise UserError(f"knob {name!r}: {self.checkpoint} was trained without knobs; leave it out")
+                raise UserError(f"knob {name!r}: {self.name} was trained without knobs; leave it out")
             if name not in self.scale.names:
                 raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.scale.names)}")
             if not 0 <= share <= 1:
@@ -175,17 +191,28 @@ class Generator:
 
 
 def find(run: str | os.PathLike[str] | None = None) -> Path:
-    """The checkpoint file or run folder that ``run`` means; without it the newest run below ``runs/``."""
+    """The file or run folder that ``run`` means: a path, or the name of a shipped model (a path goes before a name).
+
+    Without it the newest run below ``runs/``, and where there is none the shipped drums.
+    """
+    models = shipped()
     if run is not None:
         path = Path(run)
-        if not path.exists():
-            near = ", ".join(str(p) for p in runs()[:5]) or "none; train one with: audiogan train drums"
-            raise UserError(f"{run}: no such run or checkpoint; runs here: {near}")
-        return path
+        if path.is_file() or (path.is_dir() and (str(run) not in models or _checkpoints(path))):
+            return path
+        if str(run) in models:
+            return models[str(run)]
+        near = ", ".join(str(p) for p in runs()[:5]) or "none; train one with: audiogan train drums"
+        have = ", ".join(models) or "none"
+        raise UserError(f"{run}: no such run, checkpoint or model; runs here: {near}; shipped models: {have}")
     found = runs()
-    if not found:
+    if not found and DEFAULT not in models:
         raise UserError("no run found in runs/: train one with `audiogan train drums`, or name one with --run")
-    return found[0]
+    return found[0] if found else models[DEFAULT]
+
+
+def _checkpoints(folder: Path) -> bool:
+    return any(folder.glob("checkpoints/step-*.ckpt")) or any(folder.glob("step-*.ckpt"))
 
 
 def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
@@ -199,14 +226,17 @@ def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
 
 
 def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, averaged: bool = True) -> Generator:
-    """A trained model, from a run folder or a checkpoint file; without either, from the newest run below ``runs/``.
+    """A trained model: a shipped one by its name, or one from a run folder, a checkpoint or a bundle file.
 
-    ``averaged=False`` takes the weights as they were trained, not their moving average.
+    Without any, that of the newest run below ``runs/``; where there is none, the shipped drums. ``averaged=False``
+    takes the weights of a run as they were trained, not their moving average; shipped models have the average only.
 
     Raises:
         UserError: there is none, it is damaged, or it is not one of audiogan's. Nothing in a file can run code.
     """
     where = find(run)
+    if where.suffix == SUFFIX and where.is_file():
+        return from_bundle(where, device)
     path: Path | None = where
     try:
         if where.is_dir():
@@ -224,30 +254,54 @@ def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, aver
     return from_state(state, path, device, averaged=averaged)
 
 
+def from_bundle(path: Path, device: str = "cpu") -> Generator:
+    """The generator in a bundle, see `audiogan.bundle`."""
+    about, weights, card = read_bundle(path)
+    with _understood(path):
+        game, modality = _rebuilt(about["config"])
+        game.load_state_dict(weights)
+        game.to(torch.device(device)).eval().requires_grad_(False)
+        name = next((name for name, file in shipped().items() if file == path), None)
+        return Generator(game, modality, about["config"], path, int(about["step"]), name=name, card=card)
+
+
 def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
     """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
-    from omegaconf import OmegaConf
-
-    from audiogan.training import build_game, build_modality, build_representation
-
-    try:
-        _check_config(state["config"])
-        cfg: Any = OmegaConf.create(state["config"])
-        game = build_game(cfg, build_representation(cfg))
+    with _understood(path):
+        game, modality = _rebuilt(state["config"])
         game.load_state_dict(state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
             if averaged and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
         game.to(torch.device(device)).eval().requires_grad_(False)
-        facts = state["config"]["facts"]
-        if game.classes not in (0, len(facts["labels"])) or not all(isinstance(name, str) for name in facts["labels"]):
-            raise UserError(f"facts.labels={facts['labels']!r} are not the names of {game.classes} classes")
-        return Generator(game, build_modality(cfg), state["config"], path, int(state["trainer"]["step"]))
+        return Generator(game, modality, state["config"], path, int(state["trainer"]["step"]))
+
+
+def _rebuilt(config: dict[str, Any]) -> tuple[Any, Modality]:
+    """The game of a stored configuration, without its weights, and what kind of signals it makes."""
+    from omegaconf import OmegaConf
+
+    from audiogan.training import build_game, build_modality, build_representation
+
+    _check_config(config)
+    cfg: Any = OmegaConf.create(config)
+    game: Any = build_game(cfg, build_representation(cfg))
+    labels = config["facts"]["labels"]
+    if game.classes not in (0, len(labels)) or not all(isinstance(name, str) for name in labels):
+        raise UserError(f"facts.labels={labels!r} are not the names of {game.classes} classes")
+    return game, build_modality(cfg)
+
+
+@contextlib.contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """Whatever is wrong with what stands in a file is one line that names it."""
+    try:
+        yield
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path}: not a checkpoint that audiogan can sample from ({first})") from error
+        raise UserError(f"{path}: not a model that audiogan can sample from ({first})") from error
 
 
 def _check_config(node: Any, key: str = "config") -> None:

@@ -44,7 +44,7 @@ def write_samples(
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}"]
     files = []
     for i, name in enumerate(names if modality.single else names[:1]):
-        row = [str(seed + i), name, *settings, f"{generator.checkpoint}"]
+        row = [str(seed + i), name, *settings, generator.name]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
         file = _free_name(out, rows, stem, modality.suffix, row)
         modality.save(out / file, waves[i] if modality.single else waves)
@@ -62,7 +62,7 @@ def write_samples(
     else:
         modality.sheet(out / "contact-sheet.png", waves)
     what = modality.noun if n == 1 else f"{modality.noun}s"
-    say(f"{n} {what} from {generator.checkpoint} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
+    say(f"{n} {what} from {generator.name} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
     return files
 
 

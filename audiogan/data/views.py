@@ -38,6 +38,30 @@ class PerClass:
         return data.take(np.sort(np.concatenate(chosen)))
 
 
+class Balanced:
+    """All of the data, examples of rare classes several times, so that a class is met about ``n**power`` times.
+
+    A class of ``n`` examples comes ``(N / n)**(1 - power)`` times, rounded, where ``N`` is the size of the largest.
+    Data without labels are left as they are.
+
+    Args:
+        power: 1: as often as the data has them; 0: all classes alike; 0.5 lies between.
+    """
+
+    def __init__(self, power: float = 0.5) -> None:
+        if not 0 <= power <= 1:
+            raise ValueError(f"Balanced power={power} must be from 0 to 1")
+        self.power = power
+
+    def __call__(self, data: Data) -> Data:
+        if not data.labels:
+            return data
+        targets = np.asarray(data.targets)
+        counts = np.bincount(targets, minlength=len(data.labels))
+        times = np.round((counts.max() / np.maximum(counts, 1)) ** (1 - self.power)).astype(int)
+        return data.take(np.repeat(np.arange(len(targets)), times[targets]))
+
+
 class Shard:
     """One of several shares of the data that together are all of it and have no example in common.
 

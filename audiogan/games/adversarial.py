@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audiogan.core import Game, Play
-from audiogan.games.conditions import Conditions
+from audiogan.core import Play
+from audiogan.games.sampling import Sampling, evaluating
 from audiogan.representations import Representation
 
 
-class Adversarial(Game):
+class Adversarial(Sampling):
     """A generator and a critic, any adversarial loss, any penalties.
 
     Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and, where the data has them,
@@ -53,16 +52,14 @@ class Adversarial(Game):
         constraint: Callable[[nn.Module], None] | None = None,
         class_counts: Sequence[int] = (),
     ) -> None:
-        super().__init__({"generator": generator, "critic": critic})
-        self.loss, self.representation, self.augment, self.auxiliary = loss, representation, augment, auxiliary
+        super().__init__(generator, representation, class_counts)
+        self.nets["critic"] = critic
+        self.loss, self.augment, self.auxiliary = loss, augment, auxiliary
         self.penalties, self.generator_penalties = _list(penalties), _list(generator_penalties)
         self.penalty_state = nn.ModuleList(p for p in self.generator_penalties if isinstance(p, nn.Module))
         self.constraint = constraint
         view = getattr(critic, "view", representation.encode if through_signal else None)
         self._view: Callable[[Tensor], Tensor] | None = view
-        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
-        self.classes: int = getattr(generator, "classes", 0)
-        self.conditions = Conditions(self.classes, getattr(generator, "knobs", 0), class_counts)
         if self.classes != getattr(critic, "classes", 0):
             raise ValueError(f"the generator knows {self.classes} classes, the critic {getattr(critic, 'classes', 0)}")
 
@@ -137,26 +134,6 @@ class Adversarial(Game):
         if player == "critic" and self.constraint is not None:
             self.constraint(self.nets["critic"])
 
-    @property
-    def _normal(self) -> bool:
-        return getattr(self.nets["generator"], "latent", "normal") == "normal"
-
-    def condition(self, label: Tensor | None, knobs: Tensor | None = None) -> Tensor | None:
-        """What the generator is told of labels ``[B]`` and knobs ``[B, knobs]``, see `Conditions`; ``None`` if it
-        knows neither.
-        """
-        return self.conditions.of(label, knobs)
-
-    def latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """``[n, latent_dim]`` on the CPU: standard normal, or uniform in [-1, 1] where the paper has it so."""
-        if self._normal:
-            return torch.randn(n, self.latent_dim, generator=rng)
-        return 2 * torch.rand(n, self.latent_dim, generator=rng) - 1
-
-    def draw_condition(self, n: int, rng: torch.Generator | None = None, **asked: Any) -> Tensor | None:
-        """``n`` conditions as the training data has them, or as ``asked`` (see `Conditions.draw`)."""
-        return self.conditions.draw(n, rng, **asked)
-
     @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The critic's logits ``[B]`` of real examples as they are, without augmentation."""
@@ -167,52 +144,6 @@ class Adversarial(Game):
             condition = self.conditions.weights(None if label is None else label.to(device))
             see = self._view or self.representation.encode
             return _one(self._judge(see(batch["x"].to(device)), condition)[0])
-
-    @torch.no_grad()
-    def generate(
-        self,
-        z: Tensor,
-        condition: Tensor | None = None,
-        *,
-        nets: Mapping[str, nn.Module] | None = None,
-        truncation: float | None = None,
-    ) -> Tensor:
-        """Signals ``[n, *signal_shape]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
-        generator: Any = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
-        device = next(generator.parameters()).device
-        z, condition = z.to(device), None if condition is None else condition.to(device)
-        with evaluating(generator):
-            if truncation is None:
-                x = generator(z, condition)
-            elif hasattr(generator, "truncated"):
-                x = generator.truncated(z, condition, truncation)
-            else:
-                x = generator(z * truncation, condition)
-            return self.representation.decode(x.float())
-
-    def sample(
-        self,
-        n: int,
-        condition: Tensor | None = None,
-        *,
-        nets: Mapping[str, nn.Module] | None = None,
-        rng: torch.Generator | None = None,
-    ) -> Tensor:
-        z = self.latents(n, rng)
-        if condition is None:
-            condition = self.draw_condition(n, rng)
-        return self.generate(z, condition, nets=nets)
-
-
-@contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, for a while."""
-    was_training = net.training
-    net.eval()
-    try:
-        yield
-    finally:
-        net.train(was_training)
 
 
 def _critics(logits: Tensor) -> int:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.adversarial import Adversarial, evaluating
+from audiogan.games.adversarial import Adversarial
+from audiogan.games.sampling import evaluating
 from audiogan.representations import Representation
 
 

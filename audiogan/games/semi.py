@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import EMA, Callback, Play, Trainer
-from audiogan.games.adversarial import Adversarial, evaluating
+from audiogan.games.adversarial import Adversarial
+from audiogan.games.sampling import evaluating
 from audiogan.representations import Representation
 
 Batch = Mapping[str, Tensor]

@@ -1,9 +1,9 @@
 """Critics of sounds that look at several pictures of them at once.
 
 Several critics of one wave, each on another transform, are what made GAN vocoders work (Kumar et al., MelGAN, NeurIPS
-2019, section 3.2; Jang et al., UnivNet, Interspeech 2021, section 2.2, has them on spectrograms). The two here divide
+2019, section 3.2; Jang et al., UnivNet, Interspeech 2021, section 2.2, has them on spectrograms). The three here divide
 the work: the log-mel picture is small and shows timbre and envelope, so that its critic learns in few steps; the
-complex STFT shows what the first cannot see, phases and clean attacks.
+complex STFT shows phases; a log-mel picture of the beginning, in frames of a quarter of the length, shows attacks.
 """
 
 from __future__ import annotations
@@ -57,8 +57,23 @@ class PictureCritic(nn.Module):
         return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x, condition), condition))
 
 
+ONSET_HOPS = 16
+"""Length of the beginning, in hops: a quarter of a second in 1/64 of a second each."""
+
+
+class Beginning(nn.Module):
+    """A view of the first ``length`` samples of sounds."""
+
+    def __init__(self, view: LogMelView, length: int) -> None:
+        super().__init__()
+        self.view, self.length, self.shape = view, length, view.shape
+
+    def forward(self, signal: Tensor) -> Tensor:
+        return cast("Tensor", self.view(signal[..., : self.length]))
+
+
 class MultiViewCritic(nn.Module):
-    """Two critics of a sound `[B, channels, length]`: of its log-mel picture and of its complex STFT.
+    """Critics of a sound `[B, channels, length]`: of its log-mel picture, of its complex STFT and of its beginning.
 
     `view` turns sounds into what the critics look at, one row of numbers a sound. `forward` takes those rows, so that a
     gradient penalty is one on pictures: there a quiet tail counts as much as it is heard.
@@ -67,8 +82,8 @@ class MultiViewCritic(nn.Module):
         length, channels, sample_rate: of the sounds, in samples and Hz.
         classes: how many classes a condition `[B, classes]` weighs; 0 for none.
         n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
-        n_mels: bands of the picture.
-        mel_widths, stft_widths: channels after each halving of the pictures; () leaves a critic out.
+        n_mels: bands of the picture; that of the beginning has half of them.
+        mel_widths, stft_widths, onset_widths: channels after each halving of the pictures; () leaves a critic out.
         conditioning: how the class comes in, see `Head`.
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
     """
@@ -84,6 +99,7 @@ class MultiViewCritic(nn.Module):
         n_mels: int = 64,
         mel_widths: Sequence[int] = (24, 48, 96, 96),
         stft_widths: Sequence[int] = (10, 20, 40, 60, 60),
+        onset_widths: Sequence[int] = (),
         conditioning: str = "projection",
         spectral_norm: bool = False,
     ) -> None:
@@ -95,9 +111,13 @@ class MultiViewCritic(nn.Module):
             self.views.append(LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold))
         if stft_widths:
             self.views.append(STFTView(length, channels, n_fft // 2, hop_length // 2, fold=2 ** len(stft_widths)))
-        widths = [w for w in (mel_widths, stft_widths) if w]
+        if onset_widths:
+            beginning, fine = min(ONSET_HOPS * hop_length, length), (n_fft // 4, hop_length // 8, n_mels // 2)
+            fold = 2 ** len(onset_widths)
+            self.views.append(Beginning(LogMelView(beginning, channels, sample_rate, *fine, fold=fold), beginning))
+        widths = [w for w in (mel_widths, stft_widths, onset_widths) if w]
         if not widths:
-            raise ValueError("MultiViewCritic without mel_widths and stft_widths has nothing to look at")
+            raise ValueError("MultiViewCritic without mel_widths, stft_widths and onset_widths has nothing to look at")
         self.shapes = [cast("tuple[int, ...]", view.shape) for view in self.views]
         for shape, w in zip(self.shapes, widths, strict=True):
             self.critics.append(PictureCritic(shape, classes, w, conditioning))

@@ -3,8 +3,9 @@
 A sound is the sum of a deterministic and of a stochastic part (Serra & Smith, "Spectral modeling synthesis", Computer
 Music Journal 1990): here a complex spectrum, whose phases the network makes, and white noise that it only colours, band
 by band and frame by frame. So nothing need be learned about the phases of a snare or a cymbal. The network runs at the
-rate of frames, with an inverse STFT as its last layer (Kaneko et al., iSTFTNet, ICASSP 2022; Siuzdak, Vocos, ICLR
-2024), its blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et al., AAAI 2018).
+rate of frames, with an inverse STFT behind it (Kaneko et al., iSTFTNet, ICASSP 2022; Siuzdak, Vocos, ICLR 2024), its
+blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et al., AAAI 2018). A frame is too
+long for the attack of a drum: a gain that rises from zero in a time of the network's choice has the last word there.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ class FrameBlock(nn.Module):
         return torch.addcmul(x, self.narrow(F.leaky_relu(self.wide(h), 0.2)), self.gain)
 
 
+FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
+"""Seconds in which the gain at the beginning of a sound rises to 1."""
+LOWEST_HZ = 20.0
+"""What is slower than that is taken out of a sound."""
+
+
 class ToneNoiseGenerator(nn.Module):
     """Latents `[B, latent_dim]` (and class weights) -> sounds `[B, channels, length]`.
 
@@ -63,6 +70,7 @@ class ToneNoiseGenerator(nn.Module):
     latent = "normal"
     bands: Tensor
     noise: Tensor
+    seconds: Tensor
 
     def __init__(
         self,
@@ -101,6 +109,11 @@ class ToneNoiseGenerator(nn.Module):
         with torch.no_grad():  # noise begins quiet
             self.out.bias.zero_()
             self.out.bias.view(channels, -1)[:, 2 * bins : 2 * bins + bands] = -3.0
+        self.rise = nn.Linear(style_dim, 1)
+        nn.init.normal_(self.rise.weight, std=0.3 / style_dim**0.5)
+        nn.init.constant_(self.rise.bias, -2.0)  # one millisecond
+        self.register_buffer("seconds", torch.arange(length) / sample_rate, persistent=False)
+        self.slow = min(round(sample_rate / LOWEST_HZ), length)
         self.register_buffer("bands", interpolation(bands, bins, sample_rate), persistent=False)
         self.register_buffer("noise", self.white(torch.randn(1, channels, length)))
 
@@ -128,7 +141,15 @@ class ToneNoiseGenerator(nn.Module):
         tone = tone.unflatten(3, (-1, 2)) * gain.clamp(-10, 6).exp()[..., None]
         colour = (band.clamp(-12, 6).exp() @ self.bands)[..., None]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        return self.frames.synthesise(torch.view_as_complex(torch.addcmul(tone, colour, noise).float().contiguous()))
+        wave = self.frames.synthesise(torch.view_as_complex(torch.addcmul(tone, colour, noise).float().contiguous()))
+        wave = wave * self.onset(style)[:, None]
+        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow)
+
+    def onset(self, style: Tensor) -> Tensor:
+        """The gain `[B, length]` that rises from 0 to 1 in the time that styles `[B, style_dim]` want."""
+        rise = FASTEST_RISE * (SLOWEST_RISE / FASTEST_RISE) ** torch.sigmoid(self.rise(style).float())
+        x = (self.seconds / rise).clamp_max(1.0)
+        return x * x * (3 - 2 * x)
 
 
 class MelTrunk(nn.Module):
@@ -143,11 +164,12 @@ class MelTrunk(nn.Module):
         hop_length: int,
         widths: Sequence[int],
         hidden: int,
+        n_mels: int = 64,
     ) -> None:
         super().__init__()
         self.shape = (channels, length)
         fold = 2 ** len(widths)
-        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=fold)
+        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold)
         _, rows, columns = self.view.shape
         self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
@@ -197,6 +219,7 @@ class Listener(nn.Module):
 
     What an auxiliary classifier is to classes (Odena, Olah & Shlens, ICML 2017), and DrumGAN's regression to continuous
     controls (Nistal, Lattner & Richard, ISMIR 2020, section 3.3), but a network of its own that hears real sounds only.
+    It looks at the beginning, eight hops, a second time, in frames of a quarter of the length, as attacks are short.
     Arguments as in `ToneNoiseEncoder`.
     """
 
@@ -215,11 +238,21 @@ class Listener(nn.Module):
         super().__init__()
         self.classes, self.knobs = classes, knobs
         self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
-        self.out = nn.Linear(hidden, classes + knobs)
+        self.beginning = min(8 * hop_length, length)
+        fine = n_fft // 4, hop_length // 8, tuple(widths[:3]), hidden // 2, 32
+        self.onset = MelTrunk(self.beginning, channels, sample_rate, *fine)
+        self.out = nn.Linear(hidden + hidden // 2, classes + knobs)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        logits, knobs = self.out(self.trunk(signal)).split([self.classes, self.knobs], dim=1)
+        heard = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
+        logits, knobs = self.out(heard).split([self.classes, self.knobs], dim=1)
         return logits, knobs
+
+
+def trailing_mean(x: Tensor, n: int) -> Tensor:
+    """`[..., T]` -> `[..., T]`: the mean of a sample and the ``n - 1`` before it, silence before the first."""
+    total = x.cumsum(-1)
+    return (total - F.pad(total, (n, 0))[..., : total.shape[-1]]) / n
 
 
 def interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:

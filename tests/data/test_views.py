@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiogan.data.views import PerClass, Shard
+from audiogan.data.views import Balanced, PerClass, Shard
 from audiogan.errors import UserError
 
 
@@ -41,6 +41,21 @@ def test_as_many_of_each_class_whatever_the_data_has(data: Any) -> None:
 def test_the_seed_decides_which_examples(data: Any) -> None:
     chosen = [set(PerClass(3, seed)(data).ids) for seed in (0, 0, 1)]
     assert chosen[0] == chosen[1] != chosen[2]
+
+
+@pytest.mark.parametrize(
+    ("power", "counts"), [(1, [40, 10, 25, 7, 18]), (0.5, [40, 20, 25, 14, 18]), (0, [40, 40, 50, 42, 36])]
+)
+def test_rare_classes_are_met_more_often(data: Any, power: float, counts: list[int]) -> None:
+    view = Balanced(power)(data)
+    assert np.bincount(view.targets).tolist() == counts and set(view.ids) == set(range(100))
+
+
+def test_balance_of_data_without_labels_changes_nothing() -> None:
+    bare = Labelled(np.arange(9), [], ())
+    assert Balanced()(bare) is bare
+    with pytest.raises(ValueError, match="power=2"):
+        Balanced(2)
 
 
 @pytest.mark.parametrize(("by", "of"), [("label", 2), ("label", 5), ("random", 3), ("random", 7)])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiogan.networks.tonenoise import ToneNoiseEncoder, ToneNoiseGenerator
+from audiogan.networks.tonenoise import FASTEST_RISE, Listener, ToneNoiseEncoder, ToneNoiseGenerator, trailing_mean
 
 SMALL: dict[str, Any] = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16}
 FRAMES: dict[str, Any] = {"n_fft": 256, "hop_length": 128}
@@ -130,3 +130,47 @@ def test_the_encoder_hears_any_sound(length: int, channels: int, rate: int) -> N
     (mean.square().sum() + log_variance.sum()).backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
+
+
+def test_sounds_begin_at_silence_and_have_no_offset() -> None:
+    net = generator(16384).eval()
+    with torch.no_grad():
+        net.out.bias += 0.3  # much at zero frequency too
+        for bias in (-20.0, -2.0, 20.0):
+            net.rise.bias.fill_(bias)
+            sound = net(latents(4))
+            assert sound[..., 0].abs().max() < 1e-6 and sound.mean(2).abs().max() < 1e-3 * sound.abs().max()
+    style = torch.zeros(2, 16)
+    net.rise.weight.data.zero_()
+    net.rise.bias.data.fill_(-20.0)
+    gain = net.onset(style)
+    assert gain.shape == (2, 16384) and (gain[:, round(FASTEST_RISE * 16000) + 1 :] == 1).all()
+    assert (gain.diff() >= 0).all()
+
+
+def test_the_mean_that_is_taken_out_looks_back_only() -> None:
+    x = torch.zeros(1, 1, 50)
+    x[..., 20:] = 1
+    mean = trailing_mean(x, 10)
+    assert (mean[..., :20] == 0).all() and (mean[..., 29:] - 1).abs().max() < 1e-6
+    t = torch.arange(1600) / 16000  # a tone of 100 Hz stays as it is
+    tone = torch.sin(2 * torch.pi * 100 * t)[None, None]
+    slow = trailing_mean(trailing_mean(tone, 800), 800)
+    assert slow.abs().max() < 0.07 and slow[..., 1400:].abs().max() < 0.01
+
+
+def test_the_listener_hears_attacks_shorter_than_a_frame() -> None:
+    """Its view of the beginning tells 2 ms from 8 ms, which are one hop of the other."""
+    torch.manual_seed(0)
+    net = Listener(16384, knobs=1, widths=(4, 8, 8, 8), hidden=16)
+    t = torch.arange(16384) / 16000
+    noise = torch.randn(2, 1, 16384, generator=torch.Generator().manual_seed(0))
+    sounds = noise[:1] * torch.stack([(t / rise).clamp_max(1) * (-8 * t).exp() for rise in (0.002, 0.008)])[:, None]
+
+    def frames_apart(view: Any, samples: int) -> int:
+        a, b = (view(x[None, :, :samples]) for x in sounds)
+        return int(((a - b).abs().mean((0, 1, 3)) > 0.1).sum())
+
+    assert frames_apart(net.trunk.view, 16384) == 1 and frames_apart(net.onset.view, net.beginning) >= 3
+    logits, knobs = net(sounds)
+    assert logits.shape == (2, 0) and knobs.shape == (2, 1)

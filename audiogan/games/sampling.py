@@ -1,0 +1,98 @@
+"""What is left of a game when training is over: a generator, what it is asked for, and how signals come of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import Game
+from audiogan.games.conditions import Conditions
+from audiogan.representations import Representation
+
+
+class Sampling(Game):
+    """A generator that can be sampled. Games that train one add the other networks and the losses.
+
+    Args:
+        generator: latents ``[B, latent_dim]`` (and conditions ``[B, classes + knobs]``) ->
+            ``[B, *representation.shape]``.
+        representation: between signals and what the networks see.
+        class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
+    """
+
+    def __init__(self, generator: nn.Module, representation: Representation, class_counts: Sequence[int] = ()) -> None:
+        super().__init__({"generator": generator})
+        self.representation = representation
+        self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
+        self.classes: int = getattr(generator, "classes", 0)
+        self.conditions = Conditions(self.classes, getattr(generator, "knobs", 0), class_counts)
+
+    @property
+    def _normal(self) -> bool:
+        return getattr(self.nets["generator"], "latent", "normal") == "normal"
+
+    def condition(self, label: Tensor | None, knobs: Tensor | None = None) -> Tensor | None:
+        """What the generator is told of labels ``[B]`` and knobs ``[B, knobs]``, see `Conditions`; ``None`` if it
+        knows neither.
+        """
+        return self.conditions.of(label, knobs)
+
+    def latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """``[n, latent_dim]`` on the CPU: standard normal, or uniform in [-1, 1] where the paper has it so."""
+        if self._normal:
+            return torch.randn(n, self.latent_dim, generator=rng)
+        return 2 * torch.rand(n, self.latent_dim, generator=rng) - 1
+
+    def draw_condition(self, n: int, rng: torch.Generator | None = None, **asked: Any) -> Tensor | None:
+        """``n`` conditions as the training data has them, or as ``asked`` (see `Conditions.draw`)."""
+        return self.conditions.draw(n, rng, **asked)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        z: Tensor,
+        condition: Tensor | None = None,
+        *,
+        nets: Mapping[str, nn.Module] | None = None,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """Signals ``[n, *signal_shape]`` of latents ``[n, latent_dim]`` and class weights ``[n, classes]``."""
+        generator: Any = nets["generator"] if nets is not None and "generator" in nets else self.nets["generator"]
+        device = next(generator.parameters()).device
+        z, condition = z.to(device), None if condition is None else condition.to(device)
+        with evaluating(generator):
+            if truncation is None:
+                x = generator(z, condition)
+            elif hasattr(generator, "truncated"):
+                x = generator.truncated(z, condition, truncation)
+            else:
+                x = generator(z * truncation, condition)
+            return self.representation.decode(x.float())
+
+    def sample(
+        self,
+        n: int,
+        condition: Tensor | None = None,
+        *,
+        nets: Mapping[str, nn.Module] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        z = self.latents(n, rng)
+        if condition is None:
+            condition = self.draw_condition(n, rng)
+        return self.generate(z, condition, nets=nets)
+
+
+@contextlib.contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, for a while."""
+    was_training = net.training
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train(was_training)
