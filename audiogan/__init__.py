@@ -1,7 +1,7 @@
 """audiogan: train generative adversarial networks and play them as instruments.
 
 >>> import audiogan
->>> g = audiogan.load("runs/drums")          # doctest: +SKIP
+>>> g = audiogan.load("drums")               # doctest: +SKIP
 >>> waves = g.sample(4, seed=1)              # doctest: +SKIP
 >>> g.save_wav("kick.wav", waves[0])         # doctest: +SKIP
 """
@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from audiogan.errors import UserError
     from audiogan.generator import Generator, load
+    from audiogan.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["Generator", "UserError", "__version__", "load"]
+__all__ = ["Generator", "Recipe", "UserError", "__version__", "load"]
 
-_HOMES = {"Generator": "audiogan.generator", "load": "audiogan.generator", "UserError": "audiogan.errors"}
+_HOMES = {
+    "Generator": "audiogan.generator",
+    "Recipe": "audiogan.recipe",
+    "UserError": "audiogan.errors",
+    "load": "audiogan.generator",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,8 @@ examples:
   audiogan train drums                                built-in drum machine, if there is no other data
   audiogan train drums data.root=my-drums trainer.minutes=15
   audiogan train drums -m network=wavegan,specgan     one run after the other
-  audiogan sample -n 16 out/                          from the newest run
+  audiogan sample -n 16 out/                          from the newest run, else from the shipped drums
+  audiogan morph --from kick-3 --to snare-8 out/
   audiogan evaluate runs/drums
   audiogan doctor runs/drums                          what went wrong, and what to try
   audiogan train handwriting network=stylegan         the same for images
@@ -57,6 +58,13 @@ def parser() -> argparse.ArgumentParser:
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: brightness=0.9 (any number of them)"
     )
     sample.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
+
+    morph = commands.add_parser("morph", help="the way from one sound to another")
+    morph.add_argument("out", type=Path, help="folder for the steps, morph.wav and a contact sheet")
+    morph.add_argument("--from", dest="start", required=True, metavar="CLASS-SEED", help="kick-3, or a sampled file")
+    morph.add_argument("--to", dest="end", required=True, metavar="CLASS-SEED")
+    morph.add_argument("--steps", type=int, default=9, help="sounds, both ends among them (default 9)")
+    morph.add_argument("--run", help="as for sample")
 
     measure = commands.add_parser("evaluate", help="measure a run against real data it has not seen")
     measure.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: the newest run below runs/)")
@@ -178,6 +186,14 @@ def _sample(args: argparse.Namespace, arguments: list[str]) -> int:
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
     write_samples(generator, args.out, args.n, seed=args.seed, label=label, knobs=knobs, truncation=args.truncation)
+    return 0
+
+
+def _morph(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.generator import load
+    from audiogan.sampling import write_morph
+
+    write_morph(load(args.run), args.out, args.start, args.end, args.steps)
     return 0
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from audiogan.bundle import SUFFIX, read_bundle, shipped
 from audiogan.core import CheckpointError, load_state, newest_state
 from audiogan.errors import UserError
 from audiogan.modalities import Modality, Sound
+from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
 
 if TYPE_CHECKING:
@@ -121,6 +124,19 @@ class Generator:
         truncation: float | None = None,
     ) -> tuple[NDArray[np.float32], list[str]]:
         """As ``sample``, with the class of each sound: of a mixture the largest, empty where the model knows none."""
+        recipes = self.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
+        return self.render(recipes), [recipe.label for recipe in recipes]
+
+    def recipes(
+        self,
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        label: Label = None,
+        knobs: Mapping[str, float] | None = None,
+        truncation: float | None = None,
+    ) -> list[Recipe]:
+        """Recipes of the sounds that ``sample`` makes with the same arguments."""
         if n < 1:
             raise UserError(f"n={n}: ask for at least one")
         if truncation is not None and not 0 < truncation < float("inf"):
@@ -130,17 +146,48 @@ class Generator:
         if not 0 <= seed <= 2**63 - 1 - n:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
         weights, asked = self._weights(label), self._scores(knobs or {})
-        waves, names = [], []
-        for start in range(0, n, BATCH):
-            z, condition = self._latents(range(seed + start, seed + min(start + BATCH, n)), weights, asked)
-            out = self.game.generate(z, condition, truncation=truncation)
-            if not torch.isfinite(out).all():
-                noun = self.modality.noun
-                raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
-            waves.append(self.modality.finish(out.cpu().numpy()))
-            classes = condition[:, : len(self.labels)].argmax(1) if condition is not None and self.labels else None
-            names += [""] * len(z) if classes is None else [self.labels[int(k)] for k in classes]
-        return np.concatenate(waves), names
+        made = []
+        for i in range(seed, seed + n):
+            rng = torch.Generator().manual_seed(i)
+            z = self.game.latents(1, rng)[0]
+            condition = self.game.draw_condition(1, rng, weights=weights, asked=asked)
+            classes, shares = {}, {}
+            if condition is not None:
+                drawn, scores = condition[0, : len(self.labels)].tolist(), condition[0, len(self.labels) :]
+                classes = {name: weight for name, weight in zip(self.labels, drawn, strict=True) if weight}
+                shares = dict(zip(self.knobs, ndtr(scores.double().numpy()).tolist(), strict=True))
+            made.append(Recipe(self.name, tuple(z.tolist()), classes, shares, i, truncation))
+        return made
+
+    def render(self, recipes: Recipe | Sequence[Recipe]) -> NDArray[np.float32]:
+        """The sounds `[n, *shape]` of recipes, whichever model they name.
+
+        Raises:
+            UserError: a recipe that does not fit this model.
+        """
+        recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+        waves = []
+        for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
+            these = list(group)
+            for start in range(0, len(these), BATCH):
+                z, condition = self._inputs(these[start : start + BATCH])
+                out = self.game.generate(z, condition, truncation=truncation)
+                if not torch.isfinite(out).all():
+                    noun = self.modality.noun
+                    raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
+                waves.append(self.modality.finish(out.cpu().numpy()))
+        return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+
+    def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
+        """``n`` recipes near one, of the same class and knobs; ``amount`` 0 ... 1: from the same to any other."""
+        rng = np.random.default_rng(seed)
+        return [recipe.varied(amount, rng) for _ in range(n)]
+
+    def morph(self, a: Recipe, b: Recipe, steps: int = 9) -> list[Recipe]:
+        """Recipes that lead from one to another in ``steps`` sounds, both ends among them; also between classes."""
+        if steps < 2:
+            raise UserError(f"steps={steps}: a morph has at least two sounds")
+        return [a.towards(b, i / (steps - 1)) for i in range(steps)]
 
     def save_wav(self, path: str | os.PathLike[str], wave: NDArray[np.float32], subtype: str = "PCM_16") -> None:
         """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
@@ -179,15 +226,23 @@ class Generator:
             )
         return scores
 
-    def _latents(
-        self, seeds: range, weights: torch.Tensor | None, asked: Mapping[int, float]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        latents, conditions = [], []
-        for seed in seeds:
-            rng = torch.Generator().manual_seed(seed)
-            latents.append(self.game.latents(1, rng))
-            conditions.append(self.game.draw_condition(1, rng, weights=weights, asked=asked))
-        return torch.cat(latents), torch.cat(conditions) if conditions[0] is not None else None
+    def _inputs(self, recipes: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Latents ``[B, latent_dim]`` and conditions ``[B, classes + knobs]``."""
+        for recipe in recipes:
+            if len(recipe.latent) != self.game.latent_dim:
+                have = f"a latent of {len(recipe.latent)} numbers"
+                raise UserError(f"{self.name}: it wants latents of {self.game.latent_dim}; the recipe has {have}")
+            if bool(recipe.classes) != bool(self.labels) or set(recipe.knobs) != set(self.knobs):
+                what = f"classes {', '.join(recipe.classes) or 'none'} and knobs {', '.join(recipe.knobs) or 'none'}"
+                raise UserError(f"{self.name}: the recipe is of another model: it has {what}")
+        z = torch.tensor([recipe.latent for recipe in recipes], dtype=torch.float32)
+        parts = []
+        if self.labels:
+            parts.append(torch.stack([cast(torch.Tensor, self._weights(recipe.classes)) for recipe in recipes]))
+        if self.scale is not None:
+            shares = np.array([[recipe.knobs[name] for name in self.knobs] for recipe in recipes])
+            parts.append(torch.from_numpy(self.scale.scores_of_shares(shares)))
+        return z, torch.cat(parts, dim=1) if parts else None
 
 
 def find(run: str | os.PathLike[str] | None = None) -> Path:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from audiogan.errors import UserError
 from audiogan.generator import Generator, Label
+from audiogan.modalities.sound import GAP_SECONDS, Sound
+from audiogan.recipe import Recipe
 from audiogan.sounds import replacing
 
 SHEET = 64  # most samples on a contact sheet
@@ -29,11 +33,12 @@ def write_samples(
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Write ``n`` samples into ``out``: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
-    ``samples.csv``. Nothing there is overwritten by another sample.
+    ``samples.csv``. Nothing there is overwritten by another sample. Each file holds its recipe (`recall`).
     """
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    waves, names = generator.sample_with_labels(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
+    recipes = generator.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
+    waves, names = generator.render(recipes), [recipe.label for recipe in recipes]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -47,7 +52,7 @@ def write_samples(
         row = [str(seed + i), name, *settings, generator.name]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
         file = _free_name(out, rows, stem, modality.suffix, row)
-        modality.save(out / file, waves[i] if modality.single else waves)
+        modality.save(out / file, waves[i] if modality.single else waves, recipes[i].to_json())
         rows[file] = dict(zip(FIELDS, [file, *row], strict=True))
         files.append(out / file)
     with (
@@ -64,6 +69,67 @@ def write_samples(
     what = modality.noun if n == 1 else f"{modality.noun}s"
     say(f"{n} {what} from {generator.name} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
     return files
+
+
+def recall(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in a WAV or PNG file that this package wrote.
+
+    Raises:
+        UserError: it cannot be read, or holds no recipe.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".png":
+            from PIL import Image
+
+            with Image.open(path) as picture:
+                text = str(getattr(picture, "text", {}).get("Comment", ""))
+        else:
+            with soundfile.SoundFile(path) as file:
+                text = file.comment or ""
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if not text:
+        raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")
+    try:
+        return Recipe.from_json(text)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def write_morph(
+    generator: Generator, out: Path, start: str, end: str, steps: int = 9, say: Callable[[str], None] = print
+) -> list[Recipe]:
+    """Write the way from one sound to another into ``out``: a file a step, all of them in a row, a contact sheet.
+
+    Args:
+        start, end: a seed, ``CLASS-SEED`` as in the names of sampled files, or such a file.
+        steps: how many sounds, both ends among them.
+    """
+    recipes = generator.morph(_named(generator, start), _named(generator, end), steps)
+    waves, modality = generator.render(recipes), generator.modality
+    if not modality.single:
+        raise UserError(f"{generator.name}: {modality.noun}s have no morph; it is for sounds and images")
+    digits = len(str(steps))
+    titles = [f"{i + 1:0{digits}}" for i in range(steps)]
+    for wave, recipe, title in zip(waves, recipes, titles, strict=True):
+        modality.save(out / f"morph-{title}{modality.suffix}", wave, recipe.to_json())
+    if isinstance(modality, Sound):
+        gap = np.zeros((waves.shape[1], round(GAP_SECONDS * modality.sample_rate)), np.float32)
+        modality.save(out / "morph.wav", np.concatenate([part for wave in waves for part in (wave, gap)][:-1], axis=1))
+    modality.sheet(out / "contact-sheet.png", waves, titles)
+    say(f"{steps} {modality.noun}s from {start} to {end} of {generator.name}: {out}")
+    return recipes
+
+
+def _named(generator: Generator, text: str) -> Recipe:
+    """The recipe that a seed, ``CLASS-SEED`` or a file means."""
+    if Path(text).suffix.lower() in (".wav", ".png"):
+        return recall(text)
+    label, _, seed = text.rpartition("-")
+    if not seed.isdecimal():
+        raise UserError(f"{text!r}: write a seed (7), CLASS-SEED (kick-7), or a file that `audiogan sample` wrote")
+    return generator.recipes(1, seed=int(seed), label=label or None)[0]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

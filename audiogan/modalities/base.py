@@ -36,8 +36,8 @@ class Modality(Protocol):
         """Signals ``[N, *shape]`` brought to the level or range in which they are used."""
         ...
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray) -> None:
-        """Write a file, atomically."""
+    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+        """Write a file, atomically, with a comment in it where that has a place."""
         ...
 
     def sheet(

@@ -37,13 +37,14 @@ class Image:
         """Images `[N, C, H, W]` within -1 ... 1."""
         return np.clip(x, -1.0, 1.0).astype(np.float32, copy=False)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray) -> None:
-        """One image `[C, H, W]` as an 8-bit PNG.
+    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+        """One image `[C, H, W]` as an 8-bit PNG, with a comment in it.
 
         Raises:
             ValueError: another shape or suffix, or a pixel that is not finite.
         """
         from PIL import Image as Pillow
+        from PIL.PngImagePlugin import PngInfo
 
         path = Path(path)
         if path.suffix.lower() != ".png":
@@ -52,8 +53,11 @@ class Image:
         if broken.any():
             raise ValueError(f"{path}: pixels are NaN or infinite; nothing was written")
         picture = Pillow.fromarray(pixels[0] if len(x) == 3 else pixels[0, ..., 0])
+        info = PngInfo()
+        if comment is not None:
+            info.add_itxt("Comment", comment)
         with replacing(path) as temporary:
-            picture.save(temporary, "PNG")
+            picture.save(temporary, "PNG", pnginfo=info)
 
     def sheet(
         self,

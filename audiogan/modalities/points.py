@@ -81,8 +81,8 @@ class Points:
         """Points `[N, 2]` as they are: those far off are a finding, not something to hide."""
         return np.asarray(x, np.float32)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray) -> None:
-        """All points `[N, 2]` as one `.npy` file, float32."""
+    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+        """All points `[N, 2]` as one `.npy` file, float32; it has no place for a comment."""
         path = Path(path)
         if path.suffix.lower() != ".npy":
             raise ValueError(f"{path}: points are saved as .npy, so the name has to end in .npy")

@@ -43,9 +43,10 @@ class Sound:
         """Sounds `[N, C, T]` at the level they are heard at."""
         return level(x, self.normalize)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray) -> None:
-        """One sound `[C, T]` as a 16-bit WAV file."""
-        save_wav(path, x, self.sample_rate)
+    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+        """One sound `[C, T]` as a 16-bit WAV file, with a comment in it unless that is too long for one."""
+        fits = comment is not None and len(comment.encode()) <= COMMENT_BYTES
+        save_wav(path, x, self.sample_rate, comment=comment if fits else None)
 
     def sheet(
         self,
