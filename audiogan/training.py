@@ -47,12 +47,16 @@ def open_data(cfg: DictConfig) -> tuple[Data, Data]:
     data = configuration.build(settings, "data")
     train, held_out = data.split(holdout if len(data) >= 20 else 0.0, seed=0)
     names = list(cfg.get("knobs") or [])
-    if not names:
-        return train, held_out
-    from audiogan.data.knobs import WithKnobs
+    if OmegaConf.select(cfg, "game.generator.voice"):
+        from audiogan.data.pitch import WithPitch
 
-    train = WithKnobs(train, names)
-    return train, WithKnobs(held_out, names, train.scale)
+        train, held_out = (WithPitch(part, cfg.hop_length) for part in (train, held_out))
+    if names:
+        from audiogan.data.knobs import WithKnobs
+
+        train = WithKnobs(train, names)
+        held_out = WithKnobs(held_out, names, train.scale)
+    return train, held_out
 
 
 def add_facts(cfg: DictConfig, data: Data) -> None:

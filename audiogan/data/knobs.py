@@ -9,20 +9,19 @@ the one that ranks real drums most alike with windows of half and twice the leng
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import next_fast_len
 from scipy.ndimage import uniform_filter1d
 from scipy.special import ndtri
 from tqdm import tqdm
 
+from audiogan.data.extended import Extended
 from audiogan.data.sources import Data
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
@@ -277,10 +276,10 @@ def _apart(quantiles: Array) -> Array:
     return out
 
 
-class WithKnobs:
+class WithKnobs(Extended):
     """A data set of sounds whose batches also have ``knobs``, float32 `[B, K]`: normal scores (see `Scale`).
 
-    All sounds are measured once, here; views share the result. Everything else is the data set's own. A scale fitted
+    All sounds are measured once, here; views share the result. A scale fitted
     here knows all sounds of ``data``, so split first, or give one, where held-out sounds are not to be known.
 
     Args:
@@ -304,7 +303,6 @@ class WithKnobs:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {data.source}")
         if scale is not None and scale.names != names:
             raise ValueError(f"a scale of {', '.join(scale.names)} does not fit the knobs {', '.join(names)}")
-        self._data, self.labels = data, data.labels
         values = np.empty((len(data), len(names)), np.float32)
         bar = tqdm(total=len(data), desc="measuring knobs", unit="sound", disable=None if progress else True, delay=2)
         with bar:
@@ -313,34 +311,8 @@ class WithKnobs:
                 values[part] = measure(sounds, data.modality.sample_rate, names)
                 bar.update(len(sounds))
         self.scale = Scale.fit(values, names) if scale is None else scale
-        self.knobs: NDArray[np.float32] = self.scale.scores(values)
+        super().__init__(data, {"knobs": self.scale.scores(values)})
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # also keeps copies, which have no `_data` at first, from asking for ever
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        return getattr(self._data, name)
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """The data set's batch, and ``knobs`` float32 `[B, K]`; pure and thread-safe."""
-        return {**self._data.batch(indices, rng), "knobs": torch.from_numpy(self.knobs[indices])}
-
-    def take(self, indices: np.ndarray) -> WithKnobs:
-        """A view of some sounds with their knobs, on the same scale."""
-        view = copy.copy(self)
-        view._data, view.knobs = self._data.take(indices), self.knobs[indices]
-        return view
-
-    def split(self, fraction: float, seed: int = 0) -> tuple[WithKnobs, WithKnobs]:
-        """(the rest, `fraction` of each class), the sounds that the data set's own `split` chooses.
-
-        Data sets split by `take` of the indices they have chosen; a copy that takes nothing tells which these are.
-        """
-        chooser: Any = copy.copy(self._data)
-        chooser.take = np.asarray
-        rest, held = chooser.split(fraction, seed)
-        if not (isinstance(rest, np.ndarray) and isinstance(held, np.ndarray)):
-            raise TypeError(f"{type(self._data).__name__}.split must return two views made by its take")
-        return self.take(rest), self.take(held)
+    @property
+    def knobs(self) -> NDArray[np.float32]:
+        return self._extra["knobs"]

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from audiogan.networks.blocks import check_condition, check_input, check_sizes
 from audiogan.networks.stftgan import he
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, pulses
 from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
 
@@ -45,7 +46,7 @@ class FrameBlock(nn.Module):
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Seconds in which the gain at the beginning of a sound rises to 1."""
-LOWEST_HZ = 20.0
+SLOWEST_HZ = 20.0
 """What is slower than that is taken out of a sound."""
 
 
@@ -65,6 +66,7 @@ class ToneNoiseGenerator(nn.Module):
         bands: of the noise, at equal distances on the mel scale.
         style_dim: size of the style that a mapping network makes of latents and class.
         sample_rate: in Hz, for the bands.
+        voice: a third part for speech: pulses at a pitch that the network makes (`speak`), coloured as the noise is.
     """
 
     latent = "normal"
@@ -86,6 +88,7 @@ class ToneNoiseGenerator(nn.Module):
         bands: int = 48,
         style_dim: int = 256,
         sample_rate: int = 16000,
+        voice: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
@@ -103,17 +106,19 @@ class ToneNoiseGenerator(nn.Module):
         self.ups = nn.ModuleList(nn.ConvTranspose1d(width, width, 4, 2, 1) for _ in range(doublings))
         self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
         self.blocks = nn.ModuleList(FrameBlock(width, style_dim) for _ in range(blocks))
-        self.sizes = [2 * bins, bands, 1]
+        self.sample_rate, self.voice = sample_rate, voice
+        self.sizes = [2 * bins, bands, 1, *([bands, 1] if voice else [])]
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)
-        with torch.no_grad():  # noise begins quiet
+        with torch.no_grad():  # noise and voice begin quiet
             self.out.bias.zero_()
-            self.out.bias.view(channels, -1)[:, 2 * bins : 2 * bins + bands] = -3.0
+            for part in self.out.bias.view(channels, -1).split(self.sizes, dim=1)[1::2]:
+                part.fill_(-3.0)
         self.rise = nn.Linear(style_dim, 1)
         nn.init.normal_(self.rise.weight, std=0.3 / style_dim**0.5)
         nn.init.constant_(self.rise.bias, -2.0)  # one millisecond
         self.register_buffer("seconds", torch.arange(length) / sample_rate, persistent=False)
-        self.slow = min(round(sample_rate / LOWEST_HZ), length)
+        self.slow = min(round(sample_rate / SLOWEST_HZ), length)
         self.register_buffer("bands", interpolation(bands, bins, sample_rate), persistent=False)
         self.register_buffer("noise", self.white(torch.randn(1, channels, length)))
 
@@ -126,10 +131,14 @@ class ToneNoiseGenerator(nn.Module):
         return torch.view_as_real(self.frames.analyse(wave)) * scale
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.speak(z, condition)[0]
+
+    def speak(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Sounds, and the pitch `[B, frames]` of their voice, in octaves above 1 Hz; ``None`` without one."""
         check_input(self, z, (self.latent_dim,), None)
         check_condition(self, condition)
         style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
-        channels, count = self.shape[0], self.frames.count
+        (channels, length), count = self.shape, self.frames.count
         x = self.start(style).unflatten(1, (self.position.shape[2], -1))
         for up in self.ups:
             x = F.leaky_relu(up(x), 0.2)
@@ -137,13 +146,22 @@ class ToneNoiseGenerator(nn.Module):
         for block in self.blocks:
             x = block(x, style)
         x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
-        tone, band, gain = x.split(self.sizes, dim=3)  # [B, C, N, ...]
+        tone, band, gain, *voice = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         tone = tone.unflatten(3, (-1, 2)) * gain.clamp(-10, 6).exp()[..., None]
-        colour = (band.clamp(-12, 6).exp() @ self.bands)[..., None]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        wave = self.frames.synthesise(torch.view_as_complex(torch.addcmul(tone, colour, noise).float().contiguous()))
+        spectrum = torch.addcmul(tone, self.colour(band), noise)
+        pitch = None
+        if voice:
+            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(voice[1].mean((1, 3)))
+            source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
+            spectrum = torch.addcmul(spectrum, self.colour(voice[0]), self.white(source[:, None]))
+        wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().contiguous()))
         wave = wave * self.onset(style)[:, None]
-        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow)
+        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow), pitch
+
+    def colour(self, band: Tensor) -> Tensor:
+        """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, F, 1]`."""
+        return (band.clamp(-12, 6).exp() @ self.bands)[..., None]
 
     def onset(self, style: Tensor) -> Tensor:
         """The gain `[B, length]` that rises from 0 to 1 in the time that styles `[B, style_dim]` want."""

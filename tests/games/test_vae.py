@@ -221,3 +221,26 @@ def test_what_does_not_fit_is_named() -> None:
         game(generator=Uniform(length=LENGTH, latent_dim=8, width=8, blocks=1, bands=4, style_dim=8))
     with pytest.raises(ValueError, match="no labels"):
         game(classes=3).losses("autoencoder", batch(), play("autoencoder"))
+
+
+def test_the_voice_learns_the_pitch_of_the_data() -> None:
+    """Half of the frames have a pitch; the others pull at nothing, and are no NaN."""
+    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, **FRAMES}
+    voice = ToneNoiseGenerator(width=8, blocks=1, bands=8, style_dim=8, latent_dim=8, voice=True, **sound)
+    it = game(generator=voice)
+    data = batch()
+    pitch = torch.full((4, 1 + LENGTH // 128), 140.0)
+    pitch[:, ::2] = float("nan")
+    optimizer = torch.optim.Adam([*voice.parameters(), *it.nets["encoder"].parameters()], 0.02)
+    apart = []
+    for step in range(30):
+        losses = it.losses("autoencoder", {**data, "pitch": pitch}, play("autoencoder", step))
+        assert set(losses) == {"distance", "kl", "pitch"} and all(torch.isfinite(v) for v in losses.values())
+        apart.append(float(losses["pitch"].detach()))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        assert all(w.grad is None or torch.isfinite(w.grad).all() for w in voice.parameters())
+    assert apart[-1] < 0.3 * apart[0]
+    nothing = it.losses("autoencoder", {**data, "pitch": torch.full_like(pitch, float("nan"))}, play("autoencoder"))
+    assert nothing["pitch"] == 0

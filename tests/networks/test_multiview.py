@@ -137,3 +137,15 @@ def test_wrong_input_is_named() -> None:
         critic(mel_widths=(4,) * 6)
     with pytest.raises(ValueError, match="conditioning="):
         critic(classes=2, conditioning="telepathy")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_third_critic_hears_the_beginning_alone(channels: int) -> None:
+    net = critic(16384, channels=channels, onset_widths=(4, 6, 8))
+    x = sounds(3, channels, 16384)
+    later = x.clone()
+    later[..., 16 * 128 :] *= 0.1
+    logits = [net(net.view(wave)) for wave in (x, later)]
+    assert logits[0].shape == (3, 3)
+    torch.testing.assert_close(logits[0][:, 2], logits[1][:, 2])
+    assert not torch.allclose(logits[0][:, 0], logits[1][:, 0], atol=1e-3)

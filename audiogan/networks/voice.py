@@ -1,0 +1,35 @@
+"""The source of a voice: pulses at a pitch that changes, all harmonics alike; what is said is in how they are coloured.
+
+Source and filter, as in vocoders since Dudley (1939); the harmonic part of Serra & Smith's model (1990).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LOWEST_HZ, OCTAVES = 60.0, 3.0
+"""Range of the pitch."""
+
+
+@torch.no_grad()
+def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
+    """Pitch `[B, frames]` in Hz, at multiples of ``hop_length`` -> waves `[B, length]` of mean power 1.
+
+    The sum of the first K harmonics of equal level, in closed form (Dirichlet's kernel), where K fits the highest pitch
+    of the sound. Between frames the pitch goes in straight lines. It carries no gradient: a spectral distance
+    says nothing useful about pitch, which is to be learned by comparing pitches.
+    """
+    pitch = pitch.double()
+    frames = (pitch.shape[1] - 1) * hop_length + 1
+    hertz = F.interpolate(pitch[:, None], frames, mode="linear", align_corners=True)[:, 0]
+    hertz = F.pad(hertz, (0, max(0, length - frames)), mode="replicate")[:, :length]
+    phase = (hertz.cumsum(1) / sample_rate % 1.0).float() * (2 * math.pi)
+    harmonics = (sample_rate / 2 / pitch.amax(1, keepdim=True)).floor().clamp_min(1).float()
+    below = torch.sin(phase / 2)
+    near = below.abs() < 1e-4
+    total = torch.sin((harmonics + 0.5) * phase) / torch.where(near, torch.ones_like(below), below)
+    return (torch.where(near, 2 * harmonics + 1, total) - 1) / (2 * harmonics).sqrt()

@@ -1,0 +1,55 @@
+"""The voice: pulses at the pitch that was asked for, learned by comparing pitches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from audiogan.data.pitch import measure_pitch
+from audiogan.networks.tonenoise import ToneNoiseGenerator
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, pulses
+
+
+@pytest.mark.parametrize("hertz", [61.0, 100.0, 237.3, 479.0])
+def test_pulses_have_their_pitch_and_one_level(hertz: float) -> None:
+    wave = pulses(torch.full((1, 65), hertz), 16384, 256, 16000)
+    assert wave.shape == (1, 16384) and torch.isfinite(wave).all()
+    assert float(wave.square().mean()) == pytest.approx(1.0, abs=0.03)
+    spectrum = torch.fft.rfft(wave[0] * torch.hann_window(16384)).abs()
+    assert abs(float(spectrum[: round(1.5 * hertz * 1.024)].argmax()) / 1.024 - hertz) < 1
+    levels = [float(spectrum[round(k * hertz * 1.024) - 2 : round(k * hertz * 1.024) + 3].max()) for k in range(1, 11)]
+    assert max(levels) < 1.5 * min(levels)
+
+
+def test_a_pitch_that_moves_is_followed() -> None:
+    wave = pulses(torch.linspace(100, 200, 65)[None], 16384, 256, 16000)
+    found = measure_pitch(wave[:, None].numpy(), 16000, 256)[0]
+    there = np.isfinite(found)
+    assert there.mean() > 0.8 and np.abs(found - np.linspace(100, 200, 65))[there][2:-2].max() < 6
+
+
+def speaker(**options: int) -> ToneNoiseGenerator:
+    torch.manual_seed(0)
+    small = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16, "n_fft": 256, "hop_length": 128}
+    return ToneNoiseGenerator(length=4096, voice=True, **small | options)  # type: ignore[arg-type]
+
+
+def test_every_weight_learns_and_the_pitch_learns_from_pitches_only() -> None:
+    net, z = speaker(), torch.randn(3, 8)
+    sound, pitch = net.speak(z)
+    assert pitch is not None and pitch.shape == (3, net.frames.count)
+    low = np.log2(LOWEST_HZ)
+    assert pitch.min() > low and pitch.max() < low + OCTAVES
+    torch.testing.assert_close(net.eval()(z), net.speak(z)[0])
+    rows = net.out.weight.shape[0]
+    (gradient,) = torch.autograd.grad(sound.abs().sum(), net.out.weight, retain_graph=True)
+    assert (gradient[rows - 1] == 0).all() and (gradient[rows - 2] != 0).any()
+    (sound.abs().sum() + pitch.sum()).backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
+
+
+def test_a_generator_without_voice_says_so() -> None:
+    net = ToneNoiseGenerator(length=4096, latent_dim=8, width=16, blocks=1, bands=8, n_fft=256, hop_length=128)
+    assert net.speak(torch.randn(1, 8))[1] is None
