@@ -1,9 +1,11 @@
 """The networks at equal CPU minutes on the same sounds: the table in the README.
 
-    python benchmarks/networks.py FOLDER --minutes 15 --jobs 2
+    python benchmarks/networks.py FOLDER --minutes 5 --seeds 0,1,2 --tune 2 --jobs 2
 
-Every row trains with one thread for the same CPU minutes, two at a time, and is measured by `audiogan evaluate` against
-the sounds that the training held out. The untrained row of a network is what it makes before its first step.
+Every training has one thread and the same CPU minutes and is measured by `audiogan evaluate` against the sounds that it
+held out. With ``--tune`` each network is first trained for so many minutes at a third of its learning rate, at its own
+and at three times that (seed 100), and goes on with the one of the smallest Fréchet distance. Figures are means over
+seeds, with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -15,16 +17,24 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 ROWS = {
     "tonenoise (default)": ["network=tonenoise"],
     "stftgan": ["network=stftgan"],
-    "WaveGAN, non-saturating + R1": ["network=wavegan"],
-    "WaveGAN, WGAN-GP": ["network=wavegan", "loss=wgan-gp"],
-    "SpecGAN, non-saturating + R1": ["network=specgan"],
+    "SpecGAN": ["network=specgan"],
+    "WaveGAN": ["network=wavegan"],
 }
-SHOWN = ("frechet", "kernel", "precision_capped", "recall_capped", "coverage_capped", "diversity")
+SHOWN = {
+    "Fréchet, log-mel": "frechet/logmel",
+    "Fréchet, classifier": "frechet/cnn",
+    "inception": "inception/",
+    "agreement": "agreement/",
+    "recall": "recall_capped/logmel",
+    "coverage": "coverage_capped/logmel",
+}
+FACTORS = (1 / 3, 1.0, 3.0)
 
 
 def audiogan(*arguments: str) -> str:
@@ -36,51 +46,69 @@ def audiogan(*arguments: str) -> str:
     return done.stdout
 
 
-def measure(name: str, overrides: list[str], args: argparse.Namespace, minutes: float) -> dict[str, Any]:
-    slug = "-".join(o.split("=")[1] for o in overrides) + ("" if minutes else "-untrained")
-    run_dir = args.out / slug
-    budget = (
-        [f"trainer.minutes={minutes}", "trainer.clock=cpu", "trainer.steps=null"] if minutes else ["trainer.steps=0"]
-    )
-    audiogan(
-        "train", "drums", *overrides, *budget, f"data.root={args.data}", f"run_dir={run_dir}", f"seed={args.seed}",
-        "engine.threads=1", "callbacks.previews=null" if not minutes else "callbacks.previews.every=1000",
-    )  # fmt: skip
-    audiogan("evaluate", str(run_dir), "--seed", str(args.seed))
+def rates(overrides: list[str], factor: float) -> list[str]:
+    """Overrides that multiply all learning rates of a configuration."""
+    from audiogan import config
+
+    cfg = config.compose("drums", overrides)
+    return [f"lr.{name}={value * factor:g}" for name, value in cfg.lr.items()] if factor != 1 else []
+
+
+def measure(name: str, factor: float, minutes: float, seed: int, args: argparse.Namespace) -> dict[str, float]:
+    """Train and evaluate; what was done before is not done again."""
+    run_dir = args.out / f"{ROWS[name][0].split('=')[1]}-{minutes:g}min-x{factor:.2g}-seed{seed}"
+    if not (run_dir / "evaluation.json").exists():
+        audiogan(
+            "train", "drums", *ROWS[name], *rates(ROWS[name], factor), f"trainer.minutes={minutes}",
+            "trainer.clock=cpu", "trainer.steps=null", f"data.root={args.data}", f"run_dir={run_dir}", f"seed={seed}",
+            "engine.threads=1", "callbacks.previews.every=1000",
+        )  # fmt: skip
+        audiogan("evaluate", str(run_dir), "--seed", str(seed))
     report = json.loads((run_dir / "evaluation.json").read_text())
     step = int(sorted((run_dir / "checkpoints").glob("step-*.ckpt"))[-1].stem.removeprefix("step-"))
-    figures = {key.split("/")[0]: value for key, value in report["values"].items()}
-    floor = {key.split("/")[0]: value for key, value in report["floor"].items()}
-    print(
-        f"done: {name}{'' if minutes else ' (untrained)'}: {step} steps, frechet {figures['frechet']:.2f}",
-        file=sys.stderr,
-        flush=True,
-    )
-    return {"step": step, "floor": floor, "names": list(report["values"]), **figures}
+    figures = {"steps": float(step)}
+    for head, start in SHOWN.items():
+        key = next(key for key in report["values"] if key.startswith(start))
+        figures[head], figures[f"real {head}"] = report["values"][key], report["floor"].get(key, float("nan"))
+    print(f"{run_dir.name}: {step} steps, Fréchet {figures['Fréchet, log-mel']:.2f}", file=sys.stderr, flush=True)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of sounds")
-    parser.add_argument("--minutes", type=float, default=15.0, help="CPU minutes of each training")
+    parser.add_argument("--minutes", type=float, default=5.0, help="CPU minutes of each training")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument(
+        "--tune", type=float, default=0.0, help="CPU minutes of each training that tries a rate; 0: none"
+    )
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/networks"))
     parser.add_argument("--rows", default="", help="only rows whose name contains this")
     args = parser.parse_args()
-    rows = {name: overrides for name, overrides in ROWS.items() if args.rows in name}
-    work = [(name, minutes) for name in rows for minutes in (args.minutes, 0.0)]
+    names = [name for name in ROWS if args.rows in name]
+    seeds = [int(seed) for seed in args.seeds.split(",")]
     with ThreadPoolExecutor(args.jobs) as pool:
-        found: list[dict[str, Any]] = list(pool.map(lambda w: measure(w[0], rows[w[0]], args, w[1]), work))
-    first = found[0]
-    heads = [next(n for n in first["names"] if n.startswith(f"{key}/")) for key in SHOWN]
-    print(f"| network | steps | {' | '.join(h.replace('|', '/') for h in heads)} |")
-    print(f"|---|---|{'---|' * len(heads)}")
-    floor = first["floor"]
-    print(f"| real sounds | – | {' | '.join(f'{floor[key]:.3g}' for key in SHOWN)} |")
-    for (name, minutes), figures in zip(work, found, strict=True):
-        label = name if minutes else f"{name}, untrained"
-        print(f"| {label} | {figures['step']:,} | {' | '.join(f'{figures[key]:.3g}' for key in SHOWN)} |")
+        chosen = dict.fromkeys(names, 1.0)
+        if args.tune:
+            tries = [(name, factor) for name in names for factor in FACTORS]
+            found = list(pool.map(lambda t: measure(*t, args.tune, 100, args)["Fréchet, log-mel"], tries))
+            for name in names:
+                chosen[name] = min((d, f) for (n, f), d in zip(tries, found, strict=True) if n == name)[1]
+        work = [(name, seed) for seed in seeds for name in names]
+        results = list(pool.map(lambda w: measure(w[0], chosen[w[0]], args.minutes, w[1], args), work))
+    print(f"| network | rate | steps | {' | '.join(SHOWN)} |")
+    print(f"|---|---|---|{'---|' * len(SHOWN)}")
+    real = [np.nanmean([r[f"real {head}"] for r in results]) for head in SHOWN]
+    print(f"| real sounds | – | – | {' | '.join(f'{value:.3g}' for value in real)} |")
+    for name in names:
+        mine = [r for (n, _), r in zip(work, results, strict=True) if n == name]
+        cells = []
+        for head in SHOWN:
+            values = np.array([r[head] for r in mine])
+            cells.append(f"{values.mean():.3g} ({values.min():.3g} … {values.max():.3g})")
+        steps = np.mean([r["steps"] for r in mine])
+        print(f"| {name} | ×{chosen[name]:.2g} | {steps:,.0f} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

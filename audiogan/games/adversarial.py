@@ -44,8 +44,8 @@ class Adversarial(Sampling):
         critic: nn.Module,
         loss: Any,
         representation: Representation,
-        penalties: Sequence[Any] | Mapping[str, Any] = (),
-        generator_penalties: Sequence[Any] | Mapping[str, Any] = (),
+        penalties: Sequence[Any] | Mapping[str, Any] | None = (),
+        generator_penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         auxiliary: float = 1.0,
         augment: nn.Module | None = None,
         through_signal: bool = False,
@@ -156,6 +156,6 @@ def _one(logits: Tensor) -> Tensor:
     return logits if logits.dim() == 1 else logits.mean(1)
 
 
-def _list(terms: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
-    values = terms.values() if isinstance(terms, Mapping) else terms
+def _list(terms: Sequence[Any] | Mapping[str, Any] | None) -> list[Any]:
+    values = terms.values() if isinstance(terms, Mapping) else terms or ()
     return [term for term in values if term is not None]

@@ -69,6 +69,13 @@ def test_penalties_are_lazy_and_named() -> None:
     assert set(it.losses("critic", batch, play(5))) == {"loss"}
 
 
+def test_penalties_can_be_left_out() -> None:
+    """`game.penalties=null` on the command line."""
+    it = game(Waveform(16), penalties=None, generator_penalties=None)
+    losses = it.losses("critic", {"x": torch.zeros(2, 1, 16)}, Play(0))
+    assert set(losses) == {"loss"}
+
+
 def test_only_the_generator_gets_a_gradient_through_the_fake() -> None:
     it = game(Waveform(16))
     sum(it.losses("critic", {"x": torch.randn(3, 1, 16)}, play()).values()).backward()  # type: ignore[union-attr]

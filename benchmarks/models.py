@@ -1,0 +1,114 @@
+"""What a model makes, checked sound by sound: the figures on the cards of the shipped models.
+
+    python benchmarks/models.py drums FOLDER       FOLDER: real sounds in folders by class
+    python benchmarks/models.py digits FOLDER
+
+Levels, offset, silence before the attack, twins, copies of real sounds; how well knobs do what they say, measured by
+other definitions than those of the training. `audiogan evaluate MODEL --data FOLDER` has the distances to real sounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import librosa
+import numpy as np
+from scipy.stats import spearmanr
+
+import audiogan
+from audiogan.data.audio import AudioFolder
+from audiogan.metrics.embedding import LogMel, embed
+from audiogan.metrics.neighbours import nearest
+
+
+def envelope(x: np.ndarray, rate: int) -> np.ndarray:
+    size = round(0.005 * rate)
+    return np.sqrt(np.convolve(x**2, np.ones(size) / size, "same"))
+
+
+def spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    magnitude = np.abs(librosa.stft(x, n_fft=1024, hop_length=256))
+    power = np.square(magnitude).sum(0)
+    loud = power > 1e-4 * power.max()
+    return magnitude[:, loud], np.sqrt(power[loud])
+
+
+def brightness(x: np.ndarray, rate: int) -> float:
+    magnitude, weights = spectrum(x)
+    centroid = librosa.feature.spectral_centroid(S=magnitude, sr=rate, n_fft=1024)[0]
+    return float(np.log(np.average(centroid, weights=weights)))
+
+
+def noisiness(x: np.ndarray, rate: int) -> float:
+    magnitude, weights = spectrum(x)
+    return float(np.average(np.log(librosa.feature.spectral_flatness(S=magnitude)[0]), weights=weights))
+
+
+def attack(x: np.ndarray, rate: int) -> float:
+    """From a tenth of the peak to nine tenths of it."""
+    level = np.sqrt(np.convolve(x**2, np.ones(rate // 500) / (rate // 500), "same"))
+    return float(np.argmax(level > 0.9 * level.max()) - np.argmax(level > 0.1 * level.max()))
+
+
+def decay(x: np.ndarray, rate: int) -> float:
+    """From the peak to the last time above a tenth of it."""
+    level = envelope(x, rate)
+    return float(np.flatnonzero(level > 0.1 * level.max())[-1] - level.argmax())
+
+
+KNOBS: dict[str, Callable[[np.ndarray, int], float]] = {
+    "brightness": brightness,
+    "attack": attack,
+    "decay": decay,
+    "noisiness": noisiness,
+}
+
+
+def before_onset(x: np.ndarray, rate: int) -> float:
+    """Loudest sample more than 4 ms before the first that reaches a tenth of the peak, in dB below the peak."""
+    level = np.abs(x)
+    onset = int(np.argmax(level > 0.1 * level.max()))
+    early = level[: max(onset - round(0.004 * rate), 1)]
+    return float(20 * np.log10(early.max() / level.max() + 1e-9))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data", help="folder of real sounds")
+    parser.add_argument("-n", type=int, default=1000, help="samples")
+    parser.add_argument("--turns", type=int, default=500, help="samples for each knob")
+    args = parser.parse_args()
+    g = audiogan.load(args.model)
+    rate = g.sample_rate
+    made = g.sample(args.n, seed=0)
+    mono = made[:, 0]
+    print(f"{args.n} samples of {args.model}: {np.count_nonzero(~np.isfinite(made))} values not finite")
+    print(f"highest sample {np.abs(made).max():.3f}, largest offset {np.abs(made.mean(2)).max():.5f}")
+    early = np.array([before_onset(x, rate) for x in mono])
+    print(f"before the attack: {np.mean(early < -60):.1%} below -60 dB of the peak")
+
+    data = AudioFolder(args.data, sample_rate=rate, length=g.shape[1], channels=g.shape[0])
+    real = data.signals(np.arange(len(data))).numpy()
+    embedding = LogMel(rate, g.shape[1] / rate)
+    a, b = embed(made, embedding), embed(real, embedding)
+    floor = nearest(b, b, k=2)[0]
+    floor = floor[floor > 1e-3]  # the data has a few doubles
+    for name, distances in (("another sample", nearest(a, a, k=2)[0]), ("a real sound", nearest(a, b)[0])):
+        low = np.percentile(floor, 1)
+        print(
+            f"nearest to {name}: least {distances.min():.2f}, median {np.median(distances):.2f}, "
+            f"{np.count_nonzero(distances < low)} of {len(distances)} nearer than all but 1 % of real sounds are to "
+            f"each other ({low:.2f}; their median {np.median(floor):.2f})"
+        )
+
+    rng = np.random.default_rng(0)
+    for knob in g.knobs:
+        asked = rng.uniform(0, 1, args.turns)
+        found = [KNOBS[knob](g.sample(1, seed=i, knobs={knob: float(x)})[0, 0], rate) for i, x in enumerate(asked)]
+        print(f"knob {knob}: Spearman {spearmanr(asked, found)[0]:.2f} over {args.turns} samples of any class")
+
+
+if __name__ == "__main__":
+    main()
