@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 from audiogan.bundle import SUFFIX, read_bundle, shipped
 from audiogan.core import CheckpointError, load_state, newest_state
+from audiogan.core.checkpoint import differences
 from audiogan.errors import UserError
 from audiogan.modalities import Modality, Sound
 from audiogan.recipe import Recipe
@@ -314,7 +315,7 @@ def from_bundle(path: Path, device: str = "cpu") -> Generator:
     about, weights, card = read_bundle(path)
     with _understood(path):
         game, modality = _rebuilt(about["config"])
-        game.load_state_dict(weights)
+        _fill(game, weights)
         game.to(torch.device(device)).eval().requires_grad_(False)
         name = next((name for name, file in shipped().items() if file == path), None)
         return Generator(game, modality, about["config"], path, int(about["step"]), name=name, card=card)
@@ -324,7 +325,7 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averag
     """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
     with _understood(path):
         game, modality = _rebuilt(state["config"])
-        game.load_state_dict(state["trainer"]["game"])
+        _fill(game, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
             if averaged and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
@@ -345,6 +346,12 @@ def _rebuilt(config: dict[str, Any]) -> tuple[Any, Modality]:
     if game.classes not in (0, len(labels)) or not all(isinstance(name, str) for name in labels):
         raise UserError(f"facts.labels={labels!r} are not the names of {game.classes} classes")
     return game, build_modality(cfg)
+
+
+def _fill(game: Any, weights: dict[str, torch.Tensor]) -> None:
+    if apart := differences(game.state_dict(), weights):
+        raise UserError(f"of another version of this network: {apart}")
+    game.load_state_dict(weights)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import Play
-from audiogan.games.adversarial import Adversarial
+from audiogan.games.adversarial import Adversarial, _list
 from audiogan.games.conditions import LIMIT
 from audiogan.representations import Representation
 
@@ -33,6 +34,8 @@ class VAEGAN(Adversarial):
             ICLR 2014, equation 10).
         listener: signals -> class logits ``[B, classes]`` and knobs ``[B, knobs]``; ``None`` for none.
         class_weight, knob_weight: of what the listener hears, for the generator: cross-entropy and mean squared error.
+        measured: for knobs whose definition has a gradient: modules (signals -> normal scores ``[B]``) that the
+            generator learns from beside the listener; ``knob`` and ``index`` say which it is, no index leaves it out.
         pitch_weight: of the pitch of the generator's voice, if it has one, against that measured on the data: the mean
             distance of voiced frames, in octaves.
         jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
@@ -54,6 +57,7 @@ class VAEGAN(Adversarial):
         class_weight: float = 0.1,
         knob_weight: float = 0.5,
         jitter: float = 0.5,
+        measured: Sequence[Any] | Mapping[str, Any] | None = None,
         pitch_weight: float = 1.0,
         **options: Any,
     ) -> None:
@@ -70,6 +74,8 @@ class VAEGAN(Adversarial):
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
         self.pitch_weight = pitch_weight
+        self.measured = [ruler for ruler in _list(measured) if ruler.index is not None]
+        self.rulers = nn.ModuleList(self.measured)
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
         if player == "autoencoder":
@@ -91,7 +97,13 @@ class VAEGAN(Adversarial):
     def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         if "listener" not in self.nets:
             return {}
-        return self._heard(self.representation.decode(x), condition, self.class_weight, self.knob_weight)
+        signal = self.representation.decode(x)
+        terms = self._heard(signal, condition, self.class_weight, self.knob_weight)
+        for ruler in self.measured:
+            assert condition is not None
+            wanted = condition[:, self.classes + ruler.index]
+            terms[ruler.knob] = self.knob_weight * F.smooth_l1_loss(ruler(signal), wanted)
+        return terms
 
     def _heard(self, signal: Tensor, condition: Tensor | None, classes: float, knobs: float) -> dict[str, Tensor]:
         """How wrong the listener finds signals, given what was asked for."""
