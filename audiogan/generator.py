@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from audiogan.bundle import SUFFIX, read_bundle, shipped
 from audiogan.core import CheckpointError, load_state, newest_state
@@ -156,7 +155,7 @@ class Generator:
             if condition is not None:
                 drawn, scores = condition[0, : len(self.labels)].tolist(), condition[0, len(self.labels) :]
                 classes = {name: weight for name, weight in zip(self.labels, drawn, strict=True) if weight}
-                shares = dict(zip(self.knobs, ndtr(scores.double().numpy()).tolist(), strict=True))
+                shares = dict(zip(self.knobs, torch.special.ndtr(scores.double()).tolist(), strict=True))
             made.append(Recipe(self.name, tuple(z.tolist()), classes, shares, i, truncation))
         return made
 

@@ -291,7 +291,12 @@ def changes(old: Any, new: Any) -> list[str]:
     """Settings that differ, as ``key: old -> new``, but for those that may."""
     before, after = dict(_flat(old)), dict(_flat(new))
     keys = [k for k in sorted(before.keys() | after.keys()) if not k.startswith(FREE)]
-    return [f"{k}: {before.get(k)} -> {after.get(k)}" for k in keys if before.get(k) != after.get(k)]
+    return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

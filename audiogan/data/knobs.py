@@ -15,10 +15,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import next_fast_len
-from scipy.ndimage import uniform_filter1d
-from scipy.special import ndtri
 from tqdm import tqdm
 
 from audiogan.data.extended import Extended
@@ -76,6 +75,8 @@ class Analysis:
 
         There is a window of silence at both ends, so that a sound cut at its onset is as one with silence before it.
         """
+        from scipy.ndimage import uniform_filter1d  # here, for it takes a while and samplers need it not
+
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
         power = np.pad(np.square(self.waves).sum(axis=1), ((0, 0), (2 * size, 2 * size)))
         for _ in range(2):
@@ -247,7 +248,8 @@ class Scale:
 
     def scores_of_shares(self, shares: ArrayLike) -> NDArray[np.float32]:
         """Normal scores of shares of any shape, clamped to 0.01 ... 0.99."""
-        return ndtri(np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)).astype(np.float32)
+        inside = np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)
+        return torch.special.ndtri(torch.from_numpy(inside)).float().numpy()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, for YAML; quantiles have six significant digits since `fit`."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from scipy.special import ndtri
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,7 +40,7 @@ class Attack(nn.Module):
         values = torch.tensor(list(scale["quantiles"][self.index]), dtype=torch.float32)
         shares = torch.linspace(0, 1, len(values), dtype=torch.float64).clamp(EXTREME, 1 - EXTREME)
         self.register_buffer("values", values, persistent=False)
-        self.register_buffer("scores", torch.from_numpy(ndtri(shares.numpy())).float(), persistent=False)
+        self.register_buffer("scores", torch.special.ndtri(shares).float(), persistent=False)
 
     def forward(self, signal: Tensor) -> Tensor:
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
