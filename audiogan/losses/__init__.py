@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
-from audiogan.losses.attack import Attack
+from audiogan.losses.knobs import Attack, Decay
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
@@ -13,6 +13,7 @@ __all__ = [
     "R2",
     "AdversarialLoss",
     "Attack",
+    "Decay",
     "GradientPenalty",
     "Hinge",
     "LeastSquares",

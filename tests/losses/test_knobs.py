@@ -1,0 +1,60 @@
+"""Knobs as a loss: what is measured on the data, with gradients that make attacks and decays longer or shorter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from audiogan.data.drum_machine import DrumMachine
+from audiogan.data.knobs import Scale, measure
+from audiogan.losses import Attack, Decay
+from audiogan.losses.knobs import Ruler
+
+NAMES = ["brightness", "attack", "decay"]
+
+
+@pytest.fixture(scope="module")
+def sounds() -> Tensor:
+    waves = DrumMachine(96, sample_rate=16000, length=8192).signals(slice(None))
+    rise = torch.logspace(-4, -1, 96)[:, None, None]  # drum machines are all sharp
+    return waves * (torch.arange(8192) / 16000 / rise).clamp_max(1)
+
+
+@pytest.fixture(scope="module")
+def scale(sounds: Tensor) -> Scale:
+    return Scale.fit(measure(sounds.numpy(), 16000, NAMES), NAMES)
+
+
+@pytest.mark.parametrize("kind", [Attack, Decay])
+def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[Ruler]) -> None:
+    ruler = kind(scale.to_dict(), 16000)
+    assert ruler.index == NAMES.index(ruler.knob)
+    wanted = scale.scores(measure(sounds.numpy(), 16000, NAMES))[:, ruler.index]
+    assert np.abs(ruler(sounds).numpy() - wanted).mean() < 0.08
+    assert np.abs(ruler(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
+
+
+@pytest.mark.parametrize("kind", [Attack, Decay])
+@pytest.mark.parametrize("target", [-1.0, 1.0])
+def test_its_gradient_makes_sounds_obey(scale: Scale, kind: type[Ruler], target: float) -> None:
+    ruler, t = kind(scale.to_dict(), 16000), torch.arange(8192) / 16000
+    noise = torch.randn(1, 1, 8192, generator=torch.Generator().manual_seed(0))
+    rise, fall = (torch.tensor(x, requires_grad=True) for x in (-4.6, -3.0))  # 10 and 50 ms
+    optimizer = torch.optim.Adam([rise if kind is Attack else fall], 0.05)
+    for _ in range(150):
+        score = ruler(noise * (t / rise.exp()).clamp_max(1) * (-t / fall.exp()).exp())
+        optimizer.zero_grad()
+        (score - target).square().sum().backward()
+        optimizer.step()
+    assert abs(float(score.detach()) - target) < 0.3
+
+
+def test_silence_and_other_knobs(scale: Scale) -> None:
+    for kind in (Attack, Decay):
+        silence = torch.zeros(2, 1, 4096, requires_grad=True)
+        kind(scale.to_dict(), 16000)(silence).sum().backward()
+        assert silence.grad is not None and torch.isfinite(silence.grad).all()
+    assert Attack(None, 16000).index is None
+    assert Attack({"names": ["brightness"], "quantiles": [[0.0, 1.0]]}, 16000).index is None
