@@ -92,6 +92,7 @@ def test_shipped_models(
     monkeypatch.chdir(tmp_path)
     model = audiogan.load(name)
     assert model.name == name and model.checkpoint.stat().st_size <= 8e6
+    assert model.card == model.checkpoint.with_suffix(".md").read_text(encoding="utf-8")
     for part in ("## Data", "## Licence", "## Limits", "## Measured"):
         assert part in model.card
     waves, labels = model.sample_with_labels(32, seed=0)
