@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -337,16 +336,6 @@ def test_digits_need_no_network_and_downloads_come_first(tmp_path: Path, monkeyp
     fashion = open_images("fashion-mnist")
     assert fashion.signals([0])[0, 0, 0, 0] == pytest.approx(20 / 127.5 - 1)
     assert torch.equal(open_images(tmp_path / "downloads" / "fashion-mnist").signals([0]), fashion.signals([0]))
-
-
-def test_sixty_thousand_images_are_indexed_and_batched_quickly(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", x=np.zeros((60_000, 28, 28), np.uint8), y=np.arange(60_000) % 10)
-    start = time.process_time()
-    train, _ = open_images(tmp_path / "x.npz").split(0.1)
-    rng = RNG(0)
-    for _ in range(500):
-        train.batch(rng.integers(len(train), size=64), rng)
-    assert time.process_time() - start < 3.0  # about 0.3 s where it was written
 
 
 def test_batches_from_threads() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +76,8 @@ def test_broken_points_do_not_stop_a_preview(tmp_path: Path) -> None:
 def test_previews_become_an_animation(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no preview to animate"):
         PLANE.animation(tmp_path)
-    start = time.process_time()
     for step in range(4):
         PLANE.preview(tmp_path, 100 * step, np.full((500, 2), -1 + 0.5 * step))
-    assert time.process_time() - start < 3.0  # about 0.1 s a picture where it was written
     Pillow.new("RGB", (10, 10)).save(tmp_path / "previews" / "step-00000050.png")  # of another size: left out
     path = PLANE.animation(tmp_path)
     assert path == tmp_path / "previews" / "animation.gif"
