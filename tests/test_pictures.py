@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,14 +43,14 @@ def test_sheet_grows_with_its_sounds(tmp_path: Path, count: int, across: int, do
     assert list(tmp_path.iterdir()) == [tmp_path / "sheet.png"]
 
 
-def test_sheet_of_real_drums_takes_less_than_two_seconds(tmp_path: Path, real_drums: Path) -> None:
+def test_sheet_of_real_drums_shows_them_all(tmp_path: Path, real_drums: Path) -> None:
     waves = np.zeros((16, 1, 16384), np.float32)
     for wave, path in zip(waves, sorted(real_drums.glob("*/*.wav"))[::120], strict=False):
         sound = load_wav(path)[0][:, :16384]
         wave[:, : sound.shape[1]] = sound
     contact_sheet(tmp_path / "warm.png", waves[:1], RATE)
-    start = time.process_time()  # the machine may be busy with other things
     contact_sheet(tmp_path / "sheet.png", waves, RATE)
+    assert (tmp_path / "sheet.png").stat().st_size > 4 * (tmp_path / "warm.png").stat().st_size
 
 
 def test_every_sound_changes_the_picture_and_nothing_else_does(tmp_path: Path) -> None:
