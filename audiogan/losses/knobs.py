@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ENVELOPE_SECONDS, ONSET, FALL_DB, EXTREME, SHORTEST_SECONDS = 0.005, 0.02, 15.0, 0.01, 1e-4
-"""As in `audiogan.data.knobs`."""
+from audiogan.data.knobs import ENVELOPE_SECONDS, EXTREME, FALL_DB, ONSET, SHORTEST_SECONDS
 
 
 class Ruler(nn.Module):
