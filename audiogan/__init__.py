@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiogan.errors import UserError
-    from audiogan.generator import Generator, load
+    from audiogan.generator import Generator
+    from audiogan.loading import load
     from audiogan.recipe import Recipe
 
 __version__ = "0.1.0"
@@ -23,7 +24,7 @@ _HOMES = {
     "Generator": "audiogan.generator",
     "Recipe": "audiogan.recipe",
     "UserError": "audiogan.errors",
-    "load": "audiogan.generator",
+    "load": "audiogan.loading",
 }
 
 

@@ -14,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from audiogan.bundle import SUFFIX
 from audiogan.data.sources import Data
 from audiogan.errors import UserError
-from audiogan.generator import Generator, load
+from audiogan.generator import Generator
+from audiogan.loading import load
 from audiogan.metrics import Report, evaluate
 from audiogan.modalities import Points, Sound
 from audiogan.sounds import replacing

@@ -70,7 +70,7 @@ def judged(values: dict[str, float]) -> Figures:
 def gaussian(run_dir: Path, seed: int) -> Figures:
     """What a Gaussian with the mean and covariance of the training pixels gets."""
     from audiogan.evaluation import open_sets
-    from audiogan.generator import load
+    from audiogan.loading import load
     from audiogan.metrics import evaluate_labelled, train_classifier
 
     sets = open_sets(load(run_dir), None)

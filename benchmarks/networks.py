@@ -4,8 +4,8 @@
 
 Every training has one thread and the same CPU minutes and is measured by `audiogan evaluate` against the sounds that it
 held out. With ``--tune`` each network is first trained for so many minutes at a third of its learning rate, at its own
-and at three times that (a seed of its own), and goes on with the one of the smallest Fréchet distance. Figures are means over
-seeds, with the smallest and the largest.
+and at three times that (with another seed), and goes on with the one of the smallest Fréchet distance. Figures are
+means over seeds, with the smallest and the largest.
 """
 
 from __future__ import annotations

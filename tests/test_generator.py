@@ -16,7 +16,7 @@ import torch
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
-from audiogan.generator import from_state
+from audiogan.loading import from_state
 from audiogan.sounds import load_wav
 
 

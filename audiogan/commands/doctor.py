@@ -1,0 +1,20 @@
+"""``audiogan doctor``"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="what went wrong in a run, and what to try")
+    parser.add_argument(
+        "path", type=Path, help="run folder, or anybody's log of a GAN training (JSON lines, JSON, CSV)"
+    )
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.monitors import doctor
+
+    doctor(args.path)
+    return 0

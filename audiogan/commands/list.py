@@ -1,0 +1,37 @@
+"""``audiogan list``"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("list", help="list configurations, runs and models")
+    parser.add_argument("what", nargs="?", choices=["configs", "runs", "models"], help="default: all")
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.config import PACKAGED, shipped
+
+    if args.what in (None, "configs"):
+        print("configs (audiogan train NAME)")
+        for name in shipped():
+            first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+            print(f"  {name:16} {first.lstrip('# ')}")
+    if args.what in (None, "runs"):
+        found = [
+            (p, m) for p in Path("runs").glob("**/checkpoints/*") if (m := re.fullmatch(r"step-(\d+)\.ckpt", p.name))
+        ]
+        newest = {path.parent.parent: int(match[1]) for path, match in sorted(found, key=lambda pair: pair[0])}
+        print("runs (audiogan sample --run RUN)" if newest else "runs: none below runs/")
+        for run, step in newest.items():
+            print(f"  {run}  step {step:,}")
+    if args.what in (None, "models"):
+        from audiogan.bundle import shipped as models
+
+        print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
+        for name, path in models().items():
+            print(f"  {name:16} {path.stat().st_size / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,42 @@
+"""``audiogan train``"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from audiogan.errors import UserError
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("train", help="train from a configuration; the same command again goes on")
+    parser.add_argument("config", help="a YAML file, or the name of a shipped configuration")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as in hydra: trainer.steps=2000 network=specgan"
+    )
+    parser.add_argument(
+        "-m", "--multirun", action="store_true", help="as in hydra: run all combinations of comma-separated values"
+    )
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan import config
+
+    for override in args.overrides:
+        if "=" not in override and not override.startswith("~"):
+            raise UserError(f"{override!r} is not an override; write KEY=VALUE, such as trainer.steps=2000")
+    command = shlex.join(["audiogan", *arguments])
+    if args.multirun:
+        from audiogan.multirun import multirun
+
+        return multirun(args.config, args.overrides, command)
+    cfg = config.compose(args.config, args.overrides)
+    from audiogan.training import INTERRUPTED, train
+
+    trainer = train(cfg, command=command)
+    trainer.engine.close()
+    if trainer.stop_reason in INTERRUPTED:
+        return 130
+    if trainer.stop_reason:
+        raise UserError(f"{cfg.run_dir}: {trainer.stop_reason}")
+    return 0
