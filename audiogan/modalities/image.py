@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,9 +15,10 @@ from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import animate, preview_path
 from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
 from audiogan.sounds import replacing
+from audiogan.typeface import font, short
 
 if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
+    pass
 
 CELL = 80
 """Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""
@@ -133,24 +133,6 @@ def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.broadcast_to(level.transpose(0, 2, 3, 1), (*level.shape[:1], *level.shape[2:], 3)).copy(), broken
 
 
-@lru_cache(maxsize=4)
-def _font(size: int) -> FreeTypeFont:
-    from matplotlib import get_data_path
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
-
-
-def _short(text: str, width: int, font: FreeTypeFont) -> str:
-    """As much of one line of text as fits into ``width`` pixels."""
-    text = " ".join(str(text).split())[:200]
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
-
-
 def _draw(x: np.ndarray, titles: Sequence[str] | None, title: str | None, columns: int | None) -> Any:
     from PIL import Image as Pillow
     from PIL import ImageDraw
@@ -169,14 +151,14 @@ def _draw(x: np.ndarray, titles: Sequence[str] | None, title: str | None, column
     sheet = Pillow.new("RGB", size, _BACKGROUND)
     pen = ImageDraw.Draw(sheet)
     if title:
-        pen.text((edge, edge - 3), _short(title, size[0] - 2 * edge, _font(15)), fill=_TEXT, font=_font(15))
+        pen.text((edge, edge - 3), short(title, size[0] - 2 * edge, font(15)), fill=_TEXT, font=font(15))
     for i in range(count):
         left, upper = edge + i % columns * (width + gap), top + i // columns * (height + label + gap)
         if broken[i]:
             pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
-            pen.text((left + width / 2, upper + height / 2), "not finite", fill=_ALERT, font=_font(11), anchor="mm")
+            pen.text((left + width / 2, upper + height / 2), "not finite", fill=_ALERT, font=font(11), anchor="mm")
         else:
             sheet.paste(Pillow.fromarray(pixels[i].repeat(factor, 0).repeat(factor, 1)), (left, upper))
         if titles is not None:
-            pen.text((left, upper + height + 1), _short(titles[i], width, _font(11)), fill=_FAINT, font=_font(11))
+            pen.text((left, upper + height + 1), short(titles[i], width, font(11)), fill=_FAINT, font=font(11))
     return sheet
