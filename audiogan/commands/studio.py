@@ -1,0 +1,90 @@
+"""``audiogan studio``"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+
+from audiogan.errors import UserError
+
+PORT = 8642
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("studio", help="play a model in the browser: pads, kits, a sequencer")
+    parser.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: as for sample)")
+    parser.add_argument("--port", type=int, help=f"(default: {PORT}, or another one where that is taken)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="let other machines in by this address; the page then needs a token"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    if args.port is not None and not 0 <= args.port <= 65535:
+        raise UserError(f"--port {args.port}: must be from 0 to 65535")
+    listener = _listen(args.host, args.port)  # before anything that takes long
+    try:
+        return _serve(args, listener)
+    finally:
+        listener.close()
+
+
+def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
+    import secrets
+    import threading
+    import webbrowser
+
+    import torch
+    import uvicorn
+
+    from audiogan.loading import load
+    from audiogan.studio.app import create_app
+    from audiogan.studio.security import ANY, is_local
+
+    torch.set_num_threads(1)  # several renders at once, each on a core of its own
+    generator = load(args.run)
+    token = None if is_local(args.host) else secrets.token_urlsafe(24)
+    app = create_app(generator, host=args.host, token=token)
+    name = socket.gethostname() if args.host in ANY else args.host
+    address = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
+    if token:
+        address += f"?token={token}"
+        print("whoever has this address can use the studio; the connection is not encrypted")
+    print(f"{generator.name} plays at {address}  (Ctrl-C ends)", flush=True)
+    if not args.no_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="off",
+        backlog=512,
+        timeout_graceful_shutdown=2,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    """A socket at ``host``. Without a port: the usual one, else any that is free."""
+    try:
+        family, *_, where = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise UserError(f"--host {host}: no such address ({error.strerror})") from error
+    for wanted in (PORT, 0) if port is None else (port,):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((where[0], wanted, *where[2:]))
+            return listener
+        except OSError as error:
+            listener.close()
+            reason = error.strerror
+    raise UserError(f"{host}:{port}: cannot listen there ({reason}); choose another --port or --host")

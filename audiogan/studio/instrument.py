@@ -1,0 +1,97 @@
+"""The model that is played, as the page knows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from audiogan.bundle import shipped
+from audiogan.errors import UserError
+from audiogan.modalities.sound import Sound
+from audiogan.recipe import LONGEST, Recipe
+from audiogan.studio.limits import Strict
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+
+Name = Annotated[str, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Seed = Annotated[int, Field(ge=0, lt=2**62)]
+Truncation = Annotated[float, Field(gt=0, le=100)]
+
+
+class WireRecipe(Strict):
+    """A recipe as JSON, see `Recipe.to_json`."""
+
+    model: Annotated[str, Field(max_length=200)]
+    latent: Annotated[str, Field(max_length=LONGEST * 16 // 3 + 8)]
+    classes: Annotated[dict[Name, Weight], Field(max_length=1000)] = {}
+    knobs: Annotated[dict[Name, Share], Field(max_length=100)] = {}
+    seed: Seed | None = None
+    truncation: Truncation | None = None
+
+
+class Instrument:
+    """A generator of sounds, and what the page may know of it: not where its file lies.
+
+    Attributes:
+        name: of a shipped model its own, of a run or a file what it is called, without folders.
+        fingerprint: eight hexadecimal digits of the weights. Two models of the same name have different ones.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        if not isinstance(generator.modality, Sound):
+            raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
+        self.generator, self.lock = generator, threading.Lock()
+        path = generator.checkpoint
+        run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
+        self.name = generator.name if generator.name in shipped() else f"{run or path.stem}"
+        digest = hashlib.sha256()
+        for key, value in sorted(generator.game.state_dict().items()):
+            digest.update(key.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+        self.fingerprint = digest.hexdigest()[:8]
+
+    def about(self) -> dict[str, Any]:
+        """What the page is told at its start."""
+        g = self.generator
+        channels, samples = g.shape
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "labels": g.labels,
+            "knobs": list(g.knobs),
+            "sample_rate": g.sample_rate,
+            "channels": channels,
+            "samples": samples,
+            "step": g.step,
+            "card": g.card,
+        }
+
+    def render(self, recipes: Sequence[Recipe]) -> np.ndarray:
+        """Sounds `[N, C, T]`, each rendered alone: what is heard of a recipe never depends on its company."""
+        with self.lock:
+            return np.concatenate([self.generator.render(recipe) for recipe in recipes])
+
+    def outside(self, recipe: Recipe) -> dict[str, Any]:
+        """A recipe as the page gets it."""
+        return {**json.loads(recipe.to_json()), "model": self.name}
+
+    def inside(self, wire: WireRecipe) -> Recipe:
+        """A recipe that the page sent; ``UserError`` where it is none, or one of another model."""
+        if wire.model != self.name:
+            raise UserError(f"the recipe is of the model {wire.model[:60]!r}; this studio plays {self.name!r}")
+        return Recipe.from_json(json.dumps({**wire.model_dump(), "model": self.generator.name}))
+
+    def said(self, error: Exception) -> str:
+        """An error in one line, without the places of files."""
+        text = " ".join(str(error).split())
+        for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
+            text = text.replace(path, self.name)
+        return text[:300]

@@ -1,0 +1,142 @@
+"""Who may talk to the studio. It runs on the user's own machine, where every web page that is open could try to."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+ANY = ("0.0.0.0", "::", "")
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "media-src": "'self' blob:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{key} {value}" for key, value in POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach a server bound to ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Refuses (403) what did not come from the studio's own page or from a program of the user.
+
+    * ``Host`` must name this machine. A page of a stranger whose domain is made to point here (DNS rebinding) would
+      send its own name.
+    * ``Origin``, which browsers send with whatever a page could do harm by, must be the studio's own; likewise
+      ``Sec-Fetch-Site``.
+    * With a token, it must be in the address (a cookie then takes its place), in a cookie or in
+      ``Authorization: Bearer``.
+
+    Every answer carries `HEADERS`.
+    """
+
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", names: Iterable[str] = (), token: str | None = None) -> None:
+        self.app, self.token, self.anywhere = app, token, host in ANY
+        self.names = {name.lower() for name in (*LOCAL, host, *names) if name}
+        if self.anywhere:
+            self.names.add(socket.gethostname().lower())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        answer = self._refusal(scope)
+        await (self.app if answer is None else answer)(scope, receive, guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._known(hosts[0]):
+            return _no("this studio does not answer to that host name; open it by the address it printed")
+        for origin in headers.getlist("origin"):
+            if origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
+                return _no("this studio talks to its own page only, not to other web sites")
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
+            return _no("this studio talks to its own page only, not to other web sites")
+        return self._stranger(scope, headers, hosts[0]) if self.token is not None else None
+
+    def _known(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in self.names:
+            return True
+        if not self.anywhere:
+            return False
+        try:  # an address cannot be rebound; only names can
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def _stranger(self, scope: Scope, headers: Headers, host: str) -> Response | None:
+        """None for who has the token. Who brings it in the address gets it as a cookie and is sent on without it, so
+        that it does not stay in the history.
+        """
+        cookie = f"audiogan-{urlsplit(f'//{host}').port or 80}"  # cookies do not know ports
+        query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=20) if scope["query_string"] else []
+        if any(key == "token" and self._right(value) for key, value in query) and scope["method"] == "GET":
+            rest = urlencode([(key, value) for key, value in query if key != "token"])
+            # The path is quoted again by the response; a second slash would make it another server's address.
+            path = "/" + scope["path"].lstrip("/\\")
+            response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+            response.set_cookie(cookie, self.token or "", httponly=True, samesite="strict", path="/")
+            return response
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self._right(given.strip()):
+            return None
+        try:
+            crumbs = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            crumbs = SimpleCookie()
+        if cookie in crumbs and self._right(crumbs[cookie].value):
+            return None
+        return _no("a token is needed: open the studio by the address it printed")
+
+    def _right(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "replace"), (self.token or "").encode())
+
+
+def _no(message: str) -> JSONResponse:
+    return JSONResponse({"error": message}, 403)
