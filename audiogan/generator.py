@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from audiogan.data.knobs import Scale
 
 BATCH = 16
+"""Samples that are made together on other devices than a CPU."""
 Label = str | Mapping[str, float] | None
 
 
@@ -156,6 +157,9 @@ class Generator:
     def render(self, recipes: Recipe | Sequence[Recipe]) -> NDArray[np.float32]:
         """The sounds `[n, *shape]` of recipes, whichever model they name.
 
+        On a CPU a recipe gives the same bits whatever is made with it, in however many threads: sums of a batch are
+        rounded in another order than those of one. Several threads may call this at once.
+
         Raises:
             UserError: a recipe that does not fit this model.
         """
@@ -163,8 +167,9 @@ class Generator:
         waves = []
         for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
             these = list(group)
-            for start in range(0, len(these), BATCH):
-                z, condition = self._inputs(these[start : start + BATCH])
+            size = 1 if next(self.game.parameters()).device.type == "cpu" else BATCH
+            for start in range(0, len(these), size):
+                z, condition = self._inputs(these[start : start + size])
                 out = self.game.generate(z, condition, truncation=truncation)
                 if not torch.isfinite(out).all():
                     noun = self.modality.noun
