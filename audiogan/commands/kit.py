@@ -1,0 +1,105 @@
+"""``audiogan kit``"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiogan.commands.values import pair
+from audiogan.errors import UserError
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+    from audiogan.kits import Kit
+
+LARGEST = 1 << 24
+"""Bytes of a kit.json that are read at most."""
+SUFFIXES = (".audiogan", ".ckpt")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("kit", help="make a drum kit for a sampler")
+    parser.add_argument("out", type=Path, help="folder for the kit; files of the same kit are replaced")
+    parser.add_argument("--format", choices=["sfz", "hydrogen", "decent", "wav"], default="sfz", help="(default sfz)")
+    parser.add_argument("--pads", type=int, help="how many sounds (default 16)")
+    parser.add_argument("--layers", type=int, help="velocity layers of each, the softer the darker (default 1)")
+    parser.add_argument("--seed", type=int, help="for the same kit again")
+    parser.add_argument("--class", dest="labels", metavar="NAME,...", help="only these classes: kick,snare")
+    parser.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: decay=0.2 (any number of them)"
+    )
+    parser.add_argument("--from", dest="kit", type=Path, metavar="kit.json", help="this kit, instead of a new one")
+    parser.add_argument("--run", help="as for sample")
+    parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
+    parser.add_argument("--bits", type=int, default=24, choices=[16, 24], help="(default 24)")
+    parser.add_argument("--name", help="of the kit (default: that of the folder)")
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    chosen = {"--pads": args.pads, "--layers": args.layers, "--seed": args.seed, "--class": args.labels}
+    chosen["--knob"] = args.knob or None
+    if args.kit and (given := [flag for flag, value in chosen.items() if value is not None]):
+        raise UserError(f"{', '.join(given)}: a kit that --from brings has all that; leave out one or the other")
+    from audiogan.kits import save_kit
+
+    if args.kit:
+        kit, generator = read_kit(args.kit, args.run)
+    else:
+        from audiogan.loading import load
+
+        generator = load(args.run)
+        labels = [name.strip() for name in args.labels.split(",")] if args.labels else None
+        knobs = dict(pair(text, "=", "--knob") for text in args.knob)
+        kit = new_kit(generator, args.pads or 16, args.seed, labels, args.layers or 1, knobs)
+    files = save_kit(
+        generator, kit, args.out, args.format, sample_rate=args.rate, bits=args.bits, name=args.name, say=print
+    )
+    print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
+    return 0
+
+
+def new_kit(
+    generator: Generator,
+    pads: int,
+    seed: int | None,
+    labels: list[str] | None = None,
+    layers: int = 1,
+    knobs: dict[str, float] | None = None,
+) -> Kit:
+    """A new kit; says its seed if nobody chose one."""
+    from audiogan.kits import make_kit
+
+    if seed is None:
+        import secrets
+
+        seed = secrets.randbelow(10_000)
+        print(f"a new kit; the same again: --seed {seed}")
+    return make_kit(generator, pads, seed=seed, labels=labels, layers=layers, knobs=knobs)
+
+
+def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
+    """A kit from a file, and its model: the one it names, or ``run``.
+
+    A kit may come from a stranger, so only what looks like a model is opened because it says so.
+    """
+    from audiogan.bundle import shipped
+    from audiogan.kits import Kit
+    from audiogan.loading import load
+
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(content) > LARGEST:
+        raise UserError(f"{path}: larger than {LARGEST >> 20} MB; a kit is not")
+    try:
+        kit = Kit.from_json(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if run is None and kit.model not in shipped():
+        model = Path(kit.model)
+        if model.suffix not in SUFFIXES or not model.is_file():
+            raise UserError(f"{path}: its model {kit.model!r:.100} is not here; name it with --run")
+    return kit, load(run or kit.model)

@@ -1,0 +1,141 @@
+"""Where drums live: General MIDI's percussion key map (General MIDI System Level 1, 1991), and class names in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+FIRST = 36
+"""Pads without a place of their own are laid out from this note up, where pad controllers begin."""
+
+# Note: (role, name), in the order in which a kit grows.
+NOTES: dict[int, tuple[str, str]] = {
+    36: ("kick", "kick"),
+    38: ("snare", "snare"),
+    42: ("closed hat", "closed hat"),
+    46: ("open hat", "open hat"),
+    39: ("clap", "clap"),
+    37: ("rim", "rim"),
+    45: ("tom", "low tom"),
+    49: ("crash", "crash"),
+    51: ("ride", "ride"),
+    60: ("perc", "perc"),
+    56: ("cowbell", "cowbell"),
+    54: ("tambourine", "tambourine"),
+    48: ("tom", "mid tom"),
+    41: ("tom", "floor tom"),
+    40: ("snare", "snare 2"),
+    35: ("kick", "kick 2"),
+    44: ("closed hat", "pedal hat"),
+    50: ("tom", "high tom"),
+    57: ("crash", "crash 2"),
+    43: ("tom", "floor tom 2"),
+    61: ("perc", "perc 2"),
+    59: ("ride", "ride 2"),
+    47: ("tom", "low tom 2"),
+    55: ("crash", "crash 3"),
+    53: ("ride", "ride 3"),
+    52: ("crash", "crash 4"),
+    **{note: ("perc", f"perc {i}") for i, note in enumerate([*range(62, 82), 58], 3)},
+}
+
+WORDS: dict[str, set[str]] = {
+    "kick": {"kick", "kicks", "bd", "bassdrum"},
+    "snare": {"snare", "snares", "sd"},
+    "clap": {"clap", "claps", "handclap", "handclaps"},
+    "rim": {"rim", "rims", "rimshot", "sidestick", "crossstick"},
+    "tom": {"tom", "toms"},
+    "ride": {"ride", "rides"},
+    "crash": {"crash", "crashes", "splash", "china", "cymbal", "cymbals"},
+    "cowbell": {"cowbell", "cowbells"},
+    "tambourine": {"tambourine", "tambourines"},
+    "perc": {"perc", "percs", "percussion", "conga", "congas", "bongo", "bongos", "timbale", "timbales", "agogo"}
+    | {"cabasa", "maraca", "maracas", "shaker", "guiro", "clave", "claves", "woodblock", "cuica", "triangle", "djembe"},
+}
+HATS = {"hat", "hats", "hihat", "hihats", "hh", "ohh", "chh"}
+
+NEAREST: dict[str, tuple[str, ...]] = {
+    "kick": ("tom",),
+    "snare": ("clap", "rim", "tom"),
+    "rim": ("snare", "clap", "perc"),
+    "clap": ("snare", "rim"),
+    "closed hat": ("open hat", "ride", "tambourine"),
+    "open hat": ("crash", "ride", "closed hat"),
+    "crash": ("ride", "open hat"),
+    "ride": ("crash", "open hat", "closed hat"),
+    "tom": ("perc", "kick", "snare"),
+    "cowbell": ("perc", "rim", "ride"),
+    "tambourine": ("perc", "closed hat"),
+    "perc": ("tom", "cowbell", "rim", "tambourine"),
+}
+"""What stands in for a role that a kit lacks, the nearest first."""
+
+
+def role(label: str) -> str | None:
+    """The part in a drum kit that a class plays by its name: ``hat_open`` is an open hat. None for what is no drum."""
+    words = re.findall(r"[a-z]+", label.lower())
+    if HATS.intersection(words) or "hihat" in "".join(words):
+        return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"
+    if "bassdrum" in "".join(words):
+        return "kick"
+    return next((name for name, known in WORDS.items() if known.intersection(words)), None)
+
+
+def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
+    """(note, class, name) of ``count`` pads, by note: each class once, then what drum kits have more of (toms, snares).
+
+    Classes that are no drums, and pads beyond those that General MIDI has a note for, take free notes from 36 up.
+    """
+    roles: dict[str, list[str]] = {}
+    for label in labels:
+        roles.setdefault(role(label) or "", []).append(label)
+    strange = roles.pop("", [])
+    turns = dict.fromkeys(roles, 0)
+    first: list[tuple[int | None, str, str]] = []
+    more: list[tuple[int | None, str, str]] = []
+    for note, (name, title) in NOTES.items():
+        if name not in roles:
+            continue
+        turn, mine = turns[name], roles[name]
+        turns[name] += 1
+        label = mine[turn % len(mine)]
+        title = f"{label} {turn // len(mine) + 1}" if name == "perc" or len(mine) > 1 else title
+        (first if turn < len(mine) else more).append((note, label, title))
+    slots = [*first, *((None, label, label) for label in strange), *more]
+    while len(slots) < count:
+        slots += [(None, label, label) for label in labels or [""]]
+    slots = slots[:count]
+    taken = {note for note, _, _ in slots}
+    free = iter([note for note in [*range(FIRST, 128), *range(FIRST - 1, -1, -1)] if note not in taken])
+    placed = sorted((next(free) if note is None else note, label, title) for note, label, title in slots)
+    return _distinct(placed)
+
+
+def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """The same with names fit for a pad, numbered where one would come twice."""
+    seen: set[str] = set()
+    out = []
+    for note, label, title in placed:
+        plain = "".join(c if c.isprintable() else " " for c in title).replace("_", " ").strip()[:80]
+        plain = re.sub(r" 1$", "", plain) or "sound"
+        name, number = plain, 1
+        while name in seen:
+            number += 1
+            name = f"{re.sub(r' [0-9]+$', '', plain)} {number}"
+        seen.add(name)
+        out.append((note, label, name))
+    return out
+
+
+def stand_in(note: int, pads: dict[int, str | None]) -> int:
+    """The note of the pad that plays a note for which there is none.
+
+    Args:
+        note: of a pattern.
+        pads: the notes of a kit and the role of each; None for what is no drum.
+    """
+    wanted = NOTES.get(note, ("", ""))[0]
+    for name in (wanted, *NEAREST.get(wanted, ())):
+        if fit := [mine for mine, its in pads.items() if its == name]:
+            return min(fit, key=lambda mine: (abs(mine - note), mine))
+    return min(pads, key=lambda mine: (abs(mine - note), mine))

@@ -1,0 +1,137 @@
+"""What samplers read: SFZ, Hydrogen, Decent Sampler, and a table for all others.
+
+In all of them a stroke of velocity v sounds at v / 127 of the level of the hardest, whichever layer it meets. Samples
+of softer layers are softer already, so each region undoes what its own highest velocity would do once more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from audiogan.kits.drums import NOTES
+
+COLUMNS = ["file", "pad", "note", "general_midi", "lowest_velocity", "highest_velocity", "hat", "seconds"]
+COLUMNS += ["momentary_lufs", "true_peak_dbtp"]
+HYDROGEN = "http://www.hydrogen-music.org/drumkit"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A file, relative to what mentions it, and the velocities it is for."""
+
+    file: str
+    low: int
+    high: int
+    seconds: float
+    loudness: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A pad as samplers know it. ``hat``: "open" hats are silenced by any hat, "closed" ones silence."""
+
+    name: str
+    note: int
+    hat: str | None
+    samples: Sequence[Sample]
+
+
+def sfz(title: str, zones: Sequence[Zone]) -> str:
+    """SFZ version 1 (Cakewalk, "sfz File Format", 1.02): nothing in it is newer.
+
+    The level follows ``amp_velcurve``, which may be given for each region; ``volume`` ends at +6 dB.
+    """
+    lines = [f"// {_plain(title)}: made by audiogan"]
+    for zone in zones:
+        choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
+        lines += ["", f"// {_plain(zone.name)}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
+        for sample in zone.samples:
+            curve = f"amp_velcurve_{sample.high}=1"
+            if sample.low > 0:
+                curve = f"amp_velcurve_{sample.low}={sample.low / sample.high:.6f} {curve}"
+            lines.append(f"<region> sample={sample.file} lovel={sample.low} hivel={sample.high} {curve}")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """For a comment: in ASCII, for players disagree on encodings."""
+    return text.encode("ascii", "replace").decode()
+
+
+def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
+    """Hydrogen's ``drumkit.xml`` (drumkit.xsd of Hydrogen 1.2)."""
+    ET.register_namespace("", HYDROGEN)
+    kit = ET.Element(f"{{{HYDROGEN}}}drumkit_info")
+    _fill(kit, name=title, author="audiogan", info=about, license="undefined license", image="", imageLicense="")
+    _fill(_sub(_sub(kit, "componentList"), "drumkitComponent"), id=0, name="Main", volume=1)
+    instruments = _sub(kit, "instrumentList")
+    for i, zone in enumerate(zones):
+        one = _sub(instruments, "instrument")
+        _fill(one, id=i, name=zone.name, volume=1, isMuted="false", isSoloed="false", pan=0, pitchOffset=0)
+        _fill(one, randomPitchFactor=0, gain=1, applyVelocity="true", filterActive="false", filterCutoff=1)
+        _fill(one, filterResonance=0, Attack=0, Decay=0, Sustain=1, Release=1000, muteGroup=0 if zone.hat else -1)
+        _fill(one, midiOutChannel=-1, midiOutNote=zone.note, isStopNote="false", sampleSelectionAlgo="VELOCITY")
+        _fill(one, isHihat=-1, lower_cc=0, higher_cc=127)
+        component = _sub(one, "instrumentComponent")
+        _fill(component, component_id=0, gain=1)
+        for sample in zone.samples:
+            # Borders lie between velocities, so that a stroke belongs to one layer.
+            low, high = max(0.0, (sample.low - 0.5) / 127), min(1.0, (sample.high + 0.5) / 127)
+            gain = 127 / sample.high
+            _fill(_sub(component, "layer"), filename=sample.file, min=low, max=high, gain=gain, pitch=0)
+    return _text(kit)
+
+
+def decent(title: str, zones: Sequence[Zone]) -> str:
+    """A preset of Decent Sampler (Decent Sampler Developer's Guide, "The <groups> element")."""
+    preset = ET.Element("DecentSampler", minVersion="1.0.0")
+    # It has no one-shots: a release longer than any sound lets strokes ring on when the key is let go.
+    groups = ET.SubElement(preset, "groups", attack="0", decay="0", sustain="1", release="30")
+    for zone in zones:
+        group = ET.SubElement(groups, "group", name=zone.name, ampVelTrack="1")
+        if zone.hat:
+            group.set("tags", "hat")
+        if zone.hat == "open":
+            group.set("silencedByTags", "hat")
+            group.set("silencingMode", "fast")
+        note = str(zone.note)
+        for sample in zone.samples:
+            one = ET.SubElement(group, "sample", path=sample.file, rootNote=note, loNote=note, hiNote=note)
+            one.set("pitchKeyTrack", "0")
+            one.set("loVel", str(sample.low))
+            one.set("hiVel", str(sample.high))
+            one.set("volume", f"{20 * math.log10(127 / sample.high):.3f}dB")
+    return _text(preset)
+
+
+def table(title: str, zones: Sequence[Zone]) -> str:
+    """CSV: a line a file."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for zone in zones:
+        for s in zone.samples:
+            what = [s.file, zone.name, zone.note, NOTES.get(zone.note, ("", ""))[0], s.low, s.high, zone.hat or ""]
+            writer.writerow([*what, f"{s.seconds:.4f}", f"{s.loudness:.1f}", f"{s.peak:.1f}"])
+    return out.getvalue()
+
+
+def _fill(parent: ET.Element, **values: object) -> None:
+    """Elements with a text each, in this order (schemas want one), in the namespace of their parent."""
+    for name, value in values.items():
+        _sub(parent, name).text = f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _sub(parent: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(parent, parent.tag[: parent.tag.find("}") + 1] + name)
+
+
+def _text(root: ET.Element) -> str:
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"

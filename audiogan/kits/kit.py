@@ -1,0 +1,88 @@
+"""What a kit is: pads on MIDI notes, each with recipes from soft to loud."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+
+from audiogan.errors import UserError
+from audiogan.recipe import Recipe
+
+FORMAT = 1
+MOST_LAYERS = 16
+"""Hydrogen has no more."""
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Pad:
+    """One sound of a kit.
+
+    Attributes:
+        name: printable, at most 100 characters.
+        note: the MIDI note that plays it, 0 ... 127: General MIDI's where the class has a place there.
+        layers: recipes for soft to hard strokes, 1 ... 16; see `velocities`.
+    """
+
+    name: str
+    note: int
+    layers: tuple[Recipe, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        if not (isinstance(self.name, str) and self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
+            raise ValueError(f"pad {self.name!r:.120}: a name is 1 to {LONGEST_NAME} printable characters")
+        if isinstance(self.note, bool) or not isinstance(self.note, int) or not 0 <= self.note <= 127:
+            raise ValueError(f"pad {self.name!r}: note={self.note!r:.40} must be a whole number from 0 to 127")
+        if not 1 <= len(self.layers) <= MOST_LAYERS:
+            raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; 1 to {MOST_LAYERS} are possible")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Pads, each on a note of its own, of sounds of one ``model`` (a name that `audiogan.load` knows)."""
+
+    pads: tuple[Pad, ...]
+    model: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pads", tuple(self.pads))
+        notes = [pad.note for pad in self.pads]
+        if not notes:
+            raise ValueError("a kit has at least one pad")
+        if twice := {note for note in notes if notes.count(note) > 1}:
+            raise ValueError(f"notes {sorted(twice)}: each can have one pad only")
+
+    def to_json(self) -> str:
+        """JSON that `from_json` makes an equal kit of."""
+        pads = [
+            {"name": pad.name, "note": pad.note, "layers": [json.loads(recipe.to_json()) for recipe in pad.layers]}
+            for pad in self.pads
+        ]
+        return json.dumps({"kit": FORMAT, "model": self.model, "pads": pads}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Kit:
+        """The inverse of `to_json`. UserError for what is no kit."""
+        try:
+            content = json.loads(text)
+            if content["kit"] != FORMAT:
+                raise ValueError(f"format {content['kit']!r:.40}; this version reads format {FORMAT}")
+            if not isinstance(content["model"], str):
+                raise ValueError("its model is not a name")
+            pads = [
+                Pad(pad["name"], pad["note"], tuple(Recipe.from_json(json.dumps(one)) for one in pad["layers"]))
+                for pad in content["pads"]
+            ]
+            return cls(tuple(pads), content["model"])
+        except KeyError as error:
+            raise UserError(f"not a kit of audiogan: {error} is missing") from error
+        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise UserError(f"not a kit of audiogan: {' '.join(str(error).split())[:200]}") from error
+
+
+def velocities(layers: int) -> list[tuple[int, int]]:
+    """The MIDI velocities (lowest, highest) of each of some layers, soft to loud; together they tile 0 ... 127."""
+    edges = [round(128 * i / layers) for i in range(layers + 1)]
+    return [(low, high - 1) for low, high in pairwise(edges)]

@@ -1,0 +1,184 @@
+"""Writing kits for the tools musicians have."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import tarfile
+import tempfile
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiogan.errors import UserError
+from audiogan.kits import formats
+from audiogan.kits.drums import role
+from audiogan.kits.formats import Sample, Zone
+from audiogan.kits.kit import Kit, Pad, velocities
+from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
+from audiogan.sounds import COMMENT_BYTES, replacing, save_wav
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+
+FORMATS = ("sfz", "hydrogen", "decent", "wav")
+FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
+"""Where samples lie, as seen from the file that names them."""
+KIT = "kit.json"
+SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
+STAMP = 1577836800
+"""Date of everything in an archive, so that the same kit makes the same bytes: 2020."""
+
+
+def save_kit(
+    generator: Generator,
+    kit: Kit,
+    out: str | os.PathLike[str],
+    format: str = "sfz",
+    *,
+    sample_rate: int = 44100,
+    bits: int = 24,
+    name: str | None = None,
+    loudness: float = LOUDNESS,
+    say: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Write a kit into the folder ``out``, with its recipes (``kit.json``, and in every WAV: see `recall`).
+
+    - ``sfz``: ``NAME.sfz`` and ``samples/``
+    - ``hydrogen``: ``NAME.h2drumkit``
+    - ``decent``: ``NAME.dspreset`` and ``Samples/``
+    - ``wav``: files with General MIDI's note numbers in their names, and ``map.csv``
+
+    A kit may be saved into one folder in several formats, and again: files of the same kit are replaced. Anything else
+    in the way is an error.
+
+    Args:
+        sample_rate: in Hz, see `render_hits`.
+        bits: 16 or 24.
+        name: of the kit; that of the folder by default. What files cannot be called is left out.
+        loudness: in LUFS, see `render_hits`.
+        say: hears of pads that are softer than asked.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: an unknown format or number of bits, a folder that cannot be used, or see `render_hits`.
+    """
+    out = Path(out)
+    if format not in FORMATS:
+        raise UserError(f"format {format!r}: there are {', '.join(FORMATS)}")
+    if bits not in SUBTYPES:
+        raise UserError(f"bits={bits}: 16 or 24")
+    title = safe(name if name is not None else out.resolve().name) or "kit"
+    names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
+    main = {"sfz": f"{title}.sfz", "hydrogen": f"{title}.h2drumkit", "decent": f"{title}.dspreset", "wav": "map.csv"}
+    loose = [] if format == "hydrogen" else [file for files in names for file in files]
+    _check_free(out, kit, [*loose, main[format]])
+    hits = render_hits(generator, kit, sample_rate, loudness)
+    zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
+    about = f"{len(kit.pads)} sounds of the model {kit.model}"
+    written: list[Path] = []
+    fresh = [path for path in (out / file for file in [KIT, *loose, main[format]]) if not path.exists()]
+    try:
+        written.append(
+            _write(out / KIT, kit.to_json().encode())
+        )  # first: the same command can then finish what was cut
+        if format == "hydrogen":
+            with tempfile.TemporaryDirectory() as folder:
+                wavs = _write_wavs(Path(folder), kit, names, hits, sample_rate, bits)
+                parts = {file.name: file.read_bytes() for file in wavs}
+            parts |= {"drumkit.xml": formats.hydrogen(title, zones, about).encode(), KIT: kit.to_json().encode()}
+            content = _archive(title, parts)
+        else:
+            written += _write_wavs(out, kit, names, hits, sample_rate, bits)
+            texts = {"sfz": formats.sfz, "decent": formats.decent, "wav": formats.table}
+            content = texts[format](title, zones).encode()
+        written.append(_write(out / main[format], content))
+    except BaseException as error:
+        for path in fresh:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
+        raise
+    late = [f"{pad.name} ({its[0].short:.1f})" for pad, its in zip(kit.pads, hits, strict=True) if its[0].short > 0.05]
+    if say is not None and late:
+        say(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
+    return written
+
+
+def _write_wavs(
+    folder: Path, kit: Kit, names: list[list[str]], hits: list[list[Hit]], sample_rate: int, bits: int
+) -> list[Path]:
+    files = []
+    for pad, its, strokes in zip(kit.pads, names, hits, strict=True):
+        for recipe, file, hit in zip(pad.layers, its, strokes, strict=True):
+            text = recipe.to_json()
+            comment = text if len(text.encode()) <= COMMENT_BYTES else None
+            save_wav(folder / file, hit.wave, sample_rate, subtype=SUBTYPES[bits], comment=comment)
+            files.append(folder / file)
+    return files
+
+
+def safe(text: str) -> str:
+    """Text as part of a file name, wherever it comes from: letters, digits, spaces and ``_-`` of ASCII."""
+    ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9_ -]+", "-", ascii_).strip(" -")[:60].strip(" -")
+
+
+def _files(kit: Kit) -> list[list[str]]:
+    """A file name for each layer of each pad: notes make them differ."""
+    stems = [f"{pad.note:03d}-{safe(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
+    return [
+        [f"{stem}.wav"] if len(pad.layers) == 1 else [f"{stem}-v{i + 1}.wav" for i in range(len(pad.layers))]
+        for stem, pad in zip(stems, kit.pads, strict=True)
+    ]
+
+
+def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
+    """UserError where the folder holds something else under one of the names."""
+    there = [name for name in [KIT, *names] if (out / name).exists()]
+    if not there:
+        return
+    try:
+        same = Kit.from_json((out / KIT).read_bytes()) == kit
+    except (OSError, UserError):
+        same = False
+    if not same:
+        raise UserError(f"{out}: holds another {there[0]}; choose another folder")
+
+
+def hat(pad: Pad) -> str | None:
+    """What a pad is to the hats of its kit: "open", "closed", or nothing."""
+    return {"open hat": "open", "closed hat": "closed"}.get(role(pad.layers[-1].label) or "")
+
+
+def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone:
+    samples = [
+        Sample(file, low, high, hit.wave.shape[1] / sample_rate, hit.loudness, hit.peak)
+        for file, hit, (low, high) in zip(files, hits, velocities(len(hits)), strict=True)
+    ]
+    return Zone(pad.name, pad.note, hat(pad), samples)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def _archive(folder: str, parts: dict[str, bytes]) -> bytes:
+    """A ``.tar.gz`` of one folder."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=STAMP) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+        top = tarfile.TarInfo(folder)
+        top.type, top.mode, top.mtime = tarfile.DIRTYPE, 0o755, STAMP
+        tar.addfile(top)
+        for name, content in sorted(parts.items()):
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size, member.mtime = len(content), STAMP
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
