@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Samples that are made together on other devices than a CPU."""
+_ALONE = threading.RLock()  # PyTorch's number of threads belongs to the process
 Label = str | Mapping[str, float] | None
 
 
@@ -157,20 +160,21 @@ class Generator:
     def render(self, recipes: Recipe | Sequence[Recipe]) -> NDArray[np.float32]:
         """The sounds `[n, *shape]` of recipes, whichever model they name.
 
-        On a CPU a recipe gives the same bits whatever is made with it, in however many threads: sums of a batch are
-        rounded in another order than those of one. Several threads may call this at once.
+        On a CPU a recipe gives the same bits whatever is made with it and however many threads there are: each sound is
+        made alone and in one thread, for other sums are rounded in another order. Several threads may call this.
 
         Raises:
             UserError: a recipe that does not fit this model.
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
         waves = []
+        size = 1 if next(self.game.parameters()).device.type == "cpu" else BATCH
         for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
             these = list(group)
-            size = 1 if next(self.game.parameters()).device.type == "cpu" else BATCH
             for start in range(0, len(these), size):
                 z, condition = self._inputs(these[start : start + size])
-                out = self.game.generate(z, condition, truncation=truncation)
+                with one_thread():
+                    out = self.game.generate(z, condition, truncation=truncation)
                 if not torch.isfinite(out).all():
                     noun = self.modality.noun
                     raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
@@ -242,3 +246,17 @@ class Generator:
             shares = np.array([[recipe.knobs[name] for name in self.knobs] for recipe in recipes])
             parts.append(torch.from_numpy(self.scale.scores_of_shares(shares)))
         return z, torch.cat(parts, dim=1) if parts else None
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch with one thread for a while; whoever wants the same waits."""
+    with _ALONE:
+        before = torch.get_num_threads()
+        try:
+            if before != 1:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            if before != 1:
+                torch.set_num_threads(before)
