@@ -83,6 +83,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((where[0], wanted, *where[2:]))
+            listener.listen(512)  # who comes before all is ready waits
             return listener
         except OSError as error:
             listener.close()

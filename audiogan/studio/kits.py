@@ -6,12 +6,14 @@ import io
 import re
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from audiogan.errors import UserError
 from audiogan.studio.instrument import Name, Seed, WireRecipe
 from audiogan.studio.limits import Strict
 from audiogan.studio.sounds import Studio
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api")
 PADS = 16
+FIRST = 36
+"""Note of the first pad, as on pad controllers; lower ones come last."""
 RATES = [44_100, 48_000]
-BITS = [16, 24]
 TITLES = {
     "sfz": "SFZ (most samplers)",
     "hydrogen": "Hydrogen drum kit",
@@ -73,9 +76,8 @@ async def kit(request: Request) -> dict[str, Any]:
         if pad is not None:
             instrument.inside(pad.recipe)
     made = await studio.renders.run(make_kit, instrument.generator, PADS, seed=want.seed, labels=want.labels)
-    pads = [
-        {"name": pad.name, "note": pad.note, "recipe": instrument.outside(pad.layers[0])} for pad in made.pads
-    ]
+    pads = [{"name": pad.name, "note": pad.note, "recipe": instrument.outside(pad.layers[0])} for pad in made.pads]
+    pads.sort(key=lambda pad: (pad["note"] < FIRST, pad["note"]))
     for i, kept in enumerate(want.locked[: len(pads)]):
         if kept is not None:
             pads[i] = kept.model_dump()
@@ -98,11 +100,13 @@ def _kit(studio: Studio, want: KitFile) -> Kit:
     from audiogan.kits import FORMATS, Kit, Pad
 
     if want.format not in FORMATS:
-        from audiogan.errors import UserError
-
         raise UserError(f"format {want.format[:40]!r} is none of {', '.join(FORMATS)}")
-    pads = [Pad(pad.name, pad.note, (studio.instrument.inside(pad.recipe),)) for pad in want.pads]
-    return Kit(want.name, tuple(pads))
+    recipes = [replace(studio.instrument.inside(pad.recipe), model=studio.instrument.name) for pad in want.pads]
+    try:
+        pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
+        return Kit(tuple(pads), studio.instrument.name)
+    except ValueError as error:  # a name that cannot be printed, a note that comes twice
+        raise UserError(str(error)) from error
 
 
 def _archive(studio: Studio, made: Kit, want: KitFile) -> bytes:
@@ -110,9 +114,8 @@ def _archive(studio: Studio, made: Kit, want: KitFile) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="audiogan-") as folder:
         out = Path(folder) / "kit"
-        save_kit(
-            studio.instrument.generator, made, out, format=want.format, sample_rate=want.sample_rate, bits=want.bits
-        )
+        generator = studio.instrument.generator
+        save_kit(generator, made, out, want.format, sample_rate=want.sample_rate, bits=want.bits, name=want.name)
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path for path in out.rglob("*") if path.is_file()):

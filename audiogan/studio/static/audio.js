@@ -1,0 +1,94 @@
+// Sound: from the bytes of a WAV file to the loudspeaker, and back into one.
+
+export const MASTER = 0.8;
+const CHOKE = 0.004; // seconds, the time constant with which a sound is cut
+
+/** The samples of a WAV file of 32-bit floats, as the server sends them: {rate, channels: [Float32Array]}. */
+export function parseWav(bytes) {
+  const view = new DataView(bytes);
+  const name = (at) => String.fromCharCode(...new Uint8Array(bytes, at, 4));
+  let count = 0, rate = 0;
+  for (let at = 12; at + 8 <= bytes.byteLength; ) {
+    const size = view.getUint32(at + 4, true), start = at + 8;
+    if (name(at) === "fmt ") {
+      if (view.getUint16(start, true) !== 3) throw new Error("not a WAV file of floats");
+      count = view.getUint16(start + 2, true);
+      rate = view.getUint32(start + 4, true);
+    } else if (name(at) === "data") {
+      const frames = size / 4 / count;
+      const channels = Array.from({ length: count }, () => new Float32Array(frames));
+      for (let i = 0, p = start; i < frames; i++) for (let c = 0; c < count; c++, p += 4) channels[c][i] = view.getFloat32(p, true);
+      return { rate, channels };
+    }
+    at = start + size + (size % 2);
+  }
+  throw new Error("not a whole WAV file");
+}
+
+/** 24-bit WAV of an AudioBuffer, brought down to full scale where it is louder: {blob, gain}. */
+export function wav24(buffer) {
+  const { numberOfChannels: count, length, sampleRate } = buffer;
+  const channels = Array.from({ length: count }, (_, c) => buffer.getChannelData(c));
+  let peak = 0;
+  for (const samples of channels) for (const x of samples) peak = Math.max(peak, Math.abs(x));
+  const gain = peak > 1 ? 1 / peak : 1;
+  const size = length * count * 3, bytes = new ArrayBuffer(44 + size + (size % 2)), view = new DataView(bytes);
+  const put = (at, text) => [...text].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  put(0, "RIFF"); view.setUint32(4, bytes.byteLength - 8, true); put(8, "WAVEfmt ");
+  view.setUint32(16, 16, true); view.setUint16(20, 1, true); view.setUint16(22, count, true);
+  view.setUint32(24, sampleRate, true); view.setUint32(28, sampleRate * count * 3, true);
+  view.setUint16(32, count * 3, true); view.setUint16(34, 24, true); put(36, "data"); view.setUint32(40, size, true);
+  for (let i = 0, p = 44; i < length; i++) {
+    for (let c = 0; c < count; c++, p += 3) {
+      const x = Math.round(Math.max(-1, Math.min(1, channels[c][i] * gain)) * 8388607);
+      view.setUint16(p, x & 0xffff, true);
+      view.setInt8(p + 2, x >> 16);
+    }
+  }
+  return { blob: new Blob([bytes], { type: "audio/wav" }), gain };
+}
+
+/** Plays sounds on a context, live or offline. Sounds of one choke group cut each other, as the cymbals of a hi-hat do. */
+export class Voices {
+  constructor(context) {
+    this.context = context;
+    this.out = new GainNode(context, { gain: MASTER });
+    this.out.connect(context.destination);
+    this.playing = new Set();
+    this.group = new Map();
+  }
+
+  play(buffer, when, gain, choke = "") {
+    const source = new AudioBufferSourceNode(this.context, { buffer });
+    const level = new GainNode(this.context, { gain });
+    source.connect(level).connect(this.out);
+    if (choke) {
+      this.group.get(choke)?.gain.setTargetAtTime(0, when, CHOKE);
+      this.group.set(choke, level);
+    }
+    source.start(when);
+    this.playing.add(source);
+    source.onended = () => { this.playing.delete(source); level.disconnect(); };
+  }
+
+  silence() {
+    for (const source of this.playing) source.stop();
+  }
+}
+
+/** The context runs at the model's own rate: what is played are its samples, resampled once, by the browser's output. */
+export function liveContext(rate) {
+  try {
+    return new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
+  } catch {
+    return new AudioContext({ latencyHint: "interactive" });
+  }
+}
+
+/** An AudioBuffer of the bytes of a WAV file. */
+export function toBuffer(context, bytes) {
+  const { rate, channels } = parseWav(bytes);
+  const buffer = new AudioBuffer({ length: channels[0].length, numberOfChannels: channels.length, sampleRate: rate });
+  channels.forEach((samples, c) => buffer.copyToChannel(samples, c));
+  return buffer;
+}

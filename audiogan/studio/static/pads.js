@@ -1,0 +1,107 @@
+// The sixteen pads.
+
+import { arrow, draw, element, hue, icon, mixture, roving } from "./looks.js";
+
+export const CODES = [
+  "Digit1", "Digit2", "Digit3", "Digit4", "KeyQ", "KeyW", "KeyE", "KeyR",
+  "KeyA", "KeyS", "KeyD", "KeyF", "KeyZ", "KeyX", "KeyC", "KeyV",
+];
+const COLUMNS = 44;
+
+/** Louder towards the upper edge: 0.3 ... 1. */
+export function velocity(event, box) {
+  const height = Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
+  return Math.min(1, 0.3 + 0.8 * height);
+}
+
+export class Pads {
+  /** `on`: hit(i, velocity), choose(i), lock(i), drop(i, file). */
+  constructor(root, labels, on) {
+    this.labels = labels;
+    this.keys = CODES.map((code) => code.slice(-1));
+    this.pads = CODES.map((_, i) => this.build(i, on));
+    root.replaceChildren(...this.pads.map((pad) => pad.box));
+    roving(this.pads.map((pad) => pad.button), (key, i) => arrow(key, i, 4, 4));
+    this.localKeys();
+  }
+
+  build(i, on) {
+    const wave = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    wave.setAttribute("class", "wave");
+    wave.setAttribute("preserveAspectRatio", "none");
+    wave.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+    const name = element("span", { class: "name" }), key = element("kbd", {}, this.keys[i]);
+    const button = element("button", { class: "hit", id: `pad-${i + 1}` }, wave, key, name);
+    const lock = element("button", { class: "lock", tabindex: "-1", "aria-pressed": "false" }, icon("i-open"));
+    const bar = element("i", { class: "bar-progress" });
+    const box = element("div", { class: "pad hue" }, button, lock, bar);
+    button.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      on.choose(i);
+      on.hit(i, velocity(event, button.getBoundingClientRect()));
+    });
+    button.addEventListener("click", (event) => {
+      if (event.detail === 0) { on.choose(i); on.hit(i, 0.9); } // by Enter, Space or a screen reader
+    });
+    lock.addEventListener("click", () => on.lock(i));
+    box.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      box.classList.add("over");
+    });
+    box.addEventListener("dragleave", (event) => box.contains(event.relatedTarget) || box.classList.remove("over"));
+    box.addEventListener("drop", (event) => {
+      event.preventDefault();
+      box.classList.remove("over");
+      if (event.dataTransfer.files.length) on.drop(i, event.dataTransfer.files[0]);
+    });
+    return { box, button, lock, bar, name, key, wave };
+  }
+
+  /** Keys as they are printed on this keyboard, where the browser tells. */
+  async localKeys() {
+    try {
+      const map = await navigator.keyboard.getLayoutMap();
+      this.keys = CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
+      this.pads.forEach((pad, i) => { pad.key.textContent = this.keys[i]; });
+    } catch { /* the letters stay */ }
+  }
+
+  show(i, { name, recipe, locked }) {
+    const pad = this.pads[i], what = mixture(recipe);
+    pad.box.style.setProperty("--h", hue(recipe, this.labels));
+    pad.name.textContent = name;
+    pad.box.classList.toggle("locked", locked);
+    pad.lock.replaceChildren(icon(locked ? "i-lock" : "i-open"));
+    pad.lock.setAttribute("aria-pressed", locked);
+    pad.lock.setAttribute("aria-label", `Lock pad ${i + 1}`);
+    pad.lock.title = locked ? "Locked: a new kit leaves it" : "Lock";
+    pad.button.setAttribute("aria-label", `Pad ${i + 1}, ${[name, what].filter((word, at, all) => all.indexOf(word) === at).join(", ")}, key ${this.keys[i]}${locked ? ", locked" : ""}`);
+  }
+
+  wave(i, buffer) {
+    draw(this.pads[i].wave, buffer, COLUMNS);
+    this.pads[i].box.classList.toggle("waiting", !buffer);
+  }
+
+  chosen(i) {
+    this.pads.forEach((pad, at) => {
+      pad.box.classList.toggle("chosen", at === i);
+      if (at === i) pad.button.setAttribute("aria-current", "true");
+      else pad.button.removeAttribute("aria-current");
+    });
+  }
+
+  flash(i, strength) {
+    this.pads[i].box.animate?.(
+      [{ "--glow": Math.min(1, strength) }, { "--glow": 0 }],
+      { duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 80 : 320, easing: "cubic-bezier(.2,.6,.3,1)" },
+    );
+  }
+
+  /** Progress 0 ... 1 of work on a pad; null when it is over. */
+  progress(i, share) {
+    const { box, bar } = this.pads[i];
+    box.classList.toggle("busy", share !== null);
+    bar.style.setProperty("--done", share ?? 0);
+  }
+}

@@ -1,0 +1,80 @@
+// Time: which step sounds when. One function for the live loop and for the file.
+
+import { Voices } from "./audio.js";
+
+export const STEPS = 16;
+export const GAIN = [0, 0.62, 1]; // of a step that is off, on, accented
+const AHEAD = 0.12; // seconds that are handed to the audio clock in advance ...
+const HIDDEN = 1.6; // ... and while the page is in the background, where timers run once a second
+const TICK = 25; // milliseconds
+
+export const stepSeconds = (tempo) => 15 / tempo;
+
+/**
+ * Steps that begin before `until`, as {step, time}. `clock` is {step, time} of the next one, on the straight grid, and is
+ * moved on. `swing` is the share of each pair of steps that the first one takes: 0.5 is straight, 0.67 triplets.
+ */
+export function* steps(clock, until, tempo, swing) {
+  while (clock.time < until) {
+    const length = stepSeconds(tempo), late = clock.step % 2 ? (2 * swing - 1) * length : 0;
+    yield { step: clock.step, time: clock.time + late };
+    clock.time += length;
+    clock.step = (clock.step + 1) % STEPS;
+  }
+}
+
+/** What sounds at a step, as {pad, gain}. `grid` is [pad][step] of 0 (off), 1 (on), 2 (accent). */
+export function hits(grid, step) {
+  return grid.flatMap((row, pad) => (row[step] ? [{ pad, gain: GAIN[row[step]] }] : []));
+}
+
+/** The loop as an AudioBuffer. What rings on after its end is mixed into its beginning, so it can be repeated. */
+export async function renderLoop({ grid, tempo, swing, buffers, chokes = [], rate }) {
+  const seconds = STEPS * stepSeconds(tempo), frames = Math.round(seconds * rate);
+  const longest = Math.max(0, ...buffers.map((buffer) => buffer?.duration ?? 0));
+  const before = Math.ceil(longest / seconds); // rounds that are played and not kept
+  const channels = Math.max(1, ...buffers.map((buffer) => buffer?.numberOfChannels ?? 1));
+  const context = new OfflineAudioContext(channels, (before + 1) * frames, rate);
+  const voices = new Voices(context);
+  for (let round = 0; round <= before; round++) {
+    // Every round begins on a whole sample: all are alike.
+    const start = (round * frames) / rate;
+    for (const { step, time } of steps({ step: 0, time: 0 }, seconds - 1e-6, tempo, swing)) {
+      for (const { pad, gain } of hits(grid, step)) if (buffers[pad]) voices.play(buffers[pad], start + time, gain, chokes[pad]);
+    }
+  }
+  const whole = await context.startRendering();
+  const loop = new AudioBuffer({ length: frames, numberOfChannels: channels, sampleRate: rate });
+  for (let c = 0; c < channels; c++) loop.copyToChannel(whole.getChannelData(c).subarray(before * frames), c);
+  return loop;
+}
+
+/** Plays the steps of `pattern()` ({grid, tempo, swing}) by `play(pad, time, gain)`; `shown(step, time)` hears of each. */
+export class Sequencer {
+  constructor(context, pattern, play, shown) {
+    Object.assign(this, { context, pattern, play, shown, timer: 0, clock: null });
+    document.addEventListener("visibilitychange", () => this.timer && this.tick());
+  }
+
+  get running() { return this.timer !== 0; }
+
+  start() {
+    this.clock = { step: 0, time: this.context.currentTime + 0.06 };
+    this.timer = setInterval(() => this.tick(), TICK);
+    this.tick();
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = 0;
+  }
+
+  tick() {
+    const { grid, tempo, swing } = this.pattern(), now = this.context.currentTime;
+    if (this.clock.time < now - 0.25) this.clock.time = now + 0.02; // after the machine slept: go on, do not catch up
+    for (const { step, time } of steps(this.clock, now + (document.hidden ? HIDDEN : AHEAD), tempo, swing)) {
+      this.shown(step, time);
+      for (const { pad, gain } of hits(grid, step)) this.play(pad, time, gain);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+// Kit and pattern in the fragment of the address: version 1, deflated JSON in Base64 for URLs.
+
+const VERSION = "1.";
+const LARGEST = 1 << 20; // bytes that a fragment may unpack to
+
+export async function encode(state, model) {
+  const pads = state.pads.map(({ name, note, locked, recipe: { latent, classes, knobs, seed, truncation } }) => [
+    name, note, locked ? 1 : 0, latent, classes, knobs, seed, truncation,
+  ]);
+  const grid = state.grid.map((row) => row.join("")).join("");
+  const text = JSON.stringify([model.name, model.fingerprint, state.tempo, state.swing, grid, pads]);
+  const packed = await through(new TextEncoder().encode(text), new CompressionStream("deflate-raw"));
+  let binary = "";
+  for (const byte of packed) binary += String.fromCharCode(byte);
+  return VERSION + btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/** The state in a fragment. Throws an Error that says what is wrong: it is not whole, or it is of another model. */
+export async function decode(fragment, model) {
+  let content;
+  try {
+    if (!fragment.startsWith(VERSION)) throw new Error();
+    const binary = atob(fragment.slice(VERSION.length).replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
+    content = JSON.parse(new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw"))));
+  } catch {
+    throw new Error("The link to this kit is not whole; here is a new one.");
+  }
+  const [name, fingerprint, tempo, swing, grid, pads] = Array.isArray(content) ? content : [];
+  if (name !== model.name || fingerprint !== model.fingerprint) {
+    throw new Error(
+      `The link is of a kit of the model “${String(name).slice(0, 40)}” (${String(fingerprint).slice(0, 8)}); ` +
+      `this studio plays “${model.name}” (${model.fingerprint}), on which it would be other sounds. Here is a new kit.`);
+  }
+  const whole = number(tempo, 40, 240) && number(swing, 50, 75) && /^[012]{256}$/.test(grid) &&
+    Array.isArray(pads) && pads.length === 16 && pads.every(isPad);
+  if (!whole) throw new Error("The link to this kit is damaged; here is a new one.");
+  return {
+    tempo, swing,
+    grid: pads.map((_, i) => [...grid.slice(16 * i, 16 * i + 16)].map(Number)),
+    pads: pads.map(([name, note, locked, latent, classes, knobs, seed, truncation]) => ({
+      name, note, locked: Boolean(locked), recipe: { model: model.name, latent, classes, knobs, seed, truncation },
+    })),
+  };
+}
+
+const number = (x, low, high) => typeof x === "number" && x >= low && x <= high;
+const table = (x) => x !== null && typeof x === "object" && !Array.isArray(x) && Object.values(x).every((v) => typeof v === "number");
+const isPad = (pad) => Array.isArray(pad) && typeof pad[0] === "string" && pad[0].length <= 100 && number(pad[1], 0, 127) &&
+  typeof pad[3] === "string" && table(pad[4]) && table(pad[5]) &&
+  (pad[6] === null || Number.isSafeInteger(pad[6])) && (pad[7] === null || number(pad[7], 0, 100));
+
+async function through(bytes, stream) {
+  const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
+  const parts = [];
+  let size = 0;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.length;
+    if (size > LARGEST) { reader.cancel().catch(() => {}); throw new Error("too large"); }
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
