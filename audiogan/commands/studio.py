@@ -79,7 +79,8 @@ def _listen(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         raise UserError(f"--host {host}: no such address ({error.strerror})") from error
     for wanted in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # With the protocol named, asyncio switches Nagle's algorithm off; else every answer takes 40 ms longer.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((where[0], wanted, *where[2:]))

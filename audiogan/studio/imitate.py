@@ -32,8 +32,8 @@ async def imitate(
 ) -> StreamingResponse:
     """Find the latent whose sound is nearest to a recording (the body: an audio file).
 
-    The answer is a stream of JSON lines: ``{"progress": 0 ... 1}`` while it looks, at the end ``{"recipe", "distance"}``
-    or ``{"error"}``.
+    The answer is a stream of JSON lines: ``{"progress": 0 ... 1}`` while it looks, at the end ``{"recipe", "distance",
+    "start"}`` (distances in dB, see `audiogan.latents.Encoding`) or ``{"error"}``.
     """
     studio = Studio.of(request)
     most = studio.limits.imitate_seconds
@@ -57,7 +57,8 @@ async def _lines(
 
         try:
             found = encode(studio.instrument.generator, wave, sample_rate, label=label, seconds=seconds)
-            result.update(recipe=studio.instrument.outside(found.recipe), distance=float(found.distance))
+            recipe = studio.instrument.outside(found.recipe)
+            result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.start, 3))
         except UserError as error:
             result["error"] = studio.instrument.said(error)
 

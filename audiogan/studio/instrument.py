@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -49,7 +47,7 @@ class Instrument:
     def __init__(self, generator: Generator) -> None:
         if not isinstance(generator.modality, Sound):
             raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
-        self.generator, self.lock = generator, threading.Lock()
+        self.generator = generator
         path = generator.checkpoint
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
         self.name = generator.name if generator.name in shipped() else f"{run or path.stem}"
@@ -73,11 +71,6 @@ class Instrument:
             "step": g.step,
             "card": g.card,
         }
-
-    def render(self, recipes: Sequence[Recipe]) -> np.ndarray:
-        """Sounds `[N, C, T]`, each rendered alone: what is heard of a recipe never depends on its company."""
-        with self.lock:
-            return np.concatenate([self.generator.render(recipe) for recipe in recipes])
 
     def outside(self, recipe: Recipe) -> dict[str, Any]:
         """A recipe as the page gets it."""

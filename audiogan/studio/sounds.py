@@ -99,7 +99,7 @@ async def render(request: Request) -> Response:
     recipe = studio.instrument.inside(want.recipe)
 
     def work() -> bytes:
-        wave = studio.instrument.render([recipe])[0]
+        wave = studio.instrument.generator.render(recipe)[0]
         comment = json.dumps(studio.instrument.outside(recipe))
         return float_wav(wave, studio.instrument.generator.sample_rate, comment)
 

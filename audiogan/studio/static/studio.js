@@ -182,8 +182,9 @@ export class Studio {
     try {
       const found = await api.imitate(file, null, Math.min(8, limits.seconds), step);
       this.change(i, found.recipe, `imitation on pad ${i + 1}`);
-      says.textContent = `${file.name}: distance ${found.distance.toFixed(2)}`;
-      this.say(`Pad ${i + 1} imitates ${file.name}, distance ${found.distance.toFixed(2)}`);
+      const far = `${found.distance.toFixed(1)} dB apart`;
+      says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})`;
+      this.say(`Pad ${i + 1} imitates ${file.name}, ${far}`);
     } catch (error) {
       says.textContent = error.message;
       this.say(error.message, true);
