@@ -46,6 +46,8 @@ class FrameBlock(nn.Module):
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Seconds in which the gain at the beginning of a sound rises to 1."""
+HEARD, AT_ONCE = 0.1, 0.002
+"""However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
 SLOWEST_HZ = 20.0
 """What is slower than that is taken out of a sound."""
 
@@ -166,8 +168,7 @@ class ToneNoiseGenerator(nn.Module):
     def onset(self, style: Tensor) -> Tensor:
         """The gain `[B, length]` that rises from 0 to 1 in the time that styles `[B, style_dim]` want."""
         rise = FASTEST_RISE * (SLOWEST_RISE / FASTEST_RISE) ** torch.sigmoid(self.rise(style).float())
-        x = (self.seconds / rise).clamp_max(1.0)
-        return x * x * (3 - 2 * x)
+        return torch.maximum(smoothstep(self.seconds / rise), HEARD * smoothstep(self.seconds / AT_ONCE))
 
 
 class MelTrunk(nn.Module):
@@ -265,6 +266,12 @@ class Listener(nn.Module):
         heard = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
         logits, knobs = self.out(heard).split([self.classes, self.knobs], dim=1)
         return logits, knobs
+
+
+def smoothstep(x: Tensor) -> Tensor:
+    """From 0 at 0 to 1 at 1 and beyond, level at both."""
+    x = x.clamp_max(1.0)
+    return x * x * (3 - 2 * x)
 
 
 def trailing_mean(x: Tensor, n: int) -> Tensor:
