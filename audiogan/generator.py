@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from audiogan.sounds import save_wav
 
 if TYPE_CHECKING:
     from audiogan.data.knobs import Scale
+    from audiogan.kits import Kit
+    from audiogan.latents import Direction, Encoding, Neighbour
 
 BATCH = 16
 """Samples that are made together on other devices than a CPU."""
@@ -191,6 +193,54 @@ class Generator:
         if steps < 2:
             raise UserError(f"steps={steps}: a morph has at least two sounds")
         return [a.towards(b, i / (steps - 1)) for i in range(steps)]
+
+    def kit(
+        self,
+        pads: int = 16,
+        *,
+        seed: int | None = None,
+        labels: Sequence[str] | None = None,
+        layers: int = 1,
+        knobs: Mapping[str, float] | None = None,
+    ) -> Kit:
+        """A set of sounds by class that belong together; see `audiogan.kits.make_kit`."""
+        from audiogan.kits import make_kit
+
+        return make_kit(self, pads, seed=seed, labels=labels, layers=layers, knobs=knobs)
+
+    def encode(
+        self,
+        wave: str | os.PathLike[str] | NDArray[np.floating],
+        sample_rate: int | None = None,
+        *,
+        label: Label = None,
+        seconds: float = 10.0,
+        seed: int = 0,
+    ) -> Encoding:
+        """The recipe whose sound is nearest to a recorded one; see `audiogan.latents.encode`."""
+        from audiogan.latents import encode
+
+        return encode(self, wave, sample_rate, label=label, seconds=seconds, seed=seed)
+
+    def neighbours(self, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
+        """The sounds of this model that are most like one of them; see `audiogan.latents.neighbours`."""
+        from audiogan.latents import neighbours
+
+        return neighbours(self, recipe, n, pool=pool, seed=seed)
+
+    def directions(
+        self, n: int = 8, *, method: Literal["pca", "factorisation"] = "pca", seed: int = 0
+    ) -> list[Direction]:
+        """Directions in which its sounds change most, named by what they change; see `audiogan.latents.directions`."""
+        from audiogan.latents import directions
+
+        return directions(self, n, method=method, seed=seed)
+
+    def edit(self, recipe: Recipe, direction: Direction, amount: float = 1.0) -> Recipe:
+        """The recipe ``amount`` steps along a direction, or against it; see `audiogan.latents.edit`."""
+        from audiogan.latents import edit
+
+        return edit(recipe, direction, amount)
 
     def save_wav(self, path: str | os.PathLike[str], wave: NDArray[np.float32], subtype: str = "PCM_16") -> None:
         """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
