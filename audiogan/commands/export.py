@@ -4,28 +4,73 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
 
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+
+KINDS = {
+    ".audiogan": "for audiogan on any machine",
+    ".onnx": "for onnxruntime in any language; needs audiogan[onnx]",
+    ".pt2": "for torch.export.load, without audiogan",
+}
+CLOSE = 1e-4
+"""Differences up to here are what rounding makes of any model; more of them is explained."""
+
 
 def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("export", help="make a model of a run: one file that moves between machines")
-    parser.add_argument("run", help="run folder or checkpoint")
-    parser.add_argument("file", type=Path, help="NAME.audiogan")
+    parser = commands.add_parser(
+        "export",
+        help="make a model of a run: one file that moves between machines",
+        description="Make a model of a run: one file. Its name says which kind; a file of that name is replaced.",
+        epilog="\n".join(f"NAME{suffix:10} {what}" for suffix, what in KINDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", help="run folder, checkpoint or model")
+    parser.add_argument("file", type=Path, help="NAME.audiogan, NAME.onnx or NAME.pt2")
     parser.add_argument("--card", type=Path, help="Markdown that says what it is, of which data, under which licence")
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    from audiogan.bundle import SUFFIX, save_bundle
-
-    if args.file.suffix != SUFFIX:
-        raise UserError(f"{args.file}: the name of a model ends in {SUFFIX}")
+    suffix = args.file.suffix
+    if suffix not in KINDS:
+        raise UserError(f"{args.file}: the name of a model ends in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}")
+    if args.file.is_dir():
+        raise UserError(f"{args.file}: a folder; name a file")
     try:
         card = args.card.read_text(encoding="utf-8") if args.card else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{args.card}: cannot be read ({error})") from error
     from audiogan.loading import load
 
-    save_bundle(args.file, load(args.run), card)
-    print(f"{args.file}: {args.file.stat().st_size / 1e6:.1f} MB; try it: audiogan sample --run {args.file} out/")
+    generator = load(args.run)
+    card = card or generator.card
+    if suffix == ".audiogan":
+        from audiogan.bundle import save_bundle
+
+        save_bundle(args.file, generator, card)
+        print(f"{args.file}: {_size(args.file)}; try it: audiogan sample --run {args.file} out/")
+    else:
+        _export(args.file, generator, card)
     return 0
+
+
+def _export(path: Path, generator: Generator, card: str) -> None:
+    """Write a graph, and say how it was checked and what goes in and out."""
+    print(f"{generator.name} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
+    from audiogan.export import Playable, arrays, save_onnx, save_pt2
+
+    checked = (save_onnx if path.suffix == ".onnx" else save_pt2)(path, generator, card)
+    inputs = arrays(generator, generator.recipes(1, seed=0))
+    shapes = ", ".join(f"{name} [B, {x.shape[1]}]" for name, x in inputs.items())
+    output = f"{Playable(generator).output} [B, {', '.join(map(str, generator.shape))}]"
+    print(f"{path}: {_size(path)}; {shapes} -> {output}")
+    print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")
+    if checked.largest is not None and checked.largest > CLOSE:
+        print(f"that is more than {CLOSE:g}: this network magnifies rounding errors, as other batch sizes also show")
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,51 @@
+"""What an exported file says of itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from audiogan import __version__
+from audiogan.bundle import shipped
+from audiogan.data.knobs import KNOBS
+from audiogan.modalities import Sound
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+
+
+def facts(generator: Generator, card: str = "") -> dict[str, str]:
+    """Name and value of all there is to know to play a model, as text; lists are JSON.
+
+    ``audiogan`` (version), ``model``, ``step``, ``latent`` (``normal`` or ``uniform``), ``labels``, ``knobs`` (a list
+    of ``name``, ``unit`` and ``values``: the 65 values, in that unit, of 0 ... 1), for sounds ``sample_rate`` in Hz;
+    ``licence`` and ``card`` where a card says what they are.
+    """
+    card = card or generator.card
+    units = {name: KNOBS[name].unit if name in KNOBS else "" for name in generator.knobs}
+    knobs = [{"name": name, "unit": units[name], "values": values} for name, values in generator.knobs.items()]
+    told = {
+        "audiogan": __version__,
+        "model": _name(generator),
+        "step": str(generator.step),
+        "latent": str(getattr(generator.game.nets["generator"], "latent", "normal")),
+        "labels": json.dumps(generator.labels, ensure_ascii=False),
+        "knobs": json.dumps(knobs, ensure_ascii=False),
+    }
+    if isinstance(generator.modality, Sound):
+        told["sample_rate"] = str(generator.sample_rate)
+    if card:
+        told |= {"licence": licence(card), "card": card}
+    return told
+
+
+def licence(card: str) -> str:
+    """The text below the heading "Licence" (or "License") of a card in Markdown, else nothing."""
+    found = re.search(r"^##+ *licen[cs]e *\n(.*?)(?=^#|\Z)", card, re.MULTILINE | re.DOTALL | re.IGNORECASE)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _name(generator: Generator) -> str:
+    """A shipped model's own name, else that of its configuration: a file's would tell of somebody's folders."""
+    return generator.name if generator.name in shipped() else str(generator.config.get("name", "model"))

@@ -1,0 +1,111 @@
+"""Models as ONNX files (https://onnx.ai), for onnxruntime in any language."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from audiogan.errors import UserError
+from audiogan.export.graph import Arrays, arrays, first_line, output_name, probes, quiet, traced
+from audiogan.export.metadata import facts
+from audiogan.sounds import replacing
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+
+SUFFIX = ".onnx"
+BROKEN = 1e-2
+"""A file whose signals are that far from the model's is not written."""
+
+
+class Checked(NamedTuple):
+    """How a file was checked: largest absolute difference to `Generator.render` (none without a runtime), in words."""
+
+    largest: float | None
+    how: str
+
+
+def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Checked:
+    """Write a model as one ONNX file, weights and metadata (`facts`) inside; a file of that name is replaced.
+
+    Inputs and output are those of `Playable`, the output called ``wave`` or ``image``. What comes out is compared with
+    `Generator.render` in onnxruntime before the file appears; without onnxruntime the file is only checked against the
+    standard.
+
+    Raises:
+        UserError: the packages onnx and onnxscript are missing, the model cannot be exported, or what comes out is
+            not what the model makes.
+    """
+    path = Path(path)
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{path}: ONNX needs the package {error.name}: pip install 'audiogan[onnx]'") from error
+    content = _model(generator, facts(generator, card)).SerializeToString()
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        onnx.checker.check_model(content, full_check=True)
+        checked = Checked(None, "valid ONNX; onnxruntime is not installed, so nothing was compared")
+    else:
+        checked = _compared(path, content, generator)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return checked
+
+
+def _model(generator: Generator, told: dict[str, str]) -> Any:
+    """The `onnx.ModelProto` of a model."""
+    program = traced(generator)
+    names = list(arrays(generator, generator.recipes(1, seed=0)))
+    try:
+        with quiet(), torch.no_grad():
+            made = torch.onnx.export(
+                program,
+                (),
+                input_names=names,
+                output_names=[output_name(generator.name, generator.modality)],
+                external_data=False,
+                verbose=False,
+                dynamo=True,
+            )
+    except Exception as error:  # whatever torch finds, in any of its own classes
+        raise UserError(f"{generator.name}: ONNX has no word for a part of it ({first_line(error)})") from error
+    assert made is not None
+    model = made.model_proto
+    for node in model.graph.node:  # where each came from in the source
+        del node.metadata_props[:]
+        node.doc_string = ""
+    model.doc_string, model.producer_name = f"{told['model']}, a generator of audiogan", "audiogan"
+    model.producer_version = told["audiogan"]
+    for key, value in told.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    return model
+
+
+def _compared(path: Path, content: bytes, generator: Generator) -> Checked:
+    """Run a model in onnxruntime, in batches of one and of several, against the generator."""
+    import onnxruntime
+
+    recipes = probes(generator)
+    wanted, inputs = generator.render(recipes), arrays(generator, recipes)
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        found = np.concatenate([session.run(None, _rows(inputs, part))[0] for part in (slice(0, 1), slice(1, None))])
+    except Exception as error:  # onnxruntime's classes have no base but this
+        raise UserError(f"{path}: onnxruntime cannot run it ({first_line(error)}); nothing was written") from error
+    largest = float(np.abs(found - wanted).max())
+    if not largest <= BROKEN:
+        raise UserError(f"{path}: onnxruntime makes something else of it (off by {largest:.2g}); nothing was written")
+    many = f"{len(recipes)} {generator.modality.noun}s"
+    return Checked(largest, f"onnxruntime {onnxruntime.__version__}, {many}: largest difference {largest:.1e}")
+
+
+def _rows(inputs: Arrays, part: slice) -> Arrays:
+    return {name: x[part] for name, x in inputs.items()}
