@@ -20,7 +20,9 @@ SUFFIXES = (".audiogan", ".ckpt")
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("kit", help="make a drum kit for a sampler")
-    parser.add_argument("out", type=Path, help="folder for the kit; files of the same kit are replaced")
+    parser.add_argument(
+        "out", type=Path, help="folder for the kit and a contact sheet; files of the same kit are replaced"
+    )
     parser.add_argument("--format", choices=["sfz", "hydrogen", "decent", "wav"], default="sfz", help="(default sfz)")
     parser.add_argument("--pads", type=int, help="how many sounds (default 16)")
     parser.add_argument("--layers", type=int, help="velocity layers of each, the softer the darker (default 1)")
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     files = save_kit(
         generator, kit, args.out, args.format, sample_rate=args.rate, bits=args.bits, name=args.name, say=print
     )
+    waves = generator.render([pad.layers[-1] for pad in kit.pads])
+    generator.modality.sheet(args.out / "contact-sheet.png", waves, [f"{pad.note} {pad.name}" for pad in kit.pads])
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
     return 0
 

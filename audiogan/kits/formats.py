@@ -52,10 +52,10 @@ def sfz(title: str, zones: Sequence[Zone]) -> str:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
         lines += ["", f"// {_plain(zone.name)}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
-            curve = f"amp_velcurve_{sample.high}=1"
-            if sample.low > 0:
-                curve = f"amp_velcurve_{sample.low}={sample.low / sample.high:.6f} {curve}"
-            lines.append(f"<region> sample={sample.file} lovel={sample.low} hivel={sample.high} {curve}")
+            # The outermost borders keep their defaults: for some readers velocities begin at 0, for others at 1.
+            low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
+            high = f" hivel={sample.high} amp_velcurve_{sample.high}=1" if sample.high < 127 else ""
+            lines.append(f"<region> sample={sample.file}{low}{high}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,67 @@
+"""Kits as JSON: exact there and back, and what a stranger's file may not hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from audiogan import UserError
+from audiogan.kits import Kit
+from audiogan.kits.kit import velocities
+
+
+def test_kit_comes_back_exactly(kit: Kit) -> None:
+    again = Kit.from_json(kit.to_json())
+    assert again == kit and again.to_json() == kit.to_json()
+
+
+def _name(text: str) -> Callable[[Any], None]:
+    return lambda content: content["pads"][0].update(name=text)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda c: c.update(kit=2), "format 2"),
+        (lambda c: c.pop("kit"), "'kit' is missing"),
+        (lambda c: c.pop("model"), "'model' is missing"),
+        (lambda c: c.update(model=["drums"]), "model"),
+        (lambda c: c.update(pads=[]), "at least one pad"),
+        (lambda c: c.update(pads=7), "not a kit"),
+        (lambda c: c.update(pads=[*c["pads"], c["pads"][0]]), "one pad only"),
+        (lambda c: c["pads"][0].update(note=128), "note=128"),
+        (lambda c: c["pads"][0].update(note=36.0), "note=36.0"),
+        (lambda c: c["pads"][0].update(note=True), "note=True"),
+        (lambda c: c["pads"][0].update(layers=[]), "0 layers"),
+        (lambda c: c["pads"][0].update(layers=c["pads"][0]["layers"] * 9), "27 layers"),
+        (lambda c: c["pads"][0]["layers"][0].update(latent="AADAfw=="), "finite"),
+        (lambda c: c["pads"][0]["layers"][0].pop("latent"), "latent"),
+        (_name(""), "printable"),
+        (_name("a\nb"), "printable"),
+        (_name("\ud800"), "printable"),
+        (_name("x" * 101), "printable"),
+    ],
+)
+def test_what_is_no_kit_is_refused_in_a_line(kit: Kit, spoil: Callable[[Any], None], says: str) -> None:
+    content = json.loads(kit.to_json())
+    spoil(content)
+    with pytest.raises(UserError, match="not a kit of audiogan") as error:
+        Kit.from_json(json.dumps(content))
+    assert says in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"kit": NaN}', "[" * 100_000, b"\xff\xfe\x00", "7"])
+def test_other_files_are_refused(text: str | bytes) -> None:
+    with pytest.raises(UserError, match="not a kit of audiogan"):
+        Kit.from_json(text)
+
+
+@pytest.mark.parametrize("layers", range(1, 17))
+def test_layers_tile_all_velocities(layers: int) -> None:
+    borders = velocities(layers)
+    assert [v for low, high in borders for v in range(low, high + 1)] == list(range(128))
+    widths = [high - low for low, high in borders]
+    assert max(widths) - min(widths) <= 1
