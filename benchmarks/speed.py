@@ -1,0 +1,183 @@
+"""Speed where it is felt: one sound on one CPU core, by every way to it, and how long each command takes.
+
+    OMP_NUM_THREADS=1 python benchmarks/speed.py                 # the shipped drums, 300 rounds
+    python benchmarks/speed.py --run runs/drums --rounds 1000 --skip-commands
+
+A round makes one sound, always another one, by each way in turn, so that whatever else the machine does falls on all:
+`Generator.sample`; the same model as ONNX in onnxruntime; the HTTP API of `audiogan studio`, a process of its own, over
+one connection that stays open (to the last byte of the WAV file); and, to compare, WaveGAN at the paper's size
+(model_size=64; untrained weights cost the same) through `Generator.sample`. Every way has one thread. Wall times; and
+the CPU time of what runs in this process, which a busy machine moves less. Commands run in processes of their own
+in an empty folder, CPU time with all their children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import torch
+
+import audiogan
+from audiogan.games import Sampling
+from audiogan.modalities import Sound
+from audiogan.networks.wavegan import WaveGANGenerator
+from audiogan.representations import Waveform
+
+Way = Callable[[int], object]  # of a seed
+WAVEGAN = "WaveGAN, model_size=64, Generator.sample"
+AUDIOGAN = [sys.executable, "-m", "audiogan"]
+
+
+def wavegan() -> audiogan.Generator:
+    """Untrained, one second of 16 kHz."""
+    game = Sampling(WaveGANGenerator(16384, model_size=64).eval().requires_grad_(False), Waveform(16384))
+    return audiogan.Generator(game, Sound(16000, "peak"), {"facts": {"labels": []}}, Path("wavegan"), 0)
+
+
+def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
+    """Latents from numpy, everything else in the graph: what a program without torch does."""
+    import onnxruntime
+
+    from audiogan.export import arrays, save_onnx
+
+    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).how}", file=sys.stderr)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(folder / "model.onnx", options)
+    inputs = arrays(model, model.recipes(1, seed=0))
+
+    def way(seed: int) -> object:
+        latent = np.random.default_rng(seed).standard_normal(inputs["latent"].shape, np.float32)
+        return session.run(None, {**inputs, "latent": latent})
+
+    return way
+
+
+@contextlib.contextmanager
+def studio_way(model: audiogan.Generator, run: str) -> Iterator[Way]:
+    """A server in a process of its own. The clock also counts drawing the recipe here, as in `Generator.sample`."""
+    command = [*AUDIOGAN, "studio", run, "--no-browser", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        found = re.search(r"http://([^/:]+):(\d+)/", line)
+        if found is None:
+            raise SystemExit(f"{' '.join(command)}: no address in {line!r}")
+        connection = http.client.HTTPConnection(found[1], int(found[2]), timeout=30)
+
+        def way(seed: int) -> object:
+            recipe = json.loads(model.recipes(1, seed=seed)[0].to_json())
+            body = json.dumps({"recipe": recipe})
+            connection.request("POST", "/api/render", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"/api/render: {answer.status} {content[:200]!r}")
+            return content
+
+        yield way
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def measured(ways: dict[str, Way], rounds: int) -> dict[str, np.ndarray]:
+    """Milliseconds of wall and of CPU time `[2, rounds]` of each way."""
+    times: dict[str, np.ndarray] = {name: np.zeros((2, rounds)) for name in ways}
+    for warm_up in range(10):
+        for way in ways.values():
+            way(warm_up)
+    for i in range(rounds):
+        for name, way in ways.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            way(1000 + i)
+            times[name][:, i] = time.perf_counter() - wall, time.process_time() - cpu
+    return {name: 1000 * both for name, both in times.items()}
+
+
+def report(times: dict[str, np.ndarray]) -> None:
+    base = np.median(times[WAVEGAN], axis=1)
+    print("| one sound, one core | p50 ms | p90 | p99 | CPU p50 | WaveGAN / it (wall) |")
+    print("|---|---|---|---|---|---|")
+    for name, (wall, cpu) in times.items():
+        own = "–" if name.startswith("studio") else f"{np.median(cpu):.1f}"
+        p50, p90, p99 = np.percentile(wall, [50, 90, 99])
+        print(f"| {name} | {p50:.1f} | {p90:.1f} | {p99:.1f} | {own} | {base[0] / p50:.1f} |")
+
+
+def commands(repeats: int) -> None:
+    """Wall and CPU seconds of commands, the median of a few runs and the largest."""
+    tries = [["--version"], ["--help"], ["list"], ["sample", "-n", "16", "out/", "--run", "drums"]]
+    tries += [["morph", "--from", "kick-3", "--to", "snare-8", "out/", "--run", "drums"], ["kit", "kit/"]]
+    tries += [["play", "beat.mid", "beat.wav"], ["data", "scan", "out/"], ["export", "drums", "drums.audiogan"]]
+    print("\n| command | wall s | largest | CPU s |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        beat(Path(folder) / "beat.mid")
+        for arguments in tries:
+            runs = [timed([*AUDIOGAN, *arguments], folder) for _ in range(repeats)]
+            wall, cpu = np.array(runs).T
+            told = f"{np.median(wall):.2f} | {wall.max():.2f} | {np.median(cpu):.2f}"
+            print(f"| `audiogan {' '.join(arguments)}` | {'fails' if np.isnan(wall).any() else told} |", flush=True)
+
+
+def timed(command: list[str], folder: str) -> tuple[float, float]:
+    """Wall and CPU seconds of a process; NaN where it fails."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would wait for it again
+    return (wall, usage.ru_utime + usage.ru_stime) if process.returncode == 0 else (np.nan, np.nan)
+
+
+def beat(path: Path) -> None:
+    """Two bars of kick, snare and closed hi-hat."""
+    import mido
+
+    track = mido.MidiTrack()
+    for i in range(16):
+        note = (36, 42, 38, 42)[i % 4]
+        track.append(mido.Message("note_on", channel=9, note=note, velocity=100, time=0))
+        track.append(mido.Message("note_off", channel=9, note=note, time=240))
+    mido.MidiFile(tracks=[track]).save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="drums", help="a model that makes sounds (default: the shipped drums)")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--repeats", type=int, default=3, help="of each command")
+    parser.add_argument("--skip-commands", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model, paper = audiogan.load(args.run), wavegan()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        ways: dict[str, Way] = {"Generator.sample": lambda seed: model.sample(1, seed=seed)}
+        try:
+            ways["ONNX, onnxruntime"] = onnx_way(model, Path(folder))
+        except (ImportError, audiogan.UserError) as error:
+            print(f"no row for ONNX: {error}", file=sys.stderr)
+        ways["studio, POST /api/render"] = stack.enter_context(studio_way(model, args.run))
+        ways[WAVEGAN] = lambda seed: paper.sample(1, seed=seed)
+        report(measured(ways, args.rounds))
+    if not args.skip_commands:
+        commands(args.repeats)
+
+
+if __name__ == "__main__":
+    main()
