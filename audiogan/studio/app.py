@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -54,6 +55,7 @@ def create_app(
     app.add_middleware(Guard, host=host, token=token)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(RequestValidationError, _wrong_query)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _broken)
     return app
@@ -85,6 +87,12 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _user_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": Studio.of(request).instrument.said(error)}, 422)
+
+
+def _wrong_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"{first['loc'][-1]}: {first['msg']}"[:300]}, 422)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

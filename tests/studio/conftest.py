@@ -1,0 +1,60 @@
+"""The studio of the shipped drums: in this process, and served by a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from audiogan import Generator
+
+
+@pytest.fixture(scope="session")
+def drums() -> Generator:
+    """The shipped drums."""
+    import audiogan
+
+    return audiogan.load("drums")
+
+
+@pytest.fixture(scope="session")
+def client(drums: Generator) -> TestClient:
+    """A client of the studio of the drums."""
+    from starlette.testclient import TestClient
+
+    from audiogan.studio import create_app
+
+    return TestClient(create_app(drums), base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A studio in a process of its own."""
+
+    address: str
+    port: int
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    """``audiogan studio drums`` on a free port."""
+    command = [sys.executable, "-m", "audiogan", "studio", "drums", "--port", "0", "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+        assert found, said + process.stdout.read()
+        yield Served(found[0].rstrip("/"), int(found[1]), process)
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -1,0 +1,133 @@
+"""The studio's API as a program uses it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiogan.recipe import Recipe
+from audiogan.sampling import recall
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from audiogan import Generator
+
+
+def made(client: TestClient, **wanted: Any) -> list[dict[str, Any]]:
+    answer = client.post("/api/sounds", json=wanted)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["recipes"]
+
+
+def sound(client: TestClient, recipe: dict[str, Any]) -> np.ndarray:
+    answer = client.post("/api/render", json={"recipe": recipe})
+    assert answer.status_code == 200, answer.text
+    samples, rate = soundfile.read(io.BytesIO(answer.content), dtype="float32", always_2d=True)
+    assert rate == 16000
+    return samples.T
+
+
+def test_the_page_learns_what_it_plays(client: TestClient, drums: Generator) -> None:
+    about = client.get("/api/model").json()
+    assert about["name"] == "drums" and about["labels"] == drums.labels and about["knobs"] == list(drums.knobs)
+    assert (about["sample_rate"], about["channels"], about["samples"]) == (16000, 1, 16384)
+    assert {one["name"] for one in about["formats"]} == {"sfz", "hydrogen", "decent", "wav"}
+
+
+def test_sounds_are_those_of_the_python_api(client: TestClient, drums: Generator) -> None:
+    recipes = made(client, n=3, label={"kick": 0.7, "tom": 0.3}, knobs={"brightness": 0.9}, seed=5, truncation=0.8)
+    same = drums.recipes(3, seed=5, label={"kick": 0.7, "tom": 0.3}, knobs={"brightness": 0.9}, truncation=0.8)
+    assert [Recipe.from_json(json.dumps(recipe)) for recipe in recipes] == same
+    for recipe, wave in zip(recipes, drums.render(same), strict=True):
+        assert np.array_equal(sound(client, recipe), wave)
+
+
+def test_a_rendered_file_holds_its_recipe_and_is_always_the_same(client: TestClient, tmp_path: Path) -> None:
+    (recipe,) = made(client, label="snare", seed=1)
+    first, second = (client.post("/api/render", json={"recipe": recipe}).content for _ in range(2))
+    assert first == second
+    (tmp_path / "snare.wav").write_bytes(first)
+    assert json.loads(recall(tmp_path / "snare.wav").to_json()) == recipe
+
+
+def test_variations_and_morphs(client: TestClient, drums: Generator) -> None:
+    (kick,), (tom,) = made(client, label="kick", seed=1), made(client, label="tom", seed=2)
+    path = client.post("/api/morph", json={"a": kick, "b": tom, "steps": 5}).json()["recipes"]
+    assert len(path) == 5 and path[0] == kick and path[-1] == tom
+    assert path[2]["classes"] == {"kick": 0.5, "tom": 0.5}
+    near = client.post("/api/vary", json={"recipe": kick, "amount": 0.1, "n": 2, "seed": 3}).json()["recipes"]
+    again = drums.vary(Recipe.from_json(json.dumps(kick)), 0.1, 2, seed=3)
+    assert [Recipe.from_json(json.dumps(recipe)) for recipe in near] == again
+    same = client.post("/api/vary", json={"recipe": kick, "amount": 0.0}).json()["recipes"]
+    assert same == [kick]
+
+
+def test_locked_pads_survive_a_new_kit(client: TestClient) -> None:
+    first = client.post("/api/kit", json={"seed": 1}).json()["pads"]
+    assert len(first) == 16 and len({pad["note"] for pad in first}) == 16
+    assert client.post("/api/kit", json={"seed": 1}).json()["pads"] == first
+    locked = [pad if i in (0, 5, 15) else None for i, pad in enumerate(first)]
+    second = client.post("/api/kit", json={"seed": 2, "locked": locked}).json()["pads"]
+    assert [i for i in range(16) if second[i]["recipe"] == first[i]["recipe"]] == [0, 5, 15]
+    assert [pad["name"] for pad in second] == [pad["name"] for pad in first]
+
+
+@pytest.mark.parametrize("kind", ["sfz", "hydrogen", "decent", "wav"])
+def test_a_kit_downloads_in_every_format(client: TestClient, kind: str) -> None:
+    pads = client.post("/api/kit", json={"seed": 1}).json()["pads"][:2]
+    wanted = {"pads": pads, "format": kind, "name": "../../my kit", "sample_rate": 48000, "bits": 16}
+    answer = client.post("/api/kit.zip", json=wanted)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == f'attachment; filename="my-kit-{kind}.zip"'
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    names = archive.namelist()
+    assert all(".." not in name and not name.startswith("/") for name in names)
+    if kind == "hydrogen":
+        assert any(name.endswith(".h2drumkit") for name in names)
+        return
+    sounds = [name for name in names if name.endswith(".wav")]
+    assert len(sounds) == 2
+    with soundfile.SoundFile(io.BytesIO(archive.read(sounds[0]))) as file:
+        assert (file.samplerate, file.subtype) == (48000, "PCM_16")
+        assert json.loads(file.comment)["model"] == "drums"
+
+
+def test_an_imitation_reports_on_its_way_and_comes_near(client: TestClient, drums: Generator) -> None:
+    wave = drums.sample(1, seed=11, label="snare")[0]
+    file = io.BytesIO()
+    soundfile.write(file, np.concatenate([np.zeros(4000, np.float32), 0.5 * wave[0]]), 16000, format="FLAC")
+    answer = client.post("/api/imitate?seconds=0.3", content=file.getvalue())
+    assert answer.status_code == 200, answer.text
+    *progress, last = [json.loads(line) for line in answer.text.splitlines()]
+    shares = [line["progress"] for line in progress]
+    assert shares and shares == sorted(shares) and 0 <= shares[0] and shares[-1] < 1
+    assert 0 <= last["distance"] <= last["start"]
+    assert sound(client, last["recipe"]).shape == (1, 16384)
+
+
+def test_a_run_is_called_by_its_name_not_its_place(tiny_run: Path) -> None:
+    from starlette.testclient import TestClient
+
+    import audiogan
+    from audiogan.studio import create_app
+
+    g = audiogan.load(tiny_run)
+    client = TestClient(create_app(g), base_url="http://localhost")
+    assert client.get("/api/model").json()["name"] == "tiny"
+    (recipe,) = made(client, seed=1)
+    assert recipe["model"] == "tiny"
+    samples, _ = soundfile.read(
+        io.BytesIO(client.post("/api/render", json={"recipe": recipe}).content), dtype="float32", always_2d=True
+    )
+    assert np.array_equal(samples.T, g.sample(1, seed=1)[0])
+    for wanted in ({"truncation": 100.0, "n": 64}, {"label": "none"}, {"knobs": {"none": 0.5}}):
+        assert str(tiny_run.parent) not in client.post("/api/sounds", json=wanted).text
