@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def make_kit(
     """A kit of sounds that belong together.
 
     All pads share a centre: one latent, and knobs that say the same about each class ("brighter than most kicks",
-    "… most snares"). A pad lies half-way from there to a pick of its own, which depends on seed, class and place only.
+    "… most snares"). A pad lies half-way from there to a pick of its own, which depends on seed, class and note only.
     Toms are picked and ordered by pitch. Classes with names of drums are laid out as General MIDI has them, others
     chromatically from note 36.
 
@@ -69,37 +69,44 @@ def make_kit(
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     classes = list(dict.fromkeys([labels] if isinstance(labels, str) else labels or generator.labels))
     slots = compose(classes, pads)
-    counts = {label: sum(1 for _, its, _ in slots if its == label) for _, label, _ in slots}
-    sounds = {
-        label: iter(_tuned(generator, seed, label, n, knobs) if role(label) == "tom" and n > 1 else
-                    _relatives(generator, seed, label, n, APART, knobs))
-        for label, n in counts.items()
-    }  # fmt: skip
-    made = [(name, note, next(sounds[label])) for note, label, name in slots]
-    return Kit(tuple(Pad(name, note, softer(generator, recipe, layers)) for name, note, recipe in made), generator.name)
+    made: dict[int, Recipe] = {}
+    for label in dict.fromkeys(its for _, its, _ in slots):
+        notes = [note for note, its, _ in slots if its == label]
+        tuned = role(label) == "tom" and len(notes) > 1
+        sounds = (_tuned if tuned else _relatives)(generator, seed, label, notes, knobs)
+        made.update(zip(notes, sounds, strict=True))
+    strokes = {note: softer(generator, recipe, layers) for note, recipe in made.items()}
+    return Kit(tuple(Pad(name, note, strokes[note]) for note, _, name in slots), generator.name)
 
 
 def _relatives(
-    generator: Generator, seed: int, label: str, n: int, apart: float, knobs: Mapping[str, float] | None
+    generator: Generator,
+    seed: int,
+    label: str,
+    keys: Iterable[int],
+    knobs: Mapping[str, float] | None,
+    apart: float = APART,
 ) -> list[Recipe]:
-    """``n`` sounds of a class around the centre of the kit of a seed.
+    """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note).
 
     Of one seed, `Generator.recipes` draws the same latent for every class, and knobs that stand equally far from the
     middle of each: that is the centre.
     """
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]
-    own = [np.random.SeedSequence([seed, zlib.crc32(label.encode()), i]).generate_state(1)[0] for i in range(n)]
+    own = [np.random.SeedSequence([seed, zlib.crc32(label.encode()), key]).generate_state(1)[0] for key in keys]
     return [centre.towards(generator.recipes(1, seed=int(s), label=asked, knobs=knobs)[0], apart) for s in own]
 
 
-def _tuned(generator: Generator, seed: int, label: str, n: int, knobs: Mapping[str, float] | None) -> list[Recipe]:
-    """``n`` relatives from low to high, as evenly spaced in pitch as there are."""
-    found = _relatives(generator, seed, label, TRIES * n, TUNED_APART, knobs)
+def _tuned(
+    generator: Generator, seed: int, label: str, notes: Sequence[int], knobs: Mapping[str, float] | None
+) -> list[Recipe]:
+    """As many relatives as notes, from low to high, as evenly spaced in pitch as there are."""
+    found = _relatives(generator, seed, label, range(TRIES * len(notes)), knobs, TUNED_APART)
     pitches = np.log2(_pitch(generator.render(found), generator.sample_rate))
     left = list(np.argsort(pitches))
     chosen = []
-    for wanted in np.linspace(pitches.min(), pitches.max(), n):
+    for wanted in np.linspace(pitches.min(), pitches.max(), len(notes)):
         chosen.append(left.pop(int(np.argmin(np.abs(pitches[left] - wanted)))))
     return [found[i] for i in sorted(chosen, key=lambda i: float(pitches[i]))]
 

@@ -1,0 +1,117 @@
+"""Rendered pads: loud as they should be, cut, faded and resampled well."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from audiogan import Generator, Recipe, UserError
+from audiogan.kits import Kit, Pad, make_kit, render_pads
+from audiogan.kits.kit import velocities
+from audiogan.kits.rendering import CEILING_DB, LOUDNESS, Hit, render_hits
+
+
+def _loudness(wave: np.ndarray) -> float:
+    """Loudest 400 ms of `[C, T]` at 48 kHz, with the filters that BS.1770-4 tabulates for this rate."""
+    shelf = [1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585]
+    highpass = [1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621]
+    y = np.pad(wave.astype(np.float64), ((0, 0), (0, 19200)))
+    for b, a in (shelf, highpass):
+        y = signal.lfilter(b, a, y)
+    energy = np.pad((y**2).sum(axis=0).cumsum(), (1, 0))
+    return float(10 * np.log10((energy[19200:] - energy[:-19200]).max() / 19200) - 0.691)
+
+
+def _peak(wave: np.ndarray) -> float:
+    """True peak, dB: of eight times the samples, made by another resampler."""
+    return float(20 * np.log10(np.abs(signal.resample_poly(wave.astype(np.float64), 8, 1, axis=-1)).max()))
+
+
+def test_pads_are_equally_loud_or_peak_as_high_as_they_may(kit: Kit, hits: list[list[Hit]]) -> None:
+    for pad, strokes in zip(kit.pads, hits, strict=True):
+        peak, short = max(_peak(hit.wave) for hit in strokes), strokes[0].short
+        assert peak <= CEILING_DB + 0.1, pad.name
+        assert short == 0 or peak >= CEILING_DB - 0.1, pad.name
+        for hit, (_, high) in zip(strokes, velocities(len(strokes)), strict=True):
+            wanted = LOUDNESS + 20 * np.log10(high / 127) - short
+            assert _loudness(hit.wave) == pytest.approx(wanted, abs=0.5), pad.name
+
+
+def test_what_cannot_be_so_loud_is_softer_and_says_so(drums: Generator) -> None:
+    kit = make_kit(drums, 6, seed=3, layers=2)
+    hits = render_hits(drums, kit, 48000, -14.0)
+    assert all(strokes[0].short > 1 for strokes in hits)
+    for strokes in hits:
+        assert max(hit.peak for hit in strokes) == pytest.approx(CEILING_DB, abs=0.01)
+        assert strokes[1].loudness == pytest.approx(-14 - strokes[1].short, abs=0.01)
+        assert strokes[1].loudness - strokes[0].loudness == pytest.approx(20 * np.log10(127 / 63), abs=0.01)
+        assert np.abs(strokes[1].wave).max() < 1
+
+
+def test_sounds_begin_at_once_and_end_in_silence(hits: list[list[Hit]]) -> None:
+    for strokes in hits:
+        for hit in strokes:
+            size = np.abs(hit.wave).max(axis=0)
+            assert size[:3].max() >= 0.01 * size.max() * 0.99
+            assert size[-1] <= 1e-4 * size.max()
+            assert 0.02 < len(size) / 48000 < 1.1
+
+
+def test_same_bits_every_time(drums: Generator, kit: Kit, hits: list[list[Hit]]) -> None:
+    again = render_pads(drums, kit, sample_rate=48000)
+    for mine, strokes in zip(again, hits, strict=True):
+        assert all(np.array_equal(wave, hit.wave) for wave, hit in zip(mine, strokes, strict=True))
+
+
+def _rendered(wave: np.ndarray, sample_rate: int = 48000, loudness: float = LOUDNESS) -> np.ndarray:
+    """A kit of one pad whose model makes ``wave`` at 16 kHz."""
+    maker: Any = SimpleNamespace(render=lambda recipes: np.stack([wave] * len(recipes)), sample_rate=16000)
+    kit = Kit((Pad("one", 36, (Recipe("m", (0.0,)),)),), "m")
+    return render_pads(maker, kit, sample_rate=sample_rate, loudness=loudness)[0][0]
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000])
+def test_resampling_keeps_tones_and_adds_nothing(sample_rate: int) -> None:
+    t = np.arange(16000) / 16000
+    burst = np.sin(2 * np.pi * 7000 * t) * np.hanning(16000)
+    out = _rendered(burst[None].astype(np.float32), sample_rate)[0].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(out * np.hanning(len(out))))
+    frequency = np.fft.rfftfreq(len(out), 1 / sample_rate)
+    assert frequency[spectrum.argmax()] == pytest.approx(7000, abs=2)
+    assert spectrum[frequency > 8000].max() < 1e-4 * spectrum.max()  # the image would be at 9 kHz
+
+
+def test_silence_around_a_sound_is_cut_and_silence_alone_is_kept() -> None:
+    wave = np.zeros((1, 16000), np.float32)
+    wave[0, 4000:6000] = np.random.default_rng(0).standard_normal(2000) * np.linspace(1, 0.2, 2000) * 0.3
+    out = _rendered(wave)
+    assert out.shape[1] == pytest.approx(6000, abs=200)  # 0.125 s at 48 kHz, and the filter's ringing
+    silent = _rendered(np.zeros((2, 16000), np.float32))
+    assert silent.shape == (2, 48000) and not silent.any()
+
+
+def test_stereo_stays_stereo_and_is_as_loud() -> None:
+    noise = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32) * np.array(
+        [[0.5], [0.1]], np.float32
+    )
+    out = _rendered(noise)
+    assert out.shape[0] == 2
+    assert np.abs(out[0]).max() / np.abs(out[1]).max() == pytest.approx(5, rel=0.3)
+    assert _loudness(out) == pytest.approx(LOUDNESS, abs=0.3)
+
+
+def test_shortest_sounds_are_rendered() -> None:
+    wave = np.zeros((1, 64), np.float32)
+    wave[0, 10] = 0.5
+    out = _rendered(wave)
+    assert np.isfinite(out).all() and _peak(out) <= CEILING_DB + 0.1
+
+
+@pytest.mark.parametrize(("name", "value"), [("sample_rate", 7999), ("sample_rate", 10**9), ("loudness", 3.0)])
+def test_bad_settings(drums: Generator, kit: Kit, name: str, value: float) -> None:
+    with pytest.raises(UserError, match=name):
+        render_pads(drums, kit, **{name: value})  # type: ignore[arg-type]
