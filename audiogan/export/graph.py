@@ -120,15 +120,6 @@ def arrays(generator: Generator, recipes: Sequence[Recipe]) -> Arrays:
     return made
 
 
-def probes(generator: Generator) -> list[Recipe]:
-    """Recipes that try what an exported model must do: any classes, mixtures, knobs at their ends and in the middle."""
-    recipes = generator.recipes(8, seed=0)
-    mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
-    for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
-        recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))
-    return recipes
-
-
 def traced(generator: Generator) -> torch.export.ExportedProgram:
     """The graph of a model, for any batch size, without a word of where it was made.
 
@@ -149,16 +140,12 @@ def traced(generator: Generator) -> torch.export.ExportedProgram:
         except Exception as error:  # whatever torch finds, in any of its own classes
             failed = error
     else:
-        raise UserError(f"{generator.name}: its network cannot be exported ({first_line(failed)})") from failed
+        why = (str(failed).strip().splitlines() or [type(failed).__name__])[0][:200]
+        raise UserError(f"{generator.name}: its network cannot be exported ({why})") from failed
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # paths and source lines
     return program
-
-
-def first_line(error: BaseException | None) -> str:
-    """What an error says, as one short line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 @contextmanager

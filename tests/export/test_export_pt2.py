@@ -44,6 +44,20 @@ def test_the_same_sounds_without_audiogan(tmp_path: Path) -> None:
     assert str(Path(audiogan.__file__).parent).encode() not in content
 
 
+def test_a_network_that_no_graph_can_say_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(audiogan.UserError, match=r"growing\.ckpt: its network cannot be exported") as caught:
+        save_pt2(tmp_path / "a.pt2", small("growing"))
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_a_file_that_plays_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small("dcgan")
+    monkeypatch.setattr(model.modality.__class__, "finish", lambda self, x: np.clip(x + 0.02, -1, 1))
+    with pytest.raises(audiogan.UserError, match=r"a\.pt2: torch \S+ makes something else of it \(off by 0\.02"):
+        save_pt2(tmp_path / "a.pt2", model)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_says_how_it_was_checked(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
