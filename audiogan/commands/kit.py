@@ -53,7 +53,14 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         generator = load(args.run)
         labels = [name.strip() for name in args.labels.split(",")] if args.labels else None
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
-        kit = new_kit(generator, args.pads or 16, args.seed, labels, args.layers or 1, knobs)
+        kit = new_kit(
+            generator,
+            16 if args.pads is None else args.pads,
+            args.seed,
+            labels,
+            1 if args.layers is None else args.layers,
+            knobs,
+        )
     files = save_kit(
         generator, kit, args.out, args.format, sample_rate=args.rate, bits=args.bits, name=args.name, say=print
     )

@@ -54,8 +54,8 @@ def sfz(title: str, zones: Sequence[Zone]) -> str:
         for sample in zone.samples:
             # The outermost borders keep their defaults: for some readers velocities begin at 0, for others at 1.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
-            high = f" hivel={sample.high} amp_velcurve_{sample.high}=1" if sample.high < 127 else ""
-            lines.append(f"<region> sample={sample.file}{low}{high}")
+            high = f" hivel={sample.high}" if sample.high < 127 else ""
+            lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")
     return "\n".join(lines) + "\n"
 
 

@@ -56,7 +56,8 @@ def _sfz(path: Path) -> list[dict[str, Any]]:
 
 
 def _gain(curve: dict[int, float], velocity: int) -> float:
-    """Version 1 interpolates linearly between the points given; there are 0 and 1 at the ends."""
+    """Version 1 interpolates linearly between the points given; only where there are none it has a square law."""
+    assert curve
     points = {0: 0.0, 127: 1.0} | curve
     return float(np.interp(velocity, sorted(points), [points[v] for v in sorted(points)]))
 

@@ -1,0 +1,206 @@
+"""Grooves: strokes where the MIDI has them, of the strength it has, and files that are none."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+import audiogan.kits.playing
+from audiogan import Generator, UserError
+from audiogan.kits import Kit, play_pattern, render_pads
+from audiogan.kits.kit import velocities
+from audiogan.kits.playing import PEAK_DB, read_pattern
+
+RATE = 48000
+TICKS = 96
+
+
+def _midi(path: Path, *tracks: list[tuple[int, mido.Message | mido.MetaMessage]], **named: int) -> Path:
+    """A MIDI file; tracks are of (ticks since the start, message)."""
+    file = mido.MidiFile(**{"ticks_per_beat": TICKS, **named})
+    for events in tracks:
+        track, now = mido.MidiTrack(), 0
+        for at, message in events:
+            track.append(message.copy(time=at - now))
+            now = at
+        file.tracks.append(track)
+    file.save(path)
+    return path
+
+
+def _hit(note: int, velocity: int = 127, channel: int = 9) -> mido.Message:
+    return mido.Message("note_on", note=note, velocity=velocity, channel=channel)
+
+
+def _tempo(bpm: float) -> mido.MetaMessage:
+    return mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(bpm))
+
+
+def _end() -> mido.MetaMessage:
+    return mido.MetaMessage("end_of_track")
+
+
+@pytest.fixture(scope="module")
+def sounds(drums: Generator, kit: Kit) -> dict[int, list[np.ndarray]]:
+    rendered = render_pads(drums, kit, sample_rate=RATE)
+    return {pad.note: waves for pad, waves in zip(kit.pads, rendered, strict=True)}
+
+
+def _stroke(sounds: dict[int, list[np.ndarray]], note: int, velocity: int) -> np.ndarray:
+    borders = velocities(len(sounds[note]))
+    layer = next(i for i, (low, high) in enumerate(borders) if low <= velocity <= high)
+    return sounds[note][layer][0] * velocity / borders[layer][1]
+
+
+def test_onsets_are_to_the_sample_where_the_midi_has_them(
+    drums: Generator, kit: Kit, sounds: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    strokes = [(0, 36, 127), (97, 42, 100), (288, 38, 64), (333, 46, 20), (601, 45, 43), (700, 51, 85), (701, 36, 1)]
+    tempi = [(0, 120.0), (200, 77.7), (590, 201.3)]  # in a track of its own, as is usual
+    path = _midi(
+        tmp_path / "p.mid", [(at, _tempo(bpm)) for at, bpm in tempi], [(at, _hit(n, v)) for at, n, v in strokes]
+    )
+
+    def seconds(tick: int) -> float:
+        total = 0.0
+        for (start, bpm), (end, _) in zip(tempi, [*tempi[1:], (math.inf, 0.0)], strict=True):
+            total += max(0, min(tick, end) - start) * mido.bpm2tempo(bpm) / 1e6 / TICKS
+        return total
+
+    out = play_pattern(drums, kit, path, sample_rate=RATE, tail=1.5)
+    expected = np.zeros(out.shape[1])
+    for tick, note, velocity in strokes:
+        start = round(seconds(tick) * RATE)
+        wave = _stroke(sounds, note, velocity)
+        expected[start : start + len(wave)] += wave
+    assert out.dtype == np.float32 and np.abs(out[0] - expected).max() < 1e-6
+    assert out.shape[1] == round((seconds(701) + 1.5) * RATE)
+
+
+def test_a_rendered_pattern_has_its_onsets_on_the_grid(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    """Heard, not computed: the energy of a straight beat rises at its strokes, and nowhere else."""
+    path = _midi(tmp_path / "p.mid", [(0, _tempo(60)), *((i * TICKS, _hit([36, 38][i % 2])) for i in range(8))])
+    out = play_pattern(drums, kit, path, sample_rate=RATE)[0]
+    block = 48  # 1 ms
+    energy = np.square(out[: len(out) // block * block]).reshape(-1, block).sum(axis=1)
+    before = np.array([energy[max(0, i - 50) : i].max(initial=0.0) for i in range(len(energy))])
+    rises = np.flatnonzero((energy > 1e-4 * energy.max()) & (energy > 20 * before))
+    onsets = [int(i) for n, i in enumerate(rises) if n == 0 or i - rises[n - 1] > 100]
+    assert np.abs(np.array(onsets) - 1000 * np.arange(8)).max() <= 2
+
+
+def test_closed_hats_choke_open_ones_and_nothing_else(
+    drums: Generator, kit: Kit, sounds: dict[int, list[np.ndarray]], tmp_path: Path
+) -> None:
+    # A beat is half a second: an open hat, then a closed one 100 ms later; then the crash and a pedal hat.
+    events = [(0, _tempo(125)), (0, _hit(46)), (20, _hit(42)), (480, _hit(49)), (500, _hit(44))]
+    out = play_pattern(drums, kit, _midi(tmp_path / "p.mid", events), sample_rate=RATE)[0]
+    at = round(20 * 0.48 / TICKS * RATE)
+    opened, closed = _stroke(sounds, 46, 127), _stroke(sounds, 42, 127)
+    assert np.abs(out[:at] - opened[:at]).max() < 1e-6
+    rest = out[at : at + len(closed)] - closed
+    assert np.abs(rest[480:]).max() < 1e-6 and np.abs(opened[at + 480 :]).max() > 0.01
+    assert np.abs(np.diff(rest[:481])).max() < 2 * np.abs(np.diff(opened)).max()  # no click
+    crash, pedal = _stroke(sounds, 49, 127), _stroke(sounds, 44, 127)
+    start, later = round(480 * 0.48 / TICKS * RATE), round(500 * 0.48 / TICKS * RATE)
+    both = np.zeros(len(crash))
+    both += crash
+    both[later - start : later - start + len(pedal)] += pedal[: len(crash) - later + start]
+    assert np.abs(out[start : start + len(crash)] - both).max() < 1e-6
+
+
+def test_hats_struck_together_do_not_silence_each_other(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    alone = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(42))]))
+    both = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(42)), (0, _hit(46))]))
+    assert np.abs(both - alone)[:, 22050:].max() > 1e-3
+
+
+def test_notes_the_kit_lacks_are_played_and_said(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    said: list[str] = []
+    other = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(57)), (0, _hit(54))]), say=said.append)
+    assert len(said) == 1 and "57 on crash" in said[0] and "54 on perc" in said[0]
+    same = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(49)), (0, _hit(60))]), say=said.append)
+    assert np.array_equal(other, same) and len(said) == 1
+
+
+def test_channels(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    drum = [(0, _hit(36)), (96, _hit(38, 0)), (96, mido.Message("note_off", note=36, channel=9))]
+    with_piano = _midi(tmp_path / "a.mid", drum, [(10, _hit(49, channel=0))])
+    assert [(n, v) for _, n, v in read_pattern(with_piano).strokes] == [(36, 127)]
+    piano = _midi(tmp_path / "b.mid", [(10, _hit(38, 9, channel=3))], [(10, _hit(36, 8, channel=0))])
+    assert [(n, v) for _, n, v in read_pattern(piano).strokes] == [(36, 8), (38, 9)]
+
+
+def test_loops_and_tails(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    path = _midi(tmp_path / "bar.mid", [(0, _tempo(120)), (0, _hit(36)), (360, _hit(49)), (384, _end())])
+    loop = play_pattern(drums, kit, path, tail=0)
+    assert loop.shape == (1, 2 * 44100) and loop[0, -1] == 0  # a bar; the crash is cut without a click
+    assert play_pattern(drums, kit, path, tail=0.5).shape[1] == round(2.5 * 44100)
+    with pytest.raises(UserError, match="tail=-1"):
+        play_pattern(drums, kit, path, tail=-1)
+
+
+def test_loud_grooves_are_turned_down_not_clipped(drums: Generator, kit: Kit, tmp_path: Path) -> None:
+    notes = [pad.note for pad in kit.pads]
+    path = _midi(tmp_path / "all.mid", [(0, _hit(note)) for note in notes * 3])
+    out = play_pattern(drums, kit, path)
+    assert 20 * np.log10(np.abs(out).max()) == pytest.approx(PEAK_DB, abs=0.01)
+
+
+LONG = [(0, _hit(36)), (2**27, _hit(36))]
+
+
+@pytest.mark.parametrize(
+    "case", ["empty", "text", "cut", "silent", "long", "long end", "frames", "songs", "large", "gone"]
+)
+def test_what_cannot_be_played_is_said_in_a_line(drums: Generator, kit: Kit, tmp_path: Path, case: str) -> None:
+    path = tmp_path / "p.mid"
+    good = _midi(path, [(0, _hit(36)), (96, _hit(38))]).read_bytes()
+    if case == "long":
+        _midi(path, LONG)
+    elif case == "long end":
+        _midi(path, [(0, _hit(36)), (2**27, _end())])
+    elif case == "songs":
+        _midi(path, [(0, _hit(36))], type=2)
+    elif case == "silent":
+        _midi(path, [(0, _tempo(100))])
+    elif case == "gone":
+        path.unlink()
+    else:
+        frames = good[:12] + b"\xe7\x28" + good[14:]
+        content = {"empty": b"", "text": b"MThd is text", "cut": good[:-9], "frames": frames, "large": bytes(1 << 21)}
+        path.write_bytes(content[case])
+    with pytest.raises(UserError, match=r"p\.mid: ") as error:
+        play_pattern(drums, kit, path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_too_many_notes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audiogan.kits.playing, "MOST_NOTES", 20)
+    path = _midi(tmp_path / "many.mid", [(i, _hit(36)) for i in range(21)])
+    with pytest.raises(UserError, match="more than 20 notes"):
+        read_pattern(path)
+
+
+def test_damaged_files_never_do_worse_than_a_message(tmp_path: Path) -> None:
+    events = [(0, _tempo(120)), *((i * 24, _hit(36 + i % 16)) for i in range(16))]
+    good = _midi(tmp_path / "good.mid", events, [(7, _hit(60, channel=1))]).read_bytes()
+    rng = np.random.default_rng(0)
+    path, refused = tmp_path / "bad.mid", 0
+    for _ in range(300):
+        spoilt = bytearray(good)
+        for at in rng.integers(0, len(good), rng.integers(1, 6)):
+            spoilt[at] = rng.integers(256)
+        path.write_bytes(spoilt[: rng.integers(1, len(good) + 1)] if rng.random() < 0.3 else spoilt)
+        try:
+            pattern = read_pattern(path)
+        except UserError:
+            refused += 1
+        else:
+            assert pattern.strokes and 0 <= pattern.seconds <= 900
+            assert all(0 <= s <= 900 and 0 <= n <= 127 and 1 <= v <= 127 for s, n, v in pattern.strokes)
+    assert 50 < refused < 300
