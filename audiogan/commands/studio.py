@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
+from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
 
 PORT = 8642
 
@@ -52,6 +57,9 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
         address += f"?token={token}"
         print("whoever has this address can use the studio; the connection is not encrypted")
     print(f"{generator.name} plays at {address}  (Ctrl-C ends)", flush=True)
+    helper = threading.Timer(3, _warm_up, [generator])
+    helper.daemon = True
+    helper.start()
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     config = uvicorn.Config(
@@ -70,6 +78,14 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def _warm_up(generator: Generator) -> None:
+    """Load what imitations need, which takes seconds: the first one should not wait for it."""
+    with contextlib.suppress(Exception):  # whatever is wrong, who asks for an imitation is told
+        from audiogan.latents import encode
+
+        encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import imitate, kits, sounds
+from audiogan.studio import imitate, kits, sounds, watching
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import Guard
@@ -21,14 +22,19 @@ from audiogan.studio.sounds import Studio
 if TYPE_CHECKING:
     from audiogan.generator import Generator
 
-ROUTERS = (sounds.router, kits.router, imitate.router)
+ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-PAGES = {"/": "index.html"}
+PAGES = {"/": "index.html", "/run": "run.html"}
 """Files that have an address of their own; all others are ``/static/NAME``."""
 
 
 def create_app(
-    generator: Generator, *, host: str = "127.0.0.1", token: str | None = None, limits: Limits | None = None
+    generator: Generator,
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    limits: Limits | None = None,
+    runs: str | Path = "runs",
 ) -> FastAPI:
     """An ASGI application that serves the studio of one model.
 
@@ -37,6 +43,7 @@ def create_app(
         host: the address it will be served on. Requests must name it, or this machine.
         token: what a visitor must know; necessary where others can reach ``host``.
         limits: what requests may cost.
+        runs: the folder whose trainings can be watched.
 
     Raises:
         UserError: the model makes something else than sounds.
@@ -49,6 +56,7 @@ def create_app(
         Slots(limits.running, limits.waiting, limits.patience),
         Slots(1, 2, limits.imitate_seconds),
     )
+    app.state.watching = watching.Watching(Path(runs), generator.checkpoint)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)

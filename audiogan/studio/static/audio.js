@@ -66,7 +66,8 @@ export class Voices {
       this.group.get(choke)?.gain.setTargetAtTime(0, when, CHOKE);
       this.group.set(choke, level);
     }
-    source.start(when);
+    const { sampleRate } = this.context;
+    source.start(Math.round(when * sampleRate) / sampleRate); // between samples it would be interpolated
     this.playing.add(source);
     source.onended = () => { this.playing.delete(source); level.disconnect(); };
   }

@@ -1,0 +1,237 @@
+"""The page of a run in progress: what it asks for every two seconds, and the previews that it plays.
+
+A run is asked for by an id that stands for one of the folders found, never by a path. An answer holds what changed
+since the page asked last: each part comes with a version, and one that the page has already is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from audiogan.studio.limits import Refused, Slots
+from audiogan.studio.runlog import Log
+from audiogan.studio.runs import RUNS, Run, locks, runs_below
+
+router = APIRouter(prefix="/api/runs")
+TYPES = {"wav": "audio/wav", "png": "image/png"}
+WATCHED, PREVIEWS, SOUNDS = 8, 1000, 256
+"""Runs whose logs are kept in memory, and the most previews of a run, and sounds of a preview, that are shown."""
+LARGEST = 64 << 20
+"""Bytes of a preview file at most."""
+
+
+class Watched:
+    """A run that a page looks at: its log as far as it was read, and what was drawn of it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.log, self.lock = run, Log(), threading.Lock()
+        self._born = secrets.token_hex(4)
+        self._drawn: tuple[str, dict[str, Any]] = ("", {})
+        self._layouts: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def look(self, seen: dict[str, str]) -> dict[str, Any]:
+        """The facts, and those parts whose version is not the one that was ``seen``."""
+        with self.lock:
+            more = self.log.read(self.run.file("metrics.jsonl"))
+            parts = {"curves": self._curves(), "findings": self._findings(), "previews": self._previews()}
+            answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.facts(), "more": more}
+            answer["share_read"], answer["broken"] = self.log.share, self.log.broken
+            return answer | {name: part for name, part in parts.items() if part["version"] != seen.get(name)}
+
+    def _curves(self) -> dict[str, Any]:
+        floor = self.run.floor()
+        version = f"{self._born}-{self.log.revision}-{_digest(sorted(floor.items()))}"
+        if self._drawn[0] != version:
+            part = {"version": version, "each": self.log.each, "figures": self.log.figures(floor)}
+            self._drawn = version, part
+        return self._drawn[1]
+
+    def _findings(self) -> dict[str, Any]:
+        found = self.run.findings()
+        return {"version": _digest(found), "all": found}
+
+    def _previews(self) -> dict[str, Any]:
+        """Steps of which there is a picture or a sound, and where each sound lies in the latter."""
+        steps: dict[int, dict[str, str]] = {}
+        for name, version in _listed(self.run.folder / "previews"):
+            number, kind = name[5:].split(".")
+            steps.setdefault(int(number), {})[kind] = f"{name}?v={version}"
+        chosen = sorted(steps)
+        if len(chosen) > PREVIEWS:  # evenly, and the newest
+            chosen = [chosen[round(i * (len(chosen) - 1) / (PREVIEWS - 1))] for i in range(PREVIEWS)]
+        files = {step: steps[step] for step in chosen}
+        layouts: dict[str, dict[str, Any]] = {}
+        rows = []
+        for step, kinds in files.items():
+            layout = self._layout(kinds["wav"]) if "wav" in kinds else {}
+            key = _digest(layout) if layout else None
+            if key:
+                layouts[key] = layout
+            rows.append({"step": step, **kinds, "layout": key})
+        return {"version": _digest([files, layouts]), "all": rows, "layouts": layouts}
+
+    def _layout(self, address: str) -> dict[str, Any]:
+        name, _, version = address.partition("?v=")
+        known = self._layouts.get(name)
+        if known is None or known[0] != version:
+            path = self.run.file(f"previews/{name}")
+            self._layouts[name] = known = version, layout(path) if path else {}
+        return known[1]
+
+
+class Watching:
+    """The runs below a folder, and the one whose model is played.
+
+    Args:
+        root: the folder in which runs are looked for; it may be missing.
+        checkpoint: the file that is played. Where it lies in a run, that run is listed wherever it is.
+    """
+
+    def __init__(self, root: Path, checkpoint: Path) -> None:
+        self.root = root.absolute()
+        inside = checkpoint.parent.name == "checkpoints"
+        self.played = Run.at(checkpoint.parent.parent, checkpoint.absolute().parent.parent.name) if inside else None
+        self.slots = Slots(2, 64, 10.0)
+        self._known: dict[str, Run] = {}
+        self._watched: OrderedDict[str, Watched] = OrderedDict()
+        self._lock = threading.Lock()
+        self._looked = -math.inf
+
+    @classmethod
+    def of(cls, request: Request) -> Watching:
+        return request.app.state.watching
+
+    def find(self) -> dict[str, Run]:
+        """All runs by id, looked for at most twice a second."""
+        with self._lock:
+            if time.monotonic() - self._looked > 0.5:
+                found = [Run.at(path, path.relative_to(self.root).as_posix()) for path in runs_below(self.root)]
+                found = sorted(found, key=Run.age)[:RUNS]
+                self._known = {run.id: run for run in found}
+                if self.played is not None and self.played.folder.is_dir():
+                    self._known.setdefault(self.played.id, self.played)
+                self._looked = time.monotonic()
+            return self._known
+
+    def watch(self, id: str) -> Watched:
+        """A run by its id; ``Refused`` with 404 where there is none, or no more."""
+        run = self._known.get(id) or self.find().get(id)
+        if run is None or not run.folder.is_dir():
+            raise Refused(404, "there is no such run here, or no more")
+        with self._lock:
+            watched = self._watched.setdefault(id, Watched(run))
+            self._watched.move_to_end(id)
+            while len(self._watched) > WATCHED:
+                self._watched.popitem(last=False)
+        return watched
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All runs, those that train first, then the one that last did."""
+        held = locks()
+        keys = ("state", "step", "share", "age")
+        rows = []
+        for run in self.find().values():
+            facts = run.facts(held)
+            played = self.played is not None and run.id == self.played.id
+            rows.append({"id": run.id, "name": run.name, "played": played, **{key: facts[key] for key in keys}})
+        return sorted(rows, key=lambda row: (row["state"] not in ("training", "preparing"), row["age"]))
+
+
+@router.get("")
+async def every(request: Request) -> Response:
+    """The runs there are."""
+    watching = Watching.of(request)
+    return _json({"runs": await watching.slots.run(watching.listed)})
+
+
+@router.get("/{id}")
+async def one(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
+    """A run, without the parts of which the page has these versions."""
+    watching = Watching.of(request)
+    seen = {"curves": curves, "findings": findings, "previews": previews}
+    return _json(await watching.slots.run(lambda: watching.watch(id).look(seen)))
+
+
+@router.get("/{id}/previews/{name}")
+async def preview(request: Request, id: str, name: str) -> Response:
+    """A preview's sounds or picture. Its address has a version in it, so a browser need not ask twice."""
+    watching = Watching.of(request)
+
+    def work() -> bytes:
+        path = watching.watch(id).run.file(f"previews/{name}") if _kind(name) else None
+        try:
+            if path is None:
+                raise FileNotFoundError
+            if path.stat().st_size > LARGEST:
+                raise Refused(413, f"the preview is larger than {LARGEST:,} bytes; open it in the run folder")
+            return path.read_bytes()
+        except OSError:
+            raise Refused(404, "there is no such preview, or no more") from None
+
+    content = await watching.slots.run(work)
+    return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
+
+
+def layout(path: Path) -> dict[str, Any]:
+    """Where the sounds of a joined WAV lie, by its comment (see `audiogan.modalities.sound.write_preview`): titles, the
+    length of each and the distance of their starts, in seconds. Empty for a file of someone else: it is played whole.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            stored = json.loads(file.comment)
+        count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
+        titles = [str(title)[:60] for title in (stored.get("titles") or [])[:SOUNDS]]
+    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    except OverflowError:  # int(inf)
+        return {}
+    count = min(count, SOUNDS)
+    if count < 1 or not 0 < seconds <= every < 3600:
+        return {}
+    if len(titles) != count:
+        titles = [str(i + 1) for i in range(count)]
+    return {"titles": titles, "seconds": seconds, "every": every}
+
+
+def _listed(folder: Path) -> list[tuple[str, str]]:
+    """Preview files in a folder and their versions; links are left out."""
+    found = []
+    try:
+        if folder.is_symlink():
+            return []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _kind(entry.name) and entry.is_file(follow_symlinks=False):
+                    about = entry.stat(follow_symlinks=False)
+                    found.append((entry.name, f"{about.st_mtime_ns:x}-{about.st_size:x}"))
+    except OSError:
+        return []
+    return found
+
+
+def _kind(name: str) -> str:
+    match = re.fullmatch(r"step-[0-9]{1,15}\.(png|wav)", name)
+    return match[1] if match else ""
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _json(value: dict[str, Any]) -> Response:
+    """ASCII only: names of folders and lines of logs can hold what UTF-8 cannot."""
+    return Response(json.dumps(value, allow_nan=False), media_type="application/json")

@@ -1,0 +1,399 @@
+"""The page in a real browser (the system's Chromium): does it sound, keep, undo, share, run in time, and can everyone use it?"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiogan.recipe import Recipe
+from audiogan.sampling import recall
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from audiogan import Generator
+    from tests.studio.conftest import Served
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (chromium, google-chrome)")
+
+MASTER, ACCENT, ON = 0.8, 1.0, 0.62
+# What reaches the loudspeaker is kept (`tap`), and when sources are started (`started`).
+EAR = """
+window.started = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (when) {
+  if (this.context instanceof AudioContext) started.push({ when, now: this.context.currentTime });
+  return start.call(this, when);
+};
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...rest) {
+  if (to instanceof AudioDestinationNode && this.context instanceof AudioContext) {
+    window.tap ??= new AnalyserNode(this.context, { fftSize: 32768 });
+    connect.call(this, window.tap);
+  }
+  return connect.call(this, to, ...rest);
+};
+"""
+READY = ".pads:not(:has(.waiting))"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
+    """Opens the studio. No page may complain, nor ask another machine for anything."""
+    contexts, complaints, asked = [], [], []
+
+    def go(fragment: str = "", **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1440, "height": 1100}, **options})
+        contexts.append(context)
+        context.add_init_script(EAR)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{served.address}/{fragment}")
+        page.wait_for_selector("body[data-ready]", state="attached")
+        page.wait_for_selector(READY)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith((served.address, "blob:", "data:"))] == []
+
+
+def state(page: Page) -> dict[str, Any]:
+    """Kit and pattern as the address holds them."""
+    return page.evaluate(
+        """async () => {
+          await new Promise((done) => setTimeout(done, 600)); // the address follows
+          const { decode } = await import("/static/share.js");
+          return decode(location.hash.slice(1), await (await fetch("/api/model")).json());
+        }"""
+    )
+
+
+def recipes(page: Page) -> list[Recipe]:
+    return [Recipe.from_json(json.dumps(pad["recipe"])) for pad in state(page)["pads"]]
+
+
+def heard(page: Page, wave: np.ndarray) -> float:
+    """The gain with which the last two seconds of what was played hold this sound, sample by sample; 0: they don't."""
+    page.wait_for_timeout(1250)
+    samples = np.array(
+        page.evaluate("() => { const all = new Float32Array(32768); tap.getFloatTimeDomainData(all); return [...all]; }")
+    )
+    offset = int(np.argmax(np.correlate(samples, wave[0][:8000], "valid")))
+    played = samples[offset : offset + 16000]
+    wave = wave[0][: len(played)]
+    gain = float(played @ wave / (wave @ wave))
+    return gain if len(played) > 8000 and np.abs(played - gain * wave).max() < 1e-5 else 0.0
+
+
+def test_pads_sound_as_python_has_them(opened: Callable[..., Page], drums: Generator) -> None:
+    page = opened()
+    mine = recipes(page)
+    page.locator("#pad-3").click(position={"x": 60, "y": 1})  # at the upper edge: as loud as can be
+    assert heard(page, drums.render(mine[2])[0]) == pytest.approx(MASTER, abs=1e-4)
+    page.wait_for_timeout(1000)
+    page.keyboard.press("q")
+    assert heard(page, drums.render(mine[4])[0]) == pytest.approx(MASTER * 0.9**2, abs=1e-4)
+    box = page.locator("#pad-16").bounding_box()
+    assert box is not None
+    page.wait_for_timeout(1000)
+    page.locator("#pad-16").click(position={"x": 60, "y": box["height"] / 2})
+    assert heard(page, drums.render(mine[15])[0]) == pytest.approx(MASTER * 0.7**2, abs=0.02)
+
+
+def test_keep_change_undo_and_share(opened: Callable[..., Page]) -> None:
+    page = opened()
+    first = recipes(page)
+    page.keyboard.press("Shift+KeyQ")
+    page.locator(".pad").nth(1).hover()
+    page.locator(".pad .lock").nth(1).click()
+    page.click("#new-kit")
+    page.wait_for_selector("#says:text('2 locked pads kept')")
+    second = recipes(page)
+    assert [i for i in range(16) if first[i] == second[i]] == [1, 4]
+    page.click("#pad-7")
+    page.locator("#morph").fill("8")
+    page.wait_for_selector("#scope-note:text('%')")
+    page.locator("#knob-brightness").fill("90")
+    page.click("#vary")
+    page.wait_for_selector(READY)
+    page.locator('.cell[data-pad="8"][data-step="1"]').click()
+    page.locator("#tempo").fill("97")
+    page.locator("#tempo").press("Enter")
+    page.locator("#swing").fill("66")
+    now = state(page)
+    changed = Recipe.from_json(json.dumps(now["pads"][6]["recipe"]))
+    assert changed.knobs["brightness"] == 0.9 and changed != second[6]
+    assert (now["tempo"], now["swing"], now["grid"][8][1]) == (97, 66, 1)
+
+    other = opened(page.url[page.url.index("#") :])  # the link in another browser
+    assert state(other) == now
+    assert other.locator(".pad.locked").count() == 2 and other.input_value("#tempo") == "97"
+    other.reload()
+    other.wait_for_selector(READY)
+    assert state(other) == now
+
+    for _ in range(30):
+        if page.locator("#undo").is_disabled():
+            break
+        page.click("#undo")
+    assert recipes(page) == first and page.locator(".pad.locked").count() == 0
+    for _ in range(3):
+        page.keyboard.press("Control+Shift+z")
+    assert recipes(page) == second
+
+
+def test_links_of_other_models_and_broken_ones_are_named(opened: Callable[..., Page]) -> None:
+    page = opened()
+    link = page.evaluate(
+        """async () => {
+          await new Promise((done) => setTimeout(done, 500));
+          const { decode, encode } = await import("/static/share.js");
+          const model = await (await fetch("/api/model")).json();
+          return encode(await decode(location.hash.slice(1), model), { ...model, fingerprint: "00000000" });
+        }"""
+    )
+    other = opened(f"#{link}")
+    assert "model “drums” (00000000)" in other.inner_text("#notice")
+    before = recipes(other)
+    for broken in ("#1.AAAA", "#nonsense", f"#{link[:-40]}"):
+        other.evaluate("(hash) => { document.getElementById('notice').textContent = ''; location.hash = hash; }", broken)
+        other.wait_for_selector("#notice:text('not whole')")
+    assert recipes(other) == before
+
+
+def test_the_sequencer_is_in_time(opened: Callable[..., Page], drums: Generator, tmp_path: Path) -> None:
+    page = opened()
+    tempo, swing = 97, 0.62
+    length = 15 / tempo
+    due = [step * length + (step % 2) * (2 * swing - 1) * length for step in range(16)]
+    clicks = page.evaluate(
+        """async ([tempo, swing]) => {
+          const { renderLoop } = await import("/static/sequencer.js");
+          const click = new AudioBuffer({ length: 4, sampleRate: 16000 });
+          click.copyToChannel(new Float32Array([0, 1, 0, 0]), 0);
+          const grid = Array.from({ length: 16 }, (_, pad) => Array(16).fill(pad === 3 ? 1 : 0));
+          grid[3][4] = 2;
+          const loop = await renderLoop({ grid, tempo, swing, buffers: Array(16).fill(click), rate: 16000 });
+          return [...loop.getChannelData(0)];
+        }""",
+        [tempo, swing],
+    )
+    onsets = (np.flatnonzero(np.abs(clicks) > 0.2) - 1) / 16000
+    assert len(onsets) == 16 and np.abs(onsets - due).max() < 0.002
+    assert len(clicks) == round(16 * length * 16000)
+
+    page.evaluate("() => { window.started = []; }")
+    page.locator("#tempo").fill(str(tempo))
+    page.locator("#tempo").press("Enter")
+    page.locator("#swing").fill("62")
+    page.click("#clear")
+    for step in range(16):
+        page.locator(f'.cell[data-pad="0"][data-step="{step}"]').click()
+    page.click("#transport")
+    page.wait_for_timeout(1500)
+    page.click("#transport")
+    live = page.evaluate("() => started")
+    when = np.array([one["when"] for one in live])
+    assert len(when) >= 6 and np.abs(when - when[0] - np.array([*due, *(16 * length + t for t in due)])[: len(when)]).max() < 1.1 / 16000
+    assert all(one["when"] >= one["now"] for one in live)  # handed over before its time
+
+
+def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator, tmp_path: Path) -> None:
+    page = opened()
+    mine = recipes(page)
+    page.click("#pad-4")
+    with page.expect_download() as waited:
+        page.click("#pad-save")
+    waited.value.save_as(tmp_path / "pad.wav")
+    assert recall(tmp_path / "pad.wav") == mine[3]
+    assert np.array_equal(soundfile.read(tmp_path / "pad.wav", dtype="float32")[0], drums.render(mine[3])[0, 0])
+
+    page.select_option("#format", "wav")
+    with page.expect_download() as waited:
+        page.click("#save-kit")
+    waited.value.save_as(tmp_path / "kit.zip")
+    files = [name for name in zipfile.ZipFile(tmp_path / "kit.zip").namelist() if name.endswith(".wav")]
+    assert len(files) == 16
+
+    page.click("#clear")
+    page.locator('.cell[data-pad="3"][data-step="2"]').click(modifiers=["Shift"])  # an accent
+    page.locator('.cell[data-pad="3"][data-step="15"]').click()  # rings on over the end
+    page.locator("#swing").fill("50")
+    with page.expect_download() as waited:
+        page.click("#save-loop")
+    loop, rate = soundfile.read(io.BytesIO(Path(waited.value.path()).read_bytes()))
+    length, wave = 15 / 112, drums.render(mine[3])[0, 0]
+    expected = np.zeros(2 * len(loop))
+    for step, gain in ((2, ACCENT), (15, ON)):
+        start = round(step * length * rate)
+        expected[start : start + len(wave)] += MASTER * gain * wave
+    expected = expected[: len(loop)] + expected[len(loop) :]
+    assert len(loop) == round(16 * length * rate)
+    assert np.abs(loop - expected).max() < 1e-6  # 24 bits
+
+
+def test_a_recording_dropped_on_a_pad(opened: Callable[..., Page], drums: Generator) -> None:
+    page = opened()
+    before = recipes(page)
+    file = io.BytesIO()
+    soundfile.write(file, drums.sample(1, seed=11, label="snare")[0, 0], 16000, format="WAV")
+    page.route("**/api/imitate?*", lambda route: route.continue_(url=re.sub(r"seconds=\d+", "seconds=0.2", route.request.url)))
+    dropped = page.evaluate_handle(
+        """(bytes) => { const it = new DataTransfer();
+          it.items.add(new File([new Uint8Array(bytes)], "mine.wav", { type: "audio/wav" })); return it; }""",
+        list(file.getvalue()),
+    )
+    page.locator(".pad").nth(5).dispatch_event("drop", {"dataTransfer": dropped})
+    page.wait_for_selector("#imitate-progress:not([hidden])")
+    page.wait_for_selector("#imitate-says:text('dB apart')", timeout=90_000)
+    after = recipes(page)
+    assert [i for i in range(16) if before[i] != after[i]] == [5]
+    junk = page.evaluate_handle("() => { const it = new DataTransfer(); it.items.add(new File(['x'], 'x.wav')); return it; }")
+    page.route("**/api/imitate?*", lambda route: route.fulfill(status=200, body='{"error": "there is nothing to hear"}\n'))
+    page.locator(".pad").nth(6).dispatch_event("drop", {"dataTransfer": junk})
+    page.wait_for_selector("#says.wrong:text('nothing to hear')")
+    assert recipes(page) == after
+
+
+def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page]) -> None:
+    page = opened()
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    controls = {"button", "slider", "combobox", "spinbutton", "gridcell", "textbox", "checkbox", "link", "rowheader"}
+    found = [node for node in tree if not node.get("ignored") and node.get("role", {}).get("value") in controls]
+    nameless = [node["role"]["value"] for node in found if not node.get("name", {}).get("value", "").strip()]
+    assert len(found) > 300 and nameless == []
+
+    page.locator("body").focus()
+    reached = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        here, outline = page.evaluate(
+            """() => { const e = document.activeElement;
+              return [e.id || `${e.dataset.pad}/${e.dataset.step}`, getComputedStyle(e).outlineStyle]; }"""
+        )
+        if here in reached or here in ("", "undefined/undefined"):
+            break
+        assert outline != "none", here
+        reached.append(here)
+    wanted = {"share", "keys", "theme", "help", "new-kit", "pad-1", "pad-lock", "pad-new", "pad-save", "scope", "class"}
+    wanted |= {"knob-decay", "vary", "vary-amount", "morph", "morph-to", "imitate", "transport", "tempo", "swing", "clear"}
+    wanted |= {"format", "rate", "bits", "save-kit", "save-loop", "0/0"}
+    assert wanted <= set(reached)
+    assert "pad-2" not in reached and "0/1" not in reached  # one stop for the pads, one for the steps
+
+    page.locator("#pad-1").focus()
+    for key in ("ArrowRight", "ArrowDown", "End"):
+        page.keyboard.press(key)
+    assert page.evaluate("() => document.activeElement.id") == "pad-8"
+    page.keyboard.press("Enter")
+    assert page.inner_text("#pad-title").startswith("Pad 8")
+    cell = page.locator('.cell[data-pad="8"][data-step="0"]')
+    page.locator('.cell[data-pad="7"][data-step="0"]').focus()
+    page.keyboard.press("ArrowDown")
+    for word in ("on", "accent", "off"):
+        page.keyboard.press("Enter")
+        assert str(cell.get_attribute("aria-label")).endswith(f": {word}")
+    page.click("#keys")
+    page.keyboard.press("Shift+KeyQ")
+    assert page.locator(".pad.locked").count() == 0  # keys are off
+
+
+CONTRAST = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const paint = (...colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((x) => x / 255).map((x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => { // what is painted behind its text, from the page upwards; of gradients the worst colour
+    const stack = [];
+    for (let at = e; at; at = at.parentElement) stack.unshift(getComputedStyle(at));
+    let grounds = [["white"]];
+    for (const style of stack) {
+      const stops = style.backgroundImage.match(/(oklch|oklab|rgba?|color)\\([^()]*\\)/g);
+      const colours = stops?.length ? stops : [style.backgroundColor];
+      grounds = grounds.slice(0, 8).flatMap((ground) => colours.map((colour) => [...ground, colour]));
+    }
+    return grounds;
+  };
+  const worst = {};
+  for (const e of document.querySelectorAll("h1, h2, p, span, button, label, output, kbd, small, select, dt, dd, input[type=number]")) {
+    const own = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) || /SELECT|INPUT|OUTPUT/.test(e.tagName);
+    if (!own || e.closest(":disabled, [hidden], .says, dialog") || !e.getClientRects().length) continue;
+    const ink = getComputedStyle(e).color;
+    for (const ground of behind(e)) {
+      const [a, b] = [light(paint(...ground, ink)), light(paint(...ground))].sort((x, y) => y - x);
+      const ratio = (a + 0.05) / (b + 0.05), name = e.id || e.className || e.tagName;
+      if (!(worst[name] < ratio)) worst[name] = ratio;
+    }
+  }
+  return worst;
+}"""
+
+
+def test_both_themes_can_be_read(opened: Callable[..., Page]) -> None:
+    grounds = []
+    for scheme in ("light", "dark"):
+        page = opened(color_scheme=scheme)
+        worst = page.evaluate(CONTRAST)
+        assert len(worst) > 20
+        assert {name: ratio for name, ratio in worst.items() if ratio < 4.5} == {}
+        grounds.append(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+    assert grounds[0] != grounds[1]
+    page.click("#theme")  # from dark to light, for good
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == grounds[0]
+    page.reload()
+    page.wait_for_selector("body[data-ready]", state="attached")
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == grounds[0]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")
+def test_screenshots(opened: Callable[..., Page], browser: Browser) -> None:
+    folder = Path(os.environ["AUDIOGAN_SCREENSHOTS"])
+    for scheme in ("light", "dark"):
+        page = opened(color_scheme=scheme, device_scale_factor=1.5, viewport={"width": 1360, "height": 1060})
+        page.route("**/api/kit", lambda route: route.continue_(post_data='{"seed": 7}'))
+        page.click("#new-kit")
+        page.wait_for_selector("#says:text('New kit')")
+        page.wait_for_selector(READY)
+        page.locator(".pad .lock").nth(2).click(force=True)
+        page.locator(".pad .lock").nth(9).click(force=True)
+        page.click("#transport")
+        page.wait_for_selector("#says:not(.shown)", state="attached")
+        page.locator(".cell").first.hover()
+        page.wait_for_timeout(400)
+        page.screenshot(path=folder / f"studio-{scheme}.png")
