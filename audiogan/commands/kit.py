@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import pair
 from audiogan.errors import UserError
@@ -53,14 +54,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         generator = load(args.run)
         labels = [name.strip() for name in args.labels.split(",")] if args.labels else None
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
-        kit = new_kit(
-            generator,
-            16 if args.pads is None else args.pads,
-            args.seed,
-            labels,
-            1 if args.layers is None else args.layers,
-            knobs,
-        )
+        kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     files = save_kit(
         generator, kit, args.out, args.format, sample_rate=args.rate, bits=args.bits, name=args.name, say=print
     )
@@ -70,23 +64,14 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     return 0
 
 
-def new_kit(
-    generator: Generator,
-    pads: int,
-    seed: int | None,
-    labels: list[str] | None = None,
-    layers: int = 1,
-    knobs: dict[str, float] | None = None,
-) -> Kit:
-    """A new kit; says its seed if nobody chose one."""
+def new_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
+    """A new kit, see `make_kit`; says its seed if nobody chose one."""
     from audiogan.kits import make_kit
 
     if seed is None:
-        import secrets
-
         seed = secrets.randbelow(10_000)
         print(f"a new kit; the same again: --seed {seed}")
-    return make_kit(generator, pads, seed=seed, labels=labels, layers=layers, knobs=knobs)
+    return make_kit(generator, seed=seed, **{key: value for key, value in wanted.items() if value is not None})
 
 
 def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         kit, generator = read_kit(args.kit, args.run)
     else:
         generator = load(args.run)
-        kit = new_kit(generator, 16, args.seed, layers=LAYERS)
+        kit = new_kit(generator, args.seed, layers=LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, say=print)
     try:
         save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")

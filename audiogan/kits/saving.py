@@ -82,6 +82,10 @@ def save_kit(
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
     about = f"{len(kit.pads)} sounds of the model {kit.model}"
     written: list[Path] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
     fresh = [path for path in (out / file for file in [KIT, *loose, main[format]]) if not path.exists()]
     try:
         written.append(
