@@ -73,10 +73,8 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
         backlog=512,
         timeout_graceful_shutdown=2,
     )
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     return 0
 
 

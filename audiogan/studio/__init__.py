@@ -1,4 +1,4 @@
-"""The studio: one local web page to play a model on. ``audiogan studio`` serves it; `create_app` is for other servers."""
+"""The studio: one local web page to play a model on. ``audiogan studio`` serves it, `create_app` is its application."""
 
 from __future__ import annotations
 

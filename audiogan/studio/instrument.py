@@ -30,8 +30,8 @@ class WireRecipe(Strict):
 
     model: Annotated[str, Field(max_length=200)]
     latent: Annotated[str, Field(max_length=LONGEST * 16 // 3 + 8)]
-    classes: Annotated[dict[Name, Weight], Field(max_length=1000)] = {}
-    knobs: Annotated[dict[Name, Share], Field(max_length=100)] = {}
+    classes: Annotated[dict[Name, Weight], Field(max_length=1000)] = Field(default_factory=dict)
+    knobs: Annotated[dict[Name, Share], Field(max_length=100)] = Field(default_factory=dict)
     seed: Seed | None = None
     truncation: Truncation | None = None
 

@@ -46,7 +46,7 @@ class WirePad(Strict):
 class NewKit(Strict):
     seed: Seed | None = None
     labels: Annotated[list[Name], Field(min_length=1, max_length=PADS)] | None = None
-    locked: Annotated[list[WirePad | None], Field(max_length=PADS)] = []
+    locked: Annotated[list[WirePad | None], Field(max_length=PADS)] = Field(default_factory=list)
 
 
 class KitFile(Strict):
@@ -76,7 +76,9 @@ async def kit(request: Request) -> dict[str, Any]:
         if pad is not None:
             instrument.inside(pad.recipe)
     made = await studio.renders.run(make_kit, instrument.generator, PADS, seed=want.seed, labels=want.labels)
-    pads = [{"name": pad.name, "note": pad.note, "recipe": instrument.outside(pad.layers[0])} for pad in made.pads]
+    pads: list[dict[str, Any]] = [
+        {"name": pad.name, "note": pad.note, "recipe": instrument.outside(pad.layers[0])} for pad in made.pads
+    ]
     pads.sort(key=lambda pad: (pad["note"] < FIRST, pad["note"]))
     for i, kept in enumerate(want.locked[: len(pads)]):
         if kept is not None:

@@ -60,7 +60,9 @@ class Guard:
     Every answer carries `HEADERS`.
     """
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", names: Iterable[str] = (), token: str | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str = "127.0.0.1", names: Iterable[str] = (), token: str | None = None
+    ) -> None:
         self.app, self.token, self.anywhere = app, token, host in ANY
         self.names = {name.lower() for name in (*LOCAL, host, *names) if name}
         if self.anywhere:

@@ -42,7 +42,7 @@ class Studio:
 class NewSounds(Strict):
     n: Count = 1
     label: Name | Annotated[dict[Name, Weight], Field(max_length=1000)] | None = None
-    knobs: Annotated[dict[Name, Share], Field(max_length=100)] = {}
+    knobs: Annotated[dict[Name, Share], Field(max_length=100)] = Field(default_factory=dict)
     seed: Seed | None = None
     truncation: Truncation | None = None
 

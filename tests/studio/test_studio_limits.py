@@ -143,8 +143,19 @@ def test_names_stay_inside_the_archive(client: TestClient, recipe: dict[str, Any
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fapp.py", "/static/", "/static/nothing.js"]
-    + ["/../../../../etc/passwd", "/static//etc/passwd", "/docs", "/openapi.json", "/api/", "/api/kit/../../x"],
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/..%2f..%2fapp.py",
+        "/static/",
+        "/static/nothing.js",
+        "/../../../../etc/passwd",
+        "/static//etc/passwd",
+        "/docs",
+        "/openapi.json",
+        "/api/",
+        "/api/kit/../../x",
+    ],
 )
 def test_only_the_files_of_the_page_are_served(client: TestClient, path: str) -> None:
     error(client.get(path), 404)
@@ -220,8 +231,21 @@ def ask(app: Any, path: str, headers: dict[str, str], parts: Any) -> tuple[int, 
             sent.append((read, message))
 
     raw = [(name.lower().encode(), value.encode()) for name, value in {"host": "localhost", **headers}.items()]
-    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": raw}
-    scope |= {"http_version": "1.1", "scheme": "http", "client": ("127.0.0.1", 1), "server": ("localhost", 80), "root_path": ""}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": raw,
+    }
+    scope |= {
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80),
+        "root_path": "",
+    }
     asyncio.run(app(scope, receive, send))
     (at, start), (_, body) = sent
     return start["status"], json.loads(body["body"]), at
@@ -229,7 +253,9 @@ def ask(app: Any, path: str, headers: dict[str, str], parts: Any) -> tuple[int, 
 
 @pytest.mark.parametrize("announced", [None, "100"])
 @pytest.mark.parametrize("path", ["/api/imitate", "/api/sounds"])
-def test_a_body_is_cut_off_at_the_limit_whatever_its_header_says(client: TestClient, path: str, announced: str | None) -> None:
+def test_a_body_is_cut_off_at_the_limit_whatever_its_header_says(
+    client: TestClient, path: str, announced: str | None
+) -> None:
     parts = iter([b"x" * 65_536] * 1_000)  # 64 MB
     status, content, read = ask(client.app, path, {"content-length": announced} if announced else {}, parts)
     assert status == 413 and "larger" in content["error"]

@@ -84,7 +84,9 @@ def test_a_studio_for_others_wants_its_token(drums: Generator) -> None:
     assert client.get("/?token=secret-words", headers={"Host": "evil.example"}).status_code == 403
     answer = client.get("/?token=secret-words")
     assert answer.status_code == 303 and answer.headers["location"] == "/"
-    assert "httponly" in answer.headers["set-cookie"].lower() and "samesite=strict" in answer.headers["set-cookie"].lower()
+    assert (
+        "httponly" in answer.headers["set-cookie"].lower() and "samesite=strict" in answer.headers["set-cookie"].lower()
+    )
     assert client.get("/").status_code == 200  # the cookie is enough from here on
     assert client.get(f"{client.base_url}//evil.example/?token=secret-words").headers["location"] == "/evil.example/"
 

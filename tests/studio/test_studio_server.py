@@ -55,7 +55,13 @@ def test_two_gigabytes_in_parts_are_cut_off(served: Served) -> None:
 
 def test_a_header_that_lies_about_the_length(served: Served) -> None:
     body = b'{"n": 1}'
-    for announced, status in ((str(len(body)), b"200"), ("3", b"400"), (str(2 << 30), b"413"), ("-1", b"400"), ("x", b"400")):
+    for announced, status in (
+        (str(len(body)), b"200"),
+        ("3", b"400"),
+        (str(2 << 30), b"413"),
+        ("-1", b"400"),
+        ("x", b"400"),
+    ):
         head = f"POST /api/sounds HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nConnection: close\r\n"
         with socket.create_connection(("127.0.0.1", served.port), 30) as line:
             line.sendall(f"{head}Content-Length: {announced}\r\n\r\n".encode() + body)

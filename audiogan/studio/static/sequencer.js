@@ -4,8 +4,9 @@ import { Voices } from "./audio.js";
 
 export const STEPS = 16;
 export const GAIN = [0, 0.62, 1]; // of a step that is off, on, accented
-const AHEAD = 0.12; // seconds that are handed to the audio clock in advance ...
+const AHEAD = 0.15; // seconds that are handed to the audio clock in advance ...
 const HIDDEN = 1.6; // ... and while the page is in the background, where timers run once a second
+const LATE = 0.03; // seconds
 const TICK = 25; // milliseconds
 
 export const stepSeconds = (tempo) => 15 / tempo;
@@ -71,8 +72,8 @@ export class Sequencer {
 
   tick() {
     const { grid, tempo, swing } = this.pattern(), now = this.context.currentTime;
-    if (this.clock.time < now - 0.25) this.clock.time = now + 0.02; // after the machine slept: go on, do not catch up
     for (const { step, time } of steps(this.clock, now + (document.hidden ? HIDDEN : AHEAD), tempo, swing)) {
+      if (time < now - LATE) continue; // the machine was held up: a step is left out rather than the beat moved
       this.shown(step, time);
       for (const { pad, gain } of hits(grid, step)) this.play(pad, time, gain);
     }

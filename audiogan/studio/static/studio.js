@@ -29,7 +29,7 @@ export class Studio {
       set: (pad, step, value) => this.set(pad, step, value),
     });
     this.loop = new Voices(this.context);
-    this.sequencer = new Sequencer(this.context, () => store.state, (i, time, gain) => this.scheduled(i, time, gain),
+    this.sequencer = new Sequencer(this.context, () => ({ ...store.state, swing: store.state.swing / 100 }), (i, time, gain) => this.scheduled(i, time, gain),
       (step, time) => this.flashes.push({ step, time }));
     this.editor = new Editor(this);
     store.listen((state, before) => this.show(state, before));

@@ -1,0 +1,241 @@
+// The page of a run: asks every two seconds for what is new, while somebody looks.
+
+import { element, icon } from "./looks.js";
+import { Curves } from "./run-curves.js";
+import { Previews } from "./run-previews.js";
+
+const EVERY = 2000, LIST_EVERY = 10000, SLOWEST = 15000; // milliseconds
+const PARTS = ["curves", "findings", "previews"];
+const STATES = {
+  preparing: "getting ready", training: "training", finished: "finished", stopped: "stopped", interrupted: "interrupted",
+  gone: "gone",
+};
+const find = (id) => document.getElementById(id);
+const count = (number) => Math.round(number).toLocaleString("en");
+
+/** Seconds as a person says them. */
+function span(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 36 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+function say(text) {
+  const says = find("says");
+  says.textContent = text;
+  says.classList.add("shown");
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => says.classList.remove("shown"), 3500);
+}
+
+function notice(text) {
+  if (find("notice").textContent !== text) find("notice").textContent = text;
+  find("notice").hidden = !text;
+}
+
+/** Change a text only where it is another one: screen readers and selections stay at rest. */
+function put(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+async function ask(path, signal) {
+  const response = await fetch(path, { signal });
+  if (response.ok) return response.json();
+  const error = new Error(response.statusText);
+  error.status = response.status;
+  throw error;
+}
+
+class RunPage {
+  constructor() {
+    this.curves = new Curves(find("curves"), find("curves-hint"));
+    this.previews = new Previews(find, say);
+    this.run = null; // the id of the one that is shown
+    this.listed = -Infinity;
+    this.wait = EVERY;
+    addEventListener("hashchange", () => this.choose(location.hash.slice(1)));
+    document.addEventListener("visibilitychange", () => this.wake());
+  }
+
+  /** Show another run. */
+  choose(id) {
+    if (id === this.run) return;
+    Object.assign(this, { run: id, seen: {}, state: "", known: null });
+    find("findings").replaceChildren();
+    this.curves.clear();
+    this.previews.clear();
+    this.mark();
+    this.wake();
+  }
+
+  /** Ask now. */
+  wake() {
+    clearTimeout(this.timer);
+    this.asking?.abort();
+    if (!document.hidden) this.poll();
+  }
+
+  async poll() {
+    const { signal } = (this.asking = new AbortController());
+    let next = EVERY;
+    try {
+      if (performance.now() - this.listed > LIST_EVERY || !this.run) await this.list(signal);
+      if (this.run) next = (await this.look(signal)) ? 100 : EVERY;
+      notice("");
+      this.wait = EVERY;
+    } catch (error) {
+      if (signal.aborted) return;
+      next = this.wait = error.status === 404 ? EVERY : Math.min(SLOWEST, 1.5 * this.wait);
+      this.missed(error);
+    }
+    if (!document.hidden) this.timer = setTimeout(() => this.poll(), next);
+  }
+
+  missed(error) {
+    if (error.status === 404) {
+      this.show({ state: "gone" });
+      notice("This run is gone: its folder was moved or deleted. What was read of it stays here.");
+      this.seen = {}; // it may come back as another one
+      this.listed = -Infinity;
+    } else if (error.status !== 503) {
+      notice(error.status ? "The studio cannot read this run just now; it tries again." : "The studio does not answer; is it still running? This page tries again.");
+    }
+  }
+
+  /** The runs there are. */
+  async list(signal) {
+    const { runs } = await ask("/api/runs", signal);
+    this.listed = performance.now();
+    const old = new Map([...find("runs").children].map((item) => [item.dataset.id, item]));
+    const items = runs.map((run) => this.item(run, old.get(run.id)));
+    const same = items.length === old.size && items.every((item, i) => item === find("runs").children[i]);
+    if (!same) { // a link that moves must not lose the focus
+      const focused = document.activeElement?.closest("#runs a");
+      find("runs").replaceChildren(...items);
+      focused?.focus({ preventScroll: true });
+    }
+    const wanted = location.hash.slice(1);
+    if (!this.run) {
+      const first = runs.find((run) => run.id === wanted) ?? runs.find((run) => run.played && run.state === "training") ?? runs[0];
+      if (first) Object.assign(this, { run: first.id, seen: {}, state: "" });
+    }
+    find("none").hidden = Boolean(this.run);
+    this.mark();
+  }
+
+  item(run, item = element("li", { "data-id": run.id }, element("a", { href: `#${run.id}` },
+    element("i", { class: "dot" }), element("b"), element("small"), element("em")))) {
+    const [dot, name, about, played] = item.firstChild.children;
+    dot.dataset.state = run.state;
+    put(name, run.name);
+    name.title = run.name;
+    const share = run.state === "training" && run.share !== null ? ` ${Math.floor(100 * run.share)} %` : "";
+    put(about, `${STATES[run.state]}${share} · step ${count(run.step)}${run.state === "training" ? "" : ` · ${span(run.age)} ago`}`);
+    put(played, run.played ? "played" : "");
+    return item;
+  }
+
+  mark() {
+    for (const item of find("runs").children) {
+      if (item.dataset.id === this.run) item.firstChild.setAttribute("aria-current", "true");
+      else item.firstChild.removeAttribute("aria-current");
+    }
+  }
+
+  /** What is new of the run; whether there is more to be had at once. */
+  async look(signal) {
+    const { run, seen } = this;
+    const data = await ask(`/api/runs/${encodeURIComponent(run)}?${new URLSearchParams(seen)}`, signal);
+    if (run !== this.run) return false;
+    for (const part of PARTS) if (data[part]) seen[part] = data[part].version;
+    find("run").hidden = false;
+    this.show(data);
+    if (data.findings) this.find(data.findings.all);
+    if (data.previews) this.previews.update(run, data.previews);
+    if (data.curves) this.curves.update(data.curves);
+    this.curves.hint(data);
+    document.body.dataset.ready = run;
+    return data.more;
+  }
+
+  show(data) {
+    const state = find("state");
+    put(state, STATES[data.state]);
+    state.dataset.state = data.state;
+    if (this.state && this.state !== data.state) say(`The run is ${data.state === "training" ? "training" : STATES[data.state]}`);
+    this.state = data.state;
+    if (data.state === "gone") return;
+    put(find("name"), data.name);
+    put(find("why"), data.why);
+    const bar = find("progress");
+    bar.hidden = data.share === null;
+    bar.value = data.share ?? 0;
+    bar.dataset.state = data.state;
+    const going = data.state === "training", percent = data.share === null ? "" : `${Math.floor(100 * data.share)} %`;
+    document.title = `${going && percent ? `${percent} ` : ""}${STATES[data.state]} · ${data.name} – audiogan`;
+    this.facts([
+      ["step", count(data.step), data.steps ? `of ${count(data.steps)}` : ""],
+      ["done", percent, ""],
+      ["time left", data.left === null ? "" : `${data.left < 5 ? "" : "≈ "}${span(data.left)}`, ""],
+      ["steps a minute", data.rate === null ? "" : data.rate < 10 ? data.rate.toPrecision(2) : count(data.rate), ""],
+      ["examples a second", data.examples === null ? "" : data.examples < 10 ? data.examples.toPrecision(2) : count(data.examples), ""],
+      ["trained for", data.seconds === null ? "" : span(data.seconds), ""],
+      ["last sign", `${span(data.age)} ago`, ""],
+    ]);
+  }
+
+  facts(rows) {
+    const list = find("facts");
+    if (!list.childElementCount) {
+      list.append(...rows.map(([name]) => element("div", {}, element("dt", {}, name), element("dd", {}, element("b"), element("small")))));
+    }
+    rows.forEach(([, value, more], i) => {
+      const box = list.children[i];
+      box.hidden = !value;
+      put(box.querySelector("b"), value);
+      put(box.querySelector("small"), more);
+    });
+  }
+
+  find(all) {
+    const list = find("findings"), key = (one) => JSON.stringify([one.kind, one.step, one.severity, one.text]);
+    const old = new Map([...list.children].map((item) => [item.dataset.key, item]));
+    const fresh = all.filter((one) => !old.has(key(one)));
+    list.replaceChildren(...all.map((one) => old.get(key(one)) ?? this.finding(one, key(one))));
+    put(find("findings-hint"), all.length ? "" : "None yet. Monitors look at the run as it goes; what they see stands here.");
+    if (this.known && fresh.length) {
+      for (const one of fresh) old.get(key(one)) ?? list.querySelector(`[data-key="${CSS.escape(key(one))}"]`)?.classList.add("fresh");
+      say(`${fresh[0].kind === "verdict" ? "Verdict" : `New ${fresh[0].severity}: ${fresh[0].kind}`}`);
+    }
+    this.known = all;
+  }
+
+  finding(one, key) {
+    const verdict = one.kind === "verdict";
+    const item = element("li", { "data-key": key, class: `finding ${one.severity}${verdict ? " verdict" : ""}` },
+      element("p", { class: "kind" }, element("span", { class: "severity" }, verdict ? "verdict" : one.severity),
+        element("b", {}, verdict ? "" : one.kind), element("small", {}, `step ${count(one.step)}`)),
+      element("p", {}, one.text));
+    if (one.advice) item.append(element("p", { class: "advice" }, element("b", {}, "Try "), one.advice));
+    if (one.override) {
+      const code = element("code", { tabindex: "0" }, one.override);
+      const copy = element("button", { class: "icon", "aria-label": `Copy ${one.override}`, title: "Copy" }, icon("i-copy"));
+      copy.addEventListener("click", async () => {
+        try {
+          await navigator.clipboard.writeText(one.override);
+          say("Copied: paste it behind audiogan train");
+        } catch { // not every browser lets a page write there
+          getSelection().selectAllChildren(code);
+          say("Marked: copy it by Ctrl C");
+        }
+      });
+      item.append(element("div", { class: "override" }, code, copy));
+    }
+    return item;
+  }
+}
+
+find("theme").addEventListener("click", () => say(window.switchTheme() === "dark" ? "Dark" : "Light"));
+const page = new RunPage();
+page.wake();
