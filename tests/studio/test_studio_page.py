@@ -349,6 +349,7 @@ def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page
 
 
 CONTRAST = """() => {
+  const UNREAD = ":disabled, [hidden], .says, dialog";
   const READ = "h1, h2, p, span, button, label, output, kbd, small, select, input[type=number]";
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const paint = (...colours) => {
@@ -374,7 +375,7 @@ CONTRAST = """() => {
   const worst = {};
   for (const e of document.querySelectorAll(READ)) {
     const own = [...e.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!(own || /SELECT|INPUT|OUTPUT/.test(e.tagName)) || e.closest(":disabled, [hidden], .says, dialog") || !e.getClientRects().length) continue;
+    if (!(own || /SELECT|INPUT|OUTPUT/.test(e.tagName)) || e.closest(UNREAD) || !e.getClientRects().length) continue;
     const ink = getComputedStyle(e).color;
     for (const ground of behind(e)) {
       const [a, b] = [light(paint(...ground, ink)), light(paint(...ground))].sort((x, y) => y - x);
@@ -419,4 +420,4 @@ def test_screenshots(opened: Callable[..., Page], browser: Browser) -> None:
         page.wait_for_selector("#says:not(.shown)", state="attached")
         page.locator(".cell").first.hover()
         page.wait_for_timeout(400)
-        page.screenshot(path=folder / f"studio-{scheme}.png")
+        page.screenshot(path=folder / f"studio-{scheme}.png", full_page=True)

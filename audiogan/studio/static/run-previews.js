@@ -100,9 +100,9 @@ export class Previews {
     this.find("step-label").textContent = label;
     this.find("newest").disabled = newest;
     const heard = Boolean(one.wav);
-    for (const id of ["grow", "live", "play-all", "sounds"]) this.find(id).hidden = !heard;
+    for (const id of ["grow", "play-all", "sounds"]) this.find(id).hidden = !heard;
     this.find("sheet-fold").hidden = !heard || !one.png;
-    this.find("listen-hint").textContent = heard ? "The same latents at every step." : "The same latents at every step: move the slider and see them grow.";
+    this.find("listen-hint").textContent = heard ? "The same latents at every step." : "The same latents at every step: move the slider.";
     this.build();
     if (!now) await sleep(PATIENCE);
     if (this.all[this.at] !== one) return;

@@ -130,8 +130,8 @@ class RunPage {
     dot.dataset.state = run.state;
     put(name, run.name);
     name.title = run.name;
-    const share = run.state === "training" && run.share !== null ? ` ${Math.floor(100 * run.share)} %` : "";
-    put(about, `${STATES[run.state]}${share} · step ${count(run.step)}${run.state === "training" ? "" : ` · ${span(run.age)} ago`}`);
+    const done = run.share === null ? `step ${count(run.step)}` : `${Math.floor(100 * run.share)} %`;
+    put(about, `${STATES[run.state]} · ${run.state === "training" ? done : `${span(run.age)} ago`}`);
     put(played, run.played ? "played" : "");
     return item;
   }
@@ -165,6 +165,7 @@ class RunPage {
     state.dataset.state = data.state;
     if (this.state && this.state !== data.state) say(`The run is ${data.state === "training" ? "training" : STATES[data.state]}`);
     this.state = data.state;
+    find("live").hidden = !["training", "preparing"].includes(data.state);
     if (data.state === "gone") return;
     put(find("name"), data.name);
     put(find("why"), data.why);

@@ -127,7 +127,7 @@ export class Studio {
     this.flashes = this.flashes.filter((flash) => flash.time > heard);
     for (const flash of due) {
       if ("step" in flash) this.grid.at(flash.step);
-      else this.pads.flash(flash.pad, 0.3 + 0.6 * flash.gain);
+      else if (heard - flash.time < 0.1) this.pads.flash(flash.pad, 0.3 + 0.6 * flash.gain);
     }
     requestAnimationFrame(() => this.animate());
   }
