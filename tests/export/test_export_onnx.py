@@ -134,18 +134,23 @@ def test_a_network_without_classes_and_knobs(tmp_path: Path) -> None:
     assert found.shape == (3, 2, 2000) and np.abs(found - model.render(recipes)).max() <= 1e-4
 
 
+VOICE = 2e-3
+"""A voice magnifies rounding errors: its phase is the sum of its pitch."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["tonenoise", "voice", "specgan", "wavegan", "dcgan"])
-def test_every_network(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "most"), [("tonenoise", 1e-4), ("voice", VOICE), ("specgan", 1e-4), ("wavegan", 1e-4), ("dcgan", 1e-4)]
+)
+def test_every_network(kind: str, most: float, tmp_path: Path) -> None:
     largest = save_onnx(tmp_path / "a.onnx", small(kind)).largest
-    assert largest is not None and largest <= 1e-4
+    assert largest is not None and largest <= most
 
 
 @pytest.mark.slow
 def test_digits(tmp_path: Path) -> None:
-    """A voice magnifies rounding errors: its phase is the sum of its pitch."""
     largest = save_onnx(tmp_path / "a.onnx", audiogan.load("digits")).largest
-    assert largest is not None and largest <= 2e-3
+    assert largest is not None and largest <= VOICE
 
 
 def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
