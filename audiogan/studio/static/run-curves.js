@@ -71,7 +71,7 @@ export class Curves {
 
   hint({ more, share_read: share, broken }) {
     const words = [];
-    if (more) words.push(`reading the log, ${Math.floor(100 * share)} %`);
+    if (more) words.push(`Reading the log: ${Math.floor(100 * share)} %.`);
     else if (!this.plots.size) words.push("Nothing is logged yet.");
     else words.push("A line is a mean, its shade reaches from the smallest value to the largest.");
     if (this.each > 1) words.push(`The log is long: a value is the mean of up to ${this.each.toLocaleString("en")} lines.`);

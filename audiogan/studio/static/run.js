@@ -137,9 +137,15 @@ class RunPage {
   }
 
   mark() {
-    for (const item of find("runs").children) {
-      if (item.dataset.id === this.run) item.firstChild.setAttribute("aria-current", "true");
-      else item.firstChild.removeAttribute("aria-current");
+    const list = find("runs");
+    for (const item of list.children) {
+      const link = item.firstChild, chosen = item.dataset.id === this.run;
+      if (chosen === link.hasAttribute("aria-current")) continue;
+      if (!chosen) link.removeAttribute("aria-current");
+      else {
+        link.setAttribute("aria-current", "true");
+        list.scrollLeft = item.offsetLeft - list.offsetLeft - 12; // on a phone the list lies on its side
+      }
     }
   }
 
