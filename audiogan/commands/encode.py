@@ -1,0 +1,90 @@
+"""``audiogan encode``"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from audiogan.commands.values import mixture
+from audiogan.errors import UserError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+RANDOM = 100
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("encode", help="imitate a recording: the sound of a model that is nearest to it")
+    parser.add_argument("recording", type=Path, help="a sound file, or a folder of them")
+    parser.add_argument(
+        "out", type=Path, help="folder for recordings, imitations (WAV) and a contact sheet; replaces its own"
+    )
+    parser.add_argument("--run", help="as for sample")
+    parser.add_argument(
+        "--class", dest="label", help="what it is to be: kick, or kick:0.7,tom:0.3 (default: what fits)"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="work for one core on each (default 10)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    files = _files(args.recording, args.out)
+    import numpy as np
+    from tqdm import tqdm
+
+    from audiogan.latents import encode, nearest_distance
+    from audiogan.loading import load
+
+    generator = load(args.run)
+    label = args.label if args.label in generator.labels else mixture(args.label)
+    random: Any = None
+    waves, titles, left = [], [], []
+    for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):
+        try:
+            found = encode(generator, path, label=label, seconds=args.seconds, seed=args.seed)
+        except UserError as error:
+            if len(files) == 1 or not str(error).startswith(str(path)):
+                raise
+            left.append(str(error))
+            continue
+        # 0.95 of full scale, as the imitation: so both are equally loud to who compares them.
+        generator.modality.save(args.out / f"{stem}-recording.wav", found.recording)
+        generator.modality.save(args.out / f"{stem}-imitation.wav", found.wave, found.recipe.to_json())
+        random = generator.sample(RANDOM, seed=args.seed) if random is None else random
+        best = nearest_distance(random, found.recording, generator.sample_rate)
+        line = f"{path}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
+        tqdm.write(f"{line}; the nearest of {RANDOM} random sounds: {best:.1f} dB")
+        waves += [found.recording, found.wave]
+        titles += [stem, f"{found.distance:.1f} dB from it"]
+    for line in left:
+        print(f"left out: {line}")
+    if not waves:
+        raise UserError(f"{args.recording}: none of its {len(files)} sounds can be imitated")
+    from audiogan.pictures import contact_sheet
+
+    contact_sheet(args.out / "contact-sheet.png", np.stack(waves[:64]), generator.sample_rate, titles[:64])
+    print(f"{len(waves) // 2} recordings, imitations by {generator.name} and contact-sheet.png: {args.out}")
+    return 0
+
+
+def _files(source: Path, out: Path) -> list[tuple[Path, str]]:
+    """Sounds to imitate, and for each the beginning of the names of what is written; no two are the same."""
+    if not source.is_dir():
+        if not source.exists():
+            raise UserError(f"{source}: no such file or folder")
+        return [(source, source.stem)]
+    inside = out.resolve()
+    paths = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.is_file() and inside not in path.resolve().parents
+    ]
+    if not paths:
+        raise UserError(f"{source}: no sound files in it ({', '.join(SUFFIXES)})")
+    named: dict[str, Path] = {}
+    for path in paths:
+        stem = "-".join(path.relative_to(source).with_suffix("").parts)
+        free = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
+        named[next(name for name in free if name not in named)] = path
+    return [(path, stem) for stem, path in named.items()]

@@ -1,0 +1,20 @@
+"""What lies where in a model's space of sounds: the place of a recording, neighbours, directions with a meaning."""
+
+from __future__ import annotations
+
+from audiogan.latents.directions import Direction, directions, edit
+from audiogan.latents.encoding import Encoding, encode, nearest_distance
+from audiogan.latents.near import Neighbour, neighbours
+from audiogan.latents.spectra import log_spectral_distance
+
+__all__ = [
+    "Direction",
+    "Encoding",
+    "Neighbour",
+    "directions",
+    "edit",
+    "encode",
+    "log_spectral_distance",
+    "nearest_distance",
+    "neighbours",
+]

@@ -1,0 +1,90 @@
+"""What can be said of signals in a word: figures by which the directions of a latent space are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiogan.errors import UserError
+from audiogan.modalities import Sound
+
+if TYPE_CHECKING:
+    from audiogan.modalities import Modality
+
+Array = NDArray[np.float64]
+BASS_HZ = 150.0
+
+
+@dataclass(frozen=True)
+class Property:
+    """What a figure is called when it falls and when it rises."""
+
+    less: str
+    more: str
+
+
+SOUND = {
+    "brightness": Property("darker", "brighter"),
+    "attack": Property("sharper", "softer"),
+    "decay": Property("shorter", "longer"),
+    "noisiness": Property("more tonal", "noisier"),
+    "loudness": Property("quieter", "louder"),
+    "pitch": Property("lower", "higher"),
+    "bass": Property("less bass", "more bass"),
+}
+"""The first four are the knobs of `data.knobs`; loudness is the root mean square of a sound at its level (dB), pitch
+the frequency where its spectrum is highest (log2 Hz), bass the part of its power below 150 Hz (dB)."""
+
+IMAGE = {
+    "lightness": Property("darker", "lighter"),
+    "contrast": Property("flatter", "more contrast"),
+    "detail": Property("smoother", "more detail"),
+    "height": Property("lower", "higher"),
+    "side": Property("to the left", "to the right"),
+}
+"""Mean, standard deviation and mean step from pixel to pixel; where the middle of what is light lies."""
+
+
+def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
+    """Those of a kind of signal; UserError where there are none."""
+    if isinstance(modality, Sound):
+        return SOUND
+    if len(shape) == 3:
+        return IMAGE
+    raise UserError(f"directions have no names for {modality.noun}s; there are words for sounds and images only")
+
+
+def measured(modality: Any, x: np.ndarray) -> Array:
+    """Properties float64 `[N, K]` of signals `[N, *shape]`, in the order of `properties_of`."""
+    measure: Callable[[], Array] = (
+        (lambda: _sounds(x, modality.sample_rate)) if isinstance(modality, Sound) else (lambda: _images(x))
+    )
+    return measure()
+
+
+def _sounds(x: np.ndarray, sample_rate: int) -> Array:
+    from audiogan.data.knobs import measure
+
+    loudness = 10 * np.log10(np.square(x).mean((1, 2)) + 1e-10)
+    power = np.square(np.abs(np.fft.rfft(x, axis=-1))).sum(1)
+    hz = np.fft.rfftfreq(x.shape[-1], 1 / sample_rate)
+    audible = np.where(hz >= 20, power, 0.0)
+    pitch = np.log2(np.maximum(hz[audible.argmax(-1)], 20.0))
+    bass = 10 * np.log10((audible[:, hz < BASS_HZ].sum(-1) + 1e-10) / (audible.sum(-1) + 1e-10) + 1e-4)
+    return np.column_stack(
+        [measure(x, sample_rate, ("brightness", "attack", "decay", "noisiness")), loudness, pitch, bass]
+    )
+
+
+def _images(x: np.ndarray) -> Array:
+    grey = x.mean(1).astype(np.float64)
+    light = grey - grey.min((1, 2), keepdims=True) + 1e-6
+    light /= light.sum((1, 2), keepdims=True)
+    detail = np.abs(np.diff(grey, axis=1)).mean((1, 2)) + np.abs(np.diff(grey, axis=2)).mean((1, 2))
+    rows, columns = np.linspace(1, -1, grey.shape[1]), np.linspace(-1, 1, grey.shape[2])
+    height, side = (light * rows[:, None]).sum((1, 2)), (light * columns).sum((1, 2))
+    return np.column_stack([grey.mean((1, 2)), grey.std((1, 2)), detail, height, side])
