@@ -14,12 +14,12 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from audiogan.errors import UserError
 from audiogan.sounds import replacing
 
 if TYPE_CHECKING:
+    import torch
+
     from audiogan.generator import Generator
 
 FORMAT = 1
@@ -45,6 +45,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     Raises:
         UserError: the file cannot be written, or weights are not finite in half precision.
     """
+    import torch
     from safetensors.torch import save
 
     path = Path(path)

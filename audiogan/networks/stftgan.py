@@ -111,7 +111,7 @@ class STFTGenerator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         style = self.style(z, condition)
-        x = self.start(style).view(len(z), -1, *self.grid).contiguous(memory_format=torch.channels_last)
+        x = self.start(style).unflatten(1, (-1, *self.grid)).contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(x, 0.2)
         for block in self.blocks:
             x = block(x, style)

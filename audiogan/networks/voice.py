@@ -27,7 +27,8 @@ def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Ten
     frames = (pitch.shape[1] - 1) * hop_length + 1
     hertz = F.interpolate(pitch[:, None], frames, mode="linear", align_corners=True)[:, 0]
     hertz = F.pad(hertz, (0, max(0, length - frames)), mode="replicate")[:, :length]
-    phase = (hertz.cumsum(1) / sample_rate % 1.0).float() * (2 * math.pi)
+    cycles = hertz.cumsum(1) / sample_rate
+    phase = (cycles - cycles.round()).float() * (2 * math.pi)  # around 0, where pulses are and rounding is finest
     harmonics = (sample_rate / 2 / pitch.amax(1, keepdim=True)).floor().clamp_min(1).float()
     below = torch.sin(phase / 2)
     near = below.abs() < 1e-4
