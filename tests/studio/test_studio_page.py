@@ -308,9 +308,10 @@ def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page
         page.keyboard.press("Tab")
         here, outline = page.evaluate(
             """() => { const e = document.activeElement;
-              return [e.id || `${e.dataset.pad}/${e.dataset.step}`, getComputedStyle(e).outlineStyle]; }"""
+              const name = e.id || (e.dataset.pad ? `${e.dataset.pad}/${e.dataset.step}` : `${e.tagName} ${e.innerText}`);
+              return [e === document.body ? "" : name, getComputedStyle(e).outlineStyle]; }"""
         )
-        if here in reached or here in ("", "undefined/undefined"):
+        if here in reached or not here:
             break
         assert outline != "none", here
         reached.append(here)
