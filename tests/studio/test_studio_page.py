@@ -308,7 +308,8 @@ def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page
         page.keyboard.press("Tab")
         here, outline = page.evaluate(
             """() => { const e = document.activeElement;
-              const name = e.id || (e.dataset.pad ? `${e.dataset.pad}/${e.dataset.step}` : `${e.tagName} ${e.innerText}`);
+              const step = e.dataset.pad && `${e.dataset.pad}/${e.dataset.step}`;
+              const name = e.id || step || `${e.tagName} ${e.innerText}`;
               return [e === document.body ? "" : name, getComputedStyle(e).outlineStyle]; }"""
         )
         if here in reached or not here:
