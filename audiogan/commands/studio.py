@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
@@ -16,7 +17,7 @@ PORT = 8642
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("studio", help="play a model in the browser: pads, kits, a sequencer")
+    parser = commands.add_parser("studio", help="play a model in the browser: pads, kits, a sequencer; watch runs")
     parser.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: as for sample)")
     parser.add_argument("--port", type=int, help=f"(default: {PORT}, or another one where that is taken)")
     parser.add_argument(
@@ -43,23 +44,27 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
     import torch
     import uvicorn
 
-    from audiogan.loading import load
     from audiogan.studio.app import create_app
+    from audiogan.studio.runs import Run
     from audiogan.studio.security import ANY, is_local
 
     torch.set_num_threads(1)  # several renders at once, each on a core of its own
-    generator = load(args.run)
+    generator, watched = _chosen(args.run)
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
-    app = create_app(generator, host=args.host, token=token)
+    app = create_app(generator, host=args.host, token=token, run=watched)
     name = socket.gethostname() if args.host in ANY else args.host
-    address = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
+    place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
+    query = f"?token={token}" if token else ""
+    address = place + query
     if token:
-        address += f"?token={token}"
         print("whoever has this address can use the studio; the connection is not encrypted")
     print(f"{generator.name} plays at {address}  (Ctrl-C ends)", flush=True)
     helper = threading.Timer(3, _warm_up, [generator])
     helper.daemon = True
     helper.start()
+    if watched:
+        address = f"{place}run{query}#{Run.at(watched.absolute(), '').id}"
+        print(f"{watched} is watched at {address}", flush=True)
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     config = uvicorn.Config(
@@ -84,6 +89,28 @@ def _warm_up(generator: Generator) -> None:
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
+
+
+def _chosen(run: str | None) -> tuple[Generator, Path | None]:
+    """The model that is played; and the run that is watched while the shipped drums are played, as it has no model yet,
+    or one of no sounds.
+    """
+    from audiogan.bundle import shipped
+    from audiogan.loading import DEFAULT, find, load
+    from audiogan.modalities.sound import Sound
+    from audiogan.studio.runs import MARKS
+
+    where = find(run)
+    if not where.is_dir() or not any((where / mark).is_file() for mark in MARKS):
+        return load(where), None
+    reason = "it has no checkpoint yet"
+    if any(where.glob("checkpoints/step-*.ckpt")):
+        generator = load(where)
+        if isinstance(generator.modality, Sound):
+            return generator, None
+        reason = f"it makes {generator.modality.noun}s"
+    print(f"{where} cannot be played: {reason}; it can be watched")
+    return load(shipped()[DEFAULT]), where
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -35,6 +35,7 @@ def create_app(
     token: str | None = None,
     limits: Limits | None = None,
     runs: str | Path = "runs",
+    run: str | Path | None = None,
 ) -> FastAPI:
     """An ASGI application that serves the studio of one model.
 
@@ -44,6 +45,7 @@ def create_app(
         token: what a visitor must know; necessary where others can reach ``host``.
         limits: what requests may cost.
         runs: the folder whose trainings can be watched.
+        run: the folder of one more that can.
 
     Raises:
         UserError: the model makes something else than sounds.
@@ -56,7 +58,7 @@ def create_app(
         Slots(limits.running, limits.waiting, limits.patience),
         Slots(1, 2, limits.imitate_seconds),
     )
-    app.state.watching = watching.Watching(Path(runs), generator.checkpoint)
+    app.state.watching = watching.Watching(Path(runs), generator.checkpoint, Path(run) if run else None)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)

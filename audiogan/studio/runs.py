@@ -165,7 +165,7 @@ class Run:
             asked = reason[1] in ("interrupted", "asked to terminate")
             return ("interrupted" if asked else "stopped"), "" if asked else reason[1]
         if alive:
-            return ("training" if begun else "preparing"), ""
+            return ("training", "") if begun else ("preparing", "it reads its data; nothing is logged yet")
         done = step >= plan.get("steps", math.inf) or (seconds or 0.0) >= 60 * plan.get("minutes", math.inf)
         if done and not status:
             return "finished", ""

@@ -97,12 +97,14 @@ class Watching:
     Args:
         root: the folder in which runs are looked for; it may be missing.
         checkpoint: the file that is played. Where it lies in a run, that run is listed wherever it is.
+        other: one more run that is listed wherever it is.
     """
 
-    def __init__(self, root: Path, checkpoint: Path) -> None:
+    def __init__(self, root: Path, checkpoint: Path, other: Path | None = None) -> None:
         self.root = root.absolute()
-        inside = checkpoint.parent.name == "checkpoints"
-        self.played = Run.at(checkpoint.parent.parent, checkpoint.absolute().parent.parent.name) if inside else None
+        played = checkpoint.absolute().parent.parent if checkpoint.parent.name == "checkpoints" else None
+        self.named = [Run.at(folder.absolute(), folder.absolute().name) for folder in (played, other) if folder]
+        self.played = Run.at(played, "").id if played else None
         self.slots = Slots(2, 64, 10.0)
         self._known: dict[str, Run] = {}
         self._watched: OrderedDict[str, Watched] = OrderedDict()
@@ -120,8 +122,9 @@ class Watching:
                 found = [Run.at(path, path.relative_to(self.root).as_posix()) for path in runs_below(self.root)]
                 found = sorted(found, key=Run.age)[:RUNS]
                 self._known = {run.id: run for run in found}
-                if self.played is not None and self.played.folder.is_dir():
-                    self._known.setdefault(self.played.id, self.played)
+                for run in self.named:
+                    if run.folder.is_dir():
+                        self._known.setdefault(run.id, run)
                 self._looked = time.monotonic()
             return self._known
 
@@ -144,8 +147,8 @@ class Watching:
         rows = []
         for run in self.find().values():
             facts = run.facts(held)
-            played = self.played is not None and run.id == self.played.id
-            rows.append({"id": run.id, "name": run.name, "played": played, **{key: facts[key] for key in keys}})
+            about = {"id": run.id, "name": run.name, "played": run.id == self.played}
+            rows.append(about | {key: facts[key] for key in keys})
         return sorted(rows, key=lambda row: (row["state"] not in ("training", "preparing"), row["age"]))
 
 

@@ -131,7 +131,8 @@ class RunPage {
     put(name, run.name);
     name.title = run.name;
     const done = run.share === null ? `step ${count(run.step)}` : `${Math.floor(100 * run.share)} %`;
-    put(about, `${STATES[run.state]} · ${run.state === "training" ? done : `${span(run.age)} ago`}`);
+    const more = { training: ` · ${done}`, preparing: "" }[run.state] ?? ` · ${span(run.age)} ago`;
+    put(about, STATES[run.state] + more);
     put(played, run.played ? "played" : "");
     return item;
   }
@@ -182,7 +183,7 @@ class RunPage {
     const going = data.state === "training", percent = data.share === null ? "" : `${Math.floor(100 * data.share)} %`;
     document.title = `${going && percent ? `${percent} ` : ""}${STATES[data.state]} · ${data.name} – audiogan`;
     this.facts([
-      ["step", count(data.step), data.steps ? `of ${count(data.steps)}` : ""],
+      ["step", data.state === "preparing" ? "" : count(data.step), data.steps ? `of ${count(data.steps)}` : ""],
       ["done", percent, ""],
       ["time left", data.left === null ? "" : `${data.left < 5 ? "" : "≈ "}${span(data.left)}`, ""],
       ["steps a minute", data.rate === null ? "" : data.rate < 10 ? data.rate.toPrecision(2) : count(data.rate), ""],
