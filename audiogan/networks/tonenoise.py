@@ -154,12 +154,12 @@ class ToneNoiseGenerator(nn.Module):
         spectrum = torch.addcmul(tone, self.colour(band), noise)
         pitch = None
         if voice:
-            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(voice[1].double().mean((1, 3)))
+            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(voice[1].mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
             spectrum = torch.addcmul(spectrum, self.colour(voice[0]), self.white(source[:, None]))
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().contiguous()))
         wave = wave * self.onset(style)[:, None]
-        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow), None if pitch is None else pitch.float()
+        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow), pitch
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, F, 1]`."""
