@@ -82,7 +82,7 @@ def role(label: str) -> str | None:
 
 
 def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
-    """(note, class, name) of ``count`` pads, by note: each class once, then what drum kits have more of (toms, snares).
+    """(note, class, name) of ``count`` pads as a kit grows: each class once, then what drum kits have more of (toms …).
 
     Classes that are no drums, and pads beyond those that General MIDI has a note for, take free notes from 36 up.
     """
@@ -107,7 +107,7 @@ def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
     slots = slots[:count]
     taken = {note for note, _, _ in slots}
     free = iter([note for note in [*range(FIRST, 128), *range(FIRST - 1, -1, -1)] if note not in taken])
-    placed = sorted((next(free) if note is None else note, label, title) for note, label, title in slots)
+    placed = [(next(free) if note is None else note, label, title) for note, label, title in slots]
     return _distinct(placed)
 
 

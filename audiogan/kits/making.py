@@ -22,10 +22,12 @@ APART = 0.5
 """How far a sound lies from its kit's centre, towards any other of its class.
 
 Likeness of timbre between pads of different classes (cosine of log-mel embeddings, less the mean of each class), and
-how far pads of one class are apart in that embedding, over 30 kits of the shipped drums: 0.088 and 1.73; picks without
-a kit: 0.002 and 2.30. Eleven real kits: 0.05 and 2.2; as many random collections of their sounds: 0.005 and 3.1."""
-TUNED_APART, TRIES = 0.65, 4
-"""Toms have to differ in pitch: so many candidates a tom, further apart, from which a scale is picked."""
+how far pads of one class are apart in that embedding, over 30 kits of the shipped drums: 0.057 and 1.94; picks without
+a kit: 0.001 and 2.29. Eleven real kits: 0.05 and 2.2; random collections of their sounds: 0.005 and 3.1."""
+AGAIN = 0.7
+"""The same for further pads of a class, which are there to differ from the first."""
+TRIES = 4
+"""Toms have to differ in pitch: so many candidates for each, from which a scale is picked."""
 DARKER = 1.0
 """Octaves of brightness that the softest stroke is asked to have less than the hardest. The shipped drums make 0.2 of
 them (median)."""
@@ -74,9 +76,9 @@ def make_kit(
         notes = [note for note, its, _ in slots if its == label]
         tuned = role(label) == "tom" and len(notes) > 1
         sounds = (_tuned if tuned else _relatives)(generator, seed, label, notes, knobs)
-        made.update(zip(notes, sounds, strict=True))
+        made.update(zip(sorted(notes) if tuned else notes, sounds, strict=True))
     strokes = {note: softer(generator, recipe, layers) for note, recipe in made.items()}
-    return Kit(tuple(Pad(name, note, strokes[note]) for note, _, name in slots), generator.name)
+    return Kit(tuple(Pad(name, note, strokes[note]) for note, _, name in sorted(slots)), generator.name)
 
 
 def _relatives(
@@ -85,9 +87,8 @@ def _relatives(
     label: str,
     keys: Iterable[int],
     knobs: Mapping[str, float] | None,
-    apart: float = APART,
 ) -> list[Recipe]:
-    """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note).
+    """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note); the first is nearest.
 
     Of one seed, `Generator.recipes` draws the same latent for every class, and knobs that stand equally far from the
     middle of each: that is the centre.
@@ -95,14 +96,15 @@ def _relatives(
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]
     own = [np.random.SeedSequence([seed, zlib.crc32(label.encode()), key]).generate_state(1)[0] for key in keys]
-    return [centre.towards(generator.recipes(1, seed=int(s), label=asked, knobs=knobs)[0], apart) for s in own]
+    picks = [generator.recipes(1, seed=int(s), label=asked, knobs=knobs)[0] for s in own]
+    return [centre.towards(pick, AGAIN if i else APART) for i, pick in enumerate(picks)]
 
 
 def _tuned(
     generator: Generator, seed: int, label: str, notes: Sequence[int], knobs: Mapping[str, float] | None
 ) -> list[Recipe]:
     """As many relatives as notes, from low to high, as evenly spaced in pitch as there are."""
-    found = _relatives(generator, seed, label, range(TRIES * len(notes)), knobs, TUNED_APART)
+    found = _relatives(generator, seed, label, range(TRIES * len(notes)), knobs)
     pitches = np.log2(_pitch(generator.render(found), generator.sample_rate))
     left = list(np.argsort(pitches))
     chosen = []

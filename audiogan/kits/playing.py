@@ -75,23 +75,25 @@ def play_pattern(
     if not 0 <= tail <= LONGEST:
         raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
     pattern = read_pattern(midi_path)
-    sounds = render_pads(generator, kit, sample_rate=sample_rate, loudness=loudness)
-    index = {pad.note: i for i, pad in enumerate(kit.pads)}
+    pads = {pad.note: pad for pad in kit.pads}
     roles = {pad.note: role(pad.layers[-1].label) for pad in kit.pads}
-    instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in index}
+    instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in pads}
     if instead and say is not None:
-        pads = [f"{note} on {kit.pads[index[instead[note]]].name}" for note in sorted(instead)]
-        say(f"notes that the kit lacks: {', '.join(pads)}")
-    return _mix(
-        kit, sounds, [(s, index[instead.get(n, n)], v) for s, n, v in pattern.strokes], pattern, sample_rate, tail
-    )
+        told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
+        say(f"notes that the kit lacks: {', '.join(told)}")
+    played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
+    needed = {note for _, note, _ in played}
+    used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
+    sounds = render_pads(generator, used, sample_rate=sample_rate, loudness=loudness)
+    index = {pad.note: i for i, pad in enumerate(used.pads)}
+    return _mix(used, sounds, [(s, index[n], v) for s, n, v in played], pattern.seconds, sample_rate, tail)
 
 
 def _mix(
     kit: Kit,
     sounds: list[list[NDArray[np.float32]]],
     strokes: list[tuple[float, int, int]],
-    pattern: Pattern,
+    duration: float,
     sample_rate: int,
     tail: float,
 ) -> NDArray[np.float32]:
@@ -99,7 +101,7 @@ def _mix(
     hats = [hat(pad) for pad in kit.pads]
     steps = sorted({round(seconds * sample_rate) for seconds, pad, _ in strokes if hats[pad]})
     last = max(round(seconds * sample_rate) for seconds, _, _ in strokes)
-    length = max(round((pattern.seconds + tail) * sample_rate), last + round(tail * sample_rate), 1)
+    length = max(round((duration + tail) * sample_rate), last + round(tail * sample_rate), 1)
     fade = max(1, round(CHOKE * sample_rate))
     out = np.zeros((sounds[0][0].shape[0], length + fade), np.float32)
     cut = False

@@ -62,9 +62,9 @@ def test_classes_that_are_no_drums_are_laid_out_chromatically() -> None:
 
 def test_composition_of_other_models() -> None:
     assert compose([], 3) == [(36, "", "sound"), (37, "", "sound 2"), (38, "", "sound 3")]
-    assert [note for note, _, _ in compose([], 128)] == list(range(128))
+    assert [note for note, _, _ in compose([], 128)] == [*range(36, 128), *range(35, -1, -1)]
     mixed = compose(["BD", "Laser_Zap", "conga", "bongo"], 4)
-    assert mixed == [(36, "BD", "kick"), (37, "Laser_Zap", "Laser Zap"), (60, "conga", "conga"), (61, "bongo", "bongo")]
+    assert mixed == [(36, "BD", "kick"), (60, "conga", "conga"), (61, "bongo", "bongo"), (37, "Laser_Zap", "Laser Zap")]
     every = compose(["kick", "snare", "hat_closed", "hat_open", "tom", "crash", "ride", "perc", "rim", "clap"], 128)
     assert sorted(note for note, _, _ in every) == list(range(128))
     assert len({name for _, _, name in every}) == 128
@@ -108,11 +108,11 @@ def _likeness(residuals: np.ndarray, labels: list[str]) -> float:
 def test_sounds_of_a_kit_belong_together_and_pads_of_a_class_differ(drums: Generator) -> None:
     extractor = LogMel(drums.sample_rate)
     means = {
-        label: embed(drums.render(drums.recipes(30, seed=10_000, label=label)), extractor).mean(0)
+        label: embed(drums.render(drums.recipes(24, seed=10_000, label=label)), extractor).mean(0)
         for label in drums.labels
     }
     ours, others, near, far = [], [], [], []
-    for seed in range(8):
+    for seed in range(6):
         kit = make_kit(drums, 16, seed=seed)
         recipes = [pad.layers[0] for pad in kit.pads]
         labels = [recipe.label for recipe in recipes]
@@ -122,12 +122,12 @@ def test_sounds_of_a_kit_belong_together_and_pads_of_a_class_differ(drums: Gener
             likeness.append(_likeness(residuals, labels))
             pairs = [(a, b) for a in range(16) for b in range(a) if labels[a] == labels[b]]
             distance += [float(np.linalg.norm(residuals[a] - residuals[b])) for a, b in pairs]
-    assert np.mean(ours) > np.mean(others) + 0.03
-    assert min(near) > 0.1 and np.mean(near) > 0.5 * np.mean(far)
+    assert np.mean(ours) > np.mean(others) + 0.02
+    assert min(near) > 0.1 and np.mean(near) > 0.7 * np.mean(far)
 
 
 def test_toms_rise_in_pitch(drums: Generator) -> None:
-    for seed in range(5):
+    for seed in range(3):
         toms = [pad.layers[0] for pad in make_kit(drums, 16, seed=seed).pads if pad.layers[0].label == "tom"]
         spectra = np.abs(np.fft.rfft(drums.render(toms)[:, 0])) ** 2
         centre = [int(np.searchsorted(s.cumsum(), s.sum() / 2)) for s in spectra]
