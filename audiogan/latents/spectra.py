@@ -17,7 +17,7 @@ FLOOR_DB = -80.0
 """Levels below it count as it, in the measure; 0 dB is a sine of full scale."""
 LOSS_FLOOR_DB = -90.0
 """Of the loss: the end of a sound is to fall silent there, too."""
-LINEAR = 0.1
+LINEAR = 0.5
 """Weight of amplitudes in the loss, beside that of their logarithms: what is loud is to be right before all."""
 
 
@@ -58,8 +58,8 @@ def log_spectral_distance(a: Tensor, b: Tensor, sample_rate: int, *, bands: int 
 class Likeness:
     """A loss `[B]`: how unlike a recording `[C, T]` sounds `[B, C, T]` are, phases aside.
 
-    Spectra of two resolutions as in Engel et al. ("DDSP", ICLR 2020): a tenth of the L1 distance of
-    amplitudes; and distances of logarithms, which are those of `log_spectral_distance`, of bins and of mel bands.
+    Spectra of two resolutions as in Engel et al. ("DDSP", ICLR 2020): half the L1 distance of amplitudes;
+    and distances of logarithms, which are those of `log_spectral_distance`, of bins and of mel bands.
     """
 
     def __init__(self, recording: Tensor, sample_rate: int) -> None:

@@ -36,7 +36,7 @@ def test_a_recording_becomes_two_files_a_picture_and_a_recipe(
     recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert call(recordings / "kick" / "one.wav", out, "--run", "drums", "--class", "kick", "--seconds", "0.5") == 0
+    assert call(recordings / "kick" / "one.wav", out, "--run", "drums", "--class", "kick", "--seconds", "0.3") == 0
     assert sorted(p.name for p in out.iterdir()) == ["contact-sheet.png", "one-imitation.wav", "one-recording.wav"]
     recipe = recall(out / "one-imitation.wav")
     assert recipe.classes == {"kick": 1.0}

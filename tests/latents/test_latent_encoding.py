@@ -35,7 +35,7 @@ def tone() -> np.ndarray:
 
 def test_a_sound_of_the_model_is_found_again(drums: Any, random: np.ndarray) -> None:
     wave = drums.sample(1, seed=77, label="snare")[0]
-    found = encode(drums, wave, drums.sample_rate, seconds=2, seed=0)
+    found = encode(drums, wave, drums.sample_rate, seconds=1.5, seed=0)
     assert found.distance < 0.7 * found.start
     assert found.distance < 0.7 * nearest_distance(random, found.recording, 16000)
     assert found.recipe.model == "drums" and found.recipe.seed is None
@@ -47,10 +47,10 @@ def test_real_drums_of_kits_it_never_heard_come_nearer_than_random_sounds(
 ) -> None:
     with open(real_drums / "manifest.csv", newline="", encoding="utf-8") as stream:
         unseen = [row for row in csv.DictReader(stream) if "SA" in row["licence"]]  # none of these was trained on
-    paths = [next(row["path"] for row in unseen if row["label"] == label) for label in ("kick", "snare", "hat_closed")]
+    paths = [next(row["path"] for row in unseen if row["label"] == label) for label in ("kick", "hat_closed")]
     shares = []
     for path in paths:
-        found = encode(drums, real_drums.parent / path, seconds=1.5)
+        found = encode(drums, real_drums.parent / path, seconds=1)
         shares.append(found.distance / nearest_distance(random, found.recording, 16000))
     assert np.median(shares) < 0.85 and max(shares) < 1
 
