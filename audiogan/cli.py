@@ -12,7 +12,7 @@ from typing import Any
 from audiogan.errors import UserError
 
 COMMANDS = (
-    *("train", "evaluate", "doctor", "sample", "morph", "kit", "play", "studio"),
+    *("train", "evaluate", "doctor", "sample", "morph", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
 """Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run`."""
@@ -24,6 +24,7 @@ examples:
   audiogan train drums -m network=wavegan,specgan     one run after the other
   audiogan sample -n 16 out/                          from the newest run, else from the shipped drums
   audiogan morph --from kick-3 --to snare-8 out/
+  audiogan encode recording.wav out/                  the model's nearest sound to it
   audiogan kit --format sfz out/                      16 pads for a sampler
   audiogan play beat.mid beat.wav                     a MIDI pattern on such a kit
   audiogan studio                                     pads and a sequencer in the browser
