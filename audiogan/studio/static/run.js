@@ -158,7 +158,7 @@ class RunPage {
     for (const part of PARTS) if (data[part]) seen[part] = data[part].version;
     find("run").hidden = false;
     this.show(data);
-    if (data.findings) this.find(data.findings.all);
+    if (data.findings) this.findings(data.findings.all);
     if (data.previews) this.previews.update(run, data.previews);
     if (data.curves) this.curves.update(data.curves);
     this.curves.hint(data);
@@ -206,7 +206,7 @@ class RunPage {
     });
   }
 
-  find(all) {
+  findings(all) {
     const list = find("findings"), key = (one) => JSON.stringify([one.kind, one.step, one.severity, one.text]);
     const old = new Map([...list.children].map((item) => [item.dataset.key, item]));
     const fresh = all.filter((one) => !old.has(key(one)));
