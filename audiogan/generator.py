@@ -229,12 +229,18 @@ class Generator:
         return neighbours(self, recipe, n, pool=pool, seed=seed)
 
     def directions(
-        self, n: int = 8, *, method: Literal["pca", "factorisation"] = "pca", seed: int = 0
+        self,
+        n: int = 8,
+        *,
+        method: Literal["pca", "factorisation"] = "pca",
+        label: Label = None,
+        knobs: bool = True,
+        seed: int = 0,
     ) -> list[Direction]:
         """Directions in which its sounds change most, named by what they change; see `audiogan.latents.directions`."""
         from audiogan.latents import directions
 
-        return directions(self, n, method=method, seed=seed)
+        return directions(self, n, method=method, label=label, knobs=knobs, seed=seed)
 
     def edit(self, recipe: Recipe, direction: Direction, amount: float = 1.0) -> Recipe:
         """The recipe ``amount`` steps along a direction, or against it; see `audiogan.latents.edit`."""
