@@ -15,8 +15,6 @@ import soundfile
 
 from audiogan.modalities.sound import write_preview
 from audiogan.monitors.finding import Finding, write_findings
-from audiogan.studio import runlog
-from audiogan.studio.runlog import Log
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -182,32 +180,6 @@ def test_a_run_taken_up_again_loses_the_steps_it_takes_again(studio: TestClient,
     assert curve(look(studio)) == [[11], [1.1]]
     (run / "metrics.jsonl").unlink()
     assert look(studio)["curves"]["figures"] == []
-
-
-def test_a_long_log_is_read_in_bounded_pieces_and_its_means_stay_true(tmp_path: Path) -> None:
-    path, count = tmp_path / "metrics.jsonl", 60_000
-    values = np.random.default_rng(0).gamma(2.0, size=count)
-    path.write_text("".join(f'{{"step": {i}, "critic/loss": {v!r}}}\n' for i, v in enumerate(values.tolist())))
-    whole, pieces = Log(), 1
-    while whole.read(path):
-        pieces += 1
-    assert path.stat().st_size / runlog.PIECE <= pieces <= path.stat().st_size / runlog.PIECE + 1
-    steps, means = whole.curves["critic/loss"].points()
-    assert len(steps) <= runlog.POINTS and whole.each == 16 and whole.share == 1
-    assert np.allclose(means[:100], values[:1600].reshape(100, 16).mean(1))
-    assert np.mean(steps) == pytest.approx((count - 1) / 2)
-    (figure,) = whole.figures({})
-    assert len(figure["points"]["series"][0][0]) <= 100 and len(figure["html"]) < 20_000
-
-
-def test_a_line_longer_than_a_piece_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runlog, "PIECE", 1000)
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": "' + "x" * 5000 + '"}\n{"step": 3, "loss": 3}\n')
-    read = Log()
-    while read.read(path):
-        pass
-    assert read.curves["loss"].points() == ([1, 3], [1, 3]) and read.broken == 1
 
 
 def test_previews_come_with_the_place_of_each_sound(studio: TestClient, run: Path) -> None:
@@ -385,6 +357,27 @@ def test_the_run_that_is_played_is_listed_wherever_it_lies(tiny_run: Path, root:
     assert curve(data)[0] == [2, 4]  # a real log
     assert len(data["previews"]["layouts"][data["previews"]["all"][0]["layout"]]["titles"]) == 4
     assert str(tiny_run.parent) not in json.dumps(data)
+
+
+def test_a_run_without_a_model_is_watched_while_the_shipped_drums_are_played(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+    import uvicorn
+    from starlette.testclient import TestClient
+
+    from audiogan import cli
+    from audiogan.commands import studio
+
+    served = []
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # those of all tests
+    monkeypatch.setattr(studio, "_warm_up", lambda generator: None)
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(self.config.app))
+    assert cli.main(["studio", str(run), "--port", "0", "--no-browser"]) == 0
+    (one,) = TestClient(served[0], base_url="http://127.0.0.1").get("/api/runs").json()["runs"]
+    assert (one["name"], one["state"], one["played"]) == ("drums", "preparing", False)
+    said = capsys.readouterr().out
+    assert "it has no checkpoint yet" in said and f"/run#{one['id']}\n" in said and "drums plays at" in said
 
 
 def test_other_web_sites_may_not_look(studio: TestClient, run: Path) -> None:

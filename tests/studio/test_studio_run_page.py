@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from audiogan.modalities.sound import write_preview
-from audiogan.monitors.finding import Finding, write_findings
+from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -324,8 +324,10 @@ def test_screenshot_of_a_run(browser: Browser, drums: Generator, place: tuple[st
     folder = place[1] / "drums"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
     (folder / "run.json").write_text('{"status": "running"}')
+    found = [one for one in read_findings(source / "findings.jsonl") if one.kind != VERDICT]
+    write_findings(folder / "findings.jsonl", found)
     os.utime(folder / "metrics.jsonl", (time.time(),) * 2)
-    context = browser.new_context(viewport={"width": 1360, "height": 1240}, device_scale_factor=1.5)
+    context = browser.new_context(viewport={"width": 1360, "height": 1200}, device_scale_factor=1.5)
     page = context.new_page()
     page.goto(f"{place[0]}/run")
     page.wait_for_function("() => document.querySelector('#sounds path')?.getAttribute('d')")
