@@ -150,14 +150,18 @@ class Log:
                 curve.forget(step)
         self._step = step
         for name, value in row.items():
-            amount = number(value)
-            if name in ("step", "seconds") or amount is None or len(name) > NAME:
-                continue
-            if name not in self.curves:
-                if len(self.curves) >= CURVES:
-                    continue
-                self.curves[name] = Curve()
-            self.curves[name].add(step, amount)
+            amount = value if type(value) is float else number(value)
+            known = self.curves.get(name)
+            if known is None and amount is not None:
+                known = self._new(name)
+            if known is not None and amount is not None:
+                known.add(step, amount)
+
+    def _new(self, name: str) -> Curve | None:
+        """Room for one more curve; None where there is none, or none is wanted."""
+        if name in ("step", "seconds") or len(name) > NAME or len(self.curves) >= CURVES:
+            return None
+        return self.curves.setdefault(name, Curve())
 
     @property
     def each(self) -> int:

@@ -28,6 +28,8 @@ router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
 WATCHED, PREVIEWS, SOUNDS = 8, 1000, 256
 """Runs whose logs are kept in memory, and the most previews of a run, and sounds of a preview, that are shown."""
+READING = 0.2
+"""Seconds after which no further piece of a long log is read for an answer."""
 LARGEST = 64 << 20
 """Bytes of a preview file at most."""
 
@@ -44,7 +46,9 @@ class Watched:
     def look(self, seen: dict[str, str]) -> dict[str, Any]:
         """The facts, and those parts whose version is not the one that was ``seen``."""
         with self.lock:
-            more = self.log.read(self.run.file("metrics.jsonl"))
+            path, deadline = self.run.file("metrics.jsonl"), time.monotonic() + READING
+            while (more := self.log.read(path)) and time.monotonic() < deadline:
+                pass
             parts = {"curves": self._curves(), "findings": self._findings(), "previews": self._previews()}
             answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.facts(), "more": more}
             answer["share_read"], answer["broken"] = self.log.share, self.log.broken
