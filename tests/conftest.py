@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tiny import TINY
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -33,19 +34,6 @@ def real_drums(shared_data: Path) -> Path:
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's own cache."""
     monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-TINY = (
-    "network=stftgan",  # the smallest of those for sounds
-    "data.length=2048",
-    "data.holdout=0.25",
-    "batch_size=4",
-    "game.generator.widths=[16,8]",
-    "game.critic.widths=[8,8]",
-    "game.augment.max_samples=16",
-    "callbacks.previews.count=4",
-    "engine.threads=1",
-)
 
 
 @pytest.fixture(scope="session")

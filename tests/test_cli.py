@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import TINY
 from PIL import Image
+from tiny import TINY
 
 from audiogan.cli import main
 from audiogan.data.drum_machine import render

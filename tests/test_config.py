@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 from omegaconf import DictConfig, OmegaConf
+from tiny import TINY
 
 from audiogan import config
 from audiogan.config import PACKAGED, compose, resolve_target, run_name, shipped

@@ -121,7 +121,7 @@ def test_the_averaged_weights_are_used(model: audiogan.Generator, tiny_run: Path
 
 
 def test_a_model_without_classes_has_no_labels(tiny_run: Path, tiny_sounds: Path, tmp_path: Path) -> None:
-    from conftest import TINY
+    from tiny import TINY
 
     from audiogan.config import compose
     from audiogan.training import train

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from omegaconf import OmegaConf
+from tiny import TINY
 
 from audiogan.cli import main
 from audiogan.config import compose
