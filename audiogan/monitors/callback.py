@@ -13,7 +13,7 @@ from torch import Tensor
 from audiogan.core import Callback, Move, Trainer
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import LEAST, Probe, separated
+from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
 from audiogan.monitors.watch import Watch
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ class Monitors(Callback):
         return max((trainer.step + interval) // self.every * self.every, trainer.step + 1)
 
     def _forwards(self) -> int:
-        return self.count * (4 if self.held_out is not None and len(self.held_out) else 1)
+        judged = 3 * min(self.count, JUDGED) if self.held_out is not None and len(self.held_out) else 0
+        return self.count + judged
 
     def _prepare(self, trainer: Trainer) -> None:
         if self._known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ LEAST = 8
 ALIKE = 0.05
 LEAST_PAIRS = 100  # of one class, to say how alike they are
 SCORED = 64  # signals given to networks at a time
+JUDGED = 32  # of each kind that the critic scores: of a look most of the time goes there
 EDGE = 0.99  # of full scale: what a saturated output reaches
 LIBRARY = 512  # labelled examples among which the class of an output is looked up
 
@@ -81,12 +83,6 @@ class Probe:
             self._library = embed(library.x, embedding, batch=SCORED, what="the training data"), library.labels
             self._classes = self._count_classes(features)
 
-    @property
-    def forwards(self) -> int:
-        """Signals that a measurement sends through a network."""
-        scored = 0 if self.held_out is None else 2 * self.count + len(self.held_out.x)
-        return self.count + scored
-
     def measure(self) -> dict[str, float]:
         """All figures that this game and these data allow; only ``finite`` if outputs are not finite."""
         x = torch.cat(
@@ -126,11 +122,10 @@ class Probe:
         }
 
     def _scores(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Of every so many examples, as data may stand in order of its classes."""
         device = next(self.game.parameters()).device
-        parts = zip(*(v.split(SCORED) for v in batch.values()), strict=True)
-        return torch.cat(
-            [self.game.score({k: v.to(device) for k, v in zip(batch, part, strict=True)}) for part in parts]
-        ).float()
+        apart = math.ceil(len(batch["x"]) / JUDGED)
+        return self.game.score({name: values[::apart].to(device) for name, values in batch.items()}).float()
 
     def _count_classes(self, features: Features) -> int:
         assert self._library is not None
