@@ -59,7 +59,8 @@ class Trainer:
         self.step = 0
         self.examples = 0
         self.stop_reason: str | None = None
-        self._seconds_before, self._started = 0.0, self.clock()
+        self._seconds_before = 0.0
+        self._started: float | None = None
         self.engine.prepare(game)
         game.requires_grad_(False)
         game.train()
@@ -83,8 +84,8 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """Time spent in this run by ``clock``, over all its sessions."""
-        return self._seconds_before + self.clock() - self._started
+        """Time spent in this run by ``clock``, over all its sessions; it begins with `run`."""
+        return self._seconds_before + (0.0 if self._started is None else self.clock() - self._started)
 
     @property
     def budget_spent(self) -> bool:
@@ -106,6 +107,7 @@ class Trainer:
         for callback in self.callbacks.values():
             callback.on_end(self)
         self.engine.barrier()
+        self._seconds_before, self._started = self.seconds, None
 
     def _step(self) -> None:
         engine = self.engine
@@ -195,7 +197,8 @@ class Trainer:
             if name in state["callbacks"]:
                 callback.load_state_dict(state["callbacks"][name])
         self.step, self.examples = state["step"], state["examples"]
-        self._seconds_before, self._started = state["seconds"], self.clock()
+        self._seconds_before = state["seconds"]
+        self._started = None if self._started is None else self.clock()
         self.engine.load_state_dict(state["engine"])
         for callback in self.callbacks.values():
             callback.on_resume(self)

@@ -264,3 +264,24 @@ def test_a_refused_step_changes_no_weight(precision: str) -> None:
     same = [all(torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(weights)]
     assert same == [False, True, False]
     assert applied[::4] == [True, False, True]  # two players, and both callbacks note every move
+
+
+def test_the_clock_of_a_run_runs_while_it_does() -> None:
+    now, seen = [50.0], []
+
+    class Tick(Callback):
+        def on_start(self, trainer: Trainer) -> None:
+            now[0] += 20.0  # getting ready is no training
+            seen.append(trainer.seconds)
+
+        def on_step(self, trainer: Trainer) -> None:
+            now[0] += 2.0
+            seen.append(trainer.seconds)
+
+    toy = line_trainer(steps=1, engine=Engine("cpu"))
+    trainer = Trainer(toy.game, toy.players, toy.streams, {"tick": Tick()}, toy.engine, steps=2, clock=lambda: now[0])
+    trainer.run()
+    now[0] += 100.0
+    trainer.steps = 3
+    trainer.run()
+    assert seen == [0.0, 2.0, 4.0, 6.0] and trainer.seconds == 6.0
