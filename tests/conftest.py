@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other
 
 
 def _shared() -> Path:
