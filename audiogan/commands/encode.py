@@ -64,7 +64,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.pictures import contact_sheet
 
     contact_sheet(args.out / "contact-sheet.png", np.stack(waves[:64]), generator.sample_rate, titles[:64])
-    print(f"{len(waves) // 2} recordings, imitations by {generator.name} and contact-sheet.png: {args.out}")
+    done = len(waves) // 2
+    print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and contact-sheet.png: {args.out}")
     return 0
 
 
