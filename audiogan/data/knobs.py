@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.fft import next_fast_len
 from tqdm import tqdm
 
 from audiogan.data.extended import Extended
@@ -51,6 +50,7 @@ class Analysis:
     def magnitude(self) -> NDArray[np.float32]:
         """`[N, F, frames]`; channels are summed in power."""
         import librosa
+        from scipy.fft import next_fast_len  # here, as samplers need neither
 
         n_fft = next_fast_len(max(4, round(SPECTRUM_SECONDS * self.sample_rate)), real=True)
         n_fft += n_fft % 2  # librosa takes the length of the transform from the number of bins as even
