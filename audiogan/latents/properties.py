@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +60,7 @@ def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Pr
 
 def measured(modality: Any, x: np.ndarray) -> Array:
     """Properties float64 `[N, K]` of signals `[N, *shape]`, in the order of `properties_of`."""
-    measure: Callable[[], Array] = (
-        (lambda: _sounds(x, modality.sample_rate)) if isinstance(modality, Sound) else (lambda: _images(x))
-    )
-    return measure()
+    return _sounds(x, modality.sample_rate) if isinstance(modality, Sound) else _images(x)
 
 
 def _sounds(x: np.ndarray, sample_rate: int) -> Array:

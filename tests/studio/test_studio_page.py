@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from audiogan import Generator
     from tests.studio.conftest import Served
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (chromium, google-chrome)")
 
 MASTER, ACCENT, ON = 0.8, 1.0, 0.62
 # What reaches the loudspeaker is kept (`tap`), and when sources are started (`started`).
@@ -47,17 +44,6 @@ AudioNode.prototype.connect = function (to, ...rest) {
 };
 """
 READY = ".pads:not(:has(.waiting))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
