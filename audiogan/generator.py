@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,9 +176,9 @@ class Generator:
             these = list(group)
             for start in range(0, len(these), size):
                 z, condition = self._inputs(these[start : start + size])
-                with one_thread():
+                with one_thread(), torch.inference_mode():
                     out = self.game.generate(z, condition, truncation=truncation)
-                if not torch.isfinite(out).all():
+                if not math.isfinite(float(out.sum())):
                     noun = self.modality.noun
                     raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
                 waves.append(self.modality.finish(out.cpu().numpy()))

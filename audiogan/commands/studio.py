@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +90,8 @@ def _warm_up(generator: Generator) -> None:
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
+    gc.collect()
+    gc.freeze()  # what is there stays; to look it through again takes a tenth of a second, now and then, of a request
 
 
 def _chosen(run: str | None) -> tuple[Generator, Path | None]:

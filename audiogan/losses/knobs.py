@@ -55,8 +55,9 @@ class Ruler(nn.Module):
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
         power = F.pad(power, (2 * size, 2 * size))
-        for _ in range(2):
-            power = F.avg_pool1d(power[:, None], size, 1)[:, 0]
+        for _ in range(2):  # means of `size` samples, by differences of sums: avg_pool1d takes ten times as long
+            total = F.pad(power.double().cumsum(1), (1, 0))
+            power = ((total[:, size:] - total[:, :-size]) / size).clamp_min(0).float()
         return power + 1e-10
 
     def measure(self, power: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.representations.stft import Frames
+from audiogan.representations.stft import Frames, magnitudes
 from audiogan.representations.views import LogMelView
+
+FLOOR = 1e-6
+"""Of squared magnitudes; a sine of full scale has about `n_fft**2 / 16`."""
 
 
 class SpectralDistance(nn.Module):
@@ -34,14 +36,8 @@ class SpectralDistance(nn.Module):
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
         """A scalar."""
         mel = F.l1_loss(self.mel(made), self.mel(real))
-        a, b = (_power(self.coarse, x).sqrt() for x in (made, real))
-        convergence = (a - b).norm() / b.norm()  # never 0, see `_power`
-        attack = F.l1_loss(_power(self.fine, made).pow(1 / 6), _power(self.fine, real).pow(1 / 6))
+        a, b = (magnitudes(self.coarse.analyse(x), FLOOR) for x in (made, real))
+        convergence = (a - b).norm() / b.norm()  # never 0, see `FLOOR`
+        a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (made, real))
+        attack = F.l1_loss(a, b)
         return mel + 0.5 * convergence + 0.3 * attack
-
-
-def _power(frames: Frames, x: Tensor) -> Tensor:
-    """Squared magnitudes, with a floor that keeps derivatives of their roots finite: a sine of full scale has about
-    `n_fft**2 / 16`.
-    """
-    return torch.view_as_real(frames.analyse(x)).square().sum(-1) + 1e-6

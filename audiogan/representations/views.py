@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.representations.stft import Frames, _square
+from audiogan.representations.stft import Frames, _square, magnitudes
 
 
 class LogMelView(nn.Module):
@@ -44,9 +44,8 @@ class LogMelView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = torch.view_as_real(_rows(self.frames.analyse(signal), self.shape[1]))
-        magnitude = (spectrum.square().sum(-1) + 1e-9).sqrt() * self._unit
-        return (magnitude @ self.filters + self.floor).log().add(7).div(2)
+        spectrum = _rows(self.frames.analyse(signal), self.shape[1])
+        return (magnitudes(spectrum, 1e-9) * self._unit @ self.filters + self.floor).log().add(7).div(2)
 
 
 class STFTView(nn.Module):

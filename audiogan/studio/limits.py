@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import anyio
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -124,6 +126,7 @@ class Slots:
     def __init__(self, running: int, waiting: int, patience: float) -> None:
         self.turn, self.running, self.waiting, self.patience = asyncio.Semaphore(running), running, waiting, patience
         self.queued = 0
+        self.threads = ThreadPoolExecutor(running)  # of its own: they are there already, and warm
 
     async def enter(self) -> None:
         """Wait for a turn; `leave` must follow. ``Refused`` with 503 if there is none to be had soon."""
@@ -146,11 +149,6 @@ class Slots:
         """``work(*args, **kwargs)`` in a thread, in its turn."""
         await self.enter()
         try:
-            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=_threads())
+            return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
         finally:
             self.leave()
-
-
-def _threads() -> Any:
-    """Never the bottleneck: slots are."""
-    return anyio.CapacityLimiter(1)
