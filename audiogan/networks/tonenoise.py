@@ -49,6 +49,7 @@ class FrameBlock(nn.Module):
             return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         taps, frames = self.depthwise.weight[:, 0].t().contiguous(), x.shape[1]
         x = F.pad(x, (0, 0, len(taps) // 2, len(taps) // 2))
+        assert self.depthwise.bias is not None
         h = torch.addcmul(self.depthwise.bias, x[:, :frames], taps[0])
         for k in range(1, len(taps)):
             h.addcmul_(x[:, k : k + frames], taps[k])
