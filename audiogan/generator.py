@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -217,11 +217,12 @@ class Generator:
         label: Label = None,
         seconds: float = 10.0,
         seed: int = 0,
+        progress: Callable[[float], object] | None = None,
     ) -> Encoding:
         """The recipe whose sound is nearest to a recorded one; see `audiogan.latents.encode`."""
         from audiogan.latents import encode
 
-        return encode(self, wave, sample_rate, label=label, seconds=seconds, seed=seed)
+        return encode(self, wave, sample_rate, label=label, seconds=seconds, seed=seed, progress=progress)
 
     def neighbours(self, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
         """The sounds of this model that are most like one of them; see `audiogan.latents.neighbours`."""

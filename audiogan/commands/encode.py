@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from audiogan.errors import UserError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 RANDOM = 100
+BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -42,7 +44,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     waves, titles, left = [], [], []
     for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):
         try:
-            found = encode(generator, path, label=label, seconds=args.seconds, seed=args.seed)
+            with tqdm(total=1, bar_format=BAR, desc=stem, leave=False, disable=None) as bar:
+                found = encode(
+                    generator, path, label=label, seconds=args.seconds, seed=args.seed, progress=partial(_show, bar)
+                )
         except UserError as error:
             if len(files) == 1 or not str(error).startswith(str(path)):
                 raise
@@ -67,6 +72,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     done = len(waves) // 2
     print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and contact-sheet.png: {args.out}")
     return 0
+
+
+def _show(bar: Any, share: float) -> None:
+    bar.update(share - bar.n)
 
 
 def _files(source: Path, out: Path) -> list[tuple[Path, str]]:

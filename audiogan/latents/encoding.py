@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ TYPICAL = 0.99
 """Latents are not longer than this share of random ones."""
 LEAST = 0.02
 """Classes of less weight are left out of a recipe."""
+Progress = Callable[[float], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,7 @@ def encode(
     label: str | Mapping[str, float] | None = None,
     seconds: float = 10.0,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> Encoding:
     """The recipe whose sound is nearest to a recorded one.
 
@@ -81,6 +83,7 @@ def encode(
         seconds: 0.1 ... 600, how much work is done: about what one core needs that long for. It is counted in steps,
             not by a clock: the same recording, seed and number of threads give the same recipe.
         seed: of the random sounds.
+        progress: called now and then with the share of the work that is done, 0 ... 1. What it raises ends the search.
 
     Raises:
         UserError: a model of something else than sounds; a recording that is missing, unreadable, shorter than 5 ms,
@@ -94,7 +97,7 @@ def encode(
     search = _Search(generator, recording, generator._weights(label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
-    found = search.improve(first, budget * (1 - POOL_SHARE))
+    found = search.improve(first, budget * (1 - POOL_SHARE), progress)
     # Between what was found and what was there the measure decides, not the loss.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), start=before.distance)
@@ -164,10 +167,11 @@ class _Search:
         places.loss = torch.cat(parts)
         return places
 
-    def improve(self, places: _Places, budget: float) -> _Places:
+    def improve(self, places: _Places, budget: float, progress: Progress | None) -> _Places:
         """Better places, after about ``budget`` steps of one sound."""
         rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
-        total, done = sum(steps for _, steps in rounds), 0
+        total, done, spent = sum(steps for _, steps in rounds), 0, 0
+        work = sum(count * steps for count, steps in rounds)
         for count, steps in rounds:
             places = places.best(count)
             for part in places.parts:
@@ -181,7 +185,7 @@ class _Search:
             best.loss.fill_(torch.inf)
             for step in range(steps):
                 warm = min(1.0, (step + 1) / 5) * (0.5 + 0.5 * math.cos(math.pi * done / total))
-                done += 1
+                done, spent = done + 1, spent + count
                 for group in adam.param_groups:
                     group["lr"] = group["rate"] * warm
                 loss = self.loss(*places.parts)
@@ -192,6 +196,8 @@ class _Search:
                     kept[better] = part.detach()[better]
                 adam.step()
                 self.bound(places)
+                if progress is not None:
+                    progress(POOL_SHARE + (1 - POOL_SHARE) * spent / work)
             places = best
         return places
 

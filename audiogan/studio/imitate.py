@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +32,7 @@ async def imitate(
     """Find the latent whose sound is nearest to a recording (the body: an audio file).
 
     The answer is a stream of JSON lines: ``{"progress": 0 ... 1}`` while it looks, at the end ``{"recipe", "distance",
-    "start"}`` (distances in dB, see `audiogan.latents.Encoding`) or ``{"error"}``.
+    "start"}`` (distances in dB, see `audiogan.latents.Encoding`) or ``{"error"}``. Who hangs up ends the search.
     """
     studio = Studio.of(request)
     most = studio.limits.imitate_seconds
@@ -51,16 +50,26 @@ async def _lines(
     studio: Studio, wave: np.ndarray, sample_rate: int, label: str | None, seconds: float
 ) -> AsyncIterator[str]:
     result: dict[str, Any] = {}
+    share, gone = 0.0, False
+
+    def progress(now: float) -> None:
+        nonlocal share
+        share = now
+        if gone:
+            raise InterruptedError
 
     def work() -> None:
         from audiogan.latents import encode
 
+        generator = studio.instrument.generator
         try:
-            found = encode(studio.instrument.generator, wave, sample_rate, label=label, seconds=seconds)
+            found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
             recipe = studio.instrument.outside(found.recipe)
             result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.start, 3))
         except UserError as error:
             result["error"] = studio.instrument.said(error)
+        except InterruptedError:
+            pass
 
     async def search() -> None:
         try:
@@ -69,13 +78,16 @@ async def _lines(
             studio.imitations.leave()
             done.set()
 
-    done, start = anyio.Event(), time.monotonic()
+    done = anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(search)
-        while not done.is_set():
-            with anyio.move_on_after(TICK):
-                await done.wait()
-            yield json.dumps({"progress": round(min(0.99, (time.monotonic() - start) / seconds), 3)}) + "\n"
+        try:
+            while not done.is_set():
+                with anyio.move_on_after(TICK):
+                    await done.wait()
+                yield json.dumps({"progress": round(min(0.99, share), 3)}) + "\n"
+        finally:
+            gone = True
     yield json.dumps(result) + "\n"
 
 

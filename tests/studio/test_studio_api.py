@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import threading
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +116,52 @@ def test_an_imitation_reports_on_its_way_and_comes_near(client: TestClient, drum
     assert shares and shares == sorted(shares) and shares[0] >= 0 and shares[-1] < 1
     assert 0 <= last["distance"] <= last["start"]
     assert sound(client, last["recipe"]).shape == (1, 16384)
+
+
+def test_who_hangs_up_ends_the_imitation(client: TestClient, drums: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    import audiogan.latents
+
+    ended = threading.Event()
+
+    def search(*args: Any, progress: Callable[[float], object], **kwargs: Any) -> None:
+        try:
+            for _ in range(600):
+                time.sleep(0.05)
+                progress(0.5)
+        except InterruptedError:
+            ended.set()
+            raise
+
+    monkeypatch.setattr(audiogan.latents, "encode", search)
+    file = io.BytesIO()
+    soundfile.write(file, drums.sample(1, seed=11)[0, 0], 16000, format="WAV")
+    asyncio.run(hung_up(client.app, "/api/imitate?seconds=1", file.getvalue()))
+    assert ended.wait(5)
+    answer = asyncio.run(hung_up(client.app, "/api/imitate?seconds=1", file.getvalue()))
+    assert answer == 200  # its turn came
+
+
+async def hung_up(app: Any, path: str, content: bytes) -> int:
+    """The status of a request whose sender goes away when the answer begins."""
+    begun, asked, status = asyncio.Event(), [False], [0]
+
+    async def receive() -> dict[str, Any]:
+        if not asked[0]:
+            asked[0] = True
+            return {"type": "http.request", "body": content}
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        status[0] = message.get("status", status[0])
+        if message["type"] == "http.response.body":
+            begun.set()
+
+    name, _, query = path.partition("?")
+    scope = {"type": "http", "method": "POST", "path": name, "raw_path": name.encode(), "query_string": query.encode()}
+    scope |= {"headers": [(b"host", b"localhost")], "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}
+    await app({**scope, "root_path": "", "server": ("localhost", 80), "client": ("127.0.0.1", 1)}, receive, send)
+    return status[0]
 
 
 def test_a_run_is_called_by_its_name_not_its_place(tiny_run: Path) -> None:

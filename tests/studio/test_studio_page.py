@@ -269,6 +269,11 @@ def test_a_recording_dropped_on_a_pad(opened: Callable[..., Page], drums: Genera
     page.wait_for_selector("#imitate-says:text('dB apart')", timeout=90_000)
     after = recipes(page)
     assert [i for i in range(16) if before[i] != after[i]] == [5]
+    page.unroute("**/api/imitate?*")
+    page.locator(".pad").nth(7).dispatch_event("drop", {"dataTransfer": dropped})
+    page.click("#imitate-stop")
+    page.wait_for_selector("#imitate-says:text('stopped')", timeout=5_000)
+    assert recipes(page) == after and page.locator("#imitate-stop").is_hidden()
     junk = page.evaluate_handle(
         "() => { const it = new DataTransfer(); it.items.add(new File(['x'], 'x.wav')); return it; }"
     )

@@ -2,12 +2,13 @@
 
 const TRIES = 6;
 
-async function post(path, body, headers = { "Content-Type": "application/json" }) {
+async function post(path, body, headers = { "Content-Type": "application/json" }, signal = null) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
-      response = await fetch(path, { method: "POST", body, headers });
-    } catch {
+      response = await fetch(path, { method: "POST", body, headers, signal });
+    } catch (error) {
+      if (signal?.aborted) throw error;
       throw new Error("The studio does not answer; is it still running?");
     }
     if (response.ok) return response;
@@ -42,10 +43,10 @@ export const morph = async (a, b, steps) => (await json("/api/morph", { a, b, st
 export const render = async (recipe) => (await post("/api/render", JSON.stringify({ recipe }))).arrayBuffer();
 export const kitFile = async (wanted) => (await post("/api/kit.zip", JSON.stringify(wanted))).blob();
 
-/** Resolves to {recipe, distance}; `progress` is called with 0 ... 1 on the way. */
-export async function imitate(file, label, seconds, progress) {
+/** Resolves to {recipe, distance}; `progress` is called with 0 ... 1 on the way; `signal` ends it (AbortError). */
+export async function imitate(file, label, seconds, progress, signal) {
   const query = new URLSearchParams({ seconds, ...(label ? { label } : {}) });
-  const response = await post(`/api/imitate?${query}`, file, { "Content-Type": "application/octet-stream" });
+  const response = await post(`/api/imitate?${query}`, file, { "Content-Type": "application/octet-stream" }, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "", last = {};
   for (;;) {

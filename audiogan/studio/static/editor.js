@@ -54,6 +54,7 @@ export class Editor {
     find("morph").addEventListener("input", () => studio.attempt(() => this.morph()));
     find("morph-to").addEventListener("change", () => { this.path = null; find("morph").value = 0; this.amounts(); });
     find("imitate").addEventListener("click", () => find("file").click());
+    find("imitate-stop").addEventListener("click", () => studio.searches.forEach((search) => search.abort()));
     find("file").addEventListener("change", (event) => {
       const [file] = event.target.files;
       event.target.value = "";

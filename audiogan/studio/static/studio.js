@@ -16,7 +16,7 @@ const choke = (pad) => (/hat/i.test(label(pad.recipe)) ? "hat" : "");
 
 export class Studio {
   constructor(model, store) {
-    Object.assign(this, { model, store, chosen: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1 });
+    Object.assign(this, { model, store, chosen: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1, searches: new Set() });
     this.context = liveContext(model.sample_rate);
     this.voices = new Voices(this.context);
     const on = {
@@ -175,21 +175,26 @@ export class Studio {
       this.say(`${file.name} is larger than ${Math.round(limits.upload_bytes / 2 ** 20)} MB; a short recording is enough`, true);
       return;
     }
+    const stop = find("imitate-stop"), search = new AbortController();
+    this.searches.add(search);
+    stop.hidden = false;
     const step = (share) => { bar.value = share; bar.hidden = false; this.pads.progress(i, share); };
     step(0);
     says.textContent = `listening to ${file.name} …`;
     this.say(`Pad ${i + 1} imitates ${file.name}`);
     try {
-      const found = await api.imitate(file, null, Math.min(8, limits.seconds), step);
+      const found = await api.imitate(file, null, Math.min(8, limits.seconds), step, search.signal);
       this.change(i, found.recipe, `imitation on pad ${i + 1}`);
       const far = `${found.distance.toFixed(1)} dB apart`;
       says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})`;
       this.say(`Pad ${i + 1} imitates ${file.name}, ${far}`);
     } catch (error) {
-      says.textContent = error.message;
-      this.say(error.message, true);
+      const line = search.signal.aborted ? "stopped" : error.message;
+      says.textContent = line;
+      this.say(search.signal.aborted ? `Pad ${i + 1} stays as it was` : line, !search.signal.aborted);
     } finally {
-      bar.hidden = true;
+      this.searches.delete(search);
+      bar.hidden = stop.hidden = !this.searches.size;
       this.pads.progress(i, null);
     }
   }
