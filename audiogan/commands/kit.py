@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import pair
-from audiogan.errors import UserError
+from audiogan.errors import UserError, read_small
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -83,13 +83,7 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     from audiogan.kits import Kit
     from audiogan.loading import load
 
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(content) > LARGEST:
-        raise UserError(f"{path}: larger than {LARGEST >> 20} MB; a kit is not")
+    content = read_small(path, LARGEST, "kit")
     try:
         kit = Kit.from_json(content)
     except UserError as error:

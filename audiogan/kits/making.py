@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 APART = 0.5
 """How far a sound lies from its kit's centre, towards any other of its class.
 
-Likeness of timbre between pads of different classes (cosine of log-mel embeddings, less the mean of each class), and
-how far pads of one class are apart in that embedding, over 30 kits of the shipped drums: 0.057 and 1.94; picks without
-a kit: 0.001 and 2.29. Eleven real kits: 0.05 and 2.2; random collections of their sounds: 0.005 and 3.1."""
+Likeness of timbre between pads of different classes, and how far pads of one class are apart, over 30 kits of the
+shipped drums: 0.057 and 1.94; picks without a kit: 0.001 and 2.32. Eleven real kits: 0.059 and 2.17; their sounds,
+mixed: 0.002 and 3.40 (`benchmarks/kits.py`, which says what is measured)."""
 AGAIN = 0.7
 """The same for further pads of a class, which are there to differ from the first."""
 TRIES = 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, read_small
 from audiogan.kits.drums import role, stand_in
 from audiogan.kits.kit import Kit, velocities
 from audiogan.kits.rendering import LOUDNESS, render_pads
@@ -162,13 +162,7 @@ def _messages(path: Path) -> list[mido.Message]:
     """All messages of a file in order; the time of each is seconds since the one before."""
     import mido
 
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(content) > LARGEST_FILE:
-        raise UserError(f"{path}: larger than {LARGEST_FILE >> 20} MB; a pattern is not")
+    content = read_small(path, LARGEST_FILE, "pattern")
     try:
         file = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if file.ticks_per_beat <= 0:

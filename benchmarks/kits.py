@@ -1,0 +1,105 @@
+"""How much the sounds of a kit belong together: kits of a model beside picks without a kit, and real kits beside
+collections of their sounds.
+
+    python benchmarks/kits.py [--run drums] [--kits 30] [--real FOLDER]
+
+FOLDER: a folder for each real kit, in it a folder for each class. Each sound becomes a log-mel embedding, less the mean
+of its class over both groups compared, so that what all kicks have in common counts for nothing. Then
+
+* likeness: the mean cosine between pads of different classes of a kit; 0 for sounds that have nothing to do with each
+  other, the higher the more one timbre runs through a kit;
+* apart: the mean distance between pads of one class, which should not be copies.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import audiogan
+from audiogan.kits import Kit
+from audiogan.latents.recording import prepare
+
+Sounds = list[tuple[str, np.ndarray]]  # class and embedding of each pad
+
+
+def embedded(model: audiogan.Generator, waves: np.ndarray, labels: list[str]) -> Sounds:
+    embedding = model.modality.embedding(model.shape)
+    return list(zip(labels, embedding(torch.from_numpy(waves)), strict=True))
+
+
+def of_kits(model: audiogan.Generator, kits: list[Kit]) -> list[Sounds]:
+    recipes = [[pad.layers[-1] for pad in kit.pads] for kit in kits]
+    return [embedded(model, model.render(these), [recipe.label for recipe in these]) for these in recipes]
+
+
+def of_picks(model: audiogan.Generator, kits: list[Kit]) -> list[Sounds]:
+    """Sounds of the same classes, drawn without regard to each other."""
+    rng, groups = np.random.default_rng(0), []
+    for kit in kits:
+        labels = [pad.layers[-1].label for pad in kit.pads]
+        these = [model.recipes(1, seed=int(rng.integers(2**40)), label=label)[0] for label in labels]
+        groups.append(embedded(model, model.render(these), labels))
+    return groups
+
+
+def of_folder(model: audiogan.Generator, folder: Path, pads: int) -> list[Sounds]:
+    rng, groups = np.random.default_rng(0), []
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        files = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in (".wav", ".flac")]
+        chosen = [files[i] for i in rng.permutation(len(files))[:pads]]
+        if len({path.parent for path in chosen}) > 2:
+            waves = np.stack([prepare(model, path) for path in chosen])
+            groups.append(embedded(model, waves, [path.parent.name for path in chosen]))
+    return groups
+
+
+def shuffled(groups: list[Sounds]) -> list[Sounds]:
+    """The same sounds in groups as large, whichever kit they are from."""
+    everything = [sound for group in groups for sound in group]
+    order = iter(np.random.default_rng(0).permutation(len(everything)))
+    return [[everything[next(order)] for _ in group] for group in groups]
+
+
+def compare(groups: dict[str, list[Sounds]]) -> None:
+    of_class = defaultdict(list)
+    for kits in groups.values():
+        for label, point in (sound for kit in kits for sound in kit):
+            of_class[label].append(point)
+    means = {label: np.mean(points, axis=0) for label, points in of_class.items()}
+    for name, kits in groups.items():
+        likeness, apart = [], []
+        for kit in kits:
+            points = np.stack([point - means[label] for label, point in kit])
+            units = points / np.linalg.norm(points, axis=1, keepdims=True)
+            labels = np.array([label for label, _ in kit])
+            upper = np.triu(np.ones((len(kit), len(kit)), bool), 1)
+            other = labels[:, None] != labels
+            likeness += list((units @ units.T)[upper & other])
+            apart += list(np.linalg.norm(points[:, None] - points, axis=2)[upper & ~other])
+        print(f"{name:24}  likeness {np.mean(likeness):6.3f}   apart {np.mean(apart) if apart else np.nan:6.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="drums", help="a model with classes")
+    parser.add_argument("--kits", type=int, default=30)
+    parser.add_argument("--pads", type=int, default=16)
+    parser.add_argument("--real", type=Path, help="real kits, a folder for each")
+    args = parser.parse_args()
+    model = audiogan.load(args.run)
+    kits = [model.kit(args.pads, seed=seed) for seed in range(args.kits)]
+    compare({f"{args.kits} kits": of_kits(model, kits), "picks": of_picks(model, kits)})
+    if args.real:
+        real = of_folder(model, args.real, args.pads)
+        if len(real) < 2:
+            raise SystemExit(f"{args.real}: fewer than two folders with sounds of at least three classes")
+        compare({f"{len(real)} real kits": real, "their sounds, mixed": shuffled(real)})
+
+
+if __name__ == "__main__":
+    main()
