@@ -116,6 +116,12 @@ class ToneNoiseGenerator(nn.Module):
             nn.Linear(style_dim, style_dim),
             nn.LeakyReLU(0.2),
         )
+        with (
+            torch.no_grad()
+        ):  # class, knobs and latent begin as loud as each other; a class alone would hardly be heard
+            heard = self.mapping[0].weight[:, latent_dim:]
+            heard[:, :classes] *= latent_dim**0.5
+            heard[:, classes:] *= (latent_dim / max(1, knobs)) ** 0.5
         doublings = max(0, int(math.log2(count / 8)))
         self.start = nn.Linear(style_dim, width * math.ceil(count / 2**doublings))
         self.ups = nn.ModuleList(nn.ConvTranspose1d(width, width, 4, 2, 1) for _ in range(doublings))

@@ -190,3 +190,14 @@ def test_one_sound_is_made_faster_but_alike() -> None:
     with torch.inference_mode():
         alone = torch.cat([net(one[None]) for one in z])
     assert (together - alone).abs().max() < 1e-5 * together.abs().max()
+
+
+def test_class_and_knobs_begin_as_loud_as_the_latent() -> None:
+    torch.manual_seed(0)
+    net = ToneNoiseGenerator(1024, latent_dim=48, classes=6, knobs=3, style_dim=512, **FRAMES)
+    first = net.mapping[0].weight.detach()
+    z, classes, knobs = first.split([48, 6, 3], dim=1)
+    loud = [float((x @ weight.T).var()) for x, weight in (
+        (torch.randn(500, 48), z), (torch.eye(6), classes), (torch.randn(500, 3), knobs)
+    )]  # fmt: skip
+    assert max(loud) < 1.3 * min(loud)
