@@ -90,11 +90,11 @@ class Sampling(Game):
 @contextlib.contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
     """The network in evaluation mode, for a while. One that is costs nothing: to set a mode takes a millisecond."""
-    was_training = net.training
-    if any(module.training for module in net.modules()):
-        net.eval()
+    if not net.training:
+        yield
+        return
+    net.eval()
     try:
         yield
     finally:
-        if was_training:
-            net.train()
+        net.train()
