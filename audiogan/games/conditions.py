@@ -113,7 +113,7 @@ class Conditions(nn.Module):
     def _draw_knobs(self, weights: Tensor, asked: Mapping[int, float], normal: Tensor) -> Tensor:
         """Knobs `[n, knobs]` of class weights `[n, classes]`: normal, given those that are asked for."""
         mean = weights @ self.means.cpu()
-        covariance = torch.einsum("nk,kij->nij", weights, self.covariances.cpu())
+        covariance = (weights @ self.covariances.cpu().flatten(1)).unflatten(1, (self.knobs, self.knobs))
         if asked:
             a = list(asked)
             values = torch.tensor(list(asked.values())).expand(len(mean), -1)
