@@ -111,18 +111,13 @@ class ToneNoiseGenerator(nn.Module):
         self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
-        self.mapping = nn.Sequential(
-            nn.Linear(latent_dim + classes + knobs, style_dim),
-            nn.LeakyReLU(0.2),
-            nn.Linear(style_dim, style_dim),
-            nn.LeakyReLU(0.2),
-        )
+        first = nn.Linear(latent_dim + classes + knobs, style_dim)
         with (
             torch.no_grad()
         ):  # class, knobs and latent begin as loud as each other; a class alone would hardly be heard
-            heard = self.mapping[0].weight[:, latent_dim:]
-            heard[:, :classes] *= latent_dim**0.5
-            heard[:, classes:] *= (latent_dim / max(1, knobs)) ** 0.5
+            first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
+            first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
+        self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
         doublings = max(0, int(math.log2(count / 8)))
         self.start = nn.Linear(style_dim, width * math.ceil(count / 2**doublings))
         self.ups = nn.ModuleList(nn.ConvTranspose1d(width, width, 4, 2, 1) for _ in range(doublings))
