@@ -112,9 +112,8 @@ class ToneNoiseGenerator(nn.Module):
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
         first = nn.Linear(latent_dim + classes + knobs, style_dim)
-        with (
-            torch.no_grad()
-        ):  # class, knobs and latent begin as loud as each other; a class alone would hardly be heard
+        # Class, knobs and latent begin as loud as each other; a class alone would hardly be heard.
+        with torch.no_grad():
             first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
         self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
