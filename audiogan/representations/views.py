@@ -20,7 +20,6 @@ def mid_side(signal: Tensor) -> Tensor:
 class LogMelView(nn.Module):
     """Sounds `[B, C, T]` to log-mel pictures `[B, C, frames, n_mels]` of about -1 ... 4.
 
-    Stereo is seen as mid and side, where it shows how wide a sound is: magnitudes of left and right do not say that.
     Magnitudes of a sine of full scale are 1; `floor` is added to them before the logarithm, so what lies far below it
     does not show: 0.0001 is -80 dB. Filters are triangles of HTK's mel scale without normalisation.
 
@@ -53,7 +52,7 @@ class LogMelView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = _rows(self.frames.analyse(mid_side(signal)), self.shape[1])
+        spectrum = _rows(self.frames.analyse(signal), self.shape[1])
         return (magnitudes(spectrum, 1e-9) * self._unit @ self.filters + self.floor).log().add(7).div(2)
 
 
