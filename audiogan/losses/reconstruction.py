@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.representations.stft import Frames, magnitudes
-from audiogan.representations.views import LogMelView, mid_side
+from audiogan.representations.views import LogMelView
 
 FLOOR = 1e-6
 """Of squared magnitudes; a sine of full scale has about `n_fft**2 / 16`."""
@@ -18,8 +18,7 @@ class SpectralDistance(nn.Module):
     The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
     (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
     windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
-    sound in it does no harm. Stereo is compared as mid and side, which show how wide it is. At exact silence magnitudes
-    are flat: the gradient there is zero.
+    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
@@ -36,7 +35,6 @@ class SpectralDistance(nn.Module):
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
         """A scalar."""
-        made, real = mid_side(made), mid_side(real)
         mel = F.l1_loss(self.mel(made), self.mel(real))
         a, b = (magnitudes(self.coarse.analyse(x), FLOOR) for x in (made, real))
         convergence = (a - b).norm() / b.norm()  # never 0, see `FLOOR`

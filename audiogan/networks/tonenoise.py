@@ -6,7 +6,6 @@ by band and frame by frame. So nothing need be learned about the phases of a sna
 rate of frames, with an inverse STFT behind it (Kaneko et al., iSTFTNet, ICASSP 2022; Siuzdak, Vocos, ICLR 2024), its
 blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et al., AAAI 2018). A frame is too
 long for the attack of a drum: a gain that rises from zero in a time of the network's choice has the last word there.
-Stereo is made as mid and side, each with a noise of its own, so that a sound may be as narrow or as wide as it likes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from audiogan.networks.blocks import check_condition, check_input, check_sizes
 from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, pulses
 from audiogan.representations.stft import Frames
-from audiogan.representations.views import LogMelView, mid_side
+from audiogan.representations.views import LogMelView
 
 
 class FrameBlock(nn.Module):
@@ -176,7 +175,7 @@ class ToneNoiseGenerator(nn.Module):
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         beginning = wave[..., : len(self.seconds)] * self.onset(style)[:, None]
         wave = torch.cat([beginning, wave[..., len(self.seconds) :]], dim=2)
-        return mid_side(wave - trailing_mean(trailing_mean(wave, self.slow), self.slow)), pitch
+        return wave - trailing_mean(trailing_mean(wave, self.slow), self.slow), pitch
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""

@@ -9,14 +9,6 @@ from torch.nn import functional as F
 from audiogan.representations.stft import Frames, _square, magnitudes
 
 
-def mid_side(signal: Tensor) -> Tensor:
-    """Left and right `[B, 2, T]` to mid and side, or back: a rotation, energies stay. Not stereo: as it is."""
-    if signal.shape[1] != 2:
-        return signal
-    left, right = signal.unbind(1)
-    return torch.stack([left + right, left - right], dim=1) * 0.5**0.5
-
-
 class LogMelView(nn.Module):
     """Sounds `[B, C, T]` to log-mel pictures `[B, C, frames, n_mels]` of about -1 ... 4.
 

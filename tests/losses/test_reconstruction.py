@@ -103,11 +103,3 @@ def test_any_sound_will_do(length: int, channels: int, rate: int, n_fft: int) ->
     end = x.clone()
     end[..., -length // 20 :] = 0
     assert distance(end, x) > 0.02  # heard to the end
-
-
-def test_it_hears_how_wide_stereo_is() -> None:
-    torch.manual_seed(0)
-    distance = SpectralDistance(4096, 2, 16000, 256, 128)
-    mono, again, other = 0.1 * torch.randn(3, 2, 1, 4096)
-    narrow, narrow_too, wide = (torch.cat(pair, 1) for pair in ((mono, mono), (again, again), (again, other)))
-    assert distance(wide, narrow) > 1.5 * distance(narrow_too, narrow)

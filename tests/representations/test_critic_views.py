@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.representations import LogMelView, STFTView
-from audiogan.representations.views import mid_side
 
 VIEWS = ["mel", "stft"]
 
@@ -149,10 +148,3 @@ def test_gradients_are_right(kind: str) -> None:
     sound = noise(1, 1, 80).double().requires_grad_()
     assert torch.autograd.gradcheck(look, sound, fast_mode=True)
     assert torch.autograd.gradgradcheck(look, sound, fast_mode=True)
-
-
-def test_mid_and_side_are_a_rotation() -> None:
-    stereo, mono = noise(2, 2, 512), noise(2, 1, 512)
-    torch.testing.assert_close(mid_side(mid_side(stereo)), stereo)
-    torch.testing.assert_close(mid_side(stereo).square().sum((1, 2)), stereo.square().sum((1, 2)))
-    assert (mid_side(mono.expand(-1, 2, -1))[:, 1] == 0).all() and torch.equal(mid_side(mono), mono)
