@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import pair
-from audiogan.errors import UserError, read_small
+from audiogan.errors import UserError
+from audiogan.files import read_small
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogan.errors import UserError, read_small
+from audiogan.errors import UserError
+from audiogan.files import read_small
 from audiogan.kits.drums import role, stand_in
 from audiogan.kits.kit import Kit, velocities
 from audiogan.kits.rendering import LOUDNESS, render_pads

@@ -38,12 +38,12 @@ class FrameBlock(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        h = self.slid(x)
+        h = self.convolve(x)
         scale, shift = self.modulate(style)[:, None].chunk(2, dim=2)
         h = torch.addcmul(shift, F.layer_norm(h, h.shape[2:]), 1 + scale)
         return torch.addcmul(x, self.narrow(F.leaky_relu(self.wide(h), 0.2)), self.gain)
 
-    def slid(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
         """The depthwise convolution. Of one sound, and without gradients, its sum written out takes half the time."""
         if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(x) > 1:
             return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
