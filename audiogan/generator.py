@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -147,6 +147,7 @@ class Generator:
         if not 0 <= seed <= 2**63 - 1 - n:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
         weights, asked = self._weights(label), self._scores(knobs or {})
+        names = () if self.scale is None else self.scale.names
         made = []
         for i in range(seed, seed + n):
             rng = torch.Generator().manual_seed(i)
@@ -156,7 +157,7 @@ class Generator:
             if condition is not None:
                 drawn, scores = condition[0, : len(self.labels)].tolist(), condition[0, len(self.labels) :]
                 classes = {name: weight for name, weight in zip(self.labels, drawn, strict=True) if weight}
-                shares = dict(zip(self.knobs, torch.special.ndtr(scores.double()).tolist(), strict=True))
+                shares = dict(zip(names, torch.special.ndtr(scores.double()).tolist(), strict=True))
             made.append(Recipe(self.name, tuple(z.tolist()), classes, shares, i, truncation))
         return made
 
@@ -256,10 +257,11 @@ class Generator:
 
     def _weights(self, label: Label) -> torch.Tensor | None:
         """Class weights ``[classes]`` that sum to 1."""
-        if label is None:
-            return None
+        return None if label is None else torch.from_numpy(self._mixture(label))
+
+    def _mixture(self, label: str | Mapping[str, float]) -> NDArray[np.float32]:
         mixture = {label: 1.0} if isinstance(label, str) else dict(label)
-        weights = torch.zeros(len(self.labels))
+        weights = np.zeros(len(self.labels), np.float32)
         for name, weight in mixture.items():
             if not self.labels:
                 raise UserError(f"class {name!r}: {self.name} was trained without classes; leave it out")
@@ -289,21 +291,22 @@ class Generator:
 
     def _inputs(self, recipes: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Latents ``[B, latent_dim]`` and conditions ``[B, classes + knobs]``."""
+        knobs = set() if self.scale is None else set(self.scale.names)
         for recipe in recipes:
             if len(recipe.latent) != self.game.latent_dim:
                 have = f"a latent of {len(recipe.latent)} numbers"
                 raise UserError(f"{self.name}: it wants latents of {self.game.latent_dim}; the recipe has {have}")
-            if bool(recipe.classes) != bool(self.labels) or set(recipe.knobs) != set(self.knobs):
+            if bool(recipe.classes) != bool(self.labels) or set(recipe.knobs) != knobs:
                 what = f"classes {', '.join(recipe.classes) or 'none'} and knobs {', '.join(recipe.knobs) or 'none'}"
                 raise UserError(f"{self.name}: the recipe is of another model: it has {what}")
-        z = torch.tensor([recipe.latent for recipe in recipes], dtype=torch.float32)
+        z = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
         parts = []
         if self.labels:
-            parts.append(torch.stack([cast(torch.Tensor, self._weights(recipe.classes)) for recipe in recipes]))
+            parts.append(np.stack([self._mixture(recipe.classes) for recipe in recipes]))
         if self.scale is not None:
-            shares = np.array([[recipe.knobs[name] for name in self.knobs] for recipe in recipes])
-            parts.append(torch.from_numpy(self.scale.scores_of_shares(shares)))
-        return z, torch.cat(parts, dim=1) if parts else None
+            shares = np.array([[recipe.knobs[name] for name in self.scale.names] for recipe in recipes])
+            parts.append(self.scale.scores_of_shares(shares))
+        return z, torch.from_numpy(np.concatenate(parts, axis=1)) if parts else None
 
 
 @contextlib.contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+Floats = NDArray[np.floating]
 LIMIT = 2.3263478
 """Knobs are normal scores; between -2.33 and 2.33 lie 98 of 100 training examples."""
 
@@ -89,38 +92,39 @@ class Conditions(nn.Module):
         asked = dict(asked or {})
         if not self.size:
             return None
-        parts = []
-        if self.classes:
-            if weights is None:
-                odds = self.class_counts.cpu() * self._likelihood(asked)
-                chosen = torch.multinomial(odds, n, replacement=True, generator=rng)
-                weights = F.one_hot(chosen, self.classes).to(self.class_counts.dtype)
-            parts.append(weights.cpu().expand(n, -1))
+        if not self.classes:
+            shares = np.ones((n, 1), np.float32)
+        elif weights is None:
+            odds = self.class_counts.cpu() * self._likelihood(asked) if asked else self.class_counts.cpu()
+            chosen = torch.multinomial(odds, n, replacement=True, generator=rng)
+            shares = (chosen.numpy()[:, None] == np.arange(self.classes)).astype(np.float32)
+        else:
+            shares = np.broadcast_to(weights.cpu().numpy(), (n, self.classes))
+        parts = [shares] if self.classes else []
         if self.knobs:
-            shares = parts[0] if parts else torch.ones(n, 1)
-            parts.append(self._draw_knobs(shares, asked, torch.randn(n, self.knobs, generator=rng)))
-        return torch.cat(parts, dim=1)
+            parts.append(self._draw_knobs(shares, asked, torch.randn(n, self.knobs, generator=rng).numpy()))
+        return torch.from_numpy(np.concatenate(parts, axis=1, dtype=np.float32))
 
     def _likelihood(self, asked: Mapping[int, float]) -> Tensor:
         """How likely each class has what is asked for, up to a factor, `[classes]`."""
-        if not asked:
-            return torch.ones(self.classes)
         a, values = list(asked), torch.tensor(list(asked.values()))
         density = torch.distributions.MultivariateNormal(self.means.cpu()[:, a], self.covariances.cpu()[:, a][:, :, a])
         log = density.log_prob(values.expand(self.classes, -1))
         return (log - log.max()).exp() + 1e-9
 
-    def _draw_knobs(self, weights: Tensor, asked: Mapping[int, float], normal: Tensor) -> Tensor:
-        """Knobs `[n, knobs]` of class weights `[n, classes]`: normal, given those that are asked for."""
-        mean = weights @ self.means.cpu()
-        covariance = (weights @ self.covariances.cpu().flatten(1)).unflatten(1, (self.knobs, self.knobs))
+    def _draw_knobs(self, weights: Floats, asked: Mapping[int, float], normal: Floats) -> Floats:
+        """Knobs `[n, knobs]` of class weights `[n, classes]`: normal, given those that are asked for.
+
+        In NumPy, for between the sounds of an instrument the time that small operations take is felt.
+        """
+        mean = weights @ self.means.cpu().numpy()
+        covariance = (weights @ self.covariances.cpu().flatten(1).numpy()).reshape(-1, self.knobs, self.knobs)
         if asked:
             a = list(asked)
-            values = torch.tensor(list(asked.values())).expand(len(mean), -1)
-            gain = torch.linalg.solve(covariance[:, a][:, :, a], covariance[:, a]).transpose(1, 2)  # [n, knobs, asked]
-            mean = mean + (gain @ (values - mean[:, a])[:, :, None])[:, :, 0]
-            covariance = covariance - gain @ covariance[:, a] + 1e-4 * torch.eye(self.knobs)
-        out = mean + (torch.linalg.cholesky(covariance) @ normal[:, :, None])[:, :, 0]
+            gain = np.linalg.solve(covariance[:, a][:, :, a], covariance[:, a]).transpose(0, 2, 1)  # [n, knobs, asked]
+            mean = mean + (gain @ (np.array(list(asked.values())) - mean[:, a])[:, :, None])[:, :, 0]
+            covariance = covariance - gain @ covariance[:, a] + 1e-4 * np.eye(self.knobs)
+        out = mean + (np.linalg.cholesky(covariance) @ normal[:, :, None])[:, :, 0]
         for k, value in asked.items():
             out[:, k] = value
-        return out.clamp(-LIMIT, LIMIT)
+        return out.clip(-LIMIT, LIMIT)

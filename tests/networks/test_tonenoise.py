@@ -12,10 +12,11 @@ from torch import Tensor
 from audiogan.networks.tonenoise import (
     FASTEST_RISE,
     SLOWEST_RISE,
+    Doubling,
     Listener,
     ToneNoiseEncoder,
     ToneNoiseGenerator,
-    trailing_mean,
+    trailing_sum,
 )
 
 SMALL: dict[str, Any] = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16}
@@ -144,13 +145,10 @@ def test_sounds_begin_at_silence_and_have_no_offset() -> None:
     with torch.no_grad():
         net.out.bias += 0.3  # much at zero frequency too
         for bias in (-20.0, -2.0, 20.0):
-            net.rise.bias.fill_(bias)
+            net.affine.bias[-1] = bias
             sound = net(latents(4))
             assert sound[..., 0].abs().max() < 1e-6 and sound.mean(2).abs().max() < 1e-3 * sound.abs().max()
-    style = torch.zeros(2, 16)
-    net.rise.weight.data.zero_()
-    net.rise.bias.data.fill_(-20.0)
-    gain = net.onset(style)
+    gain = net.onset(torch.full((2, 1), -20.0))
     assert gain.shape == (2, round(SLOWEST_RISE * 16000)) and (gain[:, round(FASTEST_RISE * 16000) + 1 :] == 1).all()
     assert (gain.diff() >= 0).all()
 
@@ -158,11 +156,11 @@ def test_sounds_begin_at_silence_and_have_no_offset() -> None:
 def test_the_mean_that_is_taken_out_looks_back_only() -> None:
     x = torch.zeros(1, 1, 50)
     x[..., 20:] = 1
-    mean = trailing_mean(x, 10)
+    mean = trailing_sum(x, 10) / 10
     assert (mean[..., :20] == 0).all() and (mean[..., 29:] - 1).abs().max() < 1e-6
     t = torch.arange(1600) / 16000  # a tone of 100 Hz stays as it is
     tone = torch.sin(2 * torch.pi * 100 * t)[None, None]
-    slow = trailing_mean(trailing_mean(tone, 800), 800)
+    slow = trailing_sum(trailing_sum(tone, 800), 800) / 800**2
     assert slow.abs().max() < 0.07 and slow[..., 1400:].abs().max() < 0.01
 
 
@@ -190,6 +188,16 @@ def test_one_sound_is_made_faster_but_alike() -> None:
     with torch.inference_mode():
         alone = torch.cat([net(one[None]) for one in z])
     assert (together - alone).abs().max() < 1e-5 * together.abs().max()
+
+
+def test_doubling_is_a_transposed_convolution() -> None:
+    torch.manual_seed(0)
+    doubling, conv = Doubling(6), torch.nn.ConvTranspose1d(6, 6, 4, 2, 1)
+    w = conv.weight.detach().transpose(0, 1)  # [to, from, tap]
+    before, after = torch.cat([w[..., 2], w[..., 0]], 1), torch.cat([w[..., 3], w[..., 1]], 1)
+    doubling.dense.load_state_dict({"weight": torch.cat([before, after]), "bias": conv.bias.detach().repeat(2)})
+    x = torch.randn(3, 9, 6)
+    assert (doubling(x) - conv(x.transpose(1, 2)).transpose(1, 2)).abs().max() < 1e-6
 
 
 def test_class_and_knobs_begin_as_loud_as_the_latent() -> None:
