@@ -210,6 +210,9 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
             say(scan.summary())
+        else:
+            for hint in getattr(scan, "hints", list)():
+                say(f"data: {hint}")
         trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine)
         if path is not None:
             resume(trainer, cfg, path, state, say)

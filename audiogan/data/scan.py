@@ -103,7 +103,21 @@ class Scan:
             if count and reason != "usable":
                 more = "; ..." if count > examples else ""
                 lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
+        lines += [f"  {hint}" for hint in self.hints()]
         return "\n".join(lines).encode("utf-8", "replace").decode()
+
+    def hints(self) -> list[str]:
+        """What to know of the usable files as a whole: most are mono where stereo is asked for, or of a lower rate."""
+        rows = [row for row in self.files() if row["reason"] == "usable"]
+        mono = sum(row["channels"] == "1" for row in rows)
+        low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
+        said = []
+        if self.settings.channels > 1 and 2 * mono > len(rows):
+            said.append(f"{mono:,} of {len(rows):,} are mono; in stereo their sounds get wide: use data.channels=1")
+        if 2 * low > len(rows):
+            rate = f"data.sample_rate={self.settings.sample_rate}"
+            said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate}, which cannot make them brighter")
+        return said
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ..."""

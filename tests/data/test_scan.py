@@ -137,6 +137,17 @@ def test_summary_and_report(folder: tuple[Path, dict[str, str]], tmp_path: Path)
         scan.write(tmp_path / "absent" / "report.csv")
 
 
+def test_mono_in_stereo_and_low_rates_are_said(tmp_path: Path) -> None:
+    for i, (channels, rate) in enumerate([(1, 16_000), (1, 16_000), (2, 48_000)]):
+        sf.write(tmp_path / f"{i}.wav", hit(rate=rate, seed=i, channels=channels), rate)
+    assert scan_folder(tmp_path, progress=False).hints() == []
+    wide = scan_folder(tmp_path, progress=False, channels=2, sample_rate=44_100)
+    mono, low = wide.hints()
+    assert mono.startswith("2 of 3 are mono") and "data.channels=1" in mono
+    assert low.startswith("2 of 3 have a lower rate than data.sample_rate=44100")
+    assert mono in wide.summary() and low in wide.summary()
+
+
 def test_a_linked_folder_is_visited_once(tmp_path: Path) -> None:
     outside = tmp_path / "library"
     (outside / "deep").mkdir(parents=True)
