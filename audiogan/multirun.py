@@ -76,7 +76,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
 
     folder, stem = config.locate(name)
-    quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled", "hydra.output_subdir=null"]
+    quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null"]
     place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
     given = {o.split("=")[0].lstrip("+") for o in overrides}
     defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -35,6 +36,7 @@ SHOWN = {
     "coverage": "coverage_capped/logmel",
 }
 FACTORS = (1 / 3, 1.0, 3.0)
+COMPOSING = Lock()  # hydra composes one configuration at a time
 TUNING = 100  # the seed of trainings that try a rate
 
 
@@ -51,7 +53,8 @@ def rates(overrides: list[str], factor: float) -> list[str]:
     """Overrides that multiply all learning rates of a configuration."""
     from audiogan import config
 
-    cfg = config.compose("drums", overrides)
+    with COMPOSING:
+        cfg = config.compose("drums", overrides)
     return [f"lr.{name}={value * factor:g}" for name, value in cfg.lr.items()] if factor != 1 else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import subprocess
 import sys
@@ -220,6 +221,7 @@ def test_multirun_makes_a_run_of_each_combination(short: list[str], capsys: Capt
     assert len(names) == 2 and all(name.startswith("drums,") for name in names)
     printed = capsys.readouterr().out
     assert printed.count("finished at step 1") == 2 and "seed=2" in printed
+    assert not logging.getLogger("audiogan.data").disabled  # warnings are still to be heard
     assert main(["train", "drums", *short, "seed=2"]) == 0  # the same command means the same run
     assert "nothing to do" in capsys.readouterr().out and run_names() == names
 
