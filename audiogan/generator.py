@@ -260,6 +260,7 @@ class Generator:
         return None if label is None else torch.from_numpy(self._mixture(label))
 
     def _mixture(self, label: str | Mapping[str, float]) -> NDArray[np.float32]:
+        """The same in NumPy, of a label that is given."""
         mixture = {label: 1.0} if isinstance(label, str) else dict(label)
         weights = np.zeros(len(self.labels), np.float32)
         for name, weight in mixture.items():
