@@ -26,8 +26,8 @@ from audiogan.modalities.sound import Sound
 
 Array = NDArray[np.float64]
 
-SPECTRUM_SECONDS, ENVELOPE_SECONDS = 0.064, 0.005
-"""Windows of the spectra (Hann, three quarters overlap) and of the envelope (a triangle)."""
+SPECTRUM_SECONDS, ENVELOPE_SECONDS, PITCH_SECONDS = 0.064, 0.005, 0.016
+"""Windows of the spectra (Hann, three quarters overlap) and of the envelope (a triangle); from pitch to pitch."""
 ONSET = 0.02
 """A sound begins where its envelope first exceeds this share of the peak."""
 FALL_DB = 15.0
@@ -133,6 +133,14 @@ def _noisiness(a: Analysis) -> Array:
     return 10 * np.log10(a.over_frames(flatness, silent=10 ** (FLATNESS_FLOOR_DB / 10)))
 
 
+def _pitch(a: Analysis) -> Array:
+    """The median over the frames that have a voice; NaN where none has."""
+    from audiogan.data.pitch import measure_pitch
+
+    hertz = measure_pitch(a.waves, a.sample_rate, max(1, round(PITCH_SECONDS * a.sample_rate)))
+    return np.ma.median(np.ma.log2(np.ma.masked_invalid(hertz)), axis=1).filled(np.nan)
+
+
 @dataclass(frozen=True)
 class Knob:
     """A property of sounds: `measure` returns it for each of the sounds of an `Analysis`, in `unit`, float `[N]`."""
@@ -150,6 +158,7 @@ KNOBS: dict[str, Knob] = {
         Knob("attack", "log10 s", "how long the sound takes to rise to its peak, from sharp to soft", _attack),
         Knob("decay", "log10 s", "how long it takes from the peak to fall by 15 dB, from short to long", _decay),
         Knob("noisiness", "dB", "how flat the spectrum is, from a tone to noise", _noisiness),
+        Knob("pitch", "log2 Hz", "how high a voice is, from low to high; what has no voice has none", _pitch),
     )
 }
 """All knobs, by name."""
@@ -174,7 +183,8 @@ def _parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
 def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = None) -> NDArray[np.float32]:
     """Knobs float32 `[N, K]` of sounds `[N, C, T]`, each in its own unit (`Knob.unit`), in the order of ``names``.
 
-    Finite for any finite sound, down to a single sample; silence has the lowest values there are.
+    Finite for any finite sound, down to a single sample, and silence has the lowest values there are, but for the
+    pitch, which is NaN where there is no voice.
 
     Args:
         waves: of any level.
@@ -228,15 +238,23 @@ class Scale:
 
     @classmethod
     def fit(cls, values: ArrayLike, names: Sequence[str]) -> Scale:
-        """The scale of training values `[N, K]`. ValueError: no values, another K than names, or not finite."""
+        """The scale of training values `[N, K]`, NaN where a sound has none.
+
+        Raises:
+            UserError: a knob that no sound has a value of.
+            ValueError: no values, another K than names, or infinities.
+        """
         values = np.asarray(values, np.float64)
-        if values.ndim != 2 or values.shape[1] != len(names) or not len(values) or not np.isfinite(values).all():
-            raise ValueError(f"values {values.shape}: must be finite, [N, {len(names)}] with N at least 1")
-        return cls(tuple(names), _apart(np.quantile(values, np.linspace(0, 1, POINTS), axis=0).T))
+        if values.ndim != 2 or values.shape[1] != len(names) or not len(values) or np.isinf(values).any():
+            raise ValueError(f"values {values.shape}: must be finite or NaN, [N, {len(names)}] with N at least 1")
+        for name, missing in zip(names, np.isnan(values).all(axis=0), strict=True):
+            if missing:
+                raise UserError(f"knobs: none of the {len(values)} training sounds has a {name}; leave {name!r} out")
+        return cls(tuple(names), _apart(np.nanquantile(values, np.linspace(0, 1, POINTS), axis=0).T))
 
     def shares(self, values: ArrayLike) -> Array:
-        """Share of the training sounds, 0 ... 1, that have less than each of the values `[N, K]`."""
-        return self._map(values, lambda v, q, s: np.interp(v, q, s))
+        """Share of the training sounds, 0 ... 1, that have less than each of the values `[N, K]`; NaN is the middle."""
+        return self._map(values, lambda v, q, s: np.where(np.isnan(v), 0.5, np.interp(v, q, s)))
 
     def values(self, shares: ArrayLike) -> Array:
         """The inverse of `shares`, `[N, K]`: values in the knobs' units; shares beyond 0 ... 1 are clamped."""

@@ -28,16 +28,21 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
 
     Estimates are those of YIN (de Cheveigné & Kawahara, JASA 2002). A frame is voiced if it is not much quieter than
     the loudest, if its pitch is near those of the frames before and after it, and not far from that of the whole sound.
+    Of several channels the loudest is heard.
 
     Returns:
         float32 `[N, 1 + ceil(T / hop_length)]`.
     """
     import librosa
 
-    waves = np.asarray(waves, np.float32).mean(axis=1)
+    waves = np.asarray(waves, np.float32)
+    loudest = np.square(waves).sum(axis=2).argmax(axis=1)
+    waves = np.take_along_axis(waves, loudest[:, None, None], axis=1)[:, 0]
     frame = 2 * round(WINDOW_SECONDS * sample_rate / 2)
     short = -waves.shape[1] % hop_length
     count = 1 + (waves.shape[1] + short) // hop_length
+    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # too low for voices
+        return np.full((len(waves), count), np.nan, np.float32)
     waves = np.pad(waves, ((0, 0), (0, short + frame)))
     with np.errstate(all="ignore"):  # silence has no period
         pitch = librosa.yin(

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from audiogan.networks.blocks import check_condition, check_input, check_sizes
 from audiogan.networks.stftgan import he
-from audiogan.networks.voice import LOWEST_HZ, OCTAVES, pulses
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
 
@@ -95,11 +95,13 @@ class ToneNoiseGenerator(nn.Module):
         bands: of the noise, at equal distances on the mel scale.
         style_dim: size of the style that a mapping network makes of latents and class.
         sample_rate: in Hz, for the bands.
-        voice: a third part for speech: pulses at a pitch that the network makes (`speak`), coloured as the noise is.
+        voice: a third part for speech: pulses at a pitch that the network makes (`speak`), coloured as the noise is,
+            by a filter of minimum phase.
     """
 
     latent = "normal"
     bands: Tensor
+    phases: Tensor
     noise: Tensor
     seconds: Tensor
     at_once: Tensor
@@ -155,8 +157,10 @@ class ToneNoiseGenerator(nn.Module):
         self.register_buffer("seconds", seconds, persistent=False)
         self.register_buffer("at_once", HEARD * smoothstep(seconds / AT_ONCE), persistent=False)
         self.slow = min(round(sample_rate / SLOWEST_HZ), length)
-        interleaved = interpolation(bands, bins, sample_rate).repeat_interleave(2, dim=1)  # real, imaginary
-        self.register_buffer("bands", interleaved, persistent=False)
+        between = interpolation(bands, bins, sample_rate)
+        self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)  # real, imaginary
+        if voice:
+            self.register_buffer("phases", minimum_phase(between), persistent=False)
         self.register_buffer("noise", self.white(torch.randn(1, channels, length)))
 
     def white(self, wave: Tensor) -> Tensor:
@@ -192,7 +196,7 @@ class ToneNoiseGenerator(nn.Module):
         if voice:
             pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(voice[1].mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
-            spectrum = torch.addcmul(spectrum, self.colour(voice[0]), self.white(source[:, None]).flatten(3))
+            spectrum = torch.addcmul(spectrum, self.colour(voice[0]), self.ring(voice[0], self.white(source[:, None])))
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         beginning = wave[..., : len(self.seconds)] * self.onset(rise)[:, None]
         wave = torch.cat([beginning, wave[..., len(self.seconds) :]], dim=2)
@@ -202,6 +206,12 @@ class ToneNoiseGenerator(nn.Module):
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""
         return band.clamp(-12, 6).exp() @ self.bands
+
+    def ring(self, band: Tensor, source: Tensor) -> Tensor:
+        """Spectra `[B, 1, N, F, 2]` of pulses, with the phases `[B, C, N, 2 F]` of the filter that `colour` is."""
+        (real, imaginary), phase = source.unbind(4), band.clamp(-12, 6) @ self.phases
+        cos, sin = phase.cos(), phase.sin()
+        return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
 
     def onset(self, rise: Tensor) -> Tensor:
         """The gain `[B, longest rise]` that goes from 0 to 1; `[B, 1]`: in what part of the possible times, a logit."""

@@ -1,6 +1,7 @@
 """The source of a voice: pulses at a pitch that changes, all harmonics alike; what is said is in how they are coloured.
 
-Source and filter, as in vocoders since Dudley (1939); the harmonic part of Serra & Smith's model (1990).
+Source and filter, as in vocoders since Dudley (1939); the harmonic part of Serra & Smith's model (1990). The filter has
+minimum phase, as a tube has, so that a pulse rings on after it is excited; with no phase at all each would be a click.
 """
 
 from __future__ import annotations
@@ -13,6 +14,19 @@ from torch.nn import functional as F
 
 LOWEST_HZ, OCTAVES = 60.0, 3.0
 """Range of the pitch."""
+
+
+def minimum_phase(levels: Tensor) -> Tensor:
+    """Logarithms of amplitudes `[..., F]` -> phases `[..., F]` of the causal filter that has them and delays the least.
+
+    By folding the cepstrum (Oppenheim & Schafer, "Discrete-time signal processing", chapter on the cepstrum). It is
+    linear, so levels that are weighted sums of bands have phases that are the same sums of the bands' phases.
+    """
+    n_fft = 2 * (levels.shape[-1] - 1)
+    cepstrum = torch.fft.irfft(levels.double(), n_fft)
+    folded = 2 * cepstrum[..., : n_fft // 2]
+    folded[..., 0] = 0.0
+    return torch.fft.rfft(folded, n_fft).imag.to(levels.dtype)
 
 
 @torch.no_grad()

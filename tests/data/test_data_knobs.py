@@ -41,10 +41,10 @@ def fading(tone: np.ndarray, seconds: float = 0.1) -> np.ndarray:
 
 
 def test_names_and_order() -> None:
-    assert list(KNOBS) == ["brightness", "attack", "decay", "noisiness"]
+    assert list(KNOBS) == ["brightness", "attack", "decay", "noisiness", "pitch"]
     waves = fading(NOISE)[None, None]
     assert (measure(waves, RATE, ["decay", "attack"]) == measure(waves, RATE)[:, [2, 1]]).all()
-    assert measure(np.zeros((0, 1, 99)), RATE).shape == (0, 4)
+    assert measure(np.zeros((0, 1, 99)), RATE).shape == (0, 5)
 
 
 def test_brightness_of_tones_is_their_frequency() -> None:
@@ -89,6 +89,19 @@ def test_noisiness_rises_from_a_tone_to_noise() -> None:
     assert found[0] < -25 and -3.5 < found[-1] < -2  # of a periodogram of white noise: 10 log10 exp(-0.577) = -2.5 dB
 
 
+def test_pitch_is_that_of_a_voice_and_noise_and_silence_have_none() -> None:
+    hertz = np.geomspace(80, 400, 12)
+    voices = [sum(np.sin(2 * np.pi * k * f * T) / k for k in range(1, 9)) for f in hertz]
+    assert knob("pitch", voices) == pytest.approx(np.log2(hertz), abs=0.02)
+    assert np.isnan(knob("pitch", [0 * T])).all()
+    values = np.array([[1.0], [np.nan], [2.0], [3.0]])
+    scale = Scale.fit(values, ["pitch"])
+    assert scale.scores(values)[:, 0] == pytest.approx([-2.326, 0, 0, 2.326], abs=1e-3)  # unknown: in the middle
+    assert scale.quantiles.min() == 1 and scale.quantiles.max() == 3
+    with pytest.raises(UserError, match="none of the 4 training sounds has a pitch; leave 'pitch' out"):
+        Scale.fit(np.full((4, 1), np.nan), ["pitch"])
+
+
 # What no knob measures.
 
 
@@ -102,7 +115,7 @@ def test_neither_level_nor_polarity_nor_silence_before_matters(gain: float, dela
     a, b = measure(plain, RATE)[0], measure(other, RATE)[0]
     assert b[1:3] == pytest.approx(a[1:3], abs=0.01)
     assert b[[0, 3]] == pytest.approx(a[[0, 3]], abs=0.5)  # other frames meet other parts of so short a sound
-    assert measure((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3)
+    assert measure((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3, nan_ok=True)
 
 
 def test_channels_are_summed_in_power() -> None:
@@ -111,7 +124,7 @@ def test_channels_are_summed_in_power() -> None:
     want = measure(mono, RATE)
     silent = np.zeros_like(mono)
     for stereo in ([mono, mono], [mono, -mono], [silent, mono]):
-        assert measure(np.concatenate(stereo, axis=1), RATE) == pytest.approx(want, abs=1e-3)
+        assert measure(np.concatenate(stereo, axis=1), RATE) == pytest.approx(want, abs=1e-3, nan_ok=True)
 
 
 def test_the_sample_rate_hardly_matters() -> None:
@@ -127,24 +140,26 @@ def test_any_finite_sound_has_finite_knobs() -> None:
     click = np.zeros(LENGTH)
     click[700] = 1
     odd = [0 * T, click, NOISE / np.abs(NOISE).max(), np.ones(LENGTH), np.sign(NOISE), 1e-45 * NOISE, 1e38 * click]
-    values = measure(np.asarray(odd, np.float32)[:, None], RATE)
+    names = ["brightness", "attack", "decay", "noisiness"]
+    values = measure(np.asarray(odd, np.float32)[:, None], RATE, names)
     assert np.isfinite(values).all()
     assert values[0] == pytest.approx([np.log2(20), -4, -4, -60])
     assert (values[1:] >= values[0]).all()
     for length in (1, 2, 3, 100, 1025):
         for rate in (100, 8000, 44_100):
-            assert np.isfinite(measure(np.ones((3, 2, length)), rate)).all()
+            values = measure(np.ones((3, 2, length)), rate)
+            assert np.isfinite(values[:, :4]).all() and not np.isinf(values).any()
 
 
 def test_each_sound_is_measured_by_itself() -> None:
     waves = DrumMachine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
     together = measure(waves, RATE)
-    assert together[[0, 33, 69]] == pytest.approx(measure(waves[[0, 33, 69]], RATE), abs=1e-4)
+    assert together[[0, 33, 69]] == pytest.approx(measure(waves[[0, 33, 69]], RATE), abs=1e-4, nan_ok=True)
 
 
 def test_what_cannot_be_measured() -> None:
     waves = np.zeros((3, 1, 100))
-    with pytest.raises(UserError, match="no knob 'loudness'; there are brightness, attack, decay, noisiness"):
+    with pytest.raises(UserError, match="no knob 'loudness'; there are brightness, attack, decay, noisiness, pitch"):
         measure(waves, RATE, ["attack", "loudness"])
     with pytest.raises(UserError, match="'attack' is there twice"):
         measure(waves, RATE, ["attack", "attack"])
@@ -195,7 +210,7 @@ def test_shares_and_scores_of_many_sounds() -> None:
 
 
 def test_what_makes_no_scale() -> None:
-    for values in (np.zeros((0, 1)), np.zeros((4, 2)), np.zeros(4), np.full((4, 1), np.nan)):
+    for values in (np.zeros((0, 1)), np.zeros((4, 2)), np.zeros(4), np.full((4, 1), np.inf)):
         with pytest.raises(ValueError, match="must be finite"):
             Scale.fit(values, ["x"])
     with pytest.raises(ValueError, match="strictly increasing"):
@@ -265,8 +280,8 @@ def test_a_scale_from_the_training_sounds(machine: WithKnobs) -> None:
 
 
 def test_data_that_have_no_such_knobs() -> None:
-    with pytest.raises(UserError, match="no knob 'pitch'; there are brightness"):
-        WithKnobs(DrumMachine(11), ["pitch"])
+    with pytest.raises(UserError, match="no knob 'size'; there are brightness"):
+        WithKnobs(DrumMachine(11), ["size"])
     with pytest.raises(UserError, match="measured on sounds, but this is other data"):
         WithKnobs(Points(count=10), ["attack"])
 

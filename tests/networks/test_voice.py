@@ -8,7 +8,7 @@ import torch
 
 from audiogan.data.pitch import measure_pitch
 from audiogan.networks.tonenoise import ToneNoiseGenerator
-from audiogan.networks.voice import LOWEST_HZ, OCTAVES, pulses
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 
 
 @pytest.mark.parametrize("hertz", [61.0, 100.0, 237.3, 479.0])
@@ -27,6 +27,32 @@ def test_a_pitch_that_moves_is_followed() -> None:
     found = measure_pitch(wave[:, None].numpy(), 16000, 256)[0]
     there = np.isfinite(found)
     assert there.mean() > 0.8 and np.abs(found - np.linspace(100, 200, 65))[there][2:-2].max() < 6
+
+
+def test_minimum_phase_is_that_of_a_filter_whose_poles_and_zeros_lie_inside() -> None:
+    pole, zero = 0.9 * np.exp(0.4j), 0.8 * np.exp(2j)
+    a, b = (np.convolve([1, -r], [1, -np.conj(r)]).real for r in (pole, zero))
+    response = torch.from_numpy(np.fft.rfft(b, 512) / np.fft.rfft(a, 512))
+    levels = response.abs().log()
+    torch.testing.assert_close(minimum_phase(levels), response.angle(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(minimum_phase(2 * levels - 3), 2 * minimum_phase(levels))
+
+
+def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
+    net = ToneNoiseGenerator(16384, voice=True).eval()
+    pitch = torch.full((1, net.frames.count), 62.5)  # a pulse every 256 samples, the first at -1
+    source = net.white(pulses(pitch, 16384, 256, 16000)[:, None])
+    heights = -0.5 * torch.linspace(-6, 6, net.sizes[1]).square()  # a resonance
+    band = heights.expand(1, 1, net.frames.count, -1)
+    spectrum = (net.colour(band) * net.ring(band, source)).unflatten(3, (-1, 2))
+    plain = (net.colour(band) * source.flatten(3)).unflatten(3, (-1, 2))
+    rung, even = (
+        net.frames.synthesise(torch.view_as_complex(s))[0, 0, 4095:12287].view(-1, 256) for s in (spectrum, plain)
+    )
+    energy, symmetric = (x.square().mean(0) for x in (rung, even))
+    assert energy[:64].sum() > 0.95 * energy.sum()  # the quarter of a period after the pulse
+    torch.testing.assert_close(symmetric[1:128].sum(), symmetric[129:].sum(), rtol=0.02, atol=0)
+    torch.testing.assert_close(energy.sum(), symmetric.sum(), rtol=0.02, atol=0)
 
 
 def speaker(**options: int) -> ToneNoiseGenerator:
