@@ -86,7 +86,8 @@ class ToneNoiseGenerator(nn.Module):
     latents and class alone.
 
     Args:
-        length, channels: of the sounds, in samples.
+        length, channels: of the sounds, in samples. Two are made as middle and side, and how much there is of the side
+            can be nothing at all: of mono recordings a critic would hear the least of it.
         latent_dim: size of ``z``, standard normal.
         classes, knobs: the condition is `[B, classes + knobs]`: class weights, then knobs as normal scores; 0 for none.
         n_fft, hop_length: of the inverse STFT, in samples.
@@ -95,8 +96,8 @@ class ToneNoiseGenerator(nn.Module):
         bands: of the noise, at equal distances on the mel scale.
         style_dim: size of the style that a mapping network makes of latents and class.
         sample_rate: in Hz, for the bands.
-        voice: a third part for speech: pulses at a pitch that the network makes (`speak`), coloured as the noise is,
-            by a filter of minimum phase.
+        voice: for speech, in place of the tones: pulses at a pitch that the network makes (`speak`), coloured as the
+            noise is, by a filter of minimum phase. (Spectra that repeat themselves would buzz, a period being a hop.)
     """
 
     latent = "normal"
@@ -134,24 +135,26 @@ class ToneNoiseGenerator(nn.Module):
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
         self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
         doublings = max(0, int(math.log2(count / 8)))
-        self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1]
-        self.affine = nn.Linear(style_dim, sum(self.styled))  # first frames, modulation of the blocks, rise
+        self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1, *([1] if channels == 2 else [])]
+        self.affine = nn.Linear(style_dim, sum(self.styled))  # first frames, modulation of the blocks, rise, sides
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
-            _, modulation, rise = self.affine.bias.split(self.styled)
+            _, modulation, rise, *sides = self.affine.bias.split(self.styled)
             modulation.zero_()
             rise.fill_(-2.0)  # one millisecond
+            for part in sides:
+                part.fill_(0.2)
         self.ups = nn.ModuleList(Doubling(width) for _ in range(doublings))
         self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.sample_rate, self.voice = sample_rate, voice
-        self.sizes = [2 * bins, bands, 1, *([bands, 1] if voice else [])]
+        self.sizes = [bands if voice else 2 * bins, bands, 1]  # voice, noise, pitch; or tone, noise, gain of the tone
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)
         with torch.no_grad():  # noise and voice begin quiet
             self.out.bias.zero_()
-            for part in self.out.bias.view(channels, -1).split(self.sizes, dim=1)[1::2]:
+            for part in self.out.bias.view(channels, -1).split(self.sizes, dim=1)[0 if voice else 1 : 2]:
                 part.fill_(-3.0)
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
@@ -180,7 +183,7 @@ class ToneNoiseGenerator(nn.Module):
         check_condition(self, condition)
         style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
         (channels, length), count = self.shape, self.frames.count
-        x, modulation, rise = self.affine(style).split(self.styled, dim=1)
+        x, modulation, rise, *sides = self.affine(style).split(self.styled, dim=1)
         x = x.unflatten(1, (-1, self.position.shape[2]))
         for up in self.ups:
             x = F.leaky_relu(up(x), 0.2)
@@ -189,14 +192,19 @@ class ToneNoiseGenerator(nn.Module):
         for block, scale, shift in zip(self.blocks, (1 + scales).unbind(1), shifts.unbind(1), strict=True):
             x = block(x, scale, shift)
         x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
-        tone, band, gain, *voice = x.split(self.sizes, dim=3)  # [B, C, N, ...]
+        shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        spectrum = torch.addcmul(self.colour(band) * noise.flatten(3), tone, gain.clamp(-10, 6).exp())
-        pitch = None
-        if voice:
-            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(voice[1].mean((1, 3)))
+        spectrum, pitch = self.colour(band) * noise.flatten(3), None
+        if self.voice:
+            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
-            spectrum = torch.addcmul(spectrum, self.colour(voice[0]), self.ring(voice[0], self.white(source[:, None])))
+            spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
+        else:
+            spectrum = torch.addcmul(spectrum, shape, last.clamp(-10, 6).exp())
+        if sides:
+            middle, side = spectrum.unbind(1)
+            side = side * F.relu(sides[0])[:, :, None]
+            spectrum = torch.stack([middle + side, middle - side], dim=1)
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         beginning = wave[..., : len(self.seconds)] * self.onset(rise)[:, None]
         wave = torch.cat([beginning, wave[..., len(self.seconds) :]], dim=2)
