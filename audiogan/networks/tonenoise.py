@@ -144,7 +144,7 @@ class ToneNoiseGenerator(nn.Module):
             modulation.zero_()
             rise.fill_(-2.0)  # one millisecond
             for part in sides:
-                part.fill_(0.2)
+                part.fill_(-1.5)  # a fifth
         self.ups = nn.ModuleList(Doubling(width) for _ in range(doublings))
         self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
@@ -203,7 +203,7 @@ class ToneNoiseGenerator(nn.Module):
             spectrum = torch.addcmul(spectrum, shape, last.clamp(-10, 6).exp())
         if sides:
             middle, side = spectrum.unbind(1)
-            side = side * F.relu(sides[0])[:, :, None]
+            side = side * F.softplus(sides[0])[:, :, None]
             spectrum = torch.stack([middle + side, middle - side], dim=1)
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         beginning = wave[..., : len(self.seconds)] * self.onset(rise)[:, None]
