@@ -113,7 +113,7 @@ class Scan:
         low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
         said = []
         if self.settings.channels > 1 and 2 * mono > len(rows):
-            said.append(f"{mono:,} of {len(rows):,} are mono; in stereo their sounds get wide: use data.channels=1")
+            said.append(f"{mono:,} of {len(rows):,} are mono; stereo makes them no wider: data.channels=1 is less work")
         if 2 * low > len(rows):
             rate = f"data.sample_rate={self.settings.sample_rate}"
             said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate}, which cannot make them brighter")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,8 +18,7 @@ class SpectralDistance(nn.Module):
     The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
     (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
     windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
-    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero. Two channels are
-    compared together with their side, half their difference, for neither of them tells how wide a sound is.
+    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
@@ -37,11 +35,16 @@ class SpectralDistance(nn.Module):
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
         """A scalar."""
-        if made.shape[1] == 2:
-            made, real = (torch.cat([x, 0.5 * (x[:, :1] - x[:, 1:])], dim=1) for x in (made, real))
         mel = F.l1_loss(self.mel(made), self.mel(real))
         a, b = (magnitudes(self.coarse.analyse(x), FLOOR) for x in (made, real))
         convergence = (a - b).norm() / b.norm()  # never 0, see `FLOOR`
         a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (made, real))
         attack = F.l1_loss(a, b)
         return mel + 0.5 * convergence + 0.3 * attack
+
+
+def width(signal: Tensor) -> Tensor:
+    """Of sounds `[B, 2, T]`, the amplitude `[B]` of the difference of channels beside that of their sum; at most 2."""
+    left, right = signal.float().unbind(1)
+    side, middle = (left - right).square().sum(1), (left + right).square().sum(1)
+    return (side / (middle + 1e-8)).sqrt().clamp_max(2.0)

@@ -86,8 +86,8 @@ class ToneNoiseGenerator(nn.Module):
     latents and class alone.
 
     Args:
-        length, channels: of the sounds, in samples. Two are made as middle and side, and how much there is of the side
-            can be nothing at all: of mono recordings a critic would hear the least of it.
+        length, channels: of the sounds, in samples. Two are made as middle and side, and of the side there can be
+            nothing at all: where recordings are mono a critic would hear the least of it.
         latent_dim: size of ``z``, standard normal.
         classes, knobs: the condition is `[B, classes + knobs]`: class weights, then knobs as normal scores; 0 for none.
         n_fft, hop_length: of the inverse STFT, in samples.
@@ -144,7 +144,7 @@ class ToneNoiseGenerator(nn.Module):
             modulation.zero_()
             rise.fill_(-2.0)  # one millisecond
             for part in sides:
-                part.fill_(-1.5)  # a fifth
+                part.fill_(0.3)
         self.ups = nn.ModuleList(Doubling(width) for _ in range(doublings))
         self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
@@ -177,8 +177,12 @@ class ToneNoiseGenerator(nn.Module):
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.speak(z, condition)[0]
 
-    def speak(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Sounds, and the pitch `[B, frames]` of their voice, in octaves above 1 Hz; ``None`` without one."""
+    def speak(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sounds, and what is better learned from their measures than from sounds.
+
+        ``pitch`` `[B, frames]` of the voice, in octaves above 1 Hz, if there is one; ``width`` `[B]` of stereo sounds,
+        the amplitude of their side where that of their middle is 1, and nothing at all below 0.
+        """
         check_input(self, z, (self.latent_dim,), None)
         check_condition(self, condition)
         style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
@@ -194,22 +198,24 @@ class ToneNoiseGenerator(nn.Module):
         x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        spectrum, pitch = self.colour(band) * noise.flatten(3), None
+        spectrum, told = self.colour(band) * noise.flatten(3), {}
         if self.voice:
-            pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
+            told["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
             spectrum = torch.addcmul(spectrum, shape, last.clamp(-10, 6).exp())
         if sides:
             middle, side = spectrum.unbind(1)
-            side = side * F.softplus(sides[0])[:, :, None]
+            level = (energy(middle) / energy(side)).sqrt() * F.relu(sides[0])
+            side = side * level[:, :, None]
             spectrum = torch.stack([middle + side, middle - side], dim=1)
+            told["width"] = sides[0][:, 0]
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         beginning = wave[..., : len(self.seconds)] * self.onset(rise)[:, None]
         wave = torch.cat([beginning, wave[..., len(self.seconds) :]], dim=2)
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
-        return torch.sub(wave, offset, alpha=self.slow**-2), pitch
+        return torch.sub(wave, offset, alpha=self.slow**-2), told
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""
@@ -328,6 +334,11 @@ def smoothstep(x: Tensor) -> Tensor:
     """From 0 at 0 to 1 at 1 and beyond, level at both."""
     x = x.clamp_max(1.0)
     return x * x * (3 - 2 * x)
+
+
+def energy(spectrum: Tensor) -> Tensor:
+    """`[B, N, F]` -> `[B, 1]`, never 0."""
+    return spectrum.float().square().sum((1, 2))[:, None] + 1e-8
 
 
 def trailing_sum(x: Tensor, n: int) -> Tensor:

@@ -19,6 +19,7 @@ from audiogan.core.engine import frozen_except
 from audiogan.data.drum_machine import DrumMachine
 from audiogan.games import VAEGAN
 from audiogan.losses import R1, NonSaturating, SpectralDistance
+from audiogan.losses.reconstruction import width
 from audiogan.networks.multiview import MultiViewCritic
 from audiogan.networks.tonenoise import Listener, ToneNoiseEncoder, ToneNoiseGenerator
 from audiogan.representations import Waveform
@@ -221,6 +222,32 @@ def test_what_does_not_fit_is_named() -> None:
         game(generator=Uniform(length=LENGTH, latent_dim=8, width=8, blocks=1, bands=4, style_dim=8))
     with pytest.raises(ValueError, match="no labels"):
         game(classes=3).losses("autoencoder", batch(), play("autoencoder"))
+
+
+@pytest.mark.parametrize(("wanted", "wide"), [(0.0, False), (0.5, True)])
+def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) -> None:
+    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, "channels": 2, **FRAMES}
+    stereo = ToneNoiseGenerator(width=8, blocks=1, bands=8, style_dim=8, latent_dim=8, **sound)
+    it = game(
+        generator=stereo,
+        encoder=Told(0.5, -2.0),
+        critic=MultiViewCritic(n_mels=16, mel_widths=(4, 4, 4), stft_widths=(), **sound),
+        distance=SpectralDistance(**sound),
+        representation=Waveform(LENGTH, channels=2),
+    )
+    with torch.no_grad():
+        stereo.affine.bias[-1] = -1.0 if wide else 1.0  # from the wrong side, where no gradient comes through the sound
+    middle, side = torch.randn(2, 4, 1, LENGTH)
+    data = {"x": 0.2 * torch.cat([middle + wanted * side, middle - wanted * side], dim=1)}
+    optimizer = torch.optim.Adam(stereo.parameters(), 0.02)
+    for step in range(80):
+        losses = it.losses("autoencoder", data, play("autoencoder", step))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+    assert set(losses) == {"distance", "kl", "width"} and losses["width"] < 0.1
+    found = width(stereo.eval()(0.5 + 0.3 * torch.randn(6, 8)).detach())
+    assert (0.3 < found.median() < 0.7) if wide else (found == 0).all()
 
 
 def test_the_voice_learns_the_pitch_of_the_data() -> None:

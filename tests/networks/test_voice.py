@@ -63,8 +63,9 @@ def speaker(**options: int) -> ToneNoiseGenerator:
 
 def test_every_weight_learns_and_the_pitch_learns_from_pitches_only() -> None:
     net, z = speaker(), torch.randn(3, 8)
-    sound, pitch = net.speak(z)
-    assert pitch is not None and pitch.shape == (3, net.frames.count)
+    sound, told = net.speak(z)
+    pitch = told["pitch"]
+    assert pitch.shape == (3, net.frames.count)
     low = np.log2(LOWEST_HZ)
     assert pitch.min() > low and pitch.max() < low + OCTAVES
     torch.testing.assert_close(net.eval()(z), net.speak(z)[0])
@@ -78,4 +79,4 @@ def test_every_weight_learns_and_the_pitch_learns_from_pitches_only() -> None:
 
 def test_a_generator_without_voice_says_so() -> None:
     net = ToneNoiseGenerator(length=4096, latent_dim=8, width=16, blocks=1, bands=8, n_fft=256, hop_length=128)
-    assert net.speak(torch.randn(1, 8))[1] is None
+    assert net.speak(torch.randn(1, 8))[1] == {}
