@@ -114,6 +114,9 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
                 f"{generator.name}: a model brings no data; give real data, in folders by class, with --data"
             )
         cfg.data.root, data = data, None
+    for measured in ("knobs", "game.generator.voice"):  # of the training sounds, for training
+        if OmegaConf.select(cfg, measured):
+            OmegaConf.update(cfg, measured, None)
     train, held_out = None, None
     try:
         train, held_out = open_data(cfg)

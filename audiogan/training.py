@@ -50,7 +50,7 @@ def open_data(cfg: DictConfig) -> tuple[Data, Data]:
     if OmegaConf.select(cfg, "game.generator.voice"):
         from audiogan.data.pitch import WithPitch
 
-        train, held_out = (WithPitch(part, cfg.hop_length) for part in (train, held_out))
+        train, held_out = (WithPitch(part, cfg.game.generator.hop_length) for part in (train, held_out))
     if names:
         from audiogan.data.knobs import WithKnobs
 

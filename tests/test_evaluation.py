@@ -80,6 +80,14 @@ def test_labels_of_the_training_do_not_matter_to_the_folder(
     assert main(["evaluate", str(tmp_path / "a.ckpt"), "--data", str(others)]) == 0
 
 
+def test_a_model_in_the_box_with_a_voice_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(220):
+        wave = render(("tom", "clap")[i % 2], sample_rate=16000, length=2048, rng=np.random.default_rng([7, i]))
+        save_wav(tmp_path / f"{i}.wav", wave, 16000)
+    assert main(["evaluate", "digits", "--data", str(tmp_path), "-n", "20"]) == 0
+    assert "frechet/" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -73,6 +73,8 @@ class Doubling(nn.Module):
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Seconds in which the gain at the beginning of a sound rises to 1."""
+LEVELS = -12.0, 6.0
+"""Of bands, as logarithms."""
 HEARD, AT_ONCE = 0.1, 0.002
 """However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
 SLOWEST_HZ = 20.0
@@ -198,10 +200,11 @@ class ToneNoiseGenerator(nn.Module):
         x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        spectrum, told = self.colour(band) * noise.flatten(3), {}
+        spectrum, told = self.colour(band.clamp(*LEVELS)) * noise.flatten(3), {}
         if self.voice:
             told["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
+            shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
             spectrum = torch.addcmul(spectrum, shape, last.clamp(-10, 6).exp())
@@ -219,11 +222,11 @@ class ToneNoiseGenerator(nn.Module):
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""
-        return band.clamp(-12, 6).exp() @ self.bands
+        return band.exp() @ self.bands
 
     def ring(self, band: Tensor, source: Tensor) -> Tensor:
         """Spectra `[B, 1, N, F, 2]` of pulses, with the phases `[B, C, N, 2 F]` of the filter that `colour` is."""
-        (real, imaginary), phase = source.unbind(4), band.clamp(-12, 6) @ self.phases
+        (real, imaginary), phase = source.unbind(4), band @ self.phases
         cos, sin = phase.cos(), phase.sin()
         return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
 
