@@ -43,7 +43,7 @@ class VAEGAN(Adversarial):
             generator learns from beside the listener; ``knob`` and ``index`` say which it is, no index leaves it out.
         pitch_weight: of the pitch of the generator's voice, if it has one, against that measured on the data: the mean
             distance of voiced frames, in octaves.
-        width_weight: of the width of its stereo sounds likewise, see `audiogan.losses.width`.
+        width_weight: of the width of its stereo sounds likewise, see `audiogan.losses.reconstruction.width`.
         jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
             other and from the class.
         generator, critic, loss, representation, options: as in `Adversarial`.
