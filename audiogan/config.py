@@ -42,7 +42,7 @@ FUNCTIONS = ("audiogan.data.sources.open_sounds", "audiogan.data.image_sources.o
 KEYS = {
     "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
     "classes", "data", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
-    "knobs", "voice", "class_weight",
+    "knobs", "voice", "partials", "class_weight",
 }  # fmt: skip
 # What the data decides when a training is built.
 FACTS = {

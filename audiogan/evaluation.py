@@ -18,6 +18,7 @@ from audiogan.generator import Generator
 from audiogan.loading import load
 from audiogan.metrics import Report, evaluate
 from audiogan.modalities import Points, Sound
+from audiogan.side_by_side import side_by_side
 from audiogan.sounds import replacing
 from audiogan.training import build_game, build_representation, open_data
 
@@ -48,6 +49,7 @@ def evaluate_run(
     extractor_weights: str | None = None,
     gain: bool = False,
     transfer: bool = False,
+    sheet: str | None = None,
     say: Say = print,
 ) -> Report:
     """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
@@ -66,6 +68,7 @@ def evaluate_run(
         extractor_weights: for it.
         gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
         transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
+        sheet: a PNG to draw samples beside real examples into; see `side_by_side`.
 
     Raises:
         UserError: no such run or data, too few examples, or a measure that needs labels without any.
@@ -84,6 +87,8 @@ def evaluate_run(
         n = len(reals)
         say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
         fakes, names = generator.sample_with_labels(n, seed=seed)
+        if sheet is not None:
+            side_by_side(sheet, generator, sets.real, seed=seed)
         seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
         embedding = generator.modality.embedding(generator.shape)
         report = evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed)

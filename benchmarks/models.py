@@ -69,7 +69,7 @@ def crest(x: np.ndarray, rate: int) -> float:
     size = round(0.032 * rate)
     frames = librosa.util.frame(x, frame_length=size, hop_length=size // 4)
     loudest = frames[:, np.argsort(np.square(frames).mean(0))[-12:]]
-    return float(np.median(np.abs(loudest).max(0) / np.sqrt(np.square(loudest).mean(0))))
+    return float(np.median(np.abs(loudest).max(0) / np.sqrt(np.square(loudest).mean(0) + 1e-12)))
 
 
 def repeated(x: np.ndarray, rate: int, hop: int) -> float:

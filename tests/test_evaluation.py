@@ -197,3 +197,48 @@ def test_a_critic_that_classifies_is_asked_to(tmp_path: Path) -> None:
     assert 0 <= report.values["accuracy/critic@179"] < 0.6
     with pytest.raises(UserError, match="knows no classes"):
         evaluate_run(str(run), count=40, classifier=False, gain=True, say=lambda line: None)
+
+
+def test_samples_are_drawn_beside_real_ones(
+    tiny_run: Path, others: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    sheet = tmp_path / "new/sheet.png"
+    command = ["evaluate", str(run), "--data", str(others), "-n", "25", "--no-classifier", "--sheet"]
+    assert main([*command, str(sheet)]) == 0
+    with Image.open(sheet) as image:
+        wide, high = image.size
+    assert wide > 500 and high > 500
+    (tmp_path / "file").write_text("")
+    assert main([*command, str(tmp_path / "file/sheet.png")]) == 2
+    assert "file" in capsys.readouterr().err
+
+
+def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import audiogan
+    from audiogan.data.audio import AudioFolder
+    from audiogan.modalities import Sound
+    from audiogan.side_by_side import side_by_side
+
+    for name in ("kick", "snare", "cowbell"):
+        for i in range(3):
+            level = {"kick": 0.1, "snare": 0.2, "cowbell": 0.3}[name]
+            save_wav(tmp_path / f"data/{name}/{i}.wav", np.full((1, 16384), level, np.float32), 16000)
+    data = AudioFolder(tmp_path / "data", normalize="none", cache=tmp_path / "cache", progress=False)
+    seen: dict[str, tuple[np.ndarray, list[str]]] = {}
+    monkeypatch.setattr(Sound, "sheet", lambda self, path, x, titles: seen.update({str(path): (x, titles)}))
+    drums = audiogan.load("drums")
+    side_by_side(tmp_path / "a.png", drums, data, seed=5)
+    x, titles = seen[str(tmp_path / "a.png")]
+    assert titles == ["kick real", "kick real", "kick", "kick", "snare real", "snare real", "snare", "snare"]
+    assert np.allclose(x[:2], 0.1, atol=1e-3) and np.allclose(x[4:6], 0.2, atol=1e-3)
+    assert np.array_equal(x[6:], drums.sample(2, seed=5, label="snare"))
+    with pytest.raises(UserError, match="none of them"):
+        side_by_side(tmp_path / "b.png", drums, data.take(np.flatnonzero(data.targets == data.labels.index("cowbell"))))
+    unlabelled = AudioFolder(
+        tmp_path / "data", labels="none", normalize="none", cache=tmp_path / "cache", progress=False
+    )
+    side_by_side(tmp_path / "c.png", drums, unlabelled)
+    assert seen[str(tmp_path / "c.png")][1] == ["real"] * 9 + ["generated"] * 9

@@ -16,6 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--transfer", action="store_true", help="what do the critic's features know of the classes?")
     parser.add_argument("--no-classifier", action="store_true", help="leave out what needs a classifier of the labels")
+    parser.add_argument("--sheet", metavar="FILE.png", help="draw samples beside real ones, class by class")
     parser.add_argument("--extractor", help="MODULE:CLASS, your own torch module as feature extractor")
     parser.add_argument("--extractor-weights", help="its weights (.safetensors, or .pt without pickled code)")
 
@@ -33,5 +34,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         extractor_weights=args.extractor_weights,
         gain=args.gain,
         transfer=args.transfer,
+        sheet=args.sheet,
     )
     return 0

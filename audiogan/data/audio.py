@@ -22,7 +22,7 @@ class AudioFolder:
 
     Args:
         root: folder of sounds, searched with its sub-folders.
-        sample_rate, length, channels, channel_mode, long, trim, min_seconds, normalize:
+        sample_rate, length, channels, channel_mode, long, trim, lead, min_seconds, normalize:
             see `audiogan.data.decode.Settings`.
         labels: `auto`, `folders`, `none` or a CSV file (see `audiogan.data.scan.scan_folder`).
         cache: folder for the cache instead of the user's.
@@ -46,6 +46,7 @@ class AudioFolder:
         channel_mode: str = "mix",
         long: str = "onset",
         trim: bool = False,
+        lead: float = 0.005,
         labels: str | os.PathLike[str] | None = "auto",
         min_seconds: float = 0.02,
         normalize: str = "peak",
@@ -53,7 +54,7 @@ class AudioFolder:
         progress: bool = True,
     ) -> None:
         settings: dict[str, Any] = {"sample_rate": sample_rate, "length": length, "channels": channels}
-        settings |= {"channel_mode": channel_mode, "long": long, "trim": trim}
+        settings |= {"channel_mode": channel_mode, "long": long, "trim": trim, "lead": lead}
         settings |= {"min_seconds": min_seconds, "normalize": normalize}
         self.scan: Scan = scan_folder(root, labels=labels, cache=cache, progress=progress, **settings)
         require_usable(self.scan)

@@ -23,8 +23,7 @@ from audiogan.errors import UserError
 BLOCK = 1 << 16  # frames read at a time
 SILENCE = 10 ** (-60 / 20)  # half the peak-to-peak range below which a file is silent (-60 dBFS; an offset is no sound)
 SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
-ONSET = 0.05  # a sound starts where it first exceeds this fraction of its peak (-26 dB) ...
-PRE_ONSET = 0.005  # ... minus these seconds
+ONSET = 0.05  # a sound starts where it first exceeds this fraction of its peak (-26 dB)
 PEAK = 0.95  # what normalize="peak" scales to
 CLIP_RUN = 4  # equal samples in a row at full scale that count as clipped
 RATES = (1_000, 1_000_000)  # Hz; a header outside is damaged
@@ -42,10 +41,11 @@ class Settings:
         channels: of the clips. A file with fewer repeats its channels in turn (mono -> both sides).
         channel_mode: for a file with more: `mix` (channel i is the mean of the file's channels i, i + channels, ...; so
             the mean of all for mono) or `keep` (the first ones).
-        long: what a longer file gives: `onset` (one clip, from 5 ms before the first sample above 5 % of the peak),
+        long: what a longer file gives: `onset` (one clip, from its onset, the first sample above 5 % of the peak),
             `start` (its first samples; the rest is neither read nor judged), `slice` (consecutive clips, the
             last only if at least half full; clips 40 dB below the file's peak are left out).
         trim: start short files at their onset too.
+        lead: seconds of what is before the onset that are kept: words begin softer than drums.
         min_seconds: a shorter file is "too short".
         normalize: `peak` (each clip scaled to a peak of 0.95) or `none`.
     """
@@ -56,6 +56,7 @@ class Settings:
     channel_mode: str = "mix"
     long: str = "onset"
     trim: bool = False
+    lead: float = 0.005
     min_seconds: float = 0.02
     normalize: str = "peak"
 
@@ -64,12 +65,13 @@ class Settings:
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise UserError(f"data.{key}={getattr(self, key)!r}: choose one of {', '.join(allowed)}")
-        limits = {"sample_rate": RATES, "length": (1, 1 << 28), "channels": (1, 64), "min_seconds": (0, 3600)}
+        limits = {"sample_rate": RATES, "length": (1, 1 << 28), "channels": (1, 64)}
+        limits |= {"lead": (0, 60), "min_seconds": (0, 3600)}
         for key, (low, high) in limits.items():
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise UserError(f"data.{key}={value!r}: must be a number from {low:,} to {high:,}")
-            if key != "min_seconds" and value != int(value):
+            if key not in ("lead", "min_seconds") and value != int(value):
                 raise UserError(f"data.{key}={value!r}: must be a whole number")
 
 
@@ -229,7 +231,7 @@ def _onset(f: sf.SoundFile, facts: _Facts, rate: int, s: Settings) -> int:
         f.seek(block * BLOCK)
         x = f.read(BLOCK, dtype="float32", always_2d=True)
     inside = int(np.argmax(np.abs(_channels(x, s)).max(axis=1) > level))
-    return max(0, block * BLOCK + inside - round(PRE_ONSET * rate))
+    return max(0, block * BLOCK + inside - round(s.lead * rate))
 
 
 def _channels(x: np.ndarray, s: Settings) -> np.ndarray:

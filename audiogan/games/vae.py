@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial, _list
 from audiogan.games.conditions import LIMIT
-from audiogan.losses.reconstruction import width
 from audiogan.representations import Representation
-
-MONO, CERTAIN = 0.003, 0.1
-"""A narrower sound is mono, and is to have a width that far below 0."""
 
 
 class VAEGAN(Adversarial):
@@ -41,9 +36,8 @@ class VAEGAN(Adversarial):
         class_weight, knob_weight: of what the listener hears, for the generator: cross-entropy and mean squared error.
         measured: for knobs whose definition has a gradient: modules (signals -> normal scores ``[B]``) that the
             generator learns from beside the listener; ``knob`` and ``index`` say which it is, no index leaves it out.
-        pitch_weight: of the pitch of the generator's voice, if it has one, against that measured on the data: the mean
-            distance of voiced frames, in octaves.
-        width_weight: of the width of its stereo sounds likewise, see `audiogan.losses.reconstruction.width`.
+        told: for generators that say something of their sounds (``speak``): modules (what is said under their ``name``,
+            batch) -> how far that is from what real signals measure, or ``None``; see `audiogan.losses.told`.
         jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
             other and from the class.
         generator, critic, loss, representation, options: as in `Adversarial`.
@@ -64,8 +58,7 @@ class VAEGAN(Adversarial):
         knob_weight: float = 0.5,
         jitter: float = 0.5,
         measured: Sequence[Any] | Mapping[str, Any] | None = None,
-        pitch_weight: float = 1.0,
-        width_weight: float = 1.0,
+        told: Sequence[Any] | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
@@ -80,9 +73,9 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
-        self.pitch_weight, self.width_weight = pitch_weight, width_weight
         self.measured = [ruler for ruler in _list(measured) if ruler.index is not None]
-        self.rulers = nn.ModuleList(self.measured)
+        self.teachers = _list(told)
+        self.rulers = nn.ModuleList([*self.measured, *self.teachers])
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
         if player == "autoencoder":
@@ -130,16 +123,10 @@ class VAEGAN(Adversarial):
         mean, log_variance = self.nets["encoder"](signal, condition)
         z = mean + (0.5 * log_variance).exp() * play.randn(*mean.shape)
         terms = {"kl": self.kl * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
-        measured = "pitch" in batch or signal.shape[1] == 2
-        speak = getattr(self.nets["generator"], "speak", None) if measured else None
-        made, told = speak(z, condition) if speak else (self.nets["generator"](z, condition), {})
-        if "pitch" in told and "pitch" in batch:
-            voiced = batch["pitch"].isfinite()
-            apart = (told["pitch"] - batch["pitch"].log2().where(voiced, 0.0)).abs() * voiced
-            terms["pitch"] = self.pitch_weight * apart.sum() / voiced.sum().clamp_min(1)
-        if "width" in told:
-            wanted = width(signal)
-            mono = wanted < MONO
-            apart = torch.where(mono, F.relu(told["width"] + CERTAIN), (told["width"] - wanted).abs())
-            terms["width"] = self.width_weight * apart.mean()
+        generator: Any = self.nets["generator"]
+        made, said = generator.speak(z, condition) if hasattr(generator, "speak") else (generator(z, condition), {})
+        for teacher in self.teachers:
+            apart = teacher(said[teacher.name], batch) if teacher.name in said else None
+            if apart is not None:
+                terms[teacher.name] = apart
         return {"distance": self.distance(self.representation.decode(made), signal)} | terms

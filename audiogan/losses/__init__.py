@@ -7,6 +7,7 @@ from audiogan.losses.knobs import Attack, Decay
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
+from audiogan.losses.told import PartialTracks, Pitch, Told, Width
 
 __all__ = [
     "R1",
@@ -19,8 +20,12 @@ __all__ = [
     "LeastSquares",
     "NonSaturating",
     "OrthogonalRegularisation",
+    "PartialTracks",
     "Penalty",
+    "Pitch",
     "SpectralDistance",
+    "Told",
     "Wasserstein",
     "WeightClip",
+    "Width",
 ]

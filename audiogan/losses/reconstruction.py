@@ -41,10 +41,3 @@ class SpectralDistance(nn.Module):
         a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (made, real))
         attack = F.l1_loss(a, b)
         return mel + 0.5 * convergence + 0.3 * attack
-
-
-def width(signal: Tensor) -> Tensor:
-    """Of sounds `[B, 2, T]`, the amplitude `[B]` of the difference of channels beside that of their sum; at most 2."""
-    left, right = signal.float().unbind(1)
-    side, middle = (left - right).square().sum(1), (left + right).square().sum(1)
-    return (side / (middle + 1e-8)).sqrt().clamp_max(2.0)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from audiogan.networks.blocks import check_condition, check_input, check_sizes
 from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
+from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
 
@@ -100,6 +101,8 @@ class ToneNoiseGenerator(nn.Module):
         sample_rate: in Hz, for the bands.
         voice: for speech, in place of the tones: pulses at a pitch that the network makes (`speak`), coloured as the
             noise is, by a filter of minimum phase. (Spectra that repeat themselves would buzz, a period being a hop.)
+        partials: for struck sounds, so many sinusoids, one each half octave from 35 Hz up, see `Partials`.
+        tones_from: Hz below which the spectrum has no tones of its own beside them.
     """
 
     latent = "normal"
@@ -124,6 +127,8 @@ class ToneNoiseGenerator(nn.Module):
         style_dim: int = 256,
         sample_rate: int = 16000,
         voice: bool = False,
+        partials: int = 0,
+        tones_from: float = 0.0,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
@@ -151,13 +156,22 @@ class ToneNoiseGenerator(nn.Module):
         self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.sample_rate, self.voice = sample_rate, voice
-        self.sizes = [bands if voice else 2 * bins, bands, 1]  # voice, noise, pitch; or tone, noise, gain of the tone
+        self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)  # bin that has a tone
+        tones = bands if voice else 2 * (bins - self.first)
+        self.sizes = [tones, bands, 1]  # voice, noise, pitch; or tones, noise, gain of the tones
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)
         with torch.no_grad():  # noise and voice begin quiet
             self.out.bias.zero_()
             for part in self.out.bias.view(channels, -1).split(self.sizes, dim=1)[0 if voice else 1 : 2]:
                 part.fill_(-3.0)
+        self.partials = None
+        if partials:
+            self.partials = Partials(partials, length, hop_length, sample_rate)
+            self.rung = nn.Linear(width, 2 * self.partials.count)
+            nn.init.normal_(self.rung.weight, std=0.05)
+            with torch.no_grad():
+                self.rung.bias.copy_(torch.tensor([-4.0, 0.0]).repeat_interleave(self.partials.count))
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
         self.register_buffer("at_once", HEARD * smoothstep(seconds / AT_ONCE), persistent=False)
@@ -182,8 +196,9 @@ class ToneNoiseGenerator(nn.Module):
     def speak(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Sounds, and what is better learned from their measures than from sounds.
 
-        ``pitch`` `[B, frames]` of the voice, in octaves above 1 Hz, if there is one; ``width`` `[B]` of stereo sounds,
-        the amplitude of their side where that of their middle is 1, and nothing at all below 0.
+        ``pitch`` `[B, frames]` of the voice, in octaves above 1 Hz, if there is one; ``partials`` `[B, K, frames]`
+        likewise; ``width`` `[B]` of stereo sounds, the amplitude of their side where that of their middle is 1, and
+        nothing at all below 0.
         """
         check_input(self, z, (self.latent_dim,), None)
         check_condition(self, condition)
@@ -197,7 +212,8 @@ class ToneNoiseGenerator(nn.Module):
         scales, shifts = modulation.unflatten(1, (2, len(self.blocks), 1, -1)).unbind(1)
         for block, scale, shift in zip(self.blocks, (1 + scales).unbind(1), shifts.unbind(1), strict=True):
             x = block(x, scale, shift)
-        x = self.out(F.layer_norm(x, x.shape[2:])).unflatten(2, (channels, -1)).transpose(1, 2)
+        x = F.layer_norm(x, x.shape[2:])
+        frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
         spectrum, told = self.colour(band.clamp(*LEVELS)) * noise.flatten(3), {}
@@ -207,7 +223,13 @@ class ToneNoiseGenerator(nn.Module):
             shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
-            spectrum = torch.addcmul(spectrum, shape, last.clamp(-10, 6).exp())
+            spectrum = spectrum + F.pad(shape * last.clamp(-10, 6).exp(), (2 * self.first, 0))
+        if self.partials is not None:
+            level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
+            told["partials"] = octaves = self.partials.octaves(place)
+            rung = self.frames.analyse(self.partials(octaves, level.clamp(*LEVELS).exp())[:, None])
+            rung = torch.view_as_real(rung).flatten(3)
+            spectrum = spectrum + F.pad(rung, (0, 0, 0, 0, 0, channels - 1))  # in the middle
         if sides:
             middle, side = spectrum.unbind(1)
             level = (energy(middle) / energy(side)).sqrt() * F.relu(sides[0])
@@ -270,7 +292,8 @@ class MelTrunk(nn.Module):
 class ToneNoiseEncoder(nn.Module):
     """Sounds `[B, channels, length]` (and their condition) -> mean and log-variance `[B, latent_dim]` of latents.
 
-    Arguments as in the generator and in `LogMelView`; `widths` and `hidden` are those of the `MelTrunk`.
+    Arguments as in the generator and in `LogMelView`; `widths` and `hidden` are those of the `MelTrunk`. With partials
+    it also hears where those are, more exactly than a log-mel picture says.
     """
 
     def __init__(
@@ -285,16 +308,23 @@ class ToneNoiseEncoder(nn.Module):
         hop_length: int = 256,
         widths: Sequence[int] = (16, 32, 64, 96),
         hidden: int = 256,
+        partials: int = 0,
     ) -> None:
         super().__init__()
         self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
         self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
-        self.out = nn.Linear(hidden + classes + knobs, 2 * latent_dim)
+        self.meter = PartialMeter(partials, length, hop_length, sample_rate) if partials else None
+        rung = 0 if self.meter is None else 2 * self.meter.count
+        self.out = nn.Linear(hidden + rung + classes + knobs, 2 * latent_dim)
 
     def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         check_condition(self, condition)
-        h = self.trunk(signal)
-        mean, log_variance = self.out(h if condition is None else torch.cat([h, condition], dim=1)).chunk(2, dim=1)
+        heard = [self.trunk(signal)]
+        if self.meter is not None:
+            heard.append(4 * self.meter.summary(signal))
+        if condition is not None:
+            heard.append(condition)
+        mean, log_variance = self.out(torch.cat(heard, dim=1)).chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 2)
 
 

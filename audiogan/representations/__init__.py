@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from audiogan.representations.base import Identity, Representation
 from audiogan.representations.mel import Mel
+from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
 from audiogan.representations.waveform import Waveform
@@ -14,6 +15,8 @@ __all__ = [
     "LogMagnitude",
     "LogMelView",
     "Mel",
+    "PartialMeter",
+    "Partials",
     "Representation",
     "STFTView",
     "Waveform",

@@ -104,6 +104,7 @@ def test_nothing_usable_is_an_error_that_says_what_was_found(tmp_path: Path) -> 
     long=st.sampled_from(["onset", "start", "slice"]),
     channel_mode=st.sampled_from(["mix", "keep"]),
     trim=st.booleans(),
+    lead=st.sampled_from([0.0, 0.005, 0.06]),
     normalize=st.sampled_from(["peak", "none"]),
     gain=st.floats(0.01, 30),
     silence=st.integers(0, 300),
@@ -141,6 +142,9 @@ def test_short_clips_are_padded_at_the_end(tmp_path: Path) -> None:
     trimmed = clip_of(tmp_path / "a.wav", length=1500, normalize="none", trim=True)[0]
     onset = int(np.argmax(np.abs(x) > 0.05 * np.abs(x).max()))
     assert np.array_equal(trimmed[: 1000 - onset + 80], x[onset - 80 :])  # 80 samples: 5 ms
+    soft = clip_of(tmp_path / "a.wav", length=1500, normalize="none", trim=True, lead=0.02)[0]
+    assert np.array_equal(soft[: 1000 - onset + 320], x[onset - 320 :])
+    assert np.array_equal(clip_of(tmp_path / "a.wav", length=1500, normalize="none", trim=True, lead=1.0)[0], clip)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])

@@ -18,8 +18,8 @@ from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer, load_state
 from audiogan.core.engine import frozen_except
 from audiogan.data.drum_machine import DrumMachine
 from audiogan.games import VAEGAN
-from audiogan.losses import R1, NonSaturating, SpectralDistance
-from audiogan.losses.reconstruction import width
+from audiogan.losses import R1, NonSaturating, PartialTracks, Pitch, SpectralDistance, Width
+from audiogan.losses.told import width
 from audiogan.networks.multiview import MultiViewCritic
 from audiogan.networks.tonenoise import Listener, ToneNoiseEncoder, ToneNoiseGenerator
 from audiogan.representations import Waveform
@@ -46,6 +46,7 @@ def game(classes: int = 0, knobs: int = 0, width: int = 8, **options: Any) -> VA
         "loss": NonSaturating(),
         "representation": Waveform(LENGTH),
         "distance": SpectralDistance(**sound),
+        "told": [Pitch(), Width(), PartialTracks(6, LENGTH, FRAMES["hop_length"], RATE)],
     }
     return VAEGAN(**{**given, **options})
 
@@ -137,7 +138,7 @@ def test_what_the_autoencoder_minimises_is_what_the_papers_say() -> None:
 
 def test_latents_are_drawn_as_the_encoder_says_by_the_games_own_numbers() -> None:
     it, drawn = game(encoder=Told(0.5, -2.0)), []
-    it.nets["generator"].register_forward_pre_hook(lambda net, inputs: drawn.append(inputs[0].detach()))
+    it.nets["generator"].mapping.register_forward_pre_hook(lambda net, inputs: drawn.append(inputs[0].detach()))
     for seed in (0, 1, 0):
         it.losses("autoencoder", batch(24), play("autoencoder", seed=seed))
         torch.rand(3)

@@ -1,0 +1,119 @@
+"""Partials: a few sinusoids whose frequencies glide, for what rings in a struck sound.
+
+The sinusoidal model of McAulay & Quatieri (IEEE Trans. ASSP 34, 1986), with one sinusoid in each half octave. Spectra
+of single frames can hold tones too, but only with phases that go on from one frame to the next; networks make them so
+on the grid of frames at best, so that all kicks and toms have pitches of that grid, and ring like noise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LOWEST_HZ = 35.0
+"""Of the lowest band."""
+BAND = 0.5
+"""Octaves."""
+
+
+def band_edges(count: int, sample_rate: int) -> Tensor:
+    """Lower edges `[K]` of the bands in octaves above 1 Hz: ``count``, or as many as fit below half the sample rate."""
+    fit = math.floor(math.log2(sample_rate / 2 / LOWEST_HZ) / BAND)
+    return math.log2(LOWEST_HZ) + BAND * torch.arange(min(count, fit), dtype=torch.float64)
+
+
+class Partials(nn.Module):
+    """Frequencies and amplitudes of K sinusoids, one a band, at multiples of ``hop_length`` -> waves.
+
+    Args:
+        count: how many bands; fewer where the next would not be below half the sample rate.
+        length, hop_length: of sounds, and from frame to frame, in samples.
+        sample_rate: in Hz.
+    """
+
+    middle: Tensor
+    ramp: Tensor
+
+    def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
+        super().__init__()
+        low = band_edges(count, sample_rate)
+        self.count, self.length, self.hop_length, self.sample_rate = len(low), length, hop_length, sample_rate
+        self.register_buffer("middle", (low + BAND / 2).float()[:, None], persistent=False)
+        self.register_buffer("ramp", torch.arange(hop_length, dtype=torch.float32), persistent=False)
+
+    def octaves(self, place: Tensor) -> Tensor:
+        """Logits `[B, K, N]` -> octaves above 1 Hz: where in its band each partial is."""
+        return self.middle + 0.5 * BAND * torch.tanh(place)
+
+    def forward(self, octaves: Tensor, amplitude: Tensor) -> Tensor:
+        """`[B, K, N]` both, straight lines between frames -> waves `[B, length]`, which begin at phase 0.
+
+        The gradient goes to amplitudes alone: of a frequency it would be one of phases, and say nothing useful.
+        """
+        with torch.no_grad():
+            step = octaves.transpose(1, 2).double().exp2() / self.sample_rate  # cycles a sample, [B, N, K]
+            here, there = step[:, :-1], step[:, 1:]
+            cycles = F.pad((0.5 * self.hop_length * (here + there)).cumsum(1), (0, 0, 1, -1))
+            bend = (there - here) / (2 * self.hop_length)
+            start, here, bend = (2 * math.pi * x.float()[..., None] for x in (cycles - cycles.round(), here, bend))
+            waves = torch.addcmul(start, self.ramp, torch.addcmul(here, self.ramp, bend)).sin()  # [B, N - 1, K, hop]
+        amplitude = amplitude.transpose(1, 2)[:, :, None]  # [B, N, 1, K]
+        begin, end = amplitude[:, :-1] @ waves, amplitude[:, 1:] @ waves
+        wave = torch.lerp(begin, end, self.ramp / self.hop_length)
+        return wave.flatten(1)[:, : self.length]
+
+
+class PartialMeter(nn.Module):
+    """Where the strongest peak of each band is. The window is longer than that of most spectra, to tell low pitches.
+
+    Arguments as in `Partials`.
+    """
+
+    window_seconds, steps = 0.128, 24
+    """Of the window; and how many frequencies of a band are compared."""
+    quietest = 1e-3
+    """Of the loudest partial; what is quieter does not count."""
+    middle: Tensor
+    places: Tensor
+    analysis: Tensor
+
+    def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
+        super().__init__()
+        low = band_edges(count, sample_rate)
+        self.count, self.hop_length = len(low), hop_length
+        self.short = -length % hop_length
+        places = low[:, None] + BAND * (torch.arange(self.steps) + 0.5) / self.steps
+        size = 2 * round(self.window_seconds * sample_rate / 2)
+        turns = places.flatten().exp2()[:, None] * (torch.arange(size, dtype=torch.float64) - size // 2) / sample_rate
+        window = torch.hann_window(size, dtype=torch.float64)
+        waves = torch.cat([(2 * math.pi * turns).cos(), (2 * math.pi * turns).sin()]) * window / window.sum()
+        self.register_buffer("middle", (low + BAND / 2).float()[:, None], persistent=False)
+        self.register_buffer("places", places.float(), persistent=False)
+        self.register_buffer("analysis", waves.float(), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """Sounds `[B, C, length]`, channels summed -> octaves above 1 Hz, and how much they count, 0 ... 1: the root of
+        the amplitude, beside that of the loudest; both `[B, K, N]`.
+        """
+        size = self.analysis.shape[1]
+        x = F.pad(signal.float().mean(1), (size // 2, size // 2 + self.short))
+        heard = x.unfold(1, size, self.hop_length) @ self.analysis.t()  # [B, N, 2 K steps]
+        power = heard.unflatten(2, (2, self.count, self.steps)).square().sum(2).transpose(1, 2)  # [B, K, N, steps]
+        peak = power.amax(3)
+        share = (power / (peak[..., None] + 1e-20)).pow(8)
+        octaves = (share * self.places[:, None]).sum(3) / (share.sum(3) + 1e-20)
+        amplitude = (peak / (peak.amax((1, 2), keepdim=True) + 1e-12)).sqrt()
+        place = power.argmax(3)
+        inside = (place > 0) & (place < self.steps - 1)  # else it is the flank of a neighbour's
+        return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
+
+    def summary(self, signal: Tensor) -> Tensor:
+        """`[B, 2 K]`: of each band how much it counts, 0 ... 1, and where in it the partial is, -1 ... 1 times that."""
+        octaves, counts = self(signal)
+        there = counts.mean(2)
+        place = (counts * (octaves - self.middle)).mean(2) / (there + 1e-6) / (BAND / 2)
+        return torch.cat([there.sqrt(), place * there.sqrt()], dim=1)
