@@ -81,6 +81,20 @@ def repeated(x: np.ndarray, rate: int, hop: int) -> float:
     return float(near[40] - np.delete(near, range(36, 45)).mean())
 
 
+def ringing(x: np.ndarray, rate: int) -> tuple[float, float]:
+    """From 30 to 280 ms: the strongest frequency under 1 kHz, and the share of the energy there within 12 Hz of it."""
+    part = x[round(0.03 * rate) : round(0.28 * rate)]
+    power = np.square(np.abs(np.fft.rfft(part * np.hanning(len(part)), rate)))  # a value each Hz
+    power[:36], power[1000:] = 0, 0
+    strongest = int(power.argmax())
+    return float(strongest), float(power[strongest - 12 : strongest + 13].sum() / (power.sum() + 1e-20))
+
+
+def end(x: np.ndarray, rate: int) -> float:
+    """Root mean square of the last 20 ms, in dB below the peak."""
+    return float(20 * np.log10(np.sqrt(np.square(x[-round(0.02 * rate) :]).mean()) / np.abs(x).max() + 1e-6))
+
+
 KNOBS: dict[str, Callable[[np.ndarray, int], float]] = {
     "brightness": brightness,
     "attack": attack,
@@ -116,6 +130,16 @@ def main() -> None:
 
     data = AudioFolder(args.data, sample_rate=rate, length=g.shape[1], channels=g.shape[0])
     real = data.signals(np.arange(len(data))).numpy()
+    mine, theirs = (np.mean([end(x, rate) < -60 for x in sounds]) for sounds in (mono, real[:, 0]))
+    print(f"the last 20 ms: {mine:.1%} below -60 dB of the peak, of real sounds {theirs:.1%}")
+    if "decay" in g.knobs:
+        print("what rings (quartiles): frequency in Hz, and share of the energy under 1 kHz that is near it")
+        for k, label in enumerate(g.labels if data.labels == g.labels else []):
+            sounds = g.sample(100, seed=0, label=label)[:, 0], real[data.targets == k][:, 0]
+            for name, these in zip((label, "real"), sounds, strict=True):
+                found = np.percentile([ringing(x, rate) for x in these], [25, 50, 75], axis=0)
+                hertz, share = (" ".join(f"{v:{how}}" for v in row) for row, how in zip(found.T, ("5.0f", "5.2f")))
+                print(f"    {name:12} {hertz}   {share}")
     embedding = LogMel(rate, g.shape[1] / rate)
     mine, theirs = (np.median([crest(x, rate) for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"peak over root mean square where it is loudest: median {mine:.2f}, of real sounds {theirs:.2f}")
