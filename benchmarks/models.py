@@ -138,7 +138,7 @@ def main() -> None:
             sounds = g.sample(100, seed=0, label=label)[:, 0], real[data.targets == k][:, 0]
             for name, these in zip((label, "real"), sounds, strict=True):
                 found = np.percentile([ringing(x, rate) for x in these], [25, 50, 75], axis=0)
-                hertz, share = (" ".join(f"{v:{how}}" for v in row) for row, how in zip(found.T, ("5.0f", "5.2f"), strict=True))
+                hertz, share = (" ".join(f"{v:5.{digits}f}" for v in found[:, i]) for i, digits in enumerate((0, 2)))
                 print(f"    {name:12} {hertz}   {share}")
     embedding = LogMel(rate, g.shape[1] / rate)
     mine, theirs = (np.median([crest(x, rate) for x in sounds]) for sounds in (mono, real[:, 0]))
