@@ -17,6 +17,8 @@ LOWEST_HZ = 35.0
 """Of the lowest band."""
 BAND = 0.5
 """Octaves."""
+FINE = 16
+"""Samples that share a sine: sin(a + b) is made of sines and cosines of a, a few, and of b, a few."""
 
 
 def band_edges(count: int, sample_rate: int) -> Tensor:
@@ -35,35 +37,41 @@ class Partials(nn.Module):
     """
 
     middle: Tensor
-    ramp: Tensor
+    coarse: Tensor
+    fine: Tensor
+    fade: Tensor
 
     def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
         super().__init__()
         low = band_edges(count, sample_rate)
         self.count, self.length, self.hop_length, self.sample_rate = len(low), length, hop_length, sample_rate
         self.register_buffer("middle", (low + BAND / 2).float()[:, None], persistent=False)
-        self.register_buffer("ramp", torch.arange(hop_length, dtype=torch.float32), persistent=False)
+        self.register_buffer("coarse", torch.arange(-hop_length, hop_length, FINE).float()[:, None], persistent=False)
+        self.register_buffer("fine", torch.arange(FINE).float(), persistent=False)
+        rising = torch.arange(hop_length) / hop_length
+        self.register_buffer("fade", torch.cat([rising, 1 - rising]), persistent=False)
 
     def octaves(self, place: Tensor) -> Tensor:
         """Logits `[B, K, N]` -> octaves above 1 Hz: where in its band each partial is."""
         return self.middle + 0.5 * BAND * torch.tanh(place)
 
     def forward(self, octaves: Tensor, amplitude: Tensor) -> Tensor:
-        """`[B, K, N]` both, straight lines between frames -> waves `[B, length]`, which begin at phase 0.
+        """`[B, K, N]` both -> waves `[B, length]`, which begin at phase 0. In a frame a partial has one frequency and
+        one amplitude, and fades into the next; half way, where both are as loud, they have the same phase.
 
         The gradient goes to amplitudes alone: of a frequency it would be one of phases, and say nothing useful.
         """
         with torch.no_grad():
             step = octaves.transpose(1, 2).double().exp2() / self.sample_rate  # cycles a sample, [B, N, K]
-            here, there = step[:, :-1], step[:, 1:]
-            cycles = F.pad((0.5 * self.hop_length * (here + there)).cumsum(1), (0, 0, 1, -1))
-            bend = (there - here) / (2 * self.hop_length)
-            start, here, bend = (2 * math.pi * x.float()[..., None] for x in (cycles - cycles.round(), here, bend))
-            waves = torch.addcmul(start, self.ramp, torch.addcmul(here, self.ramp, bend)).sin()  # [B, N - 1, K, hop]
-        amplitude = amplitude.transpose(1, 2)[:, :, None]  # [B, N, 1, K]
-        begin, end = amplitude[:, :-1] @ waves, amplitude[:, 1:] @ waves
-        wave = torch.lerp(begin, end, self.ramp / self.hop_length)
-        return wave.flatten(1)[:, : self.length]
+            cycles = F.pad((0.5 * self.hop_length * (step[:, 1:] + step[:, :-1])).cumsum(1), (0, 0, 1, 0))
+            phase, turn = (2 * math.pi * x.float() for x in (cycles - cycles.round(), step))
+            phase = phase[:, :, None] + self.coarse * turn[:, :, None]  # [B, N, 2 hop / FINE, K]
+            phase, turn = torch.cat([phase.sin(), phase.cos()], dim=3), turn[..., None] * self.fine
+            turn = torch.cat([turn.cos(), turn.sin()], dim=2)  # [B, N, 2 K, FINE]
+        amplitude = amplitude.transpose(1, 2).repeat(1, 1, 2)[:, :, None]
+        frames = (amplitude * phase @ turn).flatten(2)[..., : 2 * self.hop_length] * self.fade
+        before, after = frames.chunk(2, dim=2)
+        return (after[:, :-1] + before[:, 1:]).flatten(1)[:, : self.length]
 
 
 class PartialMeter(nn.Module):
