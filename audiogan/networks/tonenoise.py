@@ -1,11 +1,12 @@
 """Drum hits and words as tones and noise through an inverse STFT: a generator, and an encoder for it.
 
 A sound is the sum of a deterministic and of a stochastic part (Serra & Smith, "Spectral modeling synthesis", Computer
-Music Journal 1990): here a complex spectrum, whose phases the network makes, and white noise that it only colours, band
-by band and frame by frame. So nothing need be learned about the phases of a snare or a cymbal. The network runs at the
-rate of frames, with an inverse STFT behind it (Kaneko et al., iSTFTNet, ICASSP 2022; Siuzdak, Vocos, ICLR 2024), its
-blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et al., AAAI 2018). A frame is too
-long for the attack of a drum: a gain that rises from zero in a time of the network's choice has the last word there.
+Music Journal 1990): here some sinusoids that ring, a complex spectrum, whose phases the network makes, and white noise
+that it only colours, band by band and frame by frame. So nothing need be learned about the phases of a snare or a
+cymbal. The network runs at the rate of frames, with an inverse STFT behind it (Kaneko et al., iSTFTNet, ICASSP 2022;
+Siuzdak, Vocos, ICLR 2024), its blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et
+al., AAAI 2018). A frame is too long for the attack of a drum: a gain that rises from zero in a time of the network's
+choice has the last word there.
 """
 
 from __future__ import annotations
