@@ -5,11 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.representations.partials import PartialMeter
 from audiogan.representations.stft import Frames, magnitudes
 from audiogan.representations.views import LogMelView
 
 FLOOR = 1e-6
 """Of squared magnitudes; a sine of full scale has about `n_fft**2 / 16`."""
+LOW_HOPS, LOW_FLOOR = 4, 1e-8
+"""In bands of partials: hops from frame to frame, and floor of powers."""
 
 
 class SpectralDistance(nn.Module):
@@ -18,19 +21,28 @@ class SpectralDistance(nn.Module):
     The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
     (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
     windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
-    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero.
+    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero. With partials, half the
+    convergence of roots of magnitudes in their bands too, in long windows: short ones do not tell 45 from 65 Hz.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
         n_fft, hop_length: of the first two, in samples.
+        partials: how many bands of `PartialMeter`; 0 for none.
     """
 
     def __init__(
-        self, length: int, channels: int = 1, sample_rate: int = 16000, n_fft: int = 512, hop_length: int = 256
+        self,
+        length: int,
+        channels: int = 1,
+        sample_rate: int = 16000,
+        n_fft: int = 512,
+        hop_length: int = 256,
+        partials: int = 0,
     ) -> None:
         super().__init__()
         self.mel = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=1)
         self.coarse = Frames(length, n_fft, hop_length, pad=n_fft // 2)
+        self.low = PartialMeter(partials, length, hop_length, sample_rate) if partials else None
         self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
@@ -40,4 +52,8 @@ class SpectralDistance(nn.Module):
         convergence = (a - b).norm() / b.norm()  # never 0, see `FLOOR`
         a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (made, real))
         attack = F.l1_loss(a, b)
-        return mel + 0.5 * convergence + 0.3 * attack
+        total = mel + 0.5 * convergence + 0.3 * attack
+        if self.low is not None:
+            a, b = ((self.low.power(x, LOW_HOPS) + LOW_FLOOR).pow(0.25) for x in (made, real))
+            total = total + 0.5 * (a - b).norm() / b.norm()
+        return total

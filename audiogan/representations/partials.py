@@ -102,15 +102,21 @@ class PartialMeter(nn.Module):
         self.register_buffer("places", places.float(), persistent=False)
         self.register_buffer("analysis", waves.float(), persistent=False)
 
+    def power(self, signal: Tensor, hops: int = 1) -> Tensor:
+        """Sounds `[B, C, length]`, channels summed -> powers `[B, K, N, steps]` of sines, every so many hops. One of
+        full scale has 1/4.
+        """
+        size = self.analysis.shape[1]
+        x = F.pad(signal.float().mean(1), (size // 2, size // 2 + self.short))
+        heard = x.unfold(1, size, hops * self.hop_length) @ self.analysis.t()  # [B, N, 2 K steps]
+        return heard.unflatten(2, (2, self.count, self.steps)).square().sum(2).transpose(1, 2)
+
     @torch.no_grad()
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Sounds `[B, C, length]`, channels summed -> octaves above 1 Hz, and how much they count, 0 ... 1: the root of
         the amplitude, beside that of the loudest; both `[B, K, N]`.
         """
-        size = self.analysis.shape[1]
-        x = F.pad(signal.float().mean(1), (size // 2, size // 2 + self.short))
-        heard = x.unfold(1, size, self.hop_length) @ self.analysis.t()  # [B, N, 2 K steps]
-        power = heard.unflatten(2, (2, self.count, self.steps)).square().sum(2).transpose(1, 2)  # [B, K, N, steps]
+        power = self.power(signal)
         peak = power.amax(3)
         share = (power / (peak[..., None] + 1e-20)).pow(8)
         octaves = (share * self.places[:, None]).sum(3) / (share.sum(3) + 1e-20)
