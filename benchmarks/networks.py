@@ -89,9 +89,9 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/networks"))
-    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--rows", default="", help="only those whose names begin so: tonenoise,stftgan")
     args = parser.parse_args()
-    names = [name for name in ROWS if args.rows in name]
+    names = [name for name in ROWS if name.startswith(tuple(args.rows.split(",")))]
     seeds = [int(seed) for seed in args.seeds.split(",")]
     with ThreadPoolExecutor(args.jobs) as pool:
         chosen = dict.fromkeys(names, 1.0)

@@ -21,8 +21,8 @@ class SpectralDistance(nn.Module):
     The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
     (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
     windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
-    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero. With partials, half the
-    convergence of roots of magnitudes in their bands too, in long windows: short ones do not tell 45 from 65 Hz.
+    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero. With partials, twice the
+    convergence of roots of magnitudes in their bands too, in long windows: short ones do not tell 45 from 80 Hz.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
@@ -55,5 +55,5 @@ class SpectralDistance(nn.Module):
         total = mel + 0.5 * convergence + 0.3 * attack
         if self.low is not None:
             a, b = ((self.low.power(x, LOW_HOPS) + LOW_FLOOR).pow(0.25) for x in (made, real))
-            total = total + 0.5 * (a - b).norm() / b.norm()
+            total = total + 2 * (a - b).norm() / b.norm()
         return total

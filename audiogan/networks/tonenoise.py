@@ -172,7 +172,7 @@ class ToneNoiseGenerator(nn.Module):
             self.rung = nn.Linear(width, 2 * self.partials.count)
             nn.init.normal_(self.rung.weight, std=0.05)
             with torch.no_grad():
-                self.rung.bias.copy_(torch.tensor([-4.0, 0.0]).repeat_interleave(self.partials.count))
+                self.rung.bias.copy_(torch.tensor([-3.0, 0.0]).repeat_interleave(self.partials.count))
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
         self.register_buffer("at_once", HEARD * smoothstep(seconds / AT_ONCE), persistent=False)
