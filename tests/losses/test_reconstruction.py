@@ -103,3 +103,22 @@ def test_any_sound_will_do(length: int, channels: int, rate: int, n_fft: int) ->
     end = x.clone()
     end[..., -length // 20 :] = 0
     assert distance(end, x) > 0.02  # heard to the end
+
+
+def test_low_pitches_are_told_apart_in_long_windows() -> None:
+    heard, deaf = SpectralDistance(length=16384, partials=12), SpectralDistance(length=16384)
+    t = torch.arange(16384) / 16000
+
+    def kick(hertz: float, phase: float = 0.0) -> Tensor:
+        return (torch.sin(2 * torch.pi * hertz * t + phase) * torch.exp(-12 * t))[None, None]
+
+    apart = [float(heard(kick(hertz), kick(45))) for hertz in (45, 47, 50, 56, 67)]
+    assert apart[0] == 0 and apart == sorted(apart)
+    assert float(heard(kick(45, 1.0), kick(45))) < apart[2]
+    assert apart[2] > 2.5 * float(deaf(kick(50), kick(45)))
+
+
+def test_silence_has_no_gradient_that_is_not_finite() -> None:
+    made = torch.zeros(2, 1, LENGTH, requires_grad=True)
+    SpectralDistance(length=LENGTH, partials=12)(made, torch.zeros(2, 1, LENGTH)).backward()
+    assert made.grad is not None and torch.isfinite(made.grad).all()
