@@ -77,8 +77,8 @@ class Instrument:
         return {**json.loads(recipe.to_json()), "model": self.name}
 
     def inside(self, wire: WireRecipe) -> Recipe:
-        """A recipe that the page sent; ``UserError`` where it is none, or one of another model."""
-        if wire.model != self.name:
+        """A recipe that the page sent, or one that Python made; ``UserError`` where it is none, or of another model."""
+        if wire.model not in (self.name, self.generator.name):
             raise UserError(f"the recipe is of the model {wire.model[:60]!r}; this studio plays {self.name!r}")
         return Recipe.from_json(json.dumps({**wire.model_dump(), "model": self.generator.name}))
 

@@ -90,7 +90,9 @@ def check(case: Case, wrong: np.ndarray, chance: float) -> None:
         if metric == "kernel":
             assert abs(value) < 0.1
         else:
-            assert value == pytest.approx(floor[metric], rel={"frechet": 0.6, "density_capped": 0.3}.get(metric, 0.15)), metric
+            assert value == pytest.approx(
+                floor[metric], rel={"frechet": 0.6, "density_capped": 0.3}.get(metric, 0.15)
+            ), metric
 
     worse(good, case.measure(wrong)[0], *FIDELITY, "recall_capped", "coverage_capped", "agreement")
 

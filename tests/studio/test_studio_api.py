@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import threading
 import time
 import zipfile
@@ -181,3 +182,21 @@ def test_a_run_is_called_by_its_name_not_its_place(tiny_run: Path) -> None:
     assert np.array_equal(samples.T, g.sample(1, seed=1)[0])
     for wanted in ({"truncation": 100.0, "n": 64}, {"label": "none"}, {"knobs": {"none": 0.5}}):
         assert str(tiny_run.parent) not in client.post("/api/sounds", json=wanted).text
+
+
+def test_a_model_of_a_file_plays_its_recipes_by_either_name(tmp_path: Path, drums: Generator) -> None:
+    """Python names the file; the page must not know where it lies."""
+    from starlette.testclient import TestClient
+
+    import audiogan
+    from audiogan.studio import create_app
+
+    copy = Path(shutil.copy(drums.checkpoint, tmp_path / "mine.audiogan"))
+    generator = audiogan.load(copy)
+    client = TestClient(create_app(generator), base_url="http://127.0.0.1:8642")
+    recipe = json.loads(generator.recipes(1, seed=3)[0].to_json())
+    assert str(tmp_path) in recipe["model"]
+    for name in (recipe["model"], "mine"):
+        answer = client.post("/api/render", json={"recipe": {**recipe, "model": name}})
+        assert answer.status_code == 200 and str(tmp_path).encode() not in answer.content
+    assert client.post("/api/render", json={"recipe": {**recipe, "model": "yours"}}).status_code == 422
