@@ -224,22 +224,18 @@ class ToneNoiseGenerator(nn.Module):
             shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
-            spectrum = spectrum + F.pad(shape * last.clamp(-10, 6).exp(), (2 * self.first, 0))
+            spectrum[..., 2 * self.first :] += shape * last.clamp(-10, 6).exp()
+        wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
             told["partials"] = octaves = self.partials.octaves(place)
-            rung = self.frames.analyse(self.partials(octaves, level.clamp(*LEVELS).exp())[:, None])
-            rung = torch.view_as_real(rung).flatten(3)
-            spectrum = spectrum + F.pad(rung, (0, 0, 0, 0, 0, channels - 1))  # in the middle
+            wave[:, 0] += self.partials(octaves, level.clamp(*LEVELS).exp())  # in the middle
         if sides:
-            middle, side = spectrum.unbind(1)
-            level = (energy(middle) / energy(side)).sqrt() * F.relu(sides[0])
-            side = side * level[:, :, None]
-            spectrum = torch.stack([middle + side, middle - side], dim=1)
+            middle, side = wave.unbind(1)
+            side = side * (energy(middle) / energy(side)).sqrt() * F.relu(sides[0])
+            wave = torch.stack([middle + side, middle - side], dim=1)
             told["width"] = sides[0][:, 0]
-        wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
-        beginning = wave[..., : len(self.seconds)] * self.onset(rise)[:, None]
-        wave = torch.cat([beginning, wave[..., len(self.seconds) :]], dim=2)
+        wave[..., : len(self.seconds)] *= self.onset(rise)[:, None]
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
         return torch.sub(wave, offset, alpha=self.slow**-2), told
 
@@ -370,9 +366,9 @@ def smoothstep(x: Tensor) -> Tensor:
     return x * x * (3 - 2 * x)
 
 
-def energy(spectrum: Tensor) -> Tensor:
-    """`[B, N, F]` -> `[B, 1]`, never 0."""
-    return spectrum.float().square().sum((1, 2))[:, None] + 1e-8
+def energy(wave: Tensor) -> Tensor:
+    """`[B, T]` -> `[B, 1]`, never 0."""
+    return wave.square().sum(1, keepdim=True) + 1e-8
 
 
 def trailing_sum(x: Tensor, n: int) -> Tensor:
