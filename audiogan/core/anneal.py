@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audiogan.core.callback import Callback
 
@@ -27,13 +27,20 @@ class Anneal(Callback):
         if not 0 <= start <= 1:
             raise ValueError(f"start={start} must be from 0 to 1")
         self.start = start
-        self._factor = 1.0  # of the rates that the optimizers have now; not part of the state, as rates are not
+
+    def on_start(self, trainer: Trainer) -> None:
+        for group in _groups(trainer):
+            group["initial_lr"] = group["lr"]  # the name that PyTorch's own schedulers have for it
+        self.on_step(trainer)
+
+    def on_resume(self, trainer: Trainer) -> None:
+        self.on_step(trainer)
 
     def on_step(self, trainer: Trainer) -> None:
         left = (1 - trainer.spent) / (1 - self.start) if self.start < 1 else 1.0
-        factor = min(1.0, max(LEAST, left))
-        if factor != self._factor:
-            for optimizer in trainer.optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] *= factor / self._factor
-            self._factor = factor
+        for group in _groups(trainer):
+            group["lr"] = group["initial_lr"] * min(1.0, max(LEAST, left))
+
+
+def _groups(trainer: Trainer) -> list[dict[str, Any]]:
+    return [group for optimizer in trainer.optimizers.values() for group in optimizer.param_groups]

@@ -79,6 +79,10 @@ LEVELS = -12.0, 6.0
 """Of bands, as logarithms."""
 HEARD, AT_ONCE = 0.1, 0.002
 """However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
+ENDING = 0.01
+"""Seconds of fade-out, in evaluation mode: recordings that were cut do not have it, but who plays them wants it."""
+NOISES = 8
+"""Of which the noise of a sound is mixed."""
 SLOWEST_HZ = 20.0
 """What is slower than that is taken out of a sound."""
 
@@ -86,8 +90,8 @@ SLOWEST_HZ = 20.0
 class ToneNoiseGenerator(nn.Module):
     """Latents `[B, latent_dim]` (and class weights) -> sounds `[B, channels, length]`.
 
-    In training the noise is drawn anew each time; in evaluation mode it is always the same, so that a sound depends on
-    latents and class alone.
+    In training the noise is drawn anew each time. In evaluation mode it is a mixture of a few noises, by the first
+    latents, so that a sound depends on latents and class alone, and that those of two sounds are not the same.
 
     Args:
         length, channels: of the sounds, in samples. Two are made as middle and side, and of the side there can be
@@ -112,6 +116,7 @@ class ToneNoiseGenerator(nn.Module):
     noise: Tensor
     seconds: Tensor
     at_once: Tensor
+    ending: Tensor
 
     def __init__(
         self,
@@ -176,12 +181,14 @@ class ToneNoiseGenerator(nn.Module):
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
         self.register_buffer("at_once", HEARD * smoothstep(seconds / AT_ONCE), persistent=False)
+        ending = smoothstep(torch.arange(min(round(ENDING * sample_rate), length)).flip(0) / (ENDING * sample_rate))
+        self.register_buffer("ending", ending, persistent=False)
         self.slow = min(round(sample_rate / SLOWEST_HZ), length)
         between = interpolation(bands, bins, sample_rate)
         self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)  # real, imaginary
         if voice:
             self.register_buffer("phases", minimum_phase(between), persistent=False)
-        self.register_buffer("noise", self.white(torch.randn(1, channels, length)))
+        self.register_buffer("noise", self.white(torch.randn(min(NOISES, latent_dim), channels, length)).flatten(1))
 
     def white(self, wave: Tensor) -> Tensor:
         """Spectra `[B, C, N, F, 2]` of white noise `[B, C, length]`, of variance 1, real and imaginary parts.
@@ -190,6 +197,10 @@ class ToneNoiseGenerator(nn.Module):
         """
         scale = (self.frames.window.square().sum() / 2).rsqrt()
         return torch.view_as_real(self.frames.analyse(wave)) * scale
+
+    def mixed(self, z: Tensor) -> Tensor:
+        """The noise of latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]` of variance 1: near for near ones."""
+        return F.normalize(z[:, : len(self.noise)] + 1e-4, dim=1) @ self.noise
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.speak(z, condition)[0]
@@ -216,8 +227,9 @@ class ToneNoiseGenerator(nn.Module):
         x = F.layer_norm(x, x.shape[2:])
         frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
-        noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.noise
-        spectrum, told = self.colour(band.clamp(*LEVELS)) * noise.flatten(3), {}
+        noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.mixed(z)
+        colour, told = self.colour(band.clamp(*LEVELS)), {}
+        spectrum = colour * noise.view_as(colour)
         if self.voice:
             told["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
@@ -237,7 +249,10 @@ class ToneNoiseGenerator(nn.Module):
             told["width"] = sides[0][:, 0]
         wave[..., : len(self.seconds)] *= self.onset(rise)[:, None]
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
-        return torch.sub(wave, offset, alpha=self.slow**-2), told
+        wave = torch.sub(wave, offset, alpha=self.slow**-2)
+        if not self.training:
+            wave[..., length - len(self.ending) :] *= self.ending
+        return wave, told
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""

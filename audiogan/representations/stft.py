@@ -51,6 +51,11 @@ class Frames(nn.Module):
     def analyse(self, wave: Tensor) -> Tensor:
         """Real `[..., T]` -> complex `[..., N, F]`."""
         wave = wave.to(self.window.dtype)  # half precision has no FFT of every size
+        if wave.requires_grad and torch.is_grad_enabled():
+            return _Analysis.apply(wave, self)
+        return self._spectra(wave)
+
+    def _spectra(self, wave: Tensor) -> Tensor:
         padded = F.pad(wave, (self.pad, self._after))
         return torch.fft.rfft(padded.unfold(-1, self.n_fft, self.hop_length) * self.window)
 
@@ -70,6 +75,25 @@ class Frames(nn.Module):
         for k in range(1, blocks):
             out = out + F.pad(parts[:, :, k], (0, 0, k, blocks - 1 - k))
         return out.flatten(1)[:, self.pad : self.pad + self.length]
+
+
+class _Analysis(torch.autograd.Function):
+    """Half as long backward as autograd's own steps, which add up frames one by one and transform as if they were
+    complex. Differentiable twice.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, wave: Tensor, frames: Frames) -> Tensor:
+        ctx.frames = frames
+        return frames._spectra(wave)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        frames: Frames = ctx.frames
+        halved = torch.cat([grad[..., :1], 0.5 * grad[..., 1:-1], grad[..., -1:]], dim=-1)
+        each = torch.fft.irfft(halved, frames.n_fft, norm="forward") * frames.window
+        wave = frames._overlap_add(each.reshape(-1, frames.count, frames.n_fft))
+        return wave.reshape(*grad.shape[:-2], frames.length), None
 
 
 class ComplexSTFT(Representation):

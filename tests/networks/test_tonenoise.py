@@ -68,6 +68,28 @@ def test_the_noise_is_saved_with_the_weights() -> None:
         assert torch.equal(other(latents(2)), net(latents(2)))
 
 
+def test_noise_is_another_for_another_latent_and_much_the_same_for_a_near_one() -> None:
+    net, z = generator().eval(), latents(40)
+    with torch.no_grad():
+        net.affine.weight.zero_()
+        net.out.weight.zero_()  # no tones: all that latents decide now is the noise
+        sounds, near = net(z)[:, 0], net(z + 0.1 * latents(40).flip(0))[:, 0]
+        pairs = torch.corrcoef(sounds).abs()[~torch.eye(40, dtype=torch.bool)]
+        assert pairs.median() < 0.5 and pairs.max() < 0.99
+        assert min(float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in zip(sounds, near, strict=True)) > 0.9
+        assert sounds.square().mean(1).std() < 0.2 * sounds.square().mean()
+        assert net(torch.zeros(1, z.shape[1])).square().mean() > 0.5 * sounds.square().mean()
+
+
+def test_sounds_end_in_silence_however_loud_they_are() -> None:
+    net = generator()
+    torch.nn.init.zeros_(net.out.weight)
+    wave = net(latents(2))
+    assert wave[..., -1].abs().max() > 1e-3  # as cut recordings do
+    wave = net.eval()(latents(2))
+    assert wave[..., -1].abs().max() < 1e-6 and wave[..., -400:-200].abs().max() > 1e-3
+
+
 def test_noise_of_two_channels_and_of_two_frames_differs() -> None:
     net = generator(channels=2).eval()
     torch.nn.init.ones_(net.affine.bias[-1:])

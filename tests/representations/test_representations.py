@@ -112,6 +112,14 @@ def test_frames_are_scipys() -> None:
     assert torch.allclose(got[..., : reference.shape[-1]], reference, atol=1e-4)
 
 
+@pytest.mark.parametrize(("length", "n_fft", "hop", "pad"), [(40, 8, 4, 4), (37, 12, 5, 0), (30, 8, 2, 3)])
+def test_the_gradient_of_frames_is_right(length: int, n_fft: int, hop: int, pad: int) -> None:
+    frames = Frames(length, n_fft, hop, pad).double()
+    wave = torch.randn(2, 1, length, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(frames.analyse, wave)
+    assert torch.autograd.gradgradcheck(frames.analyse, wave)
+
+
 def test_complex_stft_layout_and_scale(drums: Tensor) -> None:
     representation = ComplexSTFT(LENGTH)
     assert representation.shape == (2, 129, 129)
