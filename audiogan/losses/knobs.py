@@ -24,17 +24,20 @@ class Ruler(nn.Module):
         sample_rate: in Hz.
 
     Attributes:
+        step_seconds: between samples of the envelope: a quarter of them is a quarter of the work.
         index: number of the knob among those of the data; ``None`` where it is none of them.
     """
 
-    knob = ""
+    knob, step_seconds = "", 0.0
     values: Tensor
     scores: Tensor
 
     def __init__(self, scale: Mapping[str, Any] | None, sample_rate: int) -> None:
         super().__init__()
         names = list(scale["names"]) if scale is not None else []
-        self.index, self.sample_rate = names.index(self.knob) if self.knob in names else None, sample_rate
+        self.index = names.index(self.knob) if self.knob in names else None
+        self.few = max(1, round(self.step_seconds * sample_rate))
+        self.rate = sample_rate / self.few
         if scale is None or self.index is None:
             return
         values = torch.tensor(list(scale["quantiles"][self.index]), dtype=torch.float32)
@@ -50,14 +53,15 @@ class Ruler(nn.Module):
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope
 
     def _power(self, signal: Tensor) -> Tensor:
-        """The squared envelope `[B, T + margins]`, where the peak of a sound is 1 or so."""
+        """The squared envelope `[B, T / few + margins]`, where the peak of a sound is 1 or so."""
         power = signal.square().sum(1)
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
-        size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
-        power = F.pad(power, (2 * size, 2 * size))
-        for _ in range(2):  # means of `size` samples, by differences of sums: avg_pool1d takes ten times as long
+        size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))  # of the mean of a mean, in envelope samples
+        power = F.pad(power, (2 * size * self.few, 2 * size * self.few))
+        for stride in (self.few, 1):  # by differences of sums: avg_pool1d takes ten times as long
             total = F.pad(power.double().cumsum(1), (1, 0))
-            power = ((total[:, size:] - total[:, :-size]) / size).clamp_min(0).float()
+            n = size * stride
+            power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10
 
     def measure(self, power: Tensor) -> Tensor:
@@ -68,20 +72,20 @@ class Ruler(nn.Module):
 class Attack(Ruler):
     """The logarithm of the time in which a sound rises to its peak."""
 
-    knob = "attack"
+    knob, step_seconds = "attack", 0.00025
 
     def measure(self, power: Tensor) -> Tensor:
         envelope = power.sqrt()
         peak = envelope.amax(1, keepdim=True)
         began = (envelope >= ONSET * peak).cumsum(1) > 0
         missing = ((1 - envelope.cummax(1).values / peak) * began).sum(1)
-        return torch.log10(2 * missing / self.sample_rate + SHORTEST_SECONDS)  # without it short ones pull too hard
+        return torch.log10(2 * missing / self.rate + SHORTEST_SECONDS)  # without it short ones pull too hard
 
 
 class Decay(Ruler):
     """The logarithm of the time from the peak until the energy to come has fallen by 15 dB."""
 
-    knob = "decay"
+    knob, step_seconds = "decay", 0.0006
 
     def measure(self, power: Tensor) -> Tensor:
         to_come = power.flip(1).cumsum(1).flip(1)
@@ -92,4 +96,4 @@ class Decay(Ruler):
         last = last.clamp_max(power.shape[1] - 2)
         above, below = level.gather(1, last), level.gather(1, last + 1)
         samples = (last - start + above / (above - below).clamp_min(1e-6))[:, 0]
-        return torch.log10(samples / self.sample_rate + SHORTEST_SECONDS)
+        return torch.log10(samples / self.rate + SHORTEST_SECONDS)
