@@ -132,16 +132,6 @@ class Progress(Callback):
         self._bar: Any = None
         self._rate = (0.0, 0)
 
-    @staticmethod
-    def fraction(trainer: Trainer) -> float:
-        """Spent share of the budget."""
-        shares = []
-        if trainer.steps is not None:
-            shares.append(trainer.step / max(trainer.steps, 1))
-        if trainer.minutes is not None:
-            shares.append(trainer.seconds / max(60 * trainer.minutes, 1e-9))
-        return min(1.0, max(shares))
-
     def on_step(self, trainer: Trainer) -> None:
         now = time.monotonic()
         # A bar that moves on a terminal is a line a time in a log file.
@@ -152,7 +142,7 @@ class Progress(Callback):
 
         if self._bar is None:
             layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-            self._bar = tqdm(total=1.0, initial=self.fraction(trainer), bar_format=layout, dynamic_ncols=True)
+            self._bar = tqdm(total=1.0, initial=trainer.spent, bar_format=layout, dynamic_ncols=True)
         elapsed = max(now - self._shown, 1e-9)
         rate = (trainer.examples - self._rate[1]) / elapsed if self._shown else math.nan
         losses = {
@@ -163,12 +153,12 @@ class Progress(Callback):
         self._shown, self._rate = now, (now, trainer.examples)
         self._bar.set_description_str(f"step {trainer.step:,}")
         self._bar.set_postfix({**losses, "examples/s": "…" if math.isnan(rate) else f"{rate:.0f}"}, refresh=False)
-        self._bar.n = self.fraction(trainer)
+        self._bar.n = trainer.spent
         self._bar.refresh()
 
     def on_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
-            self._bar.n = self.fraction(trainer)
+            self._bar.n = trainer.spent
             self._bar.refresh()
             self._bar.close()
 

@@ -1,5 +1,6 @@
 """The adversarial core: players, games and the one loop that trains them. It knows no domain."""
 
+from audiogan.core.anneal import Anneal
 from audiogan.core.callback import Callback, Move
 from audiogan.core.checkpoint import CheckpointError, Checkpoints, load_state, newest_state, save_state
 from audiogan.core.ema import EMA
@@ -11,6 +12,7 @@ from audiogan.core.trainer import Trainer
 
 __all__ = [
     "EMA",
+    "Anneal",
     "Callback",
     "CheckpointError",
     "Checkpoints",

@@ -93,6 +93,16 @@ class Trainer:
         out_of_steps = self.steps is not None and self.step >= self.steps
         return out_of_steps or (self.minutes is not None and self.seconds >= 60 * self.minutes)
 
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is used up, 0 ... 1."""
+        shares = [0.0]
+        if self.steps is not None:
+            shares.append(self.step / max(self.steps, 1))
+        if self.minutes is not None:
+            shares.append(self.seconds / max(60 * self.minutes, 1e-9))
+        return min(1.0, max(shares))
+
     def stop(self, reason: str) -> None:
         """End the run after the step under way."""
         self.stop_reason = reason

@@ -174,7 +174,8 @@ class Guard(Callback):
         """Learning rates are configured anew; slow them down as often as was done."""
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] *= self.slower ** (self.done - self._applied)
+                for rate in {"lr", "initial_lr"} & group.keys():  # what it is, and what an `Anneal` begins with
+                    group[rate] *= self.slower ** (self.done - self._applied)
         self._applied = self.done
         self._calm, self._refused = True, None
 

@@ -81,8 +81,6 @@ HEARD, AT_ONCE = 0.1, 0.002
 """However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
 ENDING = 0.01
 """Seconds of fade-out, in evaluation mode: recordings that were cut do not have it, but who plays them wants it."""
-NOISES = 8
-"""Of which the noise of a sound is mixed."""
 SLOWEST_HZ = 20.0
 """What is slower than that is taken out of a sound."""
 
@@ -108,6 +106,7 @@ class ToneNoiseGenerator(nn.Module):
             noise is, by a filter of minimum phase. (Spectra that repeat themselves would buzz, a period being a hop.)
         partials: for struck sounds, so many sinusoids, one each half octave from 35 Hz up, see `Partials`.
         tones_from: Hz below which the spectrum has no tones of its own beside them.
+        noises: of which the noise of a sound is mixed in evaluation mode; 1: all sounds have the same.
     """
 
     latent = "normal"
@@ -135,9 +134,11 @@ class ToneNoiseGenerator(nn.Module):
         voice: bool = False,
         partials: int = 0,
         tones_from: float = 0.0,
+        noises: int = 8,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
+        check_sizes(self, noises=noises)
         self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
@@ -188,7 +189,7 @@ class ToneNoiseGenerator(nn.Module):
         self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)  # real, imaginary
         if voice:
             self.register_buffer("phases", minimum_phase(between), persistent=False)
-        self.register_buffer("noise", self.white(torch.randn(min(NOISES, latent_dim), channels, length)).flatten(1))
+        self.register_buffer("noise", self.white(torch.randn(min(noises, latent_dim), channels, length)).flatten(1))
 
     def white(self, wave: Tensor) -> Tensor:
         """Spectra `[B, C, N, F, 2]` of white noise `[B, C, length]`, of variance 1, real and imaginary parts.
@@ -200,6 +201,8 @@ class ToneNoiseGenerator(nn.Module):
 
     def mixed(self, z: Tensor) -> Tensor:
         """The noise of latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]` of variance 1: near for near ones."""
+        if len(self.noise) == 1:
+            return self.noise.expand(len(z), -1)
         return F.normalize(z[:, : len(self.noise)] + 1e-4, dim=1) @ self.noise
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -100,7 +100,8 @@ class PartialMeter(nn.Module):
         turns = 2 * math.pi * places.flatten()[:, None].exp2() * (n - self.size // 2) / sample_rate
         waves = torch.cat([turns.cos(), turns.sin()]) * window / window.sum()  # what frames are multiplied by
         # The same of their spectra, which takes a third of the time; bins far above the bands do not count.
-        self.bins = min(math.ceil(2 ** float(places.max()) / sample_rate * self.size) + 24, self.size // 2 + 1)
+        highest = float(places.exp2().amax(dim=(0, 1))) if len(low) else 0.0
+        self.bins = min(math.ceil(highest / sample_rate * self.size) + 24, self.size // 2 + 1)
         k = torch.arange(self.bins)[:, None]
         turns = 2 * math.pi * k * n / self.size
         inverse = torch.cat([turns.cos(), -turns.sin()]) * torch.where((k == 0) | (2 * k == self.size), 1, 2).repeat(

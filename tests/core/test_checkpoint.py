@@ -16,7 +16,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiogan.core import EMA, CheckpointError, Checkpoints, Stream, load_state, newest_state, save_state
+from audiogan.core import (
+    EMA,
+    Anneal,
+    Callback,
+    CheckpointError,
+    Checkpoints,
+    Stream,
+    load_state,
+    newest_state,
+    save_state,
+)
 from audiogan.core.checkpoint import checkpoints, differences
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -201,6 +211,26 @@ def test_an_average_added_on_resume_begins_with_the_trained_weights() -> None:
     ema = EMA(["maker"])
     line_trainer(steps=5, callbacks={"ema": ema}).load_state_dict(trained.state_dict())
     assert_same(dict(ema.nets["maker"].state_dict()), dict(trained.game.nets["maker"].state_dict()))
+
+
+@pytest.mark.parametrize("stop", [3, 12, 19])
+def test_a_resumed_run_anneals_as_if_never_stopped(stop: int) -> None:
+    class Stop(Callback):
+        def on_step(self, trainer: Any) -> None:
+            if trainer.step == stop:
+                trainer.stop("asked to")
+
+    whole = line_trainer(steps=20, callbacks={"anneal": Anneal(0.25)})
+    whole.run()
+    first = line_trainer(steps=20, callbacks={"anneal": Anneal(0.25), "stop": Stop()})
+    first.run()
+    rest = line_trainer(steps=20, callbacks={"anneal": Anneal(0.25)})
+    rest.load_state_dict(first.state_dict())
+    rest.run()
+    assert_same(everything(whole), everything(rest))
+    longer = line_trainer(steps=80, callbacks={"anneal": Anneal(0.25)})
+    longer.load_state_dict(whole.state_dict())
+    assert longer.optimizers["maker"].param_groups[0]["lr"] == 5e-3  # a larger budget: at its full rate again
 
 
 def test_the_configured_learning_rate_wins_on_resume() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core import EMA, Callback, Engine, Game, Move, Play, Player, Stream, Trainer
+from audiogan.core import EMA, Anneal, Callback, Engine, Game, Move, Play, Player, Stream, Trainer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toys import Numbers, adam, dirac, line_trainer
@@ -183,6 +183,22 @@ def test_ema_follows_its_formula() -> None:
         ]
     for mine, want in zip(ema.nets["maker"].parameters(), expected, strict=True):
         torch.testing.assert_close(mine, want)
+
+
+def test_annealed_rates_fall_to_a_hundredth_at_the_end_of_the_budget() -> None:
+    seen = []
+
+    class Watch(Callback):
+        def on_move(self, trainer: Trainer, move: Move) -> None:
+            seen.append(trainer.optimizers["maker"].param_groups[0]["lr"] / 5e-3)
+
+    line_trainer(steps=10, callbacks={"anneal": Anneal(0.5), "watch": Watch()}).run()
+    assert seen[::2] == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    trainer = line_trainer(steps=4, callbacks={"anneal": Anneal(1.0)})
+    trainer.run()
+    assert trainer.optimizers["maker"].param_groups[0]["lr"] == 5e-3
+    with pytest.raises(ValueError, match=r"start=1\.5"):
+        Anneal(1.5)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from small_runs import digits, small_run
 from torch import Tensor
 
+from audiogan.core import Anneal
 from audiogan.losses import NonSaturating, Wasserstein
 from audiogan.monitors import Guard, read_findings
 
@@ -79,6 +80,17 @@ def test_a_rollback_ends_after_so_many_times_and_keeps_its_rate_when_resumed(tmp
     resumed, _ = small_run(digits(), tmp_path / "b", steps=40, guard=Guard("rollback", every=5))
     resumed.load_state_dict(trainer.state_dict())
     assert {o.param_groups[0]["lr"] for o in resumed.optimizers.values()} == {0.25e-3}
+
+
+def test_a_rollback_halves_annealed_rates_too(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    guard = Guard("rollback", every=5)
+    trainer, _ = small_run(digits(), tmp_path, steps=30, loss=Broken(18), guard=guard, lr=(1e-3, 1e-3))
+    trainer.callbacks["anneal"] = Anneal(0.0)
+    trainer.callbacks["anneal"].on_start(trainer)
+    trainer.run()
+    assert guard.done == 1
+    assert [o.param_groups[0]["lr"] for o in trainer.optimizers.values()] == pytest.approx([0.5e-5] * 2)
 
 
 def test_a_runaway_loss_is_stopped_while_it_is_finite(tmp_path: Path) -> None:
