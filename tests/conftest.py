@@ -11,6 +11,16 @@ from tiny import TINY
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """librosa compiles some functions when it is imported first, and caches them; processes that do so at the same time
+    can mix up each other's (and crash). So it is done once, before there are several.
+    """
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        import librosa.core.audio
+        import librosa.core.pitch
+        import librosa.util.utils  # noqa: F401
+
+
 def _shared() -> Path:
     return Path(os.environ.get("AUDIOGAN_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
