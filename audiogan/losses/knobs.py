@@ -24,7 +24,7 @@ class Ruler(nn.Module):
         sample_rate: in Hz.
 
     Attributes:
-        step_seconds: between samples of the envelope: a quarter of them is a quarter of the work.
+        step_seconds: between samples of the envelope: fewer are less work.
         index: number of the knob among those of the data; ``None`` where it is none of them.
     """
 

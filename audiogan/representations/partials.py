@@ -99,7 +99,7 @@ class PartialMeter(nn.Module):
         window = torch.hann_window(self.size, dtype=torch.float64)
         turns = 2 * math.pi * places.flatten()[:, None].exp2() * (n - self.size // 2) / sample_rate
         waves = torch.cat([turns.cos(), turns.sin()]) * window / window.sum()  # what frames are multiplied by
-        # The same of their spectra, which takes a third of the time; bins far above the bands do not count.
+        # The same of their spectra, which takes little more than half the time; bins far above the bands do not count.
         highest = float(places.exp2().amax(dim=(0, 1))) if len(low) else 0.0
         self.bins = min(math.ceil(highest / sample_rate * self.size) + 24, self.size // 2 + 1)
         k = torch.arange(self.bins)[:, None]

@@ -78,7 +78,7 @@ class Frames(nn.Module):
 
 
 class _Analysis(torch.autograd.Function):
-    """Half as long backward as autograd's own steps, which add up frames one by one and transform as if they were
+    """Two thirds of the time, forward and backward, of autograd's own steps, which add up frames one by one and transform as if they were
     complex. Differentiable twice.
     """
 

@@ -132,11 +132,8 @@ def test_pads_of_one_layer_follow_velocity_too(drums: Generator, small: Kit, tmp
     one = Kit(tuple(Pad(pad.name, pad.note, pad.layers[-1:]) for pad in small.pads), small.model)
     files = save_kit(drums, one, tmp_path, "sfz", sample_rate=RATE)
     peaks = []
-    for velocity in (
-        127,
-        32,
-    ):  # a synth each, or the first stroke would still sound in the second
-        synth = pysfizz.Synth(RATE, 256)
+    for velocity in (127, 32):
+        synth = pysfizz.Synth(RATE, 256)  # one each, or the first stroke would still sound in the second
         synth._synth.enable_freewheeling()
         assert synth.load_sfz_file(files[-1])
         peaks.append(float(np.abs(synth.render_note(36, velocity, 0.1, 0.4)).max()))
