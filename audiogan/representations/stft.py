@@ -78,8 +78,8 @@ class Frames(nn.Module):
 
 
 class _Analysis(torch.autograd.Function):
-    """Two thirds of the time, forward and backward, of autograd's own steps, which add up frames one by one and transform as if they were
-    complex. Differentiable twice.
+    """Forward and backward, two thirds of the time of autograd's own steps, which add up frames one by one and
+    transform as if they were complex. Differentiable twice.
     """
 
     @staticmethod
