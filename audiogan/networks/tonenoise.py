@@ -20,58 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.blocks import check_condition, check_input, check_sizes
+from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
 from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
-
-
-class FrameBlock(nn.Module):
-    """`[B, N, C]` -> `[B, N, C]`: a depthwise convolution over frames, modulated, then two dense layers; residual."""
-
-    def __init__(self, channels: int, kernel: int = 7, widen: int = 2) -> None:
-        super().__init__()
-        bound = kernel**-0.5
-        self.taps = nn.Parameter(torch.empty(kernel, channels).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
-        self.wide, self.narrow = nn.Linear(channels, widen * channels), nn.Linear(widen * channels, channels)
-        self.gain = nn.Parameter(torch.full((channels,), 0.3))
-
-    def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Modulation, `scale` and `shift`, is `[B, 1, C]`."""
-        h = self.depthwise(x)
-        h = torch.addcmul(shift, F.layer_norm(h, h.shape[2:]), scale)
-        return torch.addcmul(x, self.narrow(F.leaky_relu(self.wide(h), 0.2)), self.gain)
-
-    def depthwise(self, x: Tensor) -> Tensor:
-        """The convolution. Of one sound, and without gradients, its sum written out takes less than half the time."""
-        reach = len(self.taps) // 2
-        if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(x) > 1:
-            weight = self.taps.t()[:, None, None]
-            h = F.conv2d(x.transpose(1, 2)[:, :, None], weight, self.bias, padding=(0, reach), groups=x.shape[2])
-            return h[:, :, 0].transpose(1, 2)
-        windows = F.pad(x, (0, 0, reach, reach)).unfold(1, len(self.taps), 1).transpose(2, 3)  # [B, N, taps, C]
-        return (windows * self.taps).sum(2) + self.bias
-
-
-class Doubling(nn.Module):
-    """`[B, N, C]` -> `[B, 2 N, C]`: a dense layer makes two frames between each two neighbours, silence at the ends.
-
-    What a transposed convolution of kernel 4 and stride 2 does, as one product of matrices, which takes less time.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.dense = nn.Linear(2 * channels, 2 * channels)
-        bound = (4 * channels) ** -0.5
-        nn.init.uniform_(self.dense.weight, -bound, bound)
-        nn.init.uniform_(self.dense.bias, -bound, bound)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (0, 0, 1, 1))
-        return self.dense(torch.cat([x[:, :-1], x[:, 1:]], dim=2)).unflatten(2, (2, -1)).flatten(1, 2)[:, 1:-1]
-
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Seconds in which the gain at the beginning of a sound rises to 1."""
@@ -107,6 +61,7 @@ class ToneNoiseGenerator(nn.Module):
         partials: for struck sounds, so many sinusoids, one each half octave from 35 Hz up, see `Partials`.
         tones_from: Hz below which the spectrum has no tones of its own beside them.
         noises: of which the noise of a sound is mixed in evaluation mode; 1: all sounds have the same.
+        upsampling: how frames are doubled: ``linear``, or ``transposed`` as in models from before there was a choice.
     """
 
     latent = "normal"
@@ -135,8 +90,11 @@ class ToneNoiseGenerator(nn.Module):
         partials: int = 0,
         tones_from: float = 0.0,
         noises: int = 8,
+        upsampling: str = "transposed",
     ) -> None:
         super().__init__()
+        if upsampling not in DOUBLINGS:
+            raise ValueError(f"upsampling={upsampling!r} must be one of {', '.join(DOUBLINGS)}")
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
         check_sizes(self, noises=noises)
         self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
@@ -159,8 +117,8 @@ class ToneNoiseGenerator(nn.Module):
             rise.fill_(-2.0)  # one millisecond
             for part in sides:
                 part.fill_(0.3)
-        self.ups = nn.ModuleList(Doubling(width) for _ in range(doublings))
-        self.position = nn.Parameter(0.1 * torch.randn(1, count, width))
+        self.ups = nn.ModuleList(DOUBLINGS[upsampling](width) for _ in range(doublings))
+        self.position = nn.Parameter(positions(count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.sample_rate, self.voice = sample_rate, voice
         self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)  # bin that has a tone
@@ -376,6 +334,16 @@ class Listener(nn.Module):
         heard = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
         logits, knobs = self.out(heard).split([self.classes, self.knobs], dim=1)
         return logits, knobs
+
+
+def positions(count: int, channels: int) -> Tensor:
+    """`[1, count, channels]`: what tells frames apart to begin with, sines of up to four turns of logarithmic time.
+
+    Smooth, as numbers drawn for each frame alone stay in what is made: levels that jump from frame to frame.
+    """
+    time = torch.arange(count).div(2).log1p() / math.log1p(max(count - 1, 1) / 2)
+    turns, phase = torch.rand(2, channels)
+    return 0.14 * (2 * math.pi * (4 * time[:, None] * turns + phase)).sin()[None]
 
 
 def smoothstep(x: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from torch import Tensor
 from audiogan.networks.tonenoise import (
     FASTEST_RISE,
     SLOWEST_RISE,
-    Doubling,
     Listener,
     ToneNoiseEncoder,
     ToneNoiseGenerator,
@@ -219,16 +218,6 @@ def test_one_sound_is_made_faster_but_alike() -> None:
     with torch.inference_mode():
         alone = torch.cat([net(one[None]) for one in z])
     assert (together - alone).abs().max() < 1e-5 * together.abs().max()
-
-
-def test_doubling_is_a_transposed_convolution() -> None:
-    torch.manual_seed(0)
-    doubling, conv = Doubling(6), torch.nn.ConvTranspose1d(6, 6, 4, 2, 1)
-    w = conv.weight.detach().transpose(0, 1)  # [to, from, tap]
-    before, after = torch.cat([w[..., 2], w[..., 0]], 1), torch.cat([w[..., 3], w[..., 1]], 1)
-    doubling.dense.load_state_dict({"weight": torch.cat([before, after]), "bias": conv.bias.detach().repeat(2)})
-    x = torch.randn(3, 9, 6)
-    assert (doubling(x) - conv(x.transpose(1, 2)).transpose(1, 2)).abs().max() < 1e-6
 
 
 def test_class_and_knobs_begin_as_loud_as_the_latent() -> None:
