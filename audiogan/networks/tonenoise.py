@@ -61,6 +61,7 @@ class ToneNoiseGenerator(nn.Module):
         partials: for struck sounds, so many sinusoids, one each half octave from 35 Hz up, see `Partials`.
         tones_from: Hz below which the spectrum has no tones of its own beside them.
         noises: of which the noise of a sound is mixed in evaluation mode; 1: all sounds have the same.
+        first_frames: at least so many frames come of the style at once; they are doubled until there are enough.
         upsampling: how frames are doubled: ``linear``, or ``transposed`` as in models from before there was a choice.
     """
 
@@ -90,13 +91,14 @@ class ToneNoiseGenerator(nn.Module):
         partials: int = 0,
         tones_from: float = 0.0,
         noises: int = 8,
+        first_frames: int = 8,
         upsampling: str = "transposed",
     ) -> None:
         super().__init__()
         if upsampling not in DOUBLINGS:
             raise ValueError(f"upsampling={upsampling!r} must be one of {', '.join(DOUBLINGS)}")
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
-        check_sizes(self, noises=noises)
+        check_sizes(self, noises=noises, first_frames=first_frames)
         self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
@@ -106,7 +108,7 @@ class ToneNoiseGenerator(nn.Module):
             first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
         self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
-        doublings = max(0, int(math.log2(count / 8)))
+        doublings = max(0, int(math.log2(count / first_frames)))
         self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1, *([1] if channels == 2 else [])]
         self.affine = nn.Linear(style_dim, sum(self.styled))  # first frames, modulation of the blocks, rise, sides
         with torch.no_grad():
