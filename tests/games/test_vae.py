@@ -241,7 +241,7 @@ def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) ->
     middle, side = torch.randn(2, 4, 1, LENGTH)
     data = {"x": 0.2 * torch.cat([middle + wanted * side, middle - wanted * side], dim=1)}
     optimizer = torch.optim.Adam(stereo.parameters(), 0.02)
-    for step in range(80):
+    for step in range(120):
         losses = it.losses("autoencoder", data, play("autoencoder", step))
         optimizer.zero_grad()
         sum(losses.values()).backward()  # type: ignore[union-attr]
