@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -105,7 +106,17 @@ def test_sfizz_plays_a_kit(drums: Generator, small: Kit, strokes: dict[int, list
     assert synth.load_sfz_file(files[-1]) and synth.playable_keys == [36, 42, 46]
 
     def play(*notes: tuple[int, int, int]) -> np.ndarray:
-        """The left channel of half a second; notes are (sample, note, velocity)."""
+        """The left channel of half a second, as soon as it comes out twice alike: samples load in the background."""
+        last = once(*notes)
+        for _ in range(50):
+            before, last = last, once(*notes)
+            if last.any() and np.abs(last - before).max() < 1e-6:
+                break
+            time.sleep(0.02)
+        return last
+
+    def once(*notes: tuple[int, int, int]) -> np.ndarray:
+        """Notes are (sample, note, velocity)."""
         out = []
         for start in range(0, 24064, 256):
             for at, note, velocity in notes:
