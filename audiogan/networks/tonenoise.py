@@ -35,6 +35,10 @@ HEARD, AT_ONCE = 0.1, 0.002
 """However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
 ENDING = 0.01
 """Seconds of fade-out, in evaluation mode: recordings that were cut do not have it, but who plays them wants it."""
+BODY = 3.0
+"""By what the gains of a body are multiplied: what a style decides at once is learned slowly."""
+LOUDEST = 6.0
+"""Of those gains, as logarithms."""
 SLOWEST_HZ = 20.0
 """What is slower than that is taken out of a sound."""
 
@@ -63,6 +67,8 @@ class ToneNoiseGenerator(nn.Module):
         noises: of which the noise of a sound is mixed in evaluation mode; 1: all sounds have the same.
         first_frames: at least so many frames come of the style at once; they are doubled until there are enough.
         upsampling: how frames are doubled: ``linear``, or ``transposed`` as in models from before there was a choice.
+        body: the style also decides a gain for each bin, of tones and noise, that holds for the whole sound: the lines
+            of a cymbal stay where they are, and bands of the noise are too wide for them.
     """
 
     latent = "normal"
@@ -93,6 +99,7 @@ class ToneNoiseGenerator(nn.Module):
         noises: int = 8,
         first_frames: int = 8,
         upsampling: str = "transposed",
+        body: bool = False,
     ) -> None:
         super().__init__()
         if upsampling not in DOUBLINGS:
@@ -109,16 +116,14 @@ class ToneNoiseGenerator(nn.Module):
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
         self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
         doublings = max(0, int(math.log2(count / first_frames)))
-        self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1, *([1] if channels == 2 else [])]
-        self.affine = nn.Linear(style_dim, sum(self.styled))  # first frames, modulation of the blocks, rise, sides
+        self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1, bins * body, int(channels == 2)]
+        self.affine = nn.Linear(style_dim, sum(self.styled))  # frames, modulation of the blocks, rise, body, side
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
-            _, modulation, rise, *sides = self.affine.bias.split(self.styled)
-            modulation.zero_()
-            rise.fill_(-2.0)  # one millisecond
-            for part in sides:
-                part.fill_(0.3)
+            _, *biases = self.affine.bias.split(self.styled)
+            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):  # rise: one millisecond
+                part.fill_(value)
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width) for _ in range(doublings))
         self.position = nn.Parameter(positions(count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
@@ -179,7 +184,7 @@ class ToneNoiseGenerator(nn.Module):
         check_condition(self, condition)
         style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
         (channels, length), count = self.shape, self.frames.count
-        x, modulation, rise, *sides = self.affine(style).split(self.styled, dim=1)
+        x, modulation, rise, body, side = self.affine(style).split(self.styled, dim=1)
         x = x.unflatten(1, (-1, self.position.shape[2]))
         for up in self.ups:
             x = F.leaky_relu(up(x), 0.2)
@@ -200,16 +205,19 @@ class ToneNoiseGenerator(nn.Module):
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
             spectrum[..., 2 * self.first :] += shape * last.clamp(-10, 6).exp()
+        if body.shape[1]:
+            gains = (BODY * body).clamp(-LOUDEST, LOUDEST).exp()
+            spectrum = spectrum * gains.repeat_interleave(2, dim=1)[:, None, None]
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
             told["partials"] = octaves = self.partials.octaves(place)
             wave[:, 0] += self.partials(octaves, level.clamp(*LEVELS).exp())  # in the middle
-        if sides:
-            middle, side = wave.unbind(1)
-            side = side * (energy(middle) / energy(side)).sqrt() * F.relu(sides[0])
-            wave = torch.stack([middle + side, middle - side], dim=1)
-            told["width"] = sides[0][:, 0]
+        if channels == 2:
+            told["width"] = side[:, 0]
+            middle, other = wave.unbind(1)
+            other = other * (energy(middle) / energy(other)).sqrt() * F.relu(side)
+            wave = torch.stack([middle + other, middle - other], dim=1)
         wave[..., : len(self.seconds)] *= self.onset(rise)[:, None]
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
         wave = torch.sub(wave, offset, alpha=self.slow**-2)

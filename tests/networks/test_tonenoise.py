@@ -97,6 +97,26 @@ def test_noise_of_two_channels_and_of_two_frames_differs() -> None:
     assert abs(float(torch.corrcoef(torch.stack([left[1024:2048], left[2048:3072]]))[0, 1])) < 0.9
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_body_colours_the_whole_sound(channels: int) -> None:
+    net, z = generator(body=True, channels=channels, length=8192).eval(), latents(2)
+    last = net.affine.out_features - channels + 1  # of a stereo sound the side comes after it
+    with torch.no_grad():
+        net.affine.weight[last - net.frames.bins : last] = 0  # none yet
+        body = net.affine.bias[last - net.frames.bins : last]
+        plain = net(z)
+        body[38:43], body[78:83] = 0.7, -0.7
+        change = (power(net(z)) / power(plain)).log10() * 10
+    assert (change[..., 40] > 14).all() and (change[..., 80] < -8).all()  # everywhere in the sound
+    assert change[..., 55:65].abs().max() < 4
+
+
+def power(sound: Tensor) -> Tensor:
+    """`[B, C, quarters, bins]`, of quarters of a sound."""
+    frames = torch.fft.rfft(sound.unfold(2, 256, 128) * torch.hann_window(256)).abs().square()
+    return torch.stack([part.mean(2) for part in frames.tensor_split(4, dim=2)], dim=2)
+
+
 def test_a_stereo_sound_can_be_mono() -> None:
     net = generator(channels=2).eval()
     torch.nn.init.constant_(net.affine.bias[-1:], -1.0)
@@ -107,7 +127,7 @@ def test_a_stereo_sound_can_be_mono() -> None:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_weight_learns(channels: int, training: bool) -> None:
-    net = generator(classes=3, channels=channels).train(training)
+    net = generator(classes=3, channels=channels, body=True).train(training)
     net(latents(3), torch.eye(3)).abs().sum().backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
