@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import librosa
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 from scipy.stats import spearmanr
 
@@ -94,6 +95,14 @@ def jumps(x: np.ndarray, rate: int) -> float:
     return float(np.median(bent[loud])) if np.count_nonzero(loud) > 8 else float("nan")
 
 
+def lines(x: np.ndarray, rate: int) -> float:
+    """How far mel bands over 750 Hz, in the mean of a sound, are from their neighbours, in dB: partials that stay."""
+    hop = round(0.0125 * rate)
+    power = librosa.feature.melspectrogram(y=x / np.abs(x).max(), sr=rate, n_fft=5 * hop, hop_length=hop, n_mels=80)
+    level = librosa.power_to_db(power, amin=1e-6, top_db=None)[:, 2:40].mean(1)[20:]
+    return float(np.abs(level - uniform_filter1d(level, 7)).mean())
+
+
 def ringing(x: np.ndarray, rate: int) -> tuple[float, float]:
     """From 30 to 280 ms: the strongest frequency under 1 kHz, and the share of the energy there within 12 Hz of it."""
     part = x[round(0.03 * rate) : round(0.28 * rate)]
@@ -146,13 +155,13 @@ def main() -> None:
     mine, theirs = (np.mean([end(x, rate) < -60 for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"the last 20 ms: {mine:.1%} below -60 dB of the peak, of real sounds {theirs:.1%}")
     if "decay" in g.knobs:
-        print("what rings (quartiles): frequency in Hz, and share of the energy under 1 kHz that is near it")
+        print("what rings (quartiles): frequency in Hz, share of the energy under 1 kHz near it; lines (median, dB)")
         for k, label in enumerate(g.labels if data.labels == g.labels else []):
             sounds = g.sample(100, seed=0, label=label)[:, 0], real[data.targets == k][:, 0]
             for name, these in zip((label, "real"), sounds, strict=True):
                 found = np.percentile([ringing(x, rate) for x in these], [25, 50, 75], axis=0)
                 hertz, share = (" ".join(f"{v:5.{digits}f}" for v in found[:, i]) for i, digits in enumerate((0, 2)))
-                print(f"    {name:12} {hertz}   {share}")
+                print(f"    {name:12} {hertz}   {share}   {np.median([lines(x, rate) for x in these]):.2f}")
     embedding = LogMel(rate, g.shape[1] / rate)
     mine, theirs = (np.median([crest(x, rate) for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"peak over root mean square where it is loudest: median {mine:.2f}, of real sounds {theirs:.2f}")
