@@ -1,6 +1,6 @@
 """The networks at equal CPU minutes on the same sounds: the table in the README.
 
-    python benchmarks/networks.py FOLDER --minutes 5 --seeds 0,1,2 --tune 2 --jobs 2
+    python benchmarks/networks.py FOLDER --minutes 15 --seeds 0,1,2 --tune 5 --jobs 2
 
 Every training has one thread and the same CPU minutes and is measured by `audiogan evaluate` against the sounds that it
 held out. With ``--tune`` each network is first trained for so many minutes at a third of its learning rate, at its own
