@@ -36,7 +36,7 @@ HEARD, AT_ONCE = 0.1, 0.002
 ENDING = 0.01
 """Seconds of fade-out, in evaluation mode: recordings that were cut do not have it, but who plays them wants it."""
 BODY = 3.0
-"""By what the gains of a body are multiplied: what a style decides at once is learned slowly."""
+"""By what logarithms of the gains of a body are multiplied, so that they are learned sooner."""
 LOUDEST = 6.0
 """Of those gains, as logarithms."""
 SLOWEST_HZ = 20.0
