@@ -125,6 +125,7 @@ def _rebuilt(config: dict[str, Any]) -> tuple[Any, Modality]:
 
 
 def _fill(game: Any, weights: dict[str, torch.Tensor]) -> None:
+    weights = game.completed(weights)
     if apart := differences(game.state_dict(), weights):
         raise UserError(f"of another version of this network: {apart}")
     game.load_state_dict(weights)

@@ -32,6 +32,10 @@ class Game(nn.Module):
     def moved(self, player: str, play: Play) -> None:
         """Called after the step of ``player``: the place for constraints on weights and for swaps."""
 
+    def completed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of this game or of an older version of it, with what versions have added since."""
+        return dict(state)
+
     def sample(
         self,
         n: int,

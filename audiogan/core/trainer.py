@@ -187,14 +187,15 @@ class Trainer:
 
         Hyperparameters of optimizers (learning rates ...) stay as they are configured now.
         """
-        different = differences(self.game.state_dict(), state["game"])
+        game = self.game.completed(state["game"])
+        different = differences(self.game.state_dict(), game)
         if different:
             raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
         if set(state["optimizers"]) != set(self.optimizers):
             raise CheckpointError(
                 f"players are {sorted(self.optimizers)}, in the checkpoint {sorted(state['optimizers'])}"
             )
-        self.game.load_state_dict(state["game"])
+        self.game.load_state_dict(game)
         for name, optimizer in self.optimizers.items():
             configured = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
             optimizer.load_state_dict(state["optimizers"][name])

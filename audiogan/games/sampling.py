@@ -51,6 +51,10 @@ class Sampling(Game):
         """``n`` conditions as the training data has them, or as ``asked`` (see `Conditions.draw`)."""
         return self.conditions.draw(n, rng, **asked)
 
+    def completed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        added = {f"conditions.{name}" for name in ("centres", "widths")}
+        return {**{name: value for name, value in self.state_dict().items() if name in added}, **state}
+
     @torch.no_grad()
     def generate(
         self,

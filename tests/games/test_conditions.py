@@ -84,6 +84,51 @@ def test_data_that_lacks_what_networks_want(label: list[int] | None, knobs: Tens
         Conditions(2, 1).of(None if label is None else torch.tensor(label), knobs)
 
 
+@pytest.fixture(scope="module")
+def two_kinds() -> Conditions:
+    """One class of two kinds: dark and short, or bright and long; a second class in between."""
+    kind = torch.randint(2, (300,), generator=rng(4)) * 2.0 - 1
+    first = torch.stack([kind, kind], dim=1) + 0.1 * torch.randn(300, 2, generator=rng(5))
+    conditions = Conditions(2, 2)
+    conditions.fit(
+        torch.cat([first, 0.2 * torch.randn(300, 2, generator=rng(6))]), torch.arange(2).repeat_interleave(300)
+    )
+    return conditions
+
+
+def test_a_class_of_two_kinds_has_nothing_between(two_kinds: Conditions) -> None:
+    _, knobs = drawn(two_kinds, weights=torch.tensor([1.0, 0.0]))
+    assert (knobs.abs() < 0.4).any(1).float().mean() < 0.05
+    assert (knobs[:, 0].sign() == knobs[:, 1].sign()).float().mean() > 0.95
+    assert knobs.std(0).tolist() == pytest.approx([1, 1], abs=0.1), "as spread as the examples, not more"
+
+
+def test_what_is_asked_for_decides_the_kind_and_the_class(two_kinds: Conditions) -> None:
+    _, knobs = drawn(two_kinds, weights=torch.tensor([1.0, 0.0]), asked={0: 0.9})
+    assert knobs[:, 1].mean() == pytest.approx(1, abs=0.15) and (knobs[:, 1] > 0).float().mean() > 0.98
+    assert drawn(two_kinds, asked={0: 1.0})[0][:, 0].mean() > 0.95
+    assert drawn(two_kinds, asked={0: 0.0})[0][:, 1].mean() > 0.95, "no example of the first class is so"
+    assert drawn(two_kinds, asked={0: LIMIT, 1: -LIMIT})[1].isfinite().all()
+
+
+def test_a_state_without_examples_is_one_normal_density(fitted: Conditions) -> None:
+    from audiogan.games import Sampling
+    from audiogan.networks.mlp import MLPGenerator
+    from audiogan.representations import Waveform
+
+    game = Sampling(MLPGenerator((1, 8), latent_dim=2), Waveform(8))
+    state = game.state_dict()
+    old = {name: value for name, value in state.items() if not name.endswith(("centres", "widths"))}
+    assert game.completed(old).keys() == state.keys() and game.completed(state) == state
+    conditions = Conditions(2, 2)
+    names = ("class_counts", "means", "covariances")
+    conditions.load_state_dict({**conditions.state_dict(), **{n: fitted.state_dict()[n] for n in names}})
+    _, knobs = drawn(conditions, weights=torch.tensor([0.0, 1.0]))
+    assert knobs.mean(0).tolist() == pytest.approx([1, 0.8], abs=0.1) and knobs[:, 0].std() == pytest.approx(
+        0.5, abs=0.1
+    )
+
+
 def test_a_class_with_few_examples_borrows_the_spread_of_all() -> None:
     conditions = Conditions(3, 2)
     knobs = torch.randn(201, 2, generator=rng())
