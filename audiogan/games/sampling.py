@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Game
-from audiogan.games.conditions import Conditions
+from audiogan.games.conditions import LIMIT, Conditions
 from audiogan.representations import Representation
 
 
@@ -52,8 +52,15 @@ class Sampling(Game):
         return self.conditions.draw(n, rng, **asked)
 
     def completed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        added = {f"conditions.{name}" for name in ("centres", "widths")}
-        return {**{name: value for name, value in self.state_dict().items() if name in added}, **state}
+        """As `Game.completed`: of knobs there used to be means and covariances of classes, and no examples."""
+        older = "conditions.examples" not in state
+        dropped = ("conditions.means", "conditions.covariances") if older else ()
+        own = {f"conditions.{name}": value for name, value in self.conditions.state_dict().items()} if older else {}
+        if older and self.conditions.knobs and all(name in state for name in dropped):
+            mean, covariance = (state[name].float().cpu() for name in dropped)
+            normal = Conditions(self.classes, self.conditions.knobs).examples @ torch.linalg.cholesky(covariance).mT
+            own["conditions.examples"] = (mean[:, None] + normal).clamp(-LIMIT, LIMIT)
+        return own | {name: value for name, value in state.items() if name not in dropped}
 
     @torch.no_grad()
     def generate(

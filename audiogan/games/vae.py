@@ -40,6 +40,7 @@ class VAEGAN(Adversarial):
             batch) -> how far that is from what real signals measure, or ``None``; see `audiogan.losses.told`.
         jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
             other and from the class.
+        spread: the same afterwards, for knobs that nobody asks for; ``None``: as in training.
         generator, critic, loss, representation, options: as in `Adversarial`.
     """
 
@@ -57,6 +58,7 @@ class VAEGAN(Adversarial):
         class_weight: float = 0.1,
         knob_weight: float = 0.5,
         jitter: float = 0.5,
+        spread: float | None = None,
         measured: Sequence[Any] | Mapping[str, Any] | None = None,
         told: Sequence[Any] | Mapping[str, Any] | None = None,
         **options: Any,
@@ -73,6 +75,7 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
+        self.conditions.spread.fill_(jitter if spread is None else spread)
         self.measured = [ruler for ruler in _list(measured) if ruler.index is not None]
         self.teachers = _list(told)
         self.rulers = nn.ModuleList([*self.measured, *self.teachers])

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from audiogan.games import Sampling
 from audiogan.games.conditions import LIMIT, Conditions
+from audiogan.networks.tonenoise import ToneNoiseGenerator
+from audiogan.representations import Waveform
+
+SMALL = {"n_fft": 256, "hop_length": 128, "latent_dim": 4, "width": 8, "blocks": 1, "classes": 2, "knobs": 2}
 
 N = 4000
 
@@ -111,28 +116,39 @@ def test_what_is_asked_for_decides_the_kind_and_the_class(two_kinds: Conditions)
     assert drawn(two_kinds, asked={0: LIMIT, 1: -LIMIT})[1].isfinite().all()
 
 
-def test_a_state_without_examples_is_one_normal_density(fitted: Conditions) -> None:
-    from audiogan.games import Sampling
-    from audiogan.networks.mlp import MLPGenerator
-    from audiogan.representations import Waveform
-
-    game = Sampling(MLPGenerator((1, 8), latent_dim=2), Waveform(8))
-    state = game.state_dict()
-    old = {name: value for name, value in state.items() if not name.endswith(("centres", "widths"))}
-    assert game.completed(old).keys() == state.keys() and game.completed(state) == state
-    conditions = Conditions(2, 2)
-    names = ("class_counts", "means", "covariances")
-    conditions.load_state_dict({**conditions.state_dict(), **{n: fitted.state_dict()[n] for n in names}})
-    _, knobs = drawn(conditions, weights=torch.tensor([0.0, 1.0]))
-    assert knobs.mean(0).tolist() == pytest.approx([1, 0.8], abs=0.1) and knobs[:, 0].std() == pytest.approx(
-        0.5, abs=0.1
-    )
+def test_what_training_adds_is_added_again(two_kinds: Conditions) -> None:
+    wide = Conditions(2, 2, spread=0.5)
+    wide.examples.copy_(two_kinds.examples)
+    knobs, sharp = (drawn(c, weights=torch.tensor([0.0, 1.0]))[1] for c in (wide, two_kinds))
+    assert sharp.std(0).tolist() == pytest.approx([0.2, 0.2], abs=0.03)
+    assert knobs.std(0).tolist() == pytest.approx([0.54, 0.54], abs=0.05)
+    assert (drawn(wide, asked={0: 1.0})[1][:, 0] == 1.0).all()
 
 
-def test_a_class_with_few_examples_borrows_the_spread_of_all() -> None:
+def test_states_of_before_have_normal_knobs(fitted: Conditions) -> None:
+    state = {"conditions.class_counts": torch.tensor([1.0, 3.0]), "other": torch.zeros(2)}
+    state["conditions.means"] = torch.tensor([[0.0, 0.0], [1.0, -1.0]])
+    state["conditions.covariances"] = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(2, 1, 1) * 0.25
+    game = Sampling(ToneNoiseGenerator(2048, **SMALL), Waveform(2048))
+    now = game.completed(state)
+    assert {name for name in now if name != "other"} == {f"conditions.{n}" for n in game.conditions.state_dict()}
+    game.conditions.load_state_dict({n.removeprefix("conditions."): v for n, v in now.items() if n != "other"})
+    _, knobs = drawn(game.conditions, weights=torch.tensor([0.0, 1.0]))
+    assert knobs.mean(0).tolist() == pytest.approx([1, -1], abs=0.1)
+    assert knobs.std(0).tolist() == pytest.approx([0.5, 0.5], abs=0.08)
+    assert game.completed(game.state_dict()).keys() == game.state_dict().keys()
+
+
+def test_a_class_without_examples_is_asked_for_what_others_have() -> None:
     conditions = Conditions(3, 2)
     knobs = torch.randn(201, 2, generator=rng())
     conditions.fit(knobs, torch.tensor([0] * 200 + [1]))
     _, lone = drawn(conditions, weights=torch.tensor([0.0, 1.0, 0.0]))
-    assert lone.std(0).min() > 0.5
-    assert drawn(conditions, weights=torch.tensor([0.0, 0.0, 1.0]))[1].isfinite().all()
+    assert (lone == knobs[200]).all()
+    _, none = drawn(conditions, weights=torch.tensor([0.0, 0.0, 1.0]))
+    assert none.std(0).tolist() == pytest.approx([1, 1], abs=0.25)
+
+
+def test_of_one_seed_all_classes_are_as_bright(fitted: Conditions) -> None:
+    dark, bright = (drawn(fitted, 200, weights=torch.eye(2)[k])[1][:, 0] for k in (0, 1))
+    assert torch.corrcoef(torch.stack([dark, bright]))[0, 1] > 0.95
