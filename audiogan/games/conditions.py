@@ -30,14 +30,16 @@ class Conditions(nn.Module):
     Args:
         classes, knobs: how many of each; 0 for none.
         class_counts: examples of each class in the training data: how often classes are drawn.
-        spread: standard deviation of what is added to the knobs of examples.
+
+    Attributes:
+        spread: standard deviation of the noise, 0 until a game that trains with noise says otherwise.
     """
 
     class_counts: Tensor
     examples: Tensor
     spread: Tensor
 
-    def __init__(self, classes: int, knobs: int, class_counts: Sequence[int] = (), spread: float = 0.0) -> None:
+    def __init__(self, classes: int, knobs: int, class_counts: Sequence[int] = ()) -> None:
         super().__init__()
         self.classes, self.knobs = classes, knobs
         counts = torch.as_tensor(list(class_counts) or [1] * classes, dtype=torch.float32)
@@ -45,7 +47,7 @@ class Conditions(nn.Module):
         # Without any, knobs are normal.
         normal = torch.randn(max(classes, 1), EXAMPLES, knobs, generator=torch.Generator().manual_seed(0))
         self.register_buffer("examples", normal.clamp(-LIMIT, LIMIT))
-        self.register_buffer("spread", torch.tensor(spread))
+        self.register_buffer("spread", torch.tensor(0.0))
 
     @property
     def size(self) -> int:
@@ -62,7 +64,7 @@ class Conditions(nn.Module):
             mine = mine if len(mine) else knobs
             order = torch.randperm(len(mine), generator=torch.Generator().manual_seed(k))
             mine = mine[order[torch.arange(EXAMPLES) % len(mine)]]
-            examples.copy_(mine[mine[:, 0].argsort(stable=True)] if self.knobs else mine)
+            examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def of(self, label: Tensor | None, knobs: Tensor | None = None) -> Tensor | None:
         """The condition of labels `[B]` and knobs `[B, knobs]`; ``None`` where a network knows neither."""

@@ -22,7 +22,7 @@ APART = 0.5
 """How far a sound lies from its kit's centre, towards any other of its class.
 
 Likeness of timbre between pads of different classes, and how far pads of one class are apart, over 30 kits of the
-shipped drums: 0.057 and 1.94; picks without a kit: 0.001 and 2.32. Eleven real kits: 0.059 and 2.17; their sounds,
+shipped drums: 0.051 and 1.75; picks without a kit: 0.006 and 2.25. Eleven real kits: 0.059 and 2.17; their sounds,
 mixed: 0.002 and 3.40 (`benchmarks/kits.py`, which says what is measured)."""
 AGAIN = 0.7
 """The same for further pads of a class, which are there to differ from the first."""
@@ -90,8 +90,8 @@ def _relatives(
 ) -> list[Recipe]:
     """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note); the first is nearest.
 
-    Of one seed, `Generator.recipes` draws the same latent for every class, and knobs that stand equally far from the
-    middle of each: that is the centre.
+    Of one seed, `Generator.recipes` draws the same latent for every class, and knobs of an example that stands at the
+    same place in each, from dark to bright: that is the centre.
     """
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]

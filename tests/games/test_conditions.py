@@ -117,8 +117,8 @@ def test_what_is_asked_for_decides_the_kind_and_the_class(two_kinds: Conditions)
 
 
 def test_what_training_adds_is_added_again(two_kinds: Conditions) -> None:
-    wide = Conditions(2, 2, spread=0.5)
-    wide.examples.copy_(two_kinds.examples)
+    wide = Conditions(2, 2)
+    wide.load_state_dict({**two_kinds.state_dict(), "spread": torch.tensor(0.5)})
     knobs, sharp = (drawn(c, weights=torch.tensor([0.0, 1.0]))[1] for c in (wide, two_kinds))
     assert sharp.std(0).tolist() == pytest.approx([0.2, 0.2], abs=0.03)
     assert knobs.std(0).tolist() == pytest.approx([0.54, 0.54], abs=0.05)
