@@ -14,7 +14,10 @@ from audiogan.cli import main
 from audiogan.data.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.evaluation import evaluate_run
+from audiogan.generator import Generator
+from audiogan.loading import load
 from audiogan.metrics import Report
+from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
 
 
@@ -143,6 +146,23 @@ def test_images_with_labels_are_judged_by_a_classifier_of_them(digits_run: Path)
     assert stored["values"] == report.values and stored["details"] == report.details
     assert agreement in (digits_run / "report.html").read_text()
     assert evaluate_run(str(digits_run), count=60, say=said.append) == report
+
+
+def test_classes_have_the_shares_of_the_training_data(digits_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def rendered(self: Generator, recipes: list[Recipe]) -> np.ndarray:
+        asked.extend(recipe.label for recipe in recipes)
+        return render_recipes(self, recipes)
+
+    render_recipes = Generator.render
+    monkeypatch.setattr(Generator, "render", rendered)
+    evaluate_run(str(digits_run), count=60, seed=3, classifier=False, say=lambda line: None)
+    generator = load(str(digits_run))
+    counts = generator.game.conditions.class_counts
+    for label, share in zip(generator.labels, counts / counts.sum(), strict=True):
+        assert abs(asked.count(label) - 60 * share) < 1
+    assert len(asked) == 60
 
 
 def test_a_classifier_is_trained_only_where_it_is_wanted(
