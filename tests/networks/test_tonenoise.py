@@ -56,6 +56,17 @@ def test_one_latent_is_one_sound_when_it_plays_and_many_when_it_learns() -> None
     torch.testing.assert_close(single, whole, atol=1e-5, rtol=0)
 
 
+def test_classes_are_emphasised_where_it_plays_and_not_where_it_learns() -> None:
+    plain, loud = generator(classes=2, knobs=1), generator(classes=2, knobs=1, emphasis=1.5)
+    z, condition = latents(2), torch.tensor([[1.0, 0.0, 0.7], [0.0, 1.0, -0.7]])
+    with torch.no_grad():
+        learned = [torch.manual_seed(2) and net(z, condition) for net in (plain, loud)]
+        assert torch.equal(*learned)
+        plain.eval(), loud.eval()
+        torch.testing.assert_close(loud(z, condition), plain(z, condition * torch.tensor([1.5, 1.5, 1.0])))
+        assert (loud(z, condition) - plain(z, condition)).norm() > 1e-3 * plain(z, condition).norm()
+
+
 def test_the_noise_is_saved_with_the_weights() -> None:
     net, other = generator().eval(), ToneNoiseGenerator(length=4096, **SMALL, **FRAMES).eval()
     with torch.no_grad():
