@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BATCH = 16
 """Samples that are made together on other devices than a CPU."""
+TRACED_AFTER = 64
+"""Sounds after which it is worth a tenth of a second to make the next ones faster."""
 _ALONE = threading.RLock()  # PyTorch's number of threads belongs to the process
 Label = str | Mapping[str, float] | None
 
@@ -68,6 +70,8 @@ class Generator:
 
             self.scale = Scale.from_dict(config["facts"]["knob_scale"])
         self.shape: tuple[int, ...] = game.representation.signal_shape
+        self._made = 0
+        self._traced: dict[str, torch.nn.Module] | None = None
 
     def __repr__(self) -> str:
         return f"Generator({self.name!r}, step={self.step}, labels={self.labels})"
@@ -178,12 +182,23 @@ class Generator:
             for start in range(0, len(these), size):
                 z, condition = self._inputs(these[start : start + size])
                 with one_thread(), torch.inference_mode():
-                    out = self.game.generate(z, condition, truncation=truncation)
+                    nets = self._faster(z, condition) if size == 1 and truncation is None else None
+                    out = self.game.generate(z, condition, nets=nets, truncation=truncation)
                 if not math.isfinite(float(out.sum())):
                     noun = self.modality.noun
                     raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
                 waves.append(self.modality.finish(out.cpu().numpy()))
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+
+    def _faster(self, z: torch.Tensor, condition: torch.Tensor | None) -> dict[str, torch.nn.Module] | None:
+        """The generator as `traced`, once many sounds were made one by one; ``None`` until then."""
+        self._made += 1
+        if self._made == TRACED_AFTER and condition is not None:
+            from audiogan.tracing import traced
+
+            script = traced(self.game.nets["generator"], z, condition)
+            self._traced = None if script is None else {"generator": script}
+        return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
         """``n`` recipes near one, of the same class and knobs; ``amount`` 0 ... 1: from the same to any other."""

@@ -32,34 +32,37 @@ class FrameBlock(nn.Module):
             h = F.conv2d(x.transpose(1, 2)[:, :, None], weight, self.bias, padding=(0, reach), groups=x.shape[2])
             return h[:, :, 0].transpose(1, 2)
         windows = F.pad(x, (0, 0, reach, reach)).unfold(1, len(self.taps), 1).transpose(2, 3)  # [B, N, taps, C]
-        return (windows * self.taps).sum(2) + self.bias
+        return torch.linalg.vecdot(windows, self.taps, dim=2) + self.bias
 
 
 class LinearDoubling(nn.Module):
-    """`[B, N, C]` -> `[B, 2 N, C]`: a dense layer, then straight lines between frames.
+    """`[B, frames, C]` -> `[B, 2 frames, C]`: a dense layer, then straight lines between frames.
 
     A transposed convolution makes even and odd frames by weights of their own, which stay different, and a pattern of
     two, four, eight frames is left in all that it makes (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard
     Artifacts", Distill 2016): here levels that go up and down from frame to frame.
     """
 
-    def __init__(self, channels: int) -> None:
+    lines: Tensor
+
+    def __init__(self, channels: int, frames: int) -> None:
         super().__init__()
         self.dense = nn.Linear(channels, channels)
+        lines = F.interpolate(torch.eye(frames)[None], scale_factor=2, mode="linear")[0].t()
+        self.register_buffer("lines", lines.contiguous(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.dense(x)
-        before, after = torch.cat([x[:, :1], x[:, :-1]], dim=1), torch.cat([x[:, 1:], x[:, -1:]], dim=1)
-        return torch.stack([torch.lerp(x, before, 0.25), torch.lerp(x, after, 0.25)], dim=2).flatten(1, 2)
+        return self.lines @ self.dense(x)
 
 
 class TransposedDoubling(nn.Module):
-    """`[B, N, C]` -> `[B, 2 N, C]`: a dense layer makes two frames between each two neighbours, silence at the ends.
+    """`[B, frames, C]` -> `[B, 2 frames, C]`: a dense layer makes two frames between each two neighbours, silence at
+    the ends.
 
     What a transposed convolution of kernel 4 and stride 2 does, as one product of matrices, which takes less time.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, frames: int) -> None:
         super().__init__()
         self.dense = nn.Linear(2 * channels, 2 * channels)
         bound = (4 * channels) ** -0.5

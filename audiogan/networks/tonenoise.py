@@ -121,7 +121,8 @@ class ToneNoiseGenerator(nn.Module):
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
         self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
         doublings = max(0, int(math.log2(count / first_frames)))
-        self.styled = [width * math.ceil(count / 2**doublings), 2 * width * blocks, 1, bins * body, int(channels == 2)]
+        first_frames = math.ceil(count / 2**doublings)
+        self.styled = [width * first_frames, 2 * width * blocks, 1, bins * body, int(channels == 2)]
         self.affine = nn.Linear(style_dim, sum(self.styled))  # frames, modulation of the blocks, rise, body, side
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:
@@ -129,7 +130,7 @@ class ToneNoiseGenerator(nn.Module):
             _, *biases = self.affine.bias.split(self.styled)
             for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):  # rise: one millisecond
                 part.fill_(value)
-        self.ups = nn.ModuleList(DOUBLINGS[upsampling](width) for _ in range(doublings))
+        self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(positions(count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.sample_rate, self.voice = sample_rate, voice
@@ -173,7 +174,8 @@ class ToneNoiseGenerator(nn.Module):
         """The noise of latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]` of variance 1: near for near ones."""
         if len(self.noise) == 1:
             return self.noise.expand(len(z), -1)
-        return F.normalize(z[:, : len(self.noise)] + 1e-4, dim=1) @ self.noise
+        shares = z[:, : len(self.noise)] + 1e-4
+        return shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.speak(z, condition)[0]
@@ -211,7 +213,7 @@ class ToneNoiseGenerator(nn.Module):
             shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
         else:
-            spectrum[..., 2 * self.first :] += shape * last.clamp(-10, 6).exp()
+            spectrum[..., 2 * self.first :].addcmul_(shape, last.clamp(-10, 6).exp())
         if body.shape[1]:
             gains = (BODY * body).clamp(-LOUDEST, LOUDEST).exp()
             spectrum = spectrum * gains.repeat_interleave(2, dim=1)[:, None, None]
@@ -244,7 +246,7 @@ class ToneNoiseGenerator(nn.Module):
 
     def onset(self, rise: Tensor) -> Tensor:
         """The gain `[B, longest rise]` that goes from 0 to 1; `[B, 1]`: in what part of the possible times, a logit."""
-        seconds = FASTEST_RISE * (SLOWEST_RISE / FASTEST_RISE) ** torch.sigmoid(rise.float())
+        seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise.float())).exp()
         return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
 
 

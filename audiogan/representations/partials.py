@@ -39,6 +39,7 @@ class Partials(nn.Module):
     middle: Tensor
     coarse: Tensor
     fine: Tensor
+    quarter: Tensor
     fade: Tensor
 
     def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
@@ -47,7 +48,8 @@ class Partials(nn.Module):
         self.count, self.length, self.hop_length, self.sample_rate = len(low), length, hop_length, sample_rate
         self.register_buffer("middle", (low + BAND / 2).float()[:, None], persistent=False)
         self.register_buffer("coarse", torch.arange(-hop_length, hop_length, FINE).float()[:, None], persistent=False)
-        self.register_buffer("fine", torch.arange(FINE).float(), persistent=False)
+        self.register_buffer("fine", torch.arange(FINE).float()[:, None], persistent=False)
+        self.register_buffer("quarter", torch.tensor([0.0, math.pi / 2]).repeat_interleave(len(low)), persistent=False)
         rising = torch.arange(hop_length) / hop_length
         self.register_buffer("fade", torch.cat([rising, 1 - rising]), persistent=False)
 
@@ -65,11 +67,13 @@ class Partials(nn.Module):
             step = octaves.transpose(1, 2).double().exp2() / self.sample_rate  # cycles a sample, [B, N, K]
             cycles = F.pad((0.5 * self.hop_length * (step[:, 1:] + step[:, :-1])).cumsum(1), (0, 0, 1, 0))
             phase, turn = (2 * math.pi * x.float() for x in (cycles - cycles.round(), step))
-            phase = phase[:, :, None] + self.coarse * turn[:, :, None]  # [B, N, 2 hop / FINE, K]
-            phase, turn = torch.cat([phase.sin(), phase.cos()], dim=3), turn[..., None] * self.fine
-            turn = torch.cat([turn.cos(), turn.sin()], dim=2)  # [B, N, 2 K, FINE]
-        amplitude = amplitude.transpose(1, 2).repeat(1, 1, 2)[:, :, None]
-        frames = (amplitude * phase @ turn).flatten(2)[..., : 2 * self.hop_length] * self.fade
+            phase, turn = (torch.cat([x, x], dim=2)[:, :, None] for x in (phase, turn))
+            # Sines, and cosines, which are sines a quarter of a turn on: [B, N, 2 hop / FINE, 2 K], [B, N, FINE, 2 K].
+            coarse = torch.addcmul(phase + self.quarter, self.coarse, turn).sin()
+            fine = torch.addcmul(math.pi / 2 - self.quarter, self.fine, turn).sin()
+        amplitude = amplitude.transpose(1, 2)
+        fine = torch.cat([amplitude, amplitude], dim=2)[:, :, None] * fine
+        frames = (coarse @ fine.transpose(2, 3)).flatten(2)[..., : 2 * self.hop_length] * self.fade
         before, after = frames.chunk(2, dim=2)
         return (after[:, :-1] + before[:, 1:]).flatten(1)[:, : self.length]
 

@@ -69,12 +69,13 @@ class Frames(nn.Module):
         """`[B, N, n_fft]` -> `[B, T]`: a sum of shifted blocks of one hop, faster than `fold`."""
         hop = self.hop_length
         blocks = math.ceil(self.n_fft / hop)
-        missing = blocks * hop - self.n_fft
-        parts = (F.pad(frames, (0, missing)) if missing else frames).unflatten(-1, (blocks, hop))
-        out = F.pad(parts[:, :, 0], (0, 0, 0, blocks - 1))
-        for k in range(1, blocks):
-            out = out + F.pad(parts[:, :, k], (0, 0, k, blocks - 1 - k))
-        return out.flatten(1)[:, self.pad : self.pad + self.length]
+        first, skipped = divmod(self.pad, hop)
+        rows = math.ceil((skipped + self.length) / hop)
+        before = max(blocks - 1 - first, 0)
+        missing = blocks * hop - self.n_fft, before, max(first + rows - self.count, 0)
+        parts = (F.pad(frames, (0, *missing)) if any(missing) else frames).unflatten(-1, (blocks, hop))
+        terms = [parts[:, before + first - k : before + first - k + rows, k] for k in range(blocks)]
+        return sum(terms[1:], terms[0]).flatten(1)[:, skipped : skipped + self.length]
 
 
 class _Analysis(torch.autograd.Function):
