@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
-from audiogan.losses.knobs import Attack, Decay
+from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
@@ -14,10 +14,12 @@ __all__ = [
     "R2",
     "AdversarialLoss",
     "Attack",
+    "Brightness",
     "Decay",
     "GradientPenalty",
     "Hinge",
     "LeastSquares",
+    "Noisiness",
     "NonSaturating",
     "OrthogonalRegularisation",
     "PartialTracks",
