@@ -221,7 +221,8 @@ class ToneNoiseGenerator(nn.Module):
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
             told["partials"] = octaves = self.partials.octaves(place)
-            wave[:, 0] += self.partials(octaves, level.clamp(*LEVELS).exp())  # in the middle
+            rung = self.partials(octaves, level.clamp(*LEVELS).exp())[:, None]
+            wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # in the middle
         if channels == 2:
             told["width"] = side[:, 0]
             middle, other = wave.unbind(1)
