@@ -4,8 +4,11 @@
 
 Every training has one thread and the same CPU minutes and is measured by `audiogan evaluate` against the sounds that it
 held out. With ``--tune`` each network is first trained for so many minutes at a third of its learning rate, at its own
-and at three times that (with another seed), and goes on with the one of the smallest Fréchet distance. Figures are
-means over seeds, with the smallest and the largest.
+and at three times that (with another seed), and goes on with the one of the smallest Fréchet distance; ``--rate`` says
+what an earlier tuning chose. Figures are means over seeds, with the smallest and the largest. What was trained before
+is not trained again, so that the same runs can be measured once more, on sounds kept apart and by a network of yours:
+
+    python benchmarks/networks.py FOLDER --minutes 15 --apart OTHER_FOLDER --extractor my_judge:Judge --weights judge.pt
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -35,6 +39,7 @@ SHOWN = {
     "recall": "recall_capped/logmel",
     "coverage": "coverage_capped/logmel",
 }
+ASKED = {"apart": "--data", "extractor": "--extractor", "weights": "--extractor-weights"}
 FACTORS = (1 / 3, 1.0, 3.0)
 COMPOSING = Lock()  # hydra composes one configuration at a time
 TUNING = 100  # the seed of trainings that try a rate
@@ -58,25 +63,48 @@ def rates(overrides: list[str], factor: float) -> list[str]:
     return [f"lr.{name}={value * factor:g}" for name, value in cfg.lr.items()] if factor != 1 else []
 
 
+def shown(args: argparse.Namespace) -> dict[str, str]:
+    """Heads of columns, and how the names of their measures begin."""
+    if not args.extractor:
+        return SHOWN
+    return {**SHOWN, f"Fréchet, {args.extractor}": f"frechet/{args.extractor.replace(':', '.')}-"}
+
+
 def measure(name: str, factor: float, minutes: float, seed: int, args: argparse.Namespace) -> dict[str, float]:
     """Train and evaluate; what was done before is not done again."""
     run_dir = args.out / f"{ROWS[name][0].split('=')[1]}-{minutes:g}min-x{factor:.2g}-seed{seed}"
-    if not (run_dir / "evaluation.json").exists():
+    if not list(run_dir.glob("evaluation*.json")):
         audiogan(
             "train", "drums", *ROWS[name], *rates(ROWS[name], factor), f"trainer.minutes={minutes}",
             "trainer.clock=cpu", "trainer.steps=null", f"data.root={args.data}", f"run_dir={run_dir}", f"seed={seed}",
             "engine.threads=1", "callbacks.previews.every=1000",
         )  # fmt: skip
-        audiogan("evaluate", str(run_dir), "--seed", str(seed), *(["--no-classifier"] if seed == TUNING else []))
-    report = json.loads((run_dir / "evaluation.json").read_text())
+    report = json.loads(evaluation(run_dir, seed, args).read_text())
     step = int(sorted((run_dir / "checkpoints").glob("step-*.ckpt"))[-1].stem.removeprefix("step-"))
     figures = {"steps": float(step)}
-    for head, start in SHOWN.items():
+    for head, start in shown(args).items():
         key = next((key for key in report["values"] if key.startswith(start)), "")
         figures[head] = report["values"].get(key, float("nan"))
         figures[f"real {head}"] = report["floor"].get(key, float("nan"))
     print(f"{run_dir.name}: {step} steps, Fréchet {figures['Fréchet, log-mel']:.2f}", file=sys.stderr, flush=True)
     return figures
+
+
+def evaluation(run_dir: Path, seed: int, args: argparse.Namespace) -> Path:
+    """The file with the figures of a run; those of another extractor or other sounds are in another one."""
+    given = {flag: str(value) for key, flag in ASKED.items() if (value := getattr(args, key)) and seed != TUNING}
+    asked = [part for option in given.items() for part in option]
+    plain = run_dir / "evaluation.json"
+    path = plain.with_stem(f"evaluation-{zlib.crc32(' '.join(asked).encode()):08x}") if asked else plain
+    if not path.exists():
+        before = plain.read_bytes() if plain.exists() else None
+        audiogan(
+            "evaluate", str(run_dir), "--seed", str(seed), *asked, *(["--no-classifier"] if seed == TUNING else [])
+        )
+        plain.replace(path)
+        if before is not None:
+            plain.write_bytes(before)
+    return path
 
 
 def main() -> None:
@@ -87,6 +115,10 @@ def main() -> None:
     parser.add_argument(
         "--tune", type=float, default=0.0, help="CPU minutes of each training that tries a rate; 0: none"
     )
+    parser.add_argument("--rate", action="append", default=[], metavar="ROW=FACTOR", help="of the learning rates")
+    parser.add_argument("--apart", type=Path, help="folder of sounds to measure against, in place of those held out")
+    parser.add_argument("--extractor", help="MODULE:CLASS, see `audiogan evaluate`")
+    parser.add_argument("--weights", type=Path, help="of the extractor")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/networks"))
     parser.add_argument("--rows", default="", help="only those whose names begin so: tonenoise,stftgan")
@@ -100,16 +132,19 @@ def main() -> None:
             found = list(pool.map(lambda t: measure(*t, args.tune, TUNING, args)["Fréchet, log-mel"], tries))
             for name in names:
                 chosen[name] = min((d, f) for (n, f), d in zip(tries, found, strict=True) if n == name)[1]
+        for row, factor in (rate.split("=") for rate in args.rate):
+            chosen |= {name: float(factor) for name in names if name.startswith(row)}
         work = [(name, seed) for seed in seeds for name in names]
         results = list(pool.map(lambda w: measure(w[0], chosen[w[0]], args.minutes, w[1], args), work))
-    print(f"| network | rate | steps | {' | '.join(SHOWN)} |")
-    print(f"|---|---|---|{'---|' * len(SHOWN)}")
-    real = [np.nanmean([r[f"real {head}"] for r in results]) for head in SHOWN]
+    heads = shown(args)
+    print(f"| network | rate | steps | {' | '.join(heads)} |")
+    print(f"|---|---|---|{'---|' * len(heads)}")
+    real = [np.nanmean([r[f"real {head}"] for r in results]) for head in heads]
     print(f"| real sounds | – | – | {' | '.join(f'{value:.3g}' for value in real)} |")
     for name in names:
         mine = [r for (n, _), r in zip(work, results, strict=True) if n == name]
         cells = []
-        for head in SHOWN:
+        for head in heads:
             values = np.array([r[head] for r in mine])
             cells.append(f"{values.mean():.3g} ({values.min():.3g} … {values.max():.3g})")
         steps = np.mean([r["steps"] for r in mine])
