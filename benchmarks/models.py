@@ -185,13 +185,22 @@ def main() -> None:
             f"each other ({low:.2f}; their median {np.median(floor):.2f})"
         )
 
-    rng = np.random.default_rng(0)
     for knob in g.knobs:
-        asked = rng.uniform(0, 1, args.turns)
-        found = [KNOBS[knob](g.sample(1, seed=i, knobs={knob: float(x)})[0, 0], rate) for i, x in enumerate(asked)]
-        heard = np.isfinite(found)
-        rank = spearmanr(asked[heard], np.array(found)[heard])[0]
-        print(f"knob {knob}: Spearman {rank:.2f} over {heard.sum()} samples of any class")
+        rank, heard = obedience(g, knob, args.turns)
+        told = f"knob {knob}: Spearman {rank:.2f} over {heard} samples of any class"
+        if g.labels:
+            ranks = [obedience(g, knob, max(args.turns // 10, 10), label)[0] for label in g.labels]
+            told += f"; within a class {np.mean(ranks):.2f} ({min(ranks):.2f} … {max(ranks):.2f})"
+        print(told, flush=True)
+
+
+def obedience(g: audiogan.Generator, knob: str, turns: int, label: str | None = None) -> tuple[float, int]:
+    """Rank correlation of what is asked, at random, and what is measured; in how many samples there was something."""
+    asked = np.random.default_rng(0).uniform(0, 1, turns)
+    made = (g.sample(1, seed=i, label=label, knobs={knob: float(x)})[0, 0] for i, x in enumerate(asked))
+    found = np.array([KNOBS[knob](x, g.sample_rate) for x in made])
+    heard = np.isfinite(found)
+    return float(spearmanr(asked[heard], found[heard])[0]), int(heard.sum())
 
 
 if __name__ == "__main__":
