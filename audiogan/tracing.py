@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 SCALES = 1.0, -1.0, 2.0
 """By what latents are multiplied to see whether the two agree."""
+LARGEST = 4_000_000
+"""Parameters. Larger networks spend their time in few, large operations: nothing would be gained."""
 
 
 def traced(net: nn.Module, z: Tensor, condition: Tensor) -> nn.Module | None:
@@ -19,9 +21,11 @@ def traced(net: nn.Module, z: Tensor, condition: Tensor) -> nn.Module | None:
     `torch.compile`, which rounds otherwise and compiles for a minute; so there may be none one day.
 
     Returns:
-        ``None`` where there is no TorchScript, or where it does not agree to the bit (of networks that draw random
-        numbers, say).
+        ``None`` where the network is large, where there is no TorchScript, or where it does not agree to the bit (of
+        networks that draw random numbers, say).
     """
+    if sum(weight.numel() for weight in net.parameters()) > LARGEST:
+        return None
     with warnings.catch_warnings(), contextlib.suppress(RuntimeError, AttributeError, NotImplementedError):
         warnings.simplefilter("ignore")
         script: nn.Module = torch.jit.trace(net, (z, condition), check_trace=False)

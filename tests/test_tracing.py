@@ -32,3 +32,10 @@ def test_sounds_are_the_same_bits_before_and_after(name: str, monkeypatch: pytes
 
 def test_a_network_without_the_same_bits_twice_stays_as_it_is() -> None:
     assert traced(Drawing(), torch.ones(1, 3), torch.ones(1, 3)) is None
+
+
+def test_a_large_network_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Bilinear(3, 3, 4)
+    assert traced(net, torch.ones(1, 3), torch.ones(1, 3)) is not None
+    monkeypatch.setattr("audiogan.tracing.LARGEST", 8)
+    assert traced(net, torch.ones(1, 3), torch.ones(1, 3)) is None
