@@ -124,9 +124,9 @@ def _pitch(waves: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
 def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """A sound as ``layers`` strokes of growing strength, the last of them the sound itself.
 
-    Softer strokes are darker: the knob *brightness* asks for up to an octave less. Where a model has no such knob, or
-    it is at its end, sounds near this one are measured and darker ones picked (then the sound itself may be a layer
-    below the hardest).
+    Softer strokes are darker: the knob *brightness* asks for up to an octave less. Where a model has no such knob, it
+    is at its end, or its sounds are heard not to obey, sounds near this one are measured and darker ones picked (then
+    the sound itself may be a layer below the hardest).
     """
     if layers == 1:
         return (recipe,)
@@ -137,17 +137,23 @@ def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, .
         lower = np.interp(value - DARKER * np.linspace(1, 0, layers)[:-1], scale, shares)
         if lower[0] >= LOWEST_SHARE:
             knobs = [{**recipe.knobs, "brightness": float(share)} for share in lower]
-            return (*(replace(recipe, knobs=its, seed=None) for its in knobs), recipe)
+            strokes = (*(replace(recipe, knobs=its, seed=None) for its in knobs), recipe)
+            if (np.diff(_brightness(generator, strokes)) > 0).all():
+                return strokes
     return _by_ear(generator, recipe, layers)
+
+
+def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.float32]:
+    """Of the sounds of recipes, in octaves."""
+    from audiogan.data.knobs import measure
+
+    return measure(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
 
 
 def _by_ear(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Sounds near one, from dark to bright."""
-    from audiogan.data.knobs import measure
-
     rng = np.random.default_rng(zlib.crc32(np.asarray(recipe.latent, "<f4").tobytes()))
     near = [recipe, *(recipe.varied(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]
-    brightness = measure(generator.render(near), generator.sample_rate, ["brightness"])[:, 0]
-    order = np.argsort(brightness, kind="stable")
+    order = np.argsort(_brightness(generator, near), kind="stable")
     top = max(int(np.flatnonzero(order == 0)[0]), layers - 1)
     return tuple(near[order[i]] for i in np.linspace(0, top, layers).round().astype(int))
