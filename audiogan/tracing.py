@@ -17,8 +17,8 @@ LARGEST = 4_000_000
 def traced(net: nn.Module, z: Tensor, condition: Tensor) -> nn.Module | None:
     """``net`` for latents and conditions of these shapes as TorchScript: the same operations, hence the same bits.
 
-    What Python does between small operations takes a third of a sound's time. TorchScript is deprecated in favour of
-    `torch.compile`, which rounds otherwise and compiles for a minute; so there may be none one day.
+    What Python does between small operations takes a third of a small network's time. TorchScript is deprecated in
+    favour of `torch.compile`, which takes long to compile and need not keep the bits; so there may be none one day.
 
     Returns:
         ``None`` where the network is large, where there is no TorchScript, or where it does not agree to the bit (of
