@@ -150,6 +150,8 @@ class Watching:
         keys = ("state", "step", "share", "age")
         rows = []
         for run in self.find().values():
+            if not run.folder.is_dir():  # deleted since they were looked for
+                continue
             facts = run.facts(held)
             about = {"id": run.id, "name": run.name, "played": run.id == self.played}
             rows.append(about | {key: facts[key] for key in keys})

@@ -343,6 +343,13 @@ def test_runs_are_found_in_tables_and_those_that_train_come_first(studio: TestCl
     assert first == "table/lr=1" and sorted(rest) == ["a", "table/lr=2"]
 
 
+def test_a_run_just_deleted_is_not_listed(studio: TestClient, run: Path) -> None:
+    assert len(listed(studio)) == 1
+    shutil.rmtree(run)
+    studio.app.state.watching._looked = time.monotonic()  # type: ignore[attr-defined]  # as if it was looked for just now
+    assert studio.get("/api/runs").json()["runs"] == []
+
+
 def test_the_run_that_is_played_is_listed_wherever_it_lies(tiny_run: Path, root: Path) -> None:
     from starlette.testclient import TestClient
 
