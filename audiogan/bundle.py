@@ -2,7 +2,8 @@
 
 A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive of three files: ``model.safetensors`` (weights, in half
 precision), ``model.json`` (format, SHA-256 of the weights, training steps, and the part of the configuration that
-rebuilds the generator) and ``card.md`` (what it is, for people). Nothing in it can run code.
+rebuilds the generator) and ``card.md`` (a description for people). Nothing in it can run code. Reading it takes memory
+in proportion to the size of the file: compressed parts are refused, and all sizes are judged before a part is read.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiogan.archives import open_zip
 from audiogan.errors import UserError
 from audiogan.sounds import replacing
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +29,12 @@ FORMAT = 1
 SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parent / "models"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
-LARGEST = 1 << 30
-"""Bytes of a part that are read at most."""
+LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
+"""Largest size of each part, in bytes."""
+HEADER = 4 << 20
+"""Largest header of the weights, in bytes: their names and shapes."""
+PRIVATE = ("root", "cache")
+"""Settings of the training data that name folders of the machine."""
 STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every part, so that the same model makes the same bytes."""
 
@@ -59,7 +66,11 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
         weights[name] = small.cpu().contiguous()
     config = generator.config
     kept: dict[str, Any] = {key: config[key] for key in ("name", "representation", "facts", "knobs") if key in config}
-    kept["data"] = {key: value for key, value in config["data"].items() if key not in ("root", "cache")}
+    data = config.get("data")
+    kept["data"] = {key: value for key, value in data.items() if key not in PRIVATE} if isinstance(data, dict) else {}
+    labels = Path(str(kept["data"].get("labels")))
+    if labels.suffix or len(labels.parts) > 1:  # a list of labels on this machine
+        kept["data"]["labels"] = "auto"
     game = {"_target_": "audiogan.games.Sampling", "generator": config["game"]["generator"]}
     raw = save(weights)
     about = {
@@ -68,10 +79,13 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
         "step": generator.step,
         "config": kept | {"game": game},
     }
+    parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
+    for name, content in parts:
+        if len(content) > LARGEST[name]:
+            raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {LARGEST[name]:,}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
             for name, content in parts:
                 archive.writestr(zipfile.ZipInfo(name, STAMP), content)
     except OSError as error:
@@ -80,30 +94,48 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:
-    """(what ``model.json`` says, weights in single precision, the card) of a bundle.
+    """Read a bundle: the content of ``model.json``, the weights in single precision, and the card.
 
     Raises:
-        UserError: it cannot be read, is damaged or of another format.
+        UserError: it cannot be read, is damaged, is of another format, or a part is compressed or too large.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load
 
     path = Path(path)
+    if path.exists() and not path.is_file():  # opening a named pipe would wait forever
+        raise UserError(f"{path}: not a regular file")
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in (WEIGHTS, ABOUT, CARD):
-                if archive.getinfo(name).file_size > LARGEST:
-                    raise UserError(f"{path}: {name} in it is larger than a gigabyte; not a bundle of audiogan")
-            raw, about, card = archive.read(WEIGHTS), json.loads(archive.read(ABOUT)), archive.read(CARD).decode()
-        if about["format"] != FORMAT:
-            raise UserError(f"{path}: a bundle of format {about['format']!r}; this version reads format {FORMAT}")
-        if hashlib.sha256(raw).hexdigest() != about["sha256"]:
-            raise UserError(f"{path}: damaged, its checksum does not match; get it again")
-        weights = load(raw)
+        with open(path, "rb") as file, open_zip(file) as archive:
+            parts = _parts(archive, os.fstat(file.fileno()).st_size)
+            raw, about, card = (archive.read(parts[name]) for name in (WEIGHTS, ABOUT, CARD))
+        described = json.loads(about)
+        found = described["format"]
+        if found != FORMAT or isinstance(found, bool | float):
+            raise UserError(f"a bundle of format {printable(found)[:40]}; this version reads format {FORMAT}")
+        if not {"sha256", "step", "config"} <= described.keys():
+            raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} lacks sha256, step or config)")
+        if hashlib.sha256(raw).hexdigest() != described["sha256"]:
+            raise UserError("damaged, its checksum does not match; get it again")
+        if int.from_bytes(raw[:8], "little") > HEADER:
+            raise UserError(f"the header of its weights is larger than {HEADER:,} bytes; not a bundle of audiogan")
+        weights = {name: w.float() if w.is_floating_point() else w for name, w in load(raw).items()}
+        return described, weights, card.decode()
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: not a bundle of audiogan, or damaged ({str(error)[:120]})") from error
-    except SafetensorError as error:
-        raise UserError(f"{path}: its weights are damaged ({str(error)[:120]})") from error
-    return about, {n: w.float() if w.is_floating_point() else w for n, w in weights.items()}, card
+    except Exception as error:  # zipfile, json and safetensors raise errors of many classes
+        raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
+
+
+def _parts(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The three parts of a bundle, by name, with sizes that a file of ``size`` bytes can hold."""
+    parts = {info.filename: info for info in archive.infolist()}
+    if parts.keys() != LARGEST.keys() or len(archive.infolist()) != len(LARGEST):
+        raise UserError(f"not a bundle of audiogan; expected the parts {', '.join(LARGEST)}, each once")
+    for name, info in parts.items():
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
+            raise UserError(f"{name} in it is compressed or encrypted; the parts of a bundle are not")
+        if info.file_size > min(LARGEST[name], size):
+            raise UserError(f"{name} in it has {info.file_size:,} bytes, more than a bundle can hold")
+    return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,14 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
+from audiogan.core.checking import sums
+from audiogan.files import append, is_plain, replacing
 from audiogan.modalities import Modality
+from audiogan.optional import optional
 
 
 class MetricsLog(Callback):
     """Means of losses, scores and gradient norms over the last ``every`` steps, to ``metrics.jsonl`` and TensorBoard.
 
     Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the
-    run.
+    run. A line that cannot be written, for example on a full disk, is left out; this is reported once.
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:
@@ -46,25 +50,35 @@ class MetricsLog(Callback):
         return {"sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sums = dict(state.get("sums", {}))
+        self._sums = sums(state.get("sums", {}), "the sums of the log")
 
     def _trim(self) -> None:
-        """Forget lines written after the checkpoint this run started from: those steps are taken again."""
-        from audiogan.sounds import replacing
+        """Drop lines written after the checkpoint this run continues from, as those steps are taken again, and lines
+        that cannot be read.
 
-        if self.path.exists():
-            kept = [line for line in self.path.read_text().splitlines() if _step(line) <= self._first]
+        A new file is written even if no line is dropped: what is there may be a link or a FIFO.
+        """
+        if os.path.lexists(self.path):
+            lines = self.path.read_bytes().split(b"\n") if is_plain(self.path) else []
+            kept = [line for line in lines if _step(line) <= self._first]
             with replacing(self.path) as temporary:
-                temporary.write_text("".join(line + "\n" for line in kept))
+                temporary.write_bytes(b"".join(line + b"\n" for line in kept))
         self._trimmed = True
 
     @property
-    def writer(self) -> Any:
-        """TensorBoard's writer; steps that a resumed run takes again replace those of before."""
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
+    def board(self) -> Path:
+        """Folder of TensorBoard's files."""
+        return self.path.parent / "tensorboard"
 
-            self._writer = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=self._first + 1)
+    @property
+    def writer(self) -> Any:
+        """TensorBoard's writer; steps that a resumed run takes again replace those of before. Use it inside
+        ``optional(log.board)``.
+        """
+        if self._writer is None:
+            from audiogan.board import Board
+
+            self._writer = Board(self.board, purge_step=self._first + 1)
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
@@ -85,8 +99,6 @@ class MetricsLog(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if self._sums:
             self.write(trainer)
-        if self._writer is not None:
-            self._writer.flush()
 
     def write(self, trainer: Trainer) -> None:
         """Write a line now."""
@@ -103,25 +115,32 @@ class MetricsLog(Callback):
         if broken:
             trainer.stop(f"{broken} is no longer finite at step {trainer.step}")
 
-    def add(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """Append one row, which must have a ``step``."""
+    def add(self, trainer: Trainer, row: dict[str, float]) -> bool:
+        """Append one row, which must have a ``step``. Returns whether it is in the file now."""
         if not trainer.engine.chief:
-            return
-        if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
-            self._trim()
-        clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
-        with open(self.path, "a") as file:
-            file.write(json.dumps(clean) + "\n")
-        for name, value in row.items():
-            if name != "step" and math.isfinite(value):
-                self.writer.add_scalar(name, value, row["step"])
+            return False
+        written = False
+        with optional(self.path):
+            if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
+                self._trim()
+            clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
+            append(self.path, (json.dumps(clean) + "\n").encode())
+            written = True
+        with optional(self.board):
+            for name, value in row.items():
+                if name != "step" and math.isfinite(value):
+                    self.writer.add_scalar(name, value, row["step"])
+        return written
 
 
-def _step(line: str) -> float:
+def _step(line: bytes) -> float:
+    """The step of a line of the log; infinite for a line that is no row of figures, such as the cut last line of a
+    killed run.
+    """
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # the last line of a killed run may be cut
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return math.inf
 
 
 class Progress(Callback):
@@ -206,8 +225,10 @@ class Previews(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step != self._last:
             self.make(trainer)
-        if trainer.engine.chief and hasattr(self.modality, "animation"):
-            self.modality.animation(self.run_dir)
+        pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
+        if pictures and hasattr(self.modality, "animation"):
+            with optional(self.run_dir / "previews"):
+                self.modality.animation(self.run_dir)
 
     def make(self, trainer: Trainer) -> None:
         """Make a preview now."""
@@ -223,10 +244,13 @@ class Previews(Callback):
             return
         samples = self.modality.finish(out.numpy())
         titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if self.labels else None
-        self.modality.preview(self.run_dir, trainer.step, samples, titles)
+        with optional(self.run_dir / "previews"):
+            self.modality.preview(self.run_dir, trainer.step, samples, titles)
         if self.log is not None:
-            self.modality.board(self.log.writer, "previews", samples, trainer.step)
-        write_report(self.run_dir)
+            with optional(self.log.board):
+                self.modality.board(self.log.writer, "previews", samples, trainer.step)
+        with optional(self.run_dir / "report.html"):
+            write_report(self.run_dir)
 
 
 def averages(trainer: Trainer) -> dict[str, nn.Module]:

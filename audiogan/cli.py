@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from audiogan.errors import UserError
+from audiogan.terminal import Output, safe_output
+from audiogan.text import printable
 
 COMMANDS = (
     *("train", "evaluate", "doctor", "sample", "morph", "encode", "kit", "play", "studio"),
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="store_true", help="print the version and leave")
+    top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         _command(name).add(commands)
@@ -55,27 +57,61 @@ def _command(name: str) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Run a command and return its exit code.
+
+    0: done. 2: bad input, or a file that cannot be read or written. 130: interrupted. 1: a fault of audiogan's own.
+    A reader of the output that leaves early does not stop a command.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with safe_output() as (out, _):
+        code = _guarded(arguments, out)
+        out.flush()
+        if out.error is not None and code == 0:
+            print(f"audiogan: standard output cannot be written ({_reason(out.error)})", file=sys.stderr)
+            code = 2
+    return code
+
+
+def _guarded(arguments: list[str], out: Output) -> int:
+    """Run a command; every error becomes one line and an exit code."""
     try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()  # here rather than on the way out, in case nobody reads any more
+        return _run(arguments, out)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (UserError, OSError, MemoryError) as error:
+    except Exception as error:
         if os.environ.get("AUDIOGAN_DEBUG"):
             raise
-        print(f"audiogan: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 2
+        line, code = explain(error)
+        print(f"audiogan: {line}", file=sys.stderr)
+        return code
 
 
-def _run(arguments: list[str]) -> int:
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line about an error, and the exit code of a command that it ends."""
+    text = printable(" ".join(str(error).split()))
+    if isinstance(error, OSError):
+        return _reason(error), 2
+    if isinstance(error, UserError):
+        return text or "bad input", 2
+    if isinstance(error, MemoryError) or "can't allocate memory" in text or type(error).__name__ == "OutOfMemoryError":
+        return (
+            f"not enough memory ({text[:160] or 'MemoryError'}); use a smaller batch, network or number of samples",
+            2,
+        )
+    kind = type(error).__name__
+    return f"{kind}: {text[:300]} (a fault of audiogan; AUDIOGAN_DEBUG=1 shows where, please report it)", 1
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, with the names of the files."""
+    files = [printable(os.fsdecode(f)) for f in (error.filename, error.filename2) if isinstance(f, str | bytes)]
+    reason = printable(" ".join(str(error.strerror or error).split())) or type(error).__name__
+    return f"{' -> '.join(files)}: {reason}" if files else reason
+
+
+def _run(arguments: list[str], out: Output) -> int:
+    out.plain = False  # help may be coloured
     top = parser()
     args = _parse(top, arguments)
     if args.version:
@@ -86,6 +122,7 @@ def _run(arguments: list[str]) -> int:
     if args.command is None:
         top.print_help()
         return 0
+    out.plain = True
     return _command(args.command).run(args, arguments)
 
 

@@ -1,41 +1,28 @@
 """Configurations: composed by hydra, checked, and turned into objects. None can run code.
 
-YAML says who plays and when. A ``_target_`` may only name a class of this package's building blocks, or a network layer
-or an optimizer of torch; everything else is refused before it is imported.
+A ``_target_`` may only name a class of the kind that its place takes (`audiogan.config_kinds`); everything else is
+refused before it is imported. Files are checked before hydra reads them (`audiogan.config_source`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from audiogan.config_kinds import check_places
 from audiogan.errors import UserError
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PACKAGE = Path(__file__).resolve().parent
 PACKAGED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.parent / "configs"
-
-# Where a `_target_` may be defined. Classes only, but for the functions named.
-BLOCKS = (
-    "augment",
-    "callbacks",
-    "core",
-    "data",
-    "games",
-    "losses",
-    "metrics",
-    "modalities",
-    "monitors",
-    "networks",
-    "representations",
-)
-FUNCTIONS = ("audiogan.data.sources.open_sounds", "audiogan.data.image_sources.open_images")
 
 # What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to
 # them.
@@ -49,6 +36,10 @@ FACTS = {
     "labels": [], "class_counts": [], "classes": 0, "knobs": 0, "knob_scale": None,
     "shape": None, "signal_shape": None, "modality": None,
 }  # fmt: skip
+MOST_COPIES = 1000
+"""Entries that one key with ``copies`` makes at most."""
+LONGEST_TEXT = 100_000
+"""Characters of a value."""
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
     "checkpoints": {"every_minutes", "every_steps", "keep"},
@@ -77,36 +68,105 @@ def locate(config: str) -> tuple[Path, str]:
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration with its groups and overrides, checked; its ``run_dir`` is decided."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf, open_dict
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+    """The configuration with its groups and overrides, checked; its ``run_dir`` is decided.
 
-    folder, name = locate(config)
-    _check_file(folder / f"{name}.yaml" if (folder / f"{name}.yaml").is_file() else folder / f"{name}.yml")
-    searchpath = [f"hydra.searchpath=[file://{PACKAGED}]"] if folder != PACKAGED else []
-    try:
-        with initialize_config_dir(str(folder), version_base="1.3"):
-            whole = hydra_compose(name, [*searchpath, *overrides], return_hydra_config=True)
-        _check_hydra(whole.hydra, config)
-        cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    Raises:
+        UserError: names the file and the key, value or override at fault.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    cfg = composed(config, overrides)
+    with _one_line(config, overrides):
         with open_dict(cfg):
-            cfg.name = cfg.get("name") or name
+            cfg.name = cfg.get("name") or locate(config)[1]
             cfg.facts = dict(FACTS)
-            expand(cfg)
+            expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
+                _check_name(cfg.name, config)
                 cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
+            elif not _typed("run_dir", overrides):
+                _check_run_dir(cfg.run_dir, config)
         check(cfg, config)
-    except (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError) as error:
-        said = f" (overrides: {' '.join(overrides)})" if overrides else ""
-        raise UserError(f"{config}: {_first_line(error)}{said}") from error
+        if OmegaConf.select(cfg, "data.cache") is not None and not _typed("data.cache", overrides):
+            raise UserError(
+                f"{config}: data.cache is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
+            )
     return cfg
 
 
-def expand(node: Any) -> None:
+def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The configuration as hydra composes it, with its values not checked yet.
+
+    Hydra's own section is left out. It must be that of a shipped configuration composed with the same overrides.
+
+    Raises:
+        UserError: the files are not safe to compose, or hydra refuses them.
+    """
+    from hydra import compose as hydra_compose
+    from omegaconf import OmegaConf
+
+    from audiogan.config_source import check_hydra_node, check_interpolations, is_hydra_override, reading_only
+
+    folder, name = locate(config)
+    with _one_line(config, overrides):
+        with reading_only(*dict.fromkeys([folder, PACKAGED])):
+            whole = hydra_compose(name, list(overrides), return_hydra_config=True)
+        if folder != PACKAGED:
+            about_hydra = [o for o in overrides if is_hydra_override(o)]
+            others = [o for o in overrides if o not in about_hydra]
+            with reading_only(PACKAGED):
+                trusted = hydra_compose(shipped()[0], about_hydra, return_hydra_config=True)
+            check_hydra_node(whole.hydra, trusted.hydra, about_hydra, others, config)
+        cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        plain: Any = OmegaConf.to_container(cfg, resolve=False)
+        check_interpolations(plain, overrides, config)
+    return cfg
+
+
+@contextlib.contextmanager
+def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Turn every error of hydra, OmegaConf and YAML into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever a file makes of them, RecursionError and TypeError too
+        cause = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+        if cause is not None:
+            raise cause from error
+        reason = _first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
+        if isinstance(error, RecursionError):
+            reason = "nested too deeply, or its defaults name itself"
+        typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
+        raise UserError(f"{config}: {printable(reason)}{typed}") from error
+
+
+def _typed(key: str, overrides: Sequence[str]) -> bool:
+    """Whether the person gave ``key`` on the command line."""
+    return any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
+
+
+def _check_name(name: Any, config: str) -> None:
+    """A name becomes the name of a folder below ``runs/``."""
+    if not isinstance(name, str) or printable(name) != name or re.search(r"[/\\]|^\.|^~", name):
+        raise UserError(
+            f"{config}: name={printable(repr(name))[:80]} must be text, without / \\ and control characters"
+        )
+
+
+def _check_run_dir(run_dir: Any, config: str) -> None:
+    """A file may choose a folder below ``runs/``. Any other folder needs the person's word."""
+    inside = isinstance(run_dir, str) and Path(run_dir).parts[:1] == ("runs",) and len(Path(run_dir).parts) > 1
+    if not inside or ".." in Path(run_dir).parts or printable(run_dir) != run_dir:
+        raise UserError(
+            f"{config}: it sets run_dir={printable(repr(run_dir))[:80]}, which is not below runs/; "
+            "choose the folder on the command line: run_dir=FOLDER"
+        )
+
+
+def expand(node: Any, source: str = "") -> None:
     """Multiply entries with the key ``copies``, in place: ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and
     ``critic_1``, with ``{i}`` replaced in their strings too (a value that is nothing but ``{i}`` becomes the number).
     """
@@ -114,7 +174,7 @@ def expand(node: Any) -> None:
 
     if OmegaConf.is_list(node):
         for value in node:
-            expand(value)
+            expand(value, source)
     if not OmegaConf.is_dict(node):
         return
     for key in list(node):
@@ -122,11 +182,13 @@ def expand(node: Any) -> None:
             continue
         value = node[key]
         if not (OmegaConf.is_dict(value) and "copies" in value and "{i}" in str(key)):
-            expand(value)
+            expand(value, source)
             continue
         copies = value.copies
-        if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
-            raise UserError(f"{key}.copies={copies!r} must be a whole number of at least 1")
+        if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
+            raise UserError(
+                f"{source}{printable(key)}.copies={copies!r} must be a whole number from 1 to {MOST_COPIES:,}"
+            )
         template = OmegaConf.to_container(value, resolve=False)
         assert isinstance(template, dict)
         del template["copies"], node[key]
@@ -142,37 +204,6 @@ def _filled(template: Any, i: int) -> Any:
     if isinstance(template, str) and "{i}" in template:
         return i if template == "{i}" else template.replace("{i}", str(i))
     return template
-
-
-def _check_file(path: Path) -> None:
-    """Hydra imports what ``hydra.searchpath`` names while it reads, so that must not stand in the file at all."""
-    from omegaconf import OmegaConf
-    from yaml import YAMLError
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        own = OmegaConf.load(path)
-    except (OSError, UnicodeDecodeError, YAMLError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
-    if not OmegaConf.is_dict(own):
-        raise UserError(f"{path}: must hold keys and values; start from a shipped configuration")
-    if "hydra" in own or re.search(r"^\s*#\s*@package\s+hydra", text, re.MULTILINE):
-        raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
-
-
-def _check_hydra(node: Any, config: str) -> None:
-    """Hydra builds its own plugins from the configuration, so those must be hydra's."""
-    for key in ("callbacks",):
-        if node.get(key):
-            raise UserError(f"{config}: hydra.{key} is not allowed in a configuration; remove it")
-    for key in ("launcher", "sweeper"):
-        target = str(node[key].get("_target_"))
-        if not target.startswith(("hydra._internal.", "hydra_plugins.")):
-            raise UserError(f"{config}: hydra.{key}._target_={target} is not one of hydra's own; remove it")
-    allowed = {f"file://{PACKAGED}"}
-    foreign = [path for path in node.searchpath or [] if path not in allowed]
-    if foreign:
-        raise UserError(f"{config}: hydra.searchpath {foreign} is not allowed in a configuration; remove it")
 
 
 def run_name(name: str, overrides: Sequence[str]) -> str:
@@ -201,16 +232,62 @@ def check(cfg: DictConfig, source: str) -> None:
     for section, known in SECTIONS.items():
         for key in (plain.get(section) or {}).keys() - known:
             raise UserError(f"{source}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
-    for key in ("trainer", "players", "data", "representation", "game"):
+    for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(
                 f"{source}: the section {key!r} is missing; start from a shipped one ({', '.join(shipped())})"
             )
-    for key, target in targets(plain):
-        resolve_target(target, f"{source}: {key}")
-    if "${" in repr(OmegaConf.to_container(cfg, resolve=True)):
+    check_places(plain, source=f"{source}: ")
+    resolved = OmegaConf.to_container(cfg, resolve=True)
+    if "${" in repr(resolved):
         raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
+    check_places(resolved, source=f"{source}: ")
+    check_values(resolved, source)
+    _check_sections(resolved, source)
     _check_numbers(cfg, source)
+
+
+def check_values(node: Any, source: str, key: str = "") -> None:
+    """Refuse values that a checkpoint cannot hold, such as NaN, numbers beyond 64 bits and types that are not plain."""
+    if isinstance(node, dict | list):
+        items: Any = node.items() if isinstance(node, dict) else enumerate(node)
+        for name, value in items:
+            if not isinstance(name, str | int) or "\0" in str(name):
+                raise UserError(f"{source}: {key or 'its top level'} has the key {name!r}; keys must be plain text")
+            check_values(value, source, f"{key}.{name}" if key else str(name))
+        return
+    whole = isinstance(node, int) and abs(node) < 2**63
+    number = isinstance(node, float) and math.isfinite(node)
+    text = isinstance(node, str) and "\0" not in node and len(node) <= LONGEST_TEXT
+    if not (node is None or whole or number or text):
+        shown = printable(repr(node))[:60]
+        raise UserError(
+            f"{source}: {printable(key)}={shown} must be text, true or false, or a finite number below 2^63"
+        )
+
+
+def _check_sections(plain: Any, source: str) -> None:
+    """Every part that is built needs a class, and the numbers of the checkpoints must make sense before training."""
+    built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
+    built += [(f"{key}.{name}", part) for key in ("players", "callbacks") for name, part in plain[key].items()]
+    for key, part in built:
+        if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
+            raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")
+    for name, part in (plain.get("streams") or {}).items():
+        if part is not None and not isinstance(part, dict):
+            raise UserError(
+                f"{source}: streams.{printable(name)}={printable(repr(part))[:60]} must be a section or null"
+            )
+    saved = plain["checkpoints"]
+    for key, kinds, least, empty in (
+        ("keep", int, 1, False),
+        ("every_steps", int, 1, True),
+        ("every_minutes", int | float, 0, True),
+    ):
+        value = saved.get(key, least)
+        if not (value is None and empty) and (not isinstance(value, kinds) or isinstance(value, bool) or value < least):
+            what = "a whole number" if kinds is int else "a number"
+            raise UserError(f"{source}: checkpoints.{key}={value!r} must be {what} of at least {least}")
 
 
 def _check_numbers(cfg: DictConfig, source: str) -> None:
@@ -228,62 +305,6 @@ def _check_numbers(cfg: DictConfig, source: str) -> None:
         raise UserError(f"{source}: trainer.clock={cfg.trainer.get('clock')!r} must be wall or cpu")
 
 
-def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` in a plain container, with its key."""
-    items: Any = ()
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list):
-        items = enumerate(node)
-    for name, value in items:
-        path = f"{key}.{name}" if key else str(name)
-        if name == "_target_":
-            yield path, value
-        else:
-            yield from targets(value, path)
-
-
-def resolve_target(target: Any, where: str) -> Any:
-    """The class or function that ``target`` names, if a configuration may build it; ``UserError`` otherwise."""
-    refusal = UserError(
-        f"{where}={target!r} is not a building block of audiogan, a torch.nn layer or a torch.optim optimizer"
-    )
-    if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
-        raise refusal
-    parts = target.split(".")
-    if parts[0] == "audiogan" and parts[1] in BLOCKS:
-        modules: tuple[str, ...] = tuple(f"audiogan.{block}" for block in BLOCKS)
-    elif parts[:2] in (["torch", "nn"], ["torch", "optim"]) and len(parts) == 3:
-        modules = ("torch.nn.modules", "torch.optim")
-    else:
-        raise refusal
-    found = _import(parts)
-    if found is None:
-        raise UserError(f"{where}={target!r} does not exist; check the spelling")
-    home = getattr(found, "__module__", "")
-    inside = any(home == m or home.startswith(m + ".") for m in modules)
-    if inside and (isinstance(found, type) or f"{home}.{found.__name__}" in FUNCTIONS):
-        return found
-    raise refusal
-
-
-def _import(parts: list[str]) -> Any:
-    """The object at a dotted path, importing modules of the package as needed."""
-    found, path = importlib.import_module(parts[0]), parts[0]
-    for name in parts[1:]:
-        path = f"{path}.{name}"
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            try:
-                found = importlib.import_module(path)
-            except ModuleNotFoundError as error:
-                if error.name != path:
-                    raise
-                return None
-    return found
-
-
 def build(node: Any, where: str, **extra: Any) -> Any:
     """``hydra.utils.instantiate`` of a checked section; what goes wrong comes out as one line that names the key."""
     from hydra.errors import InstantiationException
@@ -293,8 +314,7 @@ def build(node: Any, where: str, **extra: Any) -> Any:
 
     try:
         plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        for key, target in targets(plain):
-            resolve_target(target, f"{where}.{key}")
+        check_places(plain, where)
         if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
             raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
         if not extra:

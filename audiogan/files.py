@@ -1,10 +1,19 @@
-"""Small files that may come from strangers."""
+"""Files: checks of files that may come from strangers, and writing files that are never seen half-written."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 from audiogan.errors import UserError
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Flags of `os.open`: fail at a symbolic link, do not wait for the other end of a FIFO."""
 
 
 def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
@@ -17,3 +26,92 @@ def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
     if len(content) > largest:
         raise UserError(f"{path}: larger than {largest >> 20} MB; a {what} is not")
     return content
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise UserError with the reason unless ``path`` is a regular file that can be opened and is not empty."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise UserError(f"{path}: a folder; name a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{path}: not a regular file")
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError as error:
+        missing = "a link to a file that does not exist" if os.path.lexists(path) else "no such file"
+        raise UserError(f"{path}: {missing}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not status.st_size:
+        raise UserError(f"{path}: an empty file")
+
+
+def is_plain(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is a regular file, or a link to one.
+
+    Opening a FIFO or a device can block forever, so files from strangers are checked first.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def append(path: str | os.PathLike[str], data: bytes) -> None:
+    """Append `data` to a file: all of it or, if that fails, none of it. The file is created if it is missing.
+
+    Raises:
+        OSError: the file cannot be written, is a symbolic link, or is not a regular file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK | getattr(os, "O_BINARY", 0)
+    file = os.open(path, flags, 0o666)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+        except OSError:
+            os.ftruncate(file, status.st_size)
+            raise
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        os.close(file)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    Readers of `path` see the old file or the new one, never a part. Missing folders are created. A symbolic link at
+    `path` is replaced, not followed. The new file has the permissions of any newly created file. If the block raises,
+    the temporary file is deleted, and an `OSError` without a file name gets the name `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        # Created here because some libraries create files that only their owner can read.
+        with open(temporary, "xb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and str(error.filename) in ("None", str(temporary)):
+            raise _named(error, path) from error
+        raise
+
+
+def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The same error about `path`."""
+    return OSError(error.errno, error.strerror or os.strerror(error.errno or errno.EIO), str(path))

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from audiogan.bundle import SUFFIX, read_bundle, shipped
-from audiogan.core import CheckpointError, load_state, newest_state
-from audiogan.core.checkpoint import differences
+from audiogan.core import CheckpointError, load_state
+from audiogan.core.checkpoint import checkpoints, differences
 from audiogan.errors import UserError
+from audiogan.files import is_plain
 from audiogan.generator import Generator
-from audiogan.modalities import Modality
+from audiogan.modalities import Image, Modality, Points, Sound
+from audiogan.text import printable
+from audiogan.untrusted import SIGNAL, Budget, check_config
 
 DEFAULT = "drums"
 """The shipped model that is played where there is no run."""
+HEADER = 16 << 20
+"""Largest header of a checkpoint, in bytes: its configuration and the names of its tensors."""
+TABLES, FORWARD = 1 << 24, 1 << 27
+"""Largest tensor while networks are built, besides their weights, and while a signal is made, in elements."""
+CALLS = 20_000
+"""Operations while networks are built, besides those for each of their tensors."""
+RATES, CHANNELS = (100, 1_000_000), 16
+"""Sample rates of sounds in Hz, and their channels at most."""
 
 
 def find(run: str | os.PathLike[str] | None = None) -> Path:
@@ -44,45 +57,39 @@ def find(run: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _checkpoints(folder: Path) -> bool:
-    return any(folder.glob("checkpoints/step-*.ckpt")) or any(folder.glob("step-*.ckpt"))
+    return bool(checkpoints(folder / "checkpoints") or checkpoints(folder))
 
 
 def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     """Run folders with a checkpoint, the one last trained first."""
 
     def newest(run: Path) -> float:
-        return max(p.stat().st_mtime for p in (run / "checkpoints").glob("step-*.ckpt"))
+        return max((p.stat().st_mtime for p in checkpoints(run / "checkpoints")), default=0.0)
 
-    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt")}
+    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_plain(p)}
     return sorted(found, key=newest, reverse=True)
 
 
 def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, averaged: bool = True) -> Generator:
-    """A trained model: a shipped one by its name, or one from a run folder, a checkpoint or a bundle file.
+    """Load a trained model: a shipped one by its name, or one from a run folder, a checkpoint or a bundle file.
 
-    Without any, that of the newest run below ``runs/``; where there is none, the shipped drums. ``averaged=False``
-    takes the weights of a run as they were trained, not their moving average; shipped models have the average only.
+    Without ``run``, load the newest run below ``runs/``, or the shipped drums where there is none.
+    ``averaged=False`` takes the weights of a run as they were trained instead of their moving average. Shipped models
+    have the average only.
+
+    A model may come from a stranger. Loading reads nothing but its file, runs no code from it, and uses memory in
+    proportion to its size.
 
     Raises:
-        UserError: there is none, it is damaged, or it is not one of audiogan's. Nothing in a file can run code.
+        UserError: there is no such model, it is damaged, it is not one of audiogan's, or its weights are not finite.
     """
     where = find(run)
     if where.suffix == SUFFIX and where.is_file():
         return from_bundle(where, device)
-    path: Path | None = where
     try:
-        if where.is_dir():
-            folder = where / "checkpoints" if (where / "checkpoints").is_dir() else where
-            path, state, damaged = newest_state(folder)
-            if path is None:
-                raise UserError(damaged[0] if damaged else f"{where}: no checkpoint in it yet")
-            for complaint in damaged:
-                warnings.warn(f"damaged checkpoint left aside: {complaint}", stacklevel=2)
-        else:
-            state = load_state(where)
+        path, state = _newest(where) if where.is_dir() else (where, _state(where))
     except CheckpointError as error:
         raise UserError(str(error)) from error
-    assert path is not None
     return from_state(state, path, device, averaged=averaged)
 
 
@@ -90,69 +97,163 @@ def from_bundle(path: Path, device: str = "cpu") -> Generator:
     """The generator in a bundle, see `audiogan.bundle`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
-        game, modality = _rebuilt(about["config"])
-        _fill(game, weights)
-        game.to(torch.device(device)).eval().requires_grad_(False)
+        config, step = _own(about["config"]), _step(about["step"])
+        game, modality = _rebuilt(config, weights)
         name = next((name for name, file in shipped().items() if file == path), None)
-        return Generator(game, modality, about["config"], path, int(about["step"]), name=name, card=card)
+        if name is None:
+            _try(Generator(game, modality, config, path, step))
+        game.to(torch.device(device))
+        return Generator(game, modality, config, path, step, name=name, card=card)
 
 
 def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
     """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
     with _understood(path):
-        game, modality = _rebuilt(state["config"])
-        _fill(game, state["trainer"]["game"])
+        config, step = _own(state["config"]), _step(state["trainer"]["step"])
+        game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
             if averaged and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
-        game.to(torch.device(device)).eval().requires_grad_(False)
-        return Generator(game, modality, state["config"], path, int(state["trainer"]["step"]))
+        _check_finite(game)
+        _try(Generator(game, modality, config, path, step))
+        game.to(torch.device(device))
+        return Generator(game, modality, config, path, step)
 
 
-def _rebuilt(config: dict[str, Any]) -> tuple[Any, Modality]:
-    """The game of a stored configuration, without its weights, and what kind of signals it makes."""
+def _own(config: Any) -> Any:
+    """The configuration without the folder of its cache: a stranger's model does not choose where files are written."""
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict):
+        return config
+    return {**config, "data": {key: value for key, value in data.items() if key != "cache"}}
+
+
+def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The newest intact checkpoint in a run folder or a folder of checkpoints, and its state."""
+    inside = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
+    damaged = []
+    for path in checkpoints(inside):
+        try:
+            state = _state(path)
+        except CheckpointError as error:
+            damaged.append(str(error))
+            continue
+        for complaint in damaged:
+            warnings.warn(f"damaged checkpoint skipped: {complaint}", stacklevel=3)
+        return path, state
+    raise UserError(damaged[0] if damaged else f"{folder}: no checkpoint in it yet")
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint. The length of its header is judged before anything is read."""
+    try:
+        if not path.is_file():  # opening a named pipe would wait forever
+            raise CheckpointError(f"{path}: not a regular file")
+        with open(path, "rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not 0 < header <= min(HEADER, size - 8):
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged (the length of its header is wrong)")
+    return load_state(path)
+
+
+def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
+    """The game of a stored configuration with its weights, and the kind of signals it makes.
+
+    Networks are limited to the memory that fits the stored weights: the weights themselves, their initial values and
+    the tables that networks compute, such as windows and filters.
+    """
     from omegaconf import OmegaConf
 
     from audiogan.training import build_game, build_modality, build_representation
 
-    _check_config(config)
-    cfg: Any = OmegaConf.create(config)
-    game: Any = build_game(cfg, build_representation(cfg))
+    check_config(config)
+    stored = sum(value.numel() for value in weights.values())
+    if odd := next((name for name, value in weights.items() if value.is_complex()), None):
+        raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
+    facts = {key: config["facts"][key] for key in ("class_counts", "modality")}
+    # Labels and tables of knobs are left out: omegaconf takes milliseconds for a hundred values.
+    cfg: Any = OmegaConf.create({**{key: config[key] for key in ("representation", "game")}, "facts": facts})
+    room = TABLES + 8 * stored
+    with Budget(room, room, 8 * room, CALLS + 200 * len(weights)):
+        game: Any = build_game(cfg, build_representation(cfg))
+        weights = game.completed(weights)
+        if apart := differences(game.state_dict(), weights):
+            raise UserError(f"of another version of this network: {printable(apart)[:300]}")
+        game.load_state_dict(weights)
+    game.eval().requires_grad_(False)
     labels = config["facts"]["labels"]
-    if game.classes not in (0, len(labels)) or not all(isinstance(name, str) for name in labels):
-        raise UserError(f"facts.labels={labels!r} are not the names of {game.classes} classes")
-    return game, build_modality(cfg)
+    if game.classes not in (0, len(labels)):
+        raise UserError(f"facts.labels: {len(labels):,} names of {game.classes:,} classes")
+    _check_finite(game)
+    counts = game.conditions.class_counts
+    if game.classes and not (len(counts) == game.classes and (counts >= 0).all() and float(counts.sum()) > 0):
+        raise UserError("facts.class_counts: expected a count of at least 0 for each class, not all of them 0")
+    modality = build_modality(cfg)
+    _check_signals(modality, tuple(game.representation.signal_shape))
+    return game, modality
 
 
-def _fill(game: Any, weights: dict[str, torch.Tensor]) -> None:
-    weights = game.completed(weights)
-    if apart := differences(game.state_dict(), weights):
-        raise UserError(f"of another version of this network: {apart}")
-    game.load_state_dict(weights)
+def _check_finite(game: Any) -> None:
+    """Refuse weights that are NaN or infinite."""
+    for name, value in game.state_dict().items():
+        # The sum is not finite if a value is not; large values can overflow it, so all of them decide.
+        if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
+            raise UserError(
+                f"its weights are not finite numbers ({printable(name)[:80]}); get another version of this model"
+            )
+
+
+def _check_signals(modality: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a kind of signals that does not fit the shape, or that cannot be saved."""
+    if math.prod(shape) > SIGNAL:
+        raise UserError(f"signals of shape {list(shape)}: more than {SIGNAL:,} values each")
+    if isinstance(modality, Sound):
+        low, high = RATES
+        if not low <= modality.sample_rate <= high or modality.normalize not in (None, "none", "peak"):
+            raise UserError(
+                f"facts.modality: sample_rate={modality.sample_rate} must be from {low} to {high} Hz, "
+                "and normalize one of peak, none, null"
+            )
+        fits = len(shape) == 2 and shape[0] <= CHANNELS
+    elif isinstance(modality, Image):
+        fits = len(shape) == 3 and shape[0] in (1, 3)
+    elif isinstance(modality, Points):
+        spread = (modality.limit, modality.std, *(x for centre in modality.centres for x in centre))
+        fits = shape == (2,) and all(len(centre) == 2 for centre in modality.centres) and modality.limit > 0
+        fits = fits and all(isinstance(x, int | float) and abs(x) < 1e6 for x in spread)
+    else:
+        raise UserError(f"facts.modality: a {type(modality).__name__} is not a kind of signals")
+    if not fits:
+        raise UserError(f"facts.modality: a {modality.noun} cannot have the shape {list(shape)}")
+
+
+def _try(generator: Generator) -> None:
+    """Make one signal, so that a model that cannot make any is refused when it is loaded."""
+    with torch.random.fork_rng(devices=[]), Budget(FORWARD, 16 * FORWARD, 16 * FORWARD, 100 * CALLS):
+        z, condition = generator._inputs(generator.recipes(1, seed=0))
+        made = generator.modality.finish(generator.game.generate(z, condition).numpy())
+    if not np.isfinite(made).all():
+        raise UserError(f"its {generator.modality.noun}s are not finite numbers")
+    if made.shape[1:] != tuple(generator.shape):
+        raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
+
+
+def _step(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise UserError(f"step={str(value)[:40]}: must be a number of training steps")
+    return value
 
 
 @contextlib.contextmanager
 def _understood(path: Path) -> Iterator[None]:
-    """Whatever is wrong with what stands in a file is one line that names it."""
+    """Turn every error about the content of a file into one line that names the file."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path}: {printable(error)}") from error
+    except Exception as error:  # the classes that a configuration names can raise anything
+        first = printable((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
         raise UserError(f"{path}: not a model that audiogan can sample from ({first})") from error
-
-
-def _check_config(node: Any, key: str = "config") -> None:
-    """A stored configuration is resolved. One that still asks for something (an environment variable, say) is not one
-    that a training wrote.
-    """
-    if isinstance(node, dict):
-        for name, value in node.items():
-            _check_config(name, key)
-            _check_config(value, f"{key}.{name}")
-    elif isinstance(node, list | tuple):
-        for i, value in enumerate(node):
-            _check_config(value, f"{key}.{i}")
-    elif isinstance(node, str) and "${" in node:
-        raise UserError(f"{key}={node[:80]!r}: interpolations are not allowed in a checkpoint")

@@ -36,11 +36,11 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
     shared = next((f for f in folders if folders.count(f) > 1), None)
     if shared is not None:
         raise UserError(f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan")
-    try:  # hydra's multirun first composes without what is swept over
-        config.compose(name, [o for o in overrides if all(o in job for job in planned)])
+    try:  # hydra itself composes what all jobs have in common, and acts upon its own section in it
+        config.composed(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
         if "Could not override" not in str(error):
-            return  # each job was checked as a whole above
+            raise
         hint = "with -m, write ++KEY=VALUE for a key that only some of the choices have"
         raise UserError(f"{error}; {hint}") from error
 

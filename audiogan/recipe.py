@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 
 from audiogan.errors import UserError
+from audiogan.text import printable
 
 LONGEST = 4096
 """Numbers of a latent that are accepted."""
+LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
+"""Characters of a recipe as JSON, entries of its classes and of its knobs, and characters of a name."""
+HIGHEST = 1e6
+"""Numbers of a recipe are at most this large."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +58,31 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The inverse of `to_json`. UserError for what is no recipe."""
+        """The inverse of `to_json`. The text may come from a stranger's file or link.
+
+        Raises:
+            UserError: not a recipe, or a number or size that none has.
+        """
         try:
+            if len(text) > LARGEST:
+                raise ValueError(f"it has more than {LARGEST:,} characters")
             content: dict[str, Any] = json.loads(text)
-            raw = base64.b64decode(_text(content["latent"]), validate=True)
+            raw = base64.b64decode(_text(content["latent"], LARGEST), validate=True)
             if len(raw) > 4 * LONGEST:
                 raise ValueError(f"its latent has more than {LONGEST} numbers")
-            recipe = cls(
-                model=_text(content["model"]),
+            truncation = content.get("truncation")
+            if truncation is not None and not _number(truncation) > 0:
+                raise ValueError(f"its truncation {truncation} is not more than 0")
+            return cls(
+                model=_text(content["model"], 4 * NAME),
                 latent=tuple(_number(x) for x in np.frombuffer(raw, "<f4").tolist()),
-                classes={_text(name): _number(x) for name, x in content.get("classes", {}).items()},
-                knobs={_text(name): _number(x) for name, x in content.get("knobs", {}).items()},
-                seed=None if content.get("seed") is None else int(content["seed"]),
-                truncation=None if content.get("truncation") is None else _number(content["truncation"]),
+                classes=_table(content.get("classes", {})),
+                knobs=_table(content.get("knobs", {})),
+                seed=_seed(content.get("seed")),
+                truncation=None if truncation is None else float(truncation),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-            raise UserError(f"not a recipe of a sound: {str(error)[:120]}") from error
-        return recipe
+            raise UserError(f"not a recipe of a sound: {printable(str(error)[:120])}") from error
 
     def varied(self, amount: float, rng: np.random.Generator) -> Recipe:
         """A recipe near this one, of the same class and knobs: 0 is the same, 1 has nothing in common but those.
@@ -88,7 +101,8 @@ class Recipe:
         Generative Networks", section 2.1), lengths, classes and knobs in a straight line.
         """
         if self.model != other.model or len(self.latent) != len(other.latent):
-            raise UserError(f"a sound of {self.model} cannot become one of {other.model}: they are of different models")
+            mine, theirs = printable(self.model)[:200], printable(other.model)[:200]
+            raise UserError(f"a sound of {mine} cannot become one of {theirs}: they are of different models")
         if share in (0, 1):
             return other if share else self
 
@@ -117,13 +131,25 @@ def _slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     return ((1 - share) * la + share * lb) * direction
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a name")
+def _text(value: Any, longest: int = NAME) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise TypeError(f"{str(value)[:40]!r} is not a text of at most {longest:,} characters")
     return value
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -HIGHEST <= value <= HIGHEST:
+        raise TypeError(f"{str(value)[:40]} is not a finite number from {-HIGHEST:g} to {HIGHEST:g}")
     return float(value)
+
+
+def _table(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or len(value) > NAMES:
+        raise TypeError(f"classes and knobs are mappings of at most {NAMES:,} names to numbers")
+    return {_text(name): _number(x) for name, x in value.items()}
+
+
+def _seed(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63):
+        raise TypeError(f"{str(value)[:40]} is not a seed, a whole number from 0 to 2**63 - 1")
+    return value

@@ -33,7 +33,7 @@ import numpy as np
 
 from audiogan.curves import Series, figure, group, number, plot, read_series
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import is_plain, replacing
 
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
 
@@ -52,7 +52,7 @@ def _previews(run_dir: Path) -> list[_Preview]:
     found: dict[int, dict[str, Path]] = {}
     for path in sorted((run_dir / "previews").glob("step-*")):
         match = re.fullmatch(r"step-(\d+)\.(png|wav)", path.name)
-        if match:
+        if match and is_plain(path):
             found.setdefault(int(match[1]), {})[match[2]] = path
     previews = []
     for step, kinds in sorted(found.items()):
@@ -95,8 +95,10 @@ def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _text(path: Path) -> str:
+    """The text of a file; empty if it is missing, no regular file, or a link to one outside of its folder."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        inside = os.path.dirname(os.path.realpath(path)) == os.path.realpath(path.parent)
+        return path.read_text(encoding="utf-8", errors="replace") if inside and is_plain(path) else ""
     except OSError:
         return ""
 
@@ -212,7 +214,7 @@ def _config(run_dir: Path) -> tuple[str, dict[str, Any]]:
     text = _text(run_dir / "config.yaml")
     try:
         config = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError):
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
         config = None
     fold = f'<h2>Config</h2><details class="card"><summary>config.yaml</summary><pre>{_safe(text)}</pre></details>'
     return fold if text else "", config if isinstance(config, dict) else {}
@@ -293,5 +295,5 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     page = _page(name, "\n".join(filter(None, parts)), {"plots": plots, "previews": [asdict(p) for p in previews]})
     path = run_dir / "report.html"
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")
     return path

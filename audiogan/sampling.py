@@ -12,12 +12,19 @@ import numpy as np
 import soundfile
 
 from audiogan.errors import UserError
+from audiogan.files import check_file
 from audiogan.generator import Generator, Label
 from audiogan.modalities.sound import GAP_SECONDS, Sound
+from audiogan.png import open_png
 from audiogan.recipe import Recipe
 from audiogan.sounds import replacing
+from audiogan.text import printable, table_cell, table_text
 
 SHEET = 64  # most samples on a contact sheet
+LONGEST_NAME = 160
+"""Bytes of a label in a file name. File systems allow 255 for the whole name."""
+LARGEST_IMAGE = 1 << 24
+"""Most pixels of an image that is opened for its recipe."""
 FIELDS = ["file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint"]
 
 
@@ -49,7 +56,7 @@ def write_samples(
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}"]
     files = []
     for i, name in enumerate(names if modality.single else names[:1]):
-        row = [str(seed + i), name, *settings, generator.name]
+        row = [printable(cell) for cell in (str(seed + i), name, *settings, generator.name)]
         stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
         file = _free_name(out, rows, stem, modality.suffix, row)
         modality.save(out / file, waves[i] if modality.single else waves, recipes[i].to_json())
@@ -61,40 +68,47 @@ def write_samples(
     ):
         table = csv.DictWriter(stream, FIELDS)
         table.writeheader()
-        table.writerows(rows.values())
+        table.writerows({key: table_cell(cell) for key, cell in row.items()} for row in rows.values())
     if modality.single:
         modality.sheet(out / "contact-sheet.png", waves[:SHEET], [file.stem for file in files[:SHEET]])
     else:
         modality.sheet(out / "contact-sheet.png", waves)
     what = modality.noun if n == 1 else f"{modality.noun}s"
-    say(f"{n} {what} from {generator.name} (step {generator.step:,}), seeds {seed} to {seed + n - 1}: {out}")
+    model = f"{printable(generator.name)} (step {generator.step:,})"
+    say(f"{n} {what} from {model}, seeds {seed} to {seed + n - 1}: {out}")
     return files
 
 
 def recall(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe in a WAV or PNG file that this package wrote.
+    """Return the recipe in a WAV or PNG file that this package wrote.
 
     Raises:
-        UserError: it cannot be read, or holds no recipe.
+        UserError: the file cannot be read, or holds no recipe.
     """
     path = Path(path)
-    try:
-        if path.suffix.lower() == ".png":
-            from PIL import Image
-
-            with Image.open(path) as picture:
-                text = str(getattr(picture, "text", {}).get("Comment", ""))
-        else:
-            with soundfile.SoundFile(path) as file:
-                text = file.comment or ""
-    except (OSError, ValueError, soundfile.SoundFileError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    check_file(path)
+    text = _png_comment(path) if path.suffix.lower() == ".png" else _sound_comment(path)
     if not text:
         raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")
     try:
         return Recipe.from_json(text)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _sound_comment(path: Path) -> str:
+    try:
+        with soundfile.SoundFile(path) as file:
+            return file.comment or ""
+    except (OSError, ValueError, RuntimeError) as error:  # libsndfile's errors are RuntimeErrors
+        reason = getattr(error, "error_string", None) or str(error)
+        raise UserError(f"{path}: cannot be read ({reason.strip().rstrip('.')})") from error
+
+
+def _png_comment(path: Path) -> str:
+    with open_png(path, LARGEST_IMAGE) as picture:
+        # In files of audiogan the text comes first; other programs may write it behind the pixels.
+        return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
 
 def write_morph(
@@ -118,7 +132,7 @@ def write_morph(
         gap = np.zeros((waves.shape[1], round(GAP_SECONDS * modality.sample_rate)), np.float32)
         modality.save(out / "morph.wav", np.concatenate([part for wave in waves for part in (wave, gap)][:-1], axis=1))
     modality.sheet(out / "contact-sheet.png", waves, titles)
-    say(f"{steps} {modality.noun}s from {start} to {end} of {generator.name}: {out}")
+    say(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
     return recipes
 
 
@@ -140,7 +154,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
             table = list(csv.DictReader(stream))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a list of samples ({error}); choose another folder") from error
-    return [{key: row.get(key) or "" for key in FIELDS} for row in table if {"file", "seed"} <= row.keys()]
+    return [{key: table_text(row.get(key) or "") for key in FIELDS} for row in table if {"file", "seed"} <= row.keys()]
 
 
 def _listed(values: Mapping[str, float]) -> str:
@@ -148,8 +162,9 @@ def _listed(values: Mapping[str, float]) -> str:
 
 
 def _safe(label: str) -> str:
-    """A label as part of a file name: it may come from a stranger's checkpoint."""
-    return re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
+    """Return a label as part of a file name. It may come from a stranger's checkpoint."""
+    name = re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, suffix: str, what: list[str]) -> str:

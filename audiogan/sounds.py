@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from audiogan.errors import UserError
+from audiogan.files import replacing
+
+__all__ = ["level", "load_wav", "replacing", "save_wav"]
 
 COMMENT_BYTES = 2000
 """The longest comment (in UTF-8) that is sure to come back: libsndfile loses longer ones without a word."""
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to; put it in place of `path` when the block ends well.
-
-    Whoever looks at `path` sees the old file or the new one, never half of one. Missing folders are made.
-    If the block raises, nothing is left behind.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not `tempfile`: its files are readable by their owner only, and `os.replace` would keep it so.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_wav(
@@ -74,13 +54,14 @@ def save_wav(
     if broken:
         raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
     samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
-    with (
-        replacing(path) as temporary,
-        soundfile.SoundFile(temporary, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file,
-    ):
+    # In memory first: libsndfile does not say why a file cannot be written, such as a full disk.
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file:
         if comment is not None:
             file.comment = comment
         file.write(samples)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:

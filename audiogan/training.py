@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import random
 import shlex
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +16,15 @@ import torch
 from omegaconf import OmegaConf
 
 from audiogan import config as configuration
+from audiogan.config_kinds import resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
+from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import replacing
+from audiogan.optional import optional
+from audiogan.run_folder import check_links, claim, locked, note, status, tidy
+from audiogan.stopping import INTERRUPTED, stopped_by_signals
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,8 +36,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
 FIT_LIMIT = 4096
-# Why a run ended early because someone wanted it to.
-INTERRUPTED = ("interrupted", "asked to terminate")
+# Values of the examples that identify training data: of data that lies in files, and of other data.
+IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
 # Settings that may change when a run is taken up again without a word about it.
 FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
 
@@ -102,6 +107,7 @@ def build_trainer(
     fit: bool = True,
     progress: bool = True,
     engine: Engine | None = None,
+    say: Say = print,
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
@@ -122,8 +128,9 @@ def build_trainer(
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
+        extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
         callbacks["checkpoints"] = Checkpoints(
-            Path(cfg.run_dir) / "checkpoints", extra={"kind": "audiogan", "config": plain}, **cfg.checkpoints
+            Path(cfg.run_dir) / "checkpoints", extra=extra, say=say, **cfg.checkpoints
         )
         return Trainer(
             game,
@@ -171,7 +178,7 @@ def build_callbacks(
     for name, node in cfg.callbacks.items():
         if node is None:
             continue
-        target = configuration.resolve_target(node.get("_target_"), f"callbacks.{name}._target_")
+        target = resolve_target(node.get("_target_"), f"callbacks.{name}._target_")
         wanted = target.__init__.__code__.co_varnames[: target.__init__.__code__.co_argcount]
         offered = {
             "run_dir": cfg.run_dir,
@@ -195,16 +202,18 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
     engine = build_engine(cfg)
     if not engine.chief:
         say = _silent
+    claim(run_dir)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
+    check_links(run_dir)
     with locked(run_dir) if engine.chief else contextlib.nullcontext():
         if engine.chief:
             tidy(run_dir)
-        path, state, damaged = newest_state(run_dir / "checkpoints")
+        path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
-            say(f"damaged checkpoint left aside: {complaint}")
+            say(f"damaged checkpoint skipped: {complaint}")
         data, held_out = open_data(cfg)
         say(f"data: {data.source}" + (f"; {len(held_out):,} held out" if len(held_out) else ""))
         scan = getattr(data, "scan", None)
@@ -213,81 +222,123 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         else:
             for hint in getattr(scan, "hints", list)():
                 say(f"data: {hint}")
-        trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine)
+        trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, say=say)
         if path is not None:
             resume(trainer, cfg, path, state, say)
-        if engine.chief:  # only now: a run that cannot be resumed stays as it is
-            write_scan(run_dir, data)
-            with replacing(run_dir / "config.yaml") as temporary:
-                temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True))
         say(f"run: {run_dir}  {describe(trainer)}")
-        if trainer.budget_spent and path is not None:
+        # A run that was killed after its last step still gets its verdict and report.
+        if trainer.budget_spent and path is not None and status(run_dir) != "running":
             say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
-        note(run_dir, engine, status="running", source=data.source)
+        if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
+            write_scan(run_dir, data)
+            with replacing(run_dir / "config.yaml") as temporary:
+                temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8")
         with stopped_by_signals(trainer, say):
-            trainer.run()
-        how = f"stopped ({trainer.stop_reason})" if trainer.stop_reason else "finished"
-        note(run_dir, engine, status=how, source=data.source)
-        if engine.chief:
-            finish(
-                trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", say
-            )
+            perform(trainer, cfg, data.source, command, say)
     return trainer
 
 
-def tidy(run_dir: Path) -> None:
-    """Remove what a killed run was writing."""
-    for name in (
-        "config.yaml",
-        "run.json",
-        "scan.*",
-        "metrics.jsonl",
-        "findings.jsonl",
-        "report.html",
-        "previews/step-*",
-    ):
-        folder, _, file = name.rpartition("/")
-        for left in (run_dir / folder).glob(f".{file}.*.tmp"):
-            left.unlink(missing_ok=True)
+def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, say: Say) -> None:
+    """Run a training that is ready, and write its status and its report."""
+    run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
+
+    def tell(how: str) -> None:
+        if chief:
+            note(run_dir, status=how, source=source)
+
+    tell("running")
+    try:
+        trainer.run()
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        tell("stopped (interrupted)" if interrupted else f"failed ({_reason(error)})")
+        if _out_of_memory(error):
+            advice = "use a smaller batch_size or a larger engine.accumulate"
+            raise UserError(f"{run_dir}: out of memory at step {trainer.step:,}; {advice}") from error
+        raise
+    if trainer.budget_spent and trainer.stop_reason in INTERRUPTED:
+        trainer.stop_reason = None  # the signal came after the last step
+    reason = trainer.stop_reason
+    how = f"stopped ({reason})" if reason else "finished"
+    tell(how)
+    if chief:
+        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", say)
+    trainer.stop_reason = reason  # whatever signals came meanwhile
 
 
-def note(run_dir: Path, engine: Engine, **facts: str) -> None:
-    """What the report's first line says of the run."""
-    if engine.chief:
-        with replacing(run_dir / "run.json") as temporary:
-            temporary.write_text(json.dumps(facts))
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) -> None:
     """Write the report and say what came of it."""
     from audiogan.report import write_report
 
-    report = write_report(Path(cfg.run_dir))
     say(how)
-    say(f"report:  {report}")
-    say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
+    with optional(Path(cfg.run_dir) / "report.html"):
+        say(f"report:  {write_report(Path(cfg.run_dir))}")
+    if checkpoints(Path(cfg.run_dir) / "checkpoints"):
+        say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
     if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
 
 
 def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], say: Say) -> None:
-    """Take up a checkpoint; what was configured otherwise then is said, and an error if it can't be the same
-    networks.
+    """Continue from a checkpoint. Settings and data that changed since are reported.
+
+    Raises:
+        UserError: the networks, players or optimizers are not the same, or the checkpoint holds nonsense.
     """
-    changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
+    changed: list[str] = []
     try:
+        changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
         if any("optimizer._target_" in change for change in changed):
             raise CheckpointError("its optimizer is another one now")
-        trainer.load_state_dict(state["trainer"])
-    except (CheckpointError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        missing = trainer.load_state_dict(state["trainer"])
+        saving = trainer.callbacks["checkpoints"]
+        assert isinstance(saving, Checkpoints)
+        changed += data_changes(state.get("data"), saving.extra["data"])
+    except Exception as error:  # a checkpoint may come from a stranger: anything can be wrong with its values
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f"{path}: cannot be resumed: {reason}{what}; {advice}") from error
+        raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     say(f"resuming from {path} at step {trainer.step:,}")
     if changed:
         say(f"changed since that checkpoint: {'; '.join(changed)}")
+    for line in missing:
+        say(f"warning: {line}")
+
+
+def identity(data: Data) -> dict[str, Any]:
+    """What identifies training data: its source and length, and a digest of its labels and of examples from all over.
+
+    A run that resumes with other data says so. Data with the same digest may still differ in examples between.
+    """
+    values = IDENTITY_FILES if getattr(data, "scan", None) is not None else IDENTITY_MADE
+    count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))
+    chosen = np.unique(np.linspace(0, len(data) - 1, count).astype(np.int64))
+    digest = hashlib.sha256(repr((len(data), list(data.labels), list(data.shape))).encode("utf-8", "surrogatepass"))
+    digest.update(np.ascontiguousarray(data.targets, np.int64).tobytes())
+    for i in range(0, len(chosen), 64):
+        digest.update(data.signals(chosen[i : i + 64]).contiguous().numpy().tobytes())
+    return {"source": data.source, "length": len(data), "digest": digest.hexdigest()}
+
+
+def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
+    """How training data differs from that of a checkpoint; empty for a checkpoint that does not know its data."""
+    if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
+        return []
+    if old.get("source") == new["source"]:
+        return [f"data: the examples of {printable(_short(new['source']))} are other ones"]
+    return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
 
 
 def changes(old: Any, new: Any) -> list[str]:
@@ -327,44 +378,6 @@ def write_scan(run_dir: Path, data: Data) -> None:
         scan.write(run_dir / "scan.csv")
     with replacing(run_dir / "scan.txt") as temporary:
         temporary.write_text(f"{data.source}\n{scan.summary() if scan is not None else ''}\n")
-
-
-@contextlib.contextmanager
-def stopped_by_signals(trainer: Trainer, say: Say) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the run after the step under way; a second Ctrl-C at once."""
-
-    def stop(number: int, frame: Any) -> None:
-        if trainer.stop_reason is not None:
-            raise KeyboardInterrupt
-        trainer.stop("interrupted" if number == signal.SIGINT else "asked to terminate")
-        say("\nfinishing this step and saving; Ctrl-C again to leave at once")
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """One training a run folder; the lock dies with its process."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    with open(run_dir / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{run_dir}: another training is writing there; choose another run_dir") from error
-        yield
 
 
 def _silent(line: str) -> None:

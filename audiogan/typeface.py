@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiogan.text import printable
+
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
@@ -23,7 +25,7 @@ def font(size: int) -> FreeTypeFont:
 
 def short(text: str, width: int, font: FreeTypeFont) -> str:
     """As much of a text, in one line, as fits into ``width`` pixels."""
-    text = " ".join(str(text).split())[:200]
+    text = printable(" ".join(str(text).split()))[:200]
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:

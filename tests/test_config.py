@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan import config
-from audiogan.config import PACKAGED, compose, resolve_target, run_name, shipped
+from audiogan.config import PACKAGED, compose, run_name, shipped
+from audiogan.config_kinds import resolve_target, targets
 from audiogan.errors import UserError
 from audiogan.training import open_data
 from audiogan.training import train as run
@@ -147,13 +148,13 @@ def test_hostile_configurations_run_nothing(
 
 
 def test_blocks_and_torch_layers_are_allowed() -> None:
-    for target in (
-        "torch.nn.Linear",
-        "torch.optim.AdamW",
-        "audiogan.networks.wavegan.WaveGANGenerator",
-        "audiogan.core.EMA",
+    for key, target in (
+        ("game.critic.first", "torch.nn.Linear"),
+        ("players.critic.optimizer", "torch.optim.AdamW"),
+        ("game.generator", "audiogan.networks.wavegan.WaveGANGenerator"),
+        ("callbacks.mean", "audiogan.core.EMA"),
     ):
-        assert isinstance(resolve_target(target, "x"), type)
+        assert isinstance(resolve_target(target, f"{key}._target_"), type)
 
 
 @pytest.mark.parametrize(
@@ -214,4 +215,4 @@ def test_unknown_configurations_are_named() -> None:
 def test_a_resolved_configuration_survives_a_checkpoint() -> None:
     cfg = compose("drums")
     assert OmegaConf.to_container(cfg, resolve=True) == OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
-    assert config.targets(OmegaConf.to_container(cfg, resolve=True))
+    assert list(targets(OmegaConf.to_container(cfg, resolve=True)))

@@ -55,11 +55,30 @@ def test_json_keeps_everything(recipe: Recipe) -> None:
         '{"model": "a", "latent": "", "classes": {"kick": true}}',
         '{"model": "a", "latent": "", "knobs": {"decay": 1e999}}',
         json.dumps({"model": "a", "latent": "A" * 40000}),
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        '{"model": "a", "latent": "//9/fw=="}',  # the largest float
+        '{"model": "a", "latent": "", "seed": 1e300}',
+        '{"model": "a", "latent": "", "seed": "7"}',
+        '{"model": "a", "latent": "", "seed": true}',
+        '{"model": "a", "latent": "", "seed": 1' + "0" * 5000 + "}",
+        '{"model": "a", "latent": "", "seed": 1' + "0" * 400 + "}",
+        '{"model": "a", "latent": "", "truncation": 1e300}',
+        '{"model": "a", "latent": "", "truncation": NaN}',
+        '{"model": "a", "latent": "", "truncation": -1}',
+        '{"model": "a", "latent": "", "knobs": {"decay": 1' + "0" * 400 + "}}",
+        '{"model": "a", "latent": "", "classes": {"\\u001b[2J": "x"}}',
+        '{"model": "a", "latent": "", "classes": "ab"}',
+        json.dumps({"model": "a", "latent": "", "classes": {str(i): 1 for i in range(20_000)}}),
+        json.dumps({"model": "a", "latent": "", "knobs": {"k" * 2_000: 1}}),
+        json.dumps({"model": "m" * 10_000, "latent": ""}),
+        json.dumps({"model": "a", "latent": "", "more": " " * 2_000_000}),
     ],
 )
 def test_what_is_no_recipe_is_one_line(text: str) -> None:
-    with pytest.raises(UserError, match="not a recipe"):
+    with pytest.raises(UserError, match="not a recipe") as caught:
         Recipe.from_json(text)
+    assert len(str(caught.value)) < 200 and str(caught.value).isprintable()
 
 
 def test_a_recipe_makes_the_sound_again(model: audiogan.Generator) -> None:

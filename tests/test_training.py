@@ -190,7 +190,7 @@ def test_killed_at_random_moments_it_ends_bit_identical(
         assert (run / name).read_bytes() == (unstopped / name).read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_saves_this_very_step_and_goes_on(
     number: signal.Signals, spawn: Spawn, tiny: list[str], unstopped: Path, tmp_path: Path
 ) -> None:
@@ -244,7 +244,7 @@ def test_a_mean_reaches_over_a_stop(tiny: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit"])
-def test_a_damaged_checkpoint_is_left_aside(damage: str, copied: Path, tiny: list[str]) -> None:
+def test_a_damaged_checkpoint_is_skipped(damage: str, copied: Path, tiny: list[str]) -> None:
     quietly([*tiny, "trainer.steps=6", "checkpoints.every_steps=1"])
     good = final(copied)
     newest = copied / "checkpoints/step-00000006.ckpt"
@@ -254,7 +254,7 @@ def test_a_damaged_checkpoint_is_left_aside(damage: str, copied: Path, tiny: lis
     newest.unlink()
     newest.write_bytes(data if damage == "bit" else data[: len(data) // 2])
     _, said = quietly([*tiny, "trainer.steps=6"])
-    assert "damaged checkpoint left aside" in said and newest.name in said
+    assert "damaged checkpoint skipped" in said and newest.name in said
     assert "resuming from" in said and "step-00000005.ckpt at step 5" in said
     assert_same(final(copied)["game"], good["game"])
 

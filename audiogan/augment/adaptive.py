@@ -9,7 +9,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from audiogan.augment.waveform import Augment
-from audiogan.core import Callback, Move, Trainer
+from audiogan.core import Callback, CheckpointError, Move, Trainer
+from audiogan.core.checking import count
 
 
 class AdaptiveAugment(Callback):
@@ -88,5 +89,7 @@ class AdaptiveAugment(Callback):
         return {"moves": self.moves, "counts": self.counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.moves = state["moves"]
-        self.counts = state["counts"].to(self.counts.device)
+        counts = state["counts"].to(self.counts.device)
+        if counts.shape != self.counts.shape or not bool(torch.isfinite(counts).all()):
+            raise CheckpointError("the counts of AdaptiveAugment are not two finite numbers")
+        self.moves, self.counts = count(state["moves"], "the number of moves of AdaptiveAugment"), counts

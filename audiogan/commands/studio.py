@@ -43,11 +43,11 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
     import webbrowser
 
     import torch
-    import uvicorn
 
     from audiogan.studio.app import create_app
     from audiogan.studio.runs import Run
     from audiogan.studio.security import ANY, is_local
+    from audiogan.studio.serving import Server
 
     torch.set_num_threads(1)  # several renders at once, each on a core of its own
     generator, watched = _chosen(args.run)
@@ -68,19 +68,8 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
         print(f"{watched} is watched at {address}", flush=True)
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        lifespan="off",
-        backlog=512,
-        timeout_graceful_shutdown=2,
-    )
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(app).run(sockets=[listener])
     return 0
 
 

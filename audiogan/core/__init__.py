@@ -2,7 +2,8 @@
 
 from audiogan.core.anneal import Anneal
 from audiogan.core.callback import Callback, Move
-from audiogan.core.checkpoint import CheckpointError, Checkpoints, load_state, newest_state, save_state
+from audiogan.core.checking import CheckpointError
+from audiogan.core.checkpoint import Checkpoints, load_state, newest_state, save_state
 from audiogan.core.ema import EMA
 from audiogan.core.engine import Engine
 from audiogan.core.game import Game, Play

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audiogan.core.callback import Callback
+from audiogan.core.checking import CheckpointError, is_count
+from audiogan.files import is_plain, replacing
 
 if TYPE_CHECKING:
     from audiogan.core.trainer import Trainer
@@ -25,37 +29,54 @@ FORMAT = 1
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
 
 
-class CheckpointError(ValueError):
-    """A checkpoint is damaged, foreign or does not fit."""
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+"""Errors after which deleting a file can help."""
+
+
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, atomically.
+
+    Raises:
+        OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
+    """
+    with replacing(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary, metadata)
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            reason = os.strerror(int(number[1])) if number else str(error)
+            raise OSError(int(number[1]) if number else errno.EIO, reason, str(path)) from error
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
-    """Write nested dicts, lists, tuples, numbers, strings and tensors as one safetensors file.
+    """Write nested dicts, lists, tuples, numbers, strings and tensors as one safetensors file, atomically.
 
-    The structure stands as JSON in the header, with a SHA-256 of everything. The file appears under its name only when
-    whole.
+    The structure is JSON in the header, with a SHA-256 of everything.
+
+    Raises:
+        OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
+        TypeError: `state` holds something else.
     """
     path = Path(path)
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    metadata = {"format": str(FORMAT), "tree": tree, "sha256": _digest(tree, tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_file(tensors, temporary, metadata)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":
+    save_tensors(path, tensors, {"format": str(FORMAT), "tree": tree, "sha256": _digest(tree, tensors)})
+    if os.name == "posix":  # the name of the file is on the disk, too
         folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what ``save_state`` wrote, tensors on the CPU. ``CheckpointError`` if anything is not as written."""
+    """Read what ``save_state`` wrote, tensors on the CPU.
+
+    Raises:
+        CheckpointError: the file cannot be read, is no regular file, or does not hold what was written.
+    """
+    if os.path.lexists(path) and not is_plain(path):  # a FIFO would block
+        raise CheckpointError(f"{path}: cannot be read (not a regular file)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -77,20 +98,65 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
-    """Checkpoints in ``folder``, newest first."""
-    found = [(int(m[1]), p) for p in Path(folder).glob("step-*.ckpt") if (m := NAME.fullmatch(p.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    """Checkpoints in ``folder``, by the step in their names, newest first."""
+    return [path for path in _named(folder) if is_plain(path)]
 
 
-def newest_state(folder: str | os.PathLike[str]) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """The newest intact checkpoint: (path, state, what was wrong with newer ones); (None, {}, ...) without one."""
+def _named(folder: str | os.PathLike[str]) -> list[Path]:
+    """Everything in `folder` that has the name of a checkpoint, newest first."""
+    return sorted((p for p in Path(folder).glob("step-*.ckpt") if NAME.fullmatch(p.name)), key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    """The step in the name of a checkpoint."""
+    match = NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
+
+
+def newest_state(
+    folder: str | os.PathLike[str], *, move_damaged: bool = False
+) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """Load the newest intact checkpoint in a folder.
+
+    Newest is the one of the largest step. Files are read in the order of their names; a file with a larger step in its
+    name than in its content, such as a renamed copy, does not hide newer ones.
+
+    Args:
+        folder: where checkpoints are.
+        move_damaged: rename what has the name of a checkpoint but cannot be read to ``NAME.damaged``.
+
+    Returns:
+        (path, state, what was wrong with files that could not be read); (None, {}, ...) without an intact checkpoint.
+    """
+    best: tuple[int, Path | None, dict[str, Any]] = (-1, None, {})
     damaged: list[str] = []
-    for path in checkpoints(folder):
+    for path in _named(folder):
+        if best[0] >= _step(path):
+            break
         try:
-            return path, load_state(path), damaged
+            state = load_state(path)
         except CheckpointError as error:
-            damaged.append(str(error))
-    return None, {}, damaged
+            damaged.append(f"{error}{_moved_aside(path) if move_damaged else ''}")
+            continue
+        inside = state["trainer"].get("step") if isinstance(state.get("trainer"), dict) else None
+        step = inside if is_count(inside) else _step(path)
+        if step > best[0]:
+            best = step, path, state
+    return best[1], best[2], damaged
+
+
+def _moved_aside(path: Path) -> str:
+    """Rename a file that cannot be read, so that it does not count as a checkpoint any more. Returns what was done."""
+    name, number = f"{path.name}.damaged", 1
+    while os.path.lexists(path.with_name(name)):
+        number += 1
+        name = f"{path.name}.damaged-{number}"
+    try:
+        path.rename(path.with_name(name))
+    except OSError as error:
+        return f"; it cannot be renamed ({error.strerror or error})"
+    return f"; renamed to {name}"
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
@@ -108,13 +174,21 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], mos
 
 
 class Checkpoints(Callback):
-    """Saves the whole run every so often, and at its end. Put it last, so that it saves what the others did.
+    """Saves the whole run at intervals and at its end. Put it last, so that it saves what the other callbacks did.
+
+    A checkpoint that cannot be written does not end the run: it is reported, and tried again after the usual interval.
+    If the last one of a run cannot be written, the run ends with that as its `stop_reason`. On a full disk the oldest
+    checkpoints are deleted to make room, but never the newest of the others.
+
+    After a return to an earlier step a checkpoint of that step is saved and those of later steps, which this run wrote
+    before, are deleted. Resuming then continues from where the run went back to.
 
     Args:
         folder: where; files are named ``step-00001000.ckpt``.
         every_minutes, every_steps: how often, by wall clock and by steps.
-        keep: how many to keep; older ones are deleted.
+        keep: how many to keep; older ones are deleted after a new one was written.
         extra: saved along, e.g. the configuration that rebuilds the game.
+        say: called with a line for the user.
     """
 
     def __init__(
@@ -125,46 +199,102 @@ class Checkpoints(Callback):
         every_steps: int | None = None,
         keep: int = 2,
         extra: Mapping[str, Any] | None = None,
+        say: Callable[[str], None] = print,
     ) -> None:
         if keep < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
         self.extra = dict(extra or {})
+        self._say = say
         self._saved_at = 0.0
+        self._written: set[Path] = set()
+        self._failing = False
 
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
         if trainer.engine.chief:
             for left in self.folder.glob(".step-*.tmp"):  # a killed run was writing it
-                left.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    left.unlink()
 
     def on_step(self, trainer: Trainer) -> None:
         by_steps = self.every_steps is not None and trainer.step % self.every_steps == 0
         by_time = self.every_minutes is not None and trainer.seconds - self._saved_at >= 60 * self.every_minutes
-        if by_steps or by_time:
+        if not (by_steps or by_time or self._beyond(trainer)):
+            return
+        try:
             self.save(trainer)
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                self._say(f"{_reason(error)}; {self._last()}; the run continues and tries again")
+            self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
 
     def on_end(self, trainer: Trainer) -> None:
-        self.save(trainer)
+        try:
+            self.save(trainer)
+        except OSError as error:
+            text = f"{_reason(error)}; {self._last()}"
+            if self._path(trainer) in self._written and is_plain(self._path(trainer)):
+                self._say(text)  # saved after the last step already
+            else:
+                trainer.stop(text)
 
     def save(self, trainer: Trainer) -> None:
-        """Save now, unless weights are no longer finite: then the run is stopped and the last good checkpoint stays."""
+        """Save now, unless weights are not finite: then the run is stopped and the last good checkpoint stays.
+
+        Raises:
+            OSError: the checkpoint cannot be written. The newest of the existing ones stays.
+        """
         self._saved_at = trainer.seconds
         if not trainer.engine.chief:
             return
         state = trainer.state_dict()
         bad = [n for n, w in state["game"].items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
         if bad:
-            good = checkpoints(self.folder)
-            kept = f"the last good checkpoint is {good[0]}" if good else "there is no good checkpoint yet"
-            trainer.stop(f"weights are no longer finite ({bad[0]}); {kept}")
+            trainer.stop(f"weights are no longer finite ({bad[0]}); {self._last()}")
             return
-        save_state(self.folder / f"step-{trainer.step:08d}.ckpt", {**self.extra, "trainer": state})
-        for old in checkpoints(self.folder)[self.keep :]:
-            old.unlink(missing_ok=True)
+        path = self._path(trainer)
+        self._write(path, {**self.extra, "trainer": state})
+        self._written.add(path)
+        for old in [*self._beyond(trainer), *self._older(path)[self.keep - 1 :]]:
+            self._written.discard(old)
+            with contextlib.suppress(OSError):
+                old.unlink(missing_ok=True)
+
+    def _write(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint. On a full disk older ones make room; the newest of them stays."""
+        older = self._older(path)
+        while True:
+            try:
+                save_state(path, state)
+                return
+            except OSError as error:
+                if error.errno not in FULL or len(older) < 2:
+                    raise
+                older.pop().unlink(missing_ok=True)
+
+    def _path(self, trainer: Trainer) -> Path:
+        return self.folder / f"step-{trainer.step:08d}.ckpt"
+
+    def _older(self, path: Path) -> list[Path]:
+        """Checkpoints of earlier steps, newest first."""
+        return [other for other in checkpoints(self.folder) if _step(other) < _step(path)]
+
+    def _beyond(self, trainer: Trainer) -> list[Path]:
+        """Checkpoints that this run wrote before it went back to an earlier step."""
+        return [path for path in self._written if _step(path) > trainer.step]
+
+    def _last(self) -> str:
+        good = checkpoints(self.folder)
+        return f"the last checkpoint is {good[0]}" if good else "there is no checkpoint yet"
+
+
+def _reason(error: OSError) -> str:
+    return f"{error.filename}: the checkpoint cannot be written ({error.strerror or error})"
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:

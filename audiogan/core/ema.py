@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from audiogan.core.callback import Callback, Move
+from audiogan.core.checking import count
 
 if TYPE_CHECKING:
     from audiogan.core.trainer import Trainer
@@ -68,5 +69,5 @@ class EMA(Callback):
         return {"moves": self.moves, "nets": self.nets.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.moves = state["moves"]
+        self.moves = count(state["moves"], "the number of moves of an average")
         self.nets.load_state_dict(state["nets"])

@@ -16,6 +16,8 @@ from torch.optim import Optimizer
 
 from audiogan.core.game import Game
 
+MOST_THREADS = 1024
+"""CPU threads for torch. Far more than there are cores end the process instead of raising an error."""
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -48,6 +50,8 @@ class Engine:
             raise ValueError(f"precision={precision!r} is none of {', '.join(PRECISIONS)}")
         if accumulate < 1:
             raise ValueError(f"accumulate={accumulate} must be at least 1")
+        if threads is not None and not 1 <= threads <= MOST_THREADS:
+            raise ValueError(f"threads={threads} must be from 1 to {MOST_THREADS}, or null for torch's choice")
         if threads:
             torch.set_num_threads(threads)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -189,6 +193,8 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
+    if not 0 <= rest[0] <= len(keys):  # numpy does not check it
+        raise ValueError(f"the state of numpy's random numbers has the position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):
         if device < torch.cuda.device_count():

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from audiogan.core.checking import count
+
 Batch = dict[str, Tensor]
 
 
@@ -89,5 +91,5 @@ class Stream:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go to a saved position. Other data than then is fine, but the order is then a new one."""
-        self.position = state["position"]
+        self.position = count(state["position"], "the position of a stream")
         self._ahead = None

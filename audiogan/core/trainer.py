@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from audiogan.core.callback import Callback, Move
-from audiogan.core.checkpoint import CheckpointError, differences
+from audiogan.core.checking import CheckpointError, check_optimizer, check_weights, count, duration
+from audiogan.core.checkpoint import differences
 from audiogan.core.engine import Engine, frozen_except
 from audiogan.core.game import Game, Play
 from audiogan.core.player import Player
@@ -114,8 +115,14 @@ class Trainer:
             self._step()
         if self.stop_reason is None and not self.budget_spent:
             self.stop_reason = "another process stopped"
+        failed: Exception | None = None
         for callback in self.callbacks.values():
-            callback.on_end(self)
+            try:
+                callback.on_end(self)
+            except Exception as error:  # the others still end, above all the checkpoints
+                failed = failed or error
+        if failed is not None:
+            raise failed
         self.engine.barrier()
         self._seconds_before, self._started = self.seconds, None
 
@@ -182,37 +189,51 @@ class Trainer:
             "callbacks": {name: callback.state_dict() for name, callback in self.callbacks.items()},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a run. ``CheckpointError`` names what differs if networks or players are not the same.
+    def load_state_dict(self, state: dict[str, Any]) -> list[str]:
+        """Continue from a saved state.
 
         Hyperparameters of optimizers (learning rates ...) stay as they are configured now.
+
+        Returns:
+            Lines for the user: what the state lacks, and so starts anew.
+
+        Raises:
+            CheckpointError: networks or players are not the same, or a value makes no sense.
         """
+        step, examples = count(state["step"], "trainer.step"), count(state["examples"], "trainer.examples")
+        spent = duration(state["seconds"], "trainer.seconds")
         game = self.game.completed(state["game"])
         different = differences(self.game.state_dict(), game)
         if different:
             raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
+        check_weights(game)
         if set(state["optimizers"]) != set(self.optimizers):
             raise CheckpointError(
                 f"players are {sorted(self.optimizers)}, in the checkpoint {sorted(state['optimizers'])}"
             )
         self.game.load_state_dict(game)
-        for name, optimizer in self.optimizers.items():
+        missing = []
+        for player in self.players:
+            optimizer = self.optimizers[player.name]
             configured = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-            optimizer.load_state_dict(state["optimizers"][name])
+            optimizer.load_state_dict(state["optimizers"][player.name])
             for group, options in zip(optimizer.param_groups, configured, strict=True):
                 group.update(options)
-        for name, stream in self.streams.items():
-            if name in state["streams"]:
-                stream.load_state_dict(state["streams"][name])
-        for name, callback in self.callbacks.items():
-            if name in state["callbacks"]:
-                callback.load_state_dict(state["callbacks"][name])
-        self.step, self.examples = state["step"], state["examples"]
-        self._seconds_before = state["seconds"]
+            missing.append(check_optimizer(player, optimizer, step))
+        for kind, parts in (("stream", self.streams), ("callback", self.callbacks)):
+            saved = state[f"{kind}s"]
+            for name, part in parts.items():
+                if name in saved:
+                    part.load_state_dict(saved[name])
+                elif part.state_dict():
+                    missing.append(f"the {kind} {name!r} is not in the checkpoint and starts anew")
+        self.step, self.examples = step, examples
+        self._seconds_before = spent
         self._started = None if self._started is None else self.clock()
         self.engine.load_state_dict(state["engine"])
         for callback in self.callbacks.values():
             callback.on_resume(self)
+        return [line for line in missing if line]
 
 
 def _mean(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:

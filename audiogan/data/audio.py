@@ -12,6 +12,7 @@ import torch
 
 from audiogan.data.scan import CLIPS, INDEX, Scan, require_usable, scan_folder
 from audiogan.modalities.sound import Sound
+from audiogan.text import printable
 
 
 class AudioFolder:
@@ -25,6 +26,7 @@ class AudioFolder:
         sample_rate, length, channels, channel_mode, long, trim, lead, min_seconds, normalize:
             see `audiogan.data.decode.Settings`.
         labels: `auto`, `folders`, `none` or a CSV file (see `audiogan.data.scan.scan_folder`).
+        links: `follow` uses links that lead out of the folder, too; None or `inside` leaves them out.
         cache: folder for the cache instead of the user's.
         progress: show a progress bar while decoding.
 
@@ -50,13 +52,14 @@ class AudioFolder:
         labels: str | os.PathLike[str] | None = "auto",
         min_seconds: float = 0.02,
         normalize: str = "peak",
+        links: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> None:
         settings: dict[str, Any] = {"sample_rate": sample_rate, "length": length, "channels": channels}
         settings |= {"channel_mode": channel_mode, "long": long, "trim": trim, "lead": lead}
         settings |= {"min_seconds": min_seconds, "normalize": normalize}
-        self.scan: Scan = scan_folder(root, labels=labels, cache=cache, progress=progress, **settings)
+        self.scan: Scan = scan_folder(root, labels=labels, links=links, cache=cache, progress=progress, **settings)
         require_usable(self.scan)
         self.sample_rate, self.length, self.channels = int(sample_rate), int(length), int(channels)
         self.labels = self.scan.labels
@@ -72,7 +75,7 @@ class AudioFolder:
     def source(self) -> str:
         classes = f" ({len(self.labels)} classes)" if self.labels else ""
         part = f" of {self.scan.clips:,}" if len(self) != self.scan.clips else ""
-        return f"{len(self):,}{part} clips from {self.scan.root}{classes}"
+        return f"{len(self):,}{part} clips from {printable(str(self.scan.root))}{classes}"
 
     @property
     def targets(self) -> np.ndarray:

@@ -16,14 +16,15 @@ import socket
 import time
 import uuid
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audiogan.errors import UserError
 
 log = logging.getLogger("audiogan.data")
 SEAL = "sealed.json"
-CHECKED = 1 << 24  # bytes; larger files are not read through just to open the folder
+CHECKED = 1 << 24  # bytes; larger files are not read through just to open the folder, unless their time changed
+BLOCK, BLOCKS = 1 << 18, 16  # bytes read at a time; how many of them are checked of a large file
 STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
 
 
@@ -63,21 +64,39 @@ def open_or_build(home: Path, key: str, build: Callable[[Path], str]) -> Path:
 
 
 def intact(folder: Path) -> bool:
-    """Whether every file is as it was when the folder was sealed (large ones: only their size)."""
+    """Return whether every file is as it was when the folder was sealed.
+
+    A large file with the time of change that it had then is judged by its size and a checksum of some blocks. Every
+    other file is read through.
+    """
     try:
         seal = json.loads((folder / SEAL).read_text())
-        return all(_print_of(folder / name) == was for name, was in seal.items())
-    except (OSError, ValueError, AttributeError):
+        return bool(seal) and all(_unchanged(folder / name, *was) for name, was in seal.items())
+    except (OSError, ValueError, AttributeError, TypeError):
         return False
 
 
-def _print_of(path: Path) -> list[int]:
-    size, crc = path.stat().st_size, 0
-    if size <= CHECKED:
-        with open(path, "rb") as f:
-            while part := f.read(1 << 18):
-                crc = zlib.crc32(part, crc)
-    return [size, crc]
+def _unchanged(path: Path, size: int, whole: int, sample: int, mtime_ns: int) -> bool:
+    info = path.stat()
+    if info.st_size != size:
+        return False
+    if size > CHECKED and info.st_mtime_ns == mtime_ns:
+        return _checksum(path, _blocks(size)) == sample
+    return _checksum(path, range(0, size, BLOCK)) == whole
+
+
+def _blocks(size: int) -> list[int]:
+    """Return where the checked blocks of a large file begin: evenly spaced, the first and the last included."""
+    return [i * (size - BLOCK) // (BLOCKS - 1) for i in range(BLOCKS)]
+
+
+def _checksum(path: Path, starts: Iterable[int]) -> int:
+    crc = 0
+    with open(path, "rb") as f:
+        for start in starts:
+            f.seek(start)
+            crc = zlib.crc32(f.read(BLOCK), crc)
+    return crc
 
 
 def _seal(folder: Path) -> None:
@@ -85,7 +104,10 @@ def _seal(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         with open(path, "rb+") as f:
             os.fsync(f.fileno())
-        seal[path.name] = _print_of(path)
+        info = path.stat()
+        whole = _checksum(path, range(0, info.st_size, BLOCK))
+        sample = _checksum(path, _blocks(info.st_size)) if info.st_size > CHECKED else whole
+        seal[path.name] = [info.st_size, whole, sample, info.st_mtime_ns]
     with open(folder / SEAL, "w") as f:
         json.dump(seal, f)
         f.flush()

@@ -10,19 +10,20 @@ import csv
 import io
 import os
 import re
-import shutil
 import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from audiogan.data.fetch import Unfit, check_own, digest, fetch, reason
 from audiogan.errors import UserError
+from audiogan.sounds import replacing
 
 GITHUB = "https://raw.githubusercontent.com"
 REGISTRY = Path(__file__).with_name("drums_sources.csv")
@@ -42,6 +43,9 @@ _LICENCE_PAGES = {
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
     "CC-BY-SA-3.0": "https://creativecommons.org/licenses/by-sa/3.0/",
 }
+MANIFEST, LICENCES = "manifest.csv", "LICENCES.md"
+COLUMNS = ("path", "label", "kit", "licence", "credit", "source")
+TITLE = "# Licences and credits of these sounds"
 _PARTIAL = ".partial"
 _HOPELESS = 12  # connections lost in a row after which the network is taken for dead
 
@@ -80,7 +84,7 @@ class Source:
 _SHAPES = {
     "repo": r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*",
     "commit": r"[0-9a-f]{7,64}",
-    "bytes": r"[0-9]+",
+    "bytes": r"[0-9]{1,12}",
     "sha256": r"[0-9a-f]{64}",
     "label": r"[A-Za-z0-9_][A-Za-z0-9_-]*",
     "kit": r"[^\x00-\x1f/\\]+",
@@ -168,8 +172,9 @@ def get_drums(
 ) -> Path:
     """Download drum kits into `out/<label>/` and write `LICENCES.md` and `manifest.csv` beside them.
 
-    Files that are there already and intact are not fetched again, so the same call resumes. A file that cannot be had
-    is named on stderr and the others go on; nothing half-written ever stands under its final name.
+    Files that are there already and intact are not fetched again, so the same call resumes. A download ends at the
+    size in the list. A file that cannot be had is named on stderr and the others go on; nothing half-written ever
+    stands under its final name. Files in ``out`` that audiogan did not write stay as they are.
 
     Args:
         kits: names as in `list_kits()`, default all. licences: such as `["CC0-1.0"]`, default any.
@@ -184,19 +189,26 @@ def get_drums(
     chosen = select(sources, kits, licences, limit)
     out = Path(out)
     with _writing(out):
+        check_own(out / MANIFEST, ",".join(COLUMNS))
+        check_own(out / LICENCES, TITLE)
+        new = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(out / _PARTIAL, ignore_errors=True)  # left by a run that was killed
         try:
             failed = _fetch_all(chosen, out, base_url, threads, retries, progress)
         finally:
-            shutil.rmtree(out / _PARTIAL, ignore_errors=True)
+            _tidy(out / _PARTIAL, sources)
             have = [source for source in sources if _size(out / source.target) == source.bytes]
-            _write(out / "manifest.csv", manifest(have))
-            _write(out / "LICENCES.md", licence_page(have))
+            for name, text in ((MANIFEST, manifest(have)), (LICENCES, licence_page(have))):
+                if have or (out / name).exists():
+                    with replacing(out / name) as temporary:
+                        temporary.write_bytes(text.encode())
+            if new and not have:
+                with suppress(OSError):
+                    out.rmdir()
     if failed:
-        name, reason = next(iter(failed.items()))
+        name, why = next(iter(failed.items()))
         raise UserError(
-            f"{len(failed)} of {len(chosen)} files could not be downloaded into {out} (first: {name}: {reason}); "
+            f"{len(failed)} of {len(chosen)} files could not be downloaded into {out} (first: {name}: {why}); "
             "the same command again fetches what is missing"
         )
     return out
@@ -215,40 +227,47 @@ class _Hopeless(Exception):
     """The network is taken for dead; what is still waiting is not tried."""
 
 
+def _tidy(partial: Path, sources: Iterable[Source]) -> None:
+    """Remove the parts of downloads, and nothing else, from the folder in which they are kept."""
+    folders = {partial / source.label for source in sources}
+    parts = [partial / f"{source.target}{end}" for source in sources for end in ("", ".part")]
+    for folder in folders:  # earlier versions wrote temporary files of such names
+        parts += [path for path in folder.glob("tmp*") if re.fullmatch(r"tmp\w{1,8}", path.name)]
+    with suppress(OSError):
+        for path in parts:
+            path.unlink(missing_ok=True)
+    for folder in (*folders, partial):
+        with suppress(OSError):  # not there, or it holds files of someone else
+            folder.rmdir()
+
+
 def _fetch_all(
     chosen: Sequence[Source], out: Path, base_url: str, threads: int, retries: int, progress: bool
 ) -> dict[str, str]:
-    """Fetch what is missing; returns the reason for each target that could not be had."""
-    import pooch
+    """Fetch what is missing. Returns the reason for each file that could not be had."""
     from requests.exceptions import ConnectionError, RequestException, Timeout
     from tqdm import tqdm
 
-    pooch.get_logger().setLevel("ERROR")  # the bar speaks
-    store = pooch.create(
-        path=out / _PARTIAL,
-        base_url="",
-        registry={source.target: f"sha256:{source.sha256}" for source in chosen},
-        urls={source.target: source.url(base_url) for source in chosen},
-        retry_if_failed=retries,
-    )
     stop, lost = threading.Event(), [0]  # a race on the count of lost connections only delays giving up
 
-    def fetch(source: Source) -> None:
-        target = out / source.target
-        if _size(target) == source.bytes and pooch.file_hash(str(target)) == source.sha256:
+    def fetch_one(source: Source) -> None:
+        target, arrived = out / source.target, out / _PARTIAL / source.target
+        if _size(target) == source.bytes and digest(target) == source.sha256:
             return
-        if stop.is_set() or lost[0] >= _HOPELESS:
-            raise _Hopeless
-        # pooch makes this folder too, but fails when two threads make it at the same moment
-        (out / _PARTIAL / source.target).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            arrived = Path(store.fetch(source.target, downloader=pooch.HTTPDownloader(timeout=30)))
-        except (ConnectionError, Timeout):
-            lost[0] += 1
-            raise
+        for attempt in range(retries + 1):
+            if stop.is_set() or lost[0] >= _HOPELESS:
+                raise _Hopeless
+            arrived.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fetch(source.url(base_url), arrived, most=source.bytes, sha256=source.sha256)
+                break
+            except (RequestException, Unfit) as error:
+                if attempt < retries:
+                    stop.wait(min(attempt + 1, 10))
+                    continue
+                lost[0] += isinstance(error, ConnectionError | Timeout)
+                raise
         lost[0] = 0
-        with arrived.open("rb+") as stream:
-            os.fsync(stream.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(arrived, target)
 
@@ -256,7 +275,7 @@ def _fetch_all(
     total = sum(source.bytes for source in chosen)
     bar = tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=f"0/{len(chosen)} files")
     with bar, ThreadPoolExecutor(threads) as pool:
-        waiting: dict[Any, Source] = {pool.submit(fetch, source): source for source in chosen}
+        waiting: dict[Any, Source] = {pool.submit(fetch_one, source): source for source in chosen}
         try:
             for done, future in enumerate(as_completed(waiting), start=1):
                 source = waiting[future]
@@ -264,8 +283,8 @@ def _fetch_all(
                     future.result()
                 except _Hopeless:
                     failed[source.target] = "not tried, the network seems to be down"
-                except (RequestException, ValueError) as error:  # ValueError: pooch's word for a wrong checksum
-                    failed[source.target] = _reason(error)
+                except (RequestException, Unfit) as error:
+                    failed[source.target] = reason(error)
                     tqdm.write(f"{source.target}: {failed[source.target]}", file=sys.stderr)
                 bar.update(source.bytes)
                 bar.set_description(f"{done}/{len(chosen)} files", refresh=False)
@@ -276,16 +295,6 @@ def _fetch_all(
     return failed
 
 
-def _reason(error: Exception) -> str:
-    """One short line for a person."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server said {response.status_code} {response.reason}"
-    if isinstance(error, ValueError) and "hash" in str(error):
-        return "what arrived has a wrong SHA-256 and was thrown away"
-    return f"no connection ({type(error).__name__})"
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -293,24 +302,11 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def manifest(sources: Iterable[Source]) -> str:
     """CSV text: path (below the folder), label, kit, licence, credit, source."""
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(["path", "label", "kit", "licence", "credit", "source"])
+    table.writerow(COLUMNS)
     for s in sorted(sources, key=lambda source: source.target):
         origin = f"https://github.com/{s.repo}/blob/{s.commit}/{quote(s.path)}"
         table.writerow([s.target, s.label, s.kit, s.licence, CREDITS.get(s.kit, ""), origin])
@@ -321,7 +317,7 @@ def licence_page(sources: Iterable[Source]) -> str:
     """Markdown text: for each kit its licence, its source and whom to credit."""
     groups: dict[tuple[str, str, str, str], int] = Counter((s.kit, s.licence, s.repo, s.commit) for s in sources)
     lines = [
-        "# Licences and credits of these sounds",
+        TITLE,
         "",
         "The files are as published by their makers; `manifest.csv` names the source of each. Kits under a CC-BY",
         "licence ask for the credit below wherever their sounds are passed on; CC-BY-SA also asks to keep the licence.",

@@ -19,10 +19,11 @@ from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_scan import PIXELS, TARGETS, Settings, flat, require_usable, scan_images, square, to_array
 from audiogan.data.scan import ABOUT, Scan, _hash
+from audiogan.data.walk import stamp
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
 
-VERSION = 1  # of what the cache keeps of an .npz file
+VERSION = 2  # of what the cache keeps of an .npz file
 CHUNK = 1024  # images read at a time
 
 
@@ -125,11 +126,11 @@ def from_folder(
     mirror: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    links: str | None = None,
 ) -> Images:
     """The usable images below a folder; see `scan_images`. UserError if there is none."""
-    scan = scan_images(
-        root, size=settings.size, channels=settings.channels, labels=labels, cache=cache, progress=progress
-    )
+    size, channels = settings.size, settings.channels
+    scan = scan_images(root, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
     require_usable(scan)
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
     return Images(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(root), mirror=mirror, scan=scan)
@@ -160,7 +161,7 @@ def from_npz(
         raise UserError(f"data.root={path}: {(e.strerror or str(e)).lower()}") from e
     try:
         group = _hash(str(path.resolve()), repr(settings), str(VERSION))[:16]
-        key = f"{group}-{_hash(str(info.st_size), str(info.st_mtime_ns))}"
+        key = f"{group}-{_hash(stamp(info))}"
         home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
         place = open_or_build(home, key, partial(_build, path, settings, key))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one

@@ -22,11 +22,12 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.labels import Labels
-from audiogan.data.scan import _TEXT, ABOUT, TABLE, Scan, _hash
-from audiogan.data.walk import Entry, _suffixes, walk
+from audiogan.data.scan import _TEXT, ABOUT, TABLE, Scan, _hash, class_line
+from audiogan.data.walk import OUTSIDE, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
+from audiogan.text import printable
 
-VERSION = 1  # of the cache's content; raise it when decoding changes
+VERSION = 2  # of the cache's content; raise it when decoding changes
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
 SUFFIXES = _suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
 LARGEST = 256  # pixels a side, unless more is asked for
@@ -39,6 +40,7 @@ REASONS = {
     "no label": "in no class folder, or not in the label list",
     "missing": "in the label list, but not in the folder",
     "folder link": "symbolic link to a folder that is listed already",
+    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
     "not an image": "other kinds of files",
 }
 FLAGS = {
@@ -83,7 +85,7 @@ class ImageScan(Scan):
         size = f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
         lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} images, {size}{classes}"]
         if self.labels:
-            lines.append("  " + ", ".join(f"{n} {c:,}" for n, c in zip(self.labels, self.class_counts, strict=True)))
+            lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
         for row in self.files():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
@@ -94,7 +96,7 @@ class ImageScan(Scan):
                 count = self.flags[reason] if reason in FLAGS else self.counts[reason]
                 more = "; ..." if count > examples else ""
                 lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
-        return "\n".join(lines).encode("utf-8", "replace").decode()
+        return "\n".join(map(printable, lines))
 
 
 def scan_images(
@@ -103,6 +105,7 @@ def scan_images(
     size: int | None = None,
     channels: int | None = None,
     labels: str | os.PathLike[str] | None = "auto",
+    links: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> ImageScan:
@@ -113,20 +116,21 @@ def scan_images(
         size, channels: see `Settings`.
         labels: `auto` (folders, where at least two first-level folders hold image files and most image files are in
             one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
+        links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
         cache: folder for the cache instead of `cache_dir()`. progress: show a progress bar while decoding.
 
     Raises:
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    chosen = Settings(size, channels)
+    chosen, follow = Settings(size, channels), follows(links)
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
     naming = Labels.parse(labels, folder)
-    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(VERSION))[:16]
-    entries = list(_entries(folder))
+    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
+    entries = list(_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)
     for entry in entries:
         entry.feed(print_of)
@@ -148,10 +152,10 @@ def require_usable(scan: ImageScan) -> None:
         raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
-def _entries(root: Path) -> Iterator[Entry]:
+def _entries(root: Path, follow: bool) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
-    for entry in walk(root):
-        if entry.kind == "folder link" or entry.detail.startswith("folder: "):
+    for entry in walk(root, follow):
+        if entry.kind in ("folder link", OUTSIDE) or entry.detail.startswith("folder: "):
             yield entry
         elif os.path.splitext(entry.path)[1].lower() not in SUFFIXES:
             yield replace(entry, kind="not an image", detail="")
@@ -163,7 +167,7 @@ def _entries(root: Path) -> Iterator[Entry]:
                 yield replace(entry, kind="unreadable", detail=why)
                 continue
             if stat.S_ISREG(info.st_mode):
-                yield Entry(entry.path, entry.rel, "image", "", info.st_size, info.st_mtime_ns)
+                yield Entry(entry.path, entry.rel, "image", "", info.st_size, stamp(info))
             else:
                 yield replace(entry, kind="unreadable", detail="not a regular file")
 
@@ -226,7 +230,9 @@ def _build(
     codes = {name: i for i, name in enumerate(sorted(set(label_of.values()) - {""}))}
     labelled = naming.applies(np.array([codes.get(label_of[e.rel], -1) for e in images], np.int32))
     decoded = _ahead(partial(decode, size=size, channels=channels), images)
-    bar = tqdm(total=len(images), desc=f"decoding {root.name}", unit="image", disable=None if progress else True)
+    bar = tqdm(
+        total=len(images), desc=printable(f"decoding {root.name}"), unit="image", disable=None if progress else True
+    )
     with bar, open(folder / PIXELS, "wb") as pixels, open(folder / TABLE, "w", **_TEXT) as table:
         ledger = _Ledger(pixels, table)
         for entry in entries:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from audiogan.archives import open_zip
+from audiogan.data.fetch import Unfit, check_own, digest, fetch, reason
 from audiogan.data.image import Images, _picture, from_folder, from_npz
 from audiogan.data.image_scan import Settings
 from audiogan.errors import UserError
@@ -26,6 +31,7 @@ def open_images(
     mirror: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    links: str | None = None,
 ) -> Images:
     """Images of ``root``; without it what ``audiogan data get mnist`` downloaded, else scikit-learn's digits.
 
@@ -39,6 +45,7 @@ def open_images(
         labels: ``auto``, ``none``; for a folder also ``folders`` or a CSV file with the columns path and label.
         mirror: flip half of the images of each batch left to right.
         cache: folder for the cache instead of the user's. progress: show a progress bar while decoding.
+        links: ``follow`` uses links that lead out of a folder, too; None or ``inside`` leaves them out.
 
     Raises:
         UserError: nothing usable at ``root``, or a setting out of range.
@@ -59,7 +66,7 @@ def open_images(
         path = path / "train.npz"
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)
-    return from_folder(path, settings, labels, mirror, cache, progress)
+    return from_folder(path, settings, labels, mirror, cache, progress, links)
 
 
 def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Images:
@@ -80,6 +87,10 @@ def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", m
     return Images(pixels, targets, named, origin="scikit-learn's digits", mirror=mirror)
 
 
+UNPACKED = 256 << 20
+"""Bytes that a file of a data set may unpack to; the largest has 47 MB."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A data set in the four gzipped IDX files that MNIST introduced."""
@@ -88,6 +99,7 @@ class Source:
     sha256: Mapping[str, str]  # of each file, as published
     about: str
     names: tuple[str, ...] = ()
+    most: int = 32 << 20  # upper bound of each file in bytes; the largest has 26 MB
 
 
 FILES = {
@@ -167,8 +179,8 @@ def get_images(
 ) -> Path:
     """Download a data set as ``train.npz`` and ``test.npz`` (arrays x, y) with ``README.md`` (credits, licence).
 
-    What arrives is checked against the SHA-256 of the published files. What is there already is not fetched again, so
-    the same call resumes.
+    What arrives is checked against the SHA-256 of the published files, and a download ends at `Source.most` bytes. What
+    is there already is not fetched again, so the same call resumes. Files that audiogan did not write are not replaced.
 
     Args:
         name: ``mnist`` or ``fashion-mnist``.
@@ -190,12 +202,16 @@ def get_images(
     source, folder = sources[name], Path(out).expanduser() if out is not None else downloads() / name
     mirrors = source.mirrors if base_url is None else (base_url.rstrip("/") + "/",)
     parts = folder / ".partial"
+    heading, new = source.about.splitlines()[0], not folder.exists()
     try:
+        check_own(folder / "README.md", heading)
         for part, files in FILES.items():
             target = folder / f"{part}.npz"
             if _whole(target):
                 continue
-            paths = [_fetch(file, source.sha256[file], mirrors, parts, progress) for file in files]
+            if target.exists() and not (folder / "README.md").exists():
+                raise UserError(f"{target}: not written by audiogan; move it away or choose another folder")
+            paths = [_fetch(file, source, mirrors, parts, progress) for file in files]
             x, y = (read_idx(path) for path in paths)
             if x.ndim != 3 or y.shape != x.shape[:1]:
                 raise UserError(f"{name}: {list(x.shape)} images with {list(y.shape)} labels in {paths[0].name}")
@@ -204,41 +220,52 @@ def get_images(
                 np.savez_compressed(stream, **arrays)
             for path in paths:
                 path.unlink()
-        if parts.is_dir() and not any(parts.iterdir()):
-            parts.rmdir()
         with replacing(folder / "README.md") as temporary:
-            listed = "".join(f"- {file}: {digest}\n" for file, digest in source.sha256.items())
+            listed = "".join(f"- {file}: {sha256}\n" for file, sha256 in source.sha256.items())
             origin = f"\nFetched from {mirrors[0]} or a mirror; SHA-256 of the files as published:\n\n{listed}"
             temporary.write_text(source.about + origin, encoding="utf-8")
     except OSError as e:
         raise UserError(f"cannot write {e.filename or folder}: {e.strerror or e}; make room or choose another") from e
+    finally:
+        with suppress(OSError):  # not there, or it holds files that are fetched already or of someone else
+            parts.rmdir()
+            if new and not any(folder.iterdir()):
+                folder.rmdir()
     return folder
 
 
 def _whole(path: Path) -> bool:
+    """Whether a file is an archive of arrays x and y that can be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {"x.npy", "y.npy"} <= set(archive.namelist()) and archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError):
+        with open(path, "rb") as stream, open_zip(stream) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            return {"x.npy", "y.npy"} <= sizes.keys() and sum(sizes.values()) <= UNPACKED and archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error):
         return False
 
 
-def _fetch(file: str, sha256: str, mirrors: tuple[str, ...], folder: Path, progress: bool) -> Path:
+def _fetch(file: str, source: Source, mirrors: tuple[str, ...], folder: Path, progress: bool) -> Path:
     """The file, checked, from the first mirror that has it."""
-    import pooch
     from requests.exceptions import RequestException
+    from tqdm import tqdm
 
-    from audiogan.data.download import _reason
-
-    pooch.get_logger().setLevel("ERROR")  # the bar speaks
+    path, sha256 = folder / file, source.sha256[file]
+    if path.is_file() and digest(path) == sha256:
+        return path
     folder.mkdir(parents=True, exist_ok=True)
-    downloader = pooch.HTTPDownloader(timeout=30, progressbar=progress)
     reasons = []
     for mirror in mirrors:
-        try:
-            return Path(pooch.retrieve(mirror + file, f"sha256:{sha256}", file, folder, downloader=downloader))
-        except (RequestException, ValueError) as error:  # ValueError: pooch's word for a wrong checksum
-            reasons.append(f"{mirror.rstrip('/')}: {_reason(error)}")
+        with tqdm(unit="B", unit_scale=True, disable=not progress, desc=file) as bar:
+
+            def show(size: int, total: int, bar: Any = bar) -> None:
+                bar.total = total or None
+                bar.update(size - bar.n)
+
+            try:
+                fetch(mirror + file, path, most=source.most, sha256=sha256, progress=show)
+                return path
+            except (RequestException, Unfit) as error:
+                reasons.append(f"{mirror.rstrip('/')}: {reason(error)}")
     tried = "; ".join(reasons)
     raise UserError(f"{file} could not be downloaded ({tried}); the same command again fetches what is missing")
 
@@ -247,12 +274,14 @@ def read_idx(path: Path) -> np.ndarray:
     """Array of a gzipped IDX file of bytes: 0, 0, 8, number of dimensions, their sizes (4 bytes, high first), data."""
     try:
         with gzip.open(path) as stream:
-            data = stream.read()
-    except (OSError, EOFError) as e:
+            data = stream.read(UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as e:
         raise UserError(f"{path}: not a gzip file that can be read ({e})") from e
+    if len(data) > UNPACKED:
+        raise UserError(f"{path}: unpacks to more than {UNPACKED:,} bytes; not a file of such a data set")
     if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
         raise UserError(f"{path}: not an IDX file of bytes")
     shape = np.frombuffer(data, ">u4", data[3], 4).astype(int)
-    if len(data) != 4 + 4 * data[3] + int(np.prod(shape)):
+    if len(data) != 4 + 4 * data[3] + math.prod(shape.tolist()):
         raise UserError(f"{path}: {len(data):,} bytes do not hold an array of shape {shape.tolist()}")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

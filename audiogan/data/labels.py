@@ -56,7 +56,7 @@ class Labels:
             place = os.path.realpath(entry.path)
             self.written.pop(place, None)
             return self.listed.get(place, "")
-        return "" if self.mode == NONE or "/" not in entry.rel else entry.rel.split("/", 1)[0]
+        return "" if self.mode == NONE or "/" not in entry.rel else _text(entry.rel.split("/", 1)[0])
 
     def unseen(self) -> Iterator[tuple[str, str]]:
         """(path, label) of the CSV's rows whose file did not turn up."""
@@ -68,6 +68,11 @@ class Labels:
             inside = int((codes >= 0).sum())
             return len(np.unique(codes[codes >= 0])) >= 2 and 2 * inside > len(codes)
         return self.mode != NONE
+
+
+def _text(name: str) -> str:
+    """Return a folder's name as text that can be written as UTF-8; bytes of other encodings become escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _rows(text: str, path: Path, root: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
-import shutil
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,14 +24,16 @@ from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.decode import Decoded, Settings, decode
 from audiogan.data.labels import Labels
-from audiogan.data.walk import Entry, walk
+from audiogan.data.walk import OUTSIDE, Entry, follows, walk
 from audiogan.errors import UserError
+from audiogan.text import printable, table_cell
 
-VERSION = 1  # of the cache's content; raise it when decoding changes
+VERSION = 2  # of the cache's content; raise it when decoding changes
 LARGE = (
     1 << 16
 )  # bytes; below, handing a file to a thread and waiting for the interpreter lock costs more than it gains
 CLIPS, INDEX, TABLE, ABOUT = "clips.f32", "index.npy", "files.csv", "about.json"
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 INDEX_TYPE = np.dtype([("row", "<i8"), ("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
 REASONS = {
@@ -44,6 +46,7 @@ REASONS = {
     "no label": "in no class folder, or not in the label list",
     "missing": "in the label list, but not in the folder",
     "folder link": "symbolic link to a folder that is listed already",
+    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
     "not audio": "other kinds of files",
 }
 FLAGS = {
@@ -76,7 +79,7 @@ class Scan:
 
     def files(self) -> Iterator[dict[str, str]]:
         """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
-        with open(self.folder / TABLE, encoding="utf-8", errors="surrogateescape", newline="") as f:
+        with open(self.folder / TABLE, **_TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
@@ -92,7 +95,7 @@ class Scan:
         head = f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} clips of {seconds:.2f} s"
         lines = [f"{head} at {self.settings.sample_rate:,} Hz{classes}"]
         if self.labels:
-            lines.append("  " + ", ".join(f"{n} {c:,}" for n, c in zip(self.labels, self.class_counts, strict=True)))
+            lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
         for row in self.files():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
@@ -104,7 +107,7 @@ class Scan:
                 more = "; ..." if count > examples else ""
                 lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
         lines += [f"  {hint}" for hint in self.hints()]
-        return "\n".join(lines).encode("utf-8", "replace").decode()
+        return "\n".join(map(printable, lines))
 
     def hints(self) -> list[str]:
         """What to know of the usable files as a whole: most are mono where stereo is asked for, or of a lower rate."""
@@ -120,24 +123,36 @@ class Scan:
         return said
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ..."""
+        """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
+
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`).
+        """
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(self.folder / TABLE, "rb") as table, open(temporary, "wb") as copy:
-                shutil.copyfileobj(table, copy)
+            with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
+                csv.writer(copy).writerows(map(table_cell, row) for row in csv.reader(table))
                 copy.flush()
                 os.fsync(copy.fileno())
             os.replace(temporary, path)
         except OSError as e:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise UserError(f"cannot write the report {path}: {e.strerror}") from e
+
+
+def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
+    """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
+    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
+    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
 
 
 def scan_folder(
     root: str | os.PathLike[str],
     *,
     labels: str | os.PathLike[str] | None = "auto",
+    links: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **settings: Any,
@@ -148,6 +163,7 @@ def scan_folder(
         root: folder, searched with all its sub-folders.
         labels: `auto` (folders, where at least two first-level folders hold usable files and most usable files are in
             one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
+        links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
         cache: folder for the cache instead of `cache_dir()`.
         progress: show a progress bar while decoding.
         settings: see `Settings`.
@@ -156,19 +172,19 @@ def scan_folder(
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    chosen = Settings(**settings)
+    chosen, follow = Settings(**settings), follows(links)
     folder = Path(root).expanduser()
     if not folder.is_dir():
         raise UserError(f"data.root={root}: {'this is a file, not a folder' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
     naming = Labels.parse(labels, folder)
-    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(VERSION))[:16]
+    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
     print_of, total = hashlib.blake2b(digest_size=16), 0
-    for entry in walk(folder):
+    for entry in walk(folder, follow):
         entry.feed(print_of)
         total += entry.kind == "audio"
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "audio"
-    build = partial(_build, folder, chosen, naming, group, total, progress)
+    build = partial(_build, folder, follow, chosen, naming, group, total, progress)
     place = open_or_build(home, f"{group}-{print_of.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return Scan(folder, chosen, place, **about)
@@ -192,23 +208,24 @@ class _Draft:
         self.count.append(count)
 
 
-def _build(root: Path, s: Settings, naming: Labels, group: str, total: int, progress: bool, folder: Path) -> str:
+def _build(
+    root: Path, follow: bool, s: Settings, naming: Labels, group: str, total: int, progress: bool, folder: Path
+) -> str:
     draft, print_of = _Draft(), hashlib.blake2b(digest_size=16)
     rough = folder / "draft.csv"
     with open(folder / CLIPS, "wb") as clips, open(rough, "w", **_TEXT) as table:
         rows = csv.writer(table)
-        bar = tqdm(total=total, desc=f"decoding {root.name}", unit="file", disable=None if progress else True)
+        bar = tqdm(
+            total=total, desc=printable(f"decoding {root.name}"), unit="file", disable=None if progress else True
+        )
         with bar:
-            for entry, found in _decoded(walk(root), s):
+            for entry, found in _decoded(walk(root, follow), s):
                 entry.feed(print_of)
                 bar.update(entry.kind == "audio")
                 rows.writerow(_store(entry, found, clips, draft, naming, s))
         rows.writerows((path, "missing", "", "in the label list", label, 0, 0, 0, 0) for path, label in naming.unseen())
     _settle(folder, rough, draft, naming)
     return f"{group}-{print_of.hexdigest()}"
-
-
-_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 def _decoded(entries: Iterator[Entry], s: Settings) -> Iterator[tuple[Entry, Decoded]]:
@@ -345,4 +362,4 @@ def require_usable(scan: Scan) -> None:
         need = " (labels=folders needs sound files inside folders)" if scan.counts.get("no label") else ""
         example = next(((p, d) for p, r, d in scan.problems if r == "unreadable"), None)
         hint = f"; for example {example[0]}: {example[1]}" if example else ""
-        raise UserError(f"no usable sound file in {scan.root}: {found}{need}{hint}")
+        raise UserError(printable(f"no usable sound file in {scan.root}: {found}{need}{hint}"))

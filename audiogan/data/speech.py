@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import os
 import re
+import secrets
 import shutil
 import tarfile
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import soundfile
 
+from audiogan.archives import open_zip
+from audiogan.data.fetch import Unfit, digest, fetch, reason
 from audiogan.errors import UserError
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -29,6 +34,8 @@ LARGEST = 1 << 20
 """Bytes of one recording, at most; the longest there is has 37 thousand."""
 MOST = 100_000
 """Recordings of a set, at most; SC09 has 39 thousand."""
+DRAFT, MARK = "unpacked", ".audiogan"
+"""Beginning of the name of a folder to unpack into, and the file in it that says that audiogan made the folder."""
 _COMMIT = "d6938f9bf1545aa66d8489fc9f1385a7abd64282"  # of the tag v1.0.10
 # RuntimeError: encrypted, or a compression that zipfile does not know
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
@@ -53,6 +60,7 @@ class SpeechSet:
         sha256: of the archive; None where its bytes are nobody's promise. Then `names` and `sample_rate` are checked.
         names: of all recordings. sample_rate: of each, Hz.
         about: what it is, by whom, under which licence.
+        most: upper bound of the size of the archive, in bytes.
     """
 
     file: str
@@ -62,6 +70,7 @@ class SpeechSet:
     sha256: str | None = None
     names: frozenset[str] = frozenset()
     sample_rate: int | None = None
+    most: int = 64 << 20
 
 
 _SC09 = """\
@@ -93,6 +102,7 @@ SETS = {
         member=rf"(?:\./)?(?P<digit>{'|'.join(WORDS)})/(?P<name>(?P<speaker>[0-9a-z]+)_nohash_[0-9]+\.wav)",
         about=_SC09,
         sha256="af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",  # as torchaudio has it
+        most=2_500_000_000,  # it has 2.43 GB
     ),
     "fsdd": SpeechSet(
         file="free-spoken-digit-dataset-1.0.10.zip",
@@ -123,8 +133,8 @@ def get_speech(
     """Download a set of spoken digits into ``out/{zero..nine}/*.wav``, with ``README.md`` and ``manifest.csv``.
 
     A set that is there already is left alone. An archive with a known SHA-256 (SC09: 2.3 GB) is fetched from where the
-    last attempt ended. GitHub makes FSDD's archive (16 MB) on demand and promises no bytes, so what is in it is
-    checked instead: the 3,000 names, and that each is mono, of 8 kHz, and can be decoded.
+    last attempt ended. GitHub makes FSDD's archive (16 MB) on demand and promises no bytes, so its content is checked
+    instead: the 3,000 names, and that each is mono, of 8 kHz, and can be decoded. A download ends at `SpeechSet.most`.
 
     Args:
         name: ``sc09`` or ``fsdd``.
@@ -147,6 +157,7 @@ def get_speech(
     wanted = sets[name]
     folder = Path(os.path.abspath(downloads() / name if out is None else Path(out).expanduser()))
     parts = folder.with_name(f".{folder.name}.partial")
+    done = False
     try:
         if _whole(folder):
             return folder
@@ -154,10 +165,12 @@ def get_speech(
             raise UserError(f"{folder}: not empty, and not the whole of {name}; remove it or choose a new folder")
         urls = wanted.urls if base_url is None else (f"{base_url.rstrip('/')}/{wanted.file}",)
         archive = _fetch(wanted, urls, parts, progress)
-        _install(wanted, archive, folder, parts / "unpacked", progress)
-        shutil.rmtree(parts, ignore_errors=True)
+        _install(wanted, archive, folder, parts, progress)
+        done = True
     except OSError as e:
         raise UserError(f"cannot write {e.filename or folder}: {e.strerror or e}; make room or choose another") from e
+    finally:
+        _tidy(parts, wanted, done)
     return folder
 
 
@@ -165,75 +178,67 @@ def _whole(folder: Path) -> bool:
     """Whether every file of the list in the folder is there."""
     try:
         with open(folder / "manifest.csv", newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except (FileNotFoundError, NotADirectoryError):
+            rows = [row.get("path") for row in itertools.islice(csv.DictReader(stream), MOST)]
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, csv.Error):
         return False
-    return bool(rows) and all((folder / row["path"]).is_file() for row in rows)
+    return bool(rows) and all(path and (folder / path).is_file() for path in rows)
+
+
+def _tidy(parts: Path, wanted: SpeechSet, done: bool) -> None:
+    """Remove what audiogan made in the folder of parts, but keep an archive, or a part of it, that can be resumed."""
+    with suppress(OSError):
+        if done or wanted.sha256 is None:
+            for name in (wanted.file, f"{wanted.file}.part"):
+                (parts / name).unlink(missing_ok=True)
+        for draft in parts.glob(f"{DRAFT}-*"):
+            if (draft / MARK).is_file():
+                shutil.rmtree(draft, ignore_errors=True)
+        for path in (parts / DRAFT).glob("*/*.wav"):  # earlier versions left recordings here when they were killed
+            if path.parent.name in WORDS:
+                path.unlink()
+    for folder in (*(parts / DRAFT / word for word in WORDS), parts / DRAFT, parts):
+        with suppress(OSError):  # not there, or it holds files of someone else
+            folder.rmdir()
 
 
 def _fetch(wanted: SpeechSet, urls: tuple[str, ...], folder: Path, progress: bool) -> Path:
     """The archive, checked if it can be, from the first address that has it."""
-    import pooch
     from requests.exceptions import RequestException
+    from tqdm import tqdm
 
-    from audiogan.data.download import _reason
-
-    pooch.get_logger().setLevel("ERROR")  # the bar speaks
     folder.mkdir(parents=True, exist_ok=True)
-    digest = wanted.sha256 and f"sha256:{wanted.sha256}"
-    part = folder / f"{wanted.file}.part"
-    if digest is None:  # what has no checksum must come in one piece
-        part.unlink(missing_ok=True)
-
-    def download(url: str, target: str, _: Any) -> None:
-        _continue(url, part, progress)
-        os.replace(part, target)
-
+    archive = folder / wanted.file
+    if archive.is_file() and wanted.sha256 in (None, digest(archive)):
+        return archive
     reasons = []
     for url in urls:
-        try:
-            return Path(pooch.retrieve(url, digest, wanted.file, folder, downloader=download))
-        except (RequestException, ValueError) as error:  # ValueError: pooch's word for a wrong checksum
-            reasons.append(f"{url}: {_reason(error)}")
-    if not any(folder.iterdir()):
-        folder.rmdir()
-    again = "; the same command again goes on from there" if part.exists() else ""
+        with tqdm(unit="B", unit_scale=True, disable=not progress, desc=wanted.file) as bar:
+
+            def show(size: int, total: int, bar: Any = bar) -> None:
+                bar.total = total or None
+                bar.update(size - bar.n)
+
+            try:
+                fetch(url, archive, most=wanted.most, sha256=wanted.sha256, resume=True, progress=show)
+                return archive
+            except (RequestException, Unfit) as error:
+                reasons.append(f"{url}: {reason(error)}")
+    again = "; the same command again goes on from there" if archive.with_name(f"{archive.name}.part").exists() else ""
     raise UserError(f"{wanted.file} could not be downloaded ({'; '.join(reasons)}){again}")
 
 
-def _continue(url: str, part: Path, progress: bool) -> None:
-    """Download ``url`` into ``part``, from where it ends if the server can."""
-    import requests
-    from tqdm import tqdm
-
-    start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(url, headers=headers, stream=True, timeout=30) as response:
-        if response.status_code == 416:  # nothing is missing; the checksum will tell
-            return
-        response.raise_for_status()
-        if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
-            start = 0
-        total = start + int(response.headers.get("content-length", 0))
-        bar = tqdm(total=total or None, initial=start, unit="B", unit_scale=True, disable=not progress, desc=part.stem)
-        with bar, open(part, "ab" if start else "wb") as stream:
-            for chunk in response.iter_content(1 << 16):
-                stream.write(chunk)
-                bar.update(len(chunk))
-
-
-def _install(wanted: SpeechSet, archive: Path, folder: Path, draft: Path, progress: bool) -> None:
+def _install(wanted: SpeechSet, archive: Path, folder: Path, parts: Path, progress: bool) -> None:
     """Unpack beside ``folder``, check, and put the whole in its place."""
-    shutil.rmtree(draft, ignore_errors=True)  # left by a run that was killed
-    try:
-        found = _unpack(wanted, archive, draft, progress)
-        _require(wanted, archive, found)
-        _describe(wanted, archive, found, draft)
-        if folder.exists():
-            folder.rmdir()
-        os.replace(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    draft = parts / f"{DRAFT}-{secrets.token_hex(4)}"
+    draft.mkdir()
+    (draft / MARK).touch()
+    found = _unpack(wanted, archive, draft, progress)
+    _require(wanted, archive, found)
+    _describe(wanted, archive, found, draft)
+    if folder.exists():
+        folder.rmdir()
+    (draft / MARK).unlink()
+    os.replace(draft, folder)
 
 
 def _unpack(wanted: SpeechSet, archive: Path, draft: Path, progress: bool) -> list[Recording]:
@@ -274,7 +279,7 @@ def _members(archive: Path, progress: bool) -> Iterator[tuple[str, int, IO[bytes
     bar = tqdm(total=archive.stat().st_size, unit="B", unit_scale=True, disable=not progress, desc="unpacking")
     with bar, open(archive, "rb") as stream:
         if archive.suffix == ".zip":
-            with zipfile.ZipFile(stream) as packed:
+            with open_zip(stream) as packed:
                 for info in packed.infolist():
                     bar.update(info.compress_size)
                     with packed.open(info) as data:
@@ -305,12 +310,10 @@ def _unfit(archive: Path, why: str) -> UserError:
 
 def _describe(wanted: SpeechSet, archive: Path, found: list[Recording], draft: Path) -> None:
     """Write `manifest.csv` and `README.md`."""
-    import pooch
-
     with open(draft / "manifest.csv", "w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows([Recording._fields, *found])
     counts = Counter(row.label for row in found)
     listed = "\n".join(f"- {word}: {counts[word]:,}" for word in WORDS)
-    origin = f"Unpacked from {wanted.urls[0]} or a mirror;\nSHA-256 as it arrived: {pooch.file_hash(str(archive))}"
+    origin = f"Unpacked from {wanted.urls[0]} or a mirror;\nSHA-256 as it arrived: {digest(archive)}"
     page = f"{wanted.about}\n{len(found):,} recordings:\n\n{listed}\n\n{origin}\n"
     (draft / "README.md").write_text(page, encoding="utf-8")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from audiogan.errors import UserError
 
 
 def _suffixes(words: str) -> frozenset[str]:
@@ -31,19 +33,41 @@ class Entry:
     kind: str
     detail: str = ""
     size: int = 0
-    mtime_ns: int = 0
+    stamp: str = ""
 
     def feed(self, digest: Any) -> None:
-        """Add path, size and time of change to a fingerprint."""
-        line = f"{self.rel}\0{self.kind}\0{self.size}\0{self.mtime_ns}\n"
+        """Add everything that is known without reading the file to a fingerprint."""
+        line = f"{self.rel}\0{self.kind}\0{self.detail}\0{self.size}\0{self.stamp}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
 
 
-def walk(root: Path) -> Iterator[Entry]:
+def stamp(info: os.stat_result) -> str:
+    """Return what changes whenever a file is replaced or written to.
+
+    The time of modification alone does not: `cp -p`, `rsync -t` and archives set it to that of the original. The time
+    of the status change and the inode cannot be set.
+    """
+    return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
+
+
+OUTSIDE = "outside link"
+"""Kind of a link that leads out of the folder."""
+LINKS = ("inside", "follow")
+
+
+def follows(links: str | None) -> bool:
+    """Return whether ``data.links`` asks for links that lead out of the folder; UserError for an unknown value."""
+    if links not in (None, *LINKS):
+        raise UserError(f"data.links={links!r}: choose one of {', '.join(LINKS)}")
+    return links == "follow"
+
+
+def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
     """Every entry below `root`: a folder's files by name, then its sub-folders.
 
     Linked folders come last, so a sound is known by its real place where it has one. Each real folder is visited once;
-    a link to a folder that was visited, or to one around the root, is listed as "folder link".
+    a link to a folder that was visited, or to one around the root, is listed as "folder link". A link that leads out of
+    `root` is listed as "outside link", unless `follow` is set. `root` itself may be a link.
     """
     top = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
@@ -52,34 +76,64 @@ def walk(root: Path) -> Iterator[Entry]:
     while stack or links:
         rel = stack.pop() if stack else links.pop(0)
         path = os.path.join(top, rel)
-        linked = os.path.islink(path)
+        real = os.path.realpath(path) if _is_link(path) else path
         try:
             info = os.stat(path)
-            around = linked and os.path.commonpath([top, os.path.realpath(path)]) == os.path.realpath(path)
-            if (info.st_dev, info.st_ino) in seen or around:
-                yield Entry(path, rel, "folder link", f"to {os.path.realpath(path)}")
+            if (info.st_dev, info.st_ino) in seen or (real != path and _inside(top, real)):
+                yield Entry(path, rel, "folder link", f"to {real}")
+                continue
+            if not (follow or real == path or _inside(real, top)):
+                yield Entry(path, rel, OUTSIDE, f"to {real}")
                 continue
             seen.add((info.st_dev, info.st_ino))
-            names, folders, linked_folders = _listing(path)
+            files, folders, linked_folders = _listing(path)
         except (OSError, ValueError) as e:
             yield Entry(path, rel or ".", "unreadable", f"folder: {getattr(e, 'strerror', None) or e}")
             continue
         below = f"{rel}/" if rel else ""
-        for name in names:
-            yield _file(os.path.join(path, name), below + name)
+        for name, linked in files:
+            file = os.path.join(path, name)
+            outside = _outside(file, top) if linked and not follow else None
+            yield Entry(file, below + name, OUTSIDE, f"to {outside}") if outside else _file(file, below + name)
         links += [below + name for name in linked_folders]
         stack += [below + name for name in reversed(folders)]
 
 
-def _listing(path: str) -> tuple[list[str], list[str], list[str]]:
-    """Sorted names of files, folders and links to folders."""
-    names: tuple[list[str], list[str], list[str]] = [], [], []
+_is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)  # Windows, Python 3.12
+
+
+def _is_link(path: str) -> bool:
+    return os.path.islink(path) or _is_junction(path)
+
+
+def _inside(path: str, folder: str) -> bool:
+    """Return whether a real path is a folder or lies below it."""
+    path, folder = os.path.normcase(path), os.path.normcase(folder)
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _outside(link: str, top: str) -> str | None:
+    """Return where a link to a file leads if it leads out of ``top``."""
+    if not os.path.exists(link):
+        return None
+    real = os.path.realpath(link)
+    return None if _inside(real, top) else real
+
+
+def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
+    """Sorted names: of files, with whether they are links; of folders; of links to folders."""
+    files: list[tuple[str, bool]] = []
+    folders: list[str] = []
+    linked: list[str] = []
     with os.scandir(path) as entries:
         for entry in entries:
-            names[0 if not _is_folder(entry) else 2 if entry.is_symlink() else 1].append(entry.name)
-    for part in names:
-        part.sort()
-    return names
+            if not _is_folder(entry):
+                files.append((entry.name, entry.is_symlink()))
+            elif entry.is_symlink() or _is_junction(entry.path):
+                linked.append(entry.name)
+            else:
+                folders.append(entry.name)
+    return sorted(files), sorted(folders), sorted(linked)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -98,7 +152,12 @@ def _file(path: str, rel: str) -> Entry:
     try:
         info = os.stat(path)
     except OSError as e:
-        return Entry(path, rel, "unreadable", "broken link" if os.path.islink(path) else e.strerror or str(e))
+        return Entry(path, rel, "unreadable", _trouble(path, e))
     if not stat.S_ISREG(info.st_mode):
         return Entry(path, rel, "unreadable", "not a regular file")
-    return Entry(path, rel, "audio", "", info.st_size, info.st_mtime_ns)
+    return Entry(path, rel, "audio", "", info.st_size, stamp(info))
+
+
+def _trouble(path: str, error: OSError) -> str:
+    missing = isinstance(error, FileNotFoundError) and os.path.islink(path)
+    return "broken link" if missing else error.strerror or str(error)

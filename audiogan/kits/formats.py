@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from audiogan.kits.drums import NOTES
+from audiogan.text import table_cell
 
 COLUMNS = ["file", "pad", "note", "general_midi", "lowest_velocity", "highest_velocity", "hat", "seconds"]
 COLUMNS += ["momentary_lufs", "true_peak_dbtp"]
@@ -111,14 +112,15 @@ def decent(title: str, zones: Sequence[Zone]) -> str:
 
 
 def table(title: str, zones: Sequence[Zone]) -> str:
-    """CSV: a line a file."""
+    """CSV, one line per file. No spreadsheet runs a cell of it as a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for zone in zones:
         for s in zone.samples:
             what = [s.file, zone.name, zone.note, NOTES.get(zone.note, ("", ""))[0], s.low, s.high, zone.hat or ""]
-            writer.writerow([*what, f"{s.seconds:.4f}", f"{s.loudness:.1f}", f"{s.peak:.1f}"])
+            cells = [*what, f"{s.seconds:.4f}", f"{s.loudness:.1f}", f"{s.peak:.1f}"]
+            writer.writerow([table_cell(cell) for cell in cells])
     return out.getvalue()
 
 

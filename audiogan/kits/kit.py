@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +13,12 @@ from audiogan.recipe import Recipe
 FORMAT = 1
 MOST_LAYERS = 16
 """Hydrogen has no more."""
-LONGEST_NAME = 100
+MOST_PADS = 128
+"""MIDI has no more notes."""
+MOST_CLASSES, MOST_KNOBS = 1000, 100
+"""Of one recipe."""
+LONGEST_NAME, LONGEST_MODEL = 100, 4096
+"""Characters of a pad's name, and of a model's name or path."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Pad:
             raise ValueError(f"pad {self.name!r}: note={self.note!r:.40} must be a whole number from 0 to 127")
         if not 1 <= len(self.layers) <= MOST_LAYERS:
             raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; 1 to {MOST_LAYERS} are possible")
+        if any(len(recipe.classes) > MOST_CLASSES or len(recipe.knobs) > MOST_KNOBS for recipe in self.layers):
+            raise ValueError(f"pad {self.name!r}: more than {MOST_CLASSES} classes or {MOST_KNOBS} knobs")
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,11 @@ class Kit:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pads", tuple(self.pads))
-        notes = [pad.note for pad in self.pads]
+        notes = Counter(pad.note for pad in self.pads)
         if not notes:
             raise ValueError("a kit has at least one pad")
-        if twice := {note for note in notes if notes.count(note) > 1}:
-            raise ValueError(f"notes {sorted(twice)}: each can have one pad only")
+        if twice := sorted(note for note, pads in notes.items() if pads > 1):
+            raise ValueError(f"notes {twice}: each can have one pad only")
 
     def to_json(self) -> str:
         """JSON that `from_json` makes an equal kit of."""
@@ -69,8 +77,10 @@ class Kit:
             content = json.loads(text)
             if content["kit"] != FORMAT:
                 raise ValueError(f"format {content['kit']!r:.40}; this version reads format {FORMAT}")
-            if not isinstance(content["model"], str):
-                raise ValueError("its model is not a name")
+            if not isinstance(content["model"], str) or len(content["model"]) > LONGEST_MODEL:
+                raise ValueError(f"its model is not a name of at most {LONGEST_MODEL} characters")
+            if len(content["pads"]) > MOST_PADS:
+                raise ValueError(f"{len(content['pads'])} pads; at most {MOST_PADS} are possible")
             pads = [
                 Pad(pad["name"], pad["note"], tuple(Recipe.from_json(json.dumps(one)) for one in pad["layers"]))
                 for pad in content["pads"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import re
 import tarfile
 import tempfile
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from audiogan.kits import formats
 from audiogan.kits.drums import role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocities
+from audiogan.kits.names import safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
 from audiogan.sounds import COMMENT_BYTES, replacing, save_wav
 
@@ -73,14 +72,14 @@ def save_kit(
         raise UserError(f"format {format!r}: there are {', '.join(FORMATS)}")
     if bits not in SUBTYPES:
         raise UserError(f"bits={bits}: 16 or 24")
-    title = safe(name if name is not None else out.resolve().name) or "kit"
+    called = safe(name if name is not None else out.resolve().name) or "kit"
     names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
-    main = {"sfz": f"{title}.sfz", "hydrogen": f"{title}.h2drumkit", "decent": f"{title}.dspreset", "wav": "map.csv"}
+    main = {"sfz": f"{called}.sfz", "hydrogen": f"{called}.h2drumkit", "decent": f"{called}.dspreset", "wav": "map.csv"}
     loose = [] if format == "hydrogen" else [file for files in names for file in files]
     _check_free(out, kit, [*loose, main[format]])
     hits = render_hits(generator, kit, sample_rate, loudness)
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
-    about = f"{len(kit.pads)} sounds of the model {kit.model}"
+    about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
     written: list[Path] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -95,12 +94,12 @@ def save_kit(
             with tempfile.TemporaryDirectory() as folder:
                 wavs = _write_wavs(Path(folder), kit, names, hits, sample_rate, bits)
                 parts = {file.name: file.read_bytes() for file in wavs}
-            parts |= {"drumkit.xml": formats.hydrogen(title, zones, about).encode(), KIT: kit.to_json().encode()}
-            content = _archive(title, parts)
+            parts |= {"drumkit.xml": formats.hydrogen(called, zones, about).encode(), KIT: kit.to_json().encode()}
+            content = _archive(called, parts)
         else:
             written += _write_wavs(out, kit, names, hits, sample_rate, bits)
             texts = {"sfz": formats.sfz, "decent": formats.decent, "wav": formats.table}
-            content = texts[format](title, zones).encode()
+            content = texts[format](called, zones).encode()
         written.append(_write(out / main[format], content))
     except BaseException as error:
         for path in fresh:
@@ -127,12 +126,6 @@ def _write_wavs(
     return files
 
 
-def safe(text: str) -> str:
-    """Text as part of a file name, wherever it comes from: letters, digits, spaces and ``_-`` of ASCII."""
-    ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9_ -]+", "-", ascii_).strip(" -")[:60].strip(" -")
-
-
 def _files(kit: Kit) -> list[list[str]]:
     """A file name for each layer of each pad: notes make them differ."""
     stems = [f"{pad.note:03d}-{safe(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
@@ -143,7 +136,10 @@ def _files(kit: Kit) -> list[list[str]]:
 
 
 def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
-    """UserError where the folder holds something else under one of the names."""
+    """Raise UserError where the folder holds something else under one of the names, or links to another folder."""
+    for folder in {(out / name).parent for name in names}:
+        if folder.exists() and not folder.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"{folder}: a link to another folder; choose another folder for the kit")
     there = [name for name in [KIT, *names] if (out / name).exists()]
     if not there:
         return

@@ -12,7 +12,11 @@ import numpy as np
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import is_plain, replacing
+from audiogan.png import open_png
+
+LARGEST = 1 << 26
+"""Most pixels of a preview that goes into an animation."""
 
 if TYPE_CHECKING:
     from audiogan.metrics.embedding import Embedding
@@ -77,7 +81,8 @@ def preview_path(run_dir: str | os.PathLike[str], step: int) -> Path:
 def animate(run_dir: str | os.PathLike[str], seconds: float = 8.0, most: int = 160) -> Path:
     """Join the preview pictures of a run into ``previews/animation.gif``: they pass within ``seconds``, the last stays.
 
-    Of more than ``most`` pictures, that many at even distances are taken; those of another size than the last are not.
+    Of more than ``most`` pictures, that many at even distances are taken. Pictures that cannot be read, or have another
+    size than the last, are skipped; the size is judged before the pixels are unpacked.
 
     Raises:
         UserError: there is no preview.
@@ -85,15 +90,21 @@ def animate(run_dir: str | os.PathLike[str], seconds: float = 8.0, most: int = 1
     from PIL import Image
 
     folder = Path(run_dir) / "previews"
-    paths = sorted(p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name))
+    paths = sorted(p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_plain(p))
     if not paths:
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int))]
-    frames = []
-    for path in chosen:
-        with Image.open(path) as picture:
-            frames.append(picture.convert("RGB"))
-    frames = [frame for frame in frames if frame.size == frames[-1].size]
+    frames: list[Any] = []
+    for path in reversed(chosen):  # the last preview says how large all are
+        try:
+            with open_png(path, LARGEST) as picture:
+                if not frames or picture.size == frames[0].size:
+                    frames.append(picture.convert("RGB"))
+        except UserError:
+            continue
+    frames.reverse()
+    if not frames:
+        raise UserError(f"{folder}: no preview in it can be read")
     # One palette for all frames: colours must not flicker from one to the next.
     palette = frames[-1].quantize(256, method=Image.Quantize.MEDIANCUT)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

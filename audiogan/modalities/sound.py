@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from audiogan.metrics.embedding import LogMel
 from audiogan.sounds import COMMENT_BYTES, level, save_wav
+from audiogan.text import printable
 
 GAP_SECONDS = 0.25
 """Silence between two sounds of a joined preview."""
@@ -131,7 +132,7 @@ def write_preview(
     if titles is not None:
         if len(titles) != len(waves):
             raise ValueError(f"{len(titles)} titles for {len(waves)} sounds")
-        names = [f"{number} {str(title)[:30]}" for number, title in zip(names, titles, strict=True)]
+        names = [f"{number} {printable(title)[:30]}" for number, title in zip(names, titles, strict=True)]
     stem = Path(run_dir) / "previews" / f"step-{step:08d}"
     contact_sheet(stem.with_suffix(".png"), waves, sample_rate, names, title=f"step {step:,}")
     gap = round(GAP_SECONDS * sample_rate)

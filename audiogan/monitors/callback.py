@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,14 @@ import torch
 from torch import Tensor
 
 from audiogan.core import Callback, Move, Trainer
+from audiogan.core.checking import count, sums
+from audiogan.errors import UserError
+from audiogan.files import is_plain, read_small
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
 from audiogan.monitors.watch import Watch
+from audiogan.optional import notify, optional
 
 if TYPE_CHECKING:
     from audiogan.callbacks import MetricsLog
@@ -26,6 +31,7 @@ FORWARDS = 6  # through networks that an example of a move costs at least, backw
 GROWTH = 40  # looks grow rarer: at most this many while a run grows e times as long
 SAMPLES = 5  # moves a look at which logits are compared
 ROWS = 64  # of a batch, of which logits are compared
+LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50  # bytes of a config.yaml, and levels in it
 
 
 class Monitors(Callback):
@@ -71,7 +77,7 @@ class Monitors(Callback):
         self._next, self._looked = 1, -1
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._offset = 0
-        self._known = False
+        self._known = self._stale = False
 
     # What the players do.
 
@@ -88,6 +94,8 @@ class Monitors(Callback):
             self._sums[name] = total + value, count + 1
 
     def on_step(self, trainer: Trainer) -> None:
+        if self._stale:
+            self._write()
         if trainer.step >= self._next:
             self.look(trainer)
 
@@ -147,8 +155,7 @@ class Monitors(Callback):
     def _take(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Append a row to the log, and let the rules see all that is new in it; they say only what is new now."""
         rows: list[dict[str, Any]] = [row]
-        if self.log is not None:
-            self.log.add(trainer, row)
+        if self.log is not None and self.log.add(trainer, row):
             rows, self._offset = read_rows(self.log.path, self._offset)
         new: list[Finding] = []
         for each in rows:
@@ -163,24 +170,29 @@ class Monitors(Callback):
         """Say findings, and keep them."""
         if not findings:
             return
-        from tqdm import tqdm
-
         for finding in findings:
             self.watch.tell(finding)
-            tqdm.write("\n".join(finding.lines))
+            notify("\n".join(finding.lines), sys.stdout)
             if self.log is not None:
-                self.log.writer.add_text(f"findings/{finding.kind}", "\n\n".join(finding.lines), finding.step)
+                with optional(self.log.board):
+                    self.log.writer.add_text(f"findings/{finding.kind}", "\n\n".join(finding.lines), finding.step)
         self.findings += findings
-        write_findings(self.path, self.findings)
+        self._write()
+
+    def _write(self) -> None:
+        self._stale = False
+        with optional(self.path):
+            write_findings(self.path, self.findings)
 
     # Being resumed.
 
     def on_resume(self, trainer: Trainer) -> None:
-        """Findings of steps that are taken again are dropped; the rules' memory is the log."""
+        """Drop findings of steps that are taken again; the rules' memory is the log. The file is written with the next
+        step, so that a run with nothing to do keeps its verdict.
+        """
         kept = read_findings(self.path)
         self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]
-        if trainer.engine.chief and len(kept) != len(self.findings):
-            write_findings(self.path, self.findings)
+        self._stale = trainer.engine.chief and len(kept) != len(self.findings)
         settings = self.history.settings
         self.history, self.watch, self._offset = History(settings=settings), Watch(), 0
         for finding in self.findings:
@@ -192,7 +204,9 @@ class Monitors(Callback):
         return {"next": self._next, "looked": self._looked, "sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next, self._looked, self._sums = state["next"], state["looked"], dict(state["sums"])
+        self._next = count(state["next"], "the step of the next look")
+        self._looked = count(state["looked"], "the step of the last look", -1)
+        self._sums = sums(state["sums"], "the sums of the monitors")
 
 
 def is_look(row: dict[str, Any]) -> bool:
@@ -203,6 +217,8 @@ def is_look(row: dict[str, Any]) -> bool:
 def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """Objects of a file of JSON lines from byte ``offset`` on, and where the last whole line ends."""
     try:
+        if not is_plain(path):  # a FIFO would block
+            return [], offset
         with open(path, "rb") as file:
             file.seek(offset)
             data = file.read()
@@ -221,12 +237,25 @@ def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
 
 
 def read_settings(run_dir: Path) -> dict[str, Any]:
-    """The configuration of a run, flattened: ``{"lr.critic": 0.0002}``; empty if there is none."""
+    """Return the configuration of a run, flattened: ``{"lr.critic": 0.0002}``.
+
+    The result is empty where there is none, or where it is none that a training wrote. A training writes no
+    aliases, with which a few bytes stand for billions of keys, and no deep nesting, which takes minutes to read.
+    """
     import yaml
 
+    path = run_dir / "config.yaml"
+    if not is_plain(path):  # a FIFO would block
+        return {}
     try:
-        config = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        text = read_small(path, LARGEST_CONFIG, "configuration").decode()
+        depth, loader = 0, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        for event in yaml.parse(text, loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > MOST_NESTED:
+                return {}
+        config = yaml.load(text, loader)  # a safe loader, in C where there is one
+    except (UserError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     flat: dict[str, Any] = {}
 

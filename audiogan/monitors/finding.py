@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogan.sounds import replacing
+from audiogan.files import is_plain, replacing
 
 SEVERITIES = ("note", "warning", "failure")
 VERDICT = "verdict"
@@ -69,14 +69,14 @@ class Finding:
             figures = {str(k): float(v) for k, v in dict(row.get("figures") or {}).items()}
             texts = {k: str(row.get(k) or "") for k in ("text", "advice", "override")}
             return cls(str(row["kind"]), int(row["step"]), str(row["severity"]), figures=figures, **texts)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
 def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
     """The findings in a file, without lines that are none; empty where there is no file."""
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_plain(path) else []
     except OSError:
         return []
     found = []
@@ -91,4 +91,4 @@ def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
 def write_findings(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
     """Write all findings of a run, one JSON object a line; the file appears under its name only when whole."""
     with replacing(Path(path)) as temporary:
-        temporary.write_text("".join(f.to_json() + "\n" for f in findings), encoding="utf-8")
+        temporary.write_text("".join(f.to_json() + "\n" for f in findings), encoding="utf-8", errors="replace")

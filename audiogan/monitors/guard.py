@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from audiogan.core import Callback, Move, Trainer
+from audiogan.core import Callback, CheckpointError, Move, Trainer
+from audiogan.core.checking import count
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
 from audiogan.monitors.finding import Finding
+from audiogan.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
 EARLY = 32  # moves of a player that say what is usual
@@ -164,9 +167,7 @@ class Guard(Callback):
         if monitors is not None:
             monitors.report([finding])
         else:
-            from tqdm import tqdm
-
-            tqdm.write("\n".join(finding.lines))
+            notify("\n".join(finding.lines), sys.stdout)
 
     # Being resumed.
 
@@ -189,8 +190,14 @@ class Guard(Callback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.done, self._usual = state["rollbacks"], dict(state["usual"])
-        self._bounds, self._streak, self._calm = dict(state["bounds"]), dict(state["streak"]), state["calm"]
+        usual = {str(name): [[float(a), float(b)] for a, b in moves] for name, moves in state["usual"].items()}
+        bounds = {str(name): [float(a), float(b)] for name, (a, b) in state["bounds"].items()}
+        pairs = [*bounds.values(), *(pair for moves in usual.values() for pair in moves)]
+        if usual.keys() != bounds.keys() or not all(math.isfinite(value) for pair in pairs for value in pair):
+            raise CheckpointError("the guard's limits are not one finite pair for each player")
+        self.done, self._usual, self._bounds = count(state["rollbacks"], "the number of rollbacks"), usual, bounds
+        self._streak = {str(name): count(n, "a number of refused moves") for name, n in state["streak"].items()}
+        self._calm = bool(state["calm"])
 
 
 def _copy(value: Any) -> Any:

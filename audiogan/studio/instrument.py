@@ -14,6 +14,7 @@ from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
 from audiogan.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -50,7 +51,7 @@ class Instrument:
         self.generator = generator
         path = generator.checkpoint
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
-        self.name = generator.name if generator.name in shipped() else f"{run or path.stem}"
+        self.name = generator.name if generator.name in shipped() else printable(run or path.stem)[:200]
         digest = hashlib.sha256()
         for key, value in sorted(generator.game.state_dict().items()):
             digest.update(key.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
@@ -83,8 +84,8 @@ class Instrument:
         return Recipe.from_json(json.dumps({**wire.model_dump(), "model": self.generator.name}))
 
     def said(self, error: Exception) -> str:
-        """An error in one line, without the places of files."""
+        """An error in one printable line, without the places of files."""
         text = " ".join(str(error).split())
         for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
             text = text.replace(path, self.name)
-        return text[:300]
+        return printable(text)[:300]

@@ -36,8 +36,8 @@ class Limits:
         imitate_seconds: that an imitation may take.
         body_seconds: within which a body has to arrive.
         running: renders at once; by default one a core.
-        waiting: requests that may wait for their turn; what comes on top is told to come again.
-        patience: seconds after which a waiting request is told the same.
+        waiting: requests that may wait for their turn; further ones are asked to come again.
+        patience: seconds after which a waiting request is asked the same.
     """
 
     json_bytes: int = 1 << 20
@@ -46,8 +46,8 @@ class Limits:
     imitate_seconds: float = 20.0
     body_seconds: float = 30.0
     running: int = os.cpu_count() or 1
-    waiting: int = 64
-    patience: float = 10.0
+    waiting: int = 500
+    patience: float = 60.0
 
 
 class Refused(Exception):

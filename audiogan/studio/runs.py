@@ -18,6 +18,7 @@ from typing import Any
 from audiogan.curves import number
 from audiogan.monitors.finding import VERDICT, Finding
 from audiogan.studio.runlog import row_of
+from audiogan.text import printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """A folder with one of these is a run."""
@@ -40,7 +41,7 @@ class Run:
     @classmethod
     def at(cls, folder: Path, name: str) -> Run:
         digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()
-        return cls(digest[:12], name.encode("utf-8", "replace").decode()[:200], folder)
+        return cls(digest[:12], printable(name.encode("utf-8", "replace").decode())[:200], folder)
 
     def file(self, name: str) -> Path | None:
         """A file in the folder; None where it is missing, no plain file, or a link that leads out of the folder."""
@@ -114,7 +115,7 @@ class Run:
                 found.append(finding)
         found = sorted(found[-FINDINGS:], key=lambda f: f.step, reverse=True)
         return [
-            {k: str(getattr(f, k))[:2000] for k in ("kind", "severity", "text", "advice", "override")}
+            {k: _lines(str(getattr(f, k))[:2000]) for k in ("kind", "severity", "text", "advice", "override")}
             | {"step": f.step}
             for f in sorted(found, key=lambda f: f.kind != VERDICT)
         ]
@@ -158,10 +159,10 @@ class Run:
         self, begun: bool, alive: bool, step: float, seconds: float | None, plan: dict[str, float]
     ) -> tuple[str, str]:
         """The state, and why it is so where that is known."""
-        status = str(self.object("run.json").get("status") or "")[:300]
+        status = printable(str(self.object("run.json").get("status") or "")[:300])
         if status == "finished":
             return "finished", ""
-        if reason := re.fullmatch(r"stopped \((.*)\)", status, re.DOTALL):
+        if reason := re.fullmatch(r"(?:stopped|failed) \((.*)\)", status, re.DOTALL):
             asked = reason[1] in ("interrupted", "asked to terminate")
             return ("interrupted" if asked else "stopped"), "" if asked else reason[1]
         if alive:
@@ -181,6 +182,10 @@ class Run:
             return (self.folder / ".lock").stat().st_ino in held
         except OSError:
             return False
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def locks() -> set[int]:

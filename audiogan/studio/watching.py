@@ -20,9 +20,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from audiogan.studio.limits import Refused, Slots
+from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import Log
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
+from audiogan.text import printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -109,7 +110,7 @@ class Watching:
         played = checkpoint.absolute().parent.parent if checkpoint.parent.name == "checkpoints" else None
         self.named = [Run.at(folder.absolute(), folder.absolute().name) for folder in (played, other) if folder]
         self.played = Run.at(played, "").id if played else None
-        self.slots = Slots(2, 64, 10.0)
+        self.slots = Slots(2, Limits.waiting, Limits.patience)
         self._known: dict[str, Run] = {}
         self._watched: OrderedDict[str, Watched] = OrderedDict()
         self._lock = threading.Lock()
@@ -203,7 +204,7 @@ def layout(path: Path) -> dict[str, Any]:
         with soundfile.SoundFile(path) as file:
             stored = json.loads(file.comment)
         count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
-        titles = [str(title)[:60] for title in (stored.get("titles") or [])[:SOUNDS]]
+        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:SOUNDS]]
     except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
     except OverflowError:  # int(inf)

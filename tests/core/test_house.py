@@ -25,9 +25,10 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def test_the_core_imports_nothing_else_of_the_package() -> None:
+def test_the_core_imports_nothing_else_of_the_package_but_small_helpers() -> None:
     for path in CORE:
         mine = {name for name in imports(path) if name.startswith("audiogan")}
+        mine -= {"audiogan.errors", "audiogan.files", "audiogan.text"}  # small helpers that import nothing themselves
         assert all(name.startswith("audiogan.core") for name in mine), (path, mine)
 
 

@@ -159,7 +159,7 @@ def test_a_linked_folder_is_visited_once(tmp_path: Path) -> None:
     os.symlink(outside, root / "linked")
     os.symlink(outside / "deep", root / "linked2")
     os.symlink(outside, outside / "deep" / "loop")
-    scan = scan_folder(root, progress=False)
+    scan = scan_folder(root, links="follow", progress=False)
     assert {row["path"]: row["reason"] for row in scan.files()} == {
         "z/b.wav": "usable",
         "linked/deep/a.wav": "usable",

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audiogan.config import resolve_target
+from audiogan.config_kinds import resolve_target
 from audiogan.errors import UserError
-from audiogan.metrics import Extractor, embed, evaluate, load_extractor
+from audiogan.metrics import embed, evaluate, load_extractor
 
 MODULE = """
 import torch
@@ -145,7 +145,7 @@ def test_features_of_a_wrong_shape_are_echoed(here: Path) -> None:
 
 
 def test_no_configuration_can_import_a_module_this_way() -> None:
-    for target in ("audiogan.metrics.extractor.load_extractor", "audiogan.metrics.load_extractor"):
-        with pytest.raises(UserError, match="not a building block"):
-            resolve_target(target, "game")
-    assert resolve_target("audiogan.metrics.extractor.Extractor", "game") is Extractor  # takes a network, not a name
+    for target in ("audiogan.metrics.extractor.load_extractor", "audiogan.metrics.extractor.Extractor"):
+        for key in ("game._target_", "game.critic._target_", "callbacks.x._target_", "data._target_"):
+            with pytest.raises(UserError, match="is not allowed"):
+                resolve_target(target, key)

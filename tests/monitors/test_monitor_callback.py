@@ -35,6 +35,7 @@ def test_a_resumed_run_looks_and_finds_as_one_never_stopped(tmp_path: Path) -> N
     assert monitors.findings and monitors.findings[-1].step > 45
     again, _ = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
     again.load_state_dict(state)
+    again._step()
     assert all(f.step <= 45 for f in read_findings(tmp_path / "half" / "findings.jsonl"))
     again.run()
     assert rows(tmp_path / "half") == rows(tmp_path / "whole")

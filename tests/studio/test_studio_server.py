@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,19 +73,15 @@ def test_two_hundred_at_once_are_all_answered(served: Served) -> None:
 
     recipes = httpx.post(f"{served.address}/api/sounds", json={"n": 8, "seed": 1}, timeout=30).json()["recipes"]
 
-    def ask(i: int) -> tuple[int, str | None, bytes]:
+    def ask(i: int) -> tuple[int, bytes]:
         answer = client.post(f"{served.address}/api/render", json={"recipe": recipes[i % 8]}, timeout=120)
-        return answer.status_code, answer.headers.get("retry-after"), answer.content
+        return answer.status_code, answer.content
 
     with httpx.Client(limits=httpx.Limits(max_connections=200)) as client, ThreadPoolExecutor(200) as pool:
         answers = list(pool.map(ask, range(200)))
-    assert {status for status, _, _ in answers} <= {200, 503}
+    assert {status for status, _ in answers} == {200}
     for i in range(8):
-        assert len({content for status, _, content in answers[i::8] if status == 200}) <= 1  # each its own sound
-    assert sum(status == 200 for status, _, _ in answers) >= 60
-    for status, again, content in answers:
-        if status == 503:
-            assert again == "1" and list(json.loads(content)) == ["error"]
+        assert len({content for _, content in answers[i::8]}) == 1  # each its own sound
     assert alive(served)
 
 

@@ -1,7 +1,7 @@
 // The chosen pad: its class and knobs, its neighbours, the way to another pad, a recording to imitate.
 
 import * as api from "./api.js";
-import { draw, element, fill, hue, icon, label, mixture, percent, plain } from "./looks.js";
+import { draw, element, fill, hue, icon, label, mixture, percent, plain, visible } from "./looks.js";
 
 const MORPH = 17; // sounds from one pad to another
 const COLUMNS = 180;
@@ -104,7 +104,7 @@ export class Editor {
       if (this.path?.recipes || moved) { this.path = null; find("morph").value = 0; }
       this.amounts();
     }
-    find("pad-title").textContent = `Pad ${i + 1} · ${this.pad.name}`;
+    find("pad-title").textContent = `Pad ${i + 1} · ${visible(this.pad.name)}`;
     document.querySelector(".editor").style.setProperty("--h", hue(recipe, model.labels));
     const lock = find("pad-lock");
     lock.setAttribute("aria-pressed", locked);
@@ -118,7 +118,7 @@ export class Editor {
     }
     const select = find("morph-to"), chosen = select.value;
     const others = store.state.pads.map((pad, at) => [at, pad]).filter(([at]) => at !== i);
-    select.replaceChildren(...others.map(([at, pad]) => element("option", { value: at }, `to ${at + 1} ${pad.name}`)));
+    select.replaceChildren(...others.map(([at, pad]) => element("option", { value: at }, `to ${at + 1} ${visible(pad.name)}`)));
     select.value = chosen !== "" && Number(chosen) !== i ? chosen : String(others[0][0]);
   }
 

@@ -4,7 +4,10 @@ export const label = (recipe) => {
   const names = Object.entries(recipe.classes).sort((a, b) => b[1] - a[1]);
   return names.length ? names[0][0] : "";
 };
-export const plain = (name) => name.replaceAll("_", " ");
+/** Text of a stranger's model or link: control and direction characters are shown as escapes, as `printable` does. */
+export const visible = (text) =>
+  String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+export const plain = (name) => visible(name).replaceAll("_", " ");
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
 /** Of a mixture “kick 70 % · tom 30 %”, of one class its name. */

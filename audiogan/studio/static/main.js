@@ -1,7 +1,7 @@
 // The page wakes up: model, kit, keys, downloads, the address.
 
 import * as api from "./api.js";
-import { element, label, plain } from "./looks.js";
+import { element, label, plain, visible } from "./looks.js";
 import { CODES } from "./pads.js";
 import { decode, encode } from "./share.js";
 import { Store } from "./store.js";
@@ -44,7 +44,7 @@ async function beginning(model) {
 }
 
 function notice(text) {
-  find("notice").textContent = text;
+  find("notice").textContent = visible(text);
   find("notice").hidden = !text;
 }
 

@@ -1,6 +1,6 @@
 // The sixteen pads.
 
-import { arrow, draw, element, hue, icon, mixture, roving } from "./looks.js";
+import { arrow, draw, element, hue, icon, mixture, roving, visible } from "./looks.js";
 
 export const CODES = [
   "Digit1", "Digit2", "Digit3", "Digit4", "KeyQ", "KeyW", "KeyE", "KeyR",
@@ -66,8 +66,8 @@ export class Pads {
     } catch { /* the letters stay */ }
   }
 
-  show(i, { name, recipe, locked }) {
-    const pad = this.pads[i], what = mixture(recipe);
+  show(i, { name: given, recipe, locked }) {
+    const pad = this.pads[i], what = mixture(recipe), name = visible(given);
     pad.box.style.setProperty("--h", hue(recipe, this.labels));
     pad.name.textContent = name;
     pad.box.classList.toggle("locked", locked);

@@ -1,6 +1,6 @@
 // The board of steps: sixteen rows, a pad each.
 
-import { arrow, element, hue, roving } from "./looks.js";
+import { arrow, element, hue, roving, visible } from "./looks.js";
 import { STEPS } from "./sequencer.js";
 
 const WORDS = ["off", "on", "accent"];
@@ -58,7 +58,7 @@ export class StepGrid {
   show(pads, grid, before) {
     this.rows.forEach(({ box, name, cells }, i) => {
       if (before && before.pads[i] === pads[i] && before.grid[i] === grid[i]) return;
-      const text = pads[i].name;
+      const text = visible(pads[i].name);
       box.style.setProperty("--h", hue(pads[i].recipe, this.labels));
       name.textContent = text;
       name.setAttribute("aria-label", `Play pad ${i + 1}, ${text}`);

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { Voices, liveContext, toBuffer, wav24 } from "./audio.js";
 import { Editor } from "./editor.js";
-import { fill, label, plain } from "./looks.js";
+import { fill, label, plain, visible } from "./looks.js";
 import { Pads } from "./pads.js";
 import { Sequencer, renderLoop } from "./sequencer.js";
 import { StepGrid } from "./stepgrid.js";
@@ -233,7 +233,7 @@ export class Studio {
   /** Say something, to the eye and to screen readers. */
   say(text, wrong = false) {
     const says = find("says");
-    says.textContent = text;
+    says.textContent = visible(text);
     says.className = `says shown${wrong ? " wrong" : ""}`;
     clearTimeout(this.saying);
     this.saying = setTimeout(() => says.classList.remove("shown"), wrong ? 9000 : 2600);

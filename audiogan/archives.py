@@ -1,0 +1,45 @@
+"""ZIP archives from strangers."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from typing import IO
+
+DIRECTORY = 4 << 20
+"""Largest directory of an archive that is read, in bytes: more than 20,000 files."""
+
+
+def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    """Open a ZIP archive for reading if its directory is small.
+
+    `zipfile` keeps an object of half a kilobyte for each entry of the directory, however many there are.
+
+    Raises:
+        zipfile.BadZipFile: not a ZIP archive, damaged, or the directory is larger than `DIRECTORY`.
+    """
+    bounded = _Bounded(file)
+    archive = zipfile.ZipFile(bounded)
+    bounded.largest = None
+    return archive
+
+
+class _Bounded:
+    """A file that refuses to read more than ``largest`` bytes at once. `zipfile` reads the directory in one piece."""
+
+    largest: int | None = DIRECTORY
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.seek, self.tell, self.seekable, self.close = (
+            file,
+            file.seek,
+            file.tell,
+            file.seekable,
+            file.close,
+        )
+
+    def read(self, n: int = -1) -> bytes:
+        wanted = os.fstat(self.file.fileno()).st_size - self.file.tell() if n < 0 else n
+        if self.largest is not None and wanted > self.largest:
+            raise zipfile.BadZipFile(f"its directory is larger than {self.largest:,} bytes")
+        return self.file.read(n)

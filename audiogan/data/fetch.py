@@ -1,0 +1,143 @@
+"""Downloads that end: at most so many bytes, checked, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from audiogan.errors import UserError
+from audiogan.text import printable
+
+TIMEOUT = 30.0
+"""Seconds to wait for a connection, and for each piece of a file."""
+PIECE = 1 << 16
+
+
+class Unfit(ValueError):
+    """What a server sent is not the file that was asked for; the message says why in one line."""
+
+
+def fetch(
+    url: str,
+    path: Path,
+    *,
+    most: int,
+    sha256: str | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> None:
+    """Download a file of at most ``most`` bytes. It appears under its name when it is whole and checked.
+
+    Bytes are taken as they come over the net: nothing is decompressed. The part (``path`` with ``.part``) is removed
+    when the download fails, unless it can be resumed.
+
+    Args:
+        url: the address; redirects are followed, but not from https to http.
+        path: the file to write, in a folder that exists.
+        most: upper bound of its size in bytes; the download ends there.
+        sha256: expected checksum; without one, whatever arrives is kept.
+        resume: keep the part of a download that breaks off, and go on from there. Needs ``sha256``.
+        progress: called with the bytes so far and the bytes that the server announced (0 if it did not).
+
+    Raises:
+        requests.RequestException: the server cannot be reached, refuses, or breaks off.
+        Unfit: larger than ``most``, a wrong checksum, or a redirect to an unencrypted address.
+        OSError: the file cannot be written.
+    """
+    from requests import RequestException
+
+    part = path.with_name(path.name + ".part")
+    if not (resume and sha256) or (part.exists() and part.stat().st_size > most):
+        part.unlink(missing_ok=True)
+    kept = False
+    try:
+        _receive(url, part, most, progress)
+        if sha256 is not None and digest(part) != sha256:
+            raise Unfit("what arrived has a wrong SHA-256 and was thrown away")
+        os.replace(part, path)
+    except (RequestException, OSError):
+        kept = bool(resume and sha256)
+        raise
+    except KeyboardInterrupt:
+        kept = bool(resume and sha256)
+        raise
+    finally:
+        if not kept:
+            part.unlink(missing_ok=True)
+
+
+def _receive(url: str, part: Path, most: int, progress: Callable[[int, int], object] | None) -> None:
+    """Append to ``part`` what is missing of it."""
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        answer = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+    except requests.RequestException:
+        raise
+    except (ValueError, HTTPError) as error:  # requests passes on some errors of what it is made of
+        raise Unfit("the address, or one that the server redirects to, is not valid") from error
+    with answer as response:
+        if start and response.status_code == 416:  # nothing is missing; the checksum decides
+            return
+        if url.startswith("https:") and not response.url.startswith("https:"):
+            raise Unfit("the server redirects to an address that is not encrypted")
+        response.raise_for_status()
+        if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
+            start = 0
+        announced = response.headers.get("content-length", "")
+        expected = start + int(announced) if announced.isdecimal() and len(announced) < 16 else 0
+        too_large = Unfit(f"what the server sends is larger than the {most:,} bytes expected; it was thrown away")
+        if expected > most:
+            raise too_large
+        with open(part, "ab" if start else "wb") as stream:
+            size = start
+            while True:
+                try:
+                    piece = response.raw.read(PIECE, decode_content=False)
+                except HTTPError as error:
+                    raise requests.ConnectionError(str(error)) from error
+                if not piece:
+                    break
+                size += len(piece)
+                if size > most:
+                    raise too_large
+                stream.write(piece)
+                if progress is not None:
+                    progress(size, expected)
+            if expected and size < expected:
+                raise requests.ConnectionError(f"ended after {size:,} of {expected:,} bytes")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while piece := stream.read(1 << 20):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def reason(error: Exception) -> str:
+    """Why a download failed, in a few words."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server said {response.status_code} {printable(response.reason)[:60]}"
+    return str(error) if isinstance(error, Unfit) else f"no connection ({type(error).__name__})"
+
+
+def check_own(path: Path, beginning: str) -> None:
+    """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
+    try:
+        with open(path, "rb") as stream:
+            found = stream.read(len(beginning.encode()))
+    except FileNotFoundError:
+        return
+    if found != beginning.encode():
+        raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")

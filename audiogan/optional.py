@@ -1,0 +1,33 @@
+"""Output that a training can do without: messages beside the progress bar, logs, previews and reports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+_reported: set[str] = set()
+
+
+def notify(text: str, stream: TextIO | None = None) -> None:
+    """Print a line beside a progress bar, on standard error by default. A closed terminal is ignored."""
+    from tqdm import tqdm
+
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        tqdm.write(text, file=stream or sys.stderr)
+
+
+@contextlib.contextmanager
+def optional(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Write a file that a training can do without.
+
+    An `OSError` in the block ends the block only. It is reported once for each `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if str(path) not in _reported:
+            _reported.add(str(path))
+            notify(f"{path}: cannot be written ({error.strerror or error}); the training continues without it")

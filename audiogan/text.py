@@ -1,0 +1,56 @@
+"""Text from strangers, such as file names, labels and metadata, made safe to print and to write to a table."""
+
+from __future__ import annotations
+
+import unicodedata
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet runs a cell that begins with one of these characters as a formula."""
+
+
+def printable(text: object) -> str:
+    """Return ``text`` with control and direction characters written as escapes.
+
+    Terminal control sequences, line breaks and characters that change the writing direction cannot take effect.
+    Letters of all languages stay as they are.
+
+    Example:
+        >>> printable("a\\x1b[2Jb")
+        'a\\\\x1b[2Jb'
+    """
+    return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
+
+
+def table_cell(value: object) -> object:
+    """Return ``value`` as a CSV cell that a spreadsheet does not run as a formula.
+
+    A string that begins with a formula character gets an apostrophe in front. Other values and plain numbers are
+    returned unchanged. `table_text` undoes it.
+
+    Example:
+        >>> table_cell("=1+1")
+        "'=1+1"
+    """
+    if not isinstance(value, str) or not value.startswith((*FORMULA, "'")) or _is_number(value):
+        return value
+    return f"'{value}"
+
+
+def table_text(cell: str) -> str:
+    """Return the string from which `table_cell` made ``cell``."""
+    return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA, "'"))) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

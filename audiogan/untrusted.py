@@ -1,0 +1,250 @@
+"""Limits for models from strangers: the size of a stored configuration, and the memory of its networks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from audiogan.errors import UserError
+from audiogan.text import printable
+
+DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
+"""Levels of a stored configuration, entries of one list or mapping, and values altogether."""
+BUILT = 5_000
+"""Values of a section that objects are built from; omegaconf takes a tenth of a millisecond for each."""
+TEXT, LABEL = 10_000, 1_000
+"""Characters of a string of a configuration, and of a class name."""
+WHOLE = 2**63
+"""Whole numbers of a configuration are smaller than this."""
+SIGNAL = 1 << 24
+"""Values of one signal: 17 minutes at 16 kHz, or an image of 4096x4096 pixels."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters: JSON can hold one alone, files cannot."""
+BLOCKS = ("augment", "games", "losses", "modalities", "networks", "representations")
+"""Packages whose classes a stored model may consist of. None of them reads data or writes files."""
+SQUARES = {"eye", "diag", "diag_embed"}
+"""Operations with a result of n x n elements for an argument of n."""
+VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
+ALIKE = {
+    "mv",
+    "batch_norm",
+    "group_norm",
+    "layer_norm",
+    "reshape",
+    "view_as",
+    "float",
+    "double",
+    "to",
+    "clone",
+    "contiguous",
+}
+"""Operations with a result as large as their first argument."""
+ELEMENTWISE = {"add", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv", "rtruediv", "rdiv", "pow", "rpow"}
+ELEMENTWISE |= {"where", "addcmul", "polar", "complex", "maximum", "minimum", "lerp", "linalg_vecdot"}
+TOO_LARGE = "its networks are larger than its weights"
+
+
+def check_config(config: Any) -> None:
+    """Check the configuration that is stored in a model, before anything is built from it.
+
+    A training stores a resolved configuration of a few hundred values. One that still asks for something (an
+    environment variable, for example) or is far larger was not written by a training.
+
+    Raises:
+        UserError: names the first key that is at fault.
+    """
+    if not isinstance(config, dict):
+        raise UserError(f"config: expected a mapping, got {type(config).__name__}")
+    _Walk(NODES).check(config, "", 0)
+    for key in ("facts", "game", "representation"):
+        if not isinstance(config.get(key), dict):
+            raise UserError(f"{key}: expected a mapping, got {type(config.get(key)).__name__}")
+        _check_numbers(config[key], key)
+        _check_targets(config[key], key)
+    facts = config["facts"]
+    sections = {key: config[key] for key in ("game", "representation")} | {"facts.modality": facts.get("modality")}
+    for key, node in sections.items():
+        _Walk(BUILT).check(node, key, 0)
+    _check_names(facts.get("labels"), "facts.labels")
+    if facts.get("knob_scale") is not None:
+        _check_names(dict(facts["knob_scale"]).get("names"), "facts.knob_scale.names")
+
+
+def _check_names(names: Any, key: str) -> None:
+    if not isinstance(names, list | tuple):
+        raise UserError(f"{key}: expected a list of names, got {type(names).__name__}")
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or len(name) > LABEL or (not name.isascii() and SURROGATE.search(name)):
+            raise UserError(f"{key}.{i}: expected text of at most {LABEL:,} characters, got {printable(name)[:40]}")
+
+
+class _Walk:
+    """Bounds on everything in a configuration.
+
+    Args:
+        left: values it may have.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.most = self.left = left
+
+    def check(self, node: Any, key: str, depth: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise UserError(f"{key}: more than {self.most:,} values")
+        if isinstance(node, str):
+            if len(node) > TEXT:
+                raise UserError(f"{key}: {len(node):,} characters; a string has at most {TEXT:,}")
+            if "${" in node:
+                shown = printable(node[:80])
+                raise UserError(f"{key}='{shown}': interpolations are not allowed in a stored model")
+        elif isinstance(node, dict | list | tuple):
+            if len(node) > ENTRIES:
+                raise UserError(f"{key or 'config'}: {len(node):,} entries; at most {ENTRIES:,} are read")
+            if depth >= DEPTH:
+                raise UserError(f"{key}: more than {DEPTH} levels deep")
+            for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+                if not isinstance(name, str | int) or len(str(name)) > LABEL or "${" in str(name):
+                    raise UserError(f"{key or 'config'}: a key is not a short name: {printable(name)[:80]}")
+                self.check(value, f"{key}.{printable(name)[:80]}" if key else printable(name)[:80], depth + 1)
+        elif isinstance(node, int):
+            if not -WHOLE < node < WHOLE:
+                raise UserError(f"{key}: the number is out of range (64 bits)")
+        elif node is not None and not isinstance(node, float):
+            raise UserError(f"{key}: a configuration cannot hold a {type(node).__name__}")
+
+
+def _check_numbers(node: Any, key: str) -> None:
+    """Numbers that networks are built from are finite; counts of classes and knobs are bounded."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UserError(f"{key}={node}: must be a finite number")
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ():
+        if name in ("classes", "knobs") and isinstance(value, int) and not 0 <= value <= ENTRIES:
+            raise UserError(f"{key}.{name}={value}: must be from 0 to {ENTRIES:,}")
+        _check_numbers(value, f"{key}.{name}")
+
+
+def _check_targets(node: Any, key: str) -> None:
+    """Every class that a model is built from belongs to `BLOCKS` or is a layer of torch."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ():
+        if name == "_target_":
+            parts = value.split(".") if isinstance(value, str) else []
+            if len(parts) < 3 or not (parts[:2] == ["torch", "nn"] or (parts[0] == "audiogan" and parts[1] in BLOCKS)):
+                raise UserError(f"{key}.{name}='{printable(value)[:80]}': a stored model cannot be built from this")
+        _check_targets(value, f"{key}.{name}")
+
+
+def _is_list(node: Any) -> bool:
+    return isinstance(node, list | tuple)
+
+
+class Budget(TorchFunctionMode):
+    """Limit the memory and the number of operations of torch while a block runs.
+
+    A few numbers in a configuration can ask for terabytes. Sizes are judged before memory is allocated.
+
+    Args:
+        largest: elements of one tensor.
+        created: elements of all tensors that are made from sizes, such as weights.
+        computed: elements of all tensors that are computed from others, such as tables.
+        calls: operations.
+
+    Raises:
+        UserError: inside the block, at the first operation beyond a limit.
+    """
+
+    def __init__(self, largest: int, created: int, computed: int, calls: int) -> None:
+        super().__init__()
+        self.largest, self.created, self.computed, self.calls = largest, created, computed, calls
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.calls -= 1
+        if self.calls < 0:
+            raise UserError(f"{TOO_LARGE}: too many operations")
+        name = getattr(func, "__name__", "")
+        if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
+            return func(*args, **kwargs)
+        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
+            raise UserError(f"{TOO_LARGE}: a tensor would not fit")
+        out = func(*args, **kwargs)
+        if isinstance(out, Tensor):
+            if any(_tensors((*args, *kwargs.values()))):
+                self.computed -= out.numel()
+            else:
+                self.created -= out.numel()
+            if min(self.computed, self.created) < 0:
+                raise UserError(f"{TOO_LARGE}: too much memory")
+        return out
+
+
+def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """An upper bound of the elements of a result, found from the arguments alone."""
+    first = args[0] if args else None
+    if isinstance(first, Tensor):
+        if name in ALIKE:
+            return first.numel()
+        if name == "linear":
+            return first.numel() // max(1, first.shape[-1]) * len(args[1])
+        if name in ("matmul", "__matmul__") and min(first.dim(), args[1].dim()) > 1:
+            return _broadcast([first[..., :1], args[1][..., :1, :]])
+    values = (*args, *kwargs.values())
+    if name.strip("_") in ELEMENTWISE:
+        return _broadcast([value for value in values if isinstance(value, Tensor)])
+    if name in ("tensor", "as_tensor"):
+        return ENTRIES  # of a list of the configuration
+    bound = _product(values)
+    return bound * bound if name in SQUARES else bound
+
+
+def _broadcast(tensors: Sequence[Tensor]) -> int:
+    """Elements of the shape that tensors have in common."""
+    return math.prod(map(max, zip_longest(*(tuple(x.shape)[::-1] for x in tensors), fillvalue=1)))
+
+
+def _product(values: Sequence[Any]) -> int:
+    """The product of all sizes and whole numbers of arguments; of a list of tensors, the sum of their sizes."""
+    bound = 1
+    for value in values:
+        if isinstance(value, Tensor):
+            bound *= max(1, value.numel())
+        elif isinstance(value, int):
+            bound *= max(1, abs(value))
+        elif isinstance(value, tuple | list):
+            joined = bool(value) and isinstance(value[0], Tensor)
+            bound *= sum(part.numel() for part in value) if joined else _product(value)
+    return bound
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[bool]:
+    """Whether each argument is a tensor or a list of tensors."""
+    for value in values:
+        yield isinstance(value[0] if isinstance(value, tuple | list) and value else value, Tensor)
+
+
+def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Elements of a result, from a run without memory; 0 for an operation that cannot run so."""
+    options = {name: _without_memory(value) for name, value in kwargs.items() if name != "generator"}
+    if not any(_tensors((*args, *kwargs.values()))):
+        options["device"] = "meta"
+    try:
+        out = func(*map(_without_memory, args), **options)
+    except Exception:  # the operation itself says what is wrong
+        return 0
+    return out.numel() if isinstance(out, Tensor) else 0
+
+
+def _without_memory(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in value):
+        return type(value)(map(_without_memory, value))
+    return value

@@ -1,0 +1,71 @@
+"""Names of classes from a stranger's model, in file names, tables and on the terminal."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiogan.generator import Generator
+from audiogan.modalities.sound import Sound, write_preview
+from audiogan.recipe import Recipe
+from audiogan.sampling import write_samples
+from audiogan.text import table_text
+
+NAMES = ["=1+1", "@SUM(A1)", "+1|x", "-cmd", "\t=1", "\r=1", "'=1", "../../up", "a/b", "\x1b[2J", "new\nline", "\0"]
+NAMES += ["\ud800", "\u202egpj", "太" * 90, "𝔵" * 90, "..", "", "-3", "CON"]
+
+
+class Stub:
+    """What `write_samples` asks of a generator; its classes take turns."""
+
+    def __init__(self, labels: list[str], name: str = "m\x1b[2J") -> None:
+        self.labels, self.name, self.step, self.shape = labels, name, 1, (1, 64)
+        self.modality = Sound(8000)
+        self.scale = None
+
+    def recipes(self, n: int = 1, *, seed: int | None = None, **other: Any) -> list[Recipe]:
+        start = seed or 0
+        names = {i: self.labels[i % len(self.labels)] for i in range(start, start + n)}
+        made = [Recipe(self.name, (0.0,), {name: 1.0}, {}, i) for i, name in names.items()]
+        return [replace(one, truncation=other.get("truncation")) for one in made]
+
+    def render(self, recipes: list[Recipe]) -> np.ndarray:
+        return np.full((len(recipes), 1, 64), 0.25, np.float32)
+
+
+def sample(generator: Any, out: Path, n: int, **options: Any) -> tuple[list[Path], str]:
+    lines: list[str] = []
+    stub: Generator = generator
+    return write_samples(stub, out, n, say=lines.append, **options), "\n".join(lines)
+
+
+def test_no_name_runs_in_a_spreadsheet_or_leaves_the_folder(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    label = {"=1": 0.5, "b": 0.5}
+    for options in ({}, {"label": label, "knobs": {"=k": 0.5}}):
+        for _ in range(2):  # the second time nothing is new
+            files, said = sample(Stub(NAMES, "=model"), out, len(NAMES), seed=0, **options)
+            assert len({*files}) == len(NAMES) and all(file.parent == out and file.is_file() for file in files)
+            assert all(file.name.isprintable() and len(file.name.encode()) < 240 for file in files)
+            assert "\n" not in said and "\x1b" not in said
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == set(out.iterdir())
+    text = (out / "samples.csv").read_text(encoding="utf-8")
+    assert not any(ord(c) < 32 and c != "\n" for c in text)
+    rows = list(csv.DictReader(text.splitlines()))
+    assert len(rows) == 2 * len(NAMES)
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
+    assert not [cell for cell in cells if cell.startswith("-") and cell != "-3"]
+    assert [table_text(row["class"]) for row in rows[:4]] == NAMES[:4]
+    assert {table_text(row["mixture"]) for row in rows} == {"", "=1=0.5 b=0.5"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_previews_show_any_name(name: str, tmp_path: Path) -> None:
+    write_preview(tmp_path, 1, np.zeros((1, 1, 400), np.float32), 8000, [name])
+    assert len(list((tmp_path / "previews").iterdir())) == 2
