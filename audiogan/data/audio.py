@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiogan.data.scan import CLIPS, INDEX, Scan, require_usable, scan_folder
+from audiogan.data.scan import CLIPS, INDEX, scan_folder
+from audiogan.data.verdicts import Scan, require_usable
 from audiogan.modalities.sound import Sound
 from audiogan.text import printable
 

@@ -18,7 +18,8 @@ import torch
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_scan import PIXELS, TARGETS, Settings, flat, require_usable, scan_images, square, to_array
-from audiogan.data.scan import ABOUT, Scan, _hash
+from audiogan.data.scan import ABOUT, _hash
+from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,8 +22,9 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.labels import Labels
-from audiogan.data.scan import _TEXT, ABOUT, TABLE, Scan, _hash, class_line
-from audiogan.data.walk import OUTSIDE, Entry, _suffixes, follows, stamp, walk
+from audiogan.data.scan import ABOUT, _hash
+from audiogan.data.verdicts import _TEXT, TABLE, Scan, class_line
+from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
 from audiogan.text import printable
 
@@ -40,7 +41,7 @@ REASONS = {
     "no label": "in no class folder, or not in the label list",
     "missing": "in the label list, but not in the folder",
     "folder link": "symbolic link to a folder that is listed already",
-    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
+    **LEFT_OUT,
     "not an image": "other kinds of files",
 }
 FLAGS = {
@@ -96,7 +97,11 @@ class ImageScan(Scan):
                 count = self.flags[reason] if reason in FLAGS else self.counts[reason]
                 more = "; ..." if count > examples else ""
                 lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
+        lines += [f"  {hint}" for hint in self.hints()]
         return "\n".join(map(printable, lines))
+
+    def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
+        return []
 
 
 def scan_images(
@@ -128,7 +133,7 @@ def scan_images(
     if not folder.is_dir():
         raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
-    naming = Labels.parse(labels, folder)
+    naming = Labels.parse(labels, folder, follow)
     group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
     entries = list(_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)
@@ -139,7 +144,7 @@ def scan_images(
     place = open_or_build(home, key, partial(_build, folder, entries, chosen, naming, key, progress))
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     about["shape"] = tuple(about["shape"])
-    return ImageScan(folder, settings=chosen, folder=place, **about)
+    return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
 def require_usable(scan: ImageScan) -> None:
@@ -155,7 +160,7 @@ def require_usable(scan: ImageScan) -> None:
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
     for entry in walk(root, follow):
-        if entry.kind in ("folder link", OUTSIDE) or entry.detail.startswith("folder: "):
+        if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
             yield entry
         elif os.path.splitext(entry.path)[1].lower() not in SUFFIXES:
             yield replace(entry, kind="not an image", detail="")
@@ -243,8 +248,8 @@ def _build(
                 if found.reason == "usable" and labelled and not label:
                     found = replace(found, reason="no label", flags="")
             ledger.add(entry.rel, label, found)
-        for path, label in naming.unseen():
-            ledger.add(path, label, _Found("missing", "in the label list"))
+        for path, label, why in naming.missing():
+            ledger.add(path, label, _Found("missing", why))
     names = sorted(set(ledger.kept)) if labelled else []
     place = {name: i for i, name in enumerate(names)}
     targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
@@ -255,6 +260,7 @@ def _build(
         "labels": names,
         "class_counts": np.bincount(targets, minlength=len(names)).tolist(),
         "clips": len(ledger.kept),
+        "notes": naming.notes(),
         "shape": [channels, size, size],
     }
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")

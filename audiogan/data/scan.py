@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import json
 import os
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -23,129 +22,20 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.decode import Decoded, Settings, decode
+from audiogan.data.kinds import look
 from audiogan.data.labels import Labels
-from audiogan.data.walk import OUTSIDE, Entry, follows, walk
+from audiogan.data.verdicts import _TEXT, REASONS, TABLE, Scan
+from audiogan.data.walk import Entry, follows, walk
 from audiogan.errors import UserError
-from audiogan.text import printable, table_cell
+from audiogan.text import printable
 
 VERSION = 2  # of the cache's content; raise it when decoding changes
 LARGE = (
     1 << 16
 )  # bytes; below, handing a file to a thread and waiting for the interpreter lock costs more than it gains
-CLIPS, INDEX, TABLE, ABOUT = "clips.f32", "index.npy", "files.csv", "about.json"
-_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+CLIPS, INDEX, ABOUT = "clips.f32", "index.npy", "about.json"
 INDEX_TYPE = np.dtype([("row", "<i8"), ("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
-REASONS = {
-    "usable": "used for training",
-    "silent": "range below -60 dBFS",
-    "unreadable": "cannot be opened or decoded",
-    "too short": "shorter than data.min_seconds",
-    "non-finite": "NaN or infinite samples",
-    "duplicate": "same decoded samples as an earlier file; the first is used",
-    "no label": "in no class folder, or not in the label list",
-    "missing": "in the label list, but not in the folder",
-    "folder link": "symbolic link to a folder that is listed already",
-    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
-    "not audio": "other kinds of files",
-}
-FLAGS = {
-    "clipped": "used; 4 or more equal samples in a row at full scale",
-    "truncated": "used; ends before its header says",
-}
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a folder holds. Every file has exactly one reason; `clipped` and `truncated` are flags of usable ones."""
-
-    root: Path
-    settings: Settings
-    folder: Path  # the cache: clips, index and the table of files
-    counts: dict[str, int]  # reason -> files
-    flags: dict[str, int]  # flag -> usable files that have it
-    labels: list[str]
-    class_counts: list[int]  # clips a label
-    clips: int
-
-    @property
-    def total(self) -> int:
-        """Files in the folder, plus links to folders and listed files that are missing."""
-        return sum(self.counts.values())
-
-    @property
-    def usable(self) -> int:
-        return self.counts.get("usable", 0)
-
-    def files(self) -> Iterator[dict[str, str]]:
-        """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
-        with open(self.folder / TABLE, **_TEXT) as f:
-            yield from csv.DictReader(f)
-
-    @property
-    def problems(self) -> list[tuple[str, str, str]]:
-        """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
-        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.files())
-        return [row for row in rows if row[1] != "usable"]
-
-    def summary(self, examples: int = 3) -> str:
-        """A few lines for the terminal: counts by reason with `examples` paths each."""
-        seconds = self.settings.length / self.settings.sample_rate
-        classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
-        head = f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} clips of {seconds:.2f} s"
-        lines = [f"{head} at {self.settings.sample_rate:,} Hz{classes}"]
-        if self.labels:
-            lines.append(f"  {class_line(self.labels, self.class_counts)}")
-        shown: dict[str, list[str]] = {}
-        for row in self.files():
-            for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
-                if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
-                    shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
-        for reason, meaning in {**REASONS, **FLAGS}.items():
-            count = self.flags.get(reason, 0) if reason in FLAGS else self.counts.get(reason, 0)
-            if count and reason != "usable":
-                more = "; ..." if count > examples else ""
-                lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
-        lines += [f"  {hint}" for hint in self.hints()]
-        return "\n".join(map(printable, lines))
-
-    def hints(self) -> list[str]:
-        """What to know of the usable files as a whole: most are mono where stereo is asked for, or of a lower rate."""
-        rows = [row for row in self.files() if row["reason"] == "usable"]
-        mono = sum(row["channels"] == "1" for row in rows)
-        low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
-        said = []
-        if self.settings.channels > 1 and 2 * mono > len(rows):
-            said.append(f"{mono:,} of {len(rows):,} are mono; stereo makes them no wider: data.channels=1 is less work")
-        if 2 * low > len(rows):
-            rate = f"data.sample_rate={self.settings.sample_rate}"
-            said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate}, which cannot make them brighter")
-        return said
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
-
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`).
-        """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
-                csv.writer(copy).writerows(map(table_cell, row) for row in csv.reader(table))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(temporary, path)
-        except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise UserError(f"cannot write the report {path}: {e.strerror}") from e
-
-
-def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
-    """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
-    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
-    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
-    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
 
 
 def scan_folder(
@@ -177,17 +67,29 @@ def scan_folder(
     if not folder.is_dir():
         raise UserError(f"data.root={root}: {'this is a file, not a folder' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
-    naming = Labels.parse(labels, folder)
-    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
-    print_of, total = hashlib.blake2b(digest_size=16), 0
-    for entry in walk(folder, follow):
+    naming = Labels.parse(labels, folder, follow)
+    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
+    print_of, total = _fingerprint(), 0
+    for entry in _entries(folder, follow):
         entry.feed(print_of)
         total += entry.kind == "audio"
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "audio"
     build = partial(_build, folder, follow, chosen, naming, group, total, progress)
     place = open_or_build(home, f"{group}-{print_of.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-    return Scan(folder, chosen, place, **about)
+    return Scan(folder, chosen, place, naming=naming.mode, **about)
+
+
+def _entries(root: Path, follow: bool) -> Iterator[Entry]:
+    """What `walk` finds, with the kinds of files whose names do not say what they hold."""
+    for entry in walk(root, follow):
+        found = look(entry.path) if entry.kind == "not audio" else None
+        yield replace(entry, kind=found[0], detail=found[1]) if found else entry
+
+
+def _fingerprint() -> Any:
+    """A digest of the entries of a folder. Caches of other versions are of the same group, so they are removed."""
+    return hashlib.blake2b(str(VERSION).encode(), digest_size=16)
 
 
 def _hash(*parts: str) -> str:
@@ -211,7 +113,7 @@ class _Draft:
 def _build(
     root: Path, follow: bool, s: Settings, naming: Labels, group: str, total: int, progress: bool, folder: Path
 ) -> str:
-    draft, print_of = _Draft(), hashlib.blake2b(digest_size=16)
+    draft, print_of = _Draft(), _fingerprint()
     rough = folder / "draft.csv"
     with open(folder / CLIPS, "wb") as clips, open(rough, "w", **_TEXT) as table:
         rows = csv.writer(table)
@@ -219,11 +121,11 @@ def _build(
             total=total, desc=printable(f"decoding {root.name}"), unit="file", disable=None if progress else True
         )
         with bar:
-            for entry, found in _decoded(walk(root, follow), s):
+            for entry, found in _decoded(_entries(root, follow), s):
                 entry.feed(print_of)
                 bar.update(entry.kind == "audio")
                 rows.writerow(_store(entry, found, clips, draft, naming, s))
-        rows.writerows((path, "missing", "", "in the label list", label, 0, 0, 0, 0) for path, label in naming.unseen())
+        rows.writerows((path, "missing", "", why, label, 0, 0, 0, 0) for path, label, why in naming.missing())
     _settle(folder, rough, draft, naming)
     return f"{group}-{print_of.hexdigest()}"
 
@@ -304,11 +206,12 @@ def _settle(folder: Path, rough: Path, draft: _Draft, naming: Labels) -> None:
     tally, flags = _final_table(folder, rough, original, kept, labelled)
     rough.unlink()
     about = {
-        "counts": {reason: tally[reason] for reason in REASONS if tally[reason]},
+        "counts": {reason: tally[reason] for reason in (*REASONS, *tally) if tally[reason]},
         "flags": dict(flags),
         "labels": names,
         "class_counts": np.bincount(index["label"], minlength=len(names)).tolist() if labelled else [],
         "clips": len(index),
+        "notes": naming.notes(),
     }
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
@@ -353,13 +256,3 @@ def _numbered(rows: Iterable[list[str]]) -> Iterator[tuple[list[str], int]]:
     decoded = count()
     for row in rows:
         yield row, next(decoded) if row[1] == "usable" else -1
-
-
-def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
-        need = " (labels=folders needs sound files inside folders)" if scan.counts.get("no label") else ""
-        example = next(((p, d) for p, r, d in scan.problems if r == "unreadable"), None)
-        hint = f"; for example {example[0]}: {example[1]}" if example else ""
-        raise UserError(printable(f"no usable sound file in {scan.root}: {found}{need}{hint}"))

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiogan.data.kinds import FOREIGN, READABLE, _suffixes, archive, hidden
 from audiogan.errors import UserError
 
+__all__ = ["FOREIGN", "READABLE", "Entry", "_suffixes", "follows", "stamp", "walk"]
 
-def _suffixes(words: str) -> frozenset[str]:
-    return frozenset(f".{word}" for word in words.split())
-
-
-READABLE = _suffixes(
-    "wav wave bwf w64 rf64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf voc paf svx 8svx iff ircam sf nist sph "
-    "avr pvf sds xi"
-)
-# Sounds that libsndfile cannot decode: the user should hear about them, not find them among text files.
-FOREIGN = _suffixes("m4a mp4 aac wma ac3 amr ape wv mka webm 3gp dsf dff tta mpc ra")
+HIDDEN = "hidden"
+OUTSIDE = "outside link"
+ARCHIVE = "archive"
+LEFT_OUT = {
+    HIDDEN: "hidden files and folders, trash, and what systems write; left out",
+    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
+    ARCHIVE: "unpack it to use its files",
+}
+"""Kinds of entries that no data set uses, with what they mean."""
+LINKS = ("inside", "follow")
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,6 @@ def stamp(info: os.stat_result) -> str:
     return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
 
 
-OUTSIDE = "outside link"
-"""Kind of a link that leads out of the folder."""
-LINKS = ("inside", "follow")
-
-
 def follows(links: str | None) -> bool:
     """Return whether ``data.links`` asks for links that lead out of the folder; UserError for an unknown value."""
     if links not in (None, *LINKS):
@@ -67,7 +64,8 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
 
     Linked folders come last, so a sound is known by its real place where it has one. Each real folder is visited once;
     a link to a folder that was visited, or to one around the root, is listed as "folder link". A link that leads out of
-    `root` is listed as "outside link", unless `follow` is set. `root` itself may be a link.
+    `root` is listed as "outside link", unless `follow` is set. `root` itself may be a link. A hidden folder is listed,
+    but not searched.
     """
     top = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
@@ -92,11 +90,11 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
             continue
         below = f"{rel}/" if rel else ""
         for name, linked in files:
-            file = os.path.join(path, name)
-            outside = _outside(file, top) if linked and not follow else None
-            yield Entry(file, below + name, OUTSIDE, f"to {outside}") if outside else _file(file, below + name)
-        links += [below + name for name in linked_folders]
-        stack += [below + name for name in reversed(folders)]
+            yield _file(os.path.join(path, name), below + name, top if linked and not follow else None)
+        for name in filter(hidden, [*folders, *linked_folders]):
+            yield Entry(os.path.join(path, name), below + name, HIDDEN, "folder, not searched")
+        links += [below + name for name in linked_folders if not hidden(name)]
+        stack += [below + name for name in reversed(folders) if not hidden(name)]
 
 
 _is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)  # Windows, Python 3.12
@@ -143,21 +141,25 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _file(path: str, rel: str) -> Entry:
-    suffix = os.path.splitext(path)[1].lower()
+def _file(path: str, rel: str, top: str | None) -> Entry:
+    """Return the entry of a file; of a link, `top` is the folder that it may not lead out of."""
+    name = os.path.basename(path)
+    if reason := hidden(name):
+        return Entry(path, rel, HIDDEN, reason)
+    if outside := _outside(path, top) if top is not None else None:
+        return Entry(path, rel, OUTSIDE, f"to {outside}")
+    suffix = os.path.splitext(name)[1].lower()
     if suffix in FOREIGN:
-        return Entry(path, rel, "unreadable", f"libsndfile does not decode {suffix}: convert it to WAV or FLAC")
+        return Entry(path, rel, "unreadable", FOREIGN[suffix])
+    if archive(name):
+        return Entry(path, rel, ARCHIVE)
     if suffix not in READABLE:
         return Entry(path, rel, "not audio")
     try:
         info = os.stat(path)
     except OSError as e:
-        return Entry(path, rel, "unreadable", _trouble(path, e))
+        missing = isinstance(e, FileNotFoundError) and os.path.islink(path)
+        return Entry(path, rel, "unreadable", "broken link" if missing else e.strerror or str(e))
     if not stat.S_ISREG(info.st_mode):
         return Entry(path, rel, "unreadable", "not a regular file")
     return Entry(path, rel, "audio", "", info.st_size, stamp(info))
-
-
-def _trouble(path: str, error: OSError) -> str:
-    missing = isinstance(error, FileNotFoundError) and os.path.islink(path)
-    return "broken link" if missing else error.strerror or str(error)

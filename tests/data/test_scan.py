@@ -242,9 +242,10 @@ def test_an_unlisted_copy_does_not_hide_the_listed_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file;label\n", "must name the columns path and label"),
+        ("a.wav,x\n", "must name the columns path and label"),
+        ("file;label\n", "no row with a file"),
         ("path,label\na.wav,x\na.wav,y\n", "line 3: a.wav has two labels"),
-        (b"path,label\n\xff.wav,x\n", "not UTF-8"),
+        (b"\xff\xfep\x00a\x00t\x00h\x00,", "damaged UTF-16 text"),
         (None, "no such CSV file"),
     ],
 )

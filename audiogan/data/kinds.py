@@ -1,0 +1,115 @@
+"""Kinds of files, by name and by first bytes: sounds, archives, other formats, and what systems leave behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+
+def _suffixes(words: str) -> frozenset[str]:
+    return frozenset(f".{word}" for word in words.split())
+
+
+READABLE = _suffixes(
+    "wav wave bwf w64 rf64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf voc paf svx 8svx iff ircam sf nist sph "
+    "avr pvf sds xi"
+)
+"""Sounds that libsndfile decodes."""
+
+IMAGES = _suffixes(
+    "png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif heic heif svg psd ico raw cr2 nef arw dng"
+)
+ARCHIVES = _suffixes(
+    "zip zipx rar 7z tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4 lzma z cab arj lha lzh sit sitx dmg iso ace"
+)
+_VOLUME = re.compile(r"\.(zip|7z|rar|tar|tar\.gz|tgz)\.\d{2,4}$|\.[rz]\d\d$", re.IGNORECASE)  # parts of an archive
+
+_CONVERT = "libsndfile does not decode {}: convert it to WAV or FLAC"
+_VIDEO = "{} is a video: save its sound as WAV or FLAC"
+_LOOP = "{} is a loop in slices: open it in a sequencer or sampler and export its sounds as WAV"
+_BANK = "{} is a bank of sounds: export its samples as WAV"
+_MODULE = "{} is music of a tracker: export its samples as WAV"
+_BARE = "{} has no header: convert it to WAV with its sample rate"
+FOREIGN: dict[str, str] = {
+    suffix: advice.format(suffix)
+    for advice, words in {
+        _CONVERT: "m4a m4b m4r mp4 aac wma ac3 eac3 amr awb ape wv mka webm 3gp 3g2 dsf dff dts tta tak ofr shn mpc ra "
+        "ram rm spx aax qcp",
+        _VIDEO: "mkv mov avi flv wmv mpg mpeg m4v ogv mts m2ts",
+        _LOOP: "rx2 rex rcy",
+        _BANK: "sf2 sf3 sfark sfpack dls gig sbk nkx ncw nks rfl akp fsb wem bnk xwb",
+        _MODULE: "xm s3m mptm",
+        _BARE: "pcm vox",
+    }.items()
+    for suffix in _suffixes(words)
+}
+"""Sounds that libsndfile cannot decode, with what to do: the user should not find them among text files."""
+
+_QUIET = _suffixes(  # neither sounds nor archives whatever their first bytes are, or files that are not complete
+    "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
+    "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
+    "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "
+    "tmp temp bak old nki nkm nkc als alc adg adv sfz lab textgrid ttf otf"
+)
+
+_SYSTEM_NAMES = """
+__macosx|@eadir|@tmp|#recycle|@recycle|@recently-snapshot|#snapshot|~snapshot|$recycle.bin|recycler|recycled|
+system volume information|lost+found|lost.dir|network trash folder|temporary items|thevolumesettingsfolder|
+thumbs.db|ehthumbs.db|ehthumbs_vista.db|desktop.ini|desktop db|desktop df|files_trashbin|__pycache__
+"""
+_SYSTEM = frozenset(name.strip() for name in _SYSTEM_NAMES.split("|")) | {"icon\r"}
+"""Folders and files of operating systems, file servers and archivers, in lower case."""
+_CHECKED_DISK = re.compile(r"found\.\d{3}")
+
+
+def hidden(name: str) -> str | None:
+    """Return what a hidden file or folder is, or None for others.
+
+    Hidden are names with a dot in front, and names that operating systems, file servers and programs use for trash,
+    thumbnails and attributes.
+    """
+    if name.startswith("._"):
+        return f"what macOS notes of {name[2:] or 'a file'}"
+    lower = name.lower()
+    if lower in _SYSTEM or _CHECKED_DISK.fullmatch(lower):
+        return "written by a system"
+    return "begins with a dot" if name.startswith(".") else None
+
+
+def archive(name: str) -> bool:
+    """Return whether a name is that of an archive or of a part of one."""
+    return os.path.splitext(name)[1].lower() in ARCHIVES or _VOLUME.search(name) is not None
+
+
+_MAGIC = (
+    (rb"(RIFF|RIFX|RF64|BW64)....WAVE", "WAV"),
+    (rb"riff\x2e\x91\xcf\x11", "W64"),
+    (rb"FORM....AIF[FC]", "AIFF"),
+    (rb"FORM....(8SVX|16SV)", "8SVX"),
+    (rb"fLaC", "FLAC"),
+    (rb"OggS", "OGG"),
+    (rb"caff\x00", "CAF"),
+    (rb"\.snd\x00", "AU"),
+    (rb"Creative Voice File", "VOC"),
+    (rb"ID3[\x02-\x04]|\xff[\xf2\xf3\xfa\xfb]", "MP3"),
+)
+_PACKED = rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ\x00|\x28\xb5\x2f\xfd"
+
+
+def look(path: str) -> tuple[str, str] | None:
+    """Return kind and detail of a sound or an archive without the extension of one, judged by its first bytes."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in _QUIET or suffix in IMAGES:
+        return None
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with open(path, "rb") as file:
+            head = file.read(32)
+    except OSError:
+        return None
+    for pattern, name in _MAGIC:
+        if re.match(pattern, head, re.DOTALL):
+            return "misnamed", f"holds {name}; add .{name.lower().replace('aiff', 'aif')} to its name"
+    return ("archive", "") if re.match(_PACKED, head, re.DOTALL) else None

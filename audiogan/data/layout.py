@@ -1,0 +1,76 @@
+"""What the folders of a data set look like, when they are no classes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+_TRAIN = re.compile(r"(x[ _-]?)?(train(ing)?|trn)([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?", re.I)
+_OTHER = re.compile(
+    r"(x[ _-]?)?(test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?|hold[ _-]?out)"
+    r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?",
+    re.I,
+)
+_LISTED = 8  # names in one line
+
+
+def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return a line where the class folders are probably not the first-level folders.
+
+    Args:
+        root: the data folder.
+        mode: how classes are named: `auto`, `folders`, or another way, which has no such lines.
+        labels: the classes.
+        paths: usable files below `root`, with `/`.
+    """
+    if mode not in ("auto", "folders"):
+        return []
+    folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
+    if parts := _parts(names):
+        train, other = (_shown(root / folder / name) for name in parts)
+        listed = _listed(names)
+        return [
+            f"the folders {listed} are parts of a data set, not classes: "
+            f"to train on one of them give data.root={train}, and evaluate with --data {other}"
+        ]
+    if folder:
+        inner = _shown(root / folder)
+        listed = _listed(names)
+        return [f"the folders in {folder} ({listed}) look like classes: to use them give data.root={inner}"]
+    return []
+
+
+def _descend(paths: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the outermost folder that has most of the files in at least two folders of its own, and these folders."""
+    prefix: list[str] = []
+    inside = [path.split("/")[:-1] for path in paths]
+    while True:
+        level = len(prefix)
+        counts = Counter(parts[level] for parts in inside if len(parts) > level)
+        if 2 * sum(counts.values()) <= len(paths) or not counts:
+            return "", []
+        if len(counts) > 1:
+            return "/".join(prefix), sorted(counts)
+        prefix += counts
+        inside = [parts for parts in inside if parts[: len(prefix)] == prefix]
+
+
+def _parts(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the names of a training part and of another part if most names are such."""
+    train = [name for name in names if _TRAIN.fullmatch(name)]
+    other = [name for name in names if _OTHER.fullmatch(name)]
+    if not train or not other or 2 * (len(train) + len(other)) <= len(names):
+        return None
+    return train[0], other[0]
+
+
+def _shown(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(name[:60] for name in names[:_LISTED]) + more

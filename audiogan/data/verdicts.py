@@ -1,0 +1,163 @@
+"""What a scan found: the verdict on every file, as lines for the terminal and as a table."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiogan.data.decode import Settings
+from audiogan.data.labels import LIST
+from audiogan.data.layout import layout_hints
+from audiogan.data.walk import LEFT_OUT
+from audiogan.errors import UserError
+from audiogan.text import printable, table_cell
+
+TABLE = "files.csv"
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+REASONS = {
+    "usable": "used for training",
+    "silent": "range below -60 dBFS",
+    "unreadable": "cannot be opened or decoded",
+    "too short": "shorter than data.min_seconds",
+    "non-finite": "NaN or infinite samples",
+    "duplicate": "same decoded samples as an earlier file; the first is used",
+    "no label": "in no class folder, or not in the label list",
+    "missing": "in the label list, but not in the folder",
+    "folder link": "symbolic link to a folder that is listed already",
+    **LEFT_OUT,
+    "misnamed": "sounds without the extension of a sound; rename them to use them",
+    "not audio": "other kinds of files",
+}
+FLAGS = {
+    "clipped": "used; 4 or more equal samples in a row at full scale",
+    "truncated": "used; ends before its header says",
+}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a folder holds. Every file has exactly one reason; `clipped` and `truncated` are flags of usable ones."""
+
+    root: Path
+    settings: Settings
+    folder: Path  # the cache: clips, index and the table of files
+    counts: dict[str, int]  # reason -> files
+    flags: dict[str, int]  # flag -> usable files that have it
+    labels: list[str]
+    class_counts: list[int]  # clips a label
+    clips: int
+    naming: str = "auto"  # `auto`, `folders`, `none` or, for a list, `csv`
+    notes: Sequence[str] = ()  # what to know of how the list of labels was read
+
+    @property
+    def total(self) -> int:
+        """Files in the folder, plus links to folders, hidden folders and listed files that are missing."""
+        return sum(self.counts.values())
+
+    @property
+    def usable(self) -> int:
+        return self.counts.get("usable", 0)
+
+    def files(self) -> Iterator[dict[str, str]]:
+        """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
+        with open(self.folder / TABLE, **_TEXT) as f:
+            yield from csv.DictReader(f)
+
+    @property
+    def problems(self) -> list[tuple[str, str, str]]:
+        """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
+        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.files())
+        return [row for row in rows if row[1] != "usable"]
+
+    def summary(self, examples: int = 3) -> str:
+        """A few lines for the terminal: counts by reason with `examples` paths each."""
+        seconds = self.settings.length / self.settings.sample_rate
+        classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
+        head = f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} clips of {seconds:.2f} s"
+        lines = [f"{head} at {self.settings.sample_rate:,} Hz{classes}"]
+        if self.labels:
+            lines.append(f"  {class_line(self.labels, self.class_counts)}")
+        shown: dict[str, list[str]] = {}
+        for row in self.files():
+            for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
+                if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
+                    shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
+        for reason, meaning in {**REASONS, **FLAGS}.items():
+            count = self.flags.get(reason, 0) if reason in FLAGS else self.counts.get(reason, 0)
+            if count and reason != "usable":
+                more = "; ..." if count > examples else ""
+                lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
+        lines += [f"  {hint}" for hint in self.hints()]
+        return "\n".join(map(printable, lines))
+
+    def hints(self) -> list[str]:
+        """What to know of the usable files as a whole, such as folders that are probably no classes."""
+        rows = [row for row in self.files() if row["reason"] == "usable"]
+        paths = [row["path"] for row in rows]
+        return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
+
+    def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
+        """Hints on usable files: most are mono where stereo is asked for, or of a lower rate."""
+        mono = sum(row["channels"] == "1" for row in rows)
+        low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
+        said = []
+        if self.settings.channels > 1 and 2 * mono > len(rows):
+            said.append(f"{mono:,} of {len(rows):,} are mono; stereo makes them no wider: data.channels=1 is less work")
+        if 2 * low > len(rows):
+            rate = f"data.sample_rate={self.settings.sample_rate}"
+            said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate}, which cannot make them brighter")
+        return said
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
+
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`).
+        """
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
+                csv.writer(copy).writerows(map(table_cell, row) for row in csv.reader(table))
+                copy.flush()
+                os.fsync(copy.fileno())
+            os.replace(temporary, path)
+        except OSError as e:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise UserError(f"cannot write the report {path}: {e.strerror}") from e
+
+
+def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
+    """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
+    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
+    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
+
+
+def require_usable(scan: Scan) -> None:
+    """Raise a UserError that says what was found when nothing can be used."""
+    if not scan.clips:
+        raise UserError(printable(f"no usable sound file in {scan.root}: {nothing_usable(scan)}"))
+
+
+def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
+    """Return what was found in a folder without a usable file, and what to do, in one line."""
+    found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
+    advice = [f"{reason}: {LEFT_OUT[reason]}" for reason in scan.counts if reason in LEFT_OUT]
+    if scan.counts.get("no label") and scan.naming == LIST:
+        rows = list(scan.files())
+        listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
+        file = next(row["path"] for row in rows if row["reason"] == "no label")
+        names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
+        advice.append(f"{names}the folder has {file}")
+    elif scan.counts.get("no label"):
+        advice.append(f"labels=folders needs {noun} inside folders")
+    example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
+    if example:
+        advice.append(f"for example {example[0]}: {example[1]}")
+    return "; ".join([found, *advice])
