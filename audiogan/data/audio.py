@@ -66,6 +66,7 @@ class AudioFolder:
         self.labels = self.scan.labels
         self.shape = (self.channels, self.length)
         self.modality = Sound(self.sample_rate, normalize)
+        self._note = ""  # on the clips that `split` held out
         self._index: np.ndarray = np.load(self.scan.folder / INDEX)
         self._clips = np.memmap(self.scan.folder / CLIPS, np.float32, "r").reshape(-1, self.channels, self.length)
 
@@ -74,7 +75,8 @@ class AudioFolder:
 
     @property
     def source(self) -> str:
-        classes = f" ({len(self.labels)} classes)" if self.labels else ""
+        facts = [*([f"{len(self.labels)} classes"] if self.labels else []), *([self._note] if self._note else [])]
+        classes = f" ({'; '.join(facts)})" if facts else ""
         part = f" of {self.scan.clips:,}" if len(self) != self.scan.clips else ""
         return f"{len(self):,}{part} clips from {printable(str(self.scan.root))}{classes}"
 
@@ -101,23 +103,72 @@ class AudioFolder:
     def split(self, fraction: float, seed: int = 0) -> tuple[AudioFolder, AudioFolder]:
         """(train, held out) views on the same cache, `fraction` of each class held out.
 
-        Slices of one file stay together, so nothing held out is heard in training. The views keep the order and all
-        class names, and depend only on the files, `fraction` and `seed`.
+        Slices of one file stay together, so nothing held out is heard in training. Only where that misses `fraction` by
+        more than half, because some recordings make most of the clips, these recordings are cut: their last clips are
+        held out, and `source` says so. The views keep the order and all class names, and depend only on the files,
+        `fraction` and `seed`.
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"fraction={fraction}: must be from 0 to 1")
         rng = np.random.default_rng(seed)
-        files, first = np.unique(self._index["file"], return_index=True)
+        files, first, counts = np.unique(self._index["file"], return_index=True, return_counts=True)
         label_of = self._index["label"][first]
-        held = [
-            rng.permutation(members)[: round(fraction * len(members))]
-            for members in (files[label_of == label] for label in np.unique(label_of))
-        ]
-        out = np.isin(self._index["file"], np.concatenate(held))
-        return self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
+        orders = [rng.permutation(np.flatnonzero(label_of == label)) for label in np.unique(label_of)]
+        held = np.zeros(len(files), np.int64)  # clips of each file
+        for order in orders:
+            chosen = order[: round(fraction * len(order))]
+            held[chosen] = counts[chosen]
+        distinct = len(np.unique(self._index["row"])) == len(self)
+        if distinct and not _about(int(held.sum()), fraction * len(self), len(self)) and counts.max(initial=0) > 1:
+            for order in orders:
+                held[order] = _shares(counts[order], fraction)
+        out = np.zeros(len(self), bool)
+        for i in np.flatnonzero(held):
+            rows = np.flatnonzero(self._index["file"] == files[i])
+            out[rows[np.argsort(self._index["row"][rows])][len(rows) - held[i] :]] = True
+        train, rest = self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
+        if isinstance(train, AudioFolder):  # `Extended` asks for indices instead of views
+            train._note = _note(held, counts, fraction)
+        return train, rest
 
     def take(self, indices: np.ndarray) -> AudioFolder:
         """A view of some of the clips, with all class names."""
         view = copy.copy(self)
         view._index = self._index[indices]
         return view
+
+
+def _about(held: int, wanted: float, total: int) -> bool:
+    """Return whether the numbers of held-out and of training clips are near what was asked for."""
+    return abs(held - wanted) <= max(0.5, min(wanted, total - wanted) / 2)
+
+
+def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Return how many of the clips of each recording of a class to hold out.
+
+    Args:
+        counts: clips of each recording, in random order.
+        fraction: of the clips to hold out.
+    """
+    held = np.zeros_like(counts)
+    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())  # alone more than the share of the class
+    whole = np.flatnonzero(~long)
+    whole = whole[: round(fraction * len(whole))]
+    held[whole] = counts[whole]
+    cut = np.flatnonzero(long)
+    exact = fraction * counts[cut]
+    held[cut] = exact.astype(np.int64)
+    missing = round(float(exact.sum())) - int(held[cut].sum())
+    held[cut[np.argsort(held[cut] - exact, kind="stable")[:missing]]] += 1
+    return held
+
+
+def _note(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
+    """Return what to know of the held-out clips: recordings that were cut, or why there are none."""
+    cut = (held > 0) & (held < counts)
+    if cut.any():
+        clips, long = int(held[cut].sum()), int(cut.sum())
+        return f"held out are the last clips of {long:,} long recording{'s' * (long > 1)}, {clips:,} in all"
+    if not held.any() and round(fraction * counts.sum()) >= 1:
+        return f"no class has enough files to hold {fraction:g} of them out"
+    return ""

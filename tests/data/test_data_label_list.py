@@ -96,9 +96,7 @@ def test_what_was_guessed_is_said(root: Path) -> None:
     without = listed(root, PLAIN.replace(".wav", ""))
     assert without.hints() == ["list.csv: 4 of 4 files were found by a name without extension"]
     assert without.hints()[0] in without.summary()
-    assert (
-        scan_folder(root, labels=root.parent / "list.csv", progress=False).hints() == without.hints()
-    )  # from the cache
+    assert scan_folder(root, labels=root.parent / "list.csv", progress=False).hints() == without.hints()
     assert "by a name in other case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
 
 
