@@ -6,17 +6,15 @@ import argparse
 import shlex
 from pathlib import Path
 
+from audiogan.commands import data_scan
 from audiogan.errors import UserError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("data", help="look at a folder of sounds, or download free ones")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    parser = commands.add_parser("data", help="look at a folder of sounds or images, or download free ones")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.Intermixed)
     scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
-    scan.add_argument("folder", type=Path)
-    scan.add_argument("--csv", type=Path, help="write the verdict on every file here")
-    scan.add_argument("--sample-rate", type=int, default=16000, help="Hz (default 16000)")
-    scan.add_argument("--length", type=int, default=16384, help="samples (default 16384)")
+    data_scan.add(scan)
     get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")
     get.add_argument("what", choices=["drums", "sc09", "fsdd", "mnist", "fashion-mnist"])
     get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train` looks)")
@@ -28,13 +26,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.verb == "scan":
-        from audiogan.data.scan import scan_folder
-
-        scan = scan_folder(args.folder, sample_rate=args.sample_rate, length=args.length)
-        print(scan.summary())
-        if args.csv:
-            scan.write(args.csv)
-        return 0
+        return data_scan.run(args)
     if args.what != "drums":
         if args.list or args.kits or args.licences:
             raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")

@@ -82,6 +82,11 @@ def archive(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in ARCHIVES or _VOLUME.search(name) is not None
 
 
+def is_image(name: str) -> bool:
+    """Return whether a name is that of an image."""
+    return os.path.splitext(name)[1].lower() in IMAGES
+
+
 _MAGIC = (
     (rb"(RIFF|RIFX|RF64|BW64)....WAVE", "WAV"),
     (rb"riff\x2e\x91\xcf\x11", "W64"),

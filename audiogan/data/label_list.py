@@ -192,7 +192,8 @@ def match(rows: Sequence[Row], files: dict[str, str], root: Path, beside: Path, 
         UserError: a file has two labels.
     """
     found = Matches()
-    known, label_of, unclear = set(files.values()), {}, []
+    known, unclear = set(files.values()), []
+    label_of: dict[str, str] = {}  # by the real path
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))
         candidates = [os.path.join(base, name) for name in names for base in (beside, root, root.parent)]
@@ -245,7 +246,7 @@ def _parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in ("", ".")]
 
 
-def _common(folders: Sequence[Sequence[str]]) -> int:
+def _common(folders: list[list[str]]) -> int:
     """Return how many folders at the front are the same in all."""
     least, most = min(folders), max(folders)
     return next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most)))

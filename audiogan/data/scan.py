@@ -10,7 +10,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.decode import Decoded, Settings, decode
-from audiogan.data.kinds import look
+from audiogan.data.kinds import archive, look
 from audiogan.data.labels import Labels
 from audiogan.data.verdicts import _TEXT, REASONS, TABLE, Scan
 from audiogan.data.walk import Entry, follows, walk
@@ -62,11 +62,11 @@ def scan_folder(
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
+    known = [field.name for field in fields(Settings)]
+    for name in settings.keys() - {*known}:
+        raise UserError(f"data.{name}: there is no such setting; there are {', '.join([*known, 'labels', 'links'])}")
     chosen, follow = Settings(**settings), follows(links)
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"data.root={root}: {'this is a file, not a folder' if folder.exists() else 'no such folder'}")
-    folder = folder.resolve()
+    folder = data_folder(root)
     naming = Labels.parse(labels, folder, follow)
     group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
     print_of, total = _fingerprint(), 0
@@ -78,6 +78,22 @@ def scan_folder(
     place = open_or_build(home, f"{group}-{print_of.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return Scan(folder, chosen, place, naming=naming.mode, **about)
+
+
+def data_folder(root: str | os.PathLike[str]) -> Path:
+    """Return the real path of ``data.root``; UserError where it is no folder."""
+    shown = printable(str(root))
+    try:
+        folder = Path(root).expanduser()
+    except RuntimeError as e:
+        raise UserError(f"data.root={shown}: {e}") from e
+    if not str(root):
+        raise UserError("data.root is empty; name a folder, or leave it out")
+    if not folder.is_dir():
+        what = "this is a file, not a folder" if folder.exists() else "no such folder"
+        unpack = "; unpack the archive and give the folder" if folder.exists() and archive(folder.name) else ""
+        raise UserError(f"data.root={shown}: {what}{unpack}")
+    return folder.resolve()
 
 
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,41 +72,80 @@ def downloads() -> Path:
     return cache_dir() / "downloads"
 
 
-def open_sounds(root: str | None = None, sets: Sequence[str] = ("drums",), **settings: Any) -> Data:
+def open_sounds(root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), **settings: Any) -> Data:
     """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
 
     Args:
         root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
         sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
-        settings: those of `AudioFolder`; the drum machine takes of them what applies.
+        settings: those of `AudioFolder`. All are checked; the drum machine, whose sounds begin at once and are as long
+            as asked for, has no use for some of them.
 
     Raises:
-        UserError: a data set that was not downloaded yet, or what `AudioFolder` says of the folder.
+        UserError: an unknown setting or value, a data set that was not downloaded yet, or what `AudioFolder` says of
+            the folder.
     """
-    if isinstance(sets, str) or not set(sets) <= set(SOUND_SETS):
+    if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
-    have = [name for name in SOUND_SETS if (downloads() / name / "manifest.csv").is_file()]
+    known = [*_decoding(), "labels", "links", "cache", "progress"]
+    for name in settings:
+        if name not in known:
+            raise UserError(f"data.{name}: there is no such setting; there are root, sets, {', '.join(known)}")
     if root is None:
-        found = next((name for name in sets if name in have), None)
+        found = next((name for name in sets if _downloaded(name)), None)
         if found is None and "drums" in sets:
             return _drum_machine(settings)
         if found is None:
             commands = " or ".join(f"audiogan data get {name}" for name in sets)
             raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
-        root = str(downloads() / found)
-    elif root in SOUND_SETS and not Path(root).exists():
-        if root not in have:
-            raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
-        root = str(downloads() / root)
+        root = downloads() / found
     from audiogan.data.audio import AudioFolder
 
-    return AudioFolder(root, **settings)
+    return AudioFolder(sound_folder(root), **settings)
+
+
+def sound_folder(root: str | os.PathLike[str]) -> Path:
+    """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded."""
+    name = str(root)
+    if not name:
+        raise UserError("data.root is empty; name a folder, or leave it out")
+    if name not in SOUND_SETS or Path(name).exists():
+        return Path(name)
+    if not _downloaded(name):
+        raise UserError(f"data.root={name}: not downloaded yet; run: audiogan data get {name}")
+    return downloads() / name
+
+
+def _downloaded(name: str) -> bool:
+    return (downloads() / name / "manifest.csv").is_file()
+
+
+def _decoding() -> list[str]:
+    """Names of the settings of `audiogan.data.decode.Settings`."""
+    from audiogan.data.decode import Settings
+
+    return [field.name for field in fields(Settings)]
 
 
 def _drum_machine(settings: dict[str, Any]) -> Data:
+    """The drum machine with settings that are all valid."""
+    from audiogan.data.decode import Settings
     from audiogan.data.drum_machine import DrumMachine
+    from audiogan.data.labels import AUTO, FOLDERS, NONE
+    from audiogan.data.walk import follows
+    from audiogan.modalities.sound import Sound
 
-    machine = DrumMachine(**{k: v for k, v in settings.items() if k in ("sample_rate", "length", "channels")})
-    if settings.get("labels") == "none":
+    chosen = Settings(**{name: value for name, value in settings.items() if name in _decoding()})
+    labels = settings.get("labels", AUTO)
+    if labels not in (None, AUTO, FOLDERS, NONE):
+        raise UserError(
+            f"data.labels={labels}: there are no files to label, as the built-in drum machine makes the sounds; "
+            "give data.root=FOLDER, or choose auto or none"
+        )
+    follows(settings.get("links"))
+    rate, length, channels = int(chosen.sample_rate), int(chosen.length), int(chosen.channels)
+    machine = DrumMachine(sample_rate=rate, length=length, channels=channels)
+    machine.modality = Sound(rate, chosen.normalize)
+    if labels in (None, NONE):
         machine.labels = []
     return machine

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.data.decode import Settings
+from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
 from audiogan.data.walk import LEFT_OUT
@@ -157,6 +158,9 @@ def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
         advice.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
         advice.append(f"labels=folders needs {noun} inside folders")
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    if images:
+        advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
     example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
     if example:
         advice.append(f"for example {example[0]}: {example[1]}")
