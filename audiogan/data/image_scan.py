@@ -133,7 +133,7 @@ def scan_images(
     if not folder.is_dir():
         raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
-    naming = Labels.parse(labels, folder, follow)
+    naming = Labels.parse(labels, folder, follow, SUFFIXES)
     group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
     entries = list(_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)

@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -175,16 +175,19 @@ class Matches:
     ways: Counter[str] = field(default_factory=Counter)
 
 
-def match(rows: Sequence[Row], files: dict[str, str], root: Path, beside: Path, where: str) -> Matches:
+def match(
+    rows: Sequence[Row], files: dict[str, str], suffixes: Collection[str], root: Path, beside: Path, where: str
+) -> Matches:
     """Find the files that the rows name.
 
     A name is a path below the folder of the list, below the root or below the folder around the root. Where there is no
     such file, a file that differs in notation, case or extension counts, and a name without a folder counts for a file
-    in any folder, if there is exactly one.
+    in any folder, if there is exactly one with one of the `suffixes`.
 
     Args:
         rows: of the list.
         files: path below the root -> real path of each file.
+        suffixes: of the files that an inexact name may mean.
         root: the data folder. beside: the folder of the list.
         where: what errors begin with.
 
@@ -204,7 +207,8 @@ def match(rows: Sequence[Row], files: dict[str, str], root: Path, beside: Path, 
         elif label_of.setdefault(place, row.label) != row.label:
             raise UserError(f"{where}, line {row.line}: {printable(row.name)} has two labels")
     if unclear:
-        _match_unclear(unclear, rows, files, label_of, found)
+        usable = {rel: place for rel, place in files.items() if os.path.splitext(rel)[1].lower() in suffixes}
+        _match_unclear(unclear, rows, usable, label_of, found)
     found.labels = {rel: label_of[place] for rel, place in files.items() if place in label_of}
     return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from audiogan.data.kinds import READABLE
 from audiogan.data.label_list import Matches, Row, match, read_list
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
@@ -30,14 +31,22 @@ class Labels:
     path: Path = Path()  # of the list
     rows: Sequence[Row] = ()
     remarks: Sequence[str] = ()  # on reading the list
+    suffixes: Collection[str] = READABLE
 
     @classmethod
-    def parse(cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool = False) -> Labels:
+    def parse(
+        cls,
+        labels: str | os.PathLike[str] | None,
+        root: Path,
+        follow: bool = False,
+        suffixes: Collection[str] = READABLE,
+    ) -> Labels:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
         Args:
             labels: as in ``data.labels``.
             root: the data folder. follow: whether links that lead out of it are used.
+            suffixes: of the files that an inexact name may mean.
         """
         labels = NONE if labels is None else str(labels)
         if labels in (AUTO, FOLDERS, NONE):
@@ -53,7 +62,7 @@ class Labels:
             raise UserError(f"{where}: not auto, folders or none, and there is no such CSV file")
         rows, data, notes = read_list(path, where)
         key = hashlib.blake2b(data, digest_size=16).hexdigest() + str(path.resolve())
-        return cls(LIST, key, root, follow, path, rows, notes)
+        return cls(LIST, key, root, follow, path, rows, notes, suffixes)
 
     @cached_property
     def _matches(self) -> Matches:
@@ -68,7 +77,8 @@ class Labels:
                 if folder not in folders:
                     folders[folder] = os.path.realpath(folder)
                 files[entry.rel] = os.path.join(folders[folder], name)
-        return match(self.rows, files, self.root, self.path.resolve().parent, f"data.labels={printable(self.path)}")
+        where = f"data.labels={printable(self.path)}"
+        return match(self.rows, files, self.suffixes, self.root, self.path.resolve().parent, where)
 
     def of(self, entry: Entry) -> str:
         """The label of a listed file, "" for none."""

@@ -91,6 +91,16 @@ def test_what_others_write_is_read(root: Path, content: str | bytes) -> None:
     assert labels(scan) == WANT and scan.counts == {"usable": 4}
 
 
+def test_pictures_and_notes_beside_the_sounds_are_not_meant(root: Path) -> None:
+    for name in ("f0.png", "f0.txt", "f0.m4a", "f0", "f1"):
+        (root / name).write_bytes(b"x")
+    (root / "sub" / "f2").mkdir()
+    scan = listed(root, PLAIN.replace(".wav", ""))
+    assert labels(scan)["sub/f2.wav"] == "a" and labels(scan)["sub/f3.wav"] == "b"
+    scan = listed(root, PLAIN.replace(".wav", "").replace("f0", "F0"))
+    assert labels(scan)["f0.wav"] == "a"
+
+
 def test_what_was_guessed_is_said(root: Path) -> None:
     assert listed(root, PLAIN).hints() == []
     without = listed(root, PLAIN.replace(".wav", ""))
