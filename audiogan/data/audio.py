@@ -164,7 +164,7 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def _note(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
-    """Return what to know of the held-out clips: recordings that were cut, or why there are none."""
+    """Return a remark on the held-out clips: recordings that were cut, or why there are none."""
     cut = (held > 0) & (held < counts)
     if cut.any():
         clips, long = int(held[cut].sum()), int(cut.sum())

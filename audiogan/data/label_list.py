@@ -44,9 +44,9 @@ class Row:
 
 
 def read_list(path: Path, where: str) -> tuple[list[Row], bytes, list[str]]:
-    """Return the rows of a list, the content of the file, and what to know of it.
+    """Return the rows of a list, the content of the file, and remarks on it.
 
-    The encoding (UTF-8, UTF-16, else Windows-1252), the delimiter and the columns are found out.
+    The function detects the encoding (UTF-8, UTF-16, else Windows-1252), the delimiter and the columns.
 
     Args:
         path: the file.

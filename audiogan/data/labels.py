@@ -97,7 +97,7 @@ class Labels:
                 yield row.name, row.label, reason
 
     def notes(self) -> list[str]:
-        """What to know of how the list was read."""
+        """Return remarks on how the list was read."""
         if self.mode != LIST:
             return []
         ways, total = self._matches.ways.most_common(), len(self.rows)

@@ -52,7 +52,8 @@ def scan_folder(
     Args:
         root: folder, searched with all its sub-folders.
         labels: `auto` (folders, where at least two first-level folders hold usable files and most usable files are in
-            one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
+            one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label, or
+            what other programs write (see `audiogan.data.label_list`).
         links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
         cache: folder for the cache instead of `cache_dir()`.
         progress: show a progress bar while decoding.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Scan:
     class_counts: list[int]  # clips a label
     clips: int
     naming: str = "auto"  # `auto`, `folders`, `none` or, for a list, `csv`
-    notes: Sequence[str] = ()  # what to know of how the list of labels was read
+    notes: Sequence[str] = ()  # remarks on how the list of labels was read
 
     @property
     def total(self) -> int:
@@ -97,13 +98,13 @@ class Scan:
         return "\n".join(map(printable, lines))
 
     def hints(self) -> list[str]:
-        """What to know of the usable files as a whole, such as folders that are probably no classes."""
+        """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
         rows = [row for row in self.files() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
     def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
-        """Hints on usable files: most are mono where stereo is asked for, or of a lower rate."""
+        """Return remarks on the usable sounds: most are mono while stereo is requested, or have a lower rate."""
         mono = sum(row["channels"] == "1" for row in rows)
         low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
         said = []
@@ -117,13 +118,14 @@ class Scan:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`).
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`), and
+        control characters are written as escapes.
         """
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
-                csv.writer(copy).writerows(map(table_cell, row) for row in csv.reader(table))
+                csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
                 copy.flush()
                 os.fsync(copy.fileno())
             os.replace(temporary, path)
@@ -131,6 +133,10 @@ class Scan:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise UserError(f"cannot write the report {path}: {e.strerror}") from e
+
+
+def _cell(text: str) -> object:
+    return table_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
 def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
