@@ -94,6 +94,9 @@ def _rows(text: str, where: str) -> Iterator[Row]:
         r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE
     ):  # the first line that Excel obeys
         text, delimiters = text[separator.end() :], separator[1]
+    skipped = 1 if separator else 0
+    while text.startswith("#") and not any(_columns(_head(text, delimiter)) for delimiter in delimiters):
+        text, skipped = text.partition("\n")[2], skipped + 1  # a comment
     heads = {delimiter: _head(text, delimiter) for delimiter in delimiters}
     found = {delimiter: columns for delimiter, head in heads.items() if (columns := _columns(head))}
     if not found:
@@ -106,11 +109,13 @@ def _rows(text: str, where: str) -> Iterator[Row]:
     quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in heads[delimiter]) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
-    skipped = 1 if separator else 0
     count, past_head = 0, False
     try:
         for cells in reader:
             if past_head and len(cells) > file_column and (name := cells[file_column].strip()):
+                if "\n" in name:
+                    start = printable(name.splitlines()[0])[:40]
+                    raise UserError(f"{where}: the quotation mark before {start} is not closed")
                 label = cells[label_column].strip() if len(cells) > label_column else ""
                 yield Row(name, label, reader.line_num + skipped)
                 count += 1
@@ -195,7 +200,8 @@ def match(
         UserError: a file has two labels.
     """
     found = Matches()
-    known, unclear = set(files.values()), []
+    known = set(files.values())
+    unclear: list[tuple[Row, str]] = []  # with the reason if there is no such file
     label_of: dict[str, str] = {}  # by the real path
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))
@@ -203,7 +209,7 @@ def match(
         places = [os.path.realpath(path) for path in candidates if os.path.lexists(path)]
         place = next((place for place in places if place in known), None)
         if place is None:
-            unclear.append(row)
+            unclear.append((row, "in the label list; it is left out or outside" if places else "in the label list"))
         elif label_of.setdefault(place, row.label) != row.label:
             raise UserError(f"{where}, line {row.line}: {printable(row.name)} has two labels")
     if unclear:
@@ -214,7 +220,7 @@ def match(
 
 
 def _match_unclear(
-    unclear: list[Row], rows: Sequence[Row], files: dict[str, str], label_of: dict[str, str], found: Matches
+    unclear: list[tuple[Row, str]], rows: Sequence[Row], files: dict[str, str], label_of: dict[str, str], found: Matches
 ) -> None:
     """Add the labels of rows whose names are not exactly those of files."""
     indices: list[tuple[str, dict[str, set[str]], dict[str, set[str]]]] = []
@@ -226,14 +232,14 @@ def _match_unclear(
         indices.append((way, whole, last))
     common = _common([_parts(row.name)[:-1] for row in rows])
     proposals: dict[str, list[tuple[Row, str]]] = defaultdict(list)
-    for row in unclear:
+    for row, reason in unclear:
         places, way = _find(_parts(row.name), common, indices)
         if len(places) == 1 and next(iter(places)) not in label_of:
             proposals[next(iter(places))].append((row, way))
         elif len(places) > 1:
             found.missing.append((row, f"in the label list; could be any of {len(places)} files"))
         else:
-            found.missing.append((row, "in the label list"))
+            found.missing.append((row, reason))
     for place, proposed in proposals.items():
         if len({row.label for row, _ in proposed}) > 1:
             found.missing += [

@@ -154,8 +154,10 @@ def require_usable(scan: Scan) -> None:
 
 def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
     """Return what was found in a folder without a usable file, and what to do, in one line."""
-    found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
-    advice = [f"{reason}: {LEFT_OUT[reason]}" for reason in scan.counts if reason in LEFT_OUT]
+    meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
+    counts = (f"{n:,} {reason}{meaning.get(reason, '')}" for reason, n in scan.counts.items())
+    found = ", ".join(counts) or "the folder is empty"
+    advice = []
     if scan.counts.get("no label") and scan.naming == LIST:
         rows = list(scan.files())
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)

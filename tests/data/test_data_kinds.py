@@ -101,7 +101,7 @@ def test_archives_other_formats_and_missing_extensions_are_told_apart(tmp_path: 
 def test_a_folder_with_nothing_but_archives_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "pack.zip").write_bytes(b"x")
     burst(tmp_path / ".hidden.wav", 1)
-    with pytest.raises(UserError, match=r"1 hidden, 1 archive.*unpack it"):
+    with pytest.raises(UserError, match=r"1 hidden \(.*, 1 archive \(unpack it"):
         AudioFolder(tmp_path, progress=False)
 
 

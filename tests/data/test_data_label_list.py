@@ -58,6 +58,8 @@ WANT = {"f0.wav": "a", "f1.wav": "b", "sub/f2.wav": "a", "sub/f3.wav": "b"}
         PLAIN.replace("\n", "\r"),
         "\n\n" + PLAIN,
         "\ufeff" + PLAIN,
+        "# from a program\n#\n" + PLAIN,
+        "#" + PLAIN,
         "sep=,\n" + PLAIN,
         "sep=;\r\n" + PLAIN.replace(",", ";"),
         '\ufeff"sep=;"\r\n' + PLAIN.replace(",", ";"),
@@ -129,6 +131,15 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     assert found["z/y.wav"] == ("missing", "in the label list")  # another folder is another file
 
 
+def test_listed_files_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:
+    root = write(tmp_path / "s", "a.wav", ".hidden/b.wav")
+    write(tmp_path, "near.wav")
+    scan = listed(root, "path,label\na.wav,x\n.hidden/b.wav,x\n../near.wav,x\ngone.wav,x\n")
+    missing = {row["path"]: row["detail"] for row in scan.files() if row["reason"] == "missing"}
+    left_out = "in the label list; it is left out or outside"
+    assert missing == {".hidden/b.wav": left_out, "../near.wav": left_out, "gone.wav": "in the label list"}
+
+
 def test_rows_that_contradict_each_other_are_not_used(tmp_path: Path) -> None:
     root = write(tmp_path / "s", "1.wav", "2.wav")
     scan = listed(root, "path,label\nkick/1.wav,kick\nsnare/1.wav,snare\n2.wav,tom\n")
@@ -146,6 +157,7 @@ def test_rows_that_contradict_each_other_are_not_used(tmp_path: Path) -> None:
         (b"PK\x03\x04rest", "a workbook or an archive"),
         (b"RIFF\x00\x00\x00\x00WAVE" * 10, "not a text file|must name|damaged"),
         ("", "must name the columns"),
+        ('path,label\n"f0.wav,a\nf1.wav,b\n', "quotation mark before f0.wav,a is not closed"),
         ("path,label\n", "no row with a file"),
         ("path,label\n" + 'a.wav,"' + "x" * 200_000, "field larger"),
     ],
