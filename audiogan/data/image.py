@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import zipfile
 import zlib
@@ -17,15 +18,30 @@ import torch
 
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
-from audiogan.data.image_scan import PIXELS, TARGETS, Settings, flat, require_usable, scan_images, square, to_array
+from audiogan.data.image_decode import flat, square, to_array
+from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings, require_usable, scan_images
 from audiogan.data.scan import ABOUT, _hash
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
+from audiogan.text import printable
 
-VERSION = 2  # of what the cache keeps of an .npz file
+VERSION = 3  # of what the cache keeps of an .npz file
+MOST_CLASSES = 10_000  # columns of one-hot classes
+LONGEST = 4096  # bytes of a class name
 CHUNK = 1024  # images read at a time
+ARRAYS = (
+    ("x", "y"),
+    ("images", "labels"),
+    ("x_train", "y_train"),
+    ("train_x", "train_y"),
+    ("train_images", "train_labels"),
+    ("data", "labels"),
+    ("data", "target"),
+    ("arr_0", "arr_1"),
+)
+"""Names, in any case, of the arrays of images and of classes in an ``.npz`` file. The first that is there is read."""
 
 
 class Images:
@@ -146,9 +162,10 @@ def from_npz(
 ) -> Images:
     """The images of an ``.npz`` file.
 
-    It holds ``x`` (or ``images``), uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels;
-    where there are classes ``y`` (or ``labels``), `[N]`, whole numbers or text; and, if one likes, ``names``: the class
-    names that the whole numbers count.
+    It holds an array of images, uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels. It
+    may hold an array of classes, whole numbers or text, `[N]`, `[N, 1]` or one-hot `[N, K]`, and ``names``: the class
+    names that the whole numbers count. `ARRAYS` lists the known names of arrays. Of a training and a test part, the
+    training part is read.
 
     Raises:
         UserError: the file is none such; names what is wrong with it.
@@ -176,23 +193,31 @@ def from_npz(
 
 def _build(path: Path, settings: Settings, key: str, folder: Path) -> str:
     with zipfile.ZipFile(path) as archive:
-        x = _member(archive, path, "x", "images")
-        if x is None:
-            held = ", ".join(name.removesuffix(".npy") for name in archive.namelist()) or "nothing"
-            raise UserError(f"{path}: no array x (or images) in it; it holds {held}")
+        x, y = _members(archive, path)
         with archive.open(x) as stream, open(folder / PIXELS, "wb") as out:
             count, shape = _convert(stream, out, settings, f"{path}: array {x.removesuffix('.npy')}")
-        labels, targets = _classes(archive, path, count)
+        labels, targets = _classes(archive, path, y, count)
     np.save(folder / TARGETS, targets)
     (folder / ABOUT).write_text(json.dumps({"labels": labels, "shape": shape}), encoding="utf-8")
     return key
 
 
-def _member(archive: zipfile.ZipFile, path: Path, *names: str) -> str | None:
-    found = [name for name in names if f"{name}.npy" in archive.namelist()]
-    if len(found) > 1:
-        raise UserError(f"{path}: both {found[0]} and {found[1]} are in it; keep one of them")
-    return f"{found[0]}.npy" if found else None
+def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:
+    """The files in the archive that hold the images and, if there are any, the classes."""
+    held = {name.removesuffix(".npy").lower(): name for name in archive.namelist()}
+    known = list(dict.fromkeys(name for name, _ in ARRAYS if name in held))
+    if {"x", "images"} <= held.keys() or {"y", "labels"} <= held.keys():
+        two = " and ".join(("x", "images") if "images" in held and "x" in held else ("y", "labels"))
+        raise UserError(f"{path}: both {two} are in it; keep one of them")
+    if not known:
+        listed = ", ".join(printable(name.removesuffix(".npy")) for name in archive.namelist()[:20]) or "nothing"
+        names = ", ".join(dict.fromkeys(name for name, _ in ARRAYS))
+        raise UserError(f"{path}: no array of images in it; it holds {listed}; known names are {names}")
+    x = known[0]
+    beside = [classes for name, classes in ARRAYS if name == x]
+    beside += ["y", "labels"] if x in ("x", "images") else []
+    y = next((name for name in beside if name in held), None)
+    return held[x], held[y] if y is not None else None
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -218,6 +243,8 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tupl
     last = len(shape) == 4 and shape[3] in (1, 3, 4)
     if 0 in shape or not (len(shape) == 3 or last or (len(shape) == 4 and shape[1] in (1, 3, 4))):
         raise UserError(f"{where} has shape {list(shape)}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]")
+    if max(shape[1:]) > LIMITS[1]:
+        raise UserError(f"{where} has shape {list(shape)}; images have at most {LIMITS[1]:,} pixels a side")
     made: tuple[int, ...] = ()
     for chunk in _chunks(stream, shape, where):
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk
@@ -230,7 +257,7 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tupl
 
 
 def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[np.ndarray]:
-    each = int(np.prod(shape[1:]))
+    each = math.prod(shape[1:])
     for start in range(0, shape[0], CHUNK):
         n = min(CHUNK, shape[0] - start)
         data = stream.read(n * each)
@@ -247,20 +274,25 @@ def _picture(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     return to_array(square(picture, size) if size else picture)
 
 
-def _classes(archive: zipfile.ZipFile, path: Path, count: int) -> tuple[list[str], np.ndarray]:
+def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:
     """Class names and the class of each image; both empty where the file has none."""
-    member = _member(archive, path, "y", "labels")
     if member is None:
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
-    y = _small(archive, member, where)
+    y = _small(archive, member, where, MOST_CLASSES * count)
+    if y.shape == (count, 1):  # as Keras has it for CIFAR
+        y = y[:, 0]
+    if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
+        y = y.argmax(1)
     if y.shape != (count,):
         raise UserError(f"{where} has shape {list(y.shape)}; it needs one class for each of {count:,} images")
+    if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all():
+        y = y.astype(np.int64)
     if y.dtype.kind not in "iubU":
         raise UserError(f"{where} is {y.dtype}; classes are whole numbers or text")
     values, targets = np.unique(y, return_inverse=True)
     if "names.npy" in archive.namelist():
-        names = _small(archive, "names.npy", f"{path}: array names")
+        names = _small(archive, "names.npy", f"{path}: array names", 1 << 20)
         counts = y.dtype.kind in "iu" and 0 <= y.min() <= y.max() < names.size
         if names.ndim != 1 or names.dtype.kind != "U" or not counts:
             raise UserError(f"{path}: array names must be text, one for each number in {member.removesuffix('.npy')}")
@@ -268,9 +300,12 @@ def _classes(archive: zipfile.ZipFile, path: Path, count: int) -> tuple[list[str
     return [str(value) for value in values], targets.reshape(-1).astype(np.int64)
 
 
-def _small(archive: zipfile.ZipFile, member: str, where: str) -> np.ndarray:
+def _small(archive: zipfile.ZipFile, member: str, where: str, most: int) -> np.ndarray:
+    """An array of at most ``most`` values."""
     with archive.open(member) as stream:
-        _header(stream, where)
+        shape, dtype = _header(stream, where)
+    if math.prod(shape) > most or dtype.itemsize > LONGEST:
+        raise UserError(f"{where} has shape {list(shape)} and type {dtype}; this is more than classes need")
     with archive.open(member) as stream:
         try:
             return np.lib.format.read_array(stream, allow_pickle=False)

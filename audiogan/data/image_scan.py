@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
 import stat
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ from tqdm import tqdm
 
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
+from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
 from audiogan.data.labels import Labels
 from audiogan.data.scan import ABOUT, _hash
 from audiogan.data.verdicts import _TEXT, TABLE, Scan, class_line
@@ -28,9 +31,25 @@ from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
 from audiogan.text import printable
 
-VERSION = 2  # of the cache's content; raise it when decoding changes
+VERSION = 3  # of the cache's content; raise it when decoding changes
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
 SUFFIXES = _suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
+_PHOTO = "{} cannot be read: convert it to JPEG or PNG"
+_RAW = "{} is a camera's raw file: export it as JPEG or PNG"
+_DRAWING = "{} is a drawing or a document: export it as PNG"
+_VIDEO = "{} is a video: save its frames as PNG"
+FOREIGN_IMAGES = {
+    suffix: advice.format(suffix[1:].upper())
+    for advice, words in {
+        _PHOTO: "heic heif hif jxl jxr wdp exr hdr dds j2k jpf",
+        _RAW: "cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw 3fr iiq x3f",
+        _DRAWING: "psd psb xcf kra svg svgz ai eps ps pdf cdr indd sketch fig",
+        _VIDEO: "mp4 mov avi mkv webm m4v mpg mpeg wmv flv 3gp",
+    }.items()
+    for suffix in _suffixes(words)
+}
+"""Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
+_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 LARGEST = 256  # pixels a side, unless more is asked for
 LIMITS = (4, 4096)  # pixels a side
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
@@ -42,11 +61,8 @@ REASONS = {
     "missing": "in the label list, but not in the folder",
     "folder link": "symbolic link to a folder that is listed already",
     **LEFT_OUT,
+    "misnamed": "images without the extension of one; rename them to use them",
     "not an image": "other kinds of files",
-}
-FLAGS = {
-    "enlarged": "used; smaller than data.size",
-    "animated": "used; only its first picture",
 }
 
 
@@ -162,8 +178,11 @@ def _entries(root: Path, follow: bool) -> Iterator[Entry]:
     for entry in walk(root, follow):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
             yield entry
-        elif os.path.splitext(entry.path)[1].lower() not in SUFFIXES:
-            yield replace(entry, kind="not an image", detail="")
+        elif (suffix := os.path.splitext(entry.path)[1].lower()) in FOREIGN_IMAGES:
+            yield replace(entry, kind="unreadable", detail=FOREIGN_IMAGES[suffix])
+        elif suffix not in SUFFIXES:
+            misnamed = not suffix and _looks_like_an_image(entry.path)
+            yield replace(entry, kind="misnamed" if misnamed else "not an image", detail="")
         else:
             try:
                 info = os.stat(entry.path)
@@ -177,17 +196,15 @@ def _entries(root: Path, follow: bool) -> Iterator[Entry]:
                 yield replace(entry, kind="unreadable", detail="not a regular file")
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What one file gave."""
-
-    reason: str
-    detail: str = ""
-    flags: str = ""
-    pixels: np.ndarray | None = None  # uint8 [C, H, W]
-    digest: bytes = b""  # of all decoded pixels, whatever the file format
-    width: int = 0
-    height: int = 0
+def _looks_like_an_image(path: str) -> bool:
+    """Whether a file without an extension begins as an image does."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file:
+            return file.read(8).startswith(_MAGIC)
+    except OSError:
+        return False
 
 
 T = TypeVar("T")
@@ -215,7 +232,7 @@ class _Ledger:
         self.kept: list[str] = []  # label of each image
         self._first: dict[bytes, str] = {}
 
-    def add(self, rel: str, label: str, found: _Found) -> None:
+    def add(self, rel: str, label: str, found: Found) -> None:
         if found.reason == "usable" and self._first.setdefault(found.digest, rel) != rel:
             found = replace(found, reason="duplicate", flags="", detail=f"same as {self._first[found.digest]}")
         if found.reason == "usable" and found.pixels is not None:
@@ -229,19 +246,37 @@ class _Ledger:
 def _build(
     root: Path, entries: list[Entry], s: Settings, naming: Labels, key: str, progress: bool, folder: Path
 ) -> str:
+    with _quiet():
+        return _filled(root, entries, s, naming, key, progress, folder)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings, which name no file, from the terminal; `decode` judges the size itself."""
+    from PIL import Image
+
+    with warnings.catch_warnings():  # of the whole process; the threads that decode end inside the block
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def _filled(
+    root: Path, entries: list[Entry], s: Settings, naming: Labels, key: str, progress: bool, folder: Path
+) -> str:
     images = [e for e in entries if e.kind == "image"]
     size, channels = _shape(images, s)
     label_of = {e.rel: naming.of(e) for e in images}
     codes = {name: i for i, name in enumerate(sorted(set(label_of.values()) - {""}))}
     labelled = naming.applies(np.array([codes.get(label_of[e.rel], -1) for e in images], np.int32))
-    decoded = _ahead(partial(decode, size=size, channels=channels), images)
+    decoded = _ahead(partial(decode, size=size, channels=channels, bits=_bits(images)), images)
     bar = tqdm(
         total=len(images), desc=printable(f"decoding {root.name}"), unit="image", disable=None if progress else True
     )
     with bar, open(folder / PIXELS, "wb") as pixels, open(folder / TABLE, "w", **_TEXT) as table:
         ledger = _Ledger(pixels, table)
         for entry in entries:
-            label, found = "", _Found(entry.kind, entry.detail)
+            label, found = "", Found(entry.kind, entry.detail)
             if entry.kind == "image":
                 label, found = label_of[entry.rel] if labelled else "", next(decoded)
                 bar.update()
@@ -249,7 +284,7 @@ def _build(
                     found = replace(found, reason="no label", flags="")
             ledger.add(entry.rel, label, found)
         for path, label, why in naming.missing():
-            ledger.add(path, label, _Found("missing", why))
+            ledger.add(path, label, Found("missing", why))
     names = sorted(set(ledger.kept)) if labelled else []
     place = {name: i for i, name in enumerate(names)}
     targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
@@ -289,54 +324,7 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
         return None
 
 
-def decode(entry: Entry, size: int, channels: int) -> _Found:
-    """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(entry.path) as picture:
-            width, height = picture.size
-            if picture.mode == "F":
-                return _Found("unreadable", "floating-point pixels; convert it to 8 bits", width=width, height=height)
-            animated = getattr(picture, "n_frames", 1) > 1
-            # A large JPEG is decoded at a half, a quarter or an eighth, never below twice the size wanted.
-            picture.draft(None, (2 * size, 2 * size))
-            whole = flat(ImageOps.exif_transpose(picture), channels)
-            digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
-            pixels = to_array(square(whole, size))
-    except Exception as e:  # Pillow's decoders raise many kinds of errors on damaged files, SyntaxError among them
-        why = " ".join(str(e).split()).replace(entry.path, "it")[:200] or type(e).__name__
-        return _Found("unreadable", "not a known image format" if why.startswith("cannot identify") else why)
-    flags = "+".join([*(["enlarged"] if min(width, height) < size else []), *(["animated"] if animated else [])])
-    return _Found("usable", "", flags, pixels, digest, width, height)
-
-
-def flat(picture: Any, channels: int) -> Any:
-    """A Pillow image as 8-bit grey or RGB, what is transparent on white."""
-    from PIL import Image
-
-    if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips instead of scaling
-        deep = np.asarray(picture).astype(np.float64)
-        picture = Image.fromarray(np.rint(np.clip(deep, 0, 65535) / 257).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    if picture.mode not in ("L", "RGB"):
-        picture = picture.convert("RGB")
-    return picture.convert("L" if channels == 1 else "RGB")
-
-
-def square(picture: Any, size: int) -> Any:
-    """The middle square of a Pillow image, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
-    from PIL import Image
-
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    middle = picture.crop((left, top, left + side, top + side))
-    return middle if side == size else middle.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def to_array(picture: Any) -> np.ndarray:
-    """uint8 `[C, H, W]` of a grey or RGB Pillow image."""
-    pixels = np.asarray(picture)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+def _bits(images: list[Entry]) -> int:
+    """The width of values in the 16-bit files of a folder: one for all, so that they keep their relations."""
+    found = [value for value in _ahead(highest, images) if value is not None]
+    return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -262,7 +262,7 @@ X = np.zeros((4, 8, 8), np.uint8)
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"a": X}, "no array x .*it holds a"),
+        ({"a": X}, "no array of images in it; it holds a;"),
         ({"x": X, "images": X}, "both x and images"),
         ({"x": X / 255}, "array x is float64; images are uint8"),
         ({"x": X[0]}, r"array x has shape \[8, 8\]"),
