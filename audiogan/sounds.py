@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 
 from audiogan.errors import UserError
 from audiogan.files import replacing
+from audiogan.text import printable
 
 __all__ = ["level", "load_wav", "replacing", "save_wav"]
 
@@ -71,13 +73,16 @@ def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
         FileNotFoundError: there is no such file.
         UserError: the file is there but is no sound that can be read.
     """
+    from audiogan.reading import SoundReader, Unreadable
+
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such sound file")
     try:
-        samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{path}: not a sound file that can be read ({error})") from error
-    return np.ascontiguousarray(samples.T), int(sample_rate)
+        with SoundReader(path) as file:
+            samples, sample_rate = file.read_seconds(math.inf), file.sample_rate
+    except (Unreadable, OSError) as error:
+        raise UserError(f"{printable(path)}: not a sound file that can be read ({error})") from error
+    return np.ascontiguousarray(samples.T), sample_rate
 
 
 def level(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:

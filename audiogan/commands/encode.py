@@ -10,8 +10,10 @@ from typing import Any
 
 from audiogan.commands.values import mixture
 from audiogan.errors import UserError
+from audiogan.text import printable
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+NAMED = 5
+"""Names of skipped files in a message, at most."""
 RANDOM = 100
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
@@ -31,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    files = _files(args.recording, args.out)
+    files, left = _files(args.recording, args.out)
     import numpy as np
     from tqdm import tqdm
 
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     generator = load(args.run)
     label = args.label if args.label in generator.labels else mixture(args.label)
     random: Any = None
-    waves, titles, left = [], [], []
+    waves, titles = [], []
     for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):
         try:
             with tqdm(total=1, bar_format=BAR, desc=stem, leave=False, disable=None) as bar:
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
                     generator, path, label=label, seconds=args.seconds, seed=args.seed, progress=partial(_show, bar)
                 )
         except UserError as error:
-            if len(files) == 1 or not str(error).startswith(str(path)):
+            if path == args.recording or not str(error).startswith(printable(path)):
                 raise
             left.append(str(error))
             continue
@@ -58,14 +60,14 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         generator.modality.save(args.out / f"{stem}-imitation.wav", found.wave, found.recipe.to_json())
         random = generator.sample(RANDOM, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)
-        line = f"{path}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
+        line = f"{printable(path)}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
         tqdm.write(f"{line}; the nearest of {RANDOM} random sounds: {best:.1f} dB")
         waves += [found.recording, found.wave]
         titles += [stem, f"{found.distance:.1f} dB from it"]
     for line in left:
-        print(f"left out: {line}")
+        print(f"skipped: {line}")
     if not waves:
-        raise UserError(f"{args.recording}: none of its {len(files)} sounds can be imitated")
+        raise UserError(f"{printable(args.recording)}: none of its {len(files)} sounds can be imitated")
     from audiogan.pictures import contact_sheet
 
     contact_sheet(args.out / "contact-sheet.png", np.stack(waves[:64]), generator.sample_rate, titles[:64])
@@ -78,23 +80,45 @@ def _show(bar: Any, share: float) -> None:
     bar.update(share - bar.n)
 
 
-def _files(source: Path, out: Path) -> list[tuple[Path, str]]:
-    """Sounds to imitate, and for each the beginning of the names of what is written; no two are the same."""
+def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
+    """Sounds to imitate, each with the beginning of the names of its results, and lines about skipped files.
+
+    No two beginnings are the same.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{printable(out)}: this is a file; give a folder for the imitations")
     if not source.is_dir():
         if not source.exists():
-            raise UserError(f"{source}: no such file or folder")
-        return [(source, source.stem)]
-    inside = out.resolve()
-    paths = [
-        path
-        for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and path.is_file() and inside not in path.resolve().parents
-    ]
+            raise UserError(f"{printable(source)}: no such file or folder")
+        return [(source, source.stem)], []
+    if source.resolve() == out.resolve():
+        raise UserError(f"{printable(source)}: the same folder as that for the imitations; give another one")
+    from audiogan.data.walk import walk
+
+    paths, skipped, others = [], [], []
+    for entry in walk(source):
+        path = source / entry.rel
+        if _inside(path, out) and not _inside(source, out):
+            continue
+        if entry.kind == "audio":
+            paths.append(path)
+        elif entry.kind == "not audio":
+            others.append(printable(path.name))
+        elif entry.kind != "folder link":
+            skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        skipped.append(f"no sound files by their names: {', '.join(others[:NAMED])}{more}")
     if not paths:
-        raise UserError(f"{source}: no sound files in it ({', '.join(SUFFIXES)})")
+        reasons = f": {'; '.join(skipped[:NAMED])}" if skipped else ""
+        raise UserError(f"{printable(source)}: no sound files in it{reasons}")
     named: dict[str, Path] = {}
     for path in paths:
         stem = "-".join(path.relative_to(source).with_suffix("").parts)
         free = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
         named[next(name for name in free if name not in named)] = path
-    return [(path, stem) for stem, path in named.items()]
+    return [(path, stem) for stem, path in named.items()], skipped
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents

@@ -8,25 +8,22 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
-import soundfile as sf
 import soxr
 
 from audiogan.errors import UserError
+from audiogan.reading import RATES, SoundReader, Unreadable
+from audiogan.reading.levels import OFFSET, SILENCE, Rest, Windows, cancelled, full_scale, mix, only_clicks, ranges
+from audiogan.reading.reader import BLOCK
 
-BLOCK = 1 << 16  # frames read at a time
-SILENCE = 10 ** (-60 / 20)  # half the peak-to-peak range below which a file is silent (-60 dBFS; an offset is no sound)
 SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
 ONSET = 0.05  # a sound starts where it first exceeds this fraction of its peak (-26 dB)
 PEAK = 0.95  # what normalize="peak" scales to
 CLIP_RUN = 4  # equal samples in a row at full scale that count as clipped
-RATES = (1_000, 1_000_000)  # Hz; a header outside is damaged
 # The largest value a subtype holds; positive 8-bit and mu-law samples end well below 1.
 FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
 
@@ -96,118 +93,154 @@ def decode(path: str | os.PathLike[str], settings: Settings) -> Decoded:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             return Decoded("unreadable", "not a regular file")
-        with open(path, "rb"):  # libsndfile says only "System error" where this says "Permission denied"
-            pass
-        with sf.SoundFile(os.fsencode(path)) as f:
-            return _decode(f, Path(path), settings)
+        with SoundReader(path) as reader:
+            return _decode(reader, settings)
     except OSError as e:
         return Decoded("unreadable", e.strerror or str(e))
-    except (sf.SoundFileError, RuntimeError, ValueError, TypeError) as e:
-        return Decoded("unreadable", _plain(e))
-
-
-def _plain(error: Exception) -> str:
-    """libsndfile's own words, without the path in front of them (the report has it already)."""
-    text = str(getattr(error, "error_string", "") or error)
-    if "not a regular file" in text:  # what libsndfile says of an .mp3 without MPEG frames
-        return "Format not recognised"
-    return " ".join(text.split()).rstrip(".") or type(error).__name__
+    except (Unreadable, RuntimeError, ValueError, TypeError) as e:
+        return Decoded("unreadable", str(e) or type(e).__name__)
 
 
 @dataclass
 class _Facts:
-    frames: int
-    low: float
-    high: float
-    block_peaks: list[float]
-    clipped: int  # longest run of equal samples at full scale
-    digest: bytes
-    held: np.ndarray | None  # the samples themselves, when the file is only one block
+    """What one pass over a file shows.
+
+    Attributes:
+        windows: of the mixed channels. before, after: half range of the file's channels and of the mixed ones.
+        clipped: longest run of equal samples at full scale. held: all samples, if the file is only one block.
+        scale: full scale of its samples. instead: see `mix`. rest: the offset to remove.
+    """
+
+    windows: Windows
+    frames: int = 0
+    clipped: int = 0
+    finite: bool = True
+    digest: bytes = b""
+    held: np.ndarray | None = None
+    largest: float = 0.0
+    before: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    after: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    scale: float = 1.0
+    instead: dict[int, int] = field(default_factory=dict)
+    rest: Rest | None = None
 
     @property
     def peak(self) -> float:
-        return max(self.block_peaks, default=0.0)
+        return float(self.windows.peaks(self.rest).max(initial=0.0))
+
+    def mixed(self, x: np.ndarray, s: Settings, start: int = 0) -> np.ndarray:
+        """Samples of the file `[N, c]`, from frame ``start`` on -> `[N, C]` at full scale 1, without an offset."""
+        y = self.mix(x, s)
+        return y if self.rest is None else self.rest.remove(y, start)
+
+    def mix(self, x: np.ndarray, s: Settings) -> np.ndarray:
+        x = x if self.scale == 1 else x / np.float32(self.scale)
+        return mix(x, s.channels, s.channel_mode == "keep", self.instead)
 
 
-def _decode(f: sf.SoundFile, path: Path, s: Settings) -> Decoded:
-    rate = f.samplerate
-    if not RATES[0] <= rate <= RATES[1]:
-        return Decoded("unreadable", f"sample rate of {rate:,} Hz in the header")
+def _decode(f: SoundReader, s: Settings) -> Decoded:
+    rate = f.sample_rate
     # The resampler looks ahead; 50 ms is more than its filter is long.
     need = math.ceil(s.length * rate / s.sample_rate) + rate // 20
     whole = s.long != "start" or s.trim
+    limit = None if whole else need
     with np.errstate(all="ignore"):
-        facts = _examine(f, s, None if whole else need)
+        facts = _examine(f, s, limit)
+        scale, instead = full_scale(facts.largest), cancelled(facts.before, facts.after)
+        if facts.finite and scale and (scale != 1 or instead):
+            f.seek(0)
+            facts = _examine(f, s, limit, scale, instead)
     about = {"seconds": facts.frames / rate, "sample_rate": rate, "channels": f.channels, "digest": facts.digest}
-    reason, detail = _verdict(facts, rate, s)
+    reason, detail = _verdict(f, facts, s)
     if reason:
         return Decoded(reason, detail, **about)
-    flags, notes = _flags(f, facts, whole)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
-    start = _onset(f, facts, rate, s) if s.trim or (longer and s.long == "onset") else 0
+    crop = s.trim or (longer and s.long == "onset")
+    # In a long file a smaller offset matters, too: it would pass for the onset.
+    facts.rest = facts.windows.rest(ONSET / 2 if longer and crop else OFFSET)
+    flags, notes = _flags(f, facts, whole)
+    start = _onset(f, facts, s) if crop else 0
     if longer and s.long == "slice":
-        windows = _windows(round((facts.frames - start) * s.sample_rate / rate), s.length)
-        blocks = iter([facts.held[start:]]) if facts.held is not None else _blocks(path, start)
-        clips: Iterable[np.ndarray] = _slices(blocks, rate, f.channels, s, facts.peak * SILENT_WINDOW, windows)
-        return Decoded("usable", notes, flags, clips, windows, **about)
+        count = _windows(round((facts.frames - start) * s.sample_rate / rate), s.length)
+        return Decoded("usable", notes, flags, _slices(f.source, facts, rate, s, start, count), count, **about)
     if facts.held is not None:
         x = facts.held[start : start + need]
     else:
         f.seek(start)
-        x = f.read(need, dtype="float32", always_2d=True)
-    y = _resample(_channels(x, s), rate, s)[: s.length]
+        x = f.read(need)
+    x = facts.mixed(x, s, start)
+    y = _resample(x, rate, s)[: s.length]
     if not np.isfinite(y).all():
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
-    if not len(y) or np.ptp(y) / 2 < SILENCE:  # ultrasonic, or it starts after its first `length` samples
+    if not len(y) or ranges(y).max() < SILENCE or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate)):
         return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
     return Decoded("usable", notes, flags, [finish(y, s)], 1, **about)
 
 
-def _verdict(facts: _Facts, rate: int, s: Settings) -> tuple[str, str]:
+def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
+    x = x[: math.ceil(len(y) * ratio)]
+    return only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
+
+
+def _verdict(f: SoundReader, facts: _Facts, s: Settings) -> tuple[str, str]:
     if facts.frames == 0:
-        return "too short", "no samples in it"
-    if not (math.isfinite(facts.peak) and math.isfinite(facts.low) and math.isfinite(facts.high)):
+        return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
+    if not facts.finite:
         return "non-finite", "holds NaN or infinite samples"
-    if (facts.high - facts.low) / 2 < SILENCE:
+    if full_scale(facts.largest) is None:
+        return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
+    if facts.after.max() < SILENCE:
         level = f"peak {20 * math.log10(facts.peak):.0f} dBFS" if facts.peak else "all zero"
         return "silent", level if facts.peak < SILENCE else "a constant"
-    if facts.frames < s.min_seconds * rate:
-        return "too short", f"{1000 * facts.frames / rate:.1f} ms, data.min_seconds={s.min_seconds:g}"
+    if facts.frames < s.min_seconds * f.sample_rate:
+        return "too short", f"{1000 * facts.frames / f.sample_rate:.1f} ms, data.min_seconds={s.min_seconds:g}"
     return "", ""
 
 
-def _flags(f: sf.SoundFile, facts: _Facts, whole: bool) -> tuple[tuple[str, ...], str]:
-    flags, notes = [], []
+def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...], str]:
+    found = {}
     if facts.clipped >= CLIP_RUN:
-        flags.append("clipped")
-        notes.append(f"{facts.clipped} equal samples in a row at full scale")
-    # libsndfile reads what is left of a cut file and mentions the header's larger size only in its log.
-    cut = re.search(r"^\s*(data|SSND)\s*:\s*\d+ \(should be \d+\)", f.extra_info, re.MULTILINE)
-    if cut or (whole and facts.frames < f.frames < 1 << 62):
-        flags.append("truncated")
-        notes.append("ends before its header says")
-    return tuple(flags), "; ".join(notes)
+        found["clipped"] = f"{facts.clipped} equal samples in a row at full scale"
+    if f.broken:
+        found["truncated"] = f"cut off or damaged after {facts.frames / f.sample_rate:.2f} s"
+    elif f.cut or (whole and facts.frames < f.frames < 1 << 62):
+        found["truncated"] = "ends before its header says"
+    if f.unfinished:
+        found["unfinished"] = "no length in its header; read to the end of the file"
+    if facts.scale != 1:
+        found["rescaled"] = f"float samples up to {facts.largest:,.0f}, divided by {facts.scale:,.0f}"
+    if facts.instead:
+        found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
+    if facts.rest is not None:
+        found["offset"] = f"an offset of {facts.rest.typical:.2g} removed"
+    return tuple(found), "; ".join(found.values())
 
 
-def _examine(f: sf.SoundFile, s: Settings, limit: int | None) -> _Facts:
+def _examine(
+    f: SoundReader, s: Settings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
+) -> _Facts:
     """One pass over the file (at most `limit` frames): range, peaks, clipping and a digest of all samples."""
-    digest = hashlib.blake2b(f"{f.samplerate} {f.channels}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
     full = FULL_SCALE.get(f.subtype, 0.9999)
-    facts = _Facts(0, math.inf, -math.inf, [], 0, b"", None)
+    facts = _Facts(Windows(f.sample_rate), scale=scale, instead=instead or {})
+    lows, highs = [], []
     while limit is None or facts.frames < limit:
-        x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames), dtype="float32", always_2d=True)
+        x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames))
         if not len(x):
             break
         facts.held = x if facts.frames == 0 else None
         facts.frames += len(x)
         digest.update(np.ascontiguousarray(x).data)
-        y = _channels(x, s)
-        low, high = float(y.min()), float(y.max())
-        facts.low, facts.high = float(np.minimum(facts.low, low)), float(np.maximum(facts.high, high))  # keep NaN
-        facts.block_peaks.append(float(np.maximum(-low, high)))
+        y = facts.mix(x, s)
+        facts.windows.add(y)
+        lows.append((x.min(axis=0), y.min(axis=0)))
+        highs.append((x.max(axis=0), y.max(axis=0)))
         facts.clipped = max(facts.clipped, _longest_run(x, full))
-        if not math.isfinite(facts.block_peaks[-1]) or not np.isfinite(x).all():
-            facts.high = math.nan
+        facts.finite &= bool(np.isfinite(x).all() and np.isfinite(y).all())
+    if lows:
+        low, high = ([np.stack(part) for part in zip(*each, strict=True)] for each in (lows, highs))
+        facts.before, facts.after = (ranges(np.concatenate([low[i], high[i]])) for i in (0, 1))
+        facts.largest = float(max(-low[0].min(), high[0].max()))
     facts.digest = digest.digest()
     return facts
 
@@ -222,28 +255,19 @@ def _longest_run(x: np.ndarray, full: float) -> int:
     return 1 + int(np.max(np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1], initial=0))
 
 
-def _onset(f: sf.SoundFile, facts: _Facts, rate: int, s: Settings) -> int:
-    level = ONSET * facts.peak
-    block = next(i for i, peak in enumerate(facts.block_peaks) if peak > level)
+def _onset(f: SoundReader, facts: _Facts, s: Settings) -> int:
+    peaks = facts.windows.peaks(facts.rest)
+    level = ONSET * float(peaks.max())
+    first = int(np.argmax(peaks > level)) * facts.windows.size
+    block = first // BLOCK * BLOCK
     if facts.held is not None:
         x = facts.held
     else:
-        f.seek(block * BLOCK)
-        x = f.read(BLOCK, dtype="float32", always_2d=True)
-    inside = int(np.argmax(np.abs(_channels(x, s)).max(axis=1) > level))
-    return max(0, block * BLOCK + inside - round(s.lead * rate))
-
-
-def _channels(x: np.ndarray, s: Settings) -> np.ndarray:
-    """`[N, c]` -> `[N, C]`."""
-    have, want = x.shape[1], s.channels
-    if have == want:
-        return x
-    if have < want:
-        return x[:, np.arange(want) % have]
-    if s.channel_mode == "keep":
-        return x[:, :want]
-    return np.stack([x[:, i::want].mean(axis=1) for i in range(want)], axis=1)
+        f.seek(block)
+        x = f.read(BLOCK)
+    above = np.abs(facts.mixed(x, s, block)).max(axis=1) > level
+    onset = block + int(np.argmax(above)) if above.any() else first
+    return max(0, onset - round(s.lead * f.sample_rate))
 
 
 def _resample(x: np.ndarray, rate: int, s: Settings) -> np.ndarray:
@@ -265,26 +289,34 @@ def _windows(n: int, length: int) -> int:
     return n // length + (2 * (n % length) >= length)
 
 
-def _blocks(path: Path, start: int) -> Iterator[np.ndarray]:
-    with sf.SoundFile(os.fsencode(path)) as f:
+def _blocks(source: str | os.PathLike[str] | bytes, facts: _Facts, s: Settings, start: int) -> Iterator[np.ndarray]:
+    """Mixed blocks `[N, C]` from frame ``start`` on."""
+    if facts.held is not None:
+        yield facts.mixed(facts.held[start:], s, start)
+        return
+    with SoundReader(source) as f:
         f.seek(start)
-        while len(x := f.read(BLOCK, dtype="float32", always_2d=True)):
-            yield x
+        while len(x := f.read(BLOCK)):
+            yield facts.mixed(x, s, start)
+            start += len(x)
 
 
 def _slices(
-    blocks: Iterator[np.ndarray], rate: int, channels: int, s: Settings, floor: float, windows: int
+    source: str | os.PathLike[str] | bytes, facts: _Facts, rate: int, s: Settings, start: int, count: int
 ) -> Iterator[np.ndarray]:
-    """Consecutive clips of a stream of blocks, resampled as it goes; quiet ones are left out."""
+    """Consecutive clips of a file, resampled as it is read; quiet ones are left out."""
     stream = soxr.ResampleStream(rate, s.sample_rate, s.channels, dtype="float32", quality="HQ")
+    blocks, floor, ratio = _blocks(source, facts, s, start), facts.peak * SILENT_WINDOW, rate / s.sample_rate
     rest, made, block = np.zeros((0, s.channels), np.float32), 0, next(blocks, None)
-    while block is not None and made < windows:
+    while block is not None and made < count:
         following = next(blocks, None)
-        x = np.ascontiguousarray(_channels(block, s), np.float32)
+        x = np.ascontiguousarray(block, np.float32)
         if rate != s.sample_rate:
             x = stream.resample_chunk(x, last=following is None)
         rest, block = np.concatenate([rest, x.reshape(-1, s.channels)]), following
-        while made < windows and (len(rest) >= s.length or (block is None and len(rest))):
+        while made < count and (len(rest) >= s.length or (block is None and len(rest))):
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
-            if np.abs(window).max() >= max(floor, SILENCE):
+            energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
+            loud = np.abs(window).max() >= max(floor, SILENCE)
+            if loud and not (ratio > 1 and only_clicks(window, energy)):
                 yield finish(window, s)

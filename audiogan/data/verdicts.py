@@ -37,13 +37,17 @@ REASONS = {
 }
 FLAGS = {
     "clipped": "used; 4 or more equal samples in a row at full scale",
-    "truncated": "used; ends before its header says",
+    "truncated": "used as far as it can be decoded; cut off or damaged",
+    "unfinished": "used to the end of the file; no length in the header, as of a recording that was interrupted",
+    "rescaled": "used; float samples in units of integers, scaled to full scale 1",
+    "out of phase": "used; the channels cancel out when mixed, so the loudest is used alone",
+    "offset": "used; a constant offset was removed",
 }
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a folder holds. Every file has exactly one reason; `clipped` and `truncated` are flags of usable ones."""
+    """What a folder holds. Every file has exactly one reason; a usable file may have flags."""
 
     root: Path
     settings: Settings

@@ -7,11 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
+from audiogan.reading import RATES, SoundReader, Unreadable
+from audiogan.reading.levels import SILENCE, Windows, cancelled, full_scale, mix, only_clicks, ranges
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -19,12 +21,9 @@ if TYPE_CHECKING:
 ONSET, LEAD_SECONDS = 0.02, 0.0005
 """A recording begins this long before it first exceeds this share of its peak, as the sounds of a model do."""
 SHORTEST_SECONDS = 0.005
-SILENCE = 1e-3
-"""-60 dB of full scale; a recording that never exceeds it is silence."""
 PEAK = 0.95
-RATES = (1_000, 400_000)
 LONGEST_SECONDS = 600.0
-"""Of a recording; what comes later in a file is not read."""
+"""Seconds that are read of a file."""
 
 
 def prepare(
@@ -34,54 +33,77 @@ def prepare(
 
     Arguments and errors as in `encode`.
     """
-    what = "the recording"
+    what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
-        what = os.fspath(wave)
-        samples, rate = _read(what)
+        what = printable(os.fspath(wave))
+        samples, rate, part = _read(wave, what)
     else:
         samples, rate = np.atleast_2d(np.asarray(wave, np.float32)), sample_rate or 0
         if samples.ndim != 2:
             raise ValueError(f"a recording must be [T] or [C, T], got {list(samples.shape)}")
         if not RATES[0] <= rate <= RATES[1]:
             raise UserError(f"sample_rate={sample_rate}: give that of the recording, {RATES[0]:,} to {RATES[1]:,} Hz")
+    samples = check(samples, rate, what, part)
+    channels, length = generator.shape
+    x = samples.T
+    mixed = mix(x, channels)
+    mixed = mix(x, channels, instead=cancelled(ranges(x), ranges(mixed)))
+    windows = Windows(rate)
+    windows.add(mixed)
+    rest = windows.rest(ONSET)
+    mixed = mixed if rest is None else rest.remove(mixed)
+    above = float(np.abs(mixed).max())
+    onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
+    begin = max(0, onset - round(LEAD_SECONDS * rate))
+    ratio = rate / generator.sample_rate
+    # The resampler looks ahead less than 50 ms.
+    mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
+    made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
+    out = np.zeros((channels, length), np.float32)
+    out[:, : len(made)] = made[:length].T
+    peak = float(np.abs(out).max())
+    used = mixed[: math.ceil(length * ratio)]
+    energy = float(np.square(used - used.mean(axis=0), dtype=np.float64).sum()) / ratio
+    if peak < max(SILENCE, ONSET * above) or (ratio > 1 and only_clicks(made[:length], energy)):
+        raise UserError(f"{what}: silence at {generator.sample_rate:,} Hz, the sound is all above half of that")
+    return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
+
+
+def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") -> NDArray[np.float32]:
+    """Samples `[C, T]` at full scale 1, if there is something to hear in them.
+
+    Args:
+        what: the recording, in messages. part: where it was looked for, such as "in its first 10 seconds", if there
+            is more.
+
+    Raises:
+        UserError: shorter than 5 ms, NaN or infinite samples, or silence.
+    """
     if samples.shape[-1] < SHORTEST_SECONDS * rate or not len(samples):
         raise UserError(f"{what}: too short, {1000 * samples.shape[-1] / rate:.1f} ms; 5 ms at least")
     if not np.isfinite(samples).all():
         raise UserError(f"{what}: holds NaN or infinite samples")
-    channels, length = generator.shape
-    if len(samples) < channels:
-        samples = samples[np.arange(channels) % len(samples)]
-    else:
-        samples = np.stack([samples[i::channels].mean(0) for i in range(channels)])
-    samples = samples - samples.mean(-1, keepdims=True) if np.ptp(samples) < SILENCE else samples
     peak = float(np.abs(samples).max())
-    if peak < SILENCE:
+    scale = full_scale(peak)
+    if scale is None:
+        raise UserError(f"{what}: float samples up to {peak:.3g}, beyond the scale of any format")
+    samples = samples if scale == 1 else samples / np.float32(scale)
+    if ranges(samples.T).max() < SILENCE:
+        if part:
+            raise UserError(f"{what}: silence {part}, and no more is read; cut off what comes before the sound")
         raise UserError(f"{what}: silence, nothing in it is louder than -60 dB of full scale")
-    onset = int(np.argmax((np.abs(samples) > ONSET * peak).any(0)))
-    begin = max(0, onset - round(LEAD_SECONDS * rate))
-    # What the resampler looks ahead is less than 50 ms.
-    samples = samples[:, begin : begin + math.ceil(length * rate / generator.sample_rate) + rate // 20]
-    if rate != generator.sample_rate:
-        samples = soxr.resample(samples.T, rate, generator.sample_rate, quality="HQ").T
-    out = np.zeros((channels, length), np.float32)
-    out[:, : samples.shape[1]] = samples[:, :length]
-    above, peak = peak, float(np.abs(out).max())
-    if peak < max(SILENCE, ONSET * above):
-        raise UserError(f"{what}: silence at {generator.sample_rate:,} Hz, it is all above half of that")
-    return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
+    return samples
 
 
-def _read(path: str) -> tuple[NDArray[np.float32], int]:
-    """Samples `[C, T]` of a file, ten minutes at most, and its rate in Hz."""
+def _read(path: str | os.PathLike[str], what: str) -> tuple[NDArray[np.float32], int, str]:
+    """Samples `[C, T]` of a file, ten minutes at most, its rate in Hz, and which part that is."""
     try:
-        with open(path, "rb"), soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            if not RATES[0] <= rate <= RATES[1]:
-                raise UserError(f"{path}: its header says {rate:,} Hz; {RATES[0]:,} to {RATES[1]:,} can be read")
-            return file.read(int(LONGEST_SECONDS * rate), dtype="float32", always_2d=True).T, rate
-    except UserError:
-        raise
+        with SoundReader(path) as file:
+            samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
+            return samples, rate, f"in its first {LONGEST_SECONDS:g} seconds" * (samples.shape[1] < file.frames)
+    except FileNotFoundError as error:
+        raise UserError(f"{what}: no such file") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: not a sound file that can be read") from error
+        raise UserError(f"{what}: cannot be read ({error.strerror or error})") from error
+    except Unreadable as error:
+        raise UserError(f"{what}: not a sound file that can be read ({error})") from error

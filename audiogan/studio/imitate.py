@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
 from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
 import numpy as np
-import soundfile
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from audiogan.errors import UserError
+from audiogan.reading import SoundReader, Unreadable
 from audiogan.studio.limits import read
 from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
-RATES = (1_000, 400_000)  # Hz
+FASTEST = 400_000  # Hz
 CHANNELS = 8
-QUIETEST = 1e-3  # -60 dBFS
 TICK = 0.2  # seconds between two signs of life
 
 
@@ -32,7 +29,8 @@ async def imitate(
     """Find the latent whose sound is nearest to a recording (the body: an audio file).
 
     The answer is a stream of JSON lines: ``{"progress": 0 ... 1}`` while it looks, at the end ``{"recipe", "distance",
-    "start"}`` (distances in dB, see `audiogan.latents.Encoding`) or ``{"error"}``. Who hangs up ends the search.
+    "start"}`` (distances in dB, see `audiogan.latents.Encoding`), with a ``"note"`` if only the beginning of the
+    recording was used, or ``{"error"}``. Who hangs up ends the search.
     """
     studio = Studio.of(request)
     most = studio.limits.imitate_seconds
@@ -42,12 +40,14 @@ async def imitate(
     wave, sample_rate = await studio.renders.run(decode, body, studio.limits.recording_seconds)
     if label is not None and label not in studio.instrument.generator.labels:
         raise UserError(f"class {label[:60]!r} is none that this model knows")
+    most = studio.limits.recording_seconds
+    note = f"only its first {most:g} seconds were looked at" if wave.shape[1] >= most * sample_rate else ""
     await studio.imitations.enter()  # refused before the answer begins
-    return StreamingResponse(_lines(studio, wave, sample_rate, label, seconds), media_type="application/x-ndjson")
+    return StreamingResponse(_lines(studio, wave, sample_rate, label, seconds, note), media_type="application/x-ndjson")
 
 
 async def _lines(
-    studio: Studio, wave: np.ndarray, sample_rate: int, label: str | None, seconds: float
+    studio: Studio, wave: np.ndarray, sample_rate: int, label: str | None, seconds: float, note: str
 ) -> AsyncIterator[str]:
     result: dict[str, Any] = {}
     share, gone = 0.0, False
@@ -66,6 +66,7 @@ async def _lines(
             found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
             recipe = studio.instrument.outside(found.recipe)
             result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.start, 3))
+            result.update({"note": note} if note else {})
         except UserError as error:
             result["error"] = studio.instrument.said(error)
         except InterruptedError:
@@ -98,16 +99,19 @@ def decode(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
     Raises:
         UserError: it is no sound, is silent, or its header says something no recording has.
     """
+    from audiogan.latents.recording import check
+
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            rate, channels = file.samplerate, file.channels
-            if not RATES[0] <= rate <= RATES[1] or not 1 <= channels <= CHANNELS:
-                raise UserError(f"the recording says {rate:,} Hz, {channels} channels; {CHANNELS} channels at most")
-            samples = file.read(math.ceil(seconds * rate), dtype="float32", always_2d=True)
-    except UserError:
-        raise
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, OSError) as error:
-        raise UserError("this is no sound file that can be read; WAV, FLAC, OGG, MP3 and AIFF can") from error
-    if not len(samples) or not np.isfinite(samples).all() or float(np.ptp(samples)) / 2 < QUIETEST:
-        raise UserError("there is nothing to hear in this recording")
-    return np.ascontiguousarray(samples.T), int(rate)
+        with SoundReader(content) as file:
+            rate, channels = file.sample_rate, file.channels
+            if rate > FASTEST or channels > CHANNELS:
+                raise UserError(
+                    f"the recording has {channels} channels at {rate:,} Hz; "
+                    f"{CHANNELS} channels and {FASTEST:,} Hz at most can be imitated"
+                )
+            samples = file.read_seconds(seconds).T
+            part = f"in its first {seconds:g} seconds" if samples.shape[1] < file.frames else ""
+    except Unreadable as error:
+        text = f"this is no sound file that can be read ({error}); WAV, FLAC, OGG, MP3 and AIFF can"
+        raise UserError(text) from error
+    return np.ascontiguousarray(check(samples, rate, "nothing to hear in this recording", part)), rate

@@ -80,7 +80,7 @@ def _odd(root: Path, want: dict[str, str]) -> None:
         ("kick/zero.wav", np.zeros(8000), "PCM_16", "silent"),
         ("kick/dither.wav", np.random.default_rng(0).integers(-2, 3, 8000) / 32768, "PCM_16", "silent"),
         ("kick/offset.wav", np.full(8000, 0.5), "PCM_16", "silent"),
-        ("kick/antiphase.wav", antiphase, "FLOAT", "silent"),
+        ("kick/antiphase.wav", antiphase, "FLOAT", "out of phase"),
         ("kick/click.wav", hit(0.005), "PCM_16", "too short"),
         ("kick/nothing.wav", np.zeros(0), "PCM_16", "too short"),
         ("kick/minute.wav", long, "PCM_16", "usable"),
@@ -113,9 +113,9 @@ def test_every_file_is_accounted_for(folder: tuple[Path, dict[str, str]]) -> Non
     rows = {row["path"]: row for row in scan.files()}
     assert {path: row["flags"] or row["reason"] for path, row in rows.items()} == want
     assert scan.total == len(want) == sum(scan.counts.values())
-    used = {"usable", "clipped", "truncated"}
+    used = {"usable", "clipped", "truncated", "out of phase"}
     assert scan.usable == scan.clips == sum(reason in used for reason in want.values())
-    assert scan.flags == {"clipped": 1, "truncated": 1}
+    assert scan.flags == {"clipped": 1, "truncated": 1, "out of phase": 1}
     assert scan.labels == ["kick", "snare"] and sum(scan.class_counts) == scan.clips
     assert {path for path, _, _ in scan.problems} == {path for path, reason in want.items() if reason != "usable"}
     assert rows["snare/copy.flac"]["detail"] == "same as kick/good0.wav"

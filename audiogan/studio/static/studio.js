@@ -186,7 +186,7 @@ export class Studio {
       const found = await api.imitate(file, null, Math.min(8, limits.seconds), step, search.signal);
       this.change(i, found.recipe, `imitation on pad ${i + 1}`);
       const far = `${found.distance.toFixed(1)} dB apart`;
-      says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})`;
+      says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})${found.note ? `; ${found.note}` : ""}`;
       this.say(`Pad ${i + 1} imitates ${file.name}, ${far}`);
     } catch (error) {
       const line = search.signal.aborted ? "stopped" : error.message;

@@ -1,0 +1,250 @@
+"""The size fields of sound files: what is missing in them, and what libsndfile has to read instead.
+
+Recorders fill in sizes when a recording ends, and programs that write to a pipe cannot fill them in at all. libsndfile
+refuses some of these files or finds no samples in them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+UNKNOWN_64 = (1 << 64) - 1
+MOST_CHUNKS, MOST_HEADER_PAGES = 10_000, 16
+KNOWN = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"caff", b".snd", b"dns.", b"riff")
+"""First bytes of the common formats other than MP3."""
+_LOG = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
+
+
+@dataclass
+class Header:
+    """What the header of a file says about its length.
+
+    Attributes:
+        patches: bytes to read at an offset instead of those in the file.
+        content: bytes to read instead of the whole file.
+        cut: the header announces more than there is.
+        unfinished: the size was never filled in.
+        problem: why libsndfile cannot read the file, if it cannot.
+        mpeg: it may be an MPEG stream.
+    """
+
+    patches: dict[int, bytes] = field(default_factory=dict)
+    content: bytes | None = None
+    cut: bool = False
+    unfinished: bool = False
+    problem: str = ""
+    mpeg: bool = False
+
+
+def inspect(file: BinaryIO) -> Header:
+    """Inspect the header of an open file."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    kind = head[:4]
+    if kind in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
+        return _wave(file, size, kind)
+    if kind == b"caff":
+        return _caf(file, size)
+    if kind in (b".snd", b"dns.") and len(head) == 12:
+        order = ">" if kind == b".snd" else "<"
+        start, length = struct.unpack(f"{order}II", head[4:])
+        unfinished = length == 0 and size > start
+        return Header({8: b"\xff" * 4} if unfinished else {}, unfinished=unfinished)
+    if kind == b"OggS":
+        return _ogg(file, size)
+    if kind == b"fLaC":
+        return Header(problem="cut off or damaged before its first block of sound is complete")
+    return Header(mpeg=kind not in KNOWN)
+
+
+def log_says(log: str, header: Header) -> None:
+    """Add to ``header`` what libsndfile noticed about sizes when it opened the file."""
+    for declared, actual in _LOG.findall(log):
+        if int(declared) == 0:
+            header.unfinished = True
+        elif int(declared) > int(actual) and not is_placeholder(int(declared)):
+            header.cut = True
+    frames = _FRAMES.search(log)
+    if frames and not header.unfinished and int(frames[1]) < int(frames[2]) < UNKNOWN_64 >> 1:
+        header.cut = True
+    if "Last page lacks an end-of-stream bit" in log:
+        header.cut = True
+
+
+def is_placeholder(size: int) -> bool:
+    """Return whether a 32-bit size is what programs write to a pipe, where the size is not known yet.
+
+    ffmpeg and mpg123 write 0xFFFFFFFF, SoX 0x7FFFF000, arecord 0x7FFFFF00 or 0x80000000.
+    """
+    return 0x7FFF0000 <= size <= 0x80010000 or 0xFFFF0000 <= size <= 0xFFFFFFFF
+
+
+def _wave(file: BinaryIO, size: int, kind: bytes) -> Header:
+    order = ">" if kind == b"RIFX" else "<"
+    header, position, wide, found = Header(), 12, 0, set()
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        start = file.read(8)
+        if len(start) < 8:
+            break
+        name, length = start[:4], struct.unpack(f"{order}I", start[4:])[0]
+        body = position + 8
+        if name == b"ds64":
+            wide = body + 8
+        elif name == b"fmt ":
+            header.problem = header.problem or _format_problem(file.read(16), order)
+        elif name == b"data":
+            if name in found:
+                header.problem = "two data chunks, where a WAV file has one; save it again with an audio editor"
+                break
+            if b"fmt " not in found:
+                header.problem = "no format chunk before the data"
+            long = kind == b"RF64" and length == 0xFFFFFFFF and wide
+            if long:
+                file.seek(wide)
+                length = int.from_bytes(file.read(8), "little")
+            unknown = length == 0 or (long and length == UNKNOWN_64)
+            if unknown and size > body and not _only_chunks(file, body, size, order):
+                rest = size - body
+                patch = struct.pack("<Q", rest) if long else struct.pack(f"{order}I", min(rest, 0xFFFFFFFE))
+                header.patches, header.unfinished = {wide if long else position + 4: patch}, length == 0
+            if unknown or length > size - body:
+                found.add(name)
+                break
+        found.add(name)
+        position = body + length + length % 2
+    if b"data" not in found and not header.problem:
+        header.problem = "a header without sound: no data chunk" if b"fmt " in found else "no format chunk"
+    return header
+
+
+def _format_problem(chunk: bytes, order: str) -> str:
+    if len(chunk) < 16:
+        return "cut off in its header"
+    _, channels, rate = struct.unpack(f"{order}HHI", chunk[:8])
+    return "0 channels in the header" if not channels else "sample rate of 0 Hz in the header" if not rate else ""
+
+
+def _only_chunks(file: BinaryIO, position: int, size: int, order: str) -> bool:
+    """Return whether chunks with proper names fill the rest of the file, so that the size 0 before them is true."""
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        start = file.read(8)
+        if len(start) < 8 or not all(32 <= c < 127 for c in start[:4]):
+            return False
+        length = struct.unpack(f"{order}I", start[4:])[0]
+        position += 8 + length + length % 2
+        if size - position in (0, -1):
+            return True
+    return False
+
+
+def _caf(file: BinaryIO, size: int) -> Header:
+    position = 8
+    for _ in range(MOST_CHUNKS):
+        file.seek(position)
+        start = file.read(12)
+        if len(start) < 12:
+            break
+        length = struct.unpack(">q", start[4:])[0]
+        rest = size - position - 12
+        if start[:4] == b"data":
+            if 0 < length <= rest or rest <= 4:
+                return Header()
+            patch = {position + 4: struct.pack(">q", rest)}
+            return Header(patch, cut=length > rest, unfinished=length == 0)  # -1 means: to the end of the file
+        if length < 0:
+            break
+        position += 12 + length
+    return Header(problem="cut off or damaged in its header: no data chunk")
+
+
+def _ogg(file: BinaryIO, size: int) -> Header:
+    """A short sound is one page of many packets. libsndfile drops a page that is cut off, so it is ended earlier."""
+    position, before = 0, 0
+    for page in range(MOST_HEADER_PAGES):
+        file.seek(position)
+        start = file.read(27)
+        if len(start) < 27 or start[:4] != b"OggS":
+            return Header(problem="" if not start and page > 1 else "cut off or damaged in its header")
+        lacing, end = file.read(start[26]), int.from_bytes(start[6:14], "little")
+        body = position + 27 + start[26]
+        if body + sum(lacing) > size:
+            sound = page > 1 and 0 < end < UNKNOWN_64
+            last = _shorter_page(start, lacing, file.read(size - body), before) if sound else b""
+            file.seek(0)
+            content = file.read(position) + last if last else None
+            problem = "cut off before its first packet of sound is complete" if sound else "cut off in its header"
+            return Header(content=content, cut=bool(last), problem=problem)
+        position, before = body + sum(lacing), end
+    return Header()
+
+
+def _shorter_page(start: bytes, lacing: bytes, body: bytes, before: int) -> bytes:
+    """A last page of the packets that are complete in a page that is cut off; empty if there is none.
+
+    Its end, in samples, is estimated from the number of packets: an Opus decoder refuses one that is too late.
+    """
+    length = size = kept = 0
+    for i, value in enumerate(lacing):
+        length += value
+        if length > len(body):
+            break
+        if value < 255:  # the end of a packet
+            kept, size = i + 1, length
+    if not kept:
+        return b""
+    packets, of = (sum(value < 255 for value in part) for part in (lacing[:kept], lacing))
+    end = before + (int.from_bytes(start[6:14], "little") - before) * packets // of
+    page = bytearray(start[:6] + end.to_bytes(8, "little") + start[14:26] + bytes([kept]) + lacing[:kept] + body[:size])
+    page[5] |= 4  # the last page
+    page[22:26] = bytes(4)
+    page[22:26] = _checksum(page).to_bytes(4, "little")
+    return bytes(page)
+
+
+def _checksum(page: bytearray) -> int:
+    """CRC of an Ogg page (RFC 3533, section 6)."""
+    crc = 0
+    for value in page:
+        crc ^= value << 24
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x104C11DB7 if crc & 0x80000000 else 0)
+    return crc
+
+
+class Patched(io.RawIOBase):
+    """A file with other bytes in a few places."""
+
+    def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
+        self.file, self.patches = file, patches
+        file.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        start = self.file.tell()
+        content = bytearray(self.file.read(len(buffer)))
+        for place, patch in self.patches.items():
+            for i, value in enumerate(patch, place - start):
+                if 0 <= i < len(content):
+                    content[i] = value
+        buffer[: len(content)] = bytes(content)
+        return len(content)
