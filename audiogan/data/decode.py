@@ -17,7 +17,18 @@ import soxr
 
 from audiogan.errors import UserError
 from audiogan.reading import RATES, SoundReader, Unreadable
-from audiogan.reading.levels import OFFSET, SILENCE, Rest, Windows, cancelled, full_scale, mix, only_clicks, ranges
+from audiogan.reading.levels import (
+    CLICK_SAMPLES,
+    OFFSET,
+    SILENCE,
+    Rest,
+    Windows,
+    cancelled,
+    full_scale,
+    mix,
+    only_clicks,
+    ranges,
+)
 from audiogan.reading.reader import BLOCK
 
 SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
@@ -156,10 +167,14 @@ def _decode(f: SoundReader, s: Settings) -> Decoded:
         return Decoded(reason, detail, **about)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
     crop = s.trim or (longer and s.long == "onset")
-    # In a long file a smaller offset matters, too: it would pass for the onset.
-    facts.rest = facts.windows.rest(ONSET / 2 if longer and crop else OFFSET)
-    flags, notes = _flags(f, facts, whole)
+    facts.rest = facts.windows.rest(OFFSET)
     start = _onset(f, facts, s) if crop else 0
+    if longer and crop and facts.rest is None:
+        # A smaller offset counts only where it would pass for the onset.
+        facts.rest = facts.windows.rest(ONSET / 2)
+        later = start if facts.rest is None else _onset(f, facts, s)
+        start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
+    flags, notes = _flags(f, facts, whole)
     if longer and s.long == "slice":
         count = _windows(round((facts.frames - start) * s.sample_rate / rate), s.length)
         return Decoded("usable", notes, flags, _slices(f.source, facts, rate, s, start, count), count, **about)
@@ -223,7 +238,7 @@ def _examine(
     digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
     full = FULL_SCALE.get(f.subtype, 0.9999)
     facts = _Facts(Windows(f.sample_rate), scale=scale, instead=instead or {})
-    lows, highs = [], []
+    extremes = []
     while limit is None or facts.frames < limit:
         x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames))
         if not len(x):
@@ -233,14 +248,13 @@ def _examine(
         digest.update(np.ascontiguousarray(x).data)
         y = facts.mix(x, s)
         facts.windows.add(y)
-        lows.append((x.min(axis=0), y.min(axis=0)))
-        highs.append((x.max(axis=0), y.max(axis=0)))
+        if y is not x:
+            extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
-        facts.finite &= bool(np.isfinite(x).all() and np.isfinite(y).all())
-    if lows:
-        low, high = ([np.stack(part) for part in zip(*each, strict=True)] for each in (lows, highs))
-        facts.before, facts.after = (ranges(np.concatenate([low[i], high[i]])) for i in (0, 1))
-        facts.largest = float(max(-low[0].min(), high[0].max()))
+        facts.finite &= bool(np.isfinite(x).all())
+    facts.after = ranges(facts.windows.table[:2].reshape(-1, s.channels))
+    facts.before = ranges(np.stack(extremes)) if extremes else facts.after
+    facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
 
@@ -318,5 +332,6 @@ def _slices(
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
             energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
             loud = np.abs(window).max() >= max(floor, SILENCE)
-            if loud and not (ratio > 1 and only_clicks(window, energy)):
+            constant = len(window) > CLICK_SAMPLES and ranges(window).max() < SILENCE
+            if loud and not constant and not (ratio > 1 and only_clicks(window, energy)):
                 yield finish(window, s)

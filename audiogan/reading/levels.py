@@ -19,12 +19,14 @@ STEADY = 0.1
 """The offset of neighbouring windows differs by at most this share of it."""
 STEADY_SHARE = 0.25
 """A signal has an offset if at least this share of its windows shows it."""
+QUIET = 0.1
+"""A window is quiet if its half range is at most this share of the largest; there an offset is measured best."""
 FEWEST = 4
 """Windows below which an offset cannot be told from a sound of one sign."""
 ULTRASONIC = 1e-4
 """Energy that resampling keeps of a sound above half the new rate, at most (-40 dB)."""
-CLICKS, CLICK_SAMPLES, CLICK_SHARE = 0.9, 100, 0.02
-"""The rest is only clicks if this share of its energy is in so few samples, or in this share of all."""
+CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
+"""The rest is only clicks if no other samples than so many, or this share of all, exceed silence or hold its energy."""
 
 
 def full_scale(peak: float) -> float | None:
@@ -138,36 +140,52 @@ class Windows:
         size = np.abs(middle)
         near = np.abs(np.diff(middle, axis=0)) <= STEADY * np.minimum(size[1:], size[:-1])
         steady = (size > least * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
-        still = (size <= least * largest) & (half <= least * largest)
-        level, found = np.zeros_like(mean), False
+        quiet = half <= QUIET * largest
+        still = (size <= least * largest) & quiet
+        knots: list[tuple[np.ndarray, np.ndarray] | None] = []
         for c in range(mean.shape[1]):
-            if steady[:, c].mean() >= STEADY_SHARE:
-                known = np.flatnonzero(steady[:, c] | still[:, c])
-                level[:, c], found = np.interp(np.arange(len(mean)), known, middle[known, c]), True
-        return Rest(level, self.size) if found else None
+            known = np.flatnonzero(steady[:, c] | still[:, c])
+            calm = known[quiet[known, c]]
+            known = calm if len(calm) > 1 else known  # a sound moves the mean of its windows a little
+            has = len(known) > 1 and steady[:, c].mean() >= STEADY_SHARE
+            knots.append(_knots(known, middle[known, c], self.size) if has else None)
+        return Rest(knots, (np.arange(len(mean)) + 0.5) * self.size) if any(knots) else None
 
 
 class Rest:
-    """An offset over time.
+    """An offset over time, linear between knots.
 
-    Attributes:
-        level: at the middle of each window, `[K, C]`.
+    Args:
+        knots: for each channel positions, in frames, and the offset there; None for a channel without offset.
+        middles: positions of the middles of all windows, in frames.
     """
 
-    def __init__(self, level: np.ndarray, size: int) -> None:
-        self.level, self.size = level, size
+    def __init__(self, knots: list[tuple[np.ndarray, np.ndarray] | None], middles: np.ndarray) -> None:
+        self.knots = knots
+        self.level = self.at(middles)
+
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """The offset at positions `[N]`: `[N, C]`."""
+        zero = np.zeros(len(frames))
+        return np.stack([zero if knots is None else np.interp(frames, *knots) for knots in self.knots], axis=1)
 
     @property
     def typical(self) -> float:
-        """Median size of the offset, of the channel where it is largest."""
-        return float(np.median(np.abs(self.level), axis=0).max())
+        """Median size of the offset where it is large."""
+        size = np.abs(self.level)
+        return float(np.median(size[size >= size.max() / 2]))
 
     def remove(self, y: np.ndarray, start: int = 0) -> np.ndarray:
         """Remove the offset from a part `[N, C]` that begins at frame ``start``."""
-        at = (np.arange(start, start + len(y)) + 0.5) / self.size - 0.5
-        places = np.arange(len(self.level))
-        offset = np.stack([np.interp(at, places, self.level[:, c]) for c in range(y.shape[1])], axis=1)
-        return (y - offset).astype(np.float32)
+        return (y - self.at(np.arange(start, start + len(y)) + 0.5)).astype(np.float32)
+
+
+def _knots(at: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of windows and offsets there, in frames, with a little room for a slope at both ends."""
+    ends = np.array([at[0] - 1.5, at[-1] + 1.5])
+    slope = np.diff(value)[[0, -1]] * (np.diff(at)[[0, -1]] == 1)
+    outside = value[[0, -1]] + slope * np.array([-1.5, 1.5])
+    return (np.r_[ends[0], at, ends[1]] + 0.5) * size, np.r_[outside[0], value, outside[1]]
 
 
 def only_clicks(y: np.ndarray, energy: float) -> bool:
@@ -177,9 +195,12 @@ def only_clicks(y: np.ndarray, energy: float) -> bool:
         y: resampled samples `[N, C]`.
         energy: of the same part before, as a sum of squares at the rate of ``y``.
     """
-    squares = np.square(y - y.mean(axis=0), dtype=np.float64).sum(axis=1)
+    y = y - y.mean(axis=0)
+    squares = np.square(y, dtype=np.float64).sum(axis=1)
     total = float(squares.sum())
     if total >= ULTRASONIC * energy:
         return False
     count = max(CLICK_SAMPLES, round(CLICK_SHARE * len(y)))
-    return count >= len(y) or float(np.partition(squares, -count)[-count:].sum()) > CLICKS * total
+    if count >= len(y) or np.count_nonzero(np.abs(y).max(axis=1) >= SILENCE) <= count:
+        return True
+    return float(np.partition(squares, -count)[-count:].sum()) > CLICK_ENERGY * total

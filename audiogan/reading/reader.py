@@ -59,8 +59,8 @@ class SoundReader:
     def _open(self) -> None:
         self._stack = ExitStack()
         try:
-            content = isinstance(self.source, bytes)
-            file: BinaryIO = io.BytesIO(self.source) if content else open(self.source, "rb")  # noqa: SIM115
+            source = self.source
+            file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115
             self._stack.enter_context(file)
             self._header = inspect(file)
             with quiet(self._header.mpeg):
