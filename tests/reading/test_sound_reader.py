@@ -14,7 +14,7 @@ import pytest
 import soundfile as sf
 
 from audiogan.data.decode import Decoded, Settings, decode
-from audiogan.data.scan import FLAGS
+from audiogan.data.verdicts import FLAGS
 from audiogan.reading import SoundReader, Unreadable
 from audiogan.reading.quiet import quiet
 
