@@ -30,21 +30,23 @@ def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise UserError with the reason unless ``path`` is a regular file that can be opened and is not empty."""
+    reason = ""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise UserError(f"{path}: a folder; name a file")
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{path}: not a regular file")
-        with open(path, "rb"):
-            pass
-    except FileNotFoundError as error:
-        missing = "a link to a file that does not exist" if os.path.lexists(path) else "no such file"
-        raise UserError(f"{path}: {missing}") from error
+            reason = "a folder; name a file"
+        elif not stat.S_ISREG(status.st_mode):
+            reason = "not a regular file"
+        elif not status.st_size:
+            reason = "an empty file"
+        else:
+            with open(path, "rb"):
+                return
+    except FileNotFoundError:
+        reason = "a link to a file that does not exist" if os.path.lexists(path) else "no such file"
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not status.st_size:
-        raise UserError(f"{path}: an empty file")
+        reason = error.strerror or str(error)
+    raise UserError(f"{path}: cannot be read ({reason})")
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:

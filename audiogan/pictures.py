@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audiogan.sounds import replacing
+from audiogan.png import save_png
 from audiogan.typeface import font, short
 
 FLOOR_DB = -80.0
@@ -256,8 +256,7 @@ def contact_sheet(
     if titles is None:
         titles = [str(i + 1) for i in range(len(waves))]
     sheet = _Sheet(waves, sample_rate, titles, columns, title)
-    with replacing(path) as temporary:
-        sheet.image.save(temporary, format="png", compress_level=4)
+    save_png(path, sheet.image, compress_level=4)
 
 
 def spectrogram_image(waves: np.ndarray, sample_rate: int) -> np.ndarray:

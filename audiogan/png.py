@@ -1,7 +1,8 @@
-"""PNG files that may come from strangers."""
+"""PNG files: written whole or not at all, opened with care."""
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,14 @@ from typing import Any
 
 from audiogan.errors import UserError
 from audiogan.files import check_file
+from audiogan.writing import write_file
+
+
+def save_png(path: str | os.PathLike[str], picture: Any, **options: Any) -> None:
+    """Write a Pillow image, atomically. UserError if the file cannot be written; ``options`` as of `Image.save`."""
+    content = io.BytesIO()  # of a full disk, Pillow says only "encoder error"
+    picture.save(content, "PNG", **options)
+    write_file(path, content.getbuffer())
 
 
 @contextmanager

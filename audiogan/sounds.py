@@ -13,6 +13,7 @@ import soundfile
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.text import printable
+from audiogan.writing import write_file
 
 __all__ = ["level", "load_wav", "replacing", "save_wav"]
 
@@ -39,6 +40,7 @@ def save_wav(
 
     Raises:
         ValueError: a shape, rate, subtype, suffix or comment that cannot be written, or a sample that is not finite.
+        UserError: the file cannot be written, for example because the disk is full.
     """
     path = Path(path)
     wave = np.atleast_2d(np.asarray(wave))
@@ -56,14 +58,13 @@ def save_wav(
     if broken:
         raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
     samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
-    # In memory first: libsndfile does not say why a file cannot be written, such as a full disk.
+    # In memory first: of a full disk, libsndfile says only "System error".
     content = io.BytesIO()
     with soundfile.SoundFile(content, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file:
-        if comment is not None:
+        if comment:  # libsndfile refuses an empty one
             file.comment = comment
         file.write(samples)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    write_file(path, content.getbuffer())
 
 
 def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:

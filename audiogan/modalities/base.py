@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ import numpy as np
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.files import is_plain, replacing
+from audiogan.files import is_plain
 from audiogan.png import open_png
+from audiogan.writing import write_file
 
 LARGEST = 1 << 26
 """Most pixels of a preview that goes into an animation."""
@@ -111,8 +113,7 @@ def animate(run_dir: str | os.PathLike[str], seconds: float = 8.0, most: int = 1
     each = int(min(500, max(40, 1000 * seconds / len(frames))))
     times = [each] * (len(frames) - 1) + [2000]
     target = folder / "animation.gif"
-    with replacing(target) as temporary:
-        frames[0].save(
-            temporary, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False
-        )
+    content = io.BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False)
+    write_file(target, content.getbuffer())
     return target

@@ -14,7 +14,7 @@ from torch import Tensor
 from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import animate, preview_path
 from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
-from audiogan.sounds import replacing
+from audiogan.png import save_png
 from audiogan.typeface import font, short
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Image:
         info = PngInfo()
         if comment is not None:
             info.add_itxt("Comment", comment)
-        with replacing(path) as temporary:
-            picture.save(temporary, "PNG", pnginfo=info)
+        save_png(path, picture, pnginfo=info)
 
     def sheet(
         self,
@@ -84,8 +83,7 @@ class Image:
         if columns is not None and columns < 1:
             raise ValueError(f"columns={columns} has to be at least 1")
         picture = _draw(np.asarray(x), titles, title, columns)
-        with replacing(path) as temporary:
-            picture.save(temporary, "PNG", compress_level=4)
+        save_png(path, picture, compress_level=4)
 
     def preview(
         self, run_dir: str | os.PathLike[str], step: int, x: np.ndarray, titles: Sequence[str] | None = None

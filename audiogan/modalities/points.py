@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor
 from audiogan.metrics.pixels import Coordinates
 from audiogan.modalities.base import animate, preview_path
 from audiogan.pictures import _BACKGROUND, _CHANNELS, _FAINT, _PANEL, _TEXT
-from audiogan.sounds import replacing
+from audiogan.writing import write_file
 
 
 class ModesHeld(NamedTuple):
@@ -86,8 +87,9 @@ class Points:
         path = Path(path)
         if path.suffix.lower() != ".npy":
             raise ValueError(f"{path}: points are saved as .npy, so the name has to end in .npy")
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, _checked(x).astype(np.float32), allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, _checked(x).astype(np.float32), allow_pickle=False)
+        write_file(path, content.getbuffer())
 
     def sheet(
         self,
@@ -104,8 +106,9 @@ class Points:
         if titles is not None and len(titles) != len(x):
             raise ValueError(f"{len(titles)} titles for {len(x)} points")
         figure = self._figure(x, titles, title)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
+        content = io.BytesIO()
+        figure.savefig(content, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
+        write_file(path, content.getbuffer())
 
     def preview(
         self, run_dir: str | os.PathLike[str], step: int, x: np.ndarray, titles: Sequence[str] | None = None
