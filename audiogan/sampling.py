@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -14,18 +17,23 @@ import soundfile
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
-from audiogan.modalities.sound import GAP_SECONDS, Sound
+from audiogan.long_work import Interrupts, Progress, interruptible
 from audiogan.png import open_png
 from audiogan.recipe import Recipe
-from audiogan.sounds import replacing
-from audiogan.text import printable, table_cell, table_text
+from audiogan.sample_list import SampleList
+from audiogan.sheets import NAME, check_sheet
+from audiogan.text import printable
+from audiogan.writing import check_folder
 
-SHEET = 64  # most samples on a contact sheet
+BLOCK = 64
+"""Samples that are in memory at a time, and most on a contact sheet."""
+MOST = 10**9
+"""Samples of one call."""
 LONGEST_NAME = 160
 """Bytes of a label in a file name. File systems allow 255 for the whole name."""
 LARGEST_IMAGE = 1 << 24
 """Most pixels of an image that is opened for its recipe."""
-FIELDS = ["file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint"]
+Block = tuple[list[Recipe], np.ndarray]
 
 
 def write_samples(
@@ -39,44 +47,170 @@ def write_samples(
     truncation: float | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Write ``n`` samples into ``out``: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
-    ``samples.csv``. Nothing there is overwritten by another sample. Each file holds its recipe (`recall`).
+    """Write ``n`` samples into a folder: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
+    ``samples.csv``.
+
+    Each file holds its recipe (`recall`). Samples are written and listed as they are made, so that those that are there
+    when the work is interrupted are listed. Nothing in the folder is overwritten by another sample.
+
+    Args:
+        generator: the model.
+        out: the folder; it is made if it is missing.
+        n: how many.
+        seed, label, knobs, truncation: as in `Generator.sample`.
+        say: prints a line.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: bad arguments, a file of the person's own is in the way, or the disk is full.
     """
+    if n > MOST:
+        raise UserError(f"n={n}: at most {MOST:,} at a time")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    recipes = generator.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
-    waves, names = generator.render(recipes), [recipe.label for recipe in recipes]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written to ({error.strerror})") from error
-    modality = generator.modality
-    rows = {row["file"]: row for row in _rows(out / "samples.csv")}
+    if not 0 <= seed <= 2**63 - 1 - n:
+        raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
+    modality, first = generator.modality, seed
+    check_folder(out)
+    listing = _listing(out)
+
+    def blocks() -> Iterator[Block]:
+        wanted: dict[str, Any] = {"label": label, "knobs": knobs, "truncation": truncation}
+        for start in range(0, max(n, 1), BLOCK):
+            recipes = generator.recipes(min(BLOCK, n - start), seed=first + start, **wanted)
+            yield recipes, generator.render(recipes)
+
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
-    settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}"]
-    files = []
-    for i, name in enumerate(names if modality.single else names[:1]):
-        row = [printable(cell) for cell in (str(seed + i), name, *settings, generator.name)]
-        stem = (_safe(name) or modality.noun) if modality.single else f"{modality.noun}s"
-        file = _free_name(out, rows, stem, modality.suffix, row)
-        modality.save(out / file, waves[i] if modality.single else waves, recipes[i].to_json())
-        rows[file] = dict(zip(FIELDS, [file, *row], strict=True))
-        files.append(out / file)
-    with (
-        replacing(out / "samples.csv") as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as stream,
-    ):
-        table = csv.DictWriter(stream, FIELDS)
-        table.writeheader()
-        table.writerows({key: table_cell(cell) for key, cell in row.items()} for row in rows.values())
-    if modality.single:
-        modality.sheet(out / "contact-sheet.png", waves[:SHEET], [file.stem for file in files[:SHEET]])
-    else:
-        modality.sheet(out / "contact-sheet.png", waves)
-    what = modality.noun if n == 1 else f"{modality.noun}s"
+    settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
+    progress = Progress(n, modality.noun, say)
+    job = _Job(generator, listing, settings, progress, n)
+    try:
+        with interruptible() as interrupts, working_folder(out):
+            (job.one_file_each if modality.single else job.one_file)(blocks(), interrupts)
+    except KeyboardInterrupt:
+        progress.close()
+        if job.files:
+            say(f"stopped: {job.state()}: {out}")
+        raise
+    except (UserError, OSError) as error:
+        if not job.files:
+            raise
+        raise UserError(f"{error}; {job.state()}") from error
+    finally:
+        progress.close()
     model = f"{printable(generator.name)} (step {generator.step:,})"
-    say(f"{n} {what} from {model}, seeds {seed} to {seed + n - 1}: {out}")
-    return files
+    say(f"{n} {_plural(modality.noun, n)} from {model}, seeds {seed} to {seed + n - 1}: {out}")
+    return job.files
+
+
+class _Job:
+    """One call of `write_samples`."""
+
+    def __init__(
+        self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: Progress, n: int
+    ) -> None:
+        self.modality, self.listing, self.settings, self.progress, self.n = (
+            generator.modality, listing, settings, progress, n
+        )  # fmt: skip
+        self.files: list[Path] = []
+
+    def state(self) -> str:
+        noun = _plural(self.modality.noun, self.n)
+        return f"{len(self.files):,} of {self.n:,} {noun} are there and listed in {self.listing.path.name}"
+
+    def one_file_each(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
+        """Write sounds or images as they are made."""
+        for recipes, waves in blocks:
+            if not self.files:
+                self.check_room(self.size(waves[0]))
+            for recipe, wave in zip(recipes, waves, strict=True):
+                with interrupts.held():
+                    self.write(_safe(recipe.label) or self.modality.noun, recipe, wave)
+                self.progress.step()
+            if len(self.files) == len(waves):
+                self.modality.sheet(self.listing.folder / NAME, waves, [file.stem for file in self.files])
+
+    def one_file(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
+        """Write all points into one file."""
+        first, parts = None, []
+        for recipes, points in blocks:
+            if first is None:
+                first = recipes[0]
+                self.check_room(points[0].nbytes)
+            parts.append(points)
+            self.progress.step(len(recipes))
+        assert first is not None
+        whole = np.concatenate(parts)
+        with interrupts.held():
+            self.write(f"{self.modality.noun}s", first, whole)
+        self.modality.sheet(self.listing.folder / NAME, whole)
+
+    def write(self, stem: str, recipe: Recipe, signal: np.ndarray) -> None:
+        """Write one file and its row: both or neither."""
+        row = [str(recipe.seed), recipe.label, *self.settings]
+        with self.listing.locked():
+            file = self.listing.name(stem, self.modality.suffix, row)
+            path = self.listing.folder / file
+            self.modality.save(path, signal, recipe.to_json())
+            try:
+                self.listing.add(file, row)
+            except BaseException:
+                if file not in self.listing:
+                    path.unlink(missing_ok=True)
+                raise
+        self.files.append(path)
+
+    def size(self, signal: np.ndarray) -> int:
+        """Bytes of the file of one sample; 0 where there are too few samples to ask."""
+        if self.n <= BLOCK:
+            return 0
+        with tempfile.TemporaryDirectory(dir=self.listing.folder) as folder:
+            path = Path(folder) / f"one{self.modality.suffix}"
+            self.modality.save(path, signal)
+            return path.stat().st_size
+
+    def check_room(self, size: int) -> None:
+        """UserError if all samples, of ``size`` bytes each, need more room than there is."""
+        need, free = size * self.n, shutil.disk_usage(self.listing.folder).free
+        if need > free:
+            noun = _plural(self.modality.noun, self.n)
+            about = f"{self.n:,} {noun} need about {need / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+            raise UserError(f"{self.listing.folder}: {about}; make fewer")
+
+
+def _listing(out: Path) -> SampleList:
+    """The list in a folder. UserError that names each file of the person's own that is in the way."""
+    problems = []
+    try:
+        check_sheet(out / NAME)
+    except UserError as error:
+        problems.append(str(error))
+    try:
+        listing = SampleList(out)
+        if not problems:
+            return listing
+    except UserError as error:
+        problems.append(str(error))
+    raise UserError("; ".join(problems))
+
+
+@contextlib.contextmanager
+def working_folder(out: Path) -> Iterator[None]:
+    """Make a folder; remove it again if the block raises and the folder is empty."""
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def recall(path: str | os.PathLike[str]) -> Recipe:
@@ -111,52 +245,6 @@ def _png_comment(path: Path) -> str:
         return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
 
-def write_morph(
-    generator: Generator, out: Path, start: str, end: str, steps: int = 9, say: Callable[[str], None] = print
-) -> list[Recipe]:
-    """Write the way from one sound to another into ``out``: a file a step, all of them in a row, a contact sheet.
-
-    Args:
-        start, end: a seed, ``CLASS-SEED`` as in the names of sampled files, or such a file.
-        steps: how many sounds, both ends among them.
-    """
-    recipes = generator.morph(_named(generator, start), _named(generator, end), steps)
-    waves, modality = generator.render(recipes), generator.modality
-    if not modality.single:
-        raise UserError(f"{generator.name}: {modality.noun}s have no morph; it is for sounds and images")
-    digits = len(str(steps))
-    titles = [f"{i + 1:0{digits}}" for i in range(steps)]
-    for wave, recipe, title in zip(waves, recipes, titles, strict=True):
-        modality.save(out / f"morph-{title}{modality.suffix}", wave, recipe.to_json())
-    if isinstance(modality, Sound):
-        gap = np.zeros((waves.shape[1], round(GAP_SECONDS * modality.sample_rate)), np.float32)
-        modality.save(out / "morph.wav", np.concatenate([part for wave in waves for part in (wave, gap)][:-1], axis=1))
-    modality.sheet(out / "contact-sheet.png", waves, titles)
-    say(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
-    return recipes
-
-
-def _named(generator: Generator, text: str) -> Recipe:
-    """The recipe that a seed, ``CLASS-SEED`` or a file means."""
-    if Path(text).suffix.lower() in (".wav", ".png"):
-        return recall(text)
-    label, _, seed = text.rpartition("-")
-    if not seed.isdecimal():
-        raise UserError(f"{text!r}: write a seed (7), CLASS-SEED (kick-7), or a file that `audiogan sample` wrote")
-    return generator.recipes(1, seed=int(seed), label=label or None)[0]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            table = list(csv.DictReader(stream))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a list of samples ({error}); choose another folder") from error
-    return [{key: table_text(row.get(key) or "") for key in FIELDS} for row in table if {"file", "seed"} <= row.keys()]
-
-
 def _listed(values: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value:g}" for name, value in values.items())
 
@@ -167,14 +255,5 @@ def _safe(label: str) -> str:
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
-def _free_name(out: Path, rows: dict[str, dict[str, str]], stem: str, suffix: str, what: list[str]) -> str:
-    """A file name for this sample: its own if it was written before, never that of another."""
-    base = f"{stem}-{what[0]}"
-    for attempt in range(1, 10_000):
-        file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
-        row = rows.get(file)
-        if row is not None and [row[key] for key in FIELDS[1:]] == what:
-            return file
-        if row is None and not (out / file).exists():
-            return file
-    raise UserError(f"{out}: too many files called {base}; choose another folder")
+def _plural(noun: str, n: int) -> str:
+    return noun if n == 1 else f"{noun}s"

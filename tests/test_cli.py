@@ -81,8 +81,8 @@ def test_sample_without_a_seed_is_new_each_time(tiny_run: Path, tmp_path: Path) 
     assert len(wavs(tmp_path / "out")) == 2
 
 
-@pytest.mark.parametrize("text", ["other,columns\n1,2\n", "file,seed,class,truncation,checkpoint,x\na,1\n", ""])
-def test_sample_copes_with_a_foreign_list(text: str, tiny_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["file,seed,class,truncation,checkpoint,x\na,1\n", ""])
+def test_sample_copes_with_a_changed_list(text: str, tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "samples.csv").write_text(text)
     assert main(["sample", "-n", "1", "--seed", "1", "--run", str(tiny_run), str(tmp_path)]) == 0
     assert table(tmp_path)[-1]["seed"] == "1"

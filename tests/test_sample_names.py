@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from stub_generator import Stub
 
 from audiogan.generator import Generator
-from audiogan.modalities.sound import Sound, write_preview
-from audiogan.recipe import Recipe
+from audiogan.modalities.sound import write_preview
 from audiogan.sampling import write_samples
 from audiogan.text import table_text
 
 NAMES = ["=1+1", "@SUM(A1)", "+1|x", "-cmd", "\t=1", "\r=1", "'=1", "../../up", "a/b", "\x1b[2J", "new\nline", "\0"]
 NAMES += ["\ud800", "\u202egpj", "太" * 90, "𝔵" * 90, "..", "", "-3", "CON"]
-
-
-class Stub:
-    """What `write_samples` asks of a generator; its classes take turns."""
-
-    def __init__(self, labels: list[str], name: str = "m\x1b[2J") -> None:
-        self.labels, self.name, self.step, self.shape = labels, name, 1, (1, 64)
-        self.modality = Sound(8000)
-        self.scale = None
-
-    def recipes(self, n: int = 1, *, seed: int | None = None, **other: Any) -> list[Recipe]:
-        start = seed or 0
-        names = {i: self.labels[i % len(self.labels)] for i in range(start, start + n)}
-        made = [Recipe(self.name, (0.0,), {name: 1.0}, {}, i) for i, name in names.items()]
-        return [replace(one, truncation=other.get("truncation")) for one in made]
-
-    def render(self, recipes: list[Recipe]) -> np.ndarray:
-        return np.full((len(recipes), 1, 64), 0.25, np.float32)
 
 
 def sample(generator: Any, out: Path, n: int, **options: Any) -> tuple[list[Path], str]:

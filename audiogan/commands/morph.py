@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from audiogan.commands.values import whole
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("morph", help="the way from one sound to another")
     parser.add_argument("out", type=Path, help="folder for the steps, morph.wav and a contact sheet")
     parser.add_argument("--from", dest="start", required=True, metavar="CLASS-SEED", help="kick-3, or a sampled file")
     parser.add_argument("--to", dest="end", required=True, metavar="CLASS-SEED")
-    parser.add_argument("--steps", type=int, default=9, help="sounds, both ends among them (default 9)")
+    parser.add_argument("--steps", default="9", help="sounds, both ends included: 2 to 1000 (default 9)")
     parser.add_argument("--run", help="as for sample")
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    steps = whole(args.steps, "--steps")
     from audiogan.loading import load
-    from audiogan.sampling import write_morph
+    from audiogan.morphing import write_morph
 
-    write_morph(load(args.run), args.out, args.start, args.end, args.steps)
+    write_morph(load(args.run), args.out, args.start, args.end, steps)
     return 0

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audiogan.commands.values import mixture, pair
+from audiogan.commands.values import mixture, pairs, whole
 from audiogan.errors import UserError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("sample", help="make new sounds or images")
     parser.add_argument("out", type=Path, help="folder for WAV or PNG files, a contact sheet and samples.csv")
-    parser.add_argument("-n", type=int, default=16, help="how many (default 16)")
+    parser.add_argument("-n", default="16", help="how many (default 16)")
     parser.add_argument(
         "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
     )
-    parser.add_argument("--seed", type=int, help="for the same samples again")
+    parser.add_argument("--seed", help="for the same samples again")
     parser.add_argument("--class", dest="label", help="only this class, or a mixture: kick:0.7,tom:0.3")
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: brightness=0.9 (any number of them)"
@@ -25,14 +25,15 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    if args.n < 1:
-        raise UserError(f"-n {args.n}: ask for at least one")
+    n, seed = whole(args.n, "-n"), None if args.seed is None else whole(args.seed, "--seed")
+    if n < 1:
+        raise UserError(f"-n {n}: ask for at least one")
+    label, knobs = mixture(args.label), pairs(args.knob, "=", "--knob")
     from audiogan.loading import load
     from audiogan.sampling import write_samples
 
-    label, knobs = mixture(args.label), dict(pair(text, "=", "--knob") for text in args.knob)
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
-    write_samples(generator, args.out, args.n, seed=args.seed, label=label, knobs=knobs, truncation=args.truncation)
+    write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation)
     return 0

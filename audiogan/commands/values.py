@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from audiogan.errors import UserError
 
 
@@ -9,7 +11,33 @@ def mixture(text: str | None) -> str | dict[str, float] | None:
     """``kick`` or ``kick:0.7,tom:0.3``."""
     if text is None or ":" not in text:
         return text
-    return dict(pair(part, ":", "--class") for part in text.split(","))
+    return pairs(text.split(","), ":", "--class")
+
+
+def pairs(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
+    """``NAME=NUMBER`` for each name, at most once."""
+    found: dict[str, float] = {}
+    for name, value in (pair(text, separator, flag) for text in texts):
+        if name in found:
+            raise UserError(f"{flag}: {name} is given twice; leave out one of them")
+        found[name] = value
+    return found
+
+
+def whole(text: str, flag: str) -> int:
+    """A whole number, such as ``1000`` or ``1e3``."""
+    try:
+        if len(text) > 30:
+            raise ValueError
+        return int(text) if text.strip().lstrip("+-").isdecimal() else _exact(float(text))
+    except (ValueError, OverflowError):
+        raise UserError(f"{flag} {text[:40]!r}: write a whole number") from None
+
+
+def _exact(number: float) -> int:
+    if number != int(number):
+        raise ValueError
+    return int(number)
 
 
 def pair(text: str, separator: str, flag: str) -> tuple[str, float]:
