@@ -23,6 +23,8 @@ def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
             content = stream.read(largest + 1)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not content:
+        raise UserError(f"{path}: cannot be read (an empty file)")
     if len(content) > largest:
         raise UserError(f"{path}: larger than {largest >> 20} MB; a {what} is not")
     return content

@@ -55,5 +55,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.base_url:
         options["base_url"] = args.base_url
     out = get_drums(args.out or downloads() / args.what, **options)
-    print(f"drums are in {out}; train on them with: audiogan train drums" + (f" data.root={out}" if args.out else ""))
+    command = shlex.join(["audiogan", "train", "drums", *([f"data.root={out}"] if args.out else [])])
+    print(f"drums are in {out}; train on them with: {command}")
     return 0

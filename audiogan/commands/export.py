@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
+from audiogan.files import check_file, read_small
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -16,6 +18,8 @@ KINDS = {
     ".onnx": "for onnxruntime in any language; needs audiogan[onnx]",
     ".pt2": "for torch.export.load, without audiogan",
 }
+LARGEST_CARD = 1 << 24
+"""Bytes of a card."""
 CLOSE = 1e-4
 """Differences up to here are what rounding makes of any model; more of them is explained."""
 
@@ -34,16 +38,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    suffix = args.file.suffix
+    suffix = args.file.suffix.lower()
     if suffix not in KINDS:
         raise UserError(f"{args.file}: the name of a model ends in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}")
-    if args.file.is_dir():
-        raise UserError(f"{args.file}: a folder; name a file")
-    try:
-        card = args.card.read_text(encoding="utf-8") if args.card else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{args.card}: cannot be read ({error})") from error
+    card = _card(args.card) if args.card else ""
     from audiogan.loading import load
+    from audiogan.writing import check_target
+
+    check_target(args.file)  # tracing takes half a minute
 
     generator = load(args.run)
     card = card or generator.card
@@ -51,7 +53,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.bundle import save_bundle
 
         save_bundle(args.file, generator, card)
-        print(f"{args.file}: {_size(args.file)}; try it: audiogan sample --run {args.file} out/")
+        command = shlex.join(["audiogan", "sample", "--run", str(args.file), "out/"])
+        print(f"{args.file}: {_size(args.file)}; try it: {command}")
     else:
         _export(args.file, generator, card)
     return 0
@@ -62,7 +65,7 @@ def _export(path: Path, generator: Generator, card: str) -> None:
     print(f"{generator.name} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
     from audiogan.export import Playable, arrays, save_onnx, save_pt2
 
-    checked = (save_onnx if path.suffix == ".onnx" else save_pt2)(path, generator, card)
+    checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card)
     inputs = arrays(generator, generator.recipes(1, seed=0))
     shapes = ", ".join(f"{name} [B, {x.shape[1]}]" for name, x in inputs.items())
     output = f"{Playable(generator).output} [B, {', '.join(map(str, generator.shape))}]"
@@ -70,6 +73,14 @@ def _export(path: Path, generator: Generator, card: str) -> None:
     print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")
     if checked.largest is not None and checked.largest > CLOSE:
         print(f"that is more than {CLOSE:g}: this network magnifies rounding errors, as other batch sizes also show")
+
+
+def _card(path: Path) -> str:
+    check_file(path)
+    try:
+        return read_small(path, LARGEST_CARD, "card").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start:,})") from error
 
 
 def _size(path: Path) -> str:

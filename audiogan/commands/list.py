@@ -14,6 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.config import PACKAGED, shipped
+    from audiogan.text import printable
 
     if args.what in (None, "configs"):
         print("configs (audiogan train NAME)")
@@ -24,10 +25,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         found = [
             (p, m) for p in Path("runs").glob("**/checkpoints/*") if (m := re.fullmatch(r"step-(\d+)\.ckpt", p.name))
         ]
-        newest = {path.parent.parent: int(match[1]) for path, match in sorted(found, key=lambda pair: pair[0])}
+        newest = {path.parent.parent: int(match[1]) for path, match in sorted(found, key=lambda pair: int(pair[1][1]))}
         print("runs (audiogan sample --run RUN)" if newest else "runs: none below runs/")
-        for run, step in newest.items():
-            print(f"  {run}  step {step:,}")
+        for run, step in sorted(newest.items()):
+            print(f"  {printable(run)}  step {step:,}")
     if args.what in (None, "models"):
         from audiogan.bundle import shipped as models
 

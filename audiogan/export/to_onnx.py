@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 from audiogan.export.checking import Checked, check, first_line
 from audiogan.export.graph import arrays, output_name, quiet, traced
 from audiogan.export.metadata import facts
-from audiogan.sounds import replacing
+from audiogan.writing import write_file
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -48,8 +48,7 @@ def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = ""
         except Exception as error:  # onnxruntime's classes have no base but this
             raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
         checked = check(path, generator, lambda inputs: session.run(None, inputs)[0], runtime)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    write_file(path, content)
     return checked
 
 

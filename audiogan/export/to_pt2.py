@@ -14,7 +14,7 @@ import torch
 from audiogan.export.checking import Checked, check
 from audiogan.export.graph import Arrays, quiet, traced
 from audiogan.export.metadata import facts
-from audiogan.sounds import replacing
+from audiogan.writing import write_file
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -43,6 +43,5 @@ def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "")
         return module(**{name: torch.from_numpy(x) for name, x in inputs.items()}).numpy()
 
     checked = check(path, generator, play, f"torch {torch.__version__}")
-    with replacing(path) as temporary:
-        temporary.write_bytes(file.getvalue())
+    write_file(path, file.getbuffer())
     return checked
