@@ -34,6 +34,11 @@ class SampleList:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "samples.csv"
         self._state: tuple[int, ...] | None = None
+        self._header: list[str] = []
+        self._columns: list[str] = []  # the header, see `_named`
+        self._rows: list[list[str]] = []  # until they are written in the usual form
+        self._samples: dict[str, tuple[str, ...]] = {}  # the other cells, by file
+        self._canonical = False
         self._read()
 
     def __contains__(self, file: str) -> bool:
@@ -197,7 +202,7 @@ def _foreign(path: Path, reason: str) -> UserError:
 
 
 def _named(header: Sequence[str]) -> list[str]:
-    """Column names without what people and programs change about them."""
+    """Column names in the form in which they are compared."""
     return [name.strip().lower() for name in header]
 
 
