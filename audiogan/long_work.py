@@ -30,7 +30,7 @@ class Progress:
         self._wait = PATIENCE
         self._due = time.monotonic() + PATIENCE
         self._bar: Any = None
-        if sys.stderr is not None and sys.stderr.isatty():
+        if _is_terminal():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit=noun, delay=PATIENCE, leave=False)
@@ -49,6 +49,13 @@ class Progress:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
 
 
 class Interrupts:
