@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 import time
@@ -33,7 +34,9 @@ class Progress:
         if _is_terminal():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit=noun, delay=PATIENCE, leave=False)
+            size = shutil.get_terminal_size()  # with a default for terminals that report none
+            shape = {"ncols": size.columns, "nrows": size.lines}
+            self._bar = tqdm(total=total, unit=noun, delay=PATIENCE, leave=False, **shape)
 
     def step(self, count: int = 1) -> None:
         """Count more steps as done."""
