@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from bisect import bisect_right
 from collections.abc import Callable
@@ -17,18 +16,19 @@ from audiogan.errors import UserError
 from audiogan.files import read_small
 from audiogan.kits.drums import role, stand_in
 from audiogan.kits.kit import Kit, velocities
+from audiogan.kits.midi import BadMidi, read_midi
 from audiogan.kits.rendering import LOUDNESS, render_pads
 from audiogan.kits.saving import hat
 
 if TYPE_CHECKING:
-    import mido
-
     from audiogan.generator import Generator
 
 DRUMS = 9
 """General MIDI's drum channel, counted from 0."""
 LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
 """Bytes of a MIDI file, strokes in it, and seconds of sound, that are accepted."""
+LONGEST_REST = 15.0
+"""Seconds after the last stroke that count as part of a loop. A longer rest is that of other instruments."""
 CHOKE = 0.01
 """Seconds in which a choked hat falls silent."""
 PEAK_DB = -1.0
@@ -41,11 +41,13 @@ class Pattern:
 
     Attributes:
         strokes: (seconds, note, velocity 1 ... 127), in order of time.
-        seconds: how long it lasts, to the end of its longest track.
+        seconds: how long it lasts: to the end of its longest track, or to its last stroke if a long rest follows.
+        remarks: one line each about what was left out.
     """
 
     strokes: tuple[tuple[float, int, int], ...]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
 
 def play_pattern(
@@ -60,15 +62,15 @@ def play_pattern(
 ) -> NDArray[np.float32]:
     """A MIDI file played on a kit, float32 `[C, T]`.
 
-    Strokes are those of channel 10; of all channels where there are none on it. Each begins at the sample nearest to
-    its time, on the layer of its velocity v, at v / 127 of the full level. Open hats are silenced by the next hat.
-    Notes that the kit lacks are played by the pad nearest in kind.
+    Each stroke (see `read_pattern`) begins at the sample nearest to its time, on the layer of its velocity v, at
+    v / 127 of the full level. Open hats are silenced by the next hat. Notes that the kit lacks are played by the pad
+    nearest in kind.
 
     Args:
         sample_rate: in Hz.
         tail: seconds that ring on after the end of the file; 0 for a loop.
         loudness: of the loudest layer of each pad, in LUFS, see `render_hits`.
-        say: hears which notes were played by which pads instead.
+        say: called with one line each about what was left out and which notes are played by other pads.
 
     Raises:
         UserError: a file that is no MIDI, has no notes, or is too long; see `render_hits`.
@@ -78,6 +80,9 @@ def play_pattern(
     pattern = read_pattern(midi_path)
     pads = {pad.note: pad for pad in kit.pads}
     roles = {pad.note: role(pad.layers[-1].label) for pad in kit.pads}
+    if say is not None:
+        for line in pattern.remarks:
+            say(line)
     instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in pads}
     if instead and say is not None:
         told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
@@ -122,8 +127,10 @@ def _mix(
     if cut:
         fade = min(fade, length)
         out[:, length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    peak, ceiling = float(np.abs(out).max()), 10 ** (PEAK_DB / 20)
-    return out * np.float32(ceiling / peak) if peak > ceiling else out
+    peak, ceiling = float(max(out.max(), -out.min())), 10 ** (PEAK_DB / 20)
+    if peak > ceiling:
+        out *= np.float32(ceiling / peak)  # in place: a quarter of an hour takes hundreds of megabytes
+    return out
 
 
 def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
@@ -136,39 +143,45 @@ def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32
 
 
 def read_pattern(path: str | os.PathLike[str]) -> Pattern:
-    """The strokes of a standard MIDI file, of format 0 or 1, tempo changes included.
+    """Read the drum strokes of a standard MIDI file, see `audiogan.kits.midi`.
+
+    They are the notes of channel 10 and of channels that the file declares to be drums (GS, XG, General MIDI 2); those
+    of all channels where there are none. The tracks of a file of format 2 are played one after another.
 
     Raises:
         UserError: it cannot be read, is damaged, has no notes, or more or longer ones than are accepted.
     """
     path = Path(path)
-    found: dict[int, list[tuple[float, int, int]]] = {}
-    seconds, count = 0.0, 0
-    for message in _messages(path):
-        seconds += message.time
-        if seconds > LONGEST:
-            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, which are the most; cut it into parts")
-        if message.type == "note_on" and message.velocity > 0:
-            count += 1
-            if count > MOST_NOTES:
-                raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, which are the most; cut it into parts")
-            found.setdefault(message.channel, []).append((seconds, message.note, message.velocity))
-    if not found:
-        raise UserError(f"{path}: has no notes to play")
-    strokes = found.get(DRUMS) or [stroke for its in found.values() for stroke in its]
-    return Pattern(tuple(sorted(strokes)), seconds)
-
-
-def _messages(path: Path) -> list[mido.Message]:
-    """All messages of a file in order; the time of each is seconds since the one before."""
-    import mido
-
-    content = read_small(path, LARGEST_FILE, "pattern")
     try:
-        file = mido.MidiFile(file=io.BytesIO(content), clip=True)
-        if file.ticks_per_beat <= 0:
-            raise ValueError("its times are in SMPTE frames; save it with ticks a beat")
-        return list(file)
-    except (OSError, EOFError, ValueError, TypeError, LookupError, mido.KeySignatureError) as error:
-        reason = " ".join(str(error).split())[:120] or "it ends too early"
-        raise UserError(f"{path}: not a MIDI file that can be played ({reason})") from error
+        song = read_midi(read_small(path, LARGEST_FILE, "pattern"))
+    except BadMidi as error:
+        raise UserError(f"{path}: not a MIDI file that can be played ({error})") from error
+    channels = {channel for part in song.parts for _, channel, _, _ in part.notes}
+    played = channels & (song.drums | {DRUMS}) or channels
+    if not played:
+        raise UserError(f"{path}: has no notes to play")
+    remarks = []
+    if song.tracks < song.expected:
+        remarks.append(f"the file should have {song.expected} tracks and has {song.tracks}")
+    if left_out := sorted(channel + 1 for channel in channels - played):
+        names = ", ".join(map(str, sorted(channel + 1 for channel in played)))
+        remarks.append(f"left out: the notes of channel {', '.join(map(str, left_out))}; drums are on channel {names}")
+    strokes: list[tuple[float, int, int]] = []
+    start = 0.0
+    for part in song.parts:
+        mine = [
+            (start + seconds, note, velocity) for seconds, channel, note, velocity in part.notes if channel in played
+        ]
+        if not mine:
+            continue
+        last, end = max(mine)[0], start + part.seconds
+        if last > LONGEST:
+            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, which are the most; cut it into parts")
+        if end - last > LONGEST_REST or end > LONGEST:
+            remarks.append(f"left out: {end - last:,.0f} seconds without a stroke at the end")
+            end = last
+        strokes += mine
+        if len(strokes) > MOST_NOTES:
+            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, which are the most; cut it into parts")
+        start = end
+    return Pattern(tuple(sorted(strokes)), start, tuple(remarks))
