@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "out", type=Path, help="folder for recordings, imitations (WAV) and a contact sheet; replaces its own"
     )
-    parser.add_argument("--run", help="as for sample")
+    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument(
         "--class", dest="label", help="what it is to be: kick, or kick:0.7,tom:0.3 (default: what fits)"
     )
@@ -37,10 +37,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     import numpy as np
     from tqdm import tqdm
 
+    from audiogan.commands.newest import load_sounds
     from audiogan.latents import encode, nearest_distance
-    from audiogan.loading import load
 
-    generator = load(args.run)
+    generator = load_sounds(args.run)
     label = args.label if args.label in generator.labels else mixture(args.label)
     random: Any = None
     waves, titles = [], []

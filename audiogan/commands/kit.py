@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: decay=0.2 (any number of them)"
     )
     parser.add_argument("--from", dest="kit", type=Path, metavar="kit.json", help="this kit, instead of a new one")
-    parser.add_argument("--run", help="as for sample")
+    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
     parser.add_argument("--bits", type=int, default=24, choices=[16, 24], help="(default 24)")
     parser.add_argument("--name", help="of the kit (default: that of the folder)")
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:
-        from audiogan.loading import load
+        from audiogan.commands.newest import load_sounds
 
-        generator = load(args.run)
+        generator = load_sounds(args.run)
         labels = [name.strip() for name in args.labels.split(",")] if args.labels else None
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)

@@ -14,13 +14,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--from", dest="start", required=True, metavar="CLASS-SEED", help="kick-3, or a sampled file")
     parser.add_argument("--to", dest="end", required=True, metavar="CLASS-SEED")
     parser.add_argument("--steps", default="9", help="sounds, both ends included: 2 to 1000 (default 9)")
-    parser.add_argument("--run", help="as for sample")
+    parser.add_argument("--run", help="as for sample (default: the newest run that fits)")
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     steps = whole(args.steps, "--steps")
-    from audiogan.loading import load
+    from audiogan.commands.newest import load_for_morph
     from audiogan.morphing import write_morph
 
-    write_morph(load(args.run), args.out, args.start, args.end, steps)
+    write_morph(load_for_morph(args.run, (args.start, args.end)), args.out, args.start, args.end, steps)
     return 0

@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("out", type=Path, help="WAV file; one that is there is replaced")
     parser.add_argument("--kit", type=Path, metavar="kit.json", help="as `audiogan kit` writes it (default: a new kit)")
     parser.add_argument("--seed", type=int, help="of a new kit")
-    parser.add_argument("--run", help="as for sample")
+    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument("--tail", type=float, default=1.0, help="seconds that ring on at the end (default 1; loops: 0)")
     parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
     parser.add_argument("--bits", type=int, default=16, choices=[16, 24], help="(default 16)")
@@ -29,16 +29,16 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.out.suffix.lower() != ".wav":
         raise UserError(f"{args.out}: the name of a sound ends in .wav")
     from audiogan.commands.kit import new_kit, read_kit
+    from audiogan.commands.newest import load_sounds
     from audiogan.kits import play_pattern
     from audiogan.kits.playing import read_pattern
-    from audiogan.loading import load
     from audiogan.sounds import save_wav
 
     pattern = read_pattern(args.pattern)  # before a model is loaded: what is wrong here is said at once
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:
-        generator = load(args.run)
+        generator = load_sounds(args.run)
         kit = new_kit(generator, args.seed, layers=LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, say=print)
     try:

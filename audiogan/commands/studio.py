@@ -19,7 +19,7 @@ PORT = 8642
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("studio", help="play a model in the browser: pads, kits, a sequencer; watch runs")
-    parser.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: as for sample)")
+    parser.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: the newest run of sounds)")
     parser.add_argument("--port", type=int, help=f"(default: {PORT}, or another one where that is taken)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="let other machines in by this address; the page then needs a token"
@@ -88,10 +88,15 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     or one of no sounds.
     """
     from audiogan.bundle import shipped
-    from audiogan.loading import DEFAULT, find, load
+    from audiogan.commands.newest import newest_sounds
+    from audiogan.loading import DEFAULT, find, load, runs
     from audiogan.modalities.sound import Sound
     from audiogan.studio.runs import MARKS
 
+    if run is None:
+        where = newest_sounds()
+        others = runs() if where == shipped()[DEFAULT] else []
+        return load(where), others[0] if others else None
     where = find(run)
     if not where.is_dir() or not any((where / mark).is_file() for mark in MARKS):
         return load(where), None
