@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from audiogan.generator import Generator
     from audiogan.kits import Kit
 
-LARGEST = 1 << 24
-"""Bytes of a kit.json that are read at most."""
-SUFFIXES = (".audiogan", ".ckpt")
+PACKED = (".zip", ".h2drumkit", ".gz", ".dslibrary")
+"""Suffixes of archives in which kits come."""
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -33,7 +32,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: decay=0.2 (any number of them)"
     )
-    parser.add_argument("--from", dest="kit", type=Path, metavar="kit.json", help="this kit, instead of a new one")
+    parser.add_argument(
+        "--from", dest="kit", type=Path, metavar="KIT", help="this kit (its folder or kit.json), not a new one"
+    )
     parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
     parser.add_argument("--bits", type=int, default=24, choices=[16, 24], help="(default 24)")
@@ -53,16 +54,31 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.commands.newest import load_sounds
 
         generator = load_sounds(args.run)
-        labels = [name.strip() for name in args.labels.split(",")] if args.labels else None
+        labels = None if args.labels is None else _classes(args.labels, generator.labels)
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     files = save_kit(
-        generator, kit, args.out, args.format, sample_rate=args.rate, bits=args.bits, name=args.name, say=print
+        generator,
+        kit,
+        args.out,
+        args.format,
+        sample_rate=args.rate,
+        bits=args.bits,
+        name=args.name,
+        sheet=True,
+        locate=True,
+        say=print,
     )
-    waves = generator.render([pad.layers[-1] for pad in kit.pads])
-    generator.modality.sheet(args.out / "contact-sheet.png", waves, [f"{pad.note} {pad.name}" for pad in kit.pads])
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
     return 0
+
+
+def _classes(text: str, known: list[str]) -> list[str]:
+    """The names in a list with commas; empty ones are skipped. A class may have a comma in its name."""
+    names = [text] if text in known else [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise UserError(f"--class {text!r}: no class named; write --class kick,snare")
+    return names
 
 
 def new_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
@@ -76,21 +92,30 @@ def new_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
 
 
 def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
-    """A kit from a file, and its model: the one it names, or ``run``.
+    """Read a kit and load its model: the one it names, or ``run``.
 
-    A kit may come from a stranger, so only what looks like a model is opened because it says so.
+    Args:
+        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_model`.
+        run: as for `load`.
     """
     from audiogan.bundle import shipped
     from audiogan.kits import Kit
+    from audiogan.kits.saving import KIT, LARGEST_KIT, find_model
     from audiogan.loading import load
 
-    content = read_small(path, LARGEST, "kit")
+    if path.is_dir():
+        path /= KIT
+        if not path.is_file():
+            raise UserError(f"{path.parent}: holds no {KIT}; name the folder of a kit, or its {KIT}")
+    if path.suffix.lower() in PACKED:
+        raise UserError(f"{path}: an archive; unpack it and name the {KIT} in it")
+    content = read_small(path, LARGEST_KIT, "kit")
     try:
         kit = Kit.from_json(content)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    if run is None and kit.model not in shipped():
-        model = Path(kit.model)
-        if model.suffix not in SUFFIXES or not model.is_file():
-            raise UserError(f"{path}: its model {kit.model!r:.100} is not here; name it with --run")
-    return kit, load(run or kit.model)
+        hint = f"; name the {KIT} beside it" if path.name != KIT and (path.parent / KIT).is_file() else ""
+        raise UserError(f"{path}: {error}{hint}") from error
+    model: str | Path | None = run or (kit.model if kit.model in shipped() else find_model(path, content, kit.model))
+    if model is None:
+        raise UserError(f"{path}: its model {kit.model!r:.100} was not found; name it with --run")
+    return kit, load(model)

@@ -15,7 +15,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("play", help="play a MIDI drum pattern on a kit")
     parser.add_argument("pattern", type=Path, help="a MIDI file of any format, drums on channel 10")
     parser.add_argument("out", type=Path, help="WAV file; one that is there is replaced")
-    parser.add_argument("--kit", type=Path, metavar="kit.json", help="as `audiogan kit` writes it (default: a new kit)")
+    parser.add_argument(
+        "--kit", type=Path, metavar="KIT", help="folder or kit.json of `audiogan kit` (default: a new kit)"
+    )
     parser.add_argument("--seed", type=int, help="of a new kit")
     parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument("--tail", type=float, default=1.0, help="seconds that ring on at the end (default 1; loops: 0)")

@@ -44,25 +44,20 @@ class Zone:
 
 
 def sfz(title: str, zones: Sequence[Zone]) -> str:
-    """SFZ version 1 (Cakewalk, "sfz File Format", 1.02): nothing in it is newer.
+    """SFZ version 1 (Cakewalk, "sfz File Format", 1.02): nothing in it is newer. Names stand in comments, in UTF-8.
 
     The level follows ``amp_velcurve``, which may be given for each region; ``volume`` ends at +6 dB.
     """
-    lines = [f"// {_plain(title)}: made by audiogan"]
+    lines = [f"// {title}: made by audiogan"]
     for zone in zones:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
-        lines += ["", f"// {_plain(zone.name)}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
+        lines += ["", f"// {zone.name}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
             # The outermost borders keep their defaults: for some readers velocities begin at 0, for others at 1.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
             high = f" hivel={sample.high}" if sample.high < 127 else ""
             lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")
     return "\n".join(lines) + "\n"
-
-
-def _plain(text: str) -> str:
-    """For a comment: in ASCII, for players disagree on encodings."""
-    return text.encode("ascii", "replace").decode()
 
 
 def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
@@ -91,7 +86,7 @@ def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
 
 def decent(title: str, zones: Sequence[Zone]) -> str:
     """A preset of Decent Sampler (Decent Sampler Developer's Guide, "The <groups> element")."""
-    preset = ET.Element("DecentSampler", minVersion="1.0.0")
+    preset = ET.Element("DecentSampler", minVersion="1.0.0", presetName=title)
     # It has no one-shots: a release longer than any sound lets strokes ring on when the key is let go.
     groups = ET.SubElement(preset, "groups", attack="0", decay="0", sustain="1", release="30")
     for zone in zones:

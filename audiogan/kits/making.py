@@ -14,6 +14,7 @@ from audiogan.errors import UserError
 from audiogan.kits.drums import compose, role
 from audiogan.kits.kit import MOST_LAYERS, Kit, Pad
 from audiogan.recipe import Recipe
+from audiogan.text import printable
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -56,12 +57,12 @@ def make_kit(
     Args:
         pads: how many, 1 ... 128.
         seed: for the same kit again.
-        labels: the classes to use; all by default.
+        labels: the classes to use, at most as many as pads; all by default.
         layers: velocity layers of each pad, 1 ... 16: the softer, the darker (see `softer`).
         knobs: 0 ... 1, as for `Generator.sample`; the others are drawn.
 
     Raises:
-        UserError: an unknown class or knob, or a number out of range.
+        UserError: an unknown class or knob, a number out of range, or more classes than pads.
     """
     if not 1 <= pads <= 128:
         raise UserError(f"pads={pads}: a kit has 1 to 128, one a MIDI note")
@@ -69,7 +70,12 @@ def make_kit(
         raise UserError(f"layers={layers}: 1 to {MOST_LAYERS} are possible")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    classes = list(dict.fromkeys([labels] if isinstance(labels, str) else labels or generator.labels))
+    wanted = [labels] if isinstance(labels, str) else list(dict.fromkeys(labels or ()))
+    if "" in wanted:
+        raise UserError("labels: one of the names is empty")
+    if len(wanted) > pads:
+        raise UserError(f"pads={pads}: too few for the {len(wanted)} classes {', '.join(map(printable, wanted))}")
+    classes = wanted or list(dict.fromkeys(generator.labels))
     slots = compose(classes, pads)
     made: dict[int, Recipe] = {}
     for label in dict.fromkeys(its for _, its, _ in slots):

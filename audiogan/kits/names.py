@@ -34,7 +34,9 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
     whole = unicodedata.normalize("NFC", text)
     stem = safe(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
     stem = stem[:LONGEST_STEM].encode()[:MOST_BYTES].decode(errors="ignore").strip(" .-")
-    if stem and stem == whole and stem.split(".")[0].strip().casefold() not in RESERVED:
+    if stem.split(".")[0].strip().casefold() in RESERVED:
+        stem = f"{default}-{stem}"
+    if stem and stem == whole:
         return stem
     if not whole:
         return default

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+import json
 import os
 import tarfile
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiogan.bundle import shipped
 from audiogan.errors import UserError
+from audiogan.files import read_small
 from audiogan.kits import formats
 from audiogan.kits.drums import role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocities
-from audiogan.kits.names import safe, title
+from audiogan.kits.names import file_stem, safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
 from audiogan.sounds import COMMENT_BYTES, replacing, save_wav
 
@@ -26,7 +31,11 @@ if TYPE_CHECKING:
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
 """Where samples lie, as seen from the file that names them."""
-KIT = "kit.json"
+KIT, SHEET = "kit.json", "contact-sheet.png"
+PLACES = "model_files"
+"""Key of ``kit.json``: paths of the model, the first relative to the folder of the kit, the others absolute."""
+LARGEST_KIT = 1 << 24
+"""Bytes of a kit.json that are read at most."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
 STAMP = 1577836800
 """Date of everything in an archive, so that the same kit makes the same bytes: 2020."""
@@ -42,6 +51,8 @@ def save_kit(
     bits: int = 24,
     name: str | None = None,
     loudness: float = LOUDNESS,
+    sheet: bool = False,
+    locate: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write a kit into the folder ``out``, with its recipes (``kit.json``, and in every WAV: see `recall`).
@@ -51,15 +62,17 @@ def save_kit(
     - ``decent``: ``NAME.dspreset`` and ``Samples/``
     - ``wav``: files with General MIDI's note numbers in their names, and ``map.csv``
 
-    A kit may be saved into one folder in several formats, and again: files of the same kit are replaced. Anything else
-    in the way is an error.
+    A kit may be saved into one folder in several formats, and again: files that were written for the same kit are
+    replaced. Anything else in the way is an error.
 
     Args:
         sample_rate: in Hz, see `render_hits`.
         bits: 16 or 24.
-        name: of the kit; that of the folder by default. What files cannot be called is left out.
+        name: of the kit; that of the folder by default. See `file_stem` for what its files are called.
         loudness: in LUFS, see `render_hits`.
-        say: hears of pads that are softer than asked.
+        sheet: also draw ``contact-sheet.png``.
+        locate: also write into ``kit.json`` where the model lies, relative to the kit and from the root of the disk.
+        say: called with a line about pads that are softer than asked.
 
     Returns:
         The files written.
@@ -72,11 +85,13 @@ def save_kit(
         raise UserError(f"format {format!r}: there are {', '.join(FORMATS)}")
     if bits not in SUBTYPES:
         raise UserError(f"bits={bits}: 16 or 24")
-    called = safe(name if name is not None else out.resolve().name) or "kit"
+    name = unicodedata.normalize("NFC", out.resolve().name if name is None else name)
+    called, stem = title(name) or "kit", file_stem(name)
     names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
-    main = {"sfz": f"{called}.sfz", "hydrogen": f"{called}.h2drumkit", "decent": f"{called}.dspreset", "wav": "map.csv"}
+    main = {"sfz": f"{stem}.sfz", "hydrogen": f"{stem}.h2drumkit", "decent": f"{stem}.dspreset", "wav": "map.csv"}
     loose = [] if format == "hydrogen" else [file for files in names for file in files]
-    _check_free(out, kit, [*loose, main[format]])
+    listed = [*loose, main[format], *([SHEET] if sheet else [])]
+    _check_free(out, kit, listed)
     hits = render_hits(generator, kit, sample_rate, loudness)
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
     about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
@@ -85,21 +100,24 @@ def save_kit(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
-    fresh = [path for path in (out / file for file in [KIT, *loose, main[format]]) if not path.exists()]
+    fresh = [path for path in (out / file for file in [KIT, *listed]) if not path.exists()]
     try:
-        written.append(
-            _write(out / KIT, kit.to_json().encode())
-        )  # first: the same command can then finish what was cut
+        # First: the same command can then finish a kit that was interrupted.
+        written.append(_write(out / KIT, _located(generator, kit, out) if locate else kit.to_json().encode()))
         if format == "hydrogen":
             with tempfile.TemporaryDirectory() as folder:
                 wavs = _write_wavs(Path(folder), kit, names, hits, sample_rate, bits)
                 parts = {file.name: file.read_bytes() for file in wavs}
             parts |= {"drumkit.xml": formats.hydrogen(called, zones, about).encode(), KIT: kit.to_json().encode()}
-            content = _archive(called, parts)
+            content = _archive(file_stem(name, ascii_only=True), parts)
         else:
             written += _write_wavs(out, kit, names, hits, sample_rate, bits)
             texts = {"sfz": formats.sfz, "decent": formats.decent, "wav": formats.table}
             content = texts[format](called, zones).encode()
+        if sheet:
+            waves = generator.render([pad.layers[-1] for pad in kit.pads])
+            generator.modality.sheet(out / SHEET, waves, [f"{pad.note} {pad.name}" for pad in kit.pads])
+            written.append(out / SHEET)
         written.append(_write(out / main[format], content))
     except BaseException as error:
         for path in fresh:
@@ -140,15 +158,31 @@ def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
     for folder in {(out / name).parent for name in names}:
         if folder.exists() and not folder.resolve().is_relative_to(out.resolve()):
             raise UserError(f"{folder}: a link to another folder; choose another folder for the kit")
-    there = [name for name in [KIT, *names] if (out / name).exists()]
+    there = [name for name in [KIT, *names] if os.path.lexists(out / name)]
     if not there:
         return
     try:
-        same = Kit.from_json((out / KIT).read_bytes()) == kit
-    except (OSError, UserError):
+        same = Kit.from_json(read_small(out / KIT, LARGEST_KIT, "kit")) == kit
+    except UserError:
         same = False
-    if not same:
-        raise UserError(f"{out}: holds another {there[0]}; choose another folder")
+    others = [name for name in there if not same or not _ours(out / name)]
+    if others:
+        raise UserError(f"{out}: holds another {others[0]}; choose another folder")
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file in the folder of a kit looks like one that `save_kit` wrote."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as stream:
+        start = stream.read(1000)
+    first = start.split(b"\n")[0]
+    return {
+        ".sfz": first.endswith(b": made by audiogan"),
+        ".h2drumkit": start[:2] == b"\x1f\x8b" and start[4:8] == STAMP.to_bytes(4, "little"),
+        ".dspreset": b'<DecentSampler minVersion="1.0.0"' in start,
+        ".csv": first == ",".join(formats.COLUMNS).encode(),
+    }.get(path.suffix, True)
 
 
 def hat(pad: Pad) -> str | None:
@@ -162,6 +196,40 @@ def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone
         for file, hit, (low, high) in zip(files, hits, velocities(len(hits)), strict=True)
     ]
     return Zone(pad.name, pad.note, hat(pad), samples)
+
+
+def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
+    """``kit.json`` with the places where the model lies; shipped models need none."""
+    if generator.name in shipped():
+        return kit.to_json().encode()
+    model = generator.checkpoint.resolve()
+    places = [str(model)]
+    with contextlib.suppress(ValueError):  # on another drive of Windows
+        places.insert(0, Path(os.path.relpath(model, out.resolve())).as_posix())
+    return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
+
+
+def find_model(kit_file: Path, content: bytes, model: str) -> Path | None:
+    """The file of a kit's model, where ``kit.json`` says that it lies, or beside it.
+
+    A kit may come from a stranger, so only regular files with the suffix of a model are taken, and none of the network.
+
+    Args:
+        kit_file: the path of ``kit.json``.
+        content: of that file.
+        model: the name in it.
+    """
+    folder = kit_file.resolve().parent
+    said = json.loads(content).get(PLACES)
+    places = [place for place in said if isinstance(place, str)][:4] if isinstance(said, list) else []
+    # Kits of older versions have the name only, which was relative to the folder where the command ran.
+    named = [model, Path(model).name]
+    for place in [*places, *named, *([] if places else [os.path.abspath(model)])]:
+        path = os.path.join(folder, place)
+        remote = place.startswith(("//", "\\\\"))
+        if place.endswith((".audiogan", ".ckpt")) and not remote and os.path.isfile(path):
+            return Path(os.path.normpath(path))
+    return None
 
 
 def _write(path: Path, content: bytes) -> Path:

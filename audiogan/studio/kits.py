@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from audiogan.errors import UserError
+from audiogan.kits.names import file_stem
 from audiogan.studio.instrument import Name, Seed, WireRecipe
 from audiogan.studio.limits import Strict
 from audiogan.studio.sounds import Studio
@@ -93,9 +94,17 @@ async def kit_file(request: Request) -> Response:
     want = await studio.asked(request, KitFile)
     made = _kit(studio, want)
     content = await studio.renders.run(_archive, studio, made, want)
-    name = re.sub(r"[^\w-]+", "-", want.name, flags=re.ASCII).strip("-") or "kit"
-    disposition = f'attachment; filename="{name}-{want.format}.zip"'
-    return Response(content, media_type="application/zip", headers={"Content-Disposition": disposition})
+    return Response(content, media_type="application/zip", headers={"Content-Disposition": _disposition(want)})
+
+
+def _disposition(want: KitFile) -> str:
+    """The header that names the archive: in ASCII, and in UTF-8 where that differs (RFC 6266)."""
+    plain, whole = (
+        f"{file_stem(want.name, ascii_only=ascii_only).replace(' ', '-')}-{want.format}.zip"
+        for ascii_only in (True, False)
+    )
+    extended = "" if plain == whole else f"; filename*=UTF-8''{quote(whole, safe='')}"
+    return f'attachment; filename="{plain}"{extended}'
 
 
 def _kit(studio: Studio, want: KitFile) -> Kit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import shutil
 import threading
 import time
@@ -12,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -91,7 +93,9 @@ def test_a_kit_downloads_in_every_format(client: TestClient, kind: str) -> None:
     wanted = {"pads": pads, "format": kind, "name": "../../my kit", "sample_rate": 48000, "bits": 16}
     answer = client.post("/api/kit.zip", json=wanted)
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-disposition"] == f'attachment; filename="my-kit-{kind}.zip"'
+    assert re.fullmatch(
+        rf'attachment; filename="my-kit-[0-9a-f]{{6}}-{kind}\.zip"', answer.headers["content-disposition"]
+    )
     archive = zipfile.ZipFile(io.BytesIO(answer.content))
     assert archive.testzip() is None
     names = archive.namelist()
@@ -104,6 +108,26 @@ def test_a_kit_downloads_in_every_format(client: TestClient, kind: str) -> None:
     with soundfile.SoundFile(io.BytesIO(archive.read(sounds[0]))) as file:
         assert (file.samplerate, file.subtype) == (48000, "PCM_16")
         assert json.loads(file.comment)["model"] == "drums"
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "whole"),
+    [
+        ("my kit", "my-kit-wav.zip", None),
+        ("Größe", "Groe-[0-9a-f]{6}-wav.zip", "Größe-wav.zip"),
+        ("太鼓", "kit-[0-9a-f]{6}-wav.zip", "太鼓-wav.zip"),
+        ('a"\r\nX: y', "a-X- y-[0-9a-f]{6}-wav.zip".replace(" ", "-"), None),
+        ("", "kit-wav.zip", None),
+    ],
+)
+def test_an_archive_is_called_as_the_kit_is(client: TestClient, name: str, plain: str, whole: str | None) -> None:
+    pads = client.post("/api/kit", json={"seed": 1}).json()["pads"][:1]
+    answer = client.post("/api/kit.zip", json={"pads": pads, "format": "wav", "name": name})
+    shown = answer.headers["content-disposition"]
+    extended = "" if whole is None else re.escape(f"; filename*=UTF-8''{quote(whole)}")
+    assert re.fullmatch(f'attachment; filename="{plain}"{extended}', shown), shown
+    kit = json.loads(zipfile.ZipFile(io.BytesIO(answer.content)).read("kit.json"))
+    assert set(kit) == {"kit", "model", "pads"}  # nothing about where the model lies
 
 
 def test_an_imitation_reports_on_its_way_and_comes_near(client: TestClient, drums: Generator) -> None:
