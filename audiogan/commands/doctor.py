@@ -9,7 +9,7 @@ from pathlib import Path
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("doctor", help="what went wrong in a run, and what to try")
     parser.add_argument(
-        "path", type=Path, help="run folder, or anybody's log of a GAN training (JSON lines, JSON, CSV)"
+        "path", type=Path, help="run folder, or anybody's log of a GAN training (CSV, JSON, printed lines, TensorBoard)"
     )
 
 

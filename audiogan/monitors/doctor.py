@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.monitors.callback import is_look, read_rows, read_settings
+from audiogan.monitors.callback import is_look, read_settings
 from audiogan.monitors.finding import VERDICT, Finding, read_findings
-from audiogan.monitors.history import History
+from audiogan.monitors.history import History, step_of
+from audiogan.monitors.logs import find_log, read_log
+from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
+from audiogan.text import printable
 
-NAMES = ("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json")
 LOOKS = 60  # at a log in which nobody looked while it grew
 KNOWN = "loss of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
 
@@ -32,6 +32,7 @@ class Diagnosis:
         rows: lines of the log.
         figures: names (ours) of the figures that rules could read.
         abstained: why a rule could not tell, by kind.
+        remarks: lines about what of the log could not be read.
     """
 
     path: Path
@@ -40,11 +41,13 @@ class Diagnosis:
     rows: int
     figures: list[str]
     abstained: dict[str, str]
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
         """For a terminal."""
-        said = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(self.figures)}"]
+        said = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(map(printable, self.figures))}"]
+        said += self.remarks
         for finding in self.findings:
             said += finding.lines
         said += [f"cannot tell: {kind}: {why}" for kind, why in self.abstained.items()]
@@ -55,27 +58,31 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     """Run the rules over a log as if it grew before our eyes.
 
     Args:
-        path: a run folder, or a log of anyone's: JSON lines, a JSON list of objects, or CSV, a row a step.
+        path: a run folder, or a log of anyone's: see `audiogan.monitors.logs`.
 
     Raises:
         UserError: no log there, or none with a figure that a rule knows.
     """
-    path = _log(Path(path))
-    rows = _rows(path)
+    log = read_log(find_log(Path(path)))
+    path, rows = log.path, log.rows
     if not rows:
-        raise UserError(f"{path}: no rows of figures in it; doctor reads JSON lines, a JSON list, or CSV with a head")
+        raise UserError(f"{path}: no rows of figures in it; doctor reads {KINDS}")
     settings = read_settings(path.parent)
     if not settings:
         settings = {"trainer.steps": History(rows).step}
     own = [f for f in read_findings(path.parent / "findings.jsonl") if f.kind != VERDICT]
     history, watch, findings = _replay(rows, settings)
     if not history.names:
-        raise UserError(f"{path}: knows {', '.join(list(rows[-1])[:8])}; doctor looks for {KNOWN}")
+        names = ", ".join(printable(name)[:40] for name in log.names[:8])
+        raise UserError(f"{path}: knows {names}; doctor looks for {KNOWN}")
+    remarks = list(log.remarks)
+    if _stepped(rows) and (lost := sum(step_of(row) is None for row in rows)):
+        remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they name no step")
     acted = [f for f in own if "the step was not applied" in f.text]  # the guard's: no log line shows them
     for finding in acted:
         watch.tell(finding)
     findings = sorted([*findings, *acted], key=lambda f: f.step)
-    return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained))
+    return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained), remarks)
 
 
 def doctor(path: str | os.PathLike[str], say: Callable[[str], None] = print) -> Diagnosis:
@@ -101,29 +108,3 @@ def _replay(rows: list[dict[str, Any]], settings: dict[str, Any]) -> tuple[Histo
 def _stepped(rows: list[dict[str, Any]]) -> bool:
     """Whether rows say their step; else they are counted."""
     return History(rows).step > 0
-
-
-def _log(path: Path) -> Path:
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise UserError(f"{path}: no such run folder or log")
-    found = next((path / name for name in NAMES if (path / name).is_file()), None)
-    if found is None:
-        raise UserError(f"{path}: no log in it; doctor looks for {', '.join(NAMES)}, or give the file itself")
-    return found
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error})") from error
-    if path.suffix == ".csv":
-        return [dict(row) for row in csv.DictReader(text.splitlines())]
-    if text.lstrip().startswith("["):
-        try:
-            return [row for row in json.loads(text) if isinstance(row, dict)]
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: is not JSON ({error})") from error
-    return read_rows(path)[0]

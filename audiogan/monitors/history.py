@@ -22,6 +22,7 @@ FIGURES = {  # words that a name must hold -> what we call it
     ("accuracy",): "accuracy",
     ("acc",): "accuracy",
     ("loss",): "loss",
+    ("losses",): "loss",
     ("cost",): "loss",
     ("err",): "loss",
     ("error",): "loss",
@@ -79,27 +80,39 @@ class History:
         self.step, self.seconds = 0, 0.0
         self._lists: dict[str, tuple[list[float], list[float]]] = {}
         self._names: dict[str, str | None] = {}
+        self._halves: dict[str, tuple[str, str] | None] = {}
         self._arrays: dict[str, Curve] = {}
         for row in rows:
             self.add(row)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row. Values that are no numbers are left out; ``"nan"`` and ``"inf"`` are numbers."""
-        step = _step(row)
+        step = step_of(row)
         if step is None:
             return
         if step < self.step:
             self._forget(step)
         self.step = step
         self.seconds = _number(row.get("seconds")) or self.seconds
+        found: dict[str, list[float]] = {}
+        halves: dict[str, dict[str, float]] = {}
         for name, value in row.items():
             if name not in self._names:
-                self._names[name] = canonical(name)
-            known, amount = self._names[name], _number(value)
-            if known and amount is not None:
-                steps, values = self._lists.setdefault(known, ([], []))
-                steps.append(float(step))
-                values.append(amount)
+                self._names[name], self._halves[name] = canonical(name), half(name)
+            known, part, amount = self._names[name], self._halves[name], _number(value)
+            if amount is None:
+                continue
+            if known:
+                found.setdefault(known, []).append(amount)
+            elif part:
+                halves.setdefault(part[0], {})[part[1]] = amount
+        for known, parts in halves.items():
+            if len(parts) == 2 and known not in found:
+                found[known] = [parts["real"] + parts["fake"]]
+        for known, amounts in found.items():
+            steps, values = self._lists.setdefault(known, ([], []))
+            steps += [float(step)] * len(amounts)
+            values += amounts
         self._arrays.clear()
 
     def _forget(self, step: int) -> None:
@@ -153,7 +166,7 @@ class History:
         found = []
         for player in dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN):
             real, fake = (f"{player}/{side}_logits" in self._lists for side in ("real", "fake"))
-            named = bool(by_name & set(_words(player)))
+            named = bool(by_name & set(words_of(player)))
             judged = (real and fake) if role == "critic" else (fake and not real)
             if named or judged:
                 found.append(player)
@@ -185,7 +198,7 @@ def canonical(name: str) -> str | None:
         return "critic/fake_logits"
     if compact in ("loss/scores/fake", "logits/fake"):
         return "critic/fake_logits"
-    words = _words(name)
+    words = words_of(name)
     role, parts = _role(words)
     figure = next((f for needed, f in FIGURES.items() if set(needed) <= set(words)), None)
     if figure is None or not role:
@@ -197,6 +210,23 @@ def canonical(name: str) -> str | None:
     return f"{' '.join([role, *left])}/{figure}"
 
 
+def half(name: str) -> tuple[str, str] | None:
+    """Our name for the critic's loss, and ``real`` or ``fake``, for a figure that is the loss on one of them.
+
+    Knows ``d_loss_real``, ``loss_D_fake``, ``errD_real`` and their like, and ``real_loss`` alone. The sum of both is
+    the critic's loss.
+    """
+    words = words_of(name)
+    sides = {"real", "fake"} & set(words)
+    role, _ = _role(words)
+    if len(sides) != 1 or role == "generator":
+        return None
+    [side] = sides
+    rest = [word for word in words if word != side] if role else ["critic", *(word for word in words if word != side)]
+    known = canonical(" ".join(rest))
+    return (known, side) if known and known.endswith("/loss") and (role or known == "critic/loss") else None
+
+
 def _role(words: list[str]) -> tuple[str, set[str]]:
     critic, generator = CRITIC & set(words), GENERATOR & set(words)
     if critic and not generator:
@@ -206,20 +236,21 @@ def _role(words: list[str]) -> tuple[str, set[str]]:
     return "", set()
 
 
-def _words(name: str) -> list[str]:
-    """``lossD_A`` -> loss, d, a."""
+def words_of(name: str) -> list[str]:
+    """Split a name into words in lower case: ``lossD_A`` into loss, d, a."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
 
 
-def _step(row: Mapping[str, Any]) -> int | None:
+def step_of(row: Mapping[str, Any]) -> int | None:
+    """Return the step of a row; ``None`` where it names none."""
     for name in STEPS:
         value = _number(row.get(name))
         if value is not None:
             return int(value) if math.isfinite(value) else None
     for name, value in row.items():  # Progress/kimg and the like
         amount = _number(value)
-        if _words(name)[-1:] in ([s] for s in STEPS) and amount is not None and math.isfinite(amount):
+        if words_of(name)[-1:] in ([s] for s in STEPS) and amount is not None and math.isfinite(amount):
             return int(amount)
     return None
 

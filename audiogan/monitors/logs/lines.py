@@ -1,0 +1,99 @@
+"""Lines of names and values: what training scripts print. Known are those of
+
+- pytorch-CycleGAN-and-pix2pix: ``(epoch: 1, iters: 100, time: 0.1) D_A: 0.3 G_A: 1.2``
+- PyTorch-GAN: ``[Epoch 1/5] [Batch 3/9] [D loss: 0.6] [G loss: 1.2]``
+- Keras-GAN: ``100 [D loss: 0.6, acc.: 50.00%] [G loss: 1.2]``
+- PyTorch's DCGAN example: ``[0/25][50/1583] Loss_D: 0.5 Loss_G: 3.1 D(x): 0.9 D(G(z)): 0.2 / 0.04``
+- progress bars of tqdm and Keras, and printed dictionaries: ``{'step': 10, 'd_loss': tensor(0.6)}``
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from audiogan.monitors.logs.numbers import decimal_mark, number
+from audiogan.monitors.logs.skipped import Skipped
+
+LONGEST = 10_000
+"""Characters of a line that are looked at."""
+_WORD = r"[A-Za-z_][\w./()\-]*"
+_AMOUNT = r"[-+]?(?:\d[\d,.]*\d|\d|\.\d+)(?:[eE][-+]?\d+)?(?:\s?%)?|[-+]?(?:nan|inf(?:inity)?)\b|[-+]?1\.#\w+"
+_PAIR = re.compile(
+    rf"(?<![\w.])['\"]?({_WORD}(?: {_WORD})?)['\"]?\s*[:=]\s*(?:[A-Za-z_][\w.]*\()?\[?({_AMOUNT})", re.IGNORECASE
+)
+_SPACED = re.compile(rf"(?<![\w.])((?:[A-Za-z] )?{_WORD}) +({_AMOUNT})(?![\w/:])", re.IGNORECASE)
+_LOSS = re.compile("loss|err|cost|grad", re.IGNORECASE)
+_COUNTER = re.compile(
+    r"\b(epoch|batch|step|iter(?:ation)?s?|itr)\b[\s:=#]*\[?\s*(\d[\d,]*)(?:\s*/\s*(\d[\d,]*))?(?![.\d])", re.IGNORECASE
+)
+_BRACKETS = re.compile(r"\[\s*(\d+)\s*(?:/\s*\d+\s*)?\]\s*\[\s*(\d+)\s*(?:/\s*(\d+)\s*)?\]")
+_BAR = re.compile(r"\b(\d+)/(\d+)\s*(?:\[[\d:=>.\s]|\|)")
+_FIRST = re.compile(r"\s*(\d+)\s*(?=\[|:\s)")
+_CYCLEGAN = re.compile(r"\(epoch: \d+, iters: \d+, time: [^)]*\)")
+
+
+def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+    """Read lines of names and values; results as those of `read_table`."""
+    lines = [line for part in text.splitlines() for line in part.split("\r") if line.strip()]
+    pairs = [_pairs(line) for line in lines]
+    mark = decimal_mark((value for found in pairs[:500] for _, value in found), "")
+    rows: list[dict[str, float]] = []
+    names: dict[str, None] = {}
+    skipped = Skipped("they hold no figures")
+    context: dict[str, float] = {}
+    for line, found in zip(lines, pairs, strict=True):
+        count = _counters(line)
+        values = {name: value for name, cell in found if (value := number(cell, mark)) is not None}
+        figures = {name: value for name, value in values.items() if not _is_counter(name)}
+        names |= dict.fromkeys(figures)
+        if not any(map(known, figures)) and not any(_bare(name) for name in figures):
+            if "epoch" in count:  # Keras says the epoch in a line of its own
+                context = {"epoch": count["epoch"]}
+            else:
+                skipped.add(line)
+            continue
+        rows.append({**context, **values, **count})
+    return rows, list(names), skipped.remarks if rows else []
+
+
+def are_lines(text: str, known: Callable[[str], bool], sample: int = 40) -> bool:
+    """Whether at least a third of the first lines hold a figure with its name."""
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:sample]
+    return 3 * sum(any(known(name) or _bare(name) for name, _ in _pairs(line)) for line in lines) >= max(len(lines), 1)
+
+
+def _pairs(line: str) -> list[tuple[str, str]]:
+    line = line[:LONGEST]
+    if head := _CYCLEGAN.search(line):  # losses follow, and none of their names says so
+        return [(f"loss_{match[1].strip()}", match[2]) for match in _PAIR.finditer(line, head.end())]
+    found = [(match[1].strip(), match[2]) for match in _PAIR.finditer(line)]
+    if all(_is_counter(name) for name, _ in found):
+        found += [(match[1], match[2]) for match in _SPACED.finditer(line) if _LOSS.search(match[1])]
+    return found
+
+
+def _counters(line: str) -> dict[str, float]:
+    """Where in the training a line is: epoch, and step or batch."""
+    found: dict[str, float] = {}
+    line = line[:LONGEST]
+    for match in _COUNTER.finditer(line):
+        name = match[1].lower()
+        found.setdefault("epoch" if name == "epoch" else "step", float(match[2].replace(",", "")))
+    if not found or found.keys() == {"epoch"}:
+        if pair := _BRACKETS.search(line):
+            found |= {"epoch": float(pair[1]), "step": float(pair[2])}
+        elif bar := _BAR.search(line):
+            found["step"] = float(bar[1])
+        elif not found and (first := _FIRST.match(line)):
+            found["step"] = float(first[1])
+    return found
+
+
+def _is_counter(name: str) -> bool:
+    return bool(re.fullmatch(r"epoch|batch|step|iter(ation)?s?|itr", name, re.IGNORECASE))
+
+
+def _bare(name: str) -> bool:
+    """Whether a name is that of a player alone: D, G, D_A."""
+    return bool(re.fullmatch(r"[dg](_[a-z])?|net_?[dg]|discriminator|generator|critic", name, re.IGNORECASE))

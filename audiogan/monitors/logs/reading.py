@@ -1,0 +1,285 @@
+"""Finding a log, telling its kind, and reading it."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from audiogan.errors import UserError
+from audiogan.files import read_small
+from audiogan.monitors.history import STEPS, canonical, half, words_of
+from audiogan.monitors.logs.events import MARK, is_events, read_events
+from audiogan.monitors.logs.lines import are_lines, read_lines
+from audiogan.monitors.logs.numbers import number
+from audiogan.monitors.logs.skipped import Skipped
+from audiogan.monitors.logs.tables import read_table
+
+NAMES = (
+    *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
+    *("history.json", "loss_log.txt", "log.txt", "wandb-history.jsonl", "trainer_state.json"),
+)
+LARGEST = 1 << 30
+"""Bytes of a log of text."""
+KINDS = "JSON lines, JSON, CSV and other tables with a head, lines of names and values, and TensorBoard's event files"
+FOREIGN = {
+    b"PK": "a ZIP archive or a workbook; save it as CSV",
+    b"\x1f\x8b": "compressed; unpack it first",
+    b"\x93NUMPY": "an array of NumPy; save it as CSV",
+    b"\x80\x02": "a pickle, which may run code and is not opened; save it as JSON or CSV",
+    b"\x80\x03": "a pickle, which may run code and is not opened; save it as JSON or CSV",
+    b"\x80\x04": "a pickle, which may run code and is not opened; save it as JSON or CSV",
+    b"\x80\x05": "a pickle, which may run code and is not opened; save it as JSON or CSV",
+    b"\x89HDF": "an HDF5 file; save it as CSV",
+    b"SQLite": "a database; save it as CSV",
+    b":W&B": "a log of Weights & Biases in its own format; download its history as CSV",
+}
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class Log:
+    """The content of a log.
+
+    Attributes:
+        path: the file, or the folder of event files.
+        rows: names and values of each line.
+        names: all names in it.
+        remarks: lines about what could not be read.
+    """
+
+    path: Path
+    rows: Rows
+    names: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def find_log(path: Path) -> Path:
+    """Return the log in a folder, or the file itself; a folder with event files stands for all of them.
+
+    Raises:
+        UserError: there is none, or there are event files of several runs.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        what = "not a regular file" if path.exists() else "no such run folder or log"
+        raise UserError(f"{path}: {what}")
+    if (found := next((path / name for name in NAMES if (path / name).is_file()), None)) is not None:
+        return found
+    folders = sorted({file.parent for file in path.rglob(f"*{MARK}*") if file.is_file()})
+    if path in folders:
+        return path
+    # Keras keeps training and validation apart.
+    folders = [folder for folder in folders if folder.name != "validation"]
+    if len(folders) == 1:
+        return folders[0]
+    if folders:
+        some = ", ".join(str(folder.relative_to(path)) for folder in folders[:5])
+        raise UserError(f"{path}: has event files of {len(folders)} runs ({some}); give the folder of one")
+    raise UserError(f"{path}: no log in it; doctor looks for {', '.join(NAMES)}, or give the file itself")
+
+
+def read_log(path: Path) -> Log:
+    """Read a log of any kind that `KINDS` lists.
+
+    Raises:
+        UserError: it cannot be read, or is of another kind.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
+        rows, remarks = read_events(files)
+        return _finished(path, rows, [], remarks)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if is_events(path, start):
+        rows, remarks = read_events([path])
+        return _finished(path, rows, [], remarks)
+    content = read_small(path, LARGEST, "log")
+    for magic, what in FOREIGN.items():
+        if content.startswith(magic):
+            raise UserError(f"{path}: {what}")
+    text = _decoded(path, content)
+    del content
+    if text.lstrip()[:1] in ("{", "["):
+        found = _json(path, text)
+        if found is not None:
+            return _finished(path, *found)
+    if are_lines(text, _known):
+        return _finished(path, *read_lines(text, _known))
+    table = read_table(text, _known)
+    if table[0] and any(map(_known, table[1])):
+        return _finished(path, *table)
+    lines = read_lines(text, _known)
+    if lines[0]:
+        return _finished(path, *lines)
+    if not table[0] and table[2]:
+        raise UserError(f"{path}: {table[2][0]}")
+    return _finished(path, *table)
+
+
+def _finished(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) -> Log:
+    names = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
+    if not any(map(_known, names)):  # D and G alone are losses where nothing else is
+        bare = {name: f"loss_{name}" for name in names if _known(f"loss_{name}") and len(words_of(name)) <= 2}
+        rows = [{bare.get(name, name): value for name, value in row.items()} for row in rows]
+    _count_on(rows)
+    return Log(path, rows, names, remarks)
+
+
+def _known(name: str) -> bool:
+    return canonical(name) is not None or half(name) is not None
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """The text of a file: in UTF-8, UTF-16 or UTF-32, or else in the encoding of Western Windows."""
+    for mark, encoding in (
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    start = content[:1000]
+    zeros = start[::2].count(0), start[1::2].count(0)
+    if max(zeros) > len(start) // 4:  # two bytes a letter, without a mark
+        return content.decode("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "replace")
+    if b"\0" in start:
+        raise UserError(f"{path}: not text; doctor reads {KINDS}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
+    """Rows of a JSON file or of JSON lines; ``None`` where it is neither."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        lines = _json_lines(text)
+        if not lines[0] and text.lstrip().startswith("[") and not re.match(r"\s*\[[^\]\n]*\]", text):
+            raise UserError(f"{path}: is not JSON ({error})") from error
+        return lines if lines[0] else None
+    skipped = Skipped("they are no objects")
+    if isinstance(whole, dict):
+        rows = _table_of(whole) or [whole]
+    else:
+        rows = [row for row in whole if isinstance(row, dict)]
+        for row in whole:
+            if not isinstance(row, dict):
+                skipped.add(json.dumps(row))
+        if not rows and skipped.count:
+            return None
+    return [_flat(row) for row in rows], [], skipped.remarks
+
+
+def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
+    rows: Rows = []
+    skipped = Skipped("they are no JSON")
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        try:  # a list that was cut off has an object and a comma in each line
+            row = json.loads(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows.append(_flat(row))
+        else:
+            skipped.add(line)
+    # Dictionaries that Python printed are no JSON; `read_lines` knows them.
+    return (rows, [], skipped.remarks) if len(rows) >= skipped.count else ([], [], [])
+
+
+def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
+    """Rows of an object that holds columns or rows: Keras' history, a table of pandas, a state with a list of rows."""
+    columns = {name: value for name, value in whole.items() if isinstance(value, list) and _numbers(value)}
+    longest = max(map(len, columns.values()), default=0)
+    outer = [{name: column[i] for name, column in columns.items() if i < len(column)} for i in range(longest)]
+    if any(map(_known, columns)):
+        return outer
+    tables = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    if tables:
+        return [row for row in max(tables, key=len) if isinstance(row, dict)]
+    inner = {name: value for name, value in whole.items() if isinstance(value, dict) and value}
+    if inner and len(inner) == len(whole):
+        if all(_is_index(name) for name in inner):
+            return [{"step": int(name), **row} for name, row in inner.items()]
+        if all(_is_index(name) for value in inner.values() for name in value):
+            rows: dict[str, dict[str, Any]] = {}
+            for name, column in inner.items():
+                for index, value in column.items():
+                    rows.setdefault(index, {"step": int(index)})[name] = value
+            return list(rows.values())
+    found = max((_table_of(value, depth - 1) for value in inner.values()), key=len, default=[]) if depth else []
+    if len(found) == len(outer):  # Keras: the history, and the epochs beside it
+        return [{**one, **other} for one, other in zip(outer, found, strict=True)]
+    return found or outer
+
+
+def _numbers(values: list[Any]) -> bool:
+    """Whether a list is one of numbers, some of which may be missing."""
+    kinds = {type(value) for value in values} - {type(None)}
+    return bool(kinds) and kinds <= {int, float, str} and (str not in kinds or all(map(_is_number, values)))
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or number(str(value)) is not None
+
+
+def _is_index(name: str) -> bool:
+    return name.isdecimal() and name.isascii() and len(name) < 16
+
+
+def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str, Any]:
+    """An object with names of inner ones put in front. StyleGAN's ``{"num", "mean", "std"}`` is one figure."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping) and "mean" not in value and depth:
+            flat |= _flat(value, f"{before}{name}/", depth - 1)
+        elif isinstance(value, str):
+            amount = number(value)
+            flat[f"{before}{name}"] = value if amount is None else amount
+        else:
+            flat[f"{before}{name}"] = value
+    return flat
+
+
+def _count_on(rows: Rows) -> None:
+    """Number steps through where they begin anew in every epoch: the figures of an epoch would replace the others'."""
+    epoch = _column(rows, lambda words: words[-1:] == ["epoch"])
+    inner = _column(rows, lambda words: bool(words) and words[-1] in set(STEPS) - {"epoch", "kimg"})
+    if epoch is None or inner is None:
+        return
+    starts: dict[float, float] = {}
+    now, last, gap, renewed = None, 0.0, 1.0, False
+    steps: list[tuple[dict[str, Any], float]] = []
+    for row in rows:
+        at, step = row.get(epoch), row.get(inner)
+        if not isinstance(at, int | float) or not isinstance(step, int | float):
+            continue
+        if now is None or at not in starts:
+            anew = now is not None and step <= last
+            renewed = renewed or anew
+            starts[at] = starts.get(now, 0.0) + (last + gap if anew else 0.0) if now is not None else 0.0
+        elif at == now and step > last:
+            gap = step - last
+        now, last = at, step
+        steps.append((row, starts[at] + step))
+    if renewed:
+        for row, step in steps:
+            row["step"] = step
+
+
+def _column(rows: Rows, fits: Callable[[list[str]], bool]) -> str | None:
+    """The first name of the first rows that fits."""
+    return next((name for row in rows[:5] for name in row if fits(words_of(name))), None)

@@ -1,0 +1,155 @@
+"""Tables: a line that names the columns, then a line of numbers for each step. CSV and its relatives."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from audiogan.monitors.logs.numbers import MISSING, decimal_mark, number
+from audiogan.monitors.logs.skipped import Skipped
+from audiogan.text import printable
+
+DELIMITERS = "\t;|,"
+COMMENTS = ("#", "//", "%")
+SAMPLE = 500
+"""Lines from which the decimal mark is judged."""
+Split = Callable[[str], list[str]]
+
+
+def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+    """Read a table with any common delimiter, decimal mark and separator of thousands.
+
+    Args:
+        text: the whole file.
+        known: whether the name of a column is that of a figure.
+
+    Returns:
+        Rows of figures, names of the columns, and lines about what could not be read. No rows where it is no table.
+    """
+    lines = text.splitlines()
+    cut = bool(lines) and not text.endswith(("\n", "\r"))
+    delimiter, head, lines = _head(lines)
+    if not head:
+        return [], [], []
+    split = _splitter(delimiter)
+    mark = decimal_mark((cell for row in islice(_spread(lines), SAMPLE) for cell in split(row)), delimiter)
+    rows: list[dict[str, float]] = []
+    long = Skipped("they have more cells than the first line has names")
+    empty = Skipped("they hold no numbers")
+    last = Skipped("")
+    short, names = 0, list(head)
+    bad: dict[str, Skipped] = {}
+    for i, line in enumerate(lines):
+        if _is_comment(line):
+            continue
+        cells = split(line)
+        if cells == head:  # written again by a run that was resumed
+            continue
+        if _is_head(cells, known):
+            head = cells
+            names += [name for name in head if name not in names]
+            continue
+        while len(cells) > len(head) and not cells[-1]:
+            cells.pop()
+        if len(cells) > len(head):
+            long.add(line)
+            continue
+        if len(cells) < len(head):
+            if cut and i == len(lines) - 1:
+                last = Skipped("it is cut off", 1, line)
+                continue
+            short += 1
+        row: dict[str, float] = {}
+        for name, cell in zip(head, cells, strict=False):
+            value = number(cell, mark)
+            if value is not None:
+                row.setdefault(name, value)
+            elif name and cell.lower() not in MISSING:
+                bad.setdefault(name, Skipped("")).add(cell)
+        if row:
+            rows.append(row)
+        else:
+            empty.add(line)
+    remarks = [*long.remarks, *empty.remarks, *last.remarks]
+    if short:
+        remarks.append(f"{short:,} line{'s'[: short > 1]} have fewer cells than the first line has names")
+    for name, cells_ in bad.items():
+        if known(name) or any(name in row for row in rows):
+            example = printable(cells_.example)[:40]
+            remarks.append(f"{cells_.count:,} cells of {printable(name)} are no numbers, such as {example!r}")
+    return rows, [name for name in names if name], remarks
+
+
+def _head(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
+    """The delimiter, the names of the columns, and the lines after them. NumPy writes the names as a comment."""
+    delimiter, comment, at = "", "", 0
+    while at < len(lines):
+        text = lines[at].strip()
+        if re.fullmatch(r"sep=.", text):
+            delimiter = text[-1]
+        elif _is_comment(text):
+            comment = text.lstrip("#/% ") or comment
+        else:
+            break
+        at += 1
+    if at == len(lines):
+        return "", [], []
+    following = next((line for line in lines[at + 1 :] if not _is_comment(line)), "")
+    found = delimiter or _delimiter(lines[at], following)
+    cells = _splitter(found)(lines[at])
+    if any(_named(cell) for cell in cells):
+        return found, cells, list(lines[at + 1 :])
+    found = delimiter or _delimiter(comment, lines[at])
+    names, cells = _splitter(found)(comment), _splitter(found)(lines[at])
+    if len(names) == len(cells) > 1 and any(map(_named, names)):
+        return found, names, list(lines[at:])
+    return "", [], []
+
+
+def _delimiter(head: str, line: str) -> str:
+    """The delimiter of a table; a space stands for any white space, two for at least two."""
+    for mark in DELIMITERS:
+        if mark in head and (mark in line or not line):
+            return mark
+    pairs = [(mark, _splitter(mark)) for mark in ("  ", " ")]
+    return next((mark for mark, split in pairs if len(split(head)) == len(split(line)) > 1), " ")
+
+
+def _splitter(delimiter: str) -> Split:
+    if delimiter == "  ":
+        return lambda line: re.split(r"\s{2,}|\t", line.strip())
+    if delimiter == " ":
+        return str.split
+
+    def split(line: str) -> list[str]:
+        if delimiter == "|":
+            line = line.strip().strip("|")
+        try:  # line by line: a quotation mark that is never closed must not take the rest of the file with it
+            cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        except csv.Error:
+            return []
+        return [cell.strip() for cell in cells]
+
+    return split
+
+
+def _is_comment(line: str) -> bool:
+    text = line.strip()
+    return not text or text.startswith(COMMENTS) or bool(re.fullmatch(r"[|+:=\- ]+", text))
+
+
+def _named(cell: str) -> bool:
+    return cell.lower() not in MISSING and number(cell) is None and number(cell, ",") is None
+
+
+def _is_head(cells: Sequence[str], known: Callable[[str], bool]) -> bool:
+    """Whether a line names other columns from here on: all of them names, one at least of a figure."""
+    return len(cells) > 1 and all(map(_named, cells)) and any(map(known, cells))
+
+
+def _spread(lines: Sequence[str]) -> Iterator[str]:
+    """Lines from all over a file, without comments."""
+    step = max(1, len(lines) // SAMPLE)
+    return (line for line in lines[::step] if not _is_comment(line))
