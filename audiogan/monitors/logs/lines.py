@@ -15,9 +15,9 @@ from collections.abc import Callable
 from audiogan.monitors.logs.numbers import decimal_mark, number
 from audiogan.monitors.logs.skipped import Skipped
 
-LONGEST = 10_000
+LONGEST = 4000
 """Characters of a line that are looked at."""
-_WORD = r"[A-Za-z_][\w./()\-]*"
+_WORD = r"[A-Za-z_][\w./()\-]{0,100}"
 _AMOUNT = r"[-+]?(?:\d[\d,.]*\d|\d|\.\d+)(?:[eE][-+]?\d+)?(?:\s?%)?|[-+]?(?:nan|inf(?:inity)?)\b|[-+]?1\.#\w+"
 _PAIR = re.compile(
     rf"(?<![\w.])['\"]?({_WORD}(?: {_WORD})?)['\"]?\s*[:=]\s*(?:[A-Za-z_][\w.]*\()?\[?({_AMOUNT})", re.IGNORECASE
@@ -41,8 +41,11 @@ def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     rows: list[dict[str, float]] = []
     names: dict[str, None] = {}
     skipped = Skipped("they hold no figures")
+    long = Skipped(f"only their first {LONGEST:,} characters were looked at")
     context: dict[str, float] = {}
     for line, found in zip(lines, pairs, strict=True):
+        if len(line) > LONGEST:
+            long.add(line)
         count = _counters(line)
         values = {name: value for name, cell in found if (value := number(cell, mark)) is not None}
         figures = {name: value for name, value in values.items() if not _is_counter(name)}
@@ -54,7 +57,7 @@ def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
                 skipped.add(line)
             continue
         rows.append({**context, **values, **count})
-    return rows, list(names), skipped.remarks if rows else []
+    return rows, list(names), [*skipped.remarks, *long.remarks] if rows else []
 
 
 def are_lines(text: str, known: Callable[[str], bool], sample: int = 40) -> bool:

@@ -23,6 +23,11 @@ def number(cell: str, decimal: str = ".") -> float | None:
         cell: text.
         decimal: the decimal mark, ``.`` or ``,``. The other one may separate thousands.
     """
+    if decimal == ".":
+        try:  # nearly all cells
+            return float(cell)
+        except ValueError:
+            pass
     text = cell.strip().strip("\"'").lower()
     if special := _NOT_FINITE.fullmatch(text):
         value = math.inf if special[4] or special[3] == "inf" else math.nan

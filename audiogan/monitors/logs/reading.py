@@ -23,7 +23,7 @@ NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
     *("history.json", "loss_log.txt", "log.txt", "wandb-history.jsonl", "trainer_state.json"),
 )
-LARGEST = 1 << 30
+LARGEST = 1 << 28
 """Bytes of a log of text."""
 KINDS = "JSON lines, JSON, CSV and other tables with a head, lines of names and values, and TensorBoard's event files"
 FOREIGN = {

@@ -13,8 +13,8 @@ from audiogan.text import printable
 
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")
-SAMPLE = 500
-"""Lines from which the decimal mark is judged."""
+SAMPLE, SAMPLE_CELLS = 500, 20_000
+"""Lines, and cells of them, from which the decimal mark is judged."""
 Split = Callable[[str], list[str]]
 
 
@@ -34,12 +34,12 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     if not head:
         return [], [], []
     split = _splitter(delimiter)
-    mark = decimal_mark((cell for row in islice(_spread(lines), SAMPLE) for cell in split(row)), delimiter)
+    mark = decimal_mark(islice((cell for row in _spread(lines) for cell in split(row)), SAMPLE_CELLS), delimiter)
     rows: list[dict[str, float]] = []
     long = Skipped("they have more cells than the first line has names")
     empty = Skipped("they hold no numbers")
     last = Skipped("")
-    short, names = 0, list(head)
+    short, names = 0, dict.fromkeys(head)
     bad: dict[str, Skipped] = {}
     for i, line in enumerate(lines):
         if _is_comment(line):
@@ -49,7 +49,7 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
             continue
         if _is_head(cells, known):
             head = cells
-            names += [name for name in head if name not in names]
+            names |= dict.fromkeys(head)
             continue
         while len(cells) > len(head) and not cells[-1]:
             cells.pop()
