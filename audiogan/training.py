@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import random
 import shlex
 import time
@@ -179,7 +180,10 @@ def build_callbacks(
         if node is None:
             continue
         target = resolve_target(node.get("_target_"), f"callbacks.{name}._target_")
-        wanted = target.__init__.__code__.co_varnames[: target.__init__.__code__.co_argcount]
+        try:
+            wanted = inspect.signature(target).parameters
+        except (TypeError, ValueError) as error:
+            raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
         offered = {
             "run_dir": cfg.run_dir,
             "log": log,

@@ -274,3 +274,8 @@ def test_a_checkpoint_that_knows_no_data_resumes_silently(train: Train, run: Pat
     save_state(path, state)
     trainer, said = train("trainer.steps=2")
     assert trainer.step == 2 and not any("changed" in line or "warning" in line for line in said)
+
+
+def test_a_callback_needs_no_init(train: Train) -> None:
+    trainer, _ = train("trainer.steps=1", "+callbacks.nothing={_target_: audiogan.core.Callback}")
+    assert "nothing" in trainer.callbacks
