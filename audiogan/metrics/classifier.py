@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiogan.core.checkpoint import save_tensors
 from audiogan.data import cache_dir
 from audiogan.errors import UserError
 from audiogan.metrics.convnet import STANDARD, Net, Picture, Recipe, digest, fit, glance, look, some_of_each
-from audiogan.sounds import replacing
 
 if TYPE_CHECKING:
     from audiogan.data.sources import Data
@@ -92,12 +92,9 @@ def _weights(net: Net) -> str:
 
 
 def _store(path: Path, net: Net) -> None:
-    from safetensors.torch import save_file
-
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     try:
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, {"weights": _weights(net)})
+        save_tensors(path, tensors, {"weights": _weights(net)})
     except OSError as error:
         why = error.strerror or str(error)
         raise UserError(f"cannot write {path} ({why}): make room there or set AUDIOGAN_CACHE") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,17 @@ def test_data_without_labels_is_refused(tmp_path: Path) -> None:
     data = Points("ring", count=400, labels="modes")
     with pytest.raises(UserError, match="two classes"):
         train_classifier(data.take(np.flatnonzero(data.targets == 3)), cache=tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+def test_the_cached_classifier_has_the_permissions_of_other_files(tmp_path: Path) -> None:
+    from audiogan.metrics.classifier import _store, _stored
+    from audiogan.metrics.convnet import STANDARD, Net
+
+    before = os.umask(0o022)
+    try:
+        _store(tmp_path / "net.safetensors", Net((1, 16, 16), 2, STANDARD))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "net.safetensors").stat().st_mode & 0o777 == 0o644
+    assert _stored(tmp_path / "net.safetensors", Net((1, 16, 16), 2, STANDARD)) is not None
