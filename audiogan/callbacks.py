@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,9 @@ from audiogan.core.checking import sums
 from audiogan.files import append, is_plain, replacing
 from audiogan.modalities import Modality
 from audiogan.optional import optional
+from audiogan.progress import Progress
+
+__all__ = ["MetricsLog", "Previews", "Progress", "averages"]
 
 
 class MetricsLog(Callback):
@@ -25,6 +26,9 @@ class MetricsLog(Callback):
 
     Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the
     run. A line that cannot be written, for example on a full disk, is left out; this is reported once.
+
+    ``examples_per_second`` counts examples of real data, as papers do for a GAN: see `Trainer.real_examples`. With one
+    move of critic and generator a step this is the batch size times the steps per second.
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:
@@ -39,7 +43,7 @@ class MetricsLog(Callback):
         self._writer: Any = None
 
     def on_start(self, trainer: Trainer) -> None:
-        self._since, self._first = (trainer.seconds, trainer.examples), trainer.step
+        self._since, self._first = (trainer.seconds, trainer.real_examples), trainer.step
 
     def on_resume(self, trainer: Trainer) -> None:
         self.on_start(trainer)
@@ -104,8 +108,8 @@ class MetricsLog(Callback):
         """Write a line now."""
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         seconds, examples = self._since
-        rate = (trainer.examples - examples) / max(trainer.seconds - seconds, 1e-9)
-        self._sums, self._since = {}, (trainer.seconds, trainer.examples)
+        rate = (trainer.real_examples - examples) / max(trainer.seconds - seconds, 1e-9)
+        self._sums, self._since = {}, (trainer.seconds, trainer.real_examples)
         row = {"step": trainer.step, "seconds": round(trainer.seconds, 3), "examples_per_second": rate, **means}
         self.last = means
         self.add(trainer, row)
@@ -141,45 +145,6 @@ def _step(line: bytes) -> float:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return math.inf
-
-
-class Progress(Callback):
-    """A bar with losses, examples a second and the time left."""
-
-    def __init__(self, log: MetricsLog | None = None) -> None:
-        self.log, self._shown = log, 0.0
-        self._bar: Any = None
-        self._rate = (0.0, 0)
-
-    def on_step(self, trainer: Trainer) -> None:
-        now = time.monotonic()
-        # A bar that moves on a terminal is a line a time in a log file.
-        wait = 0.5 if sys.stderr.isatty() else 30.0
-        if not trainer.engine.chief or (self._bar is not None and now - self._shown < wait):
-            return
-        from tqdm import tqdm
-
-        if self._bar is None:
-            layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-            self._bar = tqdm(total=1.0, initial=trainer.spent, bar_format=layout, dynamic_ncols=True)
-        elapsed = max(now - self._shown, 1e-9)
-        rate = (trainer.examples - self._rate[1]) / elapsed if self._shown else math.nan
-        losses = {
-            k.removesuffix("/loss"): f"{v:.3f}"
-            for k, v in (self.log.last if self.log else {}).items()
-            if k.endswith("/loss")
-        }
-        self._shown, self._rate = now, (now, trainer.examples)
-        self._bar.set_description_str(f"step {trainer.step:,}")
-        self._bar.set_postfix({**losses, "examples/s": "…" if math.isnan(rate) else f"{rate:.0f}"}, refresh=False)
-        self._bar.n = trainer.spent
-        self._bar.refresh()
-
-    def on_end(self, trainer: Trainer) -> None:
-        if self._bar is not None:
-            self._bar.n = trainer.spent
-            self._bar.refresh()
-            self._bar.close()
 
 
 class Previews(Callback):

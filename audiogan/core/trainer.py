@@ -34,6 +34,14 @@ class Trainer:
         steps, minutes: the budget; the run ends with whichever is spent first. One of them must be given.
         seed: of the games' random numbers.
         clock: what ``minutes`` are measured by, in seconds; ``time.process_time`` gives CPU minutes.
+
+    Attributes:
+        step: steps so far.
+        examples: examples of all moves of all players so far.
+        real_examples: real examples since this object was made, over all processes. Of each stream, a step counts the
+            examples of the player that draws the most: one batch where all players move once, five where the critic
+            moves five times. This is what papers call the real examples shown to the critic.
+        stop_reason: why the run ended before its budget was spent; `None` if it did not.
     """
 
     def __init__(
@@ -58,7 +66,8 @@ class Trainer:
         self._check()
         self._judges = [c for c in self.callbacks.values() if type(c).on_gradients is not Callback.on_gradients]
         self.step = 0
-        self.examples = 0
+        self.examples = 0  # of all moves: a measure of the work
+        self.real_examples = 0
         self.stop_reason: str | None = None
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -132,12 +141,17 @@ class Trainer:
             Play(self.step, seed=self.seed, part=part, parts=engine.total_parts, device=engine.device)
             for part in engine.parts
         ]
+        shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
             if player.due(self.step):
                 for repeat in range(player.repeats):
                     move = self._move(player, repeat, plays)
                     for callback in self.callbacks.values():
                         callback.on_move(self, move)
+                for name in player.streams:
+                    drawn = player.repeats * engine.total_parts * self.streams[name].batch_size
+                    shown[name] = max(shown[name], drawn)
+        self.real_examples += sum(shown.values())
         self.step += 1
         for callback in self.callbacks.values():
             callback.on_step(self)

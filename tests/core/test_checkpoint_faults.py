@@ -252,3 +252,10 @@ def test_the_last_checkpoint_is_saved_though_another_callback_fails(tmp_path: Pa
     with pytest.raises(RuntimeError, match="another callback"):
         trainer.run()
     assert steps(tmp_path) == [3]
+
+
+@pytest.mark.parametrize(("repeats", "each"), [(1, 16), (5, 80)])
+def test_real_examples_are_those_of_the_player_that_draws_the_most(repeats: int, each: int) -> None:
+    trainer = line_trainer(steps=4, repeats=repeats)
+    trainer.run()
+    assert trainer.real_examples == 4 * each and trainer.examples == 4 * 16 * (repeats + 1)
