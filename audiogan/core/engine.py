@@ -174,8 +174,9 @@ class Engine:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, scaler in state["scalers"].items():
+            mine = self._scaler(name)  # also of a player that no longer moves: it stays in later checkpoints
             if scaler:
-                self._scaler(name).load_state_dict(scaler)
+                mine.load_state_dict(scaler)
         _set_rng_state(state["rng"])
 
 

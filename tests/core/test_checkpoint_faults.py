@@ -259,3 +259,11 @@ def test_real_examples_are_those_of_the_player_that_draws_the_most(repeats: int,
     trainer = line_trainer(steps=4, repeats=repeats)
     trainer.run()
     assert trainer.real_examples == 4 * each and trainer.examples == 4 * 16 * (repeats + 1)
+
+
+def test_a_player_that_no_longer_moves_stays_in_the_checkpoints_of_a_resumed_run(saved: dict[str, Any]) -> None:
+    state = copy.deepcopy(saved)
+    state["engine"]["scalers"]["early"] = {}
+    trainer = line_trainer(steps=3, callbacks={"ema": EMA(["maker"])})
+    trainer.load_state_dict(state)
+    assert trainer.state_dict()["engine"]["scalers"].keys() == state["engine"]["scalers"].keys()
