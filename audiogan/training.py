@@ -237,7 +237,7 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
             with replacing(run_dir / "config.yaml") as temporary:
-                temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8")
+                temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
         with stopped_by_signals(trainer, say):
             perform(trainer, cfg, data.source, command, say)
     return trainer
@@ -381,7 +381,8 @@ def write_scan(run_dir: Path, data: Data) -> None:
     if scan is not None:
         scan.write(run_dir / "scan.csv")
     with replacing(run_dir / "scan.txt") as temporary:
-        temporary.write_text(f"{data.source}\n{scan.summary() if scan is not None else ''}\n")
+        text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _silent(line: str) -> None:
