@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from audiogan.core import Play
 from audiogan.games.sampling import Sampling, evaluating
+from audiogan.games.terms import due, joined, named
+from audiogan.losses.penalties import Critic
 from audiogan.representations import Representation
 
 
@@ -27,7 +29,8 @@ class Adversarial(Sampling):
             makes of signals instead.
         loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``.
         representation: between signals and what the networks see.
-        penalties: added to the critic's loss on steps where ``step % penalty.every == 0``.
+        penalties: added to the critic's loss on steps where ``step % penalty.every == 0``. A mapping names them: the
+            log shows each under its key. Those of a sequence are named after their classes.
         generator_penalties: the same for the generator; called with it, latents, class weights and ``play.randn``.
         auxiliary: weight of the cross-entropy of class logits.
         augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
@@ -55,8 +58,10 @@ class Adversarial(Sampling):
         super().__init__(generator, representation, class_counts)
         self.nets["critic"] = critic
         self.loss, self.augment, self.auxiliary = loss, augment, auxiliary
-        self.penalties, self.generator_penalties = _list(penalties), _list(generator_penalties)
-        self.penalty_state = nn.ModuleList(p for p in self.generator_penalties if isinstance(p, nn.Module))
+        self.penalties = named(penalties, "penalties")
+        self.generator_penalties = named(generator_penalties, "generator_penalties")
+        stateful = (*self.generator_penalties.values(), *self.penalties.values())
+        self.penalty_state = nn.ModuleList(p for p in stateful if isinstance(p, nn.Module))
         self.constraint = constraint
         view = getattr(critic, "view", representation.encode if through_signal else None)
         self._view: Callable[[Tensor], Tensor] | None = view
@@ -70,18 +75,30 @@ class Adversarial(Sampling):
             real = self._seen(self._real(signal), play).detach()
             fake = self._seen(self._fake(len(signal), condition, play), play).detach()
             return self._critic_losses(real, fake, condition, play)
-        z = self._latents(len(signal), play)
-        made = self.nets["generator"](z, condition)
-        fake = self._seen(self._decoded(made), play)
-        logits, class_logits = self._judge(fake, condition)
+        z, made, fake = self._make(len(signal), condition, play)
+        losses, logits = self._adversarial_terms(fake, condition)
         play.note(fake_logits=_one(logits))
+        return joined(losses, self._generator_terms(z, made, condition, play))
+
+    def _make(self, n: int, condition: Tensor | None, play: Play) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents, what the generator makes of them, and what the critic sees of that."""
+        z = self._latents(n, play)
+        made = self.nets["generator"](z, condition)
+        return z, made, self._seen(self._decoded(made), play)
+
+    def _adversarial_terms(self, fake: Tensor, condition: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """Terms of the generator's loss that a critic gives, and the critic's logits."""
+        logits, class_logits = self._judge(fake, condition)
         losses = {"loss": _critics(logits) * self.loss.generator(logits)}
-        losses |= self._auxiliary(condition, fake=class_logits) | self._made(made, condition)
-        for penalty in self.generator_penalties:
-            if play.step % penalty.every == 0:
-                name = type(penalty).__name__.lower()
-                losses[name] = penalty(self.nets["generator"], z, condition, play.randn)
-        return losses
+        return losses | self._auxiliary(condition, fake=class_logits), logits
+
+    def _generator_terms(self, z: Tensor, made: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
+        """Terms of the generator's loss that no critic gives."""
+        generator = self.nets["generator"]
+        penalties = due(
+            self.generator_penalties, play.step, lambda penalty: penalty(generator, z, condition, play.randn)
+        )
+        return joined(self._made(made, condition), penalties)
 
     def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
         """More terms of the generator's loss, on what it made: for games that want more of it."""
@@ -93,15 +110,15 @@ class Adversarial(Sampling):
         play.note(real_logits=_one(real_logits), fake_logits=_one(fake_logits))
         losses = {"loss": _critics(real_logits) * self.loss.critic(real_logits, fake_logits)}
         losses |= self._auxiliary(condition, real=real_classes, fake=fake_classes)
-        for penalty in self.penalties:
-            if play.step % penalty.every == 0:
-                name = type(penalty).__name__.lower()
-                losses[name] = penalty(lambda x: self._judge(x, condition)[0], real, fake, play.rand)
-        return losses
+        return joined(losses, self._critic_penalties(lambda x: self._judge(x, condition)[0], real, fake, play))
+
+    def _critic_penalties(self, critic: Critic, real: Tensor, fake: Tensor, play: Play) -> dict[str, Tensor]:
+        """Penalties of the critic that are due."""
+        return due(self.penalties, play.step, lambda penalty: penalty(critic, real, fake, play.rand))
 
     def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Logits ``[B]`` or ``[B, critics]``, and class logits where the critic has them."""
-        out = self.nets["critic"](x, condition[:, : self.classes] if condition is not None and self.classes else None)
+        out = self.critic(x, condition[:, : self.classes] if condition is not None and self.classes else None)
         return out if isinstance(out, tuple) else (out, None)
 
     def _auxiliary(self, condition: Tensor | None, **class_logits: Tensor | None) -> dict[str, Tensor]:
@@ -134,16 +151,23 @@ class Adversarial(Sampling):
         if player == "critic" and self.constraint is not None:
             self.constraint(self.nets["critic"])
 
+    @property
+    def critic(self) -> nn.Module:
+        """The critic that judges."""
+        return self.nets["critic"]
+
+    def critic_input(self, signal: Tensor) -> Tensor:
+        """Return what the critic sees of real signals ``[B, *signal_shape]``, without augmentation."""
+        return (self._view or self.representation.encode)(signal)
+
     @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The critic's logits ``[B]`` of real examples as they are, without augmentation."""
-        critic = self.nets["critic"]
-        device = next(critic.parameters()).device
+        device = next(self.critic.parameters()).device
         label = batch.get("label")
-        with evaluating(critic):
+        with evaluating(self.critic):
             condition = self.conditions.weights(None if label is None else label.to(device))
-            see = self._view or self.representation.encode
-            return _one(self._judge(see(batch["x"].to(device)), condition)[0])
+            return _one(self._judge(self.critic_input(batch["x"].to(device)), condition)[0])
 
 
 def _critics(logits: Tensor) -> int:
@@ -154,8 +178,3 @@ def _critics(logits: Tensor) -> int:
 def _one(logits: Tensor) -> Tensor:
     """One logit ``[B]`` of several critics' ``[B, critics]``: their mean."""
     return logits if logits.dim() == 1 else logits.mean(1)
-
-
-def _list(terms: Sequence[Any] | Mapping[str, Any] | None) -> list[Any]:
-    values = terms.values() if isinstance(terms, Mapping) else terms or ()
-    return [term for term in values if term is not None]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.adversarial import Adversarial
-from audiogan.games.sampling import evaluating
+from audiogan.games.adversarial import Adversarial, _one
+from audiogan.games.terms import joined
 from audiogan.representations import Representation
 
 
@@ -69,30 +69,25 @@ class MultiCritic(Adversarial):
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
         made = []
         for part in batches:
-            z, condition = self._latents(len(part["x"]), play), self.condition(part.get("label"), part.get("knobs"))
-            made.append((z, self._seen(self._decoded(self.nets["generator"](z, condition)), play), condition))
+            condition = self.condition(part.get("label"), part.get("knobs"))
+            made.append((*self._make(len(part["x"]), condition, play), condition))
         terms: dict[str, list[Tensor]] = {}
         judged = []
         for i, name in enumerate(self.critics):
-            _, fake, condition = made[i % len(made)]
+            _, _, fake, condition = made[i % len(made)]
             with self._against(name):
-                logits, class_logits = self._judge(fake, condition)
-            judged.append(logits)
-            for term, value in self._auxiliary(condition, fake=class_logits).items():
+                losses, logits = self._adversarial_terms(fake, condition)
+            judged.append(_one(logits))
+            for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
-            terms.setdefault("loss", []).append(self.loss.generator(logits))
         play.note(fake_logits=torch.cat(judged))
-        losses = {term: torch.stack(values).mean() for term, values in terms.items()}
-        z, _, condition = made[0]
-        return losses | self._generator_penalties(z, condition, play)
+        z, x, _, condition = made[0]
+        means = {term: torch.stack(values).mean() for term, values in terms.items()}
+        return joined(means, self._generator_terms(z, x, condition, play))
 
-    def _generator_penalties(self, z: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
-        due = [penalty for penalty in self.generator_penalties if play.step % penalty.every == 0]
-        return {type(p).__name__.lower(): p(self.nets["generator"], z, condition, play.randn) for p in due}
-
-    def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        out = self.nets[self._facing](x, condition)
-        return out if isinstance(out, tuple) else (out, None)
+    @property
+    def critic(self) -> nn.Module:
+        return self.nets[self._facing]
 
     @contextlib.contextmanager
     def _against(self, critic: str) -> Iterator[None]:
@@ -127,17 +122,12 @@ class MultiCritic(Adversarial):
                 mine.copy_(theirs)
         return [int(i) for i in order]
 
-    @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The mean over critics of their logits ``[B]`` of real examples as they are, without augmentation."""
-        device = self.conditions.class_counts.device
-        label = batch.get("label")
-        x = self.representation.encode(batch["x"].to(device))
-        condition = self.conditions.weights(None if label is None else label.to(device))
         logits = []
         for name in self.critics:
-            with self._against(name), evaluating(self.nets[name]):
-                logits.append(self._judge(x, condition)[0])
+            with self._against(name):
+                logits.append(super().score(batch))
         return torch.stack(logits).mean(0)
 
 

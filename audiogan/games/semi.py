@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from audiogan.core import EMA, Callback, Play, Trainer
 from audiogan.games.adversarial import Adversarial
 from audiogan.games.sampling import evaluating
+from audiogan.games.terms import joined
 from audiogan.representations import Representation
 
 Batch = Mapping[str, Tensor]
@@ -31,10 +32,10 @@ class SemiSupervised(Adversarial):
     Args:
         generator: latents ``[B, latent_dim]`` -> ``[B, *representation.shape]``.
         critic: has ``outputs`` (K), ``forward(x) -> [B, K]`` and ``features(x) -> [B, D]``.
-        loss, representation, options: as in `Adversarial`.
+        loss, representation, options: as in `Adversarial`, without ``auxiliary``.
         supervised: weight of the cross-entropy of labels.
         unsupervised: weight of the critic's real or fake; 0 makes it a plain classifier that sees labelled examples
-            only. The paper's code has 0.5 for the sum of both halves.
+            only; the critic then has no penalties. The paper's code has 0.5 for the sum of both halves.
         feature_matching: weight of the generator's squared distance between mean features of real and of fake
             (section 3.1), the mean over features. The means are over one part of the batch of one process.
         adversarial: weight of the generator's adversarial loss on ``log Z``.
@@ -55,6 +56,8 @@ class SemiSupervised(Adversarial):
     ) -> None:
         if getattr(generator, "classes", 0):
             raise ValueError(f"a semi-supervised game wants a generator without classes, not {generator.classes}")
+        if "auxiliary" in options:
+            raise ValueError("a semi-supervised game has no auxiliary classifier; the weight of labels is `supervised`")
         super().__init__(generator, critic, loss, representation, **options)
         if not feature_matching and not adversarial:
             raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
@@ -66,18 +69,18 @@ class SemiSupervised(Adversarial):
         if player == "critic":
             return self._critic_terms(batch["labelled"], batch["unlabelled"], play)
         critic = self.nets["critic"]
-        fake = self._seen(self._fake(len(batch["x"]), None, play), play)
+        z, made, fake = self._make(len(batch["x"]), None, play)
         terms = {}
         if self.feature_matching:
             with torch.no_grad():
                 real = critic.features(self._seen(self._real(batch["x"]), play)).mean(0)  # type: ignore[operator]
-            made = critic.features(fake).mean(0)  # type: ignore[operator]
-            terms["features"] = self.feature_matching * (made - real).square().mean()
+            mean = critic.features(fake).mean(0)  # type: ignore[operator]
+            terms["features"] = self.feature_matching * (mean - real).square().mean()
         if self.adversarial:
             logits = realness(critic(fake))
             play.note(fake_logits=logits)
             terms["loss"] = self.adversarial * self.loss.generator(logits)
-        return terms
+        return joined(terms, self._generator_terms(z, made, None, play))
 
     def _critic_terms(self, labelled: Batch, unlabelled: Batch, play: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
@@ -93,10 +96,7 @@ class SemiSupervised(Adversarial):
         real_logits, fake_logits = critic(real), critic(fake)
         play.note(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised * self.loss.critic(real_logits, fake_logits)
-        for penalty in self.penalties:
-            if play.step % penalty.every == 0:
-                terms[type(penalty).__name__.lower()] = penalty(critic, real, fake, play.rand)
-        return terms
+        return joined(terms, self._critic_penalties(critic, real, fake, play))
 
     @torch.no_grad()
     def classify(self, x: Tensor, *, nets: Mapping[str, nn.Module] | None = None) -> Tensor:
@@ -104,7 +104,7 @@ class SemiSupervised(Adversarial):
         critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
         device = next(critic.parameters()).device
         with evaluating(critic):
-            return critic(self.representation.encode(x.to(device)))
+            return critic(self.critic_input(x.to(device)))
 
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits ``[B]`` of being real."""

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import Play
-from audiogan.games.adversarial import Adversarial, _list
+from audiogan.games.adversarial import Adversarial
 from audiogan.games.conditions import LIMIT
+from audiogan.games.terms import joined, named
 from audiogan.representations import Representation
 
 
@@ -76,9 +77,10 @@ class VAEGAN(Adversarial):
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
         self.conditions.spread.fill_(jitter if spread is None else spread)
-        self.measured = [ruler for ruler in _list(measured) if ruler.index is not None]
-        self.teachers = _list(told)
-        self.rulers = nn.ModuleList([*self.measured, *self.teachers])
+        rulers = named(measured, "measured", lambda ruler: ruler.knob)
+        self.measured = {name: ruler for name, ruler in rulers.items() if ruler.index is not None}
+        self.teachers = named(told, "told", lambda teacher: teacher.name)
+        self.rulers = nn.ModuleList([*self.measured.values(), *self.teachers.values()])
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
         if player == "autoencoder":
@@ -94,7 +96,8 @@ class VAEGAN(Adversarial):
         losses = super().losses(player, asked, play)
         n = round(self.share * len(batch["x"]))
         if player == "generator" and n:
-            losses |= self._autoencoder({name: value[:n] for name, value in batch.items()}, play)
+            decoded = self._autoencoder({name: value[:n] for name, value in batch.items()}, play)
+            losses = joined(losses, decoded)
         return losses
 
     def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
@@ -102,11 +105,12 @@ class VAEGAN(Adversarial):
             return {}
         signal = self.representation.decode(x)
         terms = self._heard(signal, condition, self.class_weight, self.knob_weight)
-        for ruler in self.measured:
+        measured = {}
+        for name, ruler in self.measured.items():
             assert condition is not None
             wanted = condition[:, self.classes + ruler.index]
-            terms[ruler.knob] = self.knob_weight * F.smooth_l1_loss(ruler(signal), wanted)
-        return terms
+            measured[name] = self.knob_weight * F.smooth_l1_loss(ruler(signal), wanted)
+        return joined(terms, measured)
 
     def _heard(self, signal: Tensor, condition: Tensor | None, classes: float, knobs: float) -> dict[str, Tensor]:
         """How wrong the listener finds signals, given what was asked for."""
@@ -128,8 +132,9 @@ class VAEGAN(Adversarial):
         terms = {"kl": self.kl * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
         generator: Any = self.nets["generator"]
         made, said = generator.speak(z, condition) if hasattr(generator, "speak") else (generator(z, condition), {})
-        for teacher in self.teachers:
+        taught = {}
+        for name, teacher in self.teachers.items():
             apart = teacher(said[teacher.name], batch) if teacher.name in said else None
             if apart is not None:
-                terms[teacher.name] = apart
-        return {"distance": self.distance(self.representation.decode(made), signal)} | terms
+                taught[name] = apart
+        return joined({"distance": self.distance(self.representation.decode(made), signal)}, terms, taught)

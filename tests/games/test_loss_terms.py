@@ -1,0 +1,205 @@
+"""Terms of a loss: each counts, each has a name, and games of several critics agree with the game of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import Play
+from audiogan.games import VAEGAN, Adversarial, MultiCritic, SemiSupervised
+from audiogan.games.terms import joined, named
+from audiogan.losses import R1, R2, NonSaturating, OrthogonalRegularisation
+from audiogan.representations import Identity
+
+
+class Maker(nn.Module):
+    latent, latent_dim = "normal", 3
+
+    def __init__(self, classes: int = 0, knobs: int = 0) -> None:
+        super().__init__()
+        self.classes, self.knobs = classes, knobs
+        self.dense = nn.Linear(3 + classes + knobs, 4)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.dense(z if condition is None else torch.cat([z, condition], 1))
+
+
+class Critic(nn.Module):
+    """One head, or several, or one that also names classes; it may look at another view of the signal."""
+
+    def __init__(self, kind: str = "plain", classes: int = 0) -> None:
+        super().__init__()
+        self.kind, self.classes = kind, classes
+        inputs = 8 if kind == "view" else 4
+        self.dense = nn.Linear(inputs + (0 if kind == "auxiliary" else classes), 2 if kind == "heads" else 1)
+        self.names = nn.Linear(inputs, max(classes, 1))
+        if kind == "view":
+            self.view = lambda x: torch.cat([x, x.square()], 1)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
+        if self.kind == "auxiliary":
+            return self.dense(x)[:, 0], self.names(x)
+        logits = self.dense(x if condition is None else torch.cat([x, condition], 1))
+        return logits if self.kind == "heads" else logits[:, 0]
+
+
+class Classifier(nn.Module):
+    outputs = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def features(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.hidden(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.features(x))
+
+
+def play(player: str, step: int = 0) -> Play:
+    scratch = Play(step)
+    scratch.begin(player)
+    return scratch
+
+
+def batch(n: int = 6, classes: int = 0, knobs: int = 0) -> dict[str, Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    made = {"x": torch.randn(n, 4, generator=rng)}
+    if classes:
+        made["label"] = torch.arange(n) % classes
+    return made | ({"knobs": torch.randn(n, knobs, generator=rng)} if knobs else {})
+
+
+def values(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in losses.items()}
+
+
+@pytest.mark.parametrize("game", ["adversarial", "multi", "semi"])
+def test_two_penalties_of_one_class_both_count(game: str) -> None:
+    def losses(penalties: Any) -> dict[str, float]:
+        torch.manual_seed(0)
+        generator: Any = Maker()
+        options: dict[str, Any] = {"loss": NonSaturating(), "representation": Identity((4,)), "penalties": penalties}
+        if game == "multi":
+            critics = {"critic_0": Critic(), "critic_1": Critic()}
+            return values(MultiCritic(generator, critics, **options).losses("critic_1", batch(), play("critic_1")))
+        if game == "semi":
+            both = {"labelled": batch(classes=3), "unlabelled": batch()}
+            return values(SemiSupervised(generator, Classifier(), **options).losses("critic", both, play("critic")))
+        return values(Adversarial(generator, Critic(), **options).losses("critic", batch(), play("critic")))
+
+    both = losses({"r1": R1(1.0, every=1), "strong": R1(3.0, every=1), "none": None, "r2": R2(1.0, every=1)})
+    assert {"r1", "strong", "r2"} <= set(both) and "none" not in both
+    assert both["strong"] == pytest.approx(3 * both["r1"]) and both["r1"] > 0
+    listed = losses([R1(1.0, every=1), None, R1(3.0, every=1), R2(1.0, every=1)])
+    assert list(listed)[-3:] == ["r1", "r1_2", "r2"]
+    assert sorted(listed.values()) == pytest.approx(sorted(both.values()))
+
+
+@pytest.mark.parametrize("game", ["adversarial", "multi", "semi"])
+def test_penalties_of_the_generator_reach_it_in_every_game(game: str) -> None:
+    torch.manual_seed(0)
+    penalties = {"one": OrthogonalRegularisation(1.0, every=2), "two": OrthogonalRegularisation(3.0)}
+    options: dict[str, Any] = {
+        "loss": NonSaturating(),
+        "representation": Identity((4,)),
+        "generator_penalties": penalties,
+    }
+    it: Any
+    if game == "multi":
+        it = MultiCritic(Maker(), {"critic_0": Critic(), "critic_1": Critic()}, **options)
+    elif game == "semi":
+        it = SemiSupervised(Maker(), Classifier(), **options)
+    else:
+        it = Adversarial(Maker(), Critic(), **options)
+    due = values(it.losses("generator", batch(), play("generator", 2)))
+    assert due["two"] == pytest.approx(1.5 * due["one"]) and due["one"] > 0
+    assert "one" not in it.losses("generator", batch(), play("generator", 3))
+
+
+KINDS = [(kind, *sizes) for kind in ("plain", "heads", "view") for sizes in ((0, 0), (3, 0), (3, 2), (0, 2))]
+
+
+@pytest.mark.parametrize(("kind", "classes", "knobs"), [*KINDS, ("auxiliary", 3, 0), ("auxiliary", 3, 2)])
+def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knobs: int) -> None:
+    torch.manual_seed(0)
+    generator, critic = Maker(classes, knobs), Critic(kind, classes)
+    options: dict[str, Any] = {
+        "loss": NonSaturating(),
+        "representation": Identity((4,)),
+        "penalties": {"r1": R1(1.0, every=1)},
+        "generator_penalties": {"angles": OrthogonalRegularisation(1.0)},
+    }
+    one = Adversarial(generator, critic, **options)
+    many = MultiCritic(generator, {"critic_0": critic, "critic_1": critic}, **options)
+    data = batch(classes=classes, knobs=knobs)
+    assert values(many.losses("generator", data, play("generator"))) == pytest.approx(
+        values(one.losses("generator", data, play("generator")))
+    )
+    ours, theirs = play("critic"), play("critic")
+    assert values(many.losses("critic_1", data, ours)) == values(one.losses("critic", data, theirs))
+    assert torch.equal(ours.notes["real_logits"], theirs.notes["real_logits"])
+    assert torch.allclose(many.score(data), one.score(data)) and many.score(data).shape == (6,)
+
+
+def test_names_that_the_log_uses_are_refused() -> None:
+    for name in ("loss", "grad_norm", "real_logits"):
+        with pytest.raises(ValueError, match=f"penalties: the name '{name}' is taken"):
+            Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), {name: R1()})
+    with pytest.raises(ValueError, match="generator_penalties"):
+        Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), generator_penalties={"loss": R1()})
+    with pytest.raises(ValueError, match="auxiliary"):
+        SemiSupervised(Maker(), Classifier(), NonSaturating(), Identity((4,)), auxiliary=2.0)
+
+
+def test_terms_of_one_name_add_up() -> None:
+    parts = {"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, {"a": torch.tensor(4.0)}
+    assert values(joined(*parts)) == {"a": 5.0, "b": 2.0}
+    assert list(named({1: "x", "y": None}, "where")) == ["1"] and named(None, "where") == {}
+
+
+class Encoder(nn.Module):
+    latent_dim = 3
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x[:, :3], torch.zeros(len(x), 3)
+
+
+class Listener(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x[:, :0], x[:, :2]
+
+
+class Ruler(nn.Module):
+    knob, index = "decay", 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, 3]
+
+
+@pytest.mark.parametrize("named_in_yaml", [True, False])
+def test_two_measures_of_one_knob_both_count(named_in_yaml: bool) -> None:
+    torch.manual_seed(0)
+    rulers = Ruler(), Ruler()
+    it = VAEGAN(
+        Maker(knobs=2),
+        Critic(),
+        Encoder(),
+        NonSaturating(),
+        Identity((4,)),
+        nn.MSELoss(),
+        listener=Listener(),
+        measured={"decay": rulers[0], "kl": rulers[1]} if named_in_yaml else rulers,
+    )
+    losses = values(it.losses("generator", batch(knobs=2), play("generator")))
+    alone = losses["decay"]
+    if named_in_yaml:  # a key that another term has: the two add up
+        it.measured.pop("kl")
+        without = values(it.losses("generator", batch(knobs=2), play("generator")))
+        assert losses["kl"] == pytest.approx(without["kl"] + alone) and alone > 0
+    else:
+        assert losses["decay_2"] == alone
