@@ -18,6 +18,7 @@ from audiogan.generator import Generator
 from audiogan.loading import load
 from audiogan.metrics import Report, evaluate
 from audiogan.modalities import Points, Sound
+from audiogan.outputs import check_output, unwritable
 from audiogan.side_by_side import side_by_side
 from audiogan.sounds import replacing
 from audiogan.training import build_game, build_representation, open_data
@@ -26,6 +27,9 @@ MOST = 4000
 """Real examples that are loaded, of each kind."""
 TAUGHT = 10_000
 """Real examples, and generated ones, that the classifiers of `gain` are trained on, at most."""
+
+STORED = "evaluation.json"
+"""The report in the run folder."""
 
 Say = Callable[[str], None]
 
@@ -68,17 +72,31 @@ def evaluate_run(
         extractor_weights: for it.
         gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
         transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
-        sheet: a PNG to draw samples beside real examples into; see `side_by_side`.
+        sheet: a PNG file (``.png``) to draw samples beside real examples into; see `side_by_side`.
 
     Raises:
-        UserError: no such run or data, too few examples, or a measure that needs labels without any.
+        UserError: no such run or data, too few examples, a measure that needs labels without any, or a file that
+            cannot be written. What can be checked is checked before anything is measured.
     """
+    if sheet is not None:
+        check_output(sheet, "--sheet", [".png"])
+    if extractor_weights is not None and extractor is None:
+        raise UserError(f"--extractor-weights {extractor_weights}: give --extractor too, the network they belong to")
     generator = load(run)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: ask for at least one {noun}")
+    folder = generator.checkpoint.parent.parent
+    stored = (folder / "config.yaml").is_file()
+    closed = unwritable(folder / STORED) if stored else ""
+    if closed:
+        say(f"{folder / STORED} cannot be written: {closed}")
     try:
         sets = open_sets(generator, data)
+        if gain:
+            _check_gain(generator, sets)
+        if transfer:
+            _check_transfer(generator, sets)
         if extractor is not None:
             from audiogan.metrics.extractor import load_extractor
 
@@ -88,7 +106,7 @@ def evaluate_run(
         say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
         fakes, names = _samples(generator, n, seed)
         if sheet is not None:
-            side_by_side(sheet, generator, sets.real, seed=seed)
+            _draw(sheet, generator, sets.real, seed)
         seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
         embedding = generator.modality.embedding(generator.shape)
         report = evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed)
@@ -105,8 +123,9 @@ def evaluate_run(
         raise
     except (OmegaConfBaseException, TypeError, ValueError) as error:
         raise UserError(f"{generator.name}: {' '.join(str(error).split())[:300]}") from error
-    _write(report, generator.checkpoint.parent.parent)
     say(report.table())
+    if stored and not closed:
+        _write(report, folder)
     return report
 
 
@@ -201,7 +220,22 @@ def _labelled(sets: Sets, what: str) -> tuple[Data, Data]:
     train, held_out = sets.train, sets.held_out
     if train is None or held_out is None or not len(train.targets):
         raise UserError(f"{what} needs the run's own training data, with labels and a held-out part")
+    if len(np.unique(train.targets)) < 2:
+        raise UserError(f"{what} needs training data of at least two classes: {train.source}")
     return train, held_out
+
+
+def _check_gain(generator: Generator, sets: Sets) -> None:
+    train, _ = _labelled(sets, "--gain")
+    if not generator.labels:
+        raise UserError(f"--gain needs samples of known class, but {generator.name} knows no classes")
+    _classes(train, generator.labels)
+
+
+def _check_transfer(generator: Generator, sets: Sets) -> None:
+    _labelled(sets, "--transfer")
+    if not hasattr(generator.game, "critic"):
+        raise UserError(f"--transfer: {generator.name} has no critic")
 
 
 def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:
@@ -209,8 +243,6 @@ def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:
     from audiogan.metrics.gain import augmentation_gain
 
     train, held_out = _labelled(sets, "--gain")
-    if not generator.labels:
-        raise UserError(f"--gain needs samples of known class, but {generator.name} knows no classes")
     train = train.take(some_of_each(np.asarray(train.targets), TAUGHT, np.random.default_rng(seed)))
     say(f"augmentation gain: classifiers of {len(train):,} real and as many generated {generator.modality.noun}s")
     fakes, names = generator.sample_with_labels(len(train), seed=seed)
@@ -224,13 +256,11 @@ def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say:
         from audiogan.metrics import transfer as probes
 
         train, held_out = _labelled(sets, "--transfer")
-        names = [name for name in game.nets if name != "generator"]
-        if not names:
-            raise UserError(f"--transfer: {generator.name} has no critic")
         say("transfer: linear probes on the critic's features")
+        name = next(name for name, net in game.nets.items() if net is game.critic)
         embeddings: dict[str, Any] = {
-            names[0]: _features(names[0], game),
-            f"untrained-{names[0]}": _features(names[0], _untrained(generator)),
+            name: _features(name, game),
+            f"untrained-{name}": _features(name, _untrained(generator)),
             "picture": probes.Pictures(generator.modality.picture),
         }
         report = report.joined(probes.transfer(embeddings, train, held_out, seed=seed))
@@ -245,7 +275,7 @@ def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say:
 def _features(name: str, game: Any) -> Any:
     from audiogan.metrics.transfer import Function, hidden
 
-    return Function(name, lambda x: hidden(game.nets[name], game.representation.encode(x)))
+    return Function(name, lambda x: hidden(game.critic, game.critic_input(x)))
 
 
 def _untrained(generator: Generator) -> Any:
@@ -258,10 +288,19 @@ def _untrained(generator: Generator) -> Any:
     return game.eval().requires_grad_(False)
 
 
-def _write(report: Report, run_dir: Path) -> None:
-    if (run_dir / "config.yaml").is_file():
-        from audiogan.report import write_report
+def _draw(sheet: str, generator: Generator, real: Data, seed: int) -> None:
+    try:
+        side_by_side(sheet, generator, real, seed=seed)
+    except OSError as error:
+        raise UserError(f"--sheet {sheet}: cannot be written ({error.strerror or error})") from error
 
-        with replacing(run_dir / "evaluation.json") as temporary:
+
+def _write(report: Report, run_dir: Path) -> None:
+    from audiogan.report import write_report
+
+    try:
+        with replacing(run_dir / STORED) as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)
+    except OSError as error:
+        raise UserError(f"{run_dir / STORED}: cannot be written ({error.strerror or error})") from error

@@ -26,7 +26,8 @@ def traced(net: nn.Module, z: Tensor, condition: Tensor) -> nn.Module | None:
     """
     if sum(weight.numel() for weight in net.parameters()) > LARGEST:
         return None
-    with warnings.catch_warnings(), contextlib.suppress(RuntimeError, AttributeError, NotImplementedError):
+    # Any error: the network then runs as it is, and fails there if the fault is its own.
+    with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
         script: nn.Module = torch.jit.trace(net, (z, condition), check_trace=False)
         # Thrice, as it is made over while it is run for the first times.
