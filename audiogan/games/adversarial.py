@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.sampling import Sampling, evaluating
+from audiogan.games.sampling import Sampling, check_shape, evaluating
 from audiogan.games.terms import due, joined, named
 from audiogan.losses.penalties import Critic
 from audiogan.representations import Representation
@@ -65,6 +65,8 @@ class Adversarial(Sampling):
         self.constraint = constraint
         view = getattr(critic, "view", representation.encode if through_signal else None)
         self._view: Callable[[Tensor], Tensor] | None = view
+        if not hasattr(critic, "view"):
+            check_shape(critic, representation)
         if self.classes != getattr(critic, "classes", 0):
             raise ValueError(f"the generator knows {self.classes} classes, the critic {getattr(critic, 'classes', 0)}")
 

@@ -26,6 +26,7 @@ class Sampling(Game):
 
     def __init__(self, generator: nn.Module, representation: Representation, class_counts: Sequence[int] = ()) -> None:
         super().__init__({"generator": generator})
+        check_shape(generator, representation)
         self.representation = representation
         self.latent_dim: int = generator.latent_dim  # type: ignore[assignment]
         self.classes: int = getattr(generator, "classes", 0)
@@ -96,6 +97,15 @@ class Sampling(Game):
         if condition is None:
             condition = self.draw_condition(n, rng)
         return self.generate(z, condition, nets=nets)
+
+
+def check_shape(network: nn.Module, representation: Representation) -> None:
+    """Raise ``ValueError`` for a network that says its ``shape`` and works on tensors of another one."""
+    shape = getattr(network, "shape", None)
+    if shape is not None and tuple(shape) != tuple(representation.shape):
+        given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"
+        name = type(network).__name__
+        raise ValueError(f"{name} works on tensors of shape {list(shape)}, but {given}; change the data or the network")
 
 
 @contextlib.contextmanager

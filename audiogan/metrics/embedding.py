@@ -18,6 +18,7 @@ ONSET = 10 ** (-30 / 20)  # of the peak
 LEAD_SECONDS = 0.02
 FMIN = 20.0
 FLOOR_DB = -50.0
+SEGMENTS = 8
 
 
 class Embedding(Protocol):
@@ -64,7 +65,7 @@ class LogMel:
         seconds: float = 1.024,
         *,
         bands: int = 32,
-        segments: int = 8,
+        segments: int = SEGMENTS,
         floor_db: float = FLOOR_DB,
     ) -> None:
         from librosa.filters import mel
@@ -85,6 +86,12 @@ class LogMel:
             self.name += f"{floor_db:+g}dB"
         self._window = torch.hann_window(self.n_fft)
         self._mel = torch.from_numpy(mel(sr=sample_rate, n_fft=self.n_fft, n_mels=bands, fmin=FMIN, norm=None))
+
+    @classmethod
+    def of_length(cls, sample_rate: int, length: int) -> LogMel:
+        """Return the extractor of whole sounds of ``length`` samples; sounds of few frames get fewer segments."""
+        hop_length = 2 * round(WINDOW_SECONDS * sample_rate / 2) // 4
+        return cls(sample_rate, length / sample_rate, segments=min(SEGMENTS, -(-length // hop_length)))
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:

@@ -121,7 +121,7 @@ def evaluate(
     if embedding is None:
         if sample_rate is None:
             raise ValueError("evaluate needs sample_rate, or an embedding that knows it")
-        embedding = LogMel(sample_rate, real[:1].shape[-1] / sample_rate)
+        embedding = LogMel.of_length(sample_rate, real[:1].shape[-1])
     rng = np.random.default_rng(seed)
     fakes = embed(fake, embedding, what="fake")[rng.permutation(len(fake))[:n]]
     if train is None:

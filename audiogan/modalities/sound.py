@@ -77,7 +77,7 @@ class Sound:
 
     def embedding(self, shape: Sequence[int]) -> LogMel:
         """The training-free extractor of sounds of ``shape`` `(C, T)`."""
-        return LogMel(self.sample_rate, shape[-1] / self.sample_rate)
+        return LogMel.of_length(self.sample_rate, shape[-1])
 
     @torch.no_grad()
     def picture(self, x: Tensor) -> Tensor:

@@ -148,6 +148,8 @@ class STFTCritic(nn.Module):
         self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
         self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(cins))
         fold = 2 ** len(widths)
+        if min(bins, frames) < fold:
+            raise ValueError(f"shape={self.shape} is too small for {len(widths)} halvings")
         self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.hidden = nn.Linear(widths[-1] * (bins // fold) * (frames // fold), widths[-1])
         self.score = nn.Linear(widths[-1], 1)
