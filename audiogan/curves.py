@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from audiogan.text import printable
+
 Series = dict[str, tuple[list[float], list[float]]]
 """Steps and values of each metric, by name."""
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168  # the viewBox, and the frame in it
 _BINS = 100  # points a line has at most; what a bin hides is in the band around the line
+_LAST_STEP = 1e15
 _TITLES = {
     "loss": "losses",
     "scores": "scores of real and of fake",
@@ -24,7 +28,12 @@ _TITLES = {
 
 
 def number(value: Any) -> float | None:
-    """The value as a float (it may be NaN or infinite), or None where it is no number."""
+    """Return the value as a float, which may be NaN or infinite, or None where it is no number.
+
+    Logs write values that are not finite as strings, since JSON has no such numbers.
+    """
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -34,12 +43,16 @@ def number(value: Any) -> float | None:
 
 
 def read_series(rows: list[dict[str, Any]]) -> Series:
-    """Metrics by name. Where a run went back to a checkpoint, the steps it took again replace those it lost."""
+    """Return metrics by name. Where a run went back to a checkpoint, the steps it took again replace those it lost.
+
+    Rows without a step, or with one below 0 or above 1e15, are left out.
+    """
     kept: list[tuple[float, dict[str, Any]]] = []
     for row in rows:
         step = number(row.get("step"))
-        if step is None or not math.isfinite(step):
+        if step is None or not 0 <= step <= _LAST_STEP:
             continue
+        step = float(int(step))
         if kept and kept[-1][0] > step:
             while kept and kept[-1][0] >= step:
                 kept.pop()
@@ -56,14 +69,22 @@ def read_series(rows: list[dict[str, Any]]) -> Series:
 
 
 def group(names: Sequence[str]) -> dict[str, list[str]]:
-    """Which metrics share a plot: measured scores apart, then what several players have in common, the rest apart."""
+    """Return which metrics share a plot, by the plot's title, in the order of the page.
+
+    Measured figures have plots of their own and come first. The scores that critics give to real and fake samples
+    share a plot; of several critics, each has one. Then come figures that several players log, then all others.
+    """
     last = [name.rsplit("/", 1)[-1] for name in names]
+    critics = {name.rsplit("/", 1)[0] for name in names if _score(name) == "real"}
     groups: dict[str, list[str]] = {}
     for name, part in zip(names, last, strict=True):
+        player = name.rsplit("/", 1)[0]
         if "@" in name or "/" not in name:
             title = name
-        elif part in ("real_score", "fake_score"):
+        elif _score(name) and len(critics) < 2:
             title = "scores"
+        elif _score(name):
+            title = f"{player}/scores" if player in critics else name
         elif part in ("loss", "grad_norm") or last.count(part) > 1:
             title = part
         else:
@@ -72,10 +93,17 @@ def group(names: Sequence[str]) -> dict[str, list[str]]:
 
     def rank(title: str) -> tuple[int, str]:
         order = ["loss", "scores", "grad_norm"]
-        place = order.index(title) if title in order else 4 if title == "examples_per_second" else 3
+        kind = "scores" if any(map(_score, groups[title])) else title
+        place = order.index(kind) if kind in order else 4 if title == "examples_per_second" else 3
         return (-1 if "@" in title else place, title)
 
     return {title: groups[title] for title in sorted(groups, key=rank)}
+
+
+def _score(name: str) -> str:
+    """``real`` or ``fake`` for the mean score that a critic gave to such samples; empty for any other metric."""
+    found = re.search(r"/(real|fake)_(logits|scores?)$", name)
+    return found[1] if found else ""
 
 
 def figure(value: float) -> str:
@@ -167,11 +195,20 @@ def round_ticks(low: float, high: float, about: int = 4) -> list[float]:
 
 
 def _labels(title: str, names: Sequence[str]) -> list[str]:
-    if title == "scores":
-        players = {name.rsplit("/", 1)[0] for name in names}
-        kinds = [name.rsplit("/", 1)[1].removesuffix("_score") for name in names]
-        return kinds if len(players) == 1 else [f"{n.rsplit('/', 1)[0]} {k}" for n, k in zip(names, kinds, strict=True)]
+    if len(names) > 1 and all(map(_score, names)):
+        players = [name.rsplit("/", 1)[0] for name in names]
+        return [(f"{p} " if len(set(players)) > 1 else "") + _score(n) for p, n in zip(players, names, strict=True)]
     return [name.removesuffix(f"/{title}") if len(names) > 1 or name != title else "" for name in names]
+
+
+def _heading(title: str) -> str:
+    player, _, part = title.rpartition("/")
+    return f"{player}: {_TITLES[part]}" if player and part == "scores" else _TITLES.get(title, title)
+
+
+def _safe(text: object) -> str:
+    """Text from a log as HTML; control characters are written as escapes."""
+    return html.escape(printable(text))
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:
@@ -203,8 +240,8 @@ def plot(
     for place, line in enumerate(lines):
         colour = f"s{place % 8}"
         value = figure(float(line.mean[-1])) if len(line.mean) else "–"
-        swatch = f'<i class="{colour}"></i>{html.escape(line.label)} ' if line.label else ""
-        legend.append(f'<span title="{html.escape(line.name)}">{swatch}<b>{value}</b></span>')
+        swatch = f'<i class="{colour}"></i>{_safe(line.label)} ' if line.label else ""
+        legend.append(f'<span title="{_safe(line.name)}">{swatch}<b>{value}</b></span>')
         if line.lost:
             notes.append(f"{line.label} values that were not finite: {line.lost:,}".strip())
         if scale and len(line.mean):
@@ -216,14 +253,14 @@ def plot(
         notes.append("logarithmic")
     if floors:
         notes.append("dashed: what real sounds reach")
-    small = f"<small>{html.escape('; '.join(notes))}</small>" if notes else ""
-    heading = html.escape(_TITLES.get(title, title))
+    small = f"<small>{_safe('; '.join(notes))}</small>" if notes else ""
+    heading = _safe(_heading(title))
     body = "".join(_grid(scale, last_step, across) + drawn) if scale else ""
     body += "".join(f'<path class="floor" d="M{_LEFT},{scale(f):.1f}H{_RIGHT}"/>' for f in floors if scale)
     figure_html = (
         f'<figure class="card" data-plot="{index}"><figcaption><strong>{heading}</strong>'
         f'<span class="at info"></span>{"".join(legend)}</figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html.escape(title)} over steps">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_safe(title)} over steps">'
         f'<clipPath id="clip{index}"><path d="M{_LEFT},0H{_RIGHT + 4}V{_BOTTOM}H{_LEFT}z"/></clipPath>'
         f'{body.replace("CLIP", f"clip{index}")}<line class="cursor" y1="{_TOP}" y2="{_BOTTOM}"/></svg>{small}</figure>'
     )

@@ -34,7 +34,9 @@ import numpy as np
 from audiogan.curves import Series, figure, group, number, plot, read_series
 from audiogan.errors import UserError
 from audiogan.files import is_plain, replacing
+from audiogan.text import printable
 
+_TITLES = 4096  # names of sounds in one preview, at most
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
 
 
@@ -51,7 +53,7 @@ class _Preview:
 def _previews(run_dir: Path) -> list[_Preview]:
     found: dict[int, dict[str, Path]] = {}
     for path in sorted((run_dir / "previews").glob("step-*")):
-        match = re.fullmatch(r"step-(\d+)\.(png|wav)", path.name)
+        match = re.fullmatch(r"step-([0-9]+)\.(png|wav)", path.name)
         if match and is_plain(path):
             found.setdefault(int(match[1]), {})[match[2]] = path
     previews = []
@@ -70,8 +72,11 @@ def _layout(path: Path) -> tuple[list[str], float, float]:
         with soundfile.SoundFile(path) as file:
             layout = json.loads(file.comment)
         titles = layout.get("titles") or range(1, int(layout["count"]) + 1)
-        return [str(title) for title in titles], float(layout["seconds"]), float(layout["every"])
-    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        seconds, every = float(layout["seconds"]), float(layout["every"])
+        if len(titles) > _TITLES or not math.isfinite(seconds) or not math.isfinite(every):
+            raise ValueError("no preview has so many sounds, or sounds of such a length")
+        return [str(title) for title in titles], seconds, every
+    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return [], 0.0, 0.0  # made by someone else: it still plays, as a whole
 
 
@@ -216,7 +221,7 @@ def _config(run_dir: Path) -> tuple[str, dict[str, Any]]:
         config = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
         config = None
-    fold = f'<h2>Config</h2><details class="card"><summary>config.yaml</summary><pre>{_safe(text)}</pre></details>'
+    fold = f'<h2>Config</h2><details class="card"><summary>config.yaml</summary><pre>{_block(text)}</pre></details>'
     return fold if text else "", config if isinstance(config, dict) else {}
 
 
@@ -254,13 +259,19 @@ def _page(title: str, body: str, data: dict[str, Any]) -> str:
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="script-src \'sha256-{digest}\'">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n<body>\n{body}\n"
+        f"<title>{_safe(title)}</title>\n<style>\n{style}</style>\n<body>\n{body}\n"
         f'<script type="application/json" id="data">{safe}</script>\n<script>{script}</script>\n'
     )
 
 
 def _safe(text: Any) -> str:
-    return html.escape(str(text))
+    """Text in one line as HTML; control characters are written as escapes."""
+    return html.escape(printable(text))
+
+
+def _block(text: str) -> str:
+    """Text of several lines as HTML."""
+    return "\n".join(_safe(line) for line in text.splitlines())
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> Path:
@@ -289,7 +300,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
         _findings(run_dir),
         evaluation,
         curves,
-        f'<h2>Data</h2><pre class="card">{_safe(scan)}</pre>' if scan else "",
+        f'<h2>Data</h2><pre class="card">{_block(scan)}</pre>' if scan else "",
         config_section,
     ]
     page = _page(name, "\n".join(filter(None, parts)), {"plots": plots, "previews": [asdict(p) for p in previews]})
