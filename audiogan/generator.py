@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +18,7 @@ from audiogan.errors import UserError
 from audiogan.modalities import Modality, Sound
 from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
+from audiogan.workers import WORKERS
 
 if TYPE_CHECKING:
     from audiogan.data.knobs import Scale
@@ -29,7 +29,6 @@ BATCH = 16
 """Samples that are made together on other devices than a CPU."""
 TRACED_AFTER = 64
 """Sounds after which it is worth a tenth of a second to make the next ones faster."""
-_ALONE = threading.RLock()  # PyTorch's number of threads belongs to the process
 Label = str | Mapping[str, float] | None
 
 
@@ -70,7 +69,7 @@ class Generator:
 
             self.scale = Scale.from_dict(config["facts"]["knob_scale"])
         self.shape: tuple[int, ...] = game.representation.signal_shape
-        self._made = 0
+        self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, torch.nn.Module] | None = None
 
     def __repr__(self) -> str:
@@ -169,31 +168,48 @@ class Generator:
         """The sounds `[n, *shape]` of recipes, whichever model they name.
 
         On a CPU a recipe gives the same bits whatever is made with it and however many threads there are: each sound is
-        made alone and in one thread, for other sums are rounded in another order. Several threads may call this.
+        made alone and in one thread, because other sums are rounded in another order. Many sounds are made on all CPUs
+        at once. Several threads may call this.
 
         Raises:
             UserError: a recipe that does not fit this model.
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-        waves = []
-        size = 1 if next(self.game.parameters()).device.type == "cpu" else BATCH
+        alone = next(self.game.parameters()).device.type == "cpu"
+        jobs: list[tuple[torch.Tensor, torch.Tensor | None, float | None]] = []
         for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
-            these = list(group)
-            for start in range(0, len(these), size):
-                z, condition = self._inputs(these[start : start + size])
-                with one_thread(), torch.inference_mode():
-                    nets = self._faster(z, condition) if size == 1 and truncation is None else None
-                    out = self.game.generate(z, condition, nets=nets, truncation=truncation)
-                if not math.isfinite(float(out.sum())):
-                    noun = self.modality.noun
-                    raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
-                waves.append(self.modality.finish(out.cpu().numpy()))
+            these, size = list(group), 1 if alone else BATCH
+            jobs += [(*self._inputs(these[i : i + size]), truncation) for i in range(0, len(these), size)]
+        waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+
+    @torch.inference_mode()
+    def _alone(self, job: tuple[torch.Tensor, torch.Tensor | None, float | None]) -> NDArray[np.float32]:
+        """One sound, in a thread of its own."""
+        z, condition, truncation = job
+        return self._made(z, condition, truncation, self._faster(z, condition) if truncation is None else None)
+
+    @torch.inference_mode()
+    def _made(
+        self,
+        z: torch.Tensor,
+        condition: torch.Tensor | None,
+        truncation: float | None,
+        nets: dict[str, torch.nn.Module] | None = None,
+    ) -> NDArray[np.float32]:
+        """Finished signals `[B, *shape]` of latents and conditions."""
+        out = self.game.generate(z, condition, nets=nets, truncation=truncation)
+        if not math.isfinite(float(out.sum())):
+            noun = self.modality.noun
+            raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
+        return self.modality.finish(out.cpu().numpy())
 
     def _faster(self, z: torch.Tensor, condition: torch.Tensor | None) -> dict[str, torch.nn.Module] | None:
         """The generator as `traced`, once many sounds were made one by one; ``None`` until then."""
-        self._made += 1
-        if self._made == TRACED_AFTER and condition is not None:
+        with self._counting:
+            self._count += 1
+            due = self._count == TRACED_AFTER
+        if due and condition is not None:
             from audiogan.tracing import traced
 
             script = traced(self.game.nets["generator"], z, condition)
@@ -323,17 +339,3 @@ class Generator:
             shares = np.array([[recipe.knobs[name] for name in self.scale.names] for recipe in recipes])
             parts.append(self.scale.scores_of_shares(shares))
         return z, torch.from_numpy(np.concatenate(parts, axis=1)) if parts else None
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch with one thread for a while; whoever wants the same waits."""
-    with _ALONE:
-        before = torch.get_num_threads()
-        try:
-            if before != 1:
-                torch.set_num_threads(1)
-            yield
-        finally:
-            if before != 1:
-                torch.set_num_threads(before)
