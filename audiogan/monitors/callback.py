@@ -15,6 +15,7 @@ from audiogan.core import Callback, Move, Trainer
 from audiogan.core.checking import count, sums
 from audiogan.errors import UserError
 from audiogan.files import is_plain, read_small
+from audiogan.monitors.advice import pasteable
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
@@ -135,14 +136,10 @@ class Monitors(Callback):
             return
         self._known = True
         rates = {f"lr.{name}": opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
-        self.history.settings = (
-            rates
-            | read_settings(self.path.parent)
-            | {
-                "trainer.steps": trainer.steps,
-                "trainer.minutes": trainer.minutes,
-            }
-        )
+        self.history.settings = (read_settings(self.path.parent) or rates) | {
+            "trainer.steps": trainer.steps,
+            "trainer.minutes": trainer.minutes,
+        }
         able = all(hasattr(trainer.game, name) for name in ("generate", "latents", "draw_condition"))
         if able and self.train is not None and len(self.train) >= LEAST:
             if self.embedding is None and self.modality is not None:
@@ -170,6 +167,8 @@ class Monitors(Callback):
         """Say findings, and keep them."""
         if not findings:
             return
+        settings = self.history.settings or read_settings(self.path.parent)
+        findings = [pasteable(finding, settings) for finding in findings]
         for finding in findings:
             self.watch.tell(finding)
             notify("\n".join(finding.lines), sys.stdout)

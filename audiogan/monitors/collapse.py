@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiogan.monitors.advice import offered
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, level, levels, moved, stuck
@@ -17,6 +18,7 @@ PROBES = 5  # an untrained generator is not diverse either: 'not yet' is not 'co
 SOON, LATE = 0.15, 0.4  # shares of the budget: no judgement before; no more excuse of slow progress after
 MOVED = 0.1  # outputs that never changed have not collapsed: nothing has learned, which others will say
 DROP = 0.5  # of what it once was
+REPEATS = 5  # moves of a Wasserstein critic for one of the generator, as in its papers
 
 
 def mode_collapse(history: History) -> Finding | None:
@@ -57,9 +59,12 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:
     generator, critic = history.setting("lr.generator"), history.setting("lr.critic")
     if generator and critic and generator > critic:
-        override, advice = f"lr.generator={critic:g}", "the generator learns faster than the critic: slow it down"
+        choices, advice = [f"lr.generator={critic:g}"], "the generator learns faster than the critic: slow it down"
     elif "Wasserstein" in str(history.settings.get("game.loss._target_", "")):
-        override, advice = "players.critic.repeats=5", "more moves of the critic for each of the generator"
+        few = (history.setting("players.critic.repeats") or 1) < REPEATS
+        choices = [f"players.critic.repeats={REPEATS}" if few else ""]
+        advice = "more moves of the critic for each of the generator"
     else:
-        override, advice = "loss=wgan-gp", "a loss with a gradient penalty, or a generator that learns more slowly"
-    return Finding(KIND, history.step, severity, text, advice, override, figures)
+        choices = ["loss=wgan-gp", history.scaled("lr.generator", 0.5)]
+        advice = "a loss with a gradient penalty, or a generator that learns more slowly"
+    return Finding(KIND, history.step, severity, text, advice, offered(history.settings, choices), figures)

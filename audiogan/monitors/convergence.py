@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, Curve, History, Missing
 from audiogan.monitors.progress import RECORD, WINDOW, levels
@@ -104,9 +105,7 @@ def _period(y: Array) -> int | None:
 
 def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:
     advice = "lower learning rates, a gradient penalty, no momentum (betas=[0.0,0.9]); and sample from the average"
-    override = history.scaled("lr.generator", 0.5)
-    slower = history.scaled("lr.critic", 0.5)
-    override = f"{override} {slower}".strip() or "loss=wgan-gp"
+    override = offered(history.settings, [slower(history, 0.5), "loss=wgan-gp"])
     return Finding(KIND, history.step, severity, text, advice, override, figures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, History, Missing
 from audiogan.monitors.progress import WINDOW, moved
@@ -49,6 +50,6 @@ def _still(values: Array) -> bool:
 
 
 def _finding(history: History, text: str, figures: dict[str, float]) -> Finding:
-    override = f"{history.scaled('lr.generator', 0.2)} {history.scaled('lr.critic', 0.2)}".strip()
     advice = "check that data are scaled to -1 ... 1, then lower learning rates or another initialisation"
-    return Finding(KIND, history.step, "failure", text, advice, override or LOW, figures)
+    override = offered(history.settings, [slower(history, 0.2), LOW])
+    return Finding(KIND, history.step, "failure", text, advice, override, figures)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.errors import UserError
+from audiogan.monitors.advice import pasteable
 from audiogan.monitors.callback import is_look, read_settings
 from audiogan.monitors.finding import VERDICT, Finding, read_findings
 from audiogan.monitors.history import History, step_of
@@ -78,7 +79,8 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     remarks = list(log.remarks)
     if _stepped(rows) and (lost := sum(step_of(row) is None for row in rows)):
         remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they name no step")
-    acted = [f for f in own if "the step was not applied" in f.text]  # the guard's: no log line shows them
+    # The guard's: no log line shows them.
+    acted = [pasteable(f, settings) for f in own if "the step was not applied" in f.text]
     for finding in acted:
         watch.tell(finding)
     findings = sorted([*findings, *acted], key=lambda f: f.step)

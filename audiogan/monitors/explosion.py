@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History, Missing
 
@@ -44,5 +45,5 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 
 def exploded(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
     """The finding, with what to try."""
-    override = f"{history.scaled('lr.generator', 0.5)} {history.scaled('lr.critic', 0.5)}".strip()
-    return Finding(KIND, step, severity, text, ADVICE, override or "players.critic.clip=1", figures)
+    override = offered(history.settings, [slower(history, 0.5), "players.critic.clip=1"])
+    return Finding(KIND, step, severity, text, ADVICE, override, figures)

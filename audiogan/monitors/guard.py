@@ -162,7 +162,9 @@ class Guard(Callback):
     def _say(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
         if not trainer.engine.chief:
             return
-        finding = Finding(KIND, step, severity, text, ADVICE, "players.critic.clip=1 players.generator.clip=1")
+        clipped = [p.name for p in trainer.players if p.name in ("critic", "generator")]
+        override = " ".join(f"players.{name}.clip=1" for name in clipped)
+        finding = Finding(KIND, step, severity, text, ADVICE, override)
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         if monitors is not None:
             monitors.report([finding])

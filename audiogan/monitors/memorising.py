@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiogan.monitors.advice import offered
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History
 from audiogan.monitors.progress import WINDOW, level
@@ -26,5 +27,6 @@ def memorising_critic(history: History) -> Finding | None:
     )
     figures = {"train over held out": ahead, "accuracy on train": train, "accuracy on held out": held_out}
     advice = "more data, augmentation of what the critic sees, a smaller critic, or an earlier end"
-    override = history.scaled("game.penalties.r1.weight", 10) or "loss=non-saturating game.penalties.r1.weight=10"
+    stronger = history.scaled("game.penalties.r1.weight", 10)
+    override = offered(history.settings, [stronger, "loss=non-saturating game.penalties.r1.weight=10"])
     return Finding(KIND, history.step, severity, text, advice, override, figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audiogan.monitors.advice import offered
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
 from audiogan.monitors.progress import PERFECT, level, perfect, spent, stuck
@@ -38,6 +39,7 @@ def _judge(history: History, critic: str) -> Finding | None:
     else:
         return None
     text = f"{critic} is right {sure:.0%} of the time: {why}"
-    override = history.scaled(f"lr.{critic}", 0.25) or "loss=wgan-gp"
+    own, common = history.scaled(f"lr.{critic}", 0.25), history.scaled("lr.critic", 0.25)
+    override = offered(history.settings, [own, common, "loss=wgan-gp"])
     advice = "a critic that learns more slowly, a stronger gradient penalty, or augmentation of what it sees"
     return Finding(KIND, history.step, "warning", text, advice, override, figures)
