@@ -13,6 +13,8 @@ import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
+PARTS = 4
+"""Parts of the work for each thread, so that none waits long for a slow one."""
 MOST = 16
 """Threads, at most. Python code between PyTorch's operations runs in one thread at a time."""
 
@@ -40,18 +42,26 @@ class Workers:
         """
         if getattr(self._inside, "yes", False):  # called by a function that runs here
             return [function(item) for item in items]
-        pool = self._started()
-        futures = [pool.submit(self._call, function, item) for item in items]
+        pool, stopped = self._started(), threading.Event()
+        size = max(1, len(items) // (PARTS * self.count))  # few large parts: threads hand over less often
+        parts = [items[i : i + size] for i in range(0, len(items), size)]
+        futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:
-            return [future.result() for future in futures]
+            return [result for future in futures for result in future.result()]
         finally:
+            stopped.set()
             for future in futures:
                 future.cancel()
 
-    def _call(self, function: Callable[[T], R], item: T) -> R:
+    def _part(self, function: Callable[[T], R], items: Sequence[T], stopped: threading.Event) -> list[R]:
         if torch.get_num_threads() != 1:  # where the number belongs to the process
             torch.set_num_threads(1)
-        return function(item)
+        results = []
+        for item in items:
+            if stopped.is_set():
+                break
+            results.append(function(item))
+        return results
 
     def _enter(self) -> None:
         self._inside.yes = True
@@ -75,10 +85,15 @@ class Workers:
         """
         inherited = torch.get_num_threads()
         barrier = threading.Barrier(self.count + 1)
-        for _ in range(self.count):
-            pool.submit(barrier.wait)
-        barrier.wait()
-        torch.set_num_threads(inherited)
+        try:
+            for _ in range(self.count):
+                pool.submit(barrier.wait)
+            barrier.wait()
+        except BaseException:
+            barrier.abort()
+            raise
+        finally:
+            torch.set_num_threads(inherited)
 
     def forget(self) -> None:
         """Start anew: a forked process has none of its parent's threads."""

@@ -52,7 +52,7 @@ def test_an_error_is_raised_and_the_next_call_works() -> None:
     def work(item: int) -> int:
         if item == 1:
             raise audiogan.UserError("the second")
-        if item == 2:
+        if item > 1:
             seen.wait(30)
         done.append(item)
         return item
@@ -61,7 +61,7 @@ def test_an_error_is_raised_and_the_next_call_works() -> None:
     with pytest.raises(audiogan.UserError, match="the second"):
         workers.map(work, range(100))
     seen.set()
-    assert workers.map(work, [7]) == [7] and done in ([0, 2, 7], [0, 7])
+    assert workers.map(work, [7]) == [7] and len(done) < 5 and done[-1] == 7
 
 
 def test_a_call_may_call_again() -> None:
