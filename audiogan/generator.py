@@ -185,7 +185,7 @@ class Generator:
 
     @torch.inference_mode()
     def _alone(self, job: tuple[torch.Tensor, torch.Tensor | None, float | None]) -> NDArray[np.float32]:
-        """One sound, in a thread of its own."""
+        """Make one sound; called in a worker thread."""
         z, condition, truncation = job
         return self._made(z, condition, truncation, self._faster(z, condition) if truncation is None else None)
 

@@ -36,7 +36,7 @@ from audiogan.errors import UserError
 from audiogan.files import is_plain, replacing
 from audiogan.text import printable
 
-_TITLES = 4096  # names of sounds in one preview, at most
+_MOST_TITLES = 4096  # names of sounds in one preview, at most
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
 
 
@@ -73,7 +73,7 @@ def _layout(path: Path) -> tuple[list[str], float, float]:
             layout = json.loads(file.comment)
         titles = layout.get("titles") or range(1, int(layout["count"]) + 1)
         seconds, every = float(layout["seconds"]), float(layout["every"])
-        if len(titles) > _TITLES or not math.isfinite(seconds) or not math.isfinite(every):
+        if len(titles) > _MOST_TITLES or not math.isfinite(seconds) or not math.isfinite(every):
             raise ValueError("no preview has so many sounds, or sounds of such a length")
         return [str(title) for title in titles], seconds, every
     except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):

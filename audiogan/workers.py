@@ -65,7 +65,7 @@ class Workers:
 
     def _enter(self) -> None:
         self._inside.yes = True
-        torch.get_num_threads()  # the first question sets the thread's number, so it comes first
+        torch.get_num_threads()  # PyTorch sets a thread's number when it is first read, so read it before
         torch.set_num_threads(1)
 
     def _started(self) -> ThreadPoolExecutor:
@@ -80,8 +80,8 @@ class Workers:
     def _start(self, pool: ThreadPoolExecutor) -> None:
         """Start all threads, in a thread of its own.
 
-        ``torch.set_num_threads`` also decides what threads begin with that start later. A new thread can read that
-        number, and put it back when all workers are there.
+        ``torch.set_num_threads`` also sets the number of threads that start later. A new thread reads that number,
+        and sets it again when all workers have started.
         """
         inherited = torch.get_num_threads()
         barrier = threading.Barrier(self.count + 1)
@@ -107,6 +107,6 @@ def _cpus() -> int:
 
 
 WORKERS = Workers()
-"""Those of this process."""
+"""The workers of this process."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=WORKERS.forget)

@@ -100,7 +100,7 @@ class Sampling(Game):
 
 
 def check_shape(network: nn.Module, representation: Representation) -> None:
-    """Raise ``ValueError`` for a network that says its ``shape`` and works on tensors of another one."""
+    """Raise ``ValueError`` if a network has a ``shape`` and it is not the representation's."""
     shape = getattr(network, "shape", None)
     if shape is not None and tuple(shape) != tuple(representation.shape):
         given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"

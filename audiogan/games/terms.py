@@ -1,4 +1,4 @@
-"""Named terms of a loss: none is lost, each has a name of its own in the log."""
+"""Named terms of a loss: each counts, and each has a name in the log."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def named(
         name_of: names a term of a sequence; by default after its class.
 
     Raises:
-        ValueError: a key that the log uses for another figure.
+        ValueError: a name that the log uses for another figure.
     """
     if isinstance(terms, Mapping):
         found = {str(name): term for name, term in terms.items() if term is not None}
-        for name in found:
-            if name in RESERVED:
-                raise ValueError(f"{where}: the name {name!r} is taken by another figure of the log; rename the key")
-        return found
-    found, count = {}, Counter[str]()
-    for term in terms or ():
-        if term is not None:
-            name = name_of(term)
-            count[name] += 1
-            found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
+    else:
+        found, count = {}, Counter[str]()
+        for term in terms or ():
+            if term is not None:
+                name = name_of(term)
+                count[name] += 1
+                found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
+    for name in found:
+        if name in RESERVED:
+            raise ValueError(f"{where}: the name {name!r} is taken by another figure of the log; choose another key")
     return found
 
 

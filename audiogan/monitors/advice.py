@@ -1,4 +1,4 @@
-"""Overrides that a finding offers: only those that the run's configuration takes."""
+"""Overrides that a finding offers: only those that the run's configuration accepts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def slower(history: History, factor: float) -> str:
 
 
 def _composes(settings: Mapping[str, Any], choice: str) -> bool:
-    """Whether the configuration has the groups and keys of an override.
+    """Return whether the configuration has the groups and keys of an override.
 
     A run folder holds the configuration with all values filled in. Groups are no longer in it, and neither are
     entries from which copies were made, so the shipped configuration of that name is composed, too.
@@ -62,14 +62,14 @@ def _has(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _closed(settings: Mapping[str, Any], key: str) -> bool:
-    """Whether the run has a value, such as ``null``, where an override wants a section."""
+    """Return whether the run has a value, such as ``null``, where an override wants a section."""
     parts = key.split(".")
     return any(".".join(parts[:i]) in settings for i in range(1, len(parts)))
 
 
 @lru_cache(maxsize=256)
 def _takes(name: str, overrides: tuple[str, ...]) -> bool:
-    """Whether a shipped configuration takes overrides."""
+    """Return whether a shipped configuration accepts overrides."""
     from audiogan.config import compose
     from audiogan.errors import UserError
 
