@@ -84,7 +84,7 @@ def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, aver
         UserError: there is no such model, it is damaged, it is not one of audiogan's, or its weights are not finite.
     """
     where = find(run)
-    if where.suffix == SUFFIX and where.is_file():
+    if where.suffix.lower() == SUFFIX and where.is_file():
         return from_bundle(where, device)
     try:
         path, state = _newest(where) if where.is_dir() else (where, _state(where))
