@@ -33,7 +33,7 @@ LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 """Largest size of each part, in bytes."""
 HEADER = 4 << 20
 """Largest header of the weights, in bytes: their names and shapes."""
-PRIVATE = ("root", "cache")
+PRIVATE = ("root", "cache", "named")
 """Settings of the training data that name folders of the machine."""
 STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every part, so that the same model makes the same bytes."""

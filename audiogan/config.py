@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.config_kinds import check_places
 from audiogan.errors import UserError
+from audiogan.overrides import hydra_overrides
+from audiogan.settings import check_numbers, check_sections, check_values, make_whole, settle
 from audiogan.text import printable
 
 if TYPE_CHECKING:
@@ -38,14 +40,14 @@ FACTS = {
 }  # fmt: skip
 MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
-LONGEST_TEXT = 100_000
-"""Characters of a value."""
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
     "checkpoints": {"every_minutes", "every_steps", "keep"},
 }
+# Callbacks that only watch a training.
+WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 # Overrides that change how long or where a run goes, not what it is; they don't show in its name.
-UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", "callbacks.", "hydra")
+UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *WATCHING, "hydra")
 
 
 def shipped() -> list[str]:
@@ -53,18 +55,20 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
 
 
-def locate(config: str) -> tuple[Path, str]:
-    """Folder and name of a configuration given as a path or as the name of a shipped one."""
-    path = Path(config)
-    if path.suffix in (".yaml", ".yml"):
-        if path.is_file():
-            return path.resolve().parent, path.stem
-        if (PACKAGED / path.name).is_file() and not path.exists():
-            return PACKAGED, path.stem
-        raise UserError(f"{config}: no such file; shipped configurations: {', '.join(shipped())}")
-    if config in shipped():
-        return PACKAGED, config
-    raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped())})")
+def find(config: str) -> Path:
+    """Return the file of a configuration given as a path or as the name of a shipped one."""
+    path = Path(os.path.expanduser(config))
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        if config in shipped():
+            return PACKAGED / f"{config}.yaml"
+        if (path / "config.yaml").is_file():
+            raise UserError(f"{config}: a folder; name the configuration in it, {path / 'config.yaml'}")
+        raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped())})")
+    if path.is_file():
+        return path.parent.resolve() / path.name
+    if path.stem in shipped() and not path.exists():
+        return PACKAGED / f"{path.stem}.yaml"
+    raise UserError(f"{config}: no such file; shipped configurations: {', '.join(shipped())}")
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -78,14 +82,16 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     cfg = composed(config, overrides)
     with _one_line(config, overrides):
         with open_dict(cfg):
-            cfg.name = cfg.get("name") or locate(config)[1]
+            own = settle(cfg, config, overrides)
+            cfg.name = cfg.get("name") or find(config).stem
             cfg.facts = dict(FACTS)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
                 cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
-            elif not _typed("run_dir", overrides):
+            elif not own and not _typed("run_dir", overrides):
                 _check_run_dir(cfg.run_dir, config)
+            make_whole(cfg)
         check(cfg, config)
         if OmegaConf.select(cfg, "data.cache") is not None and not _typed("data.cache", overrides):
             raise UserError(
@@ -107,13 +113,15 @@ def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
     from audiogan.config_source import check_hydra_node, check_interpolations, is_hydra_override, reading_only
 
-    folder, name = locate(config)
+    path = find(config)
+    folder = path.parent
     with _one_line(config, overrides):
+        given = hydra_overrides(overrides)
         with reading_only(*dict.fromkeys([folder, PACKAGED])):
-            whole = hydra_compose(name, list(overrides), return_hydra_config=True)
+            whole = hydra_compose(path.name.removesuffix(".yaml"), given, return_hydra_config=True)
         if folder != PACKAGED:
-            about_hydra = [o for o in overrides if is_hydra_override(o)]
-            others = [o for o in overrides if o not in about_hydra]
+            about_hydra = [o for o in given if is_hydra_override(o)]
+            others = [o for o in given if o not in about_hydra]
             with reading_only(PACKAGED):
                 trusted = hydra_compose(shipped()[0], about_hydra, return_hydra_config=True)
             check_hydra_node(whole.hydra, trusted.hydra, about_hydra, others, config)
@@ -243,66 +251,8 @@ def check(cfg: DictConfig, source: str) -> None:
         raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
     check_places(resolved, source=f"{source}: ")
     check_values(resolved, source)
-    _check_sections(resolved, source)
-    _check_numbers(cfg, source)
-
-
-def check_values(node: Any, source: str, key: str = "") -> None:
-    """Refuse values that a checkpoint cannot hold, such as NaN, numbers beyond 64 bits and types that are not plain."""
-    if isinstance(node, dict | list):
-        items: Any = node.items() if isinstance(node, dict) else enumerate(node)
-        for name, value in items:
-            if not isinstance(name, str | int) or "\0" in str(name):
-                raise UserError(f"{source}: {key or 'its top level'} has the key {name!r}; keys must be plain text")
-            check_values(value, source, f"{key}.{name}" if key else str(name))
-        return
-    whole = isinstance(node, int) and abs(node) < 2**63
-    number = isinstance(node, float) and math.isfinite(node)
-    text = isinstance(node, str) and "\0" not in node and len(node) <= LONGEST_TEXT
-    if not (node is None or whole or number or text):
-        shown = printable(repr(node))[:60]
-        raise UserError(
-            f"{source}: {printable(key)}={shown} must be text, true or false, or a finite number below 2^63"
-        )
-
-
-def _check_sections(plain: Any, source: str) -> None:
-    """Every part that is built needs a class, and the numbers of the checkpoints must make sense before training."""
-    built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
-    built += [(f"{key}.{name}", part) for key in ("players", "callbacks") for name, part in plain[key].items()]
-    for key, part in built:
-        if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
-            raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")
-    for name, part in (plain.get("streams") or {}).items():
-        if part is not None and not isinstance(part, dict):
-            raise UserError(
-                f"{source}: streams.{printable(name)}={printable(repr(part))[:60]} must be a section or null"
-            )
-    saved = plain["checkpoints"]
-    for key, kinds, least, empty in (
-        ("keep", int, 1, False),
-        ("every_steps", int, 1, True),
-        ("every_minutes", int | float, 0, True),
-    ):
-        value = saved.get(key, least)
-        if not (value is None and empty) and (not isinstance(value, kinds) or isinstance(value, bool) or value < least):
-            what = "a whole number" if kinds is int else "a number"
-            raise UserError(f"{source}: checkpoints.{key}={value!r} must be {what} of at least {least}")
-
-
-def _check_numbers(cfg: DictConfig, source: str) -> None:
-    steps, minutes = cfg.trainer.get("steps"), cfg.trainer.get("minutes")
-    if steps is None and minutes is None:
-        raise UserError(f"{source}: set trainer.steps, trainer.minutes or both; a training needs an end")
-    for key, value, kinds in (("trainer.steps", steps, int), ("trainer.minutes", minutes, int | float)):
-        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool) or value < 0):
-            raise UserError(f"{source}: {key}={value!r} must be a number of at least 0")
-    for key, least in (("batch_size", 1), ("seed", 0)):
-        value = cfg.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise UserError(f"{source}: {key}={value!r} must be a whole number of at least {least}")
-    if cfg.trainer.get("clock") not in ("wall", "cpu"):
-        raise UserError(f"{source}: trainer.clock={cfg.trainer.get('clock')!r} must be wall or cpu")
+    check_sections(resolved, source)
+    check_numbers(cfg, source)
 
 
 def build(node: Any, where: str, **extra: Any) -> Any:

@@ -64,14 +64,11 @@ class CheckedFiles(FileConfigSource):
         return self._inside(config_path).is_dir()
 
     def _find(self, config_path: str) -> Path:
-        """The file of a configuration; its suffix may be written in any case."""
-        stem = config_path.removesuffix(".yaml")
-        path = self._inside(f"{stem}.yaml")
-        if not path.is_file() and path.parent.is_dir():
-            others = {f"{path.stem}{suffix}" for suffix in (".yml", ".Yaml", ".YAML", ".YML")}
-            found = sorted(p.name for p in path.parent.iterdir() if p.name in others)
-            path = self._inside(str(Path(stem).with_name(found[0]))) if found else path
-        return path
+        """The file of a configuration. Only one that is named whole may end otherwise than in ``.yaml``."""
+        whole = self._inside(config_path)
+        if whole.suffix.lower() in (".yaml", ".yml") and whole.is_file():
+            return whole
+        return self._inside(f"{config_path}.yaml")
 
     def _inside(self, relative: str) -> Path:
         folder = os.path.realpath(self.path)

@@ -19,6 +19,7 @@ from audiogan.loading import load
 from audiogan.metrics import Report, evaluate
 from audiogan.modalities import Points, Sound
 from audiogan.outputs import check_output, unwritable
+from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
 from audiogan.sounds import replacing
 from audiogan.training import build_game, build_representation, open_data
@@ -103,6 +104,8 @@ def evaluate_run(
             named = load_extractor(extractor, generator.modality.picture, extractor_weights)
         reals, truth = _some(sets.real, count)
         n = len(reals)
+        if changed := _changed(generator, sets):
+            say(changed)
         say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
         fakes, names = _samples(generator, n, seed)
         if sheet is not None:
@@ -132,12 +135,13 @@ def evaluate_run(
 def open_sets(generator: Generator, data: str | None) -> Sets:
     """What the run was trained on, what it held out, and what to measure against."""
     cfg = OmegaConf.create(generator.config)
-    if generator.checkpoint.suffix == SUFFIX:
+    if generator.checkpoint.suffix.lower() == SUFFIX:
         if data is None:
             raise UserError(
                 f"{generator.name}: a model brings no data; give real data, in folders by class, with --data"
             )
         cfg.data.root, data = data, None
+        settle_paths(cfg)
     for measured in ("knobs", "game.generator.voice"):  # of the training sounds, for training
         if OmegaConf.select(cfg, measured):
             OmegaConf.update(cfg, measured, None)
@@ -150,10 +154,27 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
     real = held_out
     if data is not None:
         cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})
+        settle_paths(cfg)
         real, _ = open_data(cfg)
     if real is None or not len(real):
         raise UserError(f"{generator.name}: its data was too small to hold any back; give real data with --data FOLDER")
     return Sets(train, held_out if held_out is not None and len(held_out) else None, real)
+
+
+def _changed(generator: Generator, sets: Sets) -> str:
+    """One line if the training data is not what the run was trained on, as far as its classes show; else empty."""
+    facts = generator.config["facts"]
+    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not facts.get("labels"):
+        return ""
+    then = dict(zip(facts["labels"], facts["class_counts"], strict=False))
+    now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
+    if then == now:
+        return ""
+    noun = generator.modality.noun
+    return (
+        f"the data changed after the training, from {sum(then.values()):,} to {sum(now.values()):,} {noun}s in "
+        f"training; what is held out now may have been trained on ({sets.train.source})"
+    )
 
 
 def _some(data: Data, most: int, *, ordered: bool = False) -> tuple[np.ndarray, np.ndarray | None]:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from audiogan import config
 from audiogan.errors import UserError
+from audiogan.overrides import choices, hydra_name, hydra_overrides, parse, search_path
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
     """The overrides of every job: the product of all comma-separated values, as hydra's basic sweeper has it."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    return [list(job) for job in itertools.product(*(spelled.values() for spelled in _spellings(overrides)))]
 
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException as error:
-        raise UserError(f"{str(error).splitlines()[0]} (overrides: {' '.join(overrides)})") from error
-    choices = []
-    for override in parsed:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([override.input_line or ""])
-    return [list(job) for job in itertools.product(*choices)]
+
+def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
+    """The choices of each override: hydra's spelling -> the one that a command for this job alone would have.
+
+    Run folders are named by the second, so that such a command means the same run.
+    """
+    from hydra.errors import HydraException
+
+    spellings = []
+    for typed, override in zip(overrides, hydra_overrides(overrides, multirun=True), strict=True):
+        parsed = parse(override)
+        key = parsed.get_key_element()
+        if not parsed.is_sweep_override():
+            spellings.append({f"{key}={parsed.get_value_element_as_str()}": typed})
+            continue
+        try:
+            values = list(parsed.sweep_string_iterator())
+        except HydraException as error:
+            raise UserError(f"{typed}: cannot be listed ({error}); write the values, separated by commas") from error
+        plain = values if typed == override else choices(typed.partition("=")[2])
+        spellings.append({f"{key}={value}": f"{key}={text}" for value, text in zip(values, plain, strict=True)})
+    return spellings
 
 
 def _check_jobs(name: str, overrides: Sequence[str]) -> None:
@@ -35,7 +47,10 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
     folders = [config.compose(name, job).run_dir for job in planned]
     shared = next((f for f in folders if folders.count(f) > 1), None)
     if shared is not None:
-        raise UserError(f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan")
+        raise UserError(
+            f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan, and vary a "
+            "setting that its names show (not how long a run goes, nor what is logged)"
+        )
     try:  # hydra itself composes what all jobs have in common, and acts upon its own section in it
         config.composed(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
@@ -45,46 +60,97 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
         raise UserError(f"{error}; {hint}") from error
 
 
+class JobFailed(UserError):
+    """Carries the failure of a job from another process to this one."""
+
+
+class JobInterrupted(UserError):
+    """Carries the interruption of a job from another process to this one."""
+
+
 def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed.
 
     Raises:
         UserError: a job's configuration is wrong, or two would share a run folder; no job was started.
-        KeyboardInterrupt: a job was interrupted; the rest were not started.
+        KeyboardInterrupt: a job was interrupted. A launcher that runs one job after the other did not start the rest.
     """
     import hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
     _check_jobs(name, overrides)
+    spelled = {hydras: typed for spelling in _spellings(overrides) for hydras, typed in spelling.items()}
+    process = os.getpid()
     failed: list[str] = []
 
     def task(_: object) -> None:
         from audiogan.training import INTERRUPTED, train
 
-        mine = [o for o in HydraConfig.get().overrides.task if not o.startswith("hydra")]
-        print(f"\n== {' '.join(mine)}")
+        settings = HydraConfig.get()
+        mine = [spelled.get(o, o) for o in settings.overrides.task]
+        print(f"\n== {' '.join(mine)}", flush=True)
         GlobalHydra.instance().clear()  # or `compose` could not start its own
         try:
-            trainer = train(config.compose(name, mine), command=command)
+            with _current_folder(settings.runtime.cwd):
+                cfg = config.compose(name, mine)
+            trainer = train(cfg, command=command)
             if trainer.stop_reason in INTERRUPTED:
                 raise KeyboardInterrupt
             if trainer.stop_reason:
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
-            failed.append(str(error))
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
+            if os.getpid() != process:  # a launcher may run jobs in other processes, where `failed` is a copy
+                raise JobFailed(str(error)) from None
+            failed.append(str(error))
+        except KeyboardInterrupt:
+            if os.getpid() != process:  # hydra hands over exceptions of jobs, but not this one
+                raise JobInterrupted(" ".join(mine)) from None
+            raise
 
-    folder, stem = config.locate(name)
+    path = config.find(name)
     quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null"]
     place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
     given = {o.split("=")[0].lstrip("+") for o in overrides}
     defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]
-    search = [] if folder == config.PACKAGED else [f"hydra.searchpath=[file://{config.PACKAGED}]"]
-    before, sys.argv = sys.argv, ["audiogan", "--config-dir", str(folder), "--config-name", stem, "--multirun"]
-    sys.argv += [*overrides, *defaults, *search]
+    arguments = ["--config-dir", str(path.parent), "--config-name", hydra_name(path), "--multirun"]
+    arguments += [*hydra_overrides(overrides, multirun=True), *defaults, *search_path(path.parent)]
     try:
-        hydra.main(version_base="1.3", config_path=None)(task)()
+        with _arguments(["audiogan", *arguments]):
+            hydra.main(version_base="1.3", config_path=None)(task)()
+    except JobFailed:
+        return 2
+    except JobInterrupted as error:
+        raise KeyboardInterrupt from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{name}: {' '.join(str(error).split())[:300]}") from error
+    return 2 if failed else 0
+
+
+@contextlib.contextmanager
+def _arguments(arguments: list[str]) -> Iterator[None]:
+    """Command-line arguments for hydra, which is also told to pass on exceptions instead of printing them."""
+    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = arguments, "1"
+    try:
+        yield
     finally:
         sys.argv = before
-    return 2 if failed else 0
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+@contextlib.contextmanager
+def _current_folder(folder: str) -> Iterator[None]:
+    """Relative paths mean what they meant where the command was started, also with ``hydra.job.chdir=true``."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -40,7 +40,7 @@ FIT_LIMIT = 4096
 # Values of the examples that identify training data: of data that lies in files, and of other data.
 IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
 # Settings that may change when a run is taken up again without a word about it.
-FREE = ("trainer.", "engine.", "checkpoints.", "callbacks.", "run_dir", "name")
+FREE = ("trainer.", "engine.", "checkpoints.", *configuration.WATCHING, "run_dir", "name", "data.cache")
 
 
 def open_data(cfg: DictConfig) -> tuple[Data, Data]:
@@ -313,6 +313,8 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
     except Exception as error:  # a checkpoint may come from a stranger: anything can be wrong with its values
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
+        if (own := Path(cfg.run_dir) / "config.yaml").is_file():
+            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     say(f"resuming from {path} at step {trainer.step:,}")
     if changed:
@@ -348,7 +350,9 @@ def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
 def changes(old: Any, new: Any) -> list[str]:
     """Settings that differ, as ``key: old -> new``, but for those that may."""
     before, after = dict(_flat(old)), dict(_flat(new))
-    keys = [k for k in sorted(before.keys() | after.keys()) if not k.startswith(FREE)]
+    # A key of the configuration's own has no effect but through those that refer to it.
+    keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in configuration.KEYS]
+    keys = [k for k in keys if not k.startswith(FREE)]
     return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]
 
 

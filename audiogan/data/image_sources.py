@@ -32,6 +32,7 @@ def open_images(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     links: str | None = None,
+    named: bool = False,
 ) -> Images:
     """Images of ``root``; without it what ``audiogan data get mnist`` downloaded, else scikit-learn's digits.
 
@@ -46,6 +47,7 @@ def open_images(
         mirror: flip half of the images of each batch left to right.
         cache: folder for the cache instead of the user's. progress: show a progress bar while decoding.
         links: ``follow`` uses links that lead out of a folder, too; None or ``inside`` leaves them out.
+        named: ``root`` is the name of a data set, even if there is a file or folder of this name.
 
     Raises:
         UserError: nothing usable at ``root``, or a setting out of range.
@@ -56,7 +58,7 @@ def open_images(
     if root is None:
         root = "mnist" if (downloads() / "mnist" / "train.npz").is_file() else "digits"
     path = Path(root).expanduser()
-    if not path.exists() and str(root) in (*SOURCES, "digits"):
+    if str(root) in (*SOURCES, "digits") and (named or not path.exists()):
         if str(root) == "digits":
             return digits(settings, labels, mirror)
         path = downloads() / str(root) / "train.npz"

@@ -17,6 +17,8 @@ from audiogan.modalities import Modality
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
 """Data sets of sounds that ``audiogan data get`` downloads."""
+DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
+"""All names that ``data.root`` may have in place of a path."""
 
 
 class Data(Protocol):
@@ -72,12 +74,15 @@ def downloads() -> Path:
     return cache_dir() / "downloads"
 
 
-def open_sounds(root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), **settings: Any) -> Data:
+def open_sounds(
+    root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), named: bool = False, **settings: Any
+) -> Data:
     """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
 
     Args:
         root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
         sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
+        named: ``root`` is the name of a data set, even if there is a folder of this name.
         settings: those of `AudioFolder`. All are checked; the drum machine, whose sounds begin at once and are as long
             as asked for, has no use for some of them.
 
@@ -101,15 +106,18 @@ def open_sounds(root: str | os.PathLike[str] | None = None, sets: Sequence[str] 
         root = downloads() / found
     from audiogan.data.audio import AudioFolder
 
-    return AudioFolder(sound_folder(root), **settings)
+    return AudioFolder(sound_folder(root, named), **settings)
 
 
-def sound_folder(root: str | os.PathLike[str]) -> Path:
-    """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded."""
+def sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
+    """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded.
+
+    With ``named`` the name of a data set means that data set even if there is a folder of this name.
+    """
     name = str(root)
     if not name:
         raise UserError("data.root is empty; name a folder, or leave it out")
-    if name not in SOUND_SETS or Path(name).exists():
+    if name not in SOUND_SETS or (Path(name).exists() and not named):
         return Path(name)
     if not _downloaded(name):
         raise UserError(f"data.root={name}: not downloaded yet; run: audiogan data get {name}")
