@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.archives import open_zip
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import replacing
 from audiogan.text import printable
 
 if TYPE_CHECKING:

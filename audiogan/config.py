@@ -91,7 +91,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
             elif not own and not _typed("run_dir", overrides):
                 _check_run_dir(cfg.run_dir, config)
-            make_whole(cfg)
+            make_whole(cfg, config)
         check(cfg, config)
         if OmegaConf.select(cfg, "data.cache") is not None and not _typed("data.cache", overrides):
             raise UserError(
@@ -250,9 +250,9 @@ def check(cfg: DictConfig, source: str) -> None:
     if "${" in repr(resolved):
         raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
     check_places(resolved, source=f"{source}: ")
-    check_values(resolved, source)
-    check_sections(resolved, source)
     check_numbers(cfg, source)
+    check_sections(resolved, source)
+    check_values(resolved, source)
 
 
 def build(node: Any, where: str, **extra: Any) -> Any:

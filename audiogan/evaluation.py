@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from audiogan.bundle import SUFFIX
 from audiogan.data.sources import Data
 from audiogan.errors import UserError
+from audiogan.files import replacing
 from audiogan.generator import Generator
 from audiogan.loading import load
 from audiogan.metrics import Report, evaluate
@@ -21,7 +22,6 @@ from audiogan.modalities import Points, Sound
 from audiogan.outputs import check_output, unwritable
 from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
-from audiogan.sounds import replacing
 from audiogan.training import build_game, build_representation, open_data
 
 MOST = 4000

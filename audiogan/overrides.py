@@ -102,8 +102,9 @@ def hydra_name(path: Path) -> str:
 
     if path.suffix == ".yaml":
         return path.stem
-    ConfigStore.instance().store(path.name, OmegaConf.load(path))
-    return path.name
+    name = f"{path.name}.stored"  # not the name of any file
+    ConfigStore.instance().store(name, OmegaConf.load(path))
+    return name
 
 
 def _translated(override: str, multirun: bool) -> str:

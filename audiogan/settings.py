@@ -260,7 +260,7 @@ def _numbers(node: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
             yield from _numbers(value, path)
 
 
-def make_whole(cfg: DictConfig) -> None:
+def make_whole(cfg: DictConfig, source: str) -> None:
     """Write whole numbers such as 1e3 and 8.0 as 1000 and 8, in place, wherever a training takes whole numbers only.
 
     Raises:
@@ -271,9 +271,9 @@ def make_whole(cfg: DictConfig) -> None:
     streams = cfg.get("streams")
     batches = [f"streams.{name}.batch_size" for name in streams] if OmegaConf.is_dict(streams) else []
     for key in (*WHOLE, *batches):
-        _make_whole(cfg, key)
+        _make_whole(cfg, key, source)
     for key in _whole_parameters(OmegaConf.to_container(cfg, resolve=True)):
-        _make_whole(cfg, key, strict=True)
+        _make_whole(cfg, key, source, strict=True)
 
 
 def _whole_parameters(plain: Any) -> Iterator[str]:
@@ -294,7 +294,7 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
                 yield f"{key.removesuffix('._target_')}.{parameter.name}"
 
 
-def _make_whole(cfg: DictConfig, key: str, *, strict: bool = False) -> None:
+def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
     """Write a number or a list of numbers as whole numbers. ``strict``: refuse text."""
     from omegaconf import OmegaConf
 
@@ -303,14 +303,14 @@ def _make_whole(cfg: DictConfig, key: str, *, strict: bool = False) -> None:
     numbers = list(value) if several else [value]
     for number in numbers:
         if (isinstance(number, float) and not number.is_integer()) or (strict and isinstance(number, str)):
-            raise UserError(f"{key}={number!r} must be a whole number")
+            raise UserError(f"{source}: {key}={number!r} must be a whole number")
     if any(isinstance(number, float) for number in numbers):
         section, _, name = key.rpartition(".")
         parent: Any = OmegaConf.select(cfg, section) if section else cfg
         if OmegaConf.is_dict(parent) and OmegaConf.is_interpolation(parent, name):
             plain: Any = OmegaConf.to_container(parent, resolve=False)
             if referred := re.fullmatch(r"\$\{([\w.]+)\}", plain[name]):
-                _make_whole(cfg, referred[1], strict=strict)
+                _make_whole(cfg, referred[1], source, strict=strict)
                 return
         whole = [int(number) if isinstance(number, float) else number for number in numbers]
         OmegaConf.update(cfg, key, whole if several else whole[0], merge=False)

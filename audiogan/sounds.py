@@ -11,11 +11,8 @@ import numpy as np
 import soundfile
 
 from audiogan.errors import UserError
-from audiogan.files import replacing
 from audiogan.text import printable
 from audiogan.writing import write_file
-
-__all__ = ["level", "load_wav", "replacing", "save_wav"]
 
 COMMENT_BYTES = 2000
 """The longest comment (in UTF-8) that is sure to come back: libsndfile loses longer ones without a word."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from audiogan.config_kinds import check_places
 from audiogan.errors import UserError
 from audiogan.text import printable
 
@@ -26,8 +27,6 @@ SIGNAL = 1 << 24
 """Values of one signal: 17 minutes at 16 kHz, or an image of 4096x4096 pixels."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Halves of characters: JSON can hold one alone, files cannot."""
-BLOCKS = ("augment", "games", "losses", "modalities", "networks", "representations")
-"""Packages whose classes a stored model may consist of. None of them reads data or writes files."""
 SQUARES = {"eye", "diag", "diag_embed"}
 """Operations with a result of n x n elements for an argument of n."""
 VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
@@ -66,7 +65,7 @@ def check_config(config: Any) -> None:
         if not isinstance(config.get(key), dict):
             raise UserError(f"{key}: expected a mapping, got {type(config.get(key)).__name__}")
         _check_numbers(config[key], key)
-        _check_targets(config[key], key)
+        check_places(config[key], key)
     facts = config["facts"]
     sections = {key: config[key] for key in ("game", "representation")} | {"facts.modality": facts.get("modality")}
     for key, node in sections.items():
@@ -128,16 +127,6 @@ def _check_numbers(node: Any, key: str) -> None:
         if name in ("classes", "knobs") and isinstance(value, int) and not 0 <= value <= ENTRIES:
             raise UserError(f"{key}.{name}={value}: must be from 0 to {ENTRIES:,}")
         _check_numbers(value, f"{key}.{name}")
-
-
-def _check_targets(node: Any, key: str) -> None:
-    """Every class that a model is built from belongs to `BLOCKS` or is a layer of torch."""
-    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ():
-        if name == "_target_":
-            parts = value.split(".") if isinstance(value, str) else []
-            if len(parts) < 3 or not (parts[:2] == ["torch", "nn"] or (parts[0] == "audiogan" and parts[1] in BLOCKS)):
-                raise UserError(f"{key}.{name}='{printable(value)[:80]}': a stored model cannot be built from this")
-        _check_targets(value, f"{key}.{name}")
 
 
 def _is_list(node: Any) -> bool:

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import audiogan
+from audiogan.files import replacing
 from audiogan.generator import Generator
-from audiogan.sounds import replacing
 
 PSIS = (0.0, 0.25, 0.5, 0.7, 1.0, 1.3)
 

@@ -23,10 +23,10 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import audiogan
+from audiogan.files import replacing
 from audiogan.metrics import classifier
 from audiogan.metrics.distances import frechet_distance
 from audiogan.metrics.neighbours import prdc
-from audiogan.sounds import replacing
 from audiogan.training import open_data
 
 

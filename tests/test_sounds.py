@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from audiogan.errors import UserError
-from audiogan.sounds import level, load_wav, replacing, save_wav
+from audiogan.files import replacing
+from audiogan.sounds import level, load_wav, save_wav
 
 
 def tone(channels: int = 1, samples: int = 4000, level: float = 0.5) -> np.ndarray:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from audiogan.data.fetch import Unfit, check_own, digest, fetch, reason
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import replacing
 
 GITHUB = "https://raw.githubusercontent.com"
 REGISTRY = Path(__file__).with_name("drums_sources.csv")

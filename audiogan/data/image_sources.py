@@ -20,7 +20,7 @@ from audiogan.data.fetch import Unfit, check_own, digest, fetch, reason
 from audiogan.data.image import Images, _picture, from_folder, from_npz
 from audiogan.data.image_scan import Settings
 from audiogan.errors import UserError
-from audiogan.sounds import replacing
+from audiogan.files import replacing
 
 
 def open_images(

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from audiogan.bundle import shipped
 from audiogan.errors import UserError
-from audiogan.files import read_small
+from audiogan.files import read_small, replacing
 from audiogan.kits import formats
 from audiogan.kits.drums import role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocities
 from audiogan.kits.names import file_stem, safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
-from audiogan.sounds import COMMENT_BYTES, replacing, save_wav
+from audiogan.sounds import COMMENT_BYTES, save_wav
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
