@@ -206,12 +206,12 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
     engine = build_engine(cfg)
     if not engine.chief:
         say = _silent
+    check_links(run_dir)
     claim(run_dir)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
-    check_links(run_dir)
     with locked(run_dir) if engine.chief else contextlib.nullcontext():
         if engine.chief:
             tidy(run_dir)

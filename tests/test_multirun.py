@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -15,6 +16,18 @@ from audiogan.multirun import jobs, multirun
 
 Captured = pytest.CaptureFixture[str]
 POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=null", "engine.threads=1")
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """Take back what hydra makes of the logging of this process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
 
 
 @pytest.fixture

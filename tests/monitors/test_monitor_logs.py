@@ -185,7 +185,7 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "no rows of figures"),
+        (b"", "an empty file"),
         (b"1,2,3\n4,5,6\n", "no rows of figures"),
         (b"Dear diary, today I trained a GAN.\nIt went well.\n", "they hold no numbers"),
         (b"step,val_loss\n1,2\n", "knows step, val_loss; doctor looks for"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from audiogan.losses import R1, NonSaturating
 from audiogan.losses.path_length import PathLength
 from audiogan.networks.stylegan import Growth, StyleGANCritic, StyleGANGenerator, resolutions
 from audiogan.networks.stylegan_blocks import Blur, EqualLinear, ModulatedConv2d, UpConv2d, double
+from audiogan.representations import Identity
 
 SMALL = {"channel_base": 112, "channel_max": 16}
 
@@ -243,21 +243,11 @@ class Images:
         return {"x": self.x[indices], "label": self.label[indices]}
 
 
-class Same(nn.Module):
-    """Networks see the images as they are."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        return x
-
-    decode = encode
-
-
 def train(
     net: StyleGANGenerator, judge: StyleGANCritic, steps: int, batch: int = 8, growth: Growth | None = None
 ) -> Trainer:
     adam = partial(torch.optim.Adam, lr=0.01, betas=(0.0, 0.99))
-    same: Any = Same()
-    game = Adversarial(net, judge, NonSaturating(), same, [R1(0.1, every=4)], [PathLength(every=4)])
+    game = Adversarial(net, judge, NonSaturating(), Identity(net.shape), [R1(0.1, every=4)], [PathLength(every=4)])
     players = [Player("critic", ("critic",), adam), Player("generator", ("generator",), adam)]
     callbacks = {"ema": EMA(["generator"]), "growth": growth or Growth()}
     trainer = Trainer(game, players, {"train": Stream(Images(net.shape), batch)}, callbacks, Engine("cpu"), steps=steps)
