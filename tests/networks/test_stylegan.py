@@ -258,7 +258,7 @@ def train(
 @pytest.mark.parametrize("modulation", ["demodulate", "adain"])
 def test_it_learns_which_class_is_bright(modulation: str) -> None:
     net = generator(8, classes=2, modulation=modulation)
-    trainer = train(net, critic(8, classes=2), steps=60)
+    trainer = train(net, critic(8, classes=2), steps=100)
     game = trainer.game
     assert isinstance(game, Adversarial)
     z = torch.randn(32, 8, generator=torch.Generator().manual_seed(1))
