@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from audiogan.terminal import is_terminal
+
 PATIENCE = 2.0
 """Seconds after which progress is shown."""
 LINES = 60.0
@@ -17,7 +19,7 @@ LINES = 60.0
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-class Progress:
+class ItemProgress:
     """A bar on a terminal; elsewhere a line now and then. Work that is done sooner than `PATIENCE` shows nothing.
 
     Args:
@@ -31,7 +33,7 @@ class Progress:
         self._wait = PATIENCE
         self._due = time.monotonic() + PATIENCE
         self._bar: Any = None
-        if _is_terminal():
+        if is_terminal(sys.stderr):
             from tqdm import tqdm
 
             size = shutil.get_terminal_size()  # with a default for terminals that report none
@@ -52,13 +54,6 @@ class Progress:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is none, or it is closed
-        return False
 
 
 class Interrupts:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from audiogan.core import Callback, Trainer
+from audiogan.terminal import is_terminal
 
 BAR, LINE = 0.5, 30.0
 """Seconds between two updates of the bar on a terminal, and between two lines elsewhere."""
@@ -35,7 +36,7 @@ class Progress(Callback):
     def on_step(self, trainer: Trainer) -> None:
         if not trainer.engine.chief:
             return
-        now, terminal = time.monotonic(), _is_terminal()
+        now, terminal = time.monotonic(), is_terminal(sys.stderr)
         if self._begun is None:
             self._begun = now, trainer.spent
         if self._shown is None and not terminal:
@@ -84,13 +85,6 @@ class Progress(Callback):
                 self._bar.n = trainer.spent
                 self._bar.refresh()
                 self._bar.close()
-
-
-def _is_terminal() -> bool:
-    try:
-        return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is none, or it is closed
-        return False
 
 
 def _duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ import soundfile
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
-from audiogan.long_work import Interrupts, Progress, interruptible
+from audiogan.long_work import Interrupts, ItemProgress, interruptible
 from audiogan.png import open_png
 from audiogan.recipe import Recipe
 from audiogan.sample_list import SampleList
@@ -84,7 +84,7 @@ def write_samples(
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
-    progress = Progress(n, modality.noun, say)
+    progress = ItemProgress(n, modality.noun, say)
     job = _Job(generator, listing, settings, progress, n)
     try:
         with interruptible() as interrupts, working_folder(out):
@@ -109,7 +109,7 @@ class _Job:
     """One call of `write_samples`."""
 
     def __init__(
-        self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: Progress, n: int
+        self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: ItemProgress, n: int
     ) -> None:
         self.modality, self.listing, self.settings, self.progress, self.n = (
             generator.modality, listing, settings, progress, n

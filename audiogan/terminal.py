@@ -86,6 +86,14 @@ class Output:
                 os.close(null)
 
 
+def is_terminal(stream: Any) -> bool:
+    """Return whether a stream is an open terminal."""
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
 @contextlib.contextmanager
 def safe_output() -> Iterator[tuple[Output, Output]]:
     """Replace ``sys.stdout`` and ``sys.stderr`` by `Output` inside the block."""

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import Any, BinaryIO, ClassVar, TextIO, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -26,7 +26,7 @@ from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
 from audiogan.data.labels import Labels
 from audiogan.data.scan import ABOUT, _hash
-from audiogan.data.verdicts import _TEXT, TABLE, Scan, class_line
+from audiogan.data.verdicts import _TEXT, TABLE, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
 from audiogan.text import printable
@@ -92,29 +92,15 @@ class Settings:
 class ImageScan(Scan):
     """What a folder holds: `Scan` for images, where `clips` counts images."""
 
+    reasons: ClassVar[dict[str, str]] = REASONS
+    known_flags: ClassVar[dict[str, str]] = FLAGS
+
     settings: Any
     shape: tuple[int, ...] = ()  # of an image, (C, H, W)
 
-    def summary(self, examples: int = 3) -> str:
-        """A few lines for the terminal: counts by reason with `examples` paths each."""
+    def _contents(self) -> str:
         channels, height, width = self.shape
-        classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
-        size = f"{width}x{height} {'grey' if channels == 1 else 'colour'}"
-        lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} images, {size}{classes}"]
-        if self.labels:
-            lines.append(f"  {class_line(self.labels, self.class_counts)}")
-        shown: dict[str, list[str]] = {}
-        for row in self.files():
-            for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
-                if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
-                    shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
-        for reason, meaning in {**REASONS, **FLAGS}.items():
-            if reason in shown:
-                count = self.flags[reason] if reason in FLAGS else self.counts[reason]
-                more = "; ..." if count > examples else ""
-                lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
-        lines += [f"  {hint}" for hint in self.hints()]
-        return "\n".join(map(printable, lines))
+        return f"{self.clips:,} images, {width}x{height} {'grey' if channels == 1 else 'colour'}"
 
     def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
         return []

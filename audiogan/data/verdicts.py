@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from audiogan.data.decode import Settings
 from audiogan.data.kinds import is_image
@@ -47,7 +47,14 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class Scan:
-    """What a folder holds. Every file has exactly one reason; a usable file may have flags."""
+    """What a folder holds. Every file has exactly one reason; a usable file may have flags.
+
+    Attributes:
+        reasons, known_flags: all reasons and flags of such files, with their meaning, in the order of the summary.
+    """
+
+    reasons: ClassVar[dict[str, str]] = REASONS
+    known_flags: ClassVar[dict[str, str]] = FLAGS
 
     root: Path
     settings: Settings
@@ -82,10 +89,8 @@ class Scan:
 
     def summary(self, examples: int = 3) -> str:
         """A few lines for the terminal: counts by reason with `examples` paths each."""
-        seconds = self.settings.length / self.settings.sample_rate
         classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
-        head = f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self.clips:,} clips of {seconds:.2f} s"
-        lines = [f"{head} at {self.settings.sample_rate:,} Hz{classes}"]
+        lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self._contents()}{classes}"]
         if self.labels:
             lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
@@ -93,13 +98,18 @@ class Scan:
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
                 if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
                     shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
-        for reason, meaning in {**REASONS, **FLAGS}.items():
-            count = self.flags.get(reason, 0) if reason in FLAGS else self.counts.get(reason, 0)
+        for reason, meaning in {**self.reasons, **self.known_flags}.items():
+            count = self.flags.get(reason, 0) if reason in self.known_flags else self.counts.get(reason, 0)
             if count and reason != "usable":
                 more = "; ..." if count > examples else ""
                 lines.append(f"  {count:,} {reason} ({meaning}): {'; '.join(shown[reason])}{more}")
         lines += [f"  {hint}" for hint in self.hints()]
         return "\n".join(map(printable, lines))
+
+    def _contents(self) -> str:
+        """The clips, in words."""
+        seconds = self.settings.length / self.settings.sample_rate
+        return f"{self.clips:,} clips of {seconds:.2f} s at {self.settings.sample_rate:,} Hz"
 
     def hints(self) -> list[str]:
         """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
