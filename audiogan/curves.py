@@ -153,11 +153,17 @@ class _Line:
 
 
 class _Scale:
-    """Where a value is, from top to bottom of the frame: linear, or logarithmic where values span decades."""
+    """Where a value is, from top to bottom of the frame: linear, or logarithmic where values span decades.
 
-    def __init__(self, values: np.ndarray, always: Sequence[float]) -> None:
+    Args:
+        values: all values of the plot.
+        always: values that must be in the frame.
+        signed: whether values may be negative as well as positive, such as scores; then the scale is linear.
+    """
+
+    def __init__(self, values: np.ndarray, always: Sequence[float], signed: bool = False) -> None:
         low, start, end, high = np.percentile(values, (0, 1, 99, 100))
-        self.log = bool(low > 0 and np.percentile(values, 98) / np.percentile(values, 2) > 15)
+        self.log = bool(not signed and low > 0 and np.percentile(values, 98) / np.percentile(values, 2) > 15)
         # A few wild values must not press everything else flat: they leave the frame, and `plot` says so.
         if not self.log and high - low > 4 * (end - start) > 0:
             low, high = start - (end - start) / 4, end + (end - start) / 4
@@ -230,7 +236,7 @@ def plot(
     lines = [_Line.of(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
     floors = [floor[name] for name in names if name in floor]
     values = np.concatenate([line.values for line in lines])
-    scale = _Scale(values, floors) if len(values) else None
+    scale = _Scale(values, floors, signed=any(map(_score, names))) if len(values) else None
     last_step = last_step or 1.0
 
     def across(steps: Any) -> Any:

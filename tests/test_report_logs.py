@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiogan.config import compose
-from audiogan.curves import group, number, read_series
+from audiogan.curves import group, number, plot, read_series
 from audiogan.report import write_report
 from audiogan.sounds import save_wav
 from audiogan.training import train
@@ -111,3 +111,10 @@ def test_a_strangers_preview_still_plays(layout: str, tmp_path: Path) -> None:
     save_wav(tmp_path / "previews/step-00000001.wav", np.zeros((1, 100), np.float32), 8000, comment=layout)
     page = write_report(tmp_path).read_text()
     assert 'src="previews/step-00000001.wav"' in page and '"titles": []' in page
+
+
+def test_scores_have_a_linear_scale_though_all_are_positive() -> None:
+    steps, values = [float(i) for i in range(1, 20)], [10.0 ** (-i / 4) for i in range(1, 20)]
+    for name, logarithmic in (("critic/real_logits", False), ("critic/loss", True)):
+        html, _ = plot(0, "x", [name], {name: (steps, values)}, 20.0, {})
+        assert ("logarithmic" in html) is logarithmic
