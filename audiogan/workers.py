@@ -40,8 +40,8 @@ class Workers:
 
         If a call fails, its error is raised and calls that have not begun are dropped.
         """
-        if getattr(self._inside, "yes", False):  # called by a function that runs here
-            return [function(item) for item in items]
+        if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
+            return [function(item) for item in items]  # called by a function that runs here, or one item and one thread
         pool, stopped = self._started(), threading.Event()
         size = max(1, len(items) // (PARTS * self.count))  # few large parts: threads hand over less often
         parts = [items[i : i + size] for i in range(0, len(items), size)]
