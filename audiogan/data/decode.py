@@ -218,6 +218,8 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
         found["clipped"] = f"{facts.clipped} equal samples in a row at full scale"
     if f.broken:
         found["truncated"] = f"cut off or damaged after {facts.frames / f.sample_rate:.2f} s"
+    elif f.hole:
+        found["truncated"] = "parts of it are damaged and left out"
     elif f.cut or (whole and facts.frames < f.frames < 1 << 62):
         found["truncated"] = "ends before its header says"
     if f.unfinished:

@@ -17,6 +17,22 @@ UNKNOWN_64 = (1 << 64) - 1
 MOST_CHUNKS, MOST_HEADER_PAGES = 10_000, 16
 KNOWN = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"caff", b".snd", b"dns.", b"riff")
 """First bytes of the common formats other than MP3."""
+_CONVERT = "holds {}, which libsndfile does not decode: convert it to WAV or FLAC"
+_OTHERS = (
+    (rb"....ftyp", _CONVERT.format("MP4 (M4A)")),
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _CONVERT.format("WMA")),
+    (rb"\x1a\x45\xdf\xa3", _CONVERT.format("WebM or Matroska")),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", _CONVERT.format("AAC")),
+    (rb"wvpk", _CONVERT.format("WavPack")),
+    (rb"MAC ", _CONVERT.format("Monkey's Audio")),
+    (rb"MThd", "holds MIDI, which are notes without a sound"),
+    (rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08", "holds an archive: unpack it"),
+    (rb"version https://git-lfs", "a pointer of Git LFS instead of the sound: run git lfs pull"),
+    (rb"(\xef\xbb\xbf)?\s*(?i:<!doctype|<html|<\?xml|<head)", "holds a web page: download the sound again"),
+    (rb"\0{32}", "begins with zeros instead of a header: probably damaged"),
+    (rb"\Z", "an empty file"),
+)
+"""First bytes of files that are often called .wav or .mp3, with what to do."""
 _LOG = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
 
@@ -46,8 +62,8 @@ def inspect(file: BinaryIO) -> Header:
     """Inspect the header of an open file."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    head = file.read(12)
-    kind = head[:4]
+    beginning = file.read(64)
+    head, kind = beginning[:12], beginning[:4]
     if kind in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return _wave(file, size, kind)
     if kind == b"caff":
@@ -61,7 +77,8 @@ def inspect(file: BinaryIO) -> Header:
         return _ogg(file, size)
     if kind == b"fLaC":
         return Header(problem="cut off or damaged before its first block of sound is complete")
-    return Header(mpeg=kind not in KNOWN)
+    problem = next((words for pattern, words in _OTHERS if re.match(pattern, beginning, re.DOTALL)), "")
+    return Header(mpeg=kind not in KNOWN, problem=problem)
 
 
 def log_says(log: str, header: Header) -> None:
@@ -76,6 +93,11 @@ def log_says(log: str, header: Header) -> None:
         header.cut = True
     if "Last page lacks an end-of-stream bit" in log:
         header.cut = True
+
+
+def log_has_hole(log: str) -> bool:
+    """Return whether libsndfile noticed, so far, that a part of an Ogg stream is missing."""
+    return "libogg reports a hole" in log or "bytes looking for the next page" in log
 
 
 def is_placeholder(size: int) -> bool:
@@ -178,7 +200,7 @@ def _ogg(file: BinaryIO, size: int) -> Header:
         body = position + 27 + start[26]
         if body + sum(lacing) > size:
             sound = page > 1 and 0 < end < UNKNOWN_64
-            last = _shorter_page(start, lacing, file.read(size - body), before) if sound else b""
+            last = _shorter_page(start, lacing, file.read(max(0, size - body)), before) if sound else b""
             file.seek(0)
             content = file.read(position) + last if last else None
             problem = "cut off before its first packet of sound is complete" if sound else "cut off in its header"

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile as sf
 
-from audiogan.reading.containers import Header, Patched, inspect, log_says
+from audiogan.reading.containers import Header, Patched, inspect, log_has_hole, log_says
 from audiogan.reading.quiet import quiet
 
 RATES = (1_000, 1_000_000)
@@ -46,7 +46,7 @@ class SoundReader:
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
         self.source = source
-        self.broken, self._position, self._header = False, 0, Header()
+        self.broken, self._position, self._header, self._hole = False, 0, Header(), False
         self._open()
         self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
         self.subtype, self.frames = self._sound.subtype, self._sound.frames
@@ -120,15 +120,20 @@ class SoundReader:
             parts.append(x)
             want -= len(x)
         if not parts:
-            if self.broken:
+            if self.damaged:
                 raise Unreadable(self.why_broken)
             return np.zeros((0, self.channels), np.float32)
         return np.concatenate(parts)
 
     @property
+    def hole(self) -> bool:
+        """Whether parts of an Ogg stream are missing, as far as it was read."""
+        return self._hole or (not self._sound.closed and log_has_hole(self._sound.extra_info))
+
+    @property
     def damaged(self) -> bool:
         """Whether there is a reason for it if no samples are found."""
-        return self.broken or self.cut or (self.frames == 0 and bool(self._header.problem))
+        return self.broken or self.cut or self.hole or (self.frames == 0 and bool(self._header.problem))
 
     @property
     def why_broken(self) -> str:
@@ -141,6 +146,7 @@ class SoundReader:
         self.broken, self._position = False, 0
 
     def close(self) -> None:
+        self._hole = self.hole
         self._stack.close()
 
     def __enter__(self) -> SoundReader:

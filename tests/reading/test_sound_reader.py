@@ -164,6 +164,50 @@ def test_text_is_no_sound_whatever_its_name(tmp_path: Path, name: str) -> None:
     assert judged(tmp_path, b"this is no sound\n" * 500, name).detail == "Format not recognised"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "an empty file"),
+        (b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom" + bytes(100), "MP4"),
+        (b"\xff\xf1\x50\x80" + bytes(range(256)), "AAC"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"PK\3\4" + bytes(100), "unpack it"),
+        (bytes(4096), "zeros"),
+    ],
+)
+def test_another_kind_of_file_with_the_name_of_a_sound(tmp_path: Path, text: bytes, said: str) -> None:
+    for name in ("a.wav", "a.mp3"):
+        found = judged(tmp_path, text, name)
+        assert found.reason == "unreadable" and said in found.detail
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_with_a_damaged_page(tmp_path: Path, subtype: str) -> None:
+    whole = content(20.0, format="OGG", subtype=subtype)
+    place = len(whole) * 3 // 4
+    found = judged(tmp_path, whole[:place] + bytes(300) + whole[place + 300 :], "a.ogg")
+    assert found.flags == ("truncated",) and "damaged" in found.detail
+    assert judged(tmp_path, whole, "a.ogg").flags == ()
+
+
+def test_an_ogg_file_whose_pages_of_sound_are_all_damaged(tmp_path: Path) -> None:
+    whole = content(1.0, format="OGG")
+    text = bytearray(whole)
+    for page in [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"][2:]:
+        text[page + 200 : page + 220] = bytes(20)
+    assert judged(tmp_path, bytes(text), "a.ogg").reason == "unreadable"
+    with SoundReader(bytes(text)) as reader, pytest.raises(Unreadable, match="damaged"):
+        reader.read_seconds(1.0)
+
+
+def test_an_ogg_file_cut_off_anywhere_reads_the_same_by_path_and_as_bytes(tmp_path: Path) -> None:
+    whole = content(4.0, format="OGG", subtype="OPUS")
+    for page in (at for at in range(1000, len(whole)) if whole[at : at + 4] == b"OggS"):
+        for end in (page + 10, page + 27, page + 40):  # also inside the table of the page's segments
+            assert judged(tmp_path, whole[:end], "a.opus").reason == "usable"
+
+
 def test_the_mp3_decoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     mp3 = content(format="MP3", subtype="MPEG_LAYER_III")
     ape = b"APETAGEX" + struct.pack("<IIII", 2000, 500, 0, 0) + bytes(8)
