@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -34,6 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     files, left = _files(args.recording, args.out)
+    _check_out(args.out, [stem for _, stem in files])
     import numpy as np
     from tqdm import tqdm
 
@@ -56,8 +58,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
             left.append(str(error))
             continue
         # 0.95 of full scale, as the imitation: so both are equally loud to who compares them.
-        generator.modality.save(args.out / f"{stem}-recording.wav", found.recording)
         generator.modality.save(args.out / f"{stem}-imitation.wav", found.wave, found.recipe.to_json())
+        generator.modality.save(args.out / f"{stem}-recording.wav", found.recording)
         random = generator.sample(RANDOM, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)
         line = f"{printable(path)}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
@@ -69,10 +71,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if not waves:
         raise UserError(f"{printable(args.recording)}: none of its {len(files)} sounds can be imitated")
     from audiogan.pictures import contact_sheet
+    from audiogan.sheets import NAME as SHEET
 
-    contact_sheet(args.out / "contact-sheet.png", np.stack(waves[:64]), generator.sample_rate, titles[:64])
+    contact_sheet(args.out / SHEET, np.stack(waves[:64]), generator.sample_rate, titles[:64])
     done = len(waves) // 2
-    print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and contact-sheet.png: {args.out}")
+    print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and {SHEET}: {args.out}")
     return 0
 
 
@@ -118,6 +121,30 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         free = (stem if i == 1 else f"{stem}-{i}" for i in count(1))
         named[next(name for name in free if name not in named)] = path
     return [(path, stem) for stem, path in named.items()], skipped
+
+
+def _check_out(out: Path, stems: list[str]) -> None:
+    """Raise UserError if nothing can be written into ``out``, or if a file in the way is not of an earlier imitation.
+
+    An imitation holds its recipe. A recording holds none, so it counts as one of an earlier imitation beside it.
+    """
+    from audiogan.sampling import recall
+    from audiogan.sheets import NAME, check_sheet
+    from audiogan.writing import check_folder
+
+    check_folder(out)
+    if not out.is_dir():
+        return
+    check_sheet(out / NAME)
+    for stem in stems:
+        imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
+        if os.path.lexists(imitation):
+            try:
+                recall(imitation)
+            except UserError as error:
+                raise UserError(f"{error}; it is no imitation, so rename it, or choose another folder") from error
+        elif os.path.lexists(recording):
+            raise UserError(f"{recording}: not of an earlier imitation; rename it, or choose another folder")
 
 
 def _inside(path: Path, folder: Path) -> bool:

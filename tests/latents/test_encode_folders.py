@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,18 @@ def test_a_file_is_loaded_as_far_as_it_can_be_read(tmp_path: Path) -> None:
     cut, rate = load_wav(tmp_path / "cut.flac")
     assert rate == RATE and 10_000 < cut.shape[1] < 20_000
     np.testing.assert_array_equal(cut, whole[:, : cut.shape[1]])
+
+
+@pytest.mark.parametrize("name", ["contact-sheet.png", "a-imitation.wav", "a-recording.wav"])
+def test_files_of_the_persons_own_are_not_replaced(name: str, tmp_path: Path) -> None:
+    recording, out = tmp_path / "a.wav", tmp_path / "out"
+    sf.write(recording, hit(), RATE)
+    out.mkdir()
+    sf.write(out / name, hit(), RATE, format="WAV")
+    before = (out / name).read_bytes()
+    with pytest.raises(UserError, match=re.escape(name)):
+        call(recording, out)
+    assert [path.name for path in out.iterdir()] == [name] and (out / name).read_bytes() == before
+    (out / name).unlink()
+    for _ in range(2):  # those of an earlier imitation are replaced
+        assert call(recording, out) == 0
