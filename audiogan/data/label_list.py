@@ -117,7 +117,7 @@ def _rows(text: str, where: str) -> Iterator[Row]:
                     start = printable(name.splitlines()[0])[:40]
                     raise UserError(f"{where}: the quotation mark before {start} is not closed")
                 label = cells[label_column].strip() if len(cells) > label_column else ""
-                yield Row(name, label, reader.line_num + skipped)
+                yield Row(name, unicodedata.normalize("NFC", label), reader.line_num + skipped)
                 count += 1
             past_head = past_head or any(cell.strip() for cell in cells)
     except csv.Error as e:

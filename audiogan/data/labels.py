@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,5 +114,8 @@ class Labels:
 
 
 def _text(name: str) -> str:
-    """Return a folder's name as text that can be written as UTF-8; bytes of other encodings become escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """Return a folder's name as text in composed letters (NFC), as people type it.
+
+    Bytes of other encodings than UTF-8 become escapes.
+    """
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))

@@ -14,6 +14,7 @@ _OTHER = re.compile(
     r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?",
     re.I,
 )
+_FOLD = re.compile(r"(fold|split|part|subset|chunk|shard)[ _.-]?\d+", re.I)
 _LISTED = 8  # names in one line
 
 
@@ -35,6 +36,11 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
         return [
             f"the folders {listed} are parts of a data set, not classes: "
             f"to train on one of them give data.root={train}, and evaluate with --data {other}"
+        ]
+    if len(names) > 1 and all(_FOLD.fullmatch(name) for name in names):
+        return [
+            f"the folders {_listed(names)} are parts of a data set, not classes: "
+            "name the classes in a list, data.labels=FILE, or train without classes, data.labels=none"
         ]
     if folder:
         inner = _shown(root / folder)

@@ -140,6 +140,11 @@ def test_classes_that_are_called_like_parts_are_classes(tmp_path: Path, names: s
     assert hints(classes(tmp_path, names)) == ""
 
 
+@pytest.mark.parametrize("folds", ["fold1 fold2 fold3", "Split-1 Split-2"])
+def test_numbered_parts_are_not_taken_for_classes_without_a_word(tmp_path: Path, folds: str) -> None:
+    assert "not classes" in hints(classes(tmp_path, folds)) and "data.labels" in hints(tmp_path)
+
+
 def test_training_on_clean_images_shows_hints_of_its_own(tmp_path: Path) -> None:
     for i, name in enumerate(["pack/a/1.png", "pack/b/1.png"]):
         (tmp_path / name).parent.mkdir(parents=True)

@@ -198,3 +198,10 @@ def test_a_list_of_images(tmp_path: Path) -> None:
     scan = scan_images(tmp_path / "p", labels=tmp_path / "list.csv", progress=False)
     assert scan.labels == ["blue", "red"] and scan.counts == {"usable": 2, "no label": 1, "missing": 1}
     assert "by a name" in scan.summary()
+
+
+def test_labels_that_look_the_same_are_one_class(root: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "Bäss") for form in ("NFC", "NFD"))
+    assert listed(root, f"path,label\nf0.wav,{composed}\nf1.wav,{apart}\n").labels == [composed]
+    folders = write(root.parent / "folders", f"{composed}/1.wav", f"{apart}/2.wav", "kick/1.wav")
+    assert scan_folder(folders, progress=False).labels == [composed, "kick"]
