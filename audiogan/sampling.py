@@ -176,7 +176,7 @@ class _Job:
         need, free = size * self.n, shutil.disk_usage(self.listing.folder).free
         if need > free:
             noun = _plural(self.modality.noun, self.n)
-            about = f"{self.n:,} {noun} need about {need / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+            about = f"{self.n:,} {noun} need about {_bytes(need)}, and {_bytes(free)} are free"
             raise UserError(f"{self.listing.folder}: {about}; make fewer")
 
 
@@ -253,6 +253,10 @@ def _safe(label: str) -> str:
     """Return a label as part of a file name. It may come from a stranger's checkpoint."""
     name = re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _plural(noun: str, n: int) -> str:

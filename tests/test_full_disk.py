@@ -73,11 +73,22 @@ def test_sounds_have_the_bytes_that_libsndfile_writes(
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 
 
-@pytest.mark.parametrize("command", [["sample", "-n", "2"], ["morph", "--from", "1", "--to", "2", "--steps", "3"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sample", "-n", "2"],
+        ["morph", "--from", "1", "--to", "2", "--steps", "3"],
+        ["kit", "--pads", "2"],
+        ["kit", "--pads", "2", "--format", "hydrogen"],
+        ["encode", "RECORDING", "--seconds", "0.1"],
+    ],
+)
 def test_commands_say_it_in_one_line(
     command: list[str], tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
+    save_wav(tmp_path / "a.wav", noise(1, 8000), 16000)
+    command = [part.replace("RECORDING", str(tmp_path / "a.wav")) for part in command]
     with room(2000):
         assert main([*command, "--run", str(tiny_run), str(out)]) == 2
     lines = capsys.readouterr().err.strip().splitlines()

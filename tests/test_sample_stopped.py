@@ -111,7 +111,7 @@ def test_more_than_the_disk_holds_is_refused_before_anything_is_written(
     usage = sampling.shutil.disk_usage("/")._replace(free=10_000)
     monkeypatch.setattr(sampling.shutil, "disk_usage", lambda path: usage)
     for modality in (None, Points()):
-        with pytest.raises(UserError, match=r"out: 10,000 \w+ need about .* GB"):
+        with pytest.raises(UserError, match=r"out: 10,000 \w+ need about .* MB"):
             write_samples(Stub(modality=modality), tmp_path / "out", 10_000, seed=0)  # type: ignore[arg-type]
         assert not list(tmp_path.iterdir())
 

@@ -7,11 +7,15 @@ import os
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import mixture
 from audiogan.errors import UserError
 from audiogan.text import printable
+
+if TYPE_CHECKING:
+    from audiogan.generator import Generator
+    from audiogan.latents import Encoding
 
 NAMED = 5
 """Names of skipped files in a message, at most."""
@@ -58,8 +62,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
             left.append(str(error))
             continue
         # 0.95 of full scale, as the imitation: so both are equally loud to who compares them.
-        generator.modality.save(args.out / f"{stem}-imitation.wav", found.wave, found.recipe.to_json())
-        generator.modality.save(args.out / f"{stem}-recording.wav", found.recording)
+        _save(generator, args.out, stem, found)
         random = generator.sample(RANDOM, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)
         line = f"{printable(path)}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
@@ -77,6 +80,22 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     done = len(waves) // 2
     print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and {SHEET}: {args.out}")
     return 0
+
+
+def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:
+    """Write an imitation and its recording: both or neither."""
+    from audiogan.sampling import working_folder
+
+    imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
+    new = [path for path in (imitation, recording) if not path.exists()]
+    with working_folder(out):
+        try:
+            generator.modality.save(imitation, found.wave, found.recipe.to_json())
+            generator.modality.save(recording, found.recording)
+        except BaseException:
+            for path in new:
+                path.unlink(missing_ok=True)
+            raise
 
 
 def _show(bar: Any, share: float) -> None:

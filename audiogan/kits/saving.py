@@ -96,6 +96,7 @@ def save_kit(
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
     about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
     written: list[Path] = []
+    made = [folder for folder in (out / FOLDERS[format], out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,9 +106,7 @@ def save_kit(
         # First: the same command can then finish a kit that was interrupted.
         written.append(_write(out / KIT, _located(generator, kit, out) if locate else kit.to_json().encode()))
         if format == "hydrogen":
-            with tempfile.TemporaryDirectory() as folder:
-                wavs = _write_wavs(Path(folder), kit, names, hits, sample_rate, bits)
-                parts = {file.name: file.read_bytes() for file in wavs}
+            parts = _wavs(out, kit, names, hits, sample_rate, bits)
             parts |= {"drumkit.xml": formats.hydrogen(called, zones, about).encode(), KIT: kit.to_json().encode()}
             content = _archive(file_stem(name, ascii_only=True), parts)
         else:
@@ -122,6 +121,9 @@ def save_kit(
     except BaseException as error:
         for path in fresh:
             path.unlink(missing_ok=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         if isinstance(error, OSError):
             raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         raise
@@ -142,6 +144,18 @@ def _write_wavs(
             save_wav(folder / file, hit.wave, sample_rate, subtype=SUBTYPES[bits], comment=comment)
             files.append(folder / file)
     return files
+
+
+def _wavs(
+    out: Path, kit: Kit, names: list[list[str]], hits: list[list[Hit]], sample_rate: int, bits: int
+) -> dict[str, bytes]:
+    """The content of the files that `_write_wavs` writes; they are in ``out`` for a moment."""
+    with tempfile.TemporaryDirectory(dir=out, prefix=".kit-") as temporary:
+        try:
+            files = _write_wavs(Path(temporary), kit, names, hits, sample_rate, bits)
+            return {file.name: file.read_bytes() for file in files}
+        except UserError as error:
+            raise UserError(str(error).replace(temporary, str(out))) from error
 
 
 def _files(kit: Kit) -> list[list[str]]:
