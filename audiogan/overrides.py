@@ -85,6 +85,28 @@ def quoted(text: str) -> str:
     return QuotedString(text, quote).with_quotes()
 
 
+def settings_of_run(config: str, overrides: Sequence[str]) -> list[str]:
+    """Return the settings that the name of an existing run folder states and that ``overrides`` leave open.
+
+    The name is one that audiogan chose: with ``run_dir=runs/points,loss=hinge`` the setting ``loss=hinge``.
+    """
+    from audiogan.config import find, run_name
+
+    typed = {o.lstrip("+~").partition("=")[0]: o for o in overrides}
+    if "run_dir" not in typed:
+        return []
+    folder = parse(hydra_overrides([typed["run_dir"]])[0]).value()
+    if not isinstance(folder, str) or not os.path.isdir(os.path.join(os.path.expanduser(folder), "checkpoints")):
+        return []
+    called = Path(folder).name
+    name, *settings = called.split(",")
+    # A name that was shortened ends in a digest and states its settings only in part.
+    whole = run_name(name, settings) == called and not re.search(r"-[0-9a-f]{6}$", called)
+    if name != find(config).stem or not whole or not all("=" in setting for setting in settings):
+        return []
+    return [setting for setting in settings if setting.partition("=")[0] not in typed]
+
+
 def search_path(folder: Path) -> list[str]:
     """Return the override by which a configuration in ``folder`` finds the groups that ship with audiogan."""
     from audiogan.config import PACKAGED

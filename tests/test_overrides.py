@@ -11,7 +11,7 @@ from tiny import TINY
 from audiogan.cli import main
 from audiogan.config import compose
 from audiogan.errors import UserError
-from audiogan.overrides import hydra_overrides, parse
+from audiogan.overrides import hydra_overrides, parse, settings_of_run
 
 NAMES = [
     "Bob's drums", "it's \"loud\"", "Trömmel", "太鼓", "drums (1)", "drums(1)", "drums [808]", "[808]", "{a: 1}",
@@ -109,3 +109,24 @@ def test_a_configuration_may_have_any_name(name: str, tmp_path: Path) -> None:
     (folder / name).write_text("defaults: [points, {mine: a}, _self_]\nseed: 7\n")
     cfg = compose(str(folder / name))
     assert (cfg.seed, cfg.batch_size, cfg.name) == (7, 9, Path(name).stem)
+
+
+@pytest.mark.parametrize(
+    ("folder", "overrides", "kept"),
+    [
+        ("runs/points,loss=hinge", [], ["loss=hinge"]),
+        ("runs/points,loss=hinge,seed=1", ["trainer.steps=2"], ["loss=hinge", "seed=1"]),
+        ("runs/points,loss=hinge,seed=1", ["seed=2"], ["loss=hinge"]),
+        ("runs/points,loss=hinge-0a1b2c", [], []),  # shortened
+        ("runs/drums,loss=hinge", [], []),
+        ("runs/points", [], []),
+        ("runs/points,my notes", [], []),
+    ],
+)
+def test_the_name_of_a_run_folder_states_settings(folder: str, overrides: list[str], kept: list[str]) -> None:
+    given = [*overrides, f"run_dir={folder}"]
+    assert settings_of_run("points", given) == []
+    os.makedirs(f"{folder}/checkpoints")
+    assert settings_of_run("points", given) == kept
+    assert settings_of_run("points", [*overrides, f"run_dir='{folder}/'"]) == kept
+    assert settings_of_run("points", overrides) == []

@@ -21,6 +21,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan import config
+    from audiogan.overrides import settings_of_run
 
     for override in args.overrides:
         if "=" not in override and not override.startswith("~"):
@@ -30,7 +31,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.multirun import multirun
 
         return multirun(args.config, args.overrides, command)
-    cfg = config.compose(args.config, args.overrides)
+    kept = settings_of_run(args.config, args.overrides)
+    if kept:
+        print(f"settings of the run: {' '.join(kept)}")
+    cfg = config.compose(args.config, [*kept, *args.overrides])
     from audiogan.training import INTERRUPTED, train
 
     trainer = train(cfg, command=command)
