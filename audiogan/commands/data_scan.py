@@ -69,6 +69,8 @@ def add(scan: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is usable, write the table if asked to, and say what a training with these settings would use."""
+    if args.csv:
+        _check_csv(args.csv)
     flags = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
     for setting in args.settings:
         key = re.match(r"\+*data\.(\w+)=", setting)
@@ -97,6 +99,18 @@ def run(args: argparse.Namespace) -> int:
     if cfg is not None and scan.clips:
         _say_training(cfg, scan.root, flags)
     return 0
+
+
+def _check_csv(path: Path) -> None:
+    """Raise UserError unless the table can be written at ``path``: a new file, or one in place of an older table."""
+    from audiogan.writing import check_target
+
+    check_target(path)
+    if path.exists():
+        with open(path, "rb") as stream:
+            start = stream.read(12)
+        if start and start != b"path,reason,":
+            raise UserError(f"--csv {printable(path)}: this file is no table of verdicts; choose another name")
 
 
 def _expanded(folder: str) -> str:

@@ -110,3 +110,13 @@ def test_what_else_a_training_takes(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "pack.zip").write_bytes(b"x")
     assert "unpack the archive" in scan(capsys, tmp_path / "pack.zip", code=2)
     assert "no folder" in scan(capsys, tmp_path / "x.npz", "--csv", tmp_path / "t.csv", code=2)
+
+
+def test_the_table_replaces_only_an_older_table(sounds: Path, tmp_path: Path, capsys: Captured) -> None:
+    own = tmp_path / "list.csv"
+    before = own.read_bytes()
+    assert str(own) in scan(capsys, sounds, "data.length=2048", "--csv", own, code=2)
+    assert own.read_bytes() == before
+    assert "a folder" in scan(capsys, sounds, "data.length=2048", "--csv", tmp_path, code=2)
+    for _ in range(2):
+        scan(capsys, sounds, "data.length=2048", "--csv", tmp_path / "new" / "table.csv")
