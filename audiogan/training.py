@@ -20,6 +20,7 @@ from audiogan import config as configuration
 from audiogan.config_kinds import resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
+from audiogan.data.sources import FEWEST, about_held_out
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.optional import optional
@@ -51,7 +52,7 @@ def open_data(cfg: DictConfig) -> tuple[Data, Data]:
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
     data = configuration.build(settings, "data")
-    train, held_out = data.split(holdout if len(data) >= 20 else 0.0, seed=0)
+    train, held_out = data.split(holdout if len(data) >= FEWEST else 0.0, seed=0)
     names = list(cfg.get("knobs") or [])
     if OmegaConf.select(cfg, "game.generator.voice"):
         from audiogan.data.pitch import WithPitch
@@ -219,7 +220,7 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         for complaint in damaged:
             say(f"damaged checkpoint skipped: {complaint}")
         data, held_out = open_data(cfg)
-        say(f"data: {data.source}" + (f"; {len(held_out):,} held out" if len(held_out) else ""))
+        say(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
             say(scan.summary())

@@ -19,6 +19,8 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 """Data sets of sounds that ``audiogan data get`` downloads."""
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
 """All names that ``data.root`` may have in place of a path."""
+FEWEST = 20
+"""Examples below which none are held out."""
 
 
 class Data(Protocol):
@@ -67,6 +69,13 @@ class Data(Protocol):
     def split(self, fraction: float, seed: int = 0) -> tuple[Data, Data]:
         """(the rest, `fraction` of each class)."""
         ...
+
+
+def about_held_out(train: Data, held_out: Data, share: float | None) -> str:
+    """How many examples are held out, or why none are: words to follow those about the training data."""
+    if len(held_out):
+        return f"; {len(held_out):,} held out"
+    return f"; none held out of fewer than {FEWEST}" if share and len(train) < FEWEST else ""
 
 
 def downloads() -> Path:

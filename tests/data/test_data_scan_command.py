@@ -120,3 +120,12 @@ def test_the_table_replaces_only_an_older_table(sounds: Path, tmp_path: Path, ca
     assert "a folder" in scan(capsys, sounds, "data.length=2048", "--csv", tmp_path, code=2)
     for _ in range(2):
         scan(capsys, sounds, "data.length=2048", "--csv", tmp_path / "new" / "table.csv")
+
+
+def test_too_few_to_hold_any_out_is_said(sounds: Path, capsys: Captured) -> None:
+    (sounds / "long.wav").unlink()
+    few = scan(capsys, sounds, "data.length=2048", "data.holdout=0.25", "data.labels=none")
+    assert "15 of 20 clips" in few and "5 held out" in few
+    (sounds / "0.wav").unlink()
+    assert "none held out of fewer than 20" in scan(capsys, sounds, "data.length=2048", "data.holdout=0.25")
+    assert "held out" not in scan(capsys, sounds, "data.length=2048", "data.holdout=0")
