@@ -117,10 +117,11 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         raise UserError(f"{printable(source)}: the same folder as that for the imitations; give another one")
     from audiogan.data.walk import walk
 
-    paths, skipped, others = [], [], []
+    paths, skipped, others, inside = [], [], [], 0
     for entry in walk(source):
         path = source / entry.rel
         if _inside(path, out) and not _inside(source, out):
+            inside += entry.kind == "audio" and not path.stem.endswith(("-imitation", "-recording"))
             continue
         if entry.kind == "audio":
             paths.append(path)
@@ -131,6 +132,8 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         skipped.append(f"no sound files by their names: {', '.join(others[:NAMED])}{more}")
+    if inside:
+        skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:
         reasons = f": {'; '.join(skipped[:NAMED])}" if skipped else ""
         raise UserError(f"{printable(source)}: no sound files in it{reasons}")

@@ -134,3 +134,17 @@ def test_files_of_the_persons_own_are_not_replaced(name: str, tmp_path: Path) ->
     (out / name).unlink()
     for _ in range(2):  # those of an earlier imitation are replaced
         assert call(recording, out) == 0
+
+
+def test_sounds_in_the_folder_for_the_imitations_are_named_as_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    out.mkdir(parents=True)
+    sf.write(out / "own.wav", hit(), RATE)
+    with pytest.raises(UserError, match="1 sound file in .*out, the folder for the imitations"):
+        call(folder, out)
+    sf.write(folder / "a.wav", hit(), RATE)
+    for _ in range(2):
+        assert call(folder, out) == 0
+        assert "skipped: 1 sound file in" in capsys.readouterr().out
