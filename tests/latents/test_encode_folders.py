@@ -142,7 +142,7 @@ def test_sounds_in_the_folder_for_the_imitations_are_named_as_left_out(
     folder, out = tmp_path / "in", tmp_path / "in" / "out"
     out.mkdir(parents=True)
     sf.write(out / "own.wav", hit(), RATE)
-    with pytest.raises(UserError, match="1 sound file in .*out, the folder for the imitations"):
+    with pytest.raises(UserError, match=r"1 sound file in .*out, the folder for the imitations"):
         call(folder, out)
     sf.write(folder / "a.wav", hit(), RATE)
     for _ in range(2):
