@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shlex
 from collections.abc import Sequence
@@ -93,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(scan.summary())
     if args.csv:
+        with contextlib.suppress(OSError):  # said by `write`
+            args.csv.parent.mkdir(parents=True, exist_ok=True)
         scan.write(args.csv)
     if not images:
         _say_images(scan)

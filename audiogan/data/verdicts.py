@@ -138,7 +138,6 @@ class Scan:
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
                 csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
                 copy.flush()
