@@ -111,20 +111,13 @@ def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
 
-    from audiogan.config_source import check_hydra_node, check_interpolations, is_hydra_override, reading_only
+    from audiogan.config_source import check_interpolations, reading_only
 
     path = find(config)
-    folder = path.parent
     with _one_line(config, overrides):
         given = hydra_overrides(overrides)
-        with reading_only(*dict.fromkeys([folder, PACKAGED])):
+        with reading_only(path.parent, PACKAGED, config):
             whole = hydra_compose(path.name.removesuffix(".yaml"), given, return_hydra_config=True)
-        if folder != PACKAGED:
-            about_hydra = [o for o in given if is_hydra_override(o)]
-            others = [o for o in given if o not in about_hydra]
-            with reading_only(PACKAGED):
-                trusted = hydra_compose(shipped()[0], about_hydra, return_hydra_config=True)
-            check_hydra_node(whole.hydra, trusted.hydra, about_hydra, others, config)
         cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
         plain: Any = OmegaConf.to_container(cfg, resolve=False)
         check_interpolations(plain, overrides, config)

@@ -1,7 +1,7 @@
 """Configuration files from strangers: checked before hydra and OmegaConf read them.
 
 Hydra reads every file of a composition through `CheckedFiles`, so one check covers the named file and all files that
-its defaults list adds. `check_hydra_node` compares hydra's own section with that of a shipped configuration.
+its defaults list adds. `CheckedLoader` compares hydra's own section with that of a shipped configuration.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import initialize
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from audiogan.errors import UserError
 from audiogan.files import read_small
@@ -50,8 +52,10 @@ class CheckedFiles(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._find(config_path)
         text = read_yaml(path)
+        config = OmegaConf.load(io.StringIO(text))
+        check_defaults(config, path)
         return ConfigResult(
-            config=OmegaConf.load(io.StringIO(text)),
+            config=config,
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=ConfigSource._get_header_dict(text[:512]),
@@ -78,17 +82,51 @@ class CheckedFiles(FileConfigSource):
         return Path(path)
 
 
+class CheckedLoader(ConfigLoaderImpl):
+    """Composes configurations, and refuses those in which files changed hydra's own section.
+
+    Hydra composes the configuration of a sweep and those of its jobs here, before it acts upon them.
+
+    Args:
+        folder: folder of the configuration.
+        packaged: folder of the shipped configurations, where hydra looks next.
+        source: the name of the configuration, for messages.
+    """
+
+    def __init__(self, folder: Path, packaged: Path, source: str) -> None:
+        super().__init__(_search_path(dict.fromkeys([folder, packaged])))
+        self.trusted = None if folder == packaged else ConfigLoaderImpl(_search_path([packaged]))
+        self.shipped = min(packaged.glob("*.yaml")).stem
+        self.source = source
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        if self.trusted is not None:
+            about_hydra = [o for o in overrides if is_hydra_override(o)]
+            others = [o for o in overrides if o not in about_hydra]
+            shipped = self.trusted.load_configuration(self.shipped, about_hydra, run_mode)
+            check_hydra_node(cfg.hydra, shipped.hydra, about_hydra, others, self.source)
+        return cfg
+
+
+def _search_path(folders: Iterable[Path]) -> ConfigSearchPath:
+    places = create_config_search_path(None)
+    for folder in reversed(list(folders)):
+        places.append("main", f"{CheckedFiles.scheme()}://{folder}", SearchPathQuery("hydra", None))
+    return places
+
+
 @contextlib.contextmanager
-def reading_only(*folders: Path) -> Iterator[None]:
-    """Let `hydra.compose` find configurations in ``folders``, in this order, and nowhere else."""
+def reading_only(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
+    """Let hydra find configurations in ``folder`` and in ``packaged``, and nowhere else. See `CheckedLoader`."""
     SourcesRegistry.instance().register(CheckedFiles)
     with initialize(config_path=None, version_base="1.3"):  # restores hydra's global state when it ends
-        places = create_config_search_path(None)
-        for folder in reversed(folders):
-            places.append("main", f"{CheckedFiles.scheme()}://{folder}", SearchPathQuery("hydra", None))
         GlobalHydra.instance().clear()
-        Hydra.create_main_hydra2("audiogan", places)
-        yield
+        hydra = Hydra("audiogan", CheckedLoader(folder, packaged, source))
+        GlobalHydra.instance().initialize(hydra)
+        yield hydra
 
 
 def read_yaml(path: Path) -> str:
@@ -118,8 +156,25 @@ def check_yaml(text: str, path: Path) -> None:
         raise UserError(f"{path}: more than {MOST_VALUES:,} values once its aliases are filled in")
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{path}: must hold keys and values; start from a shipped configuration")
-    if any(key.value == "hydra" for key, _ in node.value):
+
+
+def check_defaults(config: Any, path: Path) -> None:
+    """Refuse what hydra acts upon while it reads a file: a section ``hydra``, and resolvers in the defaults list."""
+    if "hydra" in config:  # in the text, or by a merge key
         raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    for text in _texts(plain.get("defaults")):
+        if any(":" in _outermost(inside) for inside in _interpolations(text, f"{path}: defaults")):
+            raise UserError(f"{path}: defaults: {printable(text)[:80]}: ${{NAME:...}} is not allowed; write a name")
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Every string of a plain container, keys included."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for part in [*node, *node.values()] if isinstance(node, dict) else node:
+            yield from _texts(part)
 
 
 def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int) -> int:

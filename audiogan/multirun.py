@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from audiogan import config
 from audiogan.errors import UserError
-from audiogan.overrides import choices, hydra_name, hydra_overrides, parse, search_path
+from audiogan.overrides import choices, hydra_overrides, parse
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
@@ -75,11 +75,12 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
         UserError: a job's configuration is wrong, or two would share a run folder; no job was started.
         KeyboardInterrupt: a job was interrupted. A launcher that runs one job after the other did not start the rest.
     """
-    import hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+
+    from audiogan.config_source import reading_only
 
     _check_jobs(name, overrides)
     spelled = {hydras: typed for spelling in _spellings(overrides) for hydras, typed in spelling.items()}
@@ -116,11 +117,10 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
     given = {o.split("=")[0].lstrip("+") for o in overrides}
     defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]
-    arguments = ["--config-dir", str(path.parent), "--config-name", hydra_name(path), "--multirun"]
-    arguments += [*hydra_overrides(overrides, multirun=True), *defaults, *search_path(path.parent)]
+    arguments = [*hydra_overrides(overrides, multirun=True), *defaults, "hydra.mode=MULTIRUN"]
     try:
-        with _arguments(["audiogan", *arguments]):
-            hydra.main(version_base="1.3", config_path=None)(task)()
+        with reading_only(path.parent, config.PACKAGED, name) as hydra:
+            hydra.multirun(path.name.removesuffix(".yaml"), task, arguments)
     except JobFailed:
         return 2
     except JobInterrupted as error:
@@ -128,21 +128,6 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"{name}: {' '.join(str(error).split())[:300]}") from error
     return 2 if failed else 0
-
-
-@contextlib.contextmanager
-def _arguments(arguments: list[str]) -> Iterator[None]:
-    """Command-line arguments for hydra, which is also told to pass on exceptions instead of printing them."""
-    before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = arguments, "1"
-    try:
-        yield
-    finally:
-        sys.argv = before
-        if full is None:
-            del os.environ["HYDRA_FULL_ERROR"]
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
@@ -105,28 +104,6 @@ def settings_of_run(config: str, overrides: Sequence[str]) -> list[str]:
     if name != find(config).stem or not whole or not all("=" in setting for setting in settings):
         return []
     return [setting for setting in settings if setting.partition("=")[0] not in typed]
-
-
-def search_path(folder: Path) -> list[str]:
-    """Return the override by which a configuration in ``folder`` finds the groups that ship with audiogan."""
-    from audiogan.config import PACKAGED
-
-    return [] if folder == PACKAGED else [f"hydra.searchpath=[{quoted(f'file://{PACKAGED}')}]"]
-
-
-def hydra_name(path: Path) -> str:
-    """Return the name under which hydra finds a configuration in the folder of the file.
-
-    Hydra reads only files that end in ``.yaml``. The content of others is handed over.
-    """
-    from hydra.core.config_store import ConfigStore
-    from omegaconf import OmegaConf
-
-    if path.suffix == ".yaml":
-        return path.stem
-    name = f"{path.name}.stored"  # not the name of any file
-    ConfigStore.instance().store(name, OmegaConf.load(path))
-    return name
 
 
 def _translated(override: str, multirun: bool) -> str:

@@ -35,6 +35,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 # Files of a configuration, by name, that try to change hydra's own section. All are started by `mine.yaml`.
 HYDRA = {
+    "merge key": {"mine.yaml": "defaults: [points, _self_]\n<<: {hydra: {searchpath: ['pkg://antigravity']}}"},
+    "resolver in the defaults": {
+        "mine.yaml": "defaults: [points, 'e@hydra.job_logging: ${oc.select:hydra/job_logging,default}', _self_]",
+        "e/none.yaml": WRITER,
+        "e/default.yaml": "version: 1",
+    },
     "header": {"mine.yaml": f"# @package _global_.hydra\ndefaults: [points@_global_, _self_]\nhydra_logging: {WRITER}"},
     "header of a group": {
         "mine.yaml": "defaults: [points, extra: log, _self_]",
@@ -69,6 +75,17 @@ HYDRA = {
         "e/x.yaml": "mine: {_target_: audiogan.core.Checkpoints, folder: victim}",
     },
 }
+
+
+@pytest.mark.parametrize("name", ["mine.yml", "mine.YAML"])
+def test_a_sweep_reads_files_as_one_training_does(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The header counts for every ending: without it these defaults change hydra's logging."""
+    (place / "e").mkdir()
+    (place / "e/log.yaml").write_text(WRITER)
+    defaults = "defaults: [points@_global_, e@hydra.job_logging: log, e@hydra.hydra_logging: log, _self_]"
+    (place / name).write_text(f"# @package foo\n{defaults}\na: ${{foo.b}}\nb: 1\n")
+    assert main(["train", name, "-m", "trainer.steps=0"]) == 0, capsys.readouterr().err
+    assert (place / "victim.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize("multirun", [False, True], ids=["one", "multirun"])
