@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from audiogan.errors import UserError
+
 _reported: set[str] = set()
 
 
@@ -23,11 +25,15 @@ def notify(text: str, stream: TextIO | None = None) -> None:
 def optional(path: str | os.PathLike[str]) -> Iterator[None]:
     """Write a file that a training can do without.
 
-    An `OSError` in the block ends the block only. It is reported once for each `path`.
+    An `OSError` in the block, or a `UserError` that reports one, ends the block only. It is reported once for each
+    `path`.
     """
     try:
         yield
-    except OSError as error:
+    except (OSError, UserError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
         if str(path) not in _reported:
             _reported.add(str(path))
-            notify(f"{path}: cannot be written ({error.strerror or error}); the training continues without it")
+            notify(f"{path}: cannot be written ({cause.strerror or cause}); the training continues without it")

@@ -16,6 +16,7 @@ from audiogan.modalities.base import animate
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.modalities.sound import Sound
+from audiogan.optional import optional
 from audiogan.sounds import save_wav
 
 
@@ -56,6 +57,16 @@ def test_an_animation_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with room(1000), pytest.raises(UserError, match=rf"^{path}: cannot be written \(File too large\)$"):
         animate(tmp_path)
     assert not path.exists() and len(list(path.parent.iterdir())) == 2
+
+
+def test_a_training_goes_on_without_a_preview_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with room(0), optional(tmp_path):
+        Points().preview(tmp_path, 1, noise(4, 2))
+    assert f"{tmp_path}: cannot be written (File too large)" in capsys.readouterr().err
+    with pytest.raises(UserError, match="other"), optional(tmp_path):
+        raise UserError("other")
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
