@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 from audiogan.config_kinds import check_places
 from audiogan.errors import UserError
 from audiogan.overrides import hydra_overrides
-from audiogan.settings import check_numbers, check_sections, check_values, make_whole, settle
+from audiogan.settings import (
+    check_numbers,
+    check_sections,
+    check_values,
+    make_whole,
+    refuse_interpolation,
+    settle,
+)
 from audiogan.text import printable
 
 if TYPE_CHECKING:
@@ -65,7 +72,9 @@ def find(config: str) -> Path:
             raise UserError(f"{config}: a folder; name the configuration in it, {path / 'config.yaml'}")
         raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped())})")
     if path.is_file():
-        return path.parent.resolve() / path.name
+        path = path.parent.resolve() / path.name
+        refuse_interpolation("this file or one of its folders", str(path))
+        return path
     if path.stem in shipped() and not path.exists():
         return PACKAGED / f"{path.stem}.yaml"
     raise UserError(f"{config}: no such file; shipped configurations: {', '.join(shipped())}")

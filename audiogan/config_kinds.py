@@ -45,9 +45,12 @@ def check_places(plain: Any, where: str = "", source: str = "") -> None:
     """
     for key, target in targets(plain, where):
         resolve_target(target, key, source)
-    for key in _partials(plain, where):
+    for key in _keys(plain, "_partial_", where):
         if not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
             raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
+    for key in _keys(plain, "_args_", where):
+        if _place(f"{key.removesuffix('_args_')}_target_")[1] is not _part:
+            raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
 
 
 def resolve_target(target: Any, key: str, source: str = "") -> Any:
@@ -185,14 +188,15 @@ PLACES = (
 """For each place, by its key: the words for it, and the test of a class. The first pattern that fits decides."""
 
 
-def _partials(node: Any, key: str) -> Iterator[str]:
+def _keys(node: Any, wanted: str, key: str) -> Iterator[str]:
+    """The full key of every entry ``wanted`` that is not empty."""
     items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         path = f"{key}.{name}" if key else str(name)
-        if name == "_partial_" and value:
+        if name == wanted and value:
             yield path
         else:
-            yield from _partials(value, path)
+            yield from _keys(value, wanted, path)
 
 
 def _import(parts: list[str]) -> Any:

@@ -93,7 +93,14 @@ def _absolute(key: str, path: str) -> str:
     whole = str(Path(os.path.expanduser(path)).absolute())
     if any("\ud800" <= c <= "\udfff" for c in whole):
         raise UserError(f"{key}={whole!a}: this name is not valid UTF-8; rename the file or folder")
+    refuse_interpolation(key, whole)
     return whole
+
+
+def refuse_interpolation(what: str, name: str) -> None:
+    """Refuse the name of a file, folder or class with ``${``: a configuration would fill in a value for it."""
+    if "${" in name:
+        raise UserError(f"{what} has the name {printable(name)[-120:]}; rename it, without the characters '${{'")
 
 
 def _text(cfg: DictConfig, key: str) -> str | None:

@@ -25,6 +25,7 @@ from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.optional import optional
 from audiogan.run_folder import check_links, claim, locked, note, status, tidy
+from audiogan.settings import refuse_interpolation
 from audiogan.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.text import printable
 
@@ -74,6 +75,8 @@ def add_facts(cfg: DictConfig, data: Data) -> None:
             f"classes={cfg.classes!r}, but the data has {len(labels)} labels; use classes=auto or classes=0"
         )
     labels = [] if cfg.classes == 0 else labels
+    for label in labels:
+        refuse_interpolation("a class of the data", label)
     cfg.facts.labels, cfg.facts.classes = labels, len(labels)
     cfg.facts.class_counts = data.class_counts if labels else []
     scale: Any = getattr(data, "scale", None) if hasattr(data, "knobs") else None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from audiogan.cli import main
 from audiogan.config import MOST_COPIES, compose
 from audiogan.errors import UserError
+from audiogan.modalities import Points
+from audiogan.training import add_facts
 
 POINTS = "defaults: [points, _self_]\ntrainer: {steps: 1}\ncallbacks: {previews: null, monitors: null}\n"
 WRITER = (
@@ -144,6 +147,7 @@ KINDS = {
     "a key of its own": f"voice: {{{DISK}}}",
     "half a callback": "callbacks: {more: {_target_: audiogan.core.EMA, _partial_: true, nets: [critic]}}",
     "a cache elsewhere": "data: {cache: victim}",
+    "a setting without its name": "data: {_args_: [., 8, 1, auto, false, victim]}",
     "a number as a callback": "callbacks: {ema: 5}",
     "a text as a player": "players: {critic: hello}",
     "a list as an engine": "engine: [1]",
@@ -215,6 +219,30 @@ def test_a_file_cannot_read_the_environment(
     (place / "mine.yaml").write_text(f"{POINTS}voice: env\nword: oc\nname: '{value}'")
     assert "s3cr3t" not in refused(capsys, "mine.yaml")
     assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["mine-${oc.env:SECRET}.yaml", "${oc.env:SECRET}/mine.yaml"])
+def test_the_name_of_a_file_reads_no_environment(
+    name: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET", "s3cr3t")
+    (place / name).parent.mkdir(exist_ok=True)
+    (place / name).write_text(POINTS)
+    assert "s3cr3t" not in refused(capsys, name)
+    assert not (place / "runs").exists()
+
+
+def test_the_names_of_data_read_no_environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cr3t")
+    cfg = compose("points")
+    data = SimpleNamespace(labels=["a", "${oc.env:SECRET}"], class_counts=[1, 1], modality=Points(), shape=[2])
+    with pytest.raises(UserError, match=r"a class of the data has the name \$\{oc.env:SECRET\}"):
+        add_facts(cfg, data)  # type: ignore[arg-type]
+    (place / "${oc.env:SECRET}").mkdir()
+    monkeypatch.chdir("${oc.env:SECRET}")
+    (Path.cwd() / "sounds").mkdir()
+    with pytest.raises(UserError, match=r"data.root has the name .*\$\{oc.env:SECRET\}"):
+        compose("drums", ["data.root=sounds"])
 
 
 def test_a_person_may_read_the_environment(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
