@@ -19,6 +19,8 @@ from audiogan.optional import optional
 from audiogan.progress import Progress
 
 __all__ = ["MetricsLog", "Previews", "Progress", "averages"]
+MOST_PREVIEWS = 100_000
+"""Samples of a preview at most: they are all in memory at once."""
 
 
 class MetricsLog(Callback):
@@ -168,8 +170,8 @@ class Previews(Callback):
         count: int = 16,
         labels: list[str] | None = None,
     ) -> None:
-        if every < 1 or count < 1:
-            raise ValueError(f"every={every} and count={count} must be at least 1")
+        if every < 1 or not 1 <= count <= MOST_PREVIEWS:
+            raise ValueError(f"every={every} must be at least 1, and count={count} from 1 to {MOST_PREVIEWS:,}")
         self.run_dir, self.modality, self.log = Path(run_dir), modality, log
         self.every, self.count, self.labels = every, count, labels or []
         self._fixed: tuple[Tensor, Tensor | None] | None = None

@@ -47,6 +47,8 @@ FACTS = {
 }  # fmt: skip
 MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
+MOST_COPIED = 20_000
+"""Values in these entries at most."""
 SECTIONS = {
     "trainer": {"steps", "minutes", "clock"},
     "checkpoints": {"every_minutes", "every_steps", "keep"},
@@ -127,7 +129,8 @@ def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         given = hydra_overrides(overrides)
         with reading_only(path.parent, PACKAGED, config):
             whole = hydra_compose(path.name.removesuffix(".yaml"), given, return_hydra_config=True)
-        cfg = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        kept: Any = [key for key in whole if key != "hydra"]
+        cfg = OmegaConf.masked_copy(whole, kept)
         plain: Any = OmegaConf.to_container(cfg, resolve=False)
         check_interpolations(plain, overrides, config)
     return cfg
@@ -151,6 +154,17 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
             reason = "nested too deeply, or its defaults name itself"
         typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
         raise UserError(f"{config}: {printable(reason)}{typed}") from error
+
+
+@contextlib.contextmanager
+def fitting(name: str) -> Iterator[None]:
+    """Turn what goes wrong because settings do not fit each other into one line."""
+    try:
+        yield
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(f"{name}: these settings do not fit each other: {printable(_first_line(error))}") from error
 
 
 def _typed(key: str, overrides: Sequence[str]) -> bool:
@@ -201,9 +215,18 @@ def expand(node: Any, source: str = "") -> None:
             )
         template = OmegaConf.to_container(value, resolve=False)
         assert isinstance(template, dict)
+        if copies * _weight(template) > MOST_COPIED:
+            raise UserError(f"{source}{printable(key)}.copies={copies} of a section of this size are too many")
         del template["copies"], node[key]
         for i in range(copies):
             node[str(key).replace("{i}", str(i))] = _filled(template, i)
+
+
+def _weight(node: Any) -> int:
+    """The values in a plain container; a long text counts as several."""
+    if isinstance(node, dict | list):
+        return 1 + sum(map(_weight, [*node, *node.values()] if isinstance(node, dict) else node))
+    return 1 + len(str(node)) // 100
 
 
 def _filled(template: Any, i: int) -> Any:

@@ -235,10 +235,17 @@ def check_sections(plain: Any, source: str) -> None:
     for key, part in built:
         if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
             raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")
+    if not isinstance(plain.get("knobs") or [], list):
+        raise UserError(f"{source}: knobs={printable(repr(plain['knobs']))[:60]} must be a list of names")
+    if not isinstance(plain.get("streams") or {}, dict):
+        raise UserError(f"{source}: streams must be a section")
     for name, part in (plain.get("streams") or {}).items():
         if part is not None and not isinstance(part, dict):
             shown = f"streams.{printable(name)}={printable(repr(part))[:60]}"
             raise UserError(f"{source}: {shown} must be a section or null")
+        size = (part or {}).get("batch_size", 1)
+        if not _is_whole(size) or not 1 <= size <= LARGEST_BATCH:
+            raise UserError(f"{source}: streams.{printable(name)}.batch_size={size!r} must be a whole number from 1")
     saved = plain["checkpoints"]
     for key, least, empty in (("keep", 1, False), ("every_steps", 1, True), ("every_minutes", 0, True)):
         value = saved.get(key, least)

@@ -222,7 +222,8 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
             say(f"damaged checkpoint skipped: {complaint}")
-        data, held_out = open_data(cfg)
+        with configuration.fitting(cfg.name):
+            data, held_out = open_data(cfg)
         say(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
@@ -230,7 +231,8 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         else:
             for hint in getattr(scan, "hints", list)():
                 say(f"data: {hint}")
-        trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, say=say)
+        with configuration.fitting(cfg.name):
+            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, say=say)
         if path is not None:
             resume(trainer, cfg, path, state, say)
         say(f"run: {run_dir}  {describe(trainer)}")

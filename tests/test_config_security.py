@@ -152,6 +152,10 @@ KINDS = {
     "a text as a player": "players: {critic: hello}",
     "a list as an engine": "engine: [1]",
     "no class": "callbacks: {more: {every: 5}}",
+    "a text as the batch of a stream": "streams: {train: {batch_size: x}}",
+    "a list as streams": "streams: [1]",
+    "a number as knobs": "knobs: 5",
+    "a device without memory": "engine: {device: meta}",
 }
 
 
@@ -161,6 +165,24 @@ def test_every_place_takes_only_its_own_kind(kind: str, place: Path, capsys: pyt
     (place / "mine.yaml").write_text(f"defaults: [points, _self_]\ntrainer: {{steps: 1}}\n{KINDS[kind]}")
     refused(capsys, "mine.yaml")
     assert not list((place / "victim").iterdir()) and not (place / "runs").exists()
+
+
+UNFIT = {
+    "clip": "players: {critic: {clip: x}}",
+    "critic": "game: {critic: null}",
+    "penalty": "game: {penalties: {r1: 5}}",
+    "embedding": "callbacks: {monitors: {_target_: audiogan.monitors.Monitors, embedding: /etc/passwd}}",
+    "voice": "game: {generator: {voice: {x: 1}}}",
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_settings_that_do_not_fit_are_bad_input(kind: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "mine.yaml").write_text(
+        "defaults: [points, more, _self_]\ntrainer: {steps: 1}\nwidths: [4, 4]\ndata: {count: 200}\n"
+    )
+    (place / "more.yaml").write_text(f"{GLOBAL}\n{UNFIT[kind]}")
+    assert "a fault of audiogan" not in refused(capsys, "mine.yaml")
 
 
 @pytest.mark.parametrize(
@@ -299,6 +321,10 @@ COSTLY = {
     "a text": "hello",
     "nothing": "",
     "a nul": 'voice: "a\\0b"',
+    "a number as a key": "1: 2",
+    "many copies": f"voice: {{'x_{{i}}': {{copies: 1000, v: [{','.join(400 * '1')}]}}}}",
+    "long copies": f"voice: {{'x_{{i}}': {{copies: 1000, v: '{30_000 * '{i}'}'}}}}",
+    "previews": "callbacks: {previews: {_target_: audiogan.callbacks.Previews, count: 1000000000}}",
     "numbers as keys": "voice: {1: 2, null: 3}",
 }
 

@@ -79,6 +79,8 @@ class Engine:
         if name == "cuda":
             name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise ValueError(f"device={name!r} must be auto, cpu, cuda or cuda:NUMBER")
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device={name!r} was asked for, but torch sees no CUDA device here; use device=cpu")
         return device

@@ -39,6 +39,8 @@ class Player:
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         if not self.nets:
             raise ValueError(f"player {self.name!r} owns no networks")
+        if self.clip is not None and not (isinstance(self.clip, int | float) and self.clip > 0):
+            raise ValueError(f"player {self.name!r}: clip={self.clip!r} must be a number above 0, or null")
         if self.every < 1 or self.repeats < 1:
             raise ValueError(f"player {self.name!r}: every={self.every} and repeats={self.repeats} must be at least 1")
 

@@ -61,6 +61,8 @@ class Adversarial(Sampling):
         self.penalties = named(penalties, "penalties")
         self.generator_penalties = named(generator_penalties, "generator_penalties")
         stateful = (*self.generator_penalties.values(), *self.penalties.values())
+        if odd := [penalty for penalty in stateful if not hasattr(penalty, "every")]:
+            raise ValueError(f"penalties: {odd[0]!r} is no penalty; write a section with _target_")
         self.penalty_state = nn.ModuleList(p for p in stateful if isinstance(p, nn.Module))
         self.constraint = constraint
         view = getattr(critic, "view", representation.encode if through_signal else None)

@@ -69,6 +69,8 @@ class Monitors(Callback):
     ) -> None:
         if every < 1 or count < LEAST:
             raise ValueError(f"every={every} must be at least 1 and count={count} at least {LEAST}")
+        if embedding is not None and not callable(embedding):
+            raise ValueError(f"embedding={embedding!r} must be an embedding, or null for that of the modality")
         self.path, self.log = Path(run_dir) / "findings.jsonl", log
         self.modality, self.train, self.held_out, self.embedding = modality, train, held_out, embedding
         self.every, self.count = every, count
