@@ -96,7 +96,7 @@ def read_midi(content: bytes) -> Song:
         raise BadMidi(f"its header has {size} bytes; 6 are needed")
     tracks: list[Track] = []
     for name, body, whole in _chunks(content, 8 + size):
-        if name == b"MTrk" and len(tracks) < count:
+        if name == b"MTrk":
             tracks.append(_track(body, whole))
     if not tracks:
         raise BadMidi("it has no tracks")

@@ -161,7 +161,7 @@ def read_pattern(path: str | os.PathLike[str]) -> Pattern:
     if not played:
         raise UserError(f"{path}: has no notes to play")
     remarks = []
-    if song.tracks < song.expected:
+    if song.tracks != song.expected:
         remarks.append(f"the file should have {song.expected} tracks and has {song.tracks}")
     if left_out := sorted(channel + 1 for channel in channels - played):
         names = ", ".join(map(str, sorted(channel + 1 for channel in played)))

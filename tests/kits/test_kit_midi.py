@@ -176,6 +176,13 @@ def test_tracks_that_are_missing_are_said(read: Read) -> None:
     assert strokes(pattern) == PLAIN and pattern.remarks == ("the file should have 3 tracks and has 1",)
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_tracks_that_the_header_does_not_count_are_played_and_said(read: Read, count: int) -> None:
+    pattern = read(smf(TWO, TWO, count=count))
+    assert len(strokes(pattern)) == 2 * len(PLAIN)
+    assert pattern.remarks == (f"the file should have {count} tracks and has 2",)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
