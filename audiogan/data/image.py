@@ -34,8 +34,10 @@ CHUNK = 1024  # images read at a time
 ARRAYS = (
     ("x", "y"),
     ("images", "labels"),
+    ("image", "label"),
     ("x_train", "y_train"),
     ("train_x", "train_y"),
+    ("trainx", "trainy"),
     ("train_images", "train_labels"),
     ("data", "labels"),
     ("data", "target"),
@@ -163,9 +165,9 @@ def from_npz(
     """The images of an ``.npz`` file.
 
     It holds an array of images, uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels. It
-    may hold an array of classes, whole numbers or text, `[N]`, `[N, 1]` or one-hot `[N, K]`, and ``names``: the class
-    names that the whole numbers count. `ARRAYS` lists the known names of arrays. Of a training and a test part, the
-    training part is read.
+    may hold an array of classes, whole numbers or text, `[N]`, `[N, 1]`, `[1, N]` or one-hot `[N, K]`, and ``names``:
+    the class names that the whole numbers count. `ARRAYS` lists the known names of arrays. Of a training and a test
+    part, the training part is read.
 
     Raises:
         UserError: the file is none such; names what is wrong with it.
@@ -280,8 +282,8 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
     y = _small(archive, member, where, MOST_CLASSES * count)
-    if y.shape == (count, 1):  # as Keras has it for CIFAR
-        y = y[:, 0]
+    if y.shape in ((count, 1), (1, count)):  # a column, as Keras has it for CIFAR, or a row of MATLAB
+        y = y.reshape(count)
     if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
         y = y.argmax(1)
     if y.shape != (count,):

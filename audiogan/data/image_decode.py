@@ -21,6 +21,12 @@ FLAGS = {
 }
 
 
+PHOTO = "{} cannot be read: convert it to JPEG or PNG"
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Kinds of HEIF files, as their first bytes name them. Telephones and websites also write them as ``.jpg``."""
+JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
+
+
 @dataclass(frozen=True)
 class Found:
     """What one file gave."""
@@ -56,10 +62,24 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16) -> Found:
         return Found("unreadable", f"more than {most} million pixels; scale it down")
     except Exception as e:  # Pillow's decoders raise many kinds of errors on damaged files, SyntaxError among them
         why = " ".join(str(e).split()).replace(entry.path, "it")[:200] or type(e).__name__
-        return Found("unreadable", "not a known image format" if why.startswith("cannot identify") else why)
+        if why.startswith("cannot identify"):
+            why = other_kind(entry.path) or "not a known image format"
+        return Found("unreadable", why)
     held = {"enlarged": min(width, height) < size, "animated": animated, scaled: bool(scaled), "dark": dark}
     flags = "+".join(flag for flag in FLAGS if held.get(flag))
     return Found("usable", "", flags, pixels, digest, width, height)
+
+
+def other_kind(path: str) -> str:
+    """Return what to do with a photograph of a kind that Pillow cannot decode, whatever its name; "" for others."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        return ""
+    if start[4:8] == b"ftyp" and start[8:12] in HEIF:
+        return PHOTO.format("HEIC")
+    return PHOTO.format("JXL") if start.startswith(JXL) else ""
 
 
 def to_8_bits(picture: Any, bits: int = 16) -> tuple[Any, str]:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
-from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
+from audiogan.data.image_decode import BITS, FLAGS, PHOTO, Found, decode, highest
 from audiogan.data.labels import Labels
 from audiogan.data.scan import ABOUT, _hash
 from audiogan.data.verdicts import _TEXT, TABLE, Scan
@@ -34,14 +34,13 @@ from audiogan.text import printable
 VERSION = 3  # of the cache's content; raise it when decoding changes
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
 SUFFIXES = _suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
-_PHOTO = "{} cannot be read: convert it to JPEG or PNG"
 _RAW = "{} is a camera's raw file: export it as JPEG or PNG"
 _DRAWING = "{} is a drawing or a document: export it as PNG"
 _VIDEO = "{} is a video: save its frames as PNG"
 FOREIGN_IMAGES = {
     suffix: advice.format(suffix[1:].upper())
     for advice, words in {
-        _PHOTO: "heic heif hif jxl jxr wdp exr hdr dds j2k jpf",
+        PHOTO: "heic heif hif jxl jxr wdp exr hdr dds j2k jpf",
         _RAW: "cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw 3fr iiq x3f",
         _DRAWING: "psd psb xcf kra svg svgz ai eps ps pdf cdr indd sketch fig",
         _VIDEO: "mp4 mov avi mkv webm m4v mpg mpeg wmv flv 3gp",

@@ -80,6 +80,15 @@ def test_pictures_that_cannot_be_read_say_what_to_do(tmp_path: Path) -> None:
         open_images(tmp_path, progress=False)
 
 
+def test_a_photograph_with_the_name_of_another_kind_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    (tmp_path / "b.jpg").write_bytes(b"\xff\x0a" + bytes(64))
+    save(tmp_path / "c.png", X[0])
+    found = verdicts(tmp_path)
+    assert found["a.jpg"]["detail"] == "HEIC cannot be read: convert it to JPEG or PNG"
+    assert found["b.jpg"]["detail"] == "JXL cannot be read: convert it to JPEG or PNG"
+
+
 def test_a_large_picture_is_used_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "large.png", np.zeros((100, 100), np.uint8) + 99)
     save(tmp_path / "huge.png", np.zeros((200, 200), np.uint8) + 99)
@@ -103,6 +112,8 @@ def test_a_large_picture_is_used_without_a_warning(tmp_path: Path, monkeypatch: 
         ("data", "target"),
         ("data", "labels"),
         ("arr_0", "arr_1"),
+        ("image", "label"),
+        ("trainX", "trainY"),
     ],
 )
 def test_arrays_of_other_names_are_read(x: str, y: str, tmp_path: Path) -> None:
@@ -115,7 +126,13 @@ def test_arrays_of_other_names_are_read(x: str, y: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "y", [np.array([[0], [1], [2], [0], [1], [2]]), np.eye(3, dtype=np.uint8)[[0, 1, 2] * 2], np.array([0.0, 1, 2] * 2)]
+    "y",
+    [
+        np.array([[0], [1], [2], [0], [1], [2]]),
+        np.array([[0, 1, 2] * 2]),
+        np.eye(3, dtype=np.uint8)[[0, 1, 2] * 2],
+        np.array([0.0, 1, 2] * 2),
+    ],
 )
 def test_classes_in_other_shapes_are_read(y: np.ndarray, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=X, y=y)
