@@ -27,6 +27,8 @@ FIGURES = {  # words that a name must hold -> what we call it
     ("err",): "loss",
     ("error",): "loss",
 }
+FAKE = {"fake", "generated", "synthetic"}
+"""Words for samples of the generator."""
 NOISE = {"train", "training", "total", "step", "net", "model", "log", "metrics", "epoch"}
 OWN = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_spread", "accuracy")
 
@@ -205,7 +207,7 @@ def canonical(name: str) -> str | None:
         return None
     known = {w for needed in FIGURES for w in needed}
     left = [w for w in words if w not in known and w not in parts and w not in NOISE]
-    if set(left) & {"real", "fake", "val", "valid", "validation", "test", "std", "min", "max"}:
+    if set(left) & {"real", *FAKE, "val", "valid", "validation", "test", "std", "min", "max"}:
         return None  # part of a loss, or of other data
     return f"{' '.join([role, *left])}/{figure}"
 
@@ -213,10 +215,10 @@ def canonical(name: str) -> str | None:
 def half(name: str) -> tuple[str, str] | None:
     """Our name for the critic's loss, and ``real`` or ``fake``, for a figure that is the loss on one of them.
 
-    Knows ``d_loss_real``, ``loss_D_fake``, ``errD_real`` and their like, and ``real_loss`` alone. The sum of both is
-    the critic's loss.
+    Knows ``d_loss_real``, ``loss_D_fake``, ``loss_disc_generated`` and the like, and ``real_loss`` alone. The sum of
+    both is the critic's loss.
     """
-    words = words_of(name)
+    words = ["fake" if word in FAKE else word for word in words_of(name)]
     sides = {"real", "fake"} & set(words)
     role, _ = _role(words)
     if len(sides) != 1 or role == "generator":

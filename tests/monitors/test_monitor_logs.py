@@ -215,6 +215,7 @@ def test_other_kinds_are_named_in_a_line(tmp_path: Path, content: bytes, says: s
         ("loss_D_A_fake", ("critic a/loss", "fake")),
         ("errD_real", ("critic/loss", "real")),
         ("real_loss", ("critic/loss", "real")),
+        ("loss_disc_generated", ("critic/loss", "fake")),
         ("g_fake_loss", None),
         ("val_d_real_loss", None),
         ("aux_fake_loss", None),
