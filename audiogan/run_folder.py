@@ -91,6 +91,29 @@ def locked(run_dir: Path) -> Iterator[None]:
         os.close(file)
 
 
+@contextlib.contextmanager
+def created(run_dir: Path) -> Iterator[None]:
+    """Create a run folder, and remove it again if a training fails before it has written anything there.
+
+    Raises:
+        UserError: the folder cannot be created.
+    """
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if made and set(os.listdir(run_dir)) <= {".lock"}:
+                (run_dir / ".lock").unlink(missing_ok=True)
+            for folder in made:  # `rmdir` refuses one that holds anything
+                folder.rmdir()
+        raise
+
+
 def tidy(run_dir: Path) -> None:
     """Remove what a killed run was writing."""
     names = (*FILES, "previews/step-*", "previews/animation.gif")

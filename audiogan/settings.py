@@ -119,7 +119,7 @@ def _spread_rate(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     rate = cfg.get("lr")
-    if rate is None or OmegaConf.is_config(rate):
+    if "lr" not in cfg or OmegaConf.is_config(rate):
         return
     names = dict.fromkeys(re.findall(r"\$\{lr\.([^}]+)\}", OmegaConf.to_yaml(cfg)))
     if names:
@@ -189,8 +189,10 @@ def check_numbers(cfg: DictConfig, source: str) -> None:
         if not _is_number(rate) or rate < 0:
             raise UserError(f"{source}: {key}={rate!r} must be a number of at least 0")
     betas = cfg.get("betas")
-    if betas is not None and (not OmegaConf.is_list(betas) or [_is_number(beta) for beta in betas] != [True, True]):
-        raise UserError(f"{source}: betas={betas!r} must be two numbers, such as [0.0,0.99]")
+    if betas is not None and (
+        not OmegaConf.is_list(betas) or [_is_number(beta) and 0 <= beta < 1 for beta in betas] != [True, True]
+    ):
+        raise UserError(f"{source}: betas={betas!r} must be two numbers from 0 to below 1, such as [0.0,0.99]")
     if cfg.trainer.get("clock") not in ("wall", "cpu"):
         raise UserError(f"{source}: trainer.clock={cfg.trainer.get('clock')!r} must be wall or cpu")
 

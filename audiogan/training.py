@@ -24,7 +24,7 @@ from audiogan.data.sources import FEWEST, about_held_out
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.optional import optional
-from audiogan.run_folder import check_links, claim, locked, note, status, tidy
+from audiogan.run_folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.settings import refuse_interpolation
 from audiogan.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.text import printable
@@ -212,11 +212,7 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
         say = _silent
     check_links(run_dir)
     claim(run_dir)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run_dir={run_dir}: cannot be created ({error.strerror})") from error
-    with locked(run_dir) if engine.chief else contextlib.nullcontext():
+    with created(run_dir), locked(run_dir) if engine.chief else contextlib.nullcontext():
         if engine.chief:
             tidy(run_dir)
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)

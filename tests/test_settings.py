@@ -77,7 +77,11 @@ def test_a_number_that_others_refer_to_is_whole_for_them_too() -> None:
         ("lr.critic=-1", "lr.critic=-1"),
         ("lr.critic=inf", "lr.critic=inf"),
         ("lr=fast", "lr.critic='fast'"),
+        ("lr=null", "lr.critic=None must be a number"),
         ("betas=[0.5]", "two numbers"),
+        ("betas=[0.5,2]", "two numbers from 0 to below 1"),
+        ("data.seed=-1", "data.seed=-1"),
+        ("callbacks.ema.decay=2", "decay"),
     ],
 )
 def test_numbers_out_of_range_are_one_line(override: str, words: str, capsys: Captured) -> None:
