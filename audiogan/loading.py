@@ -180,8 +180,8 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     with Budget(room, room, 8 * room, CALLS + 200 * len(weights)):
         game: Any = build_game(cfg, build_representation(cfg))
         weights = game.completed(weights)
-        if apart := differences(game.state_dict(), weights):
-            raise UserError(f"of another version of this network: {printable(apart)[:300]}")
+        if different := differences(game.state_dict(), weights):
+            raise UserError(f"of another version of this network: {printable(different)[:300]}")
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
     labels = config["facts"]["labels"]

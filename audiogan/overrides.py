@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATHS = ("data.root", "data.labels", "data.cache", "run_dir")
 """Settings that hold a path."""
 TEXTS = (*PATHS, "name")
-"""Settings whose value is text, whatever it looks like."""
+"""Settings that hold text, also where it looks like a number."""
 
 _ASSIGNMENT = re.compile(r"(\+{0,2})([^=]*)=(.*)", re.DOTALL)
 _CHOICE = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\\.|[^,\\])*)\s*(?:,|$)""", re.DOTALL)

@@ -129,8 +129,8 @@ def _spread_rate(cfg: DictConfig) -> None:
 def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     """Make a run's own ``config.yaml`` a configuration to train from.
 
-    It is resolved: settings that others referred to are there, but nothing refers to them any more. Without overrides
-    that tell runs apart the run of this file goes on (returns True); with such overrides a new run starts.
+    The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
+    goes on (returns True). Otherwise a new run starts (returns False).
     """
     from audiogan.config import KEYS, run_name
 

@@ -127,7 +127,7 @@ def newest_state(
         move_damaged: rename what has the name of a checkpoint but cannot be read to ``NAME.damaged``.
 
     Returns:
-        (path, state, what was wrong with files that could not be read); (None, {}, ...) without an intact checkpoint.
+        (path, state, complaints about files that could not be read); (None, {}, ...) without an intact checkpoint.
     """
     best: tuple[int, Path | None, dict[str, Any]] = (-1, None, {})
     damaged: list[str] = []

@@ -103,7 +103,7 @@ class AudioFolder:
     def split(self, fraction: float, seed: int = 0) -> tuple[AudioFolder, AudioFolder]:
         """(train, held out) views on the same cache, `fraction` of each class held out.
 
-        Slices of one file stay together, so nothing held out is heard in training. Only where that misses `fraction` by
+        Slices of one file stay together, so training sees nothing held out. Only where that misses `fraction` by
         more than half, because some recordings make most of the clips, these recordings are cut: their last clips are
         held out, and `source` says so. The views keep the order and all class names, and depend only on the files,
         `fraction` and `seed`.
@@ -139,7 +139,7 @@ class AudioFolder:
 
 
 def _about(held: int, wanted: float, total: int) -> bool:
-    """Return whether the numbers of held-out and of training clips are near what was asked for."""
+    """Return whether the numbers of held-out and of training clips are near the requested share."""
     return abs(held - wanted) <= max(0.5, min(wanted, total - wanted) / 2)
 
 

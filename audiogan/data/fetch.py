@@ -69,7 +69,7 @@ def fetch(
 
 
 def _receive(url: str, part: Path, most: int, progress: Callable[[int, int], object] | None) -> None:
-    """Append to ``part`` what is missing of it."""
+    """Append the missing bytes to ``part``."""
     import requests
     from urllib3.exceptions import HTTPError
 

@@ -310,6 +310,6 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
 
 
 def _bits(images: list[Entry]) -> int:
-    """The width of values in the 16-bit files of a folder: one for all, so that they keep their relations."""
+    """Return the number of bits that the 16-bit files of a folder use. One number for all keeps them comparable."""
     found = [value for value in _ahead(highest, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -173,7 +173,7 @@ WAYS: dict[str, Callable[[str], str]] = {
 
 @dataclass
 class Matches:
-    """The labels of files by their path below the root, and the rows whose file is not there."""
+    """The labels of files by their path below the root, and the rows without a file."""
 
     labels: dict[str, str] = field(default_factory=dict)
     missing: list[tuple[Row, str]] = field(default_factory=list)  # with the reason, for people
@@ -222,7 +222,7 @@ def match(
 def _match_unclear(
     unclear: list[tuple[Row, str]], rows: Sequence[Row], files: dict[str, str], label_of: dict[str, str], found: Matches
 ) -> None:
-    """Add the labels of rows whose names are not exactly those of files."""
+    """Add the labels of rows with names that differ slightly from file names."""
     indices: list[tuple[str, dict[str, set[str]], dict[str, set[str]]]] = []
     for way, key in WAYS.items():
         whole, last = defaultdict(set), defaultdict(set)

@@ -88,11 +88,11 @@ class Labels:
         return "" if self.mode == NONE or "/" not in entry.rel else _text(entry.rel.split("/", 1)[0])
 
     def unseen(self) -> Iterator[tuple[str, str]]:
-        """(path, label) of the list's rows whose file did not turn up."""
+        """(path, label) of the list's rows without a file."""
         return ((path, label) for path, label, _ in self.missing())
 
     def missing(self) -> Iterator[tuple[str, str, str]]:
-        """(path, label, reason) of the list's rows whose file did not turn up."""
+        """(path, label, reason) of the list's rows without a file."""
         if self.mode == LIST:
             for row, reason in self._matches.missing:
                 yield row.name, row.label, reason

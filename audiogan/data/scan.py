@@ -98,7 +98,7 @@ def data_folder(root: str | os.PathLike[str]) -> Path:
 
 
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:
-    """What `walk` finds, with the kinds of files whose names do not say what they hold."""
+    """Entries of `walk`; files with an ambiguous name get their kind from their first bytes."""
     for entry in walk(root, follow):
         found = look(entry.path) if entry.kind == "not audio" else None
         yield replace(entry, kind=found[0], detail=found[1]) if found else entry

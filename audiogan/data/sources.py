@@ -92,8 +92,8 @@ def open_sounds(
         root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
         sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
         named: ``root`` is the name of a data set, even if there is a folder of this name.
-        settings: those of `AudioFolder`. All are checked; the drum machine, whose sounds begin at once and are as long
-            as asked for, has no use for some of them.
+        settings: those of `AudioFolder`. All are checked. The drum machine ignores settings about onsets and long
+            files, because its sounds begin at once and have the requested length.
 
     Raises:
         UserError: an unknown setting or value, a data set that was not downloaded yet, or what `AudioFolder` says of

@@ -40,7 +40,7 @@ class Track:
         ticks: when anything happens, but for the end of the track.
         end: the tick of its last event.
         drums: channels that it declares to be drums, beyond General MIDI's.
-        xg_drums: channels whose bank means drums in an XG file. In Roland's GS the same bank is melodic.
+        xg_drums: channels with a bank that means drums in an XG file. In Roland's GS the same bank is melodic.
         xg: whether it declares the file to be XG.
     """
 

@@ -28,7 +28,7 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
 
     Args:
         text: the name.
-        ascii_only: for formats whose readers disagree on the encoding of file names.
+        ascii_only: for formats with readers that disagree on the encoding of file names.
         default: used where nothing of the name can stay.
     """
     whole = unicodedata.normalize("NFC", text)

@@ -36,8 +36,8 @@ class Limits:
         imitate_seconds: that an imitation may take.
         body_seconds: within which a body has to arrive.
         running: renders at once; by default one a core.
-        waiting: requests that may wait for their turn; further ones are asked to come again.
-        patience: seconds after which a waiting request is asked the same.
+        waiting: requests that may wait for their turn; further ones get 503.
+        patience: seconds after which a waiting request gets 503.
     """
 
     json_bytes: int = 1 << 20

@@ -1,6 +1,6 @@
 """The HTTP server of the studio: uvicorn's, with limits on how long and how many connections stay open.
 
-uvicorn waits without end for a request whose headers never finish, and accepts connections until the process has no
+uvicorn waits without end for a request with headers that never finish, and accepts connections until the process has no
 file descriptors left. Here a few hundred idle connections shut nobody out.
 """
 

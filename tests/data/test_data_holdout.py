@@ -1,4 +1,4 @@
-"""Which clips are held out: today's files for data of many files, about the share asked for with long recordings."""
+"""The choice of held-out clips: whole files where there are many, about the requested share with long recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links that lead out of a data folder are left out, unless they are asked for."""
+"""Links that lead out of a data folder are not used unless a setting allows it."""
 
 from __future__ import annotations
 

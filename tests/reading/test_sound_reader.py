@@ -191,7 +191,7 @@ def test_an_ogg_file_with_a_damaged_page(tmp_path: Path, subtype: str) -> None:
     assert judged(tmp_path, whole, "a.ogg").flags == ()
 
 
-def test_an_ogg_file_whose_pages_of_sound_are_all_damaged(tmp_path: Path) -> None:
+def test_an_ogg_file_with_all_pages_of_sound_damaged(tmp_path: Path) -> None:
     whole = content(1.0, format="OGG")
     text = bytearray(whole)
     for page in [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"][2:]:

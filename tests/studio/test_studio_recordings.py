@@ -1,4 +1,4 @@
-"""Recordings to imitate: what is wrong with one is said in one line."""
+"""Recordings to imitate: a faulty one gets one clear line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Event files of TensorBoard, as ``SummaryWriter`` of PyTorch and ``tf.summary`` write them.
 
-The records are taken apart here, since TensorBoard's own reader computes the checksums of images and sounds in Python,
+The records are parsed here, since TensorBoard's own reader computes the checksums of images and sounds in Python,
 which takes minutes.
 """
 

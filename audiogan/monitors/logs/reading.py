@@ -74,7 +74,7 @@ def find_log(path: Path) -> Path:
     folders = sorted({file.parent for file in path.rglob(f"*{MARK}*") if file.is_file()})
     if path in folders:
         return path
-    # Keras keeps training and validation apart.
+    # Keras logs training and validation under separate names.
     folders = [folder for folder in folders if folder.name != "validation"]
     if len(folders) == 1:
         return folders[0]
@@ -227,7 +227,7 @@ def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
 
 
 def _numbers(values: list[Any]) -> bool:
-    """Whether a list is one of numbers, some of which may be missing."""
+    """Return whether a list holds numbers; some may be missing."""
     kinds = {type(value) for value in values} - {type(None)}
     return bool(kinds) and kinds <= {int, float, str} and (str not in kinds or all(map(_is_number, values)))
 

@@ -12,7 +12,7 @@ class Skipped:
     """Lines of one kind.
 
     Attributes:
-        what: what is wrong with them, as in "2 lines ...": ``hold no figures``.
+        what: the reason, as a verb phrase such as ``hold no figures``.
     """
 
     what: str
