@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from audiogan.core.trainer import Trainer
 
 FORMAT = 1
+TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
+"""Names of unfinished checkpoints: those of `replacing`, and those that safetensors writes to before it renames them."""
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
 
 
@@ -213,9 +215,10 @@ class Checkpoints(Callback):
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
         if trainer.engine.chief:
-            for left in self.folder.glob(".step-*.tmp"):  # a killed run was writing it
+            for left in self.folder.glob(".*"):  # a killed run was writing it
                 with contextlib.suppress(OSError):
-                    left.unlink()
+                    if TEMPORARY.fullmatch(left.name):
+                        left.unlink()
 
     def on_step(self, trainer: Trainer) -> None:
         by_steps = self.every_steps is not None and trainer.step % self.every_steps == 0

@@ -43,6 +43,14 @@ def test_a_save_never_deletes_what_it_wrote(keep: int, tmp_path: Path) -> None:
     assert newest_state(tmp_path)[0] == tmp_path / "step-00000020.ckpt"
 
 
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    for name in (".step-00000007.ckpt.0a1b2c3d.tmp", ".tmpCzpNQT", ".tmp-notes", "mine.tmp"):
+        (tmp_path / name).write_text("half")
+    line_trainer(steps=5, callbacks={"save": saving(tmp_path)}).run()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".tmp-notes", "mine.tmp", "step-00000005.ckpt"]
+
+
 @posix
 def test_what_cannot_be_read_is_moved_aside_and_never_opened(tmp_path: Path) -> None:
     save_state(tmp_path / "step-00000001.ckpt", {"step": 1})
