@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
-"""Names of unfinished checkpoints: those of `replacing`, and those that safetensors writes to before it renames them."""
+"""Names of unfinished checkpoints: those of `replacing`, and those that safetensors writes before it renames them."""
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
 
 
