@@ -52,8 +52,10 @@ class Progress(Callback):
         if sys.stderr is None:
             return
         if not terminal:
-            of = f" of {trainer.steps:,}" if trainer.steps is not None else ""
-            parts = [f"step {trainer.step:,}{of} ({trainer.spent:.0%})"]
+            # Of two budgets, the one that is spent further decides when the run ends.
+            by_steps = trainer.steps is not None and trainer.step >= trainer.spent * trainer.steps
+            of = f" of {trainer.steps:,}" if by_steps else ""
+            parts = [f"step {trainer.step:,}{of} ({trainer.spent:.0%}{'' if by_steps else ' of the time'})"]
             parts += [f"{name} {value}" for name, value in figures.items()]
             print(", ".join(parts), file=sys.stderr, flush=True)
             return
