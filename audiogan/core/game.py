@@ -113,6 +113,12 @@ class Play:
         """Standard normal, first dimension is this part's batch."""
         return self._draw(torch.randn, shape)
 
+    def choice(self, odds: Tensor, n: int) -> Tensor:
+        """``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
+        odds = odds.to(self._rng.device)
+        whole = torch.multinomial(odds, n * self.parts, replacement=True, generator=self._rng)
+        return whole[self.part * n : (self.part + 1) * n]
+
     def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         n = shape[0]
         whole = sampler(n * self.parts, *shape[1:], generator=self._rng, device=self._rng.device)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
+ROLES = ("generator", "critic", "other")
+
 
 @dataclass(frozen=True)
 class Player:
@@ -22,6 +24,7 @@ class Player:
         repeats: consecutive moves a step, each on a fresh batch (``n_critic`` of the literature).
         active: first step on which it moves, and the first on which it no longer does (``None``: never stops).
         clip: largest norm of its gradient; ``None`` leaves it as it is.
+        role: ``generator``, ``critic`` or ``other``: how monitors read its losses and scores.
     """
 
     name: str
@@ -32,11 +35,14 @@ class Player:
     repeats: int = 1
     active: tuple[int, int | None] = (0, None)
     clip: float | None = None
+    role: str = "other"
 
     def __post_init__(self) -> None:
         for name in ("nets", "streams", "active"):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        if self.role not in ROLES:
+            raise ValueError(f"player {self.name!r}: role={self.role!r} must be one of {', '.join(ROLES)}")
         if not self.nets:
             raise ValueError(f"player {self.name!r} owns no networks")
         if self.clip is not None and not (isinstance(self.clip, int | float) and self.clip > 0):

@@ -1,0 +1,13 @@
+"""Named inputs of generators: one file per kind."""
+
+from __future__ import annotations
+
+from audiogan.inputs.base import Input, Random, Seeded
+from audiogan.inputs.classes import Classes
+from audiogan.inputs.knobs import Knobs
+from audiogan.inputs.latent import Latent
+from audiogan.inputs.scale import LIMIT, Scale
+from audiogan.inputs.signal import Signal
+from audiogan.inputs.text import Text
+
+__all__ = ["LIMIT", "Classes", "Input", "Knobs", "Latent", "Random", "Scale", "Seeded", "Signal", "Text"]

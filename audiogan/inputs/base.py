@@ -1,0 +1,191 @@
+"""The base class of the named inputs of a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.errors import UserError
+
+
+class Random(Protocol):
+    """A source of random numbers: `audiogan.core.Play` in training, `Seeded` elsewhere."""
+
+    def rand(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1)."""
+        ...
+
+    def randn(self, *shape: int) -> Tensor:
+        """Standard normal numbers."""
+        ...
+
+    def choice(self, odds: Tensor, n: int) -> Tensor:
+        """``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
+        ...
+
+
+class Seeded:
+    """Random numbers on the CPU from a ``torch.Generator``; without one, from torch's global generator."""
+
+    def __init__(self, generator: torch.Generator | int | None = None) -> None:
+        if isinstance(generator, int):
+            generator = torch.Generator().manual_seed(generator)
+        self.generator = generator
+
+    def rand(self, *shape: int) -> Tensor:
+        return torch.rand(*shape, generator=self.generator)
+
+    def randn(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.generator)
+
+    def choice(self, odds: Tensor, n: int) -> Tensor:
+        return torch.multinomial(odds, n, replacement=True, generator=self.generator)
+
+
+class Input(nn.Module):
+    """One named input of a generator.
+
+    An input has buffers only. Networks that process it, such as a text encoder, belong to the game. Names of classes,
+    quantiles and other facts about the data are constructor arguments: a state dict holds tensors only.
+
+    Args:
+        name: the keyword under which networks receive the input, and its key in recipes.
+        shape: shape of one value, without the batch dimension. ``None`` stands for any length.
+        column: the column of the training table that holds its values. ``None``: the input is drawn in training too.
+
+    Attributes:
+        drawable: whether `draw` can make values. If not, a person or a data set must give them.
+        modality: the modality of its values, for inputs that can be shown; otherwise ``None``.
+    """
+
+    default_column: ClassVar[str | None] = None
+    drawable: bool = True
+    modality: Any = None
+
+    def __init__(self, name: str, shape: Sequence[int | None] = (), column: str | None = None) -> None:
+        super().__init__()
+        self.name, self.shape, self.column = name, tuple(shape), column
+
+    # Facts about the data.
+
+    @classmethod
+    def facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
+        """Return what the data decides, as plain values for the configuration; they become constructor arguments.
+
+        ``size`` among them is the number of channels that networks receive; it is ``${facts.NAME}`` in YAML.
+
+        Args:
+            table: the training table; ``None`` before the data is open: the result then has the same keys.
+            column: the column to look at.
+            options: the other settings of the input in the configuration.
+        """
+        return {}
+
+    def connect(self, others: Mapping[str, Input]) -> None:
+        """Learn which other inputs the generator has. Called once, when the game is built."""
+
+    def prepare(self, table: Any) -> Any:
+        """Return the table with this input's column as `from_batch` wants it, such as measured values as scores."""
+        return table
+
+    def fit(self, table: Any) -> None:
+        """Fill buffers from the training table. Called once, before training; checkpoints hold the result."""
+
+    # Values.
+
+    def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
+        """Return the values ``[B, *shape]`` of a training batch. Inputs without a column are drawn."""
+        if self.column is None:
+            return self.draw(next(len(value) for value in batch.values()), random)
+        if self.column not in batch:
+            raise ValueError(f"the input {self.name!r} needs the column {self.column!r}; the data has {list(batch)}")
+        return batch[self.column]
+
+    def draw(
+        self,
+        n: int,
+        random: Random,
+        requested: Tensor | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
+        odds: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Draw ``n`` values with the distribution of the training data.
+
+        Args:
+            n: number of values.
+            random: source of random numbers.
+            requested: the requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are not requested.
+            drawn: values ``[n, ...]`` of the inputs that come before this one.
+            odds: what requests for other inputs say about this one; see `evidence`.
+        """
+        if requested is None:
+            raise UserError(f"the input {self.name!r} cannot be drawn; give one")
+        return self.repeated(requested, n)
+
+    def evidence(self, requested: Tensor) -> dict[str, Tensor]:
+        """Return factors on the odds of other inputs, by name, given a request for this one."""
+        return {}
+
+    def even(self, n: int) -> Tensor | None:
+        """Return ``n`` values that show each kind equally often, for previews; ``None`` if there are no kinds."""
+        return None
+
+    def proportional(self, n: int) -> Tensor | None:
+        """Return ``n`` values with the proportions of the training data; ``None`` if there are no kinds."""
+        return None
+
+    def captions(self, x: Tensor) -> list[str] | None:
+        """Return a short text for each value ``[n, *shape]``; ``None`` if values have no text."""
+        return None
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return what networks receive for values ``[B, *shape]``, on the device of ``x``."""
+        return x
+
+    def repeated(self, value: Tensor, n: int) -> Tensor:
+        """Return ``value`` as ``[n, *shape]``: one value is repeated, ``n`` values are checked."""
+        if value.dim() == len(self.shape):
+            return value.expand(n, *value.shape)
+        if len(value) != n:
+            raise UserError(f"{self.name}: got {len(value)} values for {n} samples; give one, or one for each")
+        return value
+
+    # Values from and for people.
+
+    def parse(self, value: Any) -> Tensor:
+        """Return a value from Python or from the command line as a tensor.
+
+        Raises:
+            UserError: the value does not fit. The message names the input.
+        """
+        raise NotImplementedError
+
+    def to_json(self, x: Tensor) -> Any:
+        """Return one value ``[*shape]`` as plain JSON, for a recipe."""
+        return x.tolist()
+
+    def from_json(self, stored: Any) -> Tensor:
+        """Return the value that `to_json` stored. It never opens a path.
+
+        Raises:
+            UserError: the stored value does not fit this input.
+        """
+        return torch.tensor(stored, dtype=torch.float32)
+
+    def example(self, n: int) -> Tensor:
+        """Return ``n`` values for tracing and export."""
+        return self.draw(n, Seeded(0))
+
+    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """Return the value that lies ``share`` of the way from ``a`` to ``b``, for morphs."""
+        return torch.lerp(a, b, share)
+
+    def describe(self) -> str:
+        """Return one line for help, ``audiogan inputs`` and model cards."""
+        return f"values of shape {list(self.shape)}"
+
+    def extra_repr(self) -> str:
+        return f"{self.name!r}, shape={self.shape}, column={self.column!r}"

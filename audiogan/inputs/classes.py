@@ -1,0 +1,134 @@
+"""Classes: weights of named classes, learned from a label for each example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiogan.errors import UserError
+from audiogan.inputs.base import Input, Random
+
+
+class Classes(Input):
+    """Weights of classes, float32 ``[classes]``, that sum to 1.
+
+    Args:
+        name: see `Input`.
+        labels: names of the classes.
+        counts: training examples of each class: how often classes are drawn. Empty: all classes alike.
+        column: the column with the class of each example, int64. ``None``: classes are drawn in training too, as the
+            target class of StarGAN is.
+        use: ``auto``, 0 for none, or the number of classes that the data must have.
+    """
+
+    default_column = "label"
+    counts: Tensor
+
+    def __init__(
+        self,
+        name: str = "classes",
+        labels: Sequence[str] = (),
+        counts: Sequence[int] = (),
+        column: str | None = "label",
+        use: Any = "auto",
+        size: int | None = None,
+    ) -> None:
+        super().__init__(name, (len(labels),), column)
+        if not labels or (counts and len(counts) != len(labels)):
+            raise ValueError(f"{name}: {len(counts)} counts for {len(labels)} labels")
+        self.labels = list(labels)
+        self.register_buffer("counts", torch.as_tensor(list(counts) or [1] * len(labels), dtype=torch.float32))
+
+    @classmethod
+    def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
+        """Return ``labels``, ``counts`` and ``size``, the number of classes; 0 for data without labels."""
+        found = None if table is None else table.columns.get(column or cls.default_column)
+        labels = list(found.labels) if found is not None else []
+        if table is not None and use not in ("auto", 0, len(labels)):
+            raise UserError(f"classes={use!r}, but the data has {len(labels)} labels; use classes=auto or classes=0")
+        if use == 0 or not labels:
+            return {"labels": [], "counts": [], "size": 0}
+        return {"labels": labels, "counts": table.class_counts, "size": len(labels)}
+
+    def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
+        """Return one-hot weights ``[B, classes]`` of labels ``[B]``."""
+        if self.column is None:
+            return self.draw(next(len(value) for value in batch.values()), random)
+        if self.column not in batch:
+            raise ValueError(f"the networks want {len(self.labels)} classes, but the data has no labels")
+        return F.one_hot(batch[self.column], len(self.labels)).to(self.counts.dtype)
+
+    def draw(
+        self,
+        n: int,
+        random: Random,
+        requested: Tensor | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
+        odds: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        if requested is not None:
+            return self.repeated(requested, n)
+        chances = self.counts.cpu()
+        if odds and self.name in odds:
+            chances = chances * odds[self.name]
+        chosen = random.choice(chances, n)
+        return (chosen[:, None] == torch.arange(len(self.labels), device=chosen.device)).float()
+
+    def even(self, n: int) -> Tensor:
+        return torch.eye(len(self.labels))[torch.arange(n) % len(self.labels)]
+
+    def proportional(self, n: int) -> Tensor:
+        shares = self.counts.cpu().double().cumsum(0).numpy()
+        chosen = np.searchsorted(shares / shares[-1], (np.arange(n) + 0.5) / n)
+        return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
+
+    def captions(self, x: Tensor) -> list[str]:
+        """Return the name of the class with the largest weight."""
+        return [self.labels[k] for k in x.argmax(1).tolist()]
+
+    def parse(self, value: Any) -> Tensor:
+        """Take a name, or a mixture: ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``."""
+        if isinstance(value, Tensor | np.ndarray):
+            value = dict(zip(self.labels, np.asarray(value, np.float64).tolist(), strict=True))
+        if isinstance(value, str):
+            value = {value: 1.0} if value in self.labels or ":" not in value else _mixture(value)
+        if not isinstance(value, Mapping):
+            raise UserError(f"class {value!r}: give a name, or a mapping of names to weights")
+        weights = np.zeros(len(self.labels), np.float32)
+        for name, weight in value.items():
+            if name not in self.labels:
+                raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+                raise UserError(f"class {name!r}: its weight {weight} must be at least 0 and finite")
+            weights[self.labels.index(name)] = weight
+        if not weights.sum() > 0:
+            raise UserError(f"classes {dict(value)}: the weights of a mixture must not all be 0")
+        return torch.from_numpy(weights / weights.sum())
+
+    def to_json(self, x: Tensor) -> dict[str, float]:
+        return {name: weight for name, weight in zip(self.labels, x.tolist(), strict=True) if weight}
+
+    def from_json(self, stored: Any) -> Tensor:
+        return self.parse(stored)
+
+    def example(self, n: int) -> Tensor:
+        return self.even(n)
+
+    def describe(self) -> str:
+        return f"class or mixture of classes: {', '.join(self.labels)}"
+
+
+def _mixture(text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition(":")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UserError(f"class {part!r}: write NAME or NAME:NUMBER") from None
+    return found

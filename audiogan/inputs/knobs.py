@@ -1,0 +1,215 @@
+"""Knobs: continuous properties of the training examples, as normal scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs.base import Input, Random
+from audiogan.inputs.scale import LIMIT, Scale
+
+Floats = NDArray[np.floating]
+EXAMPLES = 256
+"""Training examples remembered per class."""
+NEAR = 0.1
+"""Smallest width of the kernel that compares examples with requested knobs, in standard deviations."""
+
+
+class Knobs(Input):
+    """Normal scores of measured properties, float32 ``[knobs]``, from -2.33 to 2.33.
+
+    Knobs that are not requested are those of a training example of the same class, with noise of the standard
+    deviation ``spread``. Examples near the requested knobs are more likely. So a sound with a requested brightness has
+    the noisiness of sounds that are so bright.
+
+    Args:
+        name: see `Input`.
+        scale: quantiles of the training data, as `Scale.to_dict` returns them.
+        column: the column with the measured values, in their own units.
+        by: the input with the classes of the examples.
+
+    Attributes:
+        spread: standard deviation of the noise; 0 until a game that trains with noise sets it.
+    """
+
+    default_column = "knobs"
+    examples: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        name: str = "knobs",
+        scale: Mapping[str, Any] | Scale | None = None,
+        column: str | None = "knobs",
+        by: str = "classes",
+        size: int | None = None,
+    ) -> None:
+        if scale is None:
+            raise ValueError(f"{name}: the scale of the knobs is missing")
+        self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
+        super().__init__(name, (len(self_scale.names),), column)
+        self.scale, self.by, self.groups = self_scale, by, 0
+        self.register_buffer("examples", self._normal())
+        self.register_buffer("spread", torch.tensor(0.0))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the knobs."""
+        return self.scale.names
+
+    @property
+    def limit(self) -> float:
+        """Largest absolute value of a knob."""
+        return LIMIT
+
+    def _normal(self) -> Tensor:
+        size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
+        return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-LIMIT, LIMIT)
+
+    def connect(self, others: Mapping[str, Input]) -> None:
+        self.groups = len(getattr(others.get(self.by), "labels", ()))
+        self.examples = self._normal()
+
+    @classmethod
+    def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
+        """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
+        found = None if table is None else table.columns.get(column or cls.default_column)
+        if found is None:
+            return {"scale": None, "size": 0}
+        scale = Scale.fit(found.values(table.rows), found.names)
+        return {"scale": scale.to_dict(), "size": len(scale.names)}
+
+    def prepare(self, table: Any) -> Any:
+        """Replace measured values by normal scores."""
+        return table.map_column(self.column, self.scale.scores)
+
+    @torch.no_grad()
+    def fit(self, table: Any) -> None:
+        """Remember examples of each class, in the order of their first knob.
+
+        Because of this order, one seed gives bright sounds of every class.
+        """
+        knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
+        if self.groups:
+            targets = torch.from_numpy(table.targets)
+        for k, examples in enumerate(self.examples):
+            mine = knobs if targets is None else knobs[targets == k]
+            mine = mine if len(mine) else knobs
+            order = torch.randperm(len(mine), generator=torch.Generator().manual_seed(k))
+            mine = mine[order[torch.arange(EXAMPLES) % len(mine)]]
+            examples.copy_(mine[mine[:, 0].argsort(stable=True)])
+
+    def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
+        if self.column not in batch:
+            raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
+        return batch[self.column]
+
+    def draw(
+        self,
+        n: int,
+        random: Random,
+        requested: Tensor | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
+        odds: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
+        shares = np.ones((n, 1), np.float32)
+        if self.groups and drawn is not None and self.by in drawn:
+            shares = drawn[self.by].cpu().numpy()
+        places, noise = random.rand(n).cpu().numpy(), random.randn(n, len(self.names)).cpu().numpy()
+        rows = np.broadcast_to(_rows(requested, n, len(self.names)), (n, len(self.names)))
+        if n and (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
+            drawn_knobs = self._draw(shares, rows[0], places, noise)
+        else:
+            parts = [self._draw(shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n)]
+            drawn_knobs = np.concatenate([*parts, np.empty((0, len(self.names)), np.float32)])
+        return torch.from_numpy(drawn_knobs.astype(np.float32, copy=False))
+
+    def evidence(self, requested: Tensor) -> dict[str, Tensor]:
+        """Return how likely each class is among examples near the requested knobs."""
+        wanted = requested.cpu().numpy() if requested.dim() == 1 else requested[0].cpu().numpy()
+        if not self.groups or np.isnan(wanted).all():
+            return {}
+        near = self._nearness(wanted)
+        return {self.by: torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9}
+
+    def _nearness(self, wanted: Floats) -> Floats:
+        """Return the logarithm of the nearness of each example to the requested knobs, ``[groups, EXAMPLES]``."""
+        known = np.flatnonzero(~np.isnan(wanted)).tolist()
+        apart = self.examples.cpu().numpy()[:, :, known] - wanted[known].astype(np.float32)
+        return -0.5 * np.square(apart / max(self.spread.item(), NEAR)).sum(2)
+
+    def _draw(self, weights: Floats, wanted: Floats, places: Floats, noise: Floats) -> Floats:
+        """Draw knobs ``[n, knobs]`` for class weights ``[n, groups]``; a mixture of classes mixes their examples."""
+        known = np.flatnonzero(~np.isnan(wanted)).tolist()
+        examples, out = self.examples.cpu().numpy(), self.spread.item() * noise
+        near = self._nearness(wanted) if known else None
+        for k in np.flatnonzero(weights.any(0)).tolist():
+            rows = np.flatnonzero(weights[:, k])
+            which = (places[rows] * EXAMPLES).astype(np.int64)
+            if near is not None:
+                up_to = np.exp(near[k] - near[k].max()).cumsum()
+                which = np.searchsorted(up_to / up_to[-1], places[rows], side="right").clip(max=EXAMPLES - 1)
+            out[rows] += weights[rows, k : k + 1] * examples[k][which]
+        for k in known:
+            out[:, k] = wanted[k]
+        return out.clip(-LIMIT, LIMIT)
+
+    def parse(self, value: Any) -> Tensor:
+        """Take shares 0 ... 1 of some knobs by name: ``{"brightness": 0.9}``. The others are NaN: not requested."""
+        if isinstance(value, Tensor | np.ndarray):
+            value = dict(zip(self.names, np.asarray(value, np.float64).tolist(), strict=True))
+        if isinstance(value, str):
+            value = _pairs(self.name, value)
+        if not isinstance(value, Mapping):
+            raise UserError(f"{self.name}: give a mapping of names to numbers from 0 to 1")
+        scores = torch.full((len(self.names),), torch.nan)
+        for name, share in value.items():
+            if name not in self.names:
+                raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.names)}")
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+                raise UserError(f"knob {name}={share} must be from 0 to 1")
+            scores[self.names.index(name)] = float(self.scale.scores_of_shares(share))
+        return scores
+
+    def to_json(self, x: Tensor) -> dict[str, float]:
+        return dict(zip(self.names, torch.special.ndtr(x.double()).tolist(), strict=True))
+
+    def from_json(self, stored: Any) -> Tensor:
+        if not isinstance(stored, Mapping) or set(stored) != set(self.names):
+            found = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else ""
+            raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
+        return torch.from_numpy(self.scale.scores_of_shares([stored[name] for name in self.names]))
+
+    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        shares = torch.lerp(torch.special.ndtr(a.double()), torch.special.ndtr(b.double()), share)
+        return torch.from_numpy(self.scale.scores_of_shares(shares.numpy()))
+
+    def describe(self) -> str:
+        return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
+
+
+def _rows(requested: Tensor | None, n: int, size: int) -> Floats:
+    if requested is None:
+        return np.full((1, size), np.nan, np.float32)
+    rows = requested.cpu().numpy().reshape(-1, size)
+    if len(rows) not in (1, n):
+        raise UserError(f"knobs: got {len(rows)} values for {n} samples; give one, or one for each")
+    return rows
+
+
+def _pairs(where: str, text: str) -> dict[str, float]:
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UserError(f"{where}={part!r}: write NAME=NUMBER, with a number from 0 to 1") from None
+    return found

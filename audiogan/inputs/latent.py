@@ -1,0 +1,105 @@
+"""Latents: random vectors or tensors, drawn in training too."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs.base import Input, Random
+
+DISTRIBUTIONS = ("normal", "uniform")
+LARGEST = 1 << 20
+"""Largest number of values of a stored latent."""
+
+
+class Latent(Input):
+    """Random values with a fixed distribution.
+
+    Args:
+        name: see `Input`.
+        shape: one number for a vector, or several, such as ``[T, D]`` for noise in each step.
+        distribution: ``normal`` (standard normal) or ``uniform`` (in -1 ... 1).
+    """
+
+    def __init__(
+        self, name: str = "latent", shape: int | Sequence[int] = 64, distribution: str = "normal", column: None = None
+    ) -> None:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if not shape or any(not isinstance(size, int) or size < 1 for size in shape):
+            raise ValueError(f"{name}: shape={list(shape)} must be whole numbers of at least 1")
+        if distribution not in DISTRIBUTIONS:
+            raise ValueError(f"{name}: distribution={distribution!r} must be one of {', '.join(DISTRIBUTIONS)}")
+        super().__init__(name, shape)
+        self.sizes: tuple[int, ...] = shape
+        self.distribution = distribution
+
+    @property
+    def normal(self) -> bool:
+        """Whether the distribution is standard normal."""
+        return self.distribution == "normal"
+
+    def draw(
+        self,
+        n: int,
+        random: Random,
+        requested: Tensor | None = None,
+        drawn: Mapping[str, Tensor] | None = None,
+        odds: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        if requested is not None:
+            return self.repeated(requested, n)
+        return random.randn(n, *self.sizes) if self.normal else 2 * random.rand(n, *self.sizes) - 1
+
+    def parse(self, value: Any) -> Tensor:
+        """Take numbers of this shape; from the command line, numbers separated by commas."""
+        if isinstance(value, str):
+            value = value.split(",")
+        try:
+            x = torch.as_tensor(np.asarray(value, np.float32))
+        except (TypeError, ValueError):
+            raise UserError(f"{self.name}: expected numbers of shape {list(self.shape)}") from None
+        if x.numel() == np.prod(self.sizes) and x.dim() == 1:
+            x = x.reshape(self.sizes)
+        if tuple(x.shape) != self.shape or not bool(torch.isfinite(x).all()):
+            raise UserError(f"{self.name}: expected {list(self.shape)} finite numbers, got shape {list(x.shape)}")
+        return x
+
+    def to_json(self, x: Tensor) -> str:
+        """Base64 of little-endian float32 values."""
+        return base64.b64encode(np.asarray(x.detach().cpu(), "<f4").tobytes()).decode()
+
+    def from_json(self, stored: Any) -> Tensor:
+        try:
+            if not isinstance(stored, str) or len(stored) > 8 * LARGEST:
+                raise ValueError
+            values = np.frombuffer(base64.b64decode(stored, validate=True), "<f4")
+        except (ValueError, binascii.Error):
+            raise UserError(f"{self.name}: the recipe holds no latent") from None
+        return self.parse(values.copy())
+
+    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        """Follow a great circle, lengths in a straight line (White 2016, "Sampling Generative Networks", 2.1)."""
+        return torch.from_numpy(slerp(a.double().numpy(), b.double().numpy(), share)).float()
+
+    def describe(self) -> str:
+        kind = "standard normal" if self.normal else "uniform in -1 ... 1"
+        return f"{' x '.join(map(str, self.shape))} random numbers, {kind}; drawn from the seed"
+
+
+def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """Interpolate spherically between two arrays of one shape; lengths change in a straight line."""
+    la, lb = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if not la or not lb:
+        return (1 - share) * a + share * b
+    angle = float(np.arccos(np.clip(a.ravel() @ b.ravel() / (la * lb), -1, 1)))
+    if np.sin(angle) < 1e-6:
+        return (1 - share) * a + share * b
+    direction = (np.sin((1 - share) * angle) * a / la + np.sin(share * angle) * b / lb) / np.sin(angle)
+    return ((1 - share) * la + share * lb) * direction

@@ -1,0 +1,117 @@
+"""Signals: a picture, a sound or another signal that a generator starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs.base import Input
+
+
+class Signal(Input):
+    """A signal of the data, such as the source picture of an image translation.
+
+    Args:
+        name: see `Input`.
+        shape: shape of one signal, such as ``[C, H, W]``; ``None`` for an open length.
+        modality: the kind of signal: how files of it are read and how it is shown.
+        column: the column of the data.
+        representation: what networks receive: an invertible transform of the signal; ``None``: the signal itself.
+    """
+
+    default_column = "source"
+    drawable = False
+
+    def __init__(
+        self,
+        name: str = "source",
+        shape: Sequence[int | None] = (),
+        modality: Any = None,
+        column: str | None = "source",
+        representation: Any = None,
+        size: int | None = None,
+    ) -> None:
+        if not shape:
+            raise ValueError(f"{name}: the data has no column {column!r}")
+        super().__init__(name, shape, column)
+        self.modality, self.representation = modality, representation
+
+    @classmethod
+    def facts(cls, table: Any, column: str | None = "source", **options: Any) -> dict[str, Any]:
+        """Return ``shape`` and ``modality`` of the column, and ``size``, its number of channels."""
+        if table is None:
+            return {"shape": [], "modality": None, "size": 0}
+        column = column or cls.default_column
+        if column not in table.columns:
+            raise UserError(f"the data has no column {column!r}; it has {', '.join(table.columns)}: {table.source}")
+        found = table.columns[column]
+        modality = found.modality
+        kind = None if modality is None else modality.to_config()
+        return {"shape": list(found.shape), "modality": kind, "size": found.shape[0]}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x if self.representation is None else self.representation.encode(x)
+
+    def parse(self, value: Any, *, any_size: bool = False) -> Tensor:
+        """Take a file, or an array or tensor of this shape.
+
+        Args:
+            value: path of a file, or an array: see ``modality.load`` and ``modality.convert``.
+            any_size: accept other sizes than `shape`; the number of channels must still fit.
+        """
+        try:
+            is_path = isinstance(value, str | os.PathLike)
+            x = self.modality.load(value, self.shape) if is_path else self.modality.convert(value, self.shape)
+        except UserError as error:
+            raise UserError(f"{self.name}: {error}") from error
+        x = torch.as_tensor(np.ascontiguousarray(x, np.float32))
+        wanted = [size if i == 0 or not any_size else None for i, size in enumerate(self.shape)]
+        if x.dim() != len(wanted) or any(w not in (None, size) for w, size in zip(wanted, x.shape, strict=True)):
+            where = f" ({os.fspath(value)})" if is_path else ""
+            hint = "; `audiogan apply` takes other sizes" if not any_size else ""
+            raise UserError(f"{self.name}{where}: expected shape {_shown(wanted)}, got {_shown(x.shape)}{hint}")
+        if not bool(torch.isfinite(x).all()):
+            raise UserError(f"{self.name}: it has values that are NaN or infinite")
+        return x
+
+    def to_json(self, x: Tensor) -> dict[str, Any]:
+        """The SHA-256 of the float32 values, and their shape. A recipe does not hold the signal."""
+        raw = np.ascontiguousarray(x.detach().cpu().numpy(), "<f4").tobytes()
+        return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(x.shape)}
+
+    def from_json(self, stored: Any) -> Tensor:
+        raise UserError(
+            f"{self.name}: the recipe holds only the SHA-256 of the signal; give the signal: inputs={{{self.name!r}: ...}}"
+        )
+
+    def example(self, n: int) -> Tensor:
+        sizes = [size or 1024 for size in self.shape]
+        return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
+
+    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        if a.shape != b.shape:
+            raise UserError(f"{self.name}: signals of shapes {_shown(a.shape)} and {_shown(b.shape)} cannot be mixed")
+        return super().mix(a, b, share)
+
+    def describe(self) -> str:
+        noun = getattr(self.modality, "noun", "signal")
+        return f"{noun} {_shown(self.shape)}: a file; or an array in Python"
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
+
+
+def digest(values: Mapping[str, Tensor]) -> str:
+    """Return a short hash of tensors, for names of files."""
+    whole = hashlib.sha256()
+    for name, x in sorted(values.items()):
+        whole.update(name.encode() + np.ascontiguousarray(x.detach().cpu().numpy()).tobytes())
+    return whole.hexdigest()[:12]

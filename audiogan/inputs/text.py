@@ -1,0 +1,82 @@
+"""Texts: characters as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs.base import Input
+
+
+class Text(Input):
+    """A text as character numbers, int64 ``[length]``; 0 fills the end.
+
+    Args:
+        name: see `Input`.
+        alphabet: the characters; the first has the number 1.
+        length: largest number of characters.
+        column: the column of the data.
+    """
+
+    default_column = "text"
+    drawable = False
+
+    def __init__(
+        self,
+        name: str = "text",
+        alphabet: str = "",
+        length: int = 0,
+        column: str | None = "text",
+        size: int | None = None,
+    ) -> None:
+        if not alphabet or length < 1:
+            raise ValueError(f"{name}: the data has no column {column!r} of texts")
+        super().__init__(name, (length,), column)
+        self.alphabet = alphabet
+        self.numbers = {character: i for i, character in enumerate(alphabet, start=1)}
+
+    @classmethod
+    def facts(cls, table: Any, column: str | None = "text", **options: Any) -> dict[str, Any]:
+        """Return ``alphabet``, ``length`` and ``size``: the number of characters, with that for the end."""
+        if table is None:
+            return {"alphabet": "", "length": 0, "size": 0}
+        column = column or cls.default_column
+        if column not in table.columns:
+            raise UserError(f"the data has no column {column!r}; it has {', '.join(table.columns)}: {table.source}")
+        found = table.columns[column]
+        return {"alphabet": found.alphabet, "length": found.shape[0], "size": len(found.alphabet) + 1}
+
+    def captions(self, x: Tensor) -> list[str]:
+        return ["".join(self.alphabet[i - 1] for i in row if i) for row in x.tolist()]
+
+    def parse(self, value: Any) -> Tensor:
+        """Take a text of known characters."""
+        if not isinstance(value, str):
+            raise UserError(f"{self.name}: expected a text, got {type(value).__name__}")
+        if unknown := sorted(set(value) - set(self.alphabet)):
+            raise UserError(f"{self.name}: unknown characters {''.join(unknown)!r}; known are {self.alphabet!r}")
+        length = self.shape[0] or 0
+        if len(value) > length:
+            raise UserError(f"{self.name}: {len(value)} characters; the model takes at most {length}")
+        x = torch.zeros(length, dtype=torch.int64)
+        x[: len(value)] = torch.tensor([self.numbers[character] for character in value], dtype=torch.int64)
+        return x
+
+    def to_json(self, x: Tensor) -> str:
+        return self.captions(x[None])[0]
+
+    def from_json(self, stored: Any) -> Tensor:
+        return self.parse(stored)
+
+    def example(self, n: int) -> Tensor:
+        length = self.shape[0] or 1
+        return torch.arange(n * length).remainder(len(self.alphabet)).reshape(n, length) + 1
+
+    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+        return a if share < 0.5 else b
+
+    def describe(self) -> str:
+        return f"text of at most {self.shape[0]} of the characters {self.alphabet!r}"
