@@ -57,21 +57,22 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     path = Path(path)
     weights = {}
+    kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     for name, value in generator.game.state_dict().items():
-        if not name.startswith(("nets.generator.", "representation.", "conditions.")):
+        if not name.startswith(kept_parts):
             continue
         small = value.half() if value.is_floating_point() else value
         if not torch.isfinite(small).all():
             raise UserError(f"{path}: {name} does not fit half precision; this model cannot become a bundle")
         weights[name] = small.cpu().contiguous()
     config = generator.config
-    kept: dict[str, Any] = {key: config[key] for key in ("name", "representation", "facts", "knobs") if key in config}
+    kept: dict[str, Any] = {key: config[key] for key in ("name", "representation", "facts", "inputs") if key in config}
     data = config.get("data")
     kept["data"] = {key: value for key, value in data.items() if key not in PRIVATE} if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
     if labels.suffix or len(labels.parts) > 1:  # a list of labels on this machine
         kept["data"]["labels"] = "auto"
-    game = {"_target_": "audiogan.games.Sampling", "generator": config["game"]["generator"]}
+    game: dict[str, Any] = {"_target_": "audiogan.games.Generative", **generator_sections(generator)}
     raw = save(weights)
     about = {
         "format": FORMAT,
@@ -91,6 +92,19 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
+
+
+def generator_sections(generator: Generator) -> dict[str, Any]:
+    """Return the settings of `audiogan.games.Generative` that rebuild the generators of a model."""
+    game = generator.config["game"]
+    if "generator" in game and len(generator.routes) == 1:
+        return {"generator": game["generator"]}
+    networks = game.get("generators") or game["generator"]
+    routes = {
+        name: {"_target_": "audiogan.games.Route", "source": route.source, "target": route.target}
+        for name, route in generator.routes.items()
+    }
+    return {"generator": {name: networks[name] for name in generator.routes}, "routes": routes}
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:

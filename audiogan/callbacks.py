@@ -6,8 +6,9 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -150,15 +151,18 @@ def _step(line: bytes) -> float:
 
 
 class Previews(Callback):
-    """The same latents again and again, as files, as a contact sheet, in TensorBoard and in the report.
+    """Samples of the same inputs again and again: as files, as a sheet, in TensorBoard and in the report.
+
+    Inputs that cannot be drawn, such as a source picture, are taken from held-out examples. The sheet then shows
+    source, output and target.
 
     Args:
         run_dir: the run folder.
-        modality: what the samples are.
-        log: for TensorBoard; without it they are files only.
+        modality: the kind of the samples.
+        log: for TensorBoard; without it the samples are files only.
         every: steps between previews; one more is made at the end.
-        count: samples.
-        labels: names of the classes.
+        count: number of samples.
+        train, held_out: data for the inputs that cannot be drawn.
     """
 
     def __init__(
@@ -168,22 +172,33 @@ class Previews(Callback):
         log: MetricsLog | None,
         every: int = 500,
         count: int = 16,
-        labels: list[str] | None = None,
+        train: Any = None,
+        held_out: Any = None,
     ) -> None:
         if every < 1 or not 1 <= count <= MOST_PREVIEWS:
             raise ValueError(f"every={every} must be at least 1, and count={count} from 1 to {MOST_PREVIEWS:,}")
         self.run_dir, self.modality, self.log = Path(run_dir), modality, log
-        self.every, self.count, self.labels = every, count, labels or []
-        self._fixed: tuple[Tensor, Tensor | None] | None = None
+        self.every, self.count = every, count
+        self.data = held_out if held_out is not None and len(held_out) else train
+        self._shown: dict[str, Shown] = {}
         self._last = -1
 
     def on_start(self, trainer: Trainer) -> None:
-        rng = torch.Generator().manual_seed(trainer.seed)
         game: Any = trainer.game
-        z, asked = game.latents(self.count, rng), {}
-        if game.classes:
-            asked["weights"] = torch.eye(game.classes)[torch.arange(self.count) % game.classes]
-        self._fixed = z, game.draw_condition(self.count, rng, **asked)
+        for name in game.generators:
+            rng = torch.Generator().manual_seed(trainer.seed)
+            if not game.needed:
+                self._shown[name] = Shown(game.draw(self.count, rng, **game.even(self.count)), {}, {})
+                continue
+            sources, targets = game.places(self.data, name)
+            each = max(1, self.count // len(game.generators))
+            chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
+            batch = self.data.examples(chosen)
+            values = game.draw_beside(batch, rng)
+            kind = type(self.modality)
+            before = {key: values[key] for key, given in game.needed.items() if isinstance(given.modality, kind)}
+            paired = game.generators[name].target is None and all(each.column != "x" for each in game.needed.values())
+            self._shown[name] = Shown(values, before, {"target": batch["x"]} if paired else {})
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
@@ -193,31 +208,53 @@ class Previews(Callback):
         if trainer.step != self._last:
             self.make(trainer)
         pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
-        if pictures and hasattr(self.modality, "animation"):
+        if pictures:
             with optional(self.run_dir / "previews"):
                 self.modality.animation(self.run_dir)
 
     def make(self, trainer: Trainer) -> None:
         """Make a preview now."""
         self._last = trainer.step
-        if not trainer.engine.chief or self._fixed is None:
+        if not trainer.engine.chief or not self._shown:
             return
         from audiogan.report import write_report
 
-        z, condition = self._fixed
-        out = trainer.game.generate(z, condition, nets=averages(trainer)).cpu()  # type: ignore[operator]
-        if not torch.isfinite(out).all():
-            trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
-            return
-        samples = self.modality.finish(out.numpy())
-        titles = [self.labels[i % len(self.labels)] for i in range(self.count)] if self.labels else None
+        game: Any = trainer.game
+        nets, made = averages(trainer), []
+        for name, shown in self._shown.items():
+            out = game.generate(shown.inputs, generator=name, nets=nets).cpu()
+            if not torch.isfinite(out).all():
+                trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
+                return
+            made.append(self.modality.finish(out.numpy()))
+        samples = np.concatenate(made)
+        first = next(iter(self._shown.values()))
+        titles = game.captions(first.inputs) if len(self._shown) == 1 else None
+        columns = self._columns(samples)
         with optional(self.run_dir / "previews"):
-            self.modality.preview(self.run_dir, trainer.step, samples, titles)
+            self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
         if self.log is not None:
             with optional(self.log.board):
                 self.modality.board(self.log.writer, "previews", samples, trainer.step)
         with optional(self.run_dir / "report.html"):
             write_report(self.run_dir)
+
+    def _columns(self, samples: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return what a sheet shows beside each other: sources, the samples, and targets; ``None`` for samples alone."""
+        parts = list(self._shown.values())
+        if not parts[0].before and not parts[0].after:
+            return None
+        before = {key: np.concatenate([part.before[key].numpy() for part in parts]) for key in parts[0].before}
+        after = {key: np.concatenate([part.after[key].numpy() for part in parts]) for key in parts[0].after}
+        return {**before, "output": samples, **after}
+
+
+class Shown(NamedTuple):
+    """Inputs of a preview, and the signals to show before and after the samples, by title."""
+
+    inputs: dict[str, Tensor]
+    before: dict[str, Tensor]
+    after: dict[str, Tensor]
 
 
 def averages(trainer: Trainer) -> dict[str, nn.Module]:

@@ -7,6 +7,7 @@ refused before it is imported. Files are checked before hydra reads them (`audio
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
 import re
@@ -37,14 +38,15 @@ PACKAGED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.pa
 # them.
 KEYS = {
     "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
+    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
     "knobs", "voice", "partials", "class_weight",
 }  # fmt: skip
 # What the data decides when a training is built.
 FACTS = {
-    "labels": [], "class_counts": [], "classes": 0, "knobs": 0, "knob_scale": None,
-    "shape": None, "signal_shape": None, "modality": None,
+    "labels": [], "inputs": {}, "classes": 0, "knobs": 0, "shape": None, "signal_shape": None, "modality": None,
 }  # fmt: skip
+RESERVED = ("x", "labels", "inputs", "shape", "signal_shape", "modality", "format")
+"""Names that no input may have: the column of signals, and other facts."""
 MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
 MOST_COPIED = 20_000
@@ -95,7 +97,10 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         with open_dict(cfg):
             own = settle(cfg, config, overrides)
             cfg.name = cfg.get("name") or find(config).stem
-            cfg.facts = dict(FACTS)
+            cfg.facts = copy.deepcopy(FACTS)
+            for name, target, options in input_sections(cfg, f"{config}: "):
+                cfg.facts.inputs[name] = found = target.facts(None, **options)
+                cfg.facts[name] = found.get("size", 0)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
@@ -109,6 +114,26 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 f"{config}: data.cache is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
             )
     return cfg
+
+
+def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield the name, the class and the settings of each entry of ``inputs``."""
+    from omegaconf import OmegaConf
+
+    from audiogan.config_kinds import resolve_target
+
+    sections = cfg.get("inputs") or {}
+    if not OmegaConf.is_dict(sections):
+        raise UserError(f"{source}inputs must be a section: names with the settings of each input")
+    for name, node in sections.items():
+        if node is None:
+            continue
+        where = f"inputs.{name}"
+        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
+            raise UserError(f"{source}{printable(where)[:80]}: the name of an input must be a word, and not {', '.join(RESERVED)}")
+        options: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
+        target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
+        yield name, target, options
 
 
 def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -265,6 +290,9 @@ def check(cfg: DictConfig, source: str) -> None:
     for section, known in SECTIONS.items():
         for key in (plain.get(section) or {}).keys() - known:
             raise UserError(f"{source}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
+    for section in ("data", "inputs"):
+        if "${facts" in OmegaConf.to_yaml(OmegaConf.create({section: cfg.get(section)})):
+            raise UserError(f"{source}: {section} cannot refer to facts, which follow from the data and the inputs")
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(

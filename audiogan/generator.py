@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
+from audiogan.inputs import Seeded
 from audiogan.modalities import Modality, Sound
 from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
 from audiogan.workers import WORKERS
 
 if TYPE_CHECKING:
-    from audiogan.data.knobs import Scale
+    from audiogan.inputs import Input, Scale
     from audiogan.kits import Kit
     from audiogan.latents import Direction, Encoding, Neighbour
 
@@ -33,20 +34,23 @@ Label = str | Mapping[str, float] | None
 
 
 class Generator:
-    """Makes sounds. ``audiogan.load`` gives you one.
+    """A trained model. ``audiogan.load`` returns one.
 
     Attributes:
-        modality: what it makes: sounds, images, points.
-        shape: of one signal: `(channels, samples)` for sounds, `(C, H, W)` for images.
+        inputs: the named inputs of the model; see `audiogan.inputs`.
+        routes: what each of its generators translates, by name; several for a model that translates both ways.
+        modality: the kind of its signals: sounds, images, points.
+        shape: shape of one signal: `(channels, samples)` for sounds, `(C, H, W)` for images.
         sample_rate: of sounds, in Hz.
-        labels: class names; empty for a model that knows no classes.
+        labels: class names; empty for a model without classes.
         knobs: names of its continuous controls, and for each a table of 65 values, in its unit, that 0 ... 1 mean;
             empty for a model without.
-        step: training steps it has seen.
-        checkpoint: the file it came from.
-        name: what `load` gives it again for: a shipped model's name, or the file.
-        card: what there is to know about a model that was made to be given away, in Markdown; else empty.
+        step: number of training steps.
+        checkpoint: the file it was loaded from.
+        name: the argument with which `load` returns it again: the name of a shipped model, or the file.
+        card: description of a model that was made to be given away, in Markdown; else empty.
         config: the configuration of its training, as nested dicts.
+        trust: modules outside the package that it was loaded with.
     """
 
     def __init__(
@@ -59,16 +63,15 @@ class Generator:
         *,
         name: str | None = None,
         card: str = "",
+        trust: Sequence[str] = (),
     ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
-        self.name, self.card = str(checkpoint) if name is None else name, card
-        self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
-        self.scale: Scale | None = None
-        if game.conditions.knobs:
-            from audiogan.data.knobs import Scale
-
-            self.scale = Scale.from_dict(config["facts"]["knob_scale"])
+        self.name, self.card, self.trust = str(checkpoint) if name is None else name, card, tuple(trust)
+        self.inputs: dict[str, Input] = dict(game.inputs.items())
+        self.labels: list[str] = list(getattr(self.inputs.get("classes"), "labels", ()))
+        self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
+        self.routes: dict[str, Any] = dict(game.generators)
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, torch.nn.Module] | None = None
 
@@ -88,132 +91,215 @@ class Generator:
 
     def sample(
         self,
-        n: int = 1,
+        n: int | None = None,
         *,
         seed: int | None = None,
         label: Label = None,
         knobs: Mapping[str, float] | None = None,
         truncation: float | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        generator: str | None = None,
     ) -> NDArray[np.float32]:
-        """New sounds (or images, or whatever it was trained on).
+        """Make new sounds, images or other signals.
 
-        Sample ``i`` depends on ``seed + i`` alone, so ``sample(1, seed=s + i)`` gives it again.
+        Sample ``i`` depends on ``seed + i`` and on the given inputs only: ``sample(1, seed=s + i)`` returns it again.
 
         Args:
-            n: how many, at least 1.
+            n: number of samples, at least 1; by default 1, or one for each of a list of signals in ``inputs``.
             seed: at least 0; without one the samples are new each time.
-            label: one of ``labels``, or a mixture: ``{"kick": 0.7, "tom": 0.3}``; without one, classes come as often
-                as in the training data.
-            knobs: 0 ... 1 for some of ``knobs``: ``{"brightness": 0.9}`` asks for a sound brighter than 90 % of those
-                it was trained on. The others are drawn as they go with class and knobs that were asked for.
-            truncation: the smaller, the more typical; more than 0. Latents are multiplied by it, unless the network's
-                paper has another way: StyleGAN's psi (1: everything), BigGAN's threshold (infinity: everything).
+            label: one of ``labels``, or a mixture: ``{"kick": 0.7, "tom": 0.3}``. Without one, classes have the
+                proportions of the training data.
+            knobs: 0 ... 1 for some of ``knobs``. ``{"brightness": 0.9}`` requests a sound brighter than 90 % of the
+                training sounds. Knobs you leave out are drawn to fit the ones you set.
+            truncation: more than 0; smaller values give more typical samples. Latents are multiplied by it, unless the
+                network's paper defines another way: StyleGAN's psi (1: no truncation), BigGAN's threshold (infinity: no
+                truncation).
+            inputs: values of other inputs by name: ``{"source": "photo.png"}``. A signal is a file or an array; a list
+                of signals gives one sample each. See `inputs`.
+            generator: name of one of several generators, see `routes`.
 
         Returns:
             float32 array ``[n, *shape]``; sounds and images lie within -1 ... 1.
 
         Raises:
-            UserError: unknown label or knob, or a number out of range.
+            UserError: an unknown input, class or knob, a missing input, or a value out of range.
         """
-        waves, _ = self.sample_with_labels(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
-        return waves
+        wanted: Any = {"seed": seed, "label": label, "knobs": knobs, "truncation": truncation, "inputs": inputs}
+        return self.render(self.recipes(n, **wanted), generator=generator)
 
     def sample_with_labels(
         self,
-        n: int = 1,
+        n: int | None = None,
         *,
         seed: int | None = None,
         label: Label = None,
         knobs: Mapping[str, float] | None = None,
         truncation: float | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> tuple[NDArray[np.float32], list[str]]:
-        """As ``sample``, with the class of each sound: of a mixture the largest, empty where the model knows none."""
-        recipes = self.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation)
+        """Like `sample`; also return the class of each sample: of a mixture the largest, empty without classes."""
+        recipes = self.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation, inputs=inputs)
         return self.render(recipes), [recipe.label for recipe in recipes]
 
     def recipes(
         self,
-        n: int = 1,
+        n: int | None = None,
         *,
         seed: int | None = None,
         label: Label = None,
         knobs: Mapping[str, float] | None = None,
         truncation: float | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> list[Recipe]:
-        """Recipes of the sounds that ``sample`` makes with the same arguments."""
+        """Return the recipes of the samples that `sample` makes with the same arguments."""
+        requested = self.requested(label, knobs, inputs)
+        lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
+        n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
             raise UserError(f"n={n}: ask for at least one")
+        if odd := next((name for name, count in lists.items() if count != n), None):
+            raise UserError(f"{odd}: {lists[odd]} values for {n} samples; give one, or one for each sample")
         if truncation is not None and not 0 < truncation < float("inf"):
             raise UserError(f"truncation={truncation} must be more than 0 and finite")
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if not 0 <= seed <= 2**63 - 1 - n:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
-        weights, asked = self._weights(label), self._scores(knobs or {})
-        names = () if self.scale is None else self.scale.names
         made = []
-        for i in range(seed, seed + n):
-            rng = torch.Generator().manual_seed(i)
-            z = self.game.latents(1, rng)[0]
-            condition = self.game.draw_condition(1, rng, weights=weights, asked=asked)
-            classes, shares = {}, {}
-            if condition is not None:
-                drawn, scores = condition[0, : len(self.labels)].tolist(), condition[0, len(self.labels) :]
-                classes = {name: weight for name, weight in zip(self.labels, drawn, strict=True) if weight}
-                shares = dict(zip(names, torch.special.ndtr(scores.double()).tolist(), strict=True))
-            made.append(Recipe(self.name, tuple(z.tolist()), classes, shares, i, truncation))
+        for i in range(n):
+            random = Seeded(torch.Generator().manual_seed(seed + i))
+            mine = {name: value[i] if isinstance(value, list) else value for name, value in requested.items()}
+            made.append(self.recipe_of(self.game.draw(1, random, **mine), seed + i, truncation))
         return made
 
-    def render(self, recipes: Recipe | Sequence[Recipe]) -> NDArray[np.float32]:
-        """The sounds `[n, *shape]` of recipes, whichever model they name.
+    def requested(
+        self,
+        label: Label = None,
+        knobs: Mapping[str, float] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return requested values as tensors, by input; a list of signals as a list of tensors."""
+        values = {"classes": label, "knobs": knobs or None, **(inputs or {})}
+        requested: dict[str, Any] = {}
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name not in self.inputs and name in ("classes", "knobs"):
+                shown = f"class {value!r}" if isinstance(value, str) else f"{name} {', '.join(map(str, value))}"
+                raise UserError(f"{shown}: {self.name} was trained without {name}; leave it out")
+            given = self.game.input(name)
+            several = isinstance(value, list | tuple) and not given.drawable
+            requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
+        return requested
 
-        On a CPU a recipe gives the same bits whatever is made with it and however many threads there are: each sound is
-        made alone and in one thread, because other sums are rounded in another order. Many sounds are made on all CPUs
-        at once. Several threads may call this.
+    def recipe_of(
+        self, drawn: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
+    ) -> Recipe:
+        """Return the recipe of one sample, of input values ``[1, ...]``."""
+        stored = {name: given.to_json(drawn[name][0]) for name, given in self.inputs.items() if name != "latent"}
+        latent = drawn["latent"][0].flatten().tolist() if "latent" in drawn else ()
+        signals = {name: drawn[name][0] for name, given in self.inputs.items() if not given.drawable}
+        classes, knobs = stored.pop("classes", {}), stored.pop("knobs", {})
+        return Recipe(self.name, tuple(latent), classes, knobs, seed, truncation, stored, signals)
+
+    def render(
+        self,
+        recipes: Recipe | Sequence[Recipe],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        generator: str | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the signals `[n, *shape]` of recipes, regardless of the model that they name.
+
+        On a CPU a recipe gives the same bits in any batch and with any number of threads: each signal is made alone and
+        in one thread, because a sum in another order is rounded differently. Many signals are made on all CPUs at
+        once. Several threads may call this.
+
+        Args:
+            recipes: one or several.
+            inputs: signals by name for recipes that were read from a file, which hold only their SHA-256.
+            generator: name of one of several generators, see `routes`.
 
         Raises:
-            UserError: a recipe that does not fit this model.
+            UserError: a recipe does not fit this model.
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+        name = self.route(generator)
+        given = {key: self.game.input(key).parse(value) for key, value in (inputs or {}).items()}
         alone = next(self.game.parameters()).device.type == "cpu"
-        jobs: list[tuple[torch.Tensor, torch.Tensor | None, float | None]] = []
+        jobs: list[tuple[dict[str, torch.Tensor], float | None, str]] = []
         for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
             these, size = list(group), 1 if alone else BATCH
-            jobs += [(*self._inputs(these[i : i + size]), truncation) for i in range(0, len(these), size)]
+            parts = (these[i : i + size] for i in range(0, len(these), size))
+            jobs += [(self.input_values(part, given), truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
+    def route(self, generator: str | None = None) -> str:
+        """Return the name of a generator: of that name, or with the target class of that name; by default the first.
+
+        Raises:
+            UserError: there is none; lists those there are.
+        """
+        if generator is None:
+            return next(iter(self.routes))
+        shown = self.route_names
+        found = [name for name, text in shown.items() if generator == name or text.endswith(f"-> {generator}")]
+        if len(found) != 1:
+            have = ", ".join(f"{name} ({text})" if text else name for name, text in shown.items())
+            raise UserError(f"generator {generator!r} is none of those of {self.name}: {have}")
+        return found[0]
+
+    @property
+    def route_names(self) -> dict[str, str]:
+        """What each generator translates, in words, such as ``apples -> tomatoes``; empty for other models."""
+        labels = [str(label) for label in self.config.get("facts", {}).get("labels", [])]
+
+        def text(route: Any) -> str:
+            ends = (route.source, route.target)
+            return " -> ".join(labels[i] for i in ends) if all(i is not None and i < len(labels) for i in ends) else ""
+
+        return {name: text(route) for name, route in self.routes.items()}
+
+    def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
+        """Translate a signal of any size; see `audiogan.applying.apply_signal`."""
+        from audiogan.applying import apply_signal
+
+        return apply_signal(self, source, **options)
+
     @torch.inference_mode()
-    def _alone(self, job: tuple[torch.Tensor, torch.Tensor | None, float | None]) -> NDArray[np.float32]:
-        """Make one sound; called in a worker thread."""
-        z, condition, truncation = job
-        return self._made(z, condition, truncation, self._faster(z, condition) if truncation is None else None)
+    def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
+        """Make one signal; called in a worker thread."""
+        values, truncation, name = job
+        nets = self._faster(values) if truncation is None and len(self.routes) == 1 else None
+        return self._made(values, truncation, name, nets)
 
     @torch.inference_mode()
     def _made(
         self,
-        z: torch.Tensor,
-        condition: torch.Tensor | None,
+        values: Mapping[str, torch.Tensor],
         truncation: float | None,
+        name: str,
         nets: dict[str, torch.nn.Module] | None = None,
     ) -> NDArray[np.float32]:
-        """Finished signals `[B, *shape]` of latents and conditions."""
-        out = self.game.generate(z, condition, nets=nets, truncation=truncation)
+        """Return finished signals `[B, *shape]` of input values."""
+        out = self.game.generate(values, generator=name, nets=nets, truncation=truncation)
         if not math.isfinite(float(out.sum())):
             noun = self.modality.noun
             raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
         return self.modality.finish(out.cpu().numpy())
 
-    def _faster(self, z: torch.Tensor, condition: torch.Tensor | None) -> dict[str, torch.nn.Module] | None:
-        """The generator as `traced`, once many sounds were made one by one; ``None`` until then."""
+    def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, torch.nn.Module] | None:
+        """Return the generator as `traced`, once many signals were made one by one; ``None`` until then."""
         with self._counting:
             self._count += 1
             due = self._count == TRACED_AFTER
-        if due and condition is not None:
+        if due and None not in (size for given in self.inputs.values() for size in given.shape):
             from audiogan.tracing import traced
 
-            script = traced(self.game.nets["generator"], z, condition)
-            self._traced = None if script is None else {"generator": script}
+            name, net = self.game.main, self.game.nets[self.game.main]
+            script = traced(net, {key: value for key, value in values.items() if key in net.takes})
+            self._traced = None if script is None else {name: script}
         return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
@@ -286,56 +372,40 @@ class Generator:
         """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
         save_wav(path, wave, self.sample_rate, subtype=subtype)
 
-    def _weights(self, label: Label) -> torch.Tensor | None:
-        """Class weights ``[classes]`` that sum to 1."""
-        return None if label is None else torch.from_numpy(self._mixture(label))
+    def input_values(
+        self, recipes: Sequence[Recipe], given: Mapping[str, torch.Tensor] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return the input values ``[B, ...]`` of recipes, by name.
 
-    def _mixture(self, label: str | Mapping[str, float]) -> NDArray[np.float32]:
-        """The same in NumPy, of a label that is given."""
-        mixture = {label: 1.0} if isinstance(label, str) else dict(label)
-        weights = np.zeros(len(self.labels), np.float32)
-        for name, weight in mixture.items():
-            if not self.labels:
-                raise UserError(f"class {name!r}: {self.name} was trained without classes; leave it out")
-            if name not in self.labels:
-                raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
-            if not 0 <= weight < float("inf"):
-                raise UserError(f"class {name!r}: its weight {weight} must be at least 0 and finite")
-            weights[self.labels.index(name)] = weight
-        if not weights.sum() > 0:
-            raise UserError(f"classes {mixture}: the weights of a mixture must not all be 0")
-        return weights / weights.sum()
-
-    def _scores(self, knobs: Mapping[str, float]) -> dict[int, float]:
-        """Normal scores of shares 0 ... 1, by number of the knob."""
-        scores = {}
-        for name, share in knobs.items():
-            if self.scale is None:
-                raise UserError(f"knob {name!r}: {self.name} was trained without knobs; leave it out")
-            if name not in self.scale.names:
-                raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.scale.names)}")
-            if not 0 <= share <= 1:
-                raise UserError(f"knob {name}={share} must be from 0 to 1")
-            scores[self.scale.names.index(name)] = float(
-                self.scale.scores_of_shares(np.full((1, len(self.scale.names)), share))[0, 0]
-            )
-        return scores
-
-    def _inputs(self, recipes: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Latents ``[B, latent_dim]`` and conditions ``[B, classes + knobs]``."""
-        knobs = set() if self.scale is None else set(self.scale.names)
+        Raises:
+            UserError: a recipe does not fit this model.
+        """
         for recipe in recipes:
-            if len(recipe.latent) != self.game.latent_dim:
+            size = math.prod(self.inputs["latent"].shape) if "latent" in self.inputs else 0  # type: ignore[arg-type]
+            if len(recipe.latent) != size:
                 have = f"a latent of {len(recipe.latent)} numbers"
-                raise UserError(f"{self.name}: it wants latents of {self.game.latent_dim}; the recipe has {have}")
-            if bool(recipe.classes) != bool(self.labels) or set(recipe.knobs) != knobs:
-                what = f"classes {', '.join(recipe.classes) or 'none'} and knobs {', '.join(recipe.knobs) or 'none'}"
-                raise UserError(f"{self.name}: the recipe is of another model: it has {what}")
-        z = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
-        parts = []
-        if self.labels:
-            parts.append(np.stack([self._mixture(recipe.classes) for recipe in recipes]))
-        if self.scale is not None:
-            shares = np.array([[recipe.knobs[name] for name in self.scale.names] for recipe in recipes])
-            parts.append(self.scale.scores_of_shares(shares))
-        return z, torch.from_numpy(np.concatenate(parts, axis=1)) if parts else None
+                raise UserError(f"{self.name}: it wants latents of {size}; the recipe has {have}")
+            if recipe.names != set(self.inputs):
+                named = ", ".join(
+                    f"{name} ({', '.join(map(str, value))})"
+                    if isinstance(value := recipe.value(name), Mapping)
+                    else name
+                    for name in sorted(recipe.names)
+                )
+                raise UserError(f"{self.name}: the recipe is of another model: it has {named or 'no inputs'}")
+        values: dict[str, torch.Tensor] = {}
+        for name, each in self.inputs.items():
+            if name == "latent":
+                latents = np.array([recipe.latent for recipe in recipes], np.float32)
+                values[name] = torch.from_numpy(latents).reshape(-1, *each.shape)  # type: ignore[arg-type]
+                continue
+            parts = [
+                recipe.signals[name]
+                if name in recipe.signals
+                else given[name]
+                if given and name in given
+                else each.from_json(recipe.value(name))
+                for recipe in recipes
+            ]
+            values[name] = torch.stack(parts)
+        return values

@@ -167,33 +167,46 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     """
     from omegaconf import OmegaConf
 
-    from audiogan.training import build_game, build_modality, build_representation
+    from audiogan.training import build_game, build_inputs, build_modality, build_representation
 
     check_config(config)
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    facts = {key: config["facts"][key] for key in ("class_counts", "modality")}
-    # Labels and tables of knobs are left out: omegaconf takes milliseconds for a hundred values.
-    cfg: Any = OmegaConf.create({**{key: config[key] for key in ("representation", "game")}, "facts": facts})
+    config = with_inputs(config)
+    # Facts of inputs are left out: omegaconf takes milliseconds for a hundred values.
+    kept = {key: config[key] for key in ("representation", "game")}
+    cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
     room = TABLES + 8 * stored
     with Budget(room, room, 8 * room, CALLS + 200 * len(weights)):
-        game: Any = build_game(cfg, build_representation(cfg))
-        weights = game.completed(weights)
+        inputs = build_inputs(config["inputs"], config["facts"]["inputs"])
+        game: Any = build_game(cfg, build_representation(cfg), inputs)
+        weights = game.upgrade_state_dict(weights)
         if different := differences(game.state_dict(), weights):
             raise UserError(f"of another version of this network: {printable(different)[:300]}")
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
-    labels = config["facts"]["labels"]
-    if game.classes not in (0, len(labels)):
-        raise UserError(f"facts.labels: {len(labels):,} names of {game.classes:,} classes")
     _check_finite(game)
-    counts = game.conditions.class_counts
-    if game.classes and not (len(counts) == game.classes and (counts >= 0).all() and float(counts.sum()) > 0):
-        raise UserError("facts.class_counts: expected a count of at least 0 for each class, not all of them 0")
+    for name, given in game.inputs.items():
+        given.check()
     modality = build_modality(cfg)
     _check_signals(modality, tuple(game.representation.signal_shape))
     return game, modality
+
+
+def with_inputs(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored configuration with the section ``inputs``; models of version 0.1 have classes and knobs only."""
+    facts = config["facts"]
+    if "inputs" in config and "inputs" in facts:
+        return config
+    labels = list(facts.get("labels") or ()) if facts.get("classes") else []
+    counts = list(facts.get("class_counts") or ())
+    known = {
+        "classes": {"labels": labels, "counts": counts, "size": len(labels)},
+        "knobs": {"scale": facts.get("knob_scale"), "size": facts.get("knobs") or 0},
+    }
+    sections = {name: {"_target_": f"audiogan.inputs.{name.title()}"} for name in known}
+    return {**config, "facts": {**facts, "inputs": known}, "inputs": sections}
 
 
 def _check_finite(game: Any) -> None:
@@ -233,12 +246,14 @@ def _check_signals(modality: Any, shape: tuple[int, ...]) -> None:
 def _try(generator: Generator) -> None:
     """Make one signal, so that a model that cannot make any is refused when it is loaded."""
     with torch.random.fork_rng(devices=[]), Budget(FORWARD, 16 * FORWARD, 16 * FORWARD, 100 * CALLS):
-        z, condition = generator._inputs(generator.recipes(1, seed=0))
-        made = generator.modality.finish(generator.game.generate(z, condition).numpy())
-    if not np.isfinite(made).all():
-        raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-    if made.shape[1:] != tuple(generator.shape):
-        raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
+        game = generator.game
+        for name in generator.routes:
+            values = {key: given.example(1) for key, given in generator.inputs.items()}
+            made = generator.modality.finish(game.generate(values, generator=name).numpy())
+            if not np.isfinite(made).all():
+                raise UserError(f"its {generator.modality.noun}s are not finite numbers")
+            if made.shape[1:] != tuple(generator.shape):
+                raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
 
 
 def _step(value: Any) -> int:

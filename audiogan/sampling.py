@@ -45,6 +45,8 @@ def write_samples(
     label: Label = None,
     knobs: Mapping[str, float] | None = None,
     truncation: float | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    route: str | None = None,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Write ``n`` samples into a folder: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
@@ -57,7 +59,8 @@ def write_samples(
         generator: the model.
         out: the folder; it is made if it is missing.
         n: how many.
-        seed, label, knobs, truncation: as in `Generator.sample`.
+        seed, label, knobs, truncation, inputs: as in `Generator.sample`.
+        route: name of one of several generators.
         say: prints a line.
 
     Returns:
@@ -79,8 +82,10 @@ def write_samples(
     def blocks() -> Iterator[Block]:
         wanted: dict[str, Any] = {"label": label, "knobs": knobs, "truncation": truncation}
         for start in range(0, max(n, 1), BLOCK):
-            recipes = generator.recipes(min(BLOCK, n - start), seed=first + start, **wanted)
-            yield recipes, generator.render(recipes)
+            count = min(BLOCK, n - start)
+            part = {k: v[start : start + count] if isinstance(v, list) else v for k, v in (inputs or {}).items()}
+            recipes = generator.recipes(count, seed=first + start, inputs=part, **wanted)
+            yield recipes, generator.render(recipes, generator=route)
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]

@@ -142,7 +142,9 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed any more; start from the configuration that the run was made of"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        cfg.classes = cfg.facts.classes  # the networks are made for as many
+        for name, node in (cfg.get("inputs") or {}).items():  # the networks are made for this many classes
+            if OmegaConf.is_dict(node) and "use" in node:
+                node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
         del cfg[unknown]
     typed = {override.lstrip("+").partition("=")[0] for override in overrides}

@@ -8,7 +8,7 @@ import inspect
 import random
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,11 @@ from audiogan import config as configuration
 from audiogan.config_kinds import resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
+from audiogan.config import input_sections
 from audiogan.data.sources import FEWEST, about_held_out
 from audiogan.errors import UserError
 from audiogan.files import replacing
+from audiogan.games import Generative
 from audiogan.optional import optional
 from audiogan.run_folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.settings import refuse_interpolation
@@ -32,7 +34,8 @@ from audiogan.text import printable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from audiogan.data.sources import Data
+    from audiogan.data.table import Table
+    from audiogan.inputs import Input
     from audiogan.modalities import Modality
     from audiogan.representations import Representation
 
@@ -45,45 +48,55 @@ IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
 FREE = ("trainer.", "engine.", "checkpoints.", *configuration.WATCHING, "run_dir", "name", "data.cache")
 
 
-def open_data(cfg: DictConfig) -> tuple[Data, Data]:
-    """(training data, held-out data) of a configuration; the second is empty where there is too little to share."""
+def open_data(cfg: DictConfig) -> tuple[Table, Table]:
+    """Return the training data and the held-out data of a configuration.
+
+    Columns of ``data.columns`` are added before the split. The held-out data is empty if there are too few examples.
+    """
     settings = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(settings, dict)
-    holdout = settings.pop("holdout", 0.0)
+    holdout, columns = settings.pop("holdout", 0.0), settings.pop("columns", None) or {}
+    groups = settings.pop("groups", None)
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
-    data = configuration.build(settings, "data")
-    train, held_out = data.split(holdout if len(data) >= FEWEST else 0.0, seed=0)
-    names = list(cfg.get("knobs") or [])
-    if OmegaConf.select(cfg, "game.generator.voice"):
-        from audiogan.data.pitch import WithPitch
-
-        train, held_out = (WithPitch(part, cfg.game.generator.hop_length) for part in (train, held_out))
-    if names:
-        from audiogan.data.knobs import WithKnobs
-
-        train = WithKnobs(train, names)
-        held_out = WithKnobs(held_out, names, train.scale)
-    return train, held_out
+    table = configuration.build(settings, "data")
+    for name, node in columns.items():
+        if node is not None:
+            table = table.with_column(name, configuration.build(node, f"data.columns.{name}"))
+    return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
 
 
-def add_facts(cfg: DictConfig, data: Data) -> None:
-    """Write into the configuration what the data decides: its labels, what its signals are and their shape."""
-    labels = list(data.labels)
-    if cfg.classes not in ("auto", 0, len(labels)):
-        raise UserError(
-            f"classes={cfg.classes!r}, but the data has {len(labels)} labels; use classes=auto or classes=0"
-        )
-    labels = [] if cfg.classes == 0 else labels
-    for label in labels:
+def add_facts(cfg: DictConfig, table: Table) -> None:
+    """Write what the data decides into ``cfg.facts``: labels, shape and modality of signals, and facts of each input."""
+    for label in table.labels:
         refuse_interpolation("a class of the data", label)
-    cfg.facts.labels, cfg.facts.classes = labels, len(labels)
-    cfg.facts.class_counts = data.class_counts if labels else []
-    scale: Any = getattr(data, "scale", None) if hasattr(data, "knobs") else None
-    cfg.facts.knobs, cfg.facts.knob_scale = (len(scale.names), scale.to_dict()) if scale is not None else (0, None)
-    modality = data.modality
-    cfg.facts.modality = {"_target_": f"audiogan.modalities.{type(modality).__name__}", **vars(modality)}
-    cfg.facts.signal_shape = list(data.shape)
+    cfg.facts.labels = list(table.labels)
+    for name, target, options in input_sections(cfg):
+        found = target.facts(table, **options)
+        if "${" in repr(found):
+            raise UserError(f"data: the column of the input {name!r} holds the characters '${{', which are not allowed")
+        cfg.facts.inputs[name] = found
+        cfg.facts[name] = found.get("size", 0)
+    cfg.facts.modality = table.modality.to_config()
+    cfg.facts.signal_shape = list(table.shape)
+
+
+def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
+    """Return inputs by name. Those for which there is no data are left out.
+
+    Args:
+        sections: settings of each input, ``inputs`` of a configuration, as plain dicts.
+        facts: facts of each input, ``facts.inputs``, as plain dicts.
+    """
+    inputs = {}
+    for name, node in (sections or {}).items():
+        known = dict(facts.get(name) or {})
+        if node is None or known.get("size") == 0:
+            continue
+        if known.get("modality") is not None:
+            known["modality"] = configuration.build(known["modality"], f"facts.inputs.{name}.modality")
+        inputs[str(name)] = configuration.build(node, f"inputs.{name}", name=str(name), **known)
+    return inputs
 
 
 def build_representation(cfg: DictConfig) -> Representation:
@@ -93,10 +106,12 @@ def build_representation(cfg: DictConfig) -> Representation:
     return representation
 
 
-def build_game(cfg: DictConfig, representation: Representation) -> Game:
-    """The game of a configuration whose facts are known."""
-    counts = OmegaConf.to_container(cfg.facts.class_counts)
-    return configuration.build(cfg.game, "game", representation=representation, class_counts=counts)
+def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
+    """Return the game of a configuration with known facts; ``inputs`` replaces those of the configuration."""
+    if inputs is None:
+        sections, facts = (OmegaConf.to_container(node or OmegaConf.create(), resolve=True) for node in (cfg.get("inputs"), cfg.facts.get("inputs")))
+        inputs = build_inputs(sections, facts)  # type: ignore[arg-type]
+    return configuration.build(cfg.game, "game", representation=representation, inputs=inputs)
 
 
 def build_modality(cfg: DictConfig) -> Modality:
@@ -106,8 +121,8 @@ def build_modality(cfg: DictConfig) -> Modality:
 
 def build_trainer(
     cfg: DictConfig,
-    train: Data,
-    held_out: Data | None = None,
+    train: Table,
+    held_out: Table | None = None,
     *,
     fit: bool = True,
     progress: bool = True,
@@ -124,10 +139,11 @@ def build_trainer(
     torch.manual_seed(cfg.seed)
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
-    game = build_game(cfg, representation)
-    conditions = getattr(game, "conditions", None)
-    if conditions is not None and conditions.knobs:
-        conditions.fit(torch.from_numpy(train.knobs), torch.from_numpy(train.targets))  # type: ignore[attr-defined]
+    game: Any = build_game(cfg, representation)
+    for given in game.inputs.values() if isinstance(game, Generative) else ():
+        train = given.prepare(train)
+        if fit:
+            given.fit(train)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
@@ -156,7 +172,7 @@ def build_engine(cfg: DictConfig) -> Engine:
     return configuration.build(cfg.engine, "engine")
 
 
-def build_streams(cfg: DictConfig, train: Data) -> dict[str, Stream]:
+def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
     """Every stream is a view of the training data; ``null`` is all of it."""
     streams = {}
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
@@ -171,7 +187,7 @@ def build_streams(cfg: DictConfig, train: Data) -> dict[str, Stream]:
 
 
 def build_callbacks(
-    cfg: DictConfig, train: Data, held_out: Data | None = None, *, progress: bool = True
+    cfg: DictConfig, train: Table, held_out: Table | None = None, *, progress: bool = True
 ) -> dict[str, Callback]:
     """The configured callbacks by name, in order. The log, the run folder, the labels and the data are handed to those
     who want them.
@@ -191,7 +207,6 @@ def build_callbacks(
         offered = {
             "run_dir": cfg.run_dir,
             "log": log,
-            "labels": list(cfg.facts.labels),
             "modality": train.modality,
             "train": train,
             "held_out": held_out,
@@ -325,7 +340,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         say(f"warning: {line}")
 
 
-def identity(data: Data) -> dict[str, Any]:
+def identity(data: Table) -> dict[str, Any]:
     """What identifies training data: its source and length, and a digest of its labels and of examples from all over.
 
     A run that resumes with other data says so. Data with the same digest may still differ in examples between.
@@ -381,7 +396,7 @@ def describe(trainer: Trainer) -> str:
     return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
 
 
-def write_scan(run_dir: Path, data: Data) -> None:
+def write_scan(run_dir: Path, data: Table) -> None:
     """What the scan of the folder found: a summary and the verdict on each file."""
     scan = getattr(data, "scan", None)
     if scan is not None:

@@ -29,22 +29,17 @@ class Game(nn.Module):
         """
         raise NotImplementedError
 
-    def moved(self, player: str, play: Play) -> None:
-        """Called after the step of ``player``: the place for constraints on weights and for swaps."""
+    def after_step(self, player: str, play: Play) -> None:
+        """Called after the optimizer step of ``player``: the place for constraints on weights and for swaps."""
 
-    def completed(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A state dict of this game or of an older version of it, with what versions have added since."""
+    def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a state dict of this game, or of an older version of it, as this version has it."""
         return dict(state)
 
     def sample(
-        self,
-        n: int,
-        condition: Tensor | None = None,
-        *,
-        nets: Mapping[str, nn.Module] | None = None,
-        rng: torch.Generator | None = None,
+        self, n: int, *, nets: Mapping[str, nn.Module] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:
-        """``n`` samples; ``nets`` replaces networks by name (an average of the weights, say)."""
+        """Return ``n`` samples; ``nets`` replaces networks by name, such as by an average of their weights."""
         raise NotImplementedError
 
 

@@ -178,7 +178,7 @@ class Trainer:
             move.applied = not self._refused(move)
             engine.step(player.name, optimizer, move.applied)
         if move.applied:
-            self.game.moved(player.name, plays[0])
+            self.game.after_step(player.name, plays[0])
         self.examples += examples
         return move
 
@@ -216,7 +216,7 @@ class Trainer:
         """
         step, examples = count(state["step"], "trainer.step"), count(state["examples"], "trainer.examples")
         spent = duration(state["seconds"], "trainer.seconds")
-        game = self.game.completed(state["game"])
+        game = self.game.upgrade_state_dict(state["game"])
         different = differences(self.game.state_dict(), game)
         if different:
             raise CheckpointError(f"the networks are not those of the checkpoint: {different}")

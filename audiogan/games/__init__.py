@@ -1,9 +1,12 @@
-"""Games: a kind of game a file."""
+"""Games: one file per kind of game."""
+
+from __future__ import annotations
 
 from audiogan.games.adversarial import Adversarial
+from audiogan.games.cycle import Cycle
+from audiogan.games.generative import Generative, Route
 from audiogan.games.multi import MultiCritic
-from audiogan.games.sampling import Sampling
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
 
-__all__ = ["VAEGAN", "Accuracy", "Adversarial", "MultiCritic", "Sampling", "SemiSupervised"]
+__all__ = ["VAEGAN", "Accuracy", "Adversarial", "Cycle", "Generative", "MultiCritic", "Route", "SemiSupervised"]

@@ -1,4 +1,4 @@
-"""The ordinary game of two: a generator against a critic (Goodfellow et al., 2014), conditional or not."""
+"""The adversarial game of a generator against a critic (Goodfellow et al., 2014), with any named inputs."""
 
 from __future__ import annotations
 
@@ -9,36 +9,44 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.sampling import Sampling, check_shape, evaluating
+from audiogan.games.calling import call, check_shape, check_takes, evaluating, judged, over_critics, per_sample, takes
+from audiogan.games.critics import critic_terms
+from audiogan.games.features import hidden
+from audiogan.games.generative import Generative
 from audiogan.games.terms import due, joined, named
-from audiogan.losses.penalties import Critic
+from audiogan.inputs import Input, Seeded, Signal
+from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
+Inputs = Mapping[str, Tensor]
 
-class Adversarial(Sampling):
-    """A generator and a critic, any adversarial loss, any penalties.
 
-    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and, where the data has them,
-    ``label`` s.
+class Adversarial(Generative):
+    """A generator and a critic, with any adversarial loss, penalties and distances.
+
+    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and the columns that the inputs
+    name. ``x`` is the target where the generator has a source.
 
     Args:
-        generator: latents ``[B, latent_dim]`` (and class weights ``[B, classes]``) -> ``[B, *representation.shape]``.
-        critic: ``[B, *representation.shape]`` (and class weights) -> logits ``[B]``, or ``[B, critics]`` of several
-            critics in one; or with them class logits ``[B, classes]``, which both players then want to be right
-            (AC-GAN, Odena et al., 2017, section 4). A critic that has a ``view`` (signals -> tensor) gets what that
-            makes of signals instead.
-        loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``.
+        generator: takes named inputs and returns ``[B, *representation.shape]``; see `audiogan.networks.GeneratorNet`.
+        critic: ``[B, *representation.shape]`` and the inputs that it takes -> logits or a `CriticOutput`. With class
+            logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., 2017, section 4). If it has a
+            ``view`` (signals -> tensor), it receives the view of decoded signals.
+        loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``; a relativistic one has
+            ``generator(fake_logits, real_logits)`` and an attribute ``relativistic``.
         representation: between signals and what the networks see.
-        penalties: added to the critic's loss on steps where ``step % penalty.every == 0``. A mapping names them: the
-            log shows each under its key. Those of a sequence are named after their classes.
-        generator_penalties: the same for the generator; called with it, latents, class weights and ``play.randn``.
+        inputs: see `Generative`.
+        penalties: terms of the critic's loss, due on steps where ``step % penalty.every == 0``. The keys of a mapping
+            name them in the log; terms of a sequence are named after their classes.
+        generator_penalties: the same for the generator, called with it, its inputs and ``play.randn``.
+        distances: terms of the generator's loss between its output and the target, such as `audiogan.losses.L1`.
+        feature_matching: weight of the mean absolute difference of the critic's features of output and target (Wang et
+            al., pix2pixHD, CVPR 2018, equation 4). The critic must return features.
         auxiliary: weight of the cross-entropy of class logits.
-        augment: random transformations of what the critic sees, the same kinds for real and fake (Zhao et al., 2020).
-        through_signal: fakes are decoded to signals and encoded again before the critic sees them, and ``augment``
-            works on signals. So the critic judges what one will hear; the representation must then be differentiable
-            both ways. A critic that has a ``view`` always works like that.
+        augment: random transformations of real and fake signals before the critic (Zhao et al., 2020).
+        through_signal: decode fakes to signals and encode them again before the critic. ``augment`` then works on
+            signals. The representation must be differentiable both ways.
         constraint: called with the critic after each of its steps (weight clipping).
-        class_counts: examples of each class in the training data; how ``sample`` draws classes if none are asked for.
     """
 
     def __init__(
@@ -47,111 +55,125 @@ class Adversarial(Sampling):
         critic: nn.Module,
         loss: Any,
         representation: Representation,
+        inputs: Mapping[str, Input] | None = None,
         penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         generator_penalties: Sequence[Any] | Mapping[str, Any] | None = (),
+        distances: Sequence[Any] | Mapping[str, Any] | None = (),
+        feature_matching: float = 0.0,
         auxiliary: float = 1.0,
         augment: nn.Module | None = None,
         through_signal: bool = False,
         constraint: Callable[[nn.Module], None] | None = None,
-        class_counts: Sequence[int] = (),
     ) -> None:
-        super().__init__(generator, representation, class_counts)
+        super().__init__(generator, representation, inputs)
         self.nets["critic"] = critic
         self.loss, self.augment, self.auxiliary = loss, augment, auxiliary
         self.penalties = named(penalties, "penalties")
         self.generator_penalties = named(generator_penalties, "generator_penalties")
+        self.distances, self.feature_matching = named(distances, "distances"), feature_matching
         stateful = (*self.generator_penalties.values(), *self.penalties.values())
         if odd := [penalty for penalty in stateful if not hasattr(penalty, "every")]:
             raise ValueError(f"penalties: {odd[0]!r} is no penalty; write a section with _target_")
-        self.penalty_state = nn.ModuleList(p for p in stateful if isinstance(p, nn.Module))
+        terms = (*stateful, *self.distances.values())
+        self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
         self.constraint = constraint
         view = getattr(critic, "view", representation.encode if through_signal else None)
         self._view: Callable[[Tensor], Tensor] | None = view
         if not hasattr(critic, "view"):
             check_shape(critic, representation)
-        if self.classes != getattr(critic, "classes", 0):
-            raise ValueError(f"the generator knows {self.classes} classes, the critic {getattr(critic, 'classes', 0)}")
+        mine, theirs = getattr(generator, "classes", 0), getattr(critic, "classes", 0)
+        if mine != theirs and isinstance(mine, int) and isinstance(theirs, int):
+            raise ValueError(f"the generator knows {mine} classes, the critic {theirs}")
+        check_takes(critic, self.inputs)
+        if augment is not None and any(isinstance(self.inputs[name], Signal) for name in takes(critic)):
+            raise ValueError("augment changes x alone; it cannot be used with a critic that also receives a source")
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        return self.player_losses(player, batch, self.given(batch, play), play)
+
+    def player_losses(self, player: str, batch: Inputs, given: Inputs, play: Play) -> dict[str, Tensor]:
+        """Return the losses of a player, given the inputs that the batch determines."""
         signal = batch["x"]
-        condition = self.condition(batch.get("label"), batch.get("knobs"))
         if player == "critic":
-            real = self._seen(self._real(signal), play).detach()
-            fake = self._seen(self._fake(len(signal), condition, play), play).detach()
-            return self._critic_losses(real, fake, condition, play)
-        z, made, fake = self._make(len(signal), condition, play)
-        losses, logits = self._adversarial_terms(fake, condition)
-        play.note(fake_logits=_one(logits))
-        return joined(losses, self._generator_terms(z, made, condition, play))
+            real = self.critic_view(self._real(signal), play).detach()
+            inputs = self.drawn(len(signal), given, play)
+            made = call(self.nets["generator"], inputs)
+            fake = self.critic_view(self._decoded(made), play).detach()
+            return self._critic_losses(real, fake, inputs, play)
+        inputs, made, fake = self._make(len(signal), given, play)
+        losses, out = self._adversarial_terms(fake, inputs, signal, play)
+        play.note(fake_logits=per_sample(out))
+        return joined(losses, self._generator_terms(inputs, made, signal, play))
 
-    def _make(self, n: int, condition: Tensor | None, play: Play) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents, what the generator makes of them, and what the critic sees of that."""
-        z = self._latents(n, play)
-        made = self.nets["generator"](z, condition)
-        return z, made, self._seen(self._decoded(made), play)
+    def _make(self, n: int, given: Inputs, play: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return all inputs, the generator's output, and the output as the critic receives it."""
+        inputs = self.drawn(n, given, play)
+        made = call(self.nets["generator"], inputs)
+        return inputs, made, self.critic_view(self._decoded(made), play)
 
-    def _adversarial_terms(self, fake: Tensor, condition: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
-        """Terms of the generator's loss that a critic gives, and the critic's logits."""
-        logits, class_logits = self._judge(fake, condition)
-        losses = {"loss": _critics(logits) * self.loss.generator(logits)}
-        return losses | self._auxiliary(condition, fake=class_logits), logits
+    def _adversarial_terms(
+        self, fake: Tensor, inputs: Inputs, signal: Tensor, play: Play
+    ) -> tuple[dict[str, Tensor], CriticOutput]:
+        """Return the terms of the generator's loss that a critic gives, and the critic's output."""
+        out = self._judge(fake, inputs)
+        if getattr(self.loss, "relativistic", False) or self.feature_matching:
+            with torch.no_grad():
+                real = self._judge(self.critic_view(self._real(signal), play), inputs)
+        if getattr(self.loss, "relativistic", False):
+            losses = {"loss": over_critics(self.loss.generator, out, real)}
+        else:
+            losses = {"loss": over_critics(self.loss.generator, out)}
+        if self.feature_matching:
+            losses["features"] = self.feature_matching * _feature_distance(out, real)
+        return losses | self._auxiliary(inputs, fake=out), out
 
-    def _generator_terms(self, z: Tensor, made: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
-        """Terms of the generator's loss that no critic gives."""
+    def _generator_terms(self, inputs: Inputs, made: Tensor, target: Tensor, play: Play) -> dict[str, Tensor]:
+        """Return the terms of the generator's loss that no critic gives."""
         generator = self.nets["generator"]
-        penalties = due(
-            self.generator_penalties, play.step, lambda penalty: penalty(generator, z, condition, play.randn)
-        )
-        return joined(self._made(made, condition), penalties)
+        penalties = due(self.generator_penalties, play.step, lambda penalty: penalty(generator, inputs, play.randn))
+        distances = {}
+        if self.distances:
+            output = self.representation.decode(made)
+            distances = {name: distance(output, target) for name, distance in self.distances.items()}
+        return joined(self.output_terms(made, inputs), distances, penalties)
 
-    def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
-        """More terms of the generator's loss, on what it made: for games that want more of it."""
+    def output_terms(self, made: Tensor, inputs: Inputs) -> dict[str, Tensor]:
+        """Return more terms of the generator's loss on its output. Games that need some override this."""
         return {}
 
-    def _critic_losses(self, real: Tensor, fake: Tensor, condition: Tensor | None, play: Play) -> dict[str, Tensor]:
-        real_logits, real_classes = self._judge(real, condition)
-        fake_logits, fake_classes = self._judge(fake, condition)
-        play.note(real_logits=_one(real_logits), fake_logits=_one(fake_logits))
-        losses = {"loss": _critics(real_logits) * self.loss.critic(real_logits, fake_logits)}
-        losses |= self._auxiliary(condition, real=real_classes, fake=fake_classes)
-        return joined(losses, self._critic_penalties(lambda x: self._judge(x, condition)[0], real, fake, play))
+    def _critic_losses(self, real: Tensor, fake: Tensor, inputs: Inputs, play: Play) -> dict[str, Tensor]:
+        terms, of_real, of_fake = critic_terms(
+            self.loss, lambda x: self._judge(x, inputs), real, fake, self.penalties, play
+        )
+        play.note(real_logits=per_sample(of_real), fake_logits=per_sample(of_fake))
+        auxiliary = self._auxiliary(inputs, real=of_real, fake=of_fake)
+        first = {"loss": terms.pop("loss")}
+        return joined(first | auxiliary, terms)
 
-    def _critic_penalties(self, critic: Critic, real: Tensor, fake: Tensor, play: Play) -> dict[str, Tensor]:
-        """Penalties of the critic that are due."""
-        return due(self.penalties, play.step, lambda penalty: penalty(critic, real, fake, play.rand))
+    def _judge(self, x: Tensor, inputs: Inputs) -> CriticOutput:
+        return judged(call(self.critic, inputs, x))
 
-    def _judge(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Logits ``[B]`` or ``[B, critics]``, and class logits where the critic has them."""
-        out = self.critic(x, condition[:, : self.classes] if condition is not None and self.classes else None)
-        return out if isinstance(out, tuple) else (out, None)
-
-    def _auxiliary(self, condition: Tensor | None, **class_logits: Tensor | None) -> dict[str, Tensor]:
-        """Cross-entropies of class logits against the class weights."""
+    def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
+        """Return cross-entropies of class logits against the class weights."""
         return {
-            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(logits, condition[:, : self.classes])
-            for name, logits in class_logits.items()
-            if logits is not None and condition is not None and self.classes
+            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(out.classes, inputs["classes"])
+            for name, out in outputs.items()
+            if out.classes is not None and "classes" in inputs
         }
 
     def _real(self, signal: Tensor) -> Tensor:
         return signal if self._view else self.representation.encode(signal)
 
-    def _latents(self, n: int, play: Play) -> Tensor:
-        return play.randn(n, self.latent_dim) if self._normal else 2 * play.rand(n, self.latent_dim) - 1
-
-    def _fake(self, n: int, condition: Tensor | None, play: Play) -> Tensor:
-        return self._decoded(self.nets["generator"](self._latents(n, play), condition))
-
     def _decoded(self, x: Tensor) -> Tensor:
         return self.representation.decode(x) if self._view else x
 
-    def _seen(self, x: Tensor, play: Play) -> Tensor:
-        """What the critic sees of ``x``."""
+    def critic_view(self, x: Tensor, play: Play) -> Tensor:
+        """Return ``x`` as the critic receives it in training."""
         if self.augment is not None:
             x = self.augment(x, play.rand)
         return self._view(x) if self._view else x
 
-    def moved(self, player: str, play: Play) -> None:
+    def after_step(self, player: str, play: Play) -> None:
         if player == "critic" and self.constraint is not None:
             self.constraint(self.nets["critic"])
 
@@ -161,24 +183,37 @@ class Adversarial(Sampling):
         return self.nets["critic"]
 
     def critic_input(self, signal: Tensor) -> Tensor:
-        """Return what the critic sees of real signals ``[B, *signal_shape]``, without augmentation."""
+        """Return real signals ``[B, *signal_shape]`` as the critic receives them, without augmentation."""
         return (self._view or self.representation.encode)(signal)
 
     @torch.no_grad()
-    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The critic's logits ``[B]`` of real examples as they are, without augmentation."""
-        device = next(self.critic.parameters()).device
-        label = batch.get("label")
+    def score(self, batch: Inputs) -> Tensor:
+        """Return the critic's logits ``[B]`` of real examples, without augmentation.
+
+        Args:
+            batch: the signals ``x``, and the columns of the inputs that the critic takes.
+        """
         with evaluating(self.critic):
-            condition = self.conditions.weights(None if label is None else label.to(device))
-            return _one(self._judge(self.critic_input(batch["x"].to(device)), condition)[0])
+            return per_sample(self._judge(*self._for_critic(batch)))
+
+    @torch.no_grad()
+    def features(self, batch: Inputs) -> Tensor:
+        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.hidden`."""
+        with evaluating(self.critic):
+            return hidden(self.critic, *self._for_critic(batch))
+
+    def _for_critic(self, batch: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
+        device = next(self.critic.parameters()).device
+        batch, random = {name: value.to(device) for name, value in batch.items()}, Seeded(0)
+        inputs = {}
+        for name in takes(self.critic):
+            given: Any = self.inputs[name]
+            inputs[name] = given.encode(given.from_batch(batch, random).to(device))
+        return self.critic_input(batch["x"]), inputs
 
 
-def _critics(logits: Tensor) -> int:
-    """How many critics these are the logits of: losses average over them, but each is to learn as it would alone."""
-    return 1 if logits.dim() == 1 else logits.shape[1]
-
-
-def _one(logits: Tensor) -> Tensor:
-    """One logit ``[B]`` of several critics' ``[B, critics]``: their mean."""
-    return logits if logits.dim() == 1 else logits.mean(1)
+def _feature_distance(fake: CriticOutput, real: CriticOutput) -> Tensor:
+    if not fake.features or not real.features:
+        raise ValueError("feature_matching needs a critic that returns features (CriticOutput.features)")
+    pairs = zip(fake.features, real.features, strict=True)
+    return torch.stack([(a - b).abs().mean() for a, b in pairs]).mean()

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.adversarial import Adversarial, _one
+from audiogan.games.adversarial import Adversarial
+from audiogan.games.calling import per_sample
 from audiogan.games.terms import joined
 from audiogan.representations import Representation
 
@@ -67,23 +68,20 @@ class MultiCritic(Adversarial):
             with self._against(player):
                 return super().losses("critic", batch, play)
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
-        made = []
-        for part in batches:
-            condition = self.condition(part.get("label"), part.get("knobs"))
-            made.append((*self._make(len(part["x"]), condition, play), condition))
+        made = [(*self._make(len(part["x"]), self.given(part, play), play), part["x"]) for part in batches]
         terms: dict[str, list[Tensor]] = {}
-        judged = []
+        logits = []
         for i, name in enumerate(self.critics):
-            _, _, fake, condition = made[i % len(made)]
+            inputs, _, fake, signal = made[i % len(made)]
             with self._against(name):
-                losses, logits = self._adversarial_terms(fake, condition)
-            judged.append(_one(logits))
+                losses, out = self._adversarial_terms(fake, inputs, signal, play)
+            logits.append(per_sample(out))
             for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
-        play.note(fake_logits=torch.cat(judged))
-        z, x, _, condition = made[0]
+        play.note(fake_logits=torch.cat(logits))
+        inputs, x, _, signal = made[0]
         means = {term: torch.stack(values).mean() for term, values in terms.items()}
-        return joined(means, self._generator_terms(z, x, condition, play))
+        return joined(means, self._generator_terms(inputs, x, signal, play))
 
     @property
     def critic(self) -> nn.Module:
@@ -100,7 +98,7 @@ class MultiCritic(Adversarial):
         finally:
             self._facing = before
 
-    def moved(self, player: str, play: Play) -> None:
+    def after_step(self, player: str, play: Play) -> None:
         if player in self.critics and self.constraint is not None:
             self.constraint(self.nets[player])
         due = bool(self.swap_every) and (play.step + 1) % self.swap_every == 0

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from audiogan.core import EMA, Callback, Play, Trainer
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.sampling import evaluating
-from audiogan.games.terms import joined
+from audiogan.games.calling import call, evaluating
+from audiogan.games.terms import due, joined
 from audiogan.representations import Representation
 
 Batch = Mapping[str, Tensor]
@@ -62,41 +62,44 @@ class SemiSupervised(Adversarial):
         if not feature_matching and not adversarial:
             raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
         self.supervised, self.unsupervised = supervised, unsupervised
-        self.feature_matching, self.adversarial = feature_matching, adversarial
+        self.matching, self.adversarial = feature_matching, adversarial
         self.outputs: int = critic.outputs  # type: ignore[assignment]
 
     def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
         if player == "critic":
             return self._critic_terms(batch["labelled"], batch["unlabelled"], play)
         critic = self.nets["critic"]
-        z, made, fake = self._make(len(batch["x"]), None, play)
+        signal = batch["x"]
+        inputs, made, fake = self._make(len(signal), self.given(batch, play), play)
         terms = {}
-        if self.feature_matching:
+        if self.matching:
             with torch.no_grad():
-                real = critic.features(self._seen(self._real(batch["x"]), play)).mean(0)  # type: ignore[operator]
+                real = critic.features(self.critic_view(self._real(signal), play)).mean(0)  # type: ignore[operator]
             mean = critic.features(fake).mean(0)  # type: ignore[operator]
-            terms["features"] = self.feature_matching * (mean - real).square().mean()
+            terms["features"] = self.matching * (mean - real).square().mean()
         if self.adversarial:
             logits = realness(critic(fake))
             play.note(fake_logits=logits)
             terms["loss"] = self.adversarial * self.loss.generator(logits)
-        return joined(terms, self._generator_terms(z, made, None, play))
+        return joined(terms, self._generator_terms(inputs, made, signal, play))
 
     def _critic_terms(self, labelled: Batch, unlabelled: Batch, play: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
             return realness(self.nets["critic"](x))
 
-        told = self.nets["critic"](self._seen(self._real(labelled["x"]), play))
-        play.note(labelled_accuracy=(told.argmax(1) == labelled["label"]).float())
-        terms = {"labels": self.supervised * F.cross_entropy(told, labelled["label"])}
+        class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), play))
+        play.note(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
+        terms = {"labels": self.supervised * F.cross_entropy(class_logits, labelled["label"])}
         if not self.unsupervised:
             return terms
-        real = self._seen(self._real(unlabelled["x"]), play).detach()
-        fake = self._seen(self._fake(len(real), None, play), play).detach()
+        signal = unlabelled["x"]
+        real = self.critic_view(self._real(signal), play).detach()
+        inputs = self.drawn(len(real), self.given(unlabelled, play), play)
+        fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), play).detach()
         real_logits, fake_logits = critic(real), critic(fake)
         play.note(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised * self.loss.critic(real_logits, fake_logits)
-        return joined(terms, self._critic_penalties(critic, real, fake, play))
+        return joined(terms, due(self.penalties, play.step, lambda penalty: penalty(critic, real, fake, play.rand)))
 
     @torch.no_grad()
     def classify(self, x: Tensor, *, nets: Mapping[str, nn.Module] | None = None) -> Tensor:

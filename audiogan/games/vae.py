@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.conditions import LIMIT
+from audiogan.games.calling import call, check_takes
 from audiogan.games.terms import joined, named
+from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.representations import Representation
 
 
@@ -65,10 +66,12 @@ class VAEGAN(Adversarial):
         **options: Any,
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
-        if encoder.latent_dim != self.latent_dim:
-            raise ValueError(f"the encoder makes {encoder.latent_dim} latents, the generator wants {self.latent_dim}")
-        if not self._normal:
-            raise ValueError("an autoencoder wants a generator whose latents are normal")
+        latent = self.inputs["latent"] if "latent" in self.inputs else None
+        if not isinstance(latent, Latent) or not latent.normal:
+            raise ValueError("an autoencoder needs a generator with the input latent, which is normal")
+        if encoder.latent_dim != latent.shape[0]:
+            raise ValueError(f"the encoder makes {encoder.latent_dim} latents, the generator wants {latent.shape[0]}")
+        check_takes(encoder, self.inputs)
         self.nets["encoder"] = encoder
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} must be from 0 to 1")
@@ -76,65 +79,71 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
-        self.conditions.spread.fill_(jitter if spread is None else spread)
+        if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
+            knobs.spread.fill_(jitter if spread is None else spread)
         rulers = named(measured, "measured", lambda ruler: ruler.knob)
         self.measured = {name: ruler for name, ruler in rulers.items() if ruler.index is not None}
         self.teachers = named(told, "told", lambda teacher: teacher.name)
         self.rulers = nn.ModuleList([*self.measured.values(), *self.teachers.values()])
 
     def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        given = self.given(batch, play)
         if player == "autoencoder":
-            return self._autoencoder(batch, play)
+            return self._autoencoder(batch, given, play)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], play.rand)
-            condition = self.condition(batch.get("label"), batch.get("knobs"))
-            return self._heard(signal, condition, 1.0, 1.0)
-        asked, knobs = batch, batch.get("knobs")
-        if knobs is not None and self.jitter:
-            noise = self.jitter * play.randn(*knobs.shape)
-            asked = {**batch, "knobs": (knobs + noise).clamp(-LIMIT, LIMIT)}
-        losses = super().losses(player, asked, play)
+            return self._classifier_terms(signal, given, 1.0, 1.0)
+        requested = given
+        if "knobs" in given and self.jitter:
+            noise = self.jitter * play.randn(*given["knobs"].shape)
+            requested = {**given, "knobs": (given["knobs"] + noise).clamp(-LIMIT, LIMIT)}
+        losses = self.player_losses(player, batch, requested, play)
         n = round(self.share * len(batch["x"]))
         if player == "generator" and n:
-            decoded = self._autoencoder({name: value[:n] for name, value in batch.items()}, play)
-            losses = joined(losses, decoded)
+            first, some = ({name: value[:n] for name, value in part.items()} for part in (batch, given))
+            losses = joined(losses, self._autoencoder(first, some, play))
         return losses
 
-    def _made(self, x: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+    def output_terms(self, made: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if "listener" not in self.nets:
             return {}
-        signal = self.representation.decode(x)
-        terms = self._heard(signal, condition, self.class_weight, self.knob_weight)
-        measured = {}
-        for name, ruler in self.measured.items():
-            assert condition is not None
-            wanted = condition[:, self.classes + ruler.index]
-            measured[name] = self.knob_weight * F.smooth_l1_loss(ruler(signal), wanted)
+        signal = self.representation.decode(made)
+        terms = self._classifier_terms(signal, inputs, self.class_weight, self.knob_weight)
+        measured = {
+            name: self.knob_weight * F.smooth_l1_loss(ruler(signal), inputs["knobs"][:, ruler.index])
+            for name, ruler in self.measured.items()
+        }
         return joined(terms, measured)
 
-    def _heard(self, signal: Tensor, condition: Tensor | None, classes: float, knobs: float) -> dict[str, Tensor]:
-        """How wrong the listener finds signals, given what was asked for."""
+    def _classifier_terms(
+        self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
+    ) -> dict[str, Tensor]:
+        """Return the errors of the listener, given the classes and knobs of the signals."""
         logits, estimates = self.nets["listener"](signal)
-        if condition is None:
+        if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}
-        asked, wanted = condition.split([self.classes, condition.shape[1] - self.classes], dim=1)
         terms = {}
         if logits.shape[1]:
-            terms["class"] = classes * F.cross_entropy(logits, asked)
+            terms["class"] = classes * F.cross_entropy(logits, inputs["classes"])
         if estimates.shape[1]:
-            terms["knobs"] = knobs * F.mse_loss(estimates, wanted)
+            terms["knobs"] = knobs * F.mse_loss(estimates, inputs["knobs"])
         return terms
 
-    def _autoencoder(self, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        signal, condition = batch["x"], self.condition(batch.get("label"), batch.get("knobs"))
-        mean, log_variance = self.nets["encoder"](signal, condition)
+    def _autoencoder(self, batch: Mapping[str, Tensor], given: Mapping[str, Tensor], play: Play) -> dict[str, Tensor]:
+        signal = batch["x"]
+        mean, log_variance = call(self.nets["encoder"], given, signal)
         z = mean + (0.5 * log_variance).exp() * play.randn(*mean.shape)
         terms = {"kl": self.kl * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
         generator: Any = self.nets["generator"]
-        made, said = generator.speak(z, condition) if hasattr(generator, "speak") else (generator(z, condition), {})
+        inputs = {**given, "latent": z}
+        made, estimates = (
+            call(generator.speak, inputs, names=generator.takes)
+            if hasattr(generator, "speak")
+            else (call(generator, inputs), {})
+        )
         taught = {}
         for name, teacher in self.teachers.items():
-            apart = teacher(said[teacher.name], batch) if teacher.name in said else None
-            if apart is not None:
-                taught[name] = apart
+            distance = teacher(estimates[teacher.name], batch) if teacher.name in estimates else None
+            if distance is not None:
+                taught[name] = distance
         return joined({"distance": self.distance(self.representation.decode(made), signal)}, terms, taught)

@@ -59,11 +59,13 @@ class Input(nn.Module):
     Attributes:
         drawable: whether `draw` can make values. If not, a person or a data set must give them.
         modality: the modality of its values, for inputs that can be shown; otherwise ``None``.
+        rate: learning rate of a gradient search.
     """
 
     default_column: ClassVar[str | None] = None
     drawable: bool = True
     modality: Any = None
+    rate: float = 0.1
 
     def __init__(self, name: str, shape: Sequence[int | None] = (), column: str | None = None) -> None:
         super().__init__()
@@ -93,6 +95,9 @@ class Input(nn.Module):
 
     def fit(self, table: Any) -> None:
         """Fill buffers from the training table. Called once, before training; checkpoints hold the result."""
+
+    def check(self) -> None:
+        """Check the buffers of a stored model, which may come from a stranger; ``UserError`` for nonsense."""
 
     # Values.
 
@@ -141,6 +146,14 @@ class Input(nn.Module):
         """Return a short text for each value ``[n, *shape]``; ``None`` if values have no text."""
         return None
 
+    def kinds(self, x: Tensor) -> Tensor | None:
+        """Return the kind of each value ``[n, *shape]``, int64 ``[n]``; ``None`` if there are no kinds."""
+        return None
+
+    def to_batch(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the columns of a batch that `from_batch` turns into the values ``[n, *shape]``."""
+        return {} if self.column is None else {self.column: x}
+
     def encode(self, x: Tensor) -> Tensor:
         """Return what networks receive for values ``[B, *shape]``, on the device of ``x``."""
         return x
@@ -178,6 +191,23 @@ class Input(nn.Module):
     def example(self, n: int) -> Tensor:
         """Return ``n`` values for tracing and export."""
         return self.draw(n, Seeded(0))
+
+    # Gradient search, such as `audiogan.latents.encode`.
+
+    def to_free(self, x: Tensor) -> Tensor | None:
+        """Return an unconstrained parameter for values ``[n, *shape]``; ``None``: gradients cannot change them."""
+        return None
+
+    def from_free(self, parameter: Tensor) -> Tensor:
+        """Return the values of an unconstrained parameter."""
+        return parameter
+
+    def bound(self, parameter: Tensor) -> None:
+        """Move a parameter, in place, to where the model was trained."""
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """Return one value ``[*shape]`` without negligible parts, for a recipe."""
+        return x
 
     def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         """Return the value that lies ``share`` of the way from ``a`` to ``b``, for morphs."""

@@ -13,6 +13,11 @@ from torch.nn import functional as F
 from audiogan.errors import UserError
 from audiogan.inputs.base import Input, Random
 
+LOGIT = 5.0
+"""Logit of a chosen class at the start of a gradient search."""
+LEAST = 0.02
+"""Smaller weights are left out of a recipe."""
+
 
 class Classes(Input):
     """Weights of classes, float32 ``[classes]``, that sum to 1.
@@ -27,6 +32,7 @@ class Classes(Input):
     """
 
     default_column = "label"
+    rate = 0.2
     counts: Tensor
 
     def __init__(
@@ -54,6 +60,10 @@ class Classes(Input):
         if use == 0 or not labels:
             return {"labels": [], "counts": [], "size": 0}
         return {"labels": labels, "counts": table.class_counts, "size": len(labels)}
+
+    def check(self) -> None:
+        if not (bool((self.counts >= 0).all()) and float(self.counts.sum()) > 0):
+            raise UserError(f"{self.name}: expected a count of at least 0 for each class, not all of them 0")
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
         """Return one-hot weights ``[B, classes]`` of labels ``[B]``."""
@@ -87,6 +97,13 @@ class Classes(Input):
         chosen = np.searchsorted(shares / shares[-1], (np.arange(n) + 0.5) / n)
         return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
 
+    def kinds(self, x: Tensor) -> Tensor:
+        """Return the class with the largest weight."""
+        return x.argmax(1)
+
+    def to_batch(self, x: Tensor) -> dict[str, Tensor]:
+        return {} if self.column is None else {self.column: x.argmax(1)}
+
     def captions(self, x: Tensor) -> list[str]:
         """Return the name of the class with the largest weight."""
         return [self.labels[k] for k in x.argmax(1).tolist()]
@@ -115,6 +132,16 @@ class Classes(Input):
 
     def from_json(self, stored: Any) -> Tensor:
         return self.parse(stored)
+
+    def to_free(self, x: Tensor) -> Tensor:
+        return LOGIT * x
+
+    def from_free(self, parameter: Tensor) -> Tensor:
+        return parameter.softmax(1)
+
+    def rounded(self, x: Tensor) -> Tensor:
+        kept = torch.where(x >= min(LEAST, float(x.max())), x, 0.0)
+        return kept / kept.sum()
 
     def example(self, n: int) -> Tensor:
         return self.even(n)

@@ -63,11 +63,6 @@ class Knobs(Input):
         """Names of the knobs."""
         return self.scale.names
 
-    @property
-    def limit(self) -> float:
-        """Largest absolute value of a knob."""
-        return LIMIT
-
     def _normal(self) -> Tensor:
         size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
         return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-LIMIT, LIMIT)
@@ -186,6 +181,12 @@ class Knobs(Input):
             found = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else ""
             raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
         return torch.from_numpy(self.scale.scores_of_shares([stored[name] for name in self.names]))
+
+    def to_free(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+    def bound(self, parameter: Tensor) -> None:
+        parameter.clamp_(-LIMIT, LIMIT)
 
     def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         shares = torch.lerp(torch.special.ndtr(a.double()), torch.special.ndtr(b.double()), share)

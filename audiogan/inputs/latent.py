@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import Input, Random
 
 DISTRIBUTIONS = ("normal", "uniform")
+TYPICAL = 0.99
 LARGEST = 1 << 20
 """Largest number of values of a stored latent."""
 
@@ -84,6 +86,24 @@ class Latent(Input):
             raise UserError(f"{self.name}: the recipe holds no latent") from None
         return self.parse(values.copy())
 
+    def to_free(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+    def bound(self, parameter: Tensor) -> None:
+        """Shorten latents that are longer than 99 % of random ones; clamp uniform ones."""
+        if self.normal:
+            norms = parameter.flatten(1).norm(dim=1).reshape(-1, *[1] * len(self.sizes))
+            parameter.mul_((self.longest / norms).clamp_max(1.0))
+        else:
+            parameter.clamp_(-1.0, 1.0)
+
+    @property
+    def longest(self) -> float:
+        """The length that 99 % of standard normal vectors do not exceed."""
+        from scipy.stats import chi2
+
+        return float(chi2.ppf(TYPICAL, math.prod(self.sizes))) ** 0.5
+
     def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         """Follow a great circle, lengths in a straight line (White 2016, "Sampling Generative Networks", 2.1)."""
         return torch.from_numpy(slerp(a.double().numpy(), b.double().numpy(), share)).float()
@@ -98,8 +118,8 @@ def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     la, lb = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     if not la or not lb:
         return (1 - share) * a + share * b
-    angle = float(np.arccos(np.clip(a.ravel() @ b.ravel() / (la * lb), -1, 1)))
-    if np.sin(angle) < 1e-6:
+    angle = math.acos(float(np.clip(a.ravel() @ b.ravel() / (la * lb), -1, 1)))
+    if math.sin(angle) < 1e-6:
         return (1 - share) * a + share * b
-    direction = (np.sin((1 - share) * angle) * a / la + np.sin(share * angle) * b / lb) / np.sin(angle)
+    direction = (math.sin((1 - share) * angle) * a / la + math.sin(share * angle) * b / lb) / math.sin(angle)
     return ((1 - share) * la + share * lb) * direction

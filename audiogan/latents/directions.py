@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
-from audiogan.games.conditions import LIMIT
+from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.latents.properties import measured, properties_of
 from audiogan.metrics.embedding import embed
 from audiogan.recipe import Recipe
@@ -130,43 +130,49 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
 
 
 class _Places:
-    """Where a model's sounds come from: latents and, with ``knobs``, normal scores of knobs, together `[B, size]`."""
+    """The free inputs of a model, as vectors ``[B, size]``: latents and, with ``knobs``, knobs as normal scores."""
 
     def __init__(self, generator: Generator, label: Label, knobs: bool) -> None:
-        self.generator, self.weights = generator, generator._weights(label)
-        self.latent_dim, self.classes = generator.game.latent_dim, generator.game.classes
-        self.free = len(generator.knobs) if knobs else 0
-        self.size = self.latent_dim + self.free
+        self.generator, self.requested = generator, generator.requested(label)
+        kinds = (Latent, Knobs) if knobs else (Latent,)
+        self.sizes = {
+            name: math.prod(size or 1 for size in given.shape)
+            for name, given in generator.inputs.items()
+            if isinstance(given, kinds)
+        }
+        if not self.sizes:
+            raise UserError(f"{generator.name}: it has no latent, so there are no directions")
+        self.latent_dim = sum(size for name, size in self.sizes.items() if isinstance(generator.inputs[name], Latent))
+        self.size = sum(self.sizes.values())
 
-    def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Places `[count, size]`, and whole conditions, as the model draws them."""
-        rng = torch.Generator().manual_seed(seed)
-        z = self.generator.game.latents(count, rng)
-        condition = self.generator.game.draw_condition(count, rng, weights=self.weights)
-        free = z[:, :0] if condition is None or not self.free else condition[:, self.classes :]
-        return torch.cat([z, free], dim=1), condition
+    def draw(self, count: int, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draw vectors ``[count, size]``, and all inputs."""
+        values = self.generator.game.draw(count, torch.Generator().manual_seed(seed), **self.requested)
+        return torch.cat([values[name].flatten(1) for name in self.sizes], dim=1), values
 
-    def inputs(self, places: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """What the generator is to be told of places: classes, and knobs that do not change, are as they were."""
-        z, free = places.split([self.latent_dim, self.free], dim=1)
-        if condition is not None and self.free:
-            condition = torch.cat([condition[:, : self.classes], free.clamp(-LIMIT, LIMIT)], dim=1)
-        return z, condition
+    def inputs(self, places: Tensor, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the inputs for vectors; the other inputs are those of ``values``."""
+        changed = {}
+        for name, part in zip(self.sizes, places.split(list(self.sizes.values()), dim=1), strict=True):
+            given = self.generator.inputs[name]
+            part = part.clamp(-LIMIT, LIMIT) if isinstance(given, Knobs) else part
+            changed[name] = part.reshape(-1, *given.shape)  # type: ignore[arg-type]
+        return {**values, **changed}
 
-    def signals(self, places: Tensor, condition: Tensor | None) -> NDArray[np.float32]:
-        """`[B, *shape]`."""
-        return rendered(self.generator, *self.inputs(places, condition))
+    def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
+        """Return signals ``[B, *shape]``."""
+        return rendered(self.generator, self.inputs(places, values))
 
-    def heard(self, places: Tensor, condition: Tensor | None) -> Array:
-        """Features `[B, D]`."""
-        return _heard(self.generator, self.signals(places, condition))
+    def heard(self, places: Tensor, values: dict[str, Tensor]) -> Array:
+        """Return features ``[B, D]``."""
+        return _heard(self.generator, self.signals(places, values))
 
 
-def rendered(generator: Generator, z: Tensor, condition: Tensor | None) -> NDArray[np.float32]:
-    """Signals `[N, *shape]` in batches: faster than `Generator.render`, but not to the last bit the same."""
+def rendered(generator: Generator, values: dict[str, Tensor]) -> NDArray[np.float32]:
+    """Return signals ``[N, *shape]``, made in batches: faster than `Generator.render`, but not the same to the bit."""
     parts = []
-    for i in range(0, len(z), BATCH):
-        made = generator.game.generate(z[i : i + BATCH], None if condition is None else condition[i : i + BATCH])
+    for i in range(0, len(next(iter(values.values()))), BATCH):
+        made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
         parts.append(generator.modality.finish(made.cpu().numpy()))
     return np.concatenate(parts)
 
@@ -178,43 +184,42 @@ def _heard(generator: Generator, x: NDArray[np.float32]) -> Array:
 def _principal(places: _Places, seed: int) -> Array:
     """Unit vectors `[size, size]` by how much they change what is heard, the strongest first."""
     count = max(PAIRS, 2 * places.size)
-    a, condition = places.draw(count, seed)
+    a, values = places.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
     # Two sounds of one class: what comes of the class alone, which is most, is not in their difference.
     b = a + torch.randn(a.shape, generator=rng)
-    change = places.heard(b, condition) - places.heard(a, condition)
+    change = places.heard(b, values) - places.heard(a, values)
     effect = np.linalg.lstsq((b - a).double().numpy(), change, rcond=None)[0]
     return np.linalg.svd(effect)[0].T
 
 
 def _factors(places: _Places) -> Array:
     """Unit vectors `[size, size]` by how much the first layer makes of them, the strongest first."""
-    _, condition = places.draw(1, seed=0)
+    _, values = places.draw(1, seed=0)
     units = torch.cat([torch.zeros(1, places.size), torch.eye(places.size)])
-    out = _first_layer(
-        places.generator.game, *places.inputs(units, None if condition is None else condition.expand(len(units), -1))
-    )
+    values = {name: value.expand(len(units), *value.shape[1:]) for name, value in values.items()}
+    out = _first_layer(places.generator.game, places.inputs(units, values), len(units))
     if out is None:
         raise UserError(f"{places.generator.name}: no layer of its network sees the latent; use method='pca'")
     # A layer that is affine in the latent gives its weights away by what it makes of unit vectors.
     return np.linalg.svd((out[1:] - out[:1]).flatten(1).double().numpy())[0].T
 
 
-def _first_layer(game: Any, z: Tensor, condition: Tensor | None) -> Tensor | None:
+def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
     """What the first layer makes of latents whose output is not the same for all of them."""
     found: list[Tensor] = []
     here = threading.get_ident()  # others may be playing the same network
 
     def look(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if found or threading.get_ident() != here or not isinstance(output, Tensor) or len(output) != len(z):
+        if found or threading.get_ident() != here or not isinstance(output, Tensor) or len(output) != n:
             return
         if bool((output != output[:1]).any()):
             found.append(output.detach().cpu())
 
-    layers = [m for m in game.nets["generator"].modules() if not list(m.children()) and list(m.parameters())]
+    layers = [m for m in game.nets[game.main].modules() if not list(m.children()) and list(m.parameters())]
     hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
-        game.generate(z, condition)
+        game.generate(values)
     finally:
         for hook in hooks:
             hook.remove()
@@ -225,10 +230,10 @@ def _tried(places: _Places, vector: Array, seed: int) -> Direction:
     """The direction of a vector `[size]`, with what it does on sounds of which none was found."""
     generator = places.generator
     names = properties_of(generator.modality, generator.shape)
-    there, condition = places.draw(PROBES, seed + 2**32)
-    spread = measured(generator.modality, places.signals(there, condition)).std(0) + 1e-9
+    there, values = places.draw(PROBES, seed + 2**32)
+    spread = measured(generator.modality, places.signals(there, values)).std(0) + 1e-9
     step = STEP * torch.from_numpy(vector).float()
-    up, down = (places.signals(there + sign * step, condition) for sign in (1, -1))
+    up, down = (places.signals(there + sign * step, values) for sign in (1, -1))
     change = (measured(generator.modality, up) - measured(generator.modality, down)) / spread / (2 * STEP)
     effects, errors = change.mean(0), change.std(0, ddof=1) / math.sqrt(PROBES)
     sure = [k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(CLEAR, SURE * errors[k])]

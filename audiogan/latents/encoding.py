@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.games.calling import call
+from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare
 from audiogan.latents.spectra import Likeness, log_spectral_distance
 from audiogan.modalities import Sound
@@ -30,11 +32,6 @@ POOL_SHARE, POOL_LARGEST = 0.15, 512
 """Random sounds to start from: part of the time that they may take, and their number."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
 """How many sounds are improved at a time, and in which part of the time."""
-RATE, CLASS_RATE, CLASS_LOGIT = 0.1, 0.2, 5.0
-TYPICAL = 0.99
-"""Latents are not longer than this share of random ones."""
-LEAST = 0.02
-"""Classes of less weight are left out of a recipe."""
 Progress = Callable[[float], object]
 
 
@@ -94,7 +91,7 @@ def encode(
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare(generator, wave, sample_rate)
-    search = _Search(generator, recording, generator._weights(label))
+    search = _Search(generator, recording, generator.requested(label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
@@ -113,73 +110,85 @@ def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32],
 
 @dataclass
 class _Places:
-    """Places in a model's space of sounds: latents `[B, D]`, class logits `[B, classes]`, knobs `[B, knobs]`."""
+    """Candidates: parameters ``[B, ...]`` of the inputs that are searched, values of the fixed ones, and losses."""
 
-    z: Tensor
-    classes: Tensor
-    knobs: Tensor
+    free: dict[str, Tensor]
+    fixed: dict[str, Tensor]
     loss: Tensor
 
     def best(self, count: int) -> _Places:
         order = self.loss.argsort(stable=True)[:count]
-        z, classes, knobs, loss = (x.detach()[order].clone() for x in [*self.parts, self.loss])
-        return _Places(z, classes, knobs, loss)
+        free, fixed = (
+            {name: x.detach()[order].clone() for name, x in part.items()} for part in (self.free, self.fixed)
+        )
+        return _Places(free, fixed, self.loss.detach()[order].clone())
 
-    @property
-    def parts(self) -> list[Tensor]:
-        return [self.z, self.classes, self.knobs]
+    def rows(self, rows: slice) -> _Places:
+        free, fixed = ({name: x[rows] for name, x in part.items()} for part in (self.free, self.fixed))
+        return _Places(free, fixed, self.loss[rows])
 
 
 class _Search:
-    """What stays the same while places are looked for whose sound is like ``recording``.
+    """The search for the inputs of a sound like ``recording``.
 
-    ``weights`` `[classes]`: what class it is to be, ``None`` for any.
+    Args:
+        generator: the model.
+        recording: float32 ``[C, T]``.
+        requested: values of inputs that are fixed, such as the class.
     """
 
-    def __init__(self, generator: Generator, recording: NDArray[np.float32], weights: Tensor | None) -> None:
-        self.generator, self.recording, self.weights = generator, recording, weights
+    def __init__(
+        self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]
+    ) -> None:
+        self.generator, self.recording, self.requested = generator, recording, requested
         self.device = next(generator.game.parameters()).device
         self.likeness = Likeness(torch.from_numpy(recording).to(self.device), generator.sample_rate)
-        self.normal = generator.game._normal
-        self.longest = _longest(generator.game.latent_dim)
 
     def draw(self, count: int, seed: int) -> _Places:
-        """``count`` random places and how good they are; half of them have the knobs of the recording."""
-        game, scale = self.generator.game, self.generator.scale
+        """Draw random candidates and their losses; half of them have the knobs of the recording."""
+        game = self.generator.game
         rng = torch.Generator().manual_seed(seed)
-        z = game.latents(count, rng)
-        asked: dict[int, float] = {}
-        if scale is not None:
-            from audiogan.data.knobs import measure
-
-            values = measure(self.recording[None], self.generator.sample_rate, scale.names)
-            asked = {i: float(score) for i, score in enumerate(scale.scores(values)[0])}
-        half = count // 2 if asked else 0
-        drawn = [game.draw_condition(half, rng, weights=self.weights, asked=asked)] if half else []
-        drawn.append(game.draw_condition(count - half, rng, weights=self.weights))
-        condition = torch.empty(count, 0) if drawn[-1] is None else torch.cat(drawn)
-        classes, knobs = condition.split([game.classes, condition.shape[1] - game.classes], dim=1)
-        if self.weights is None:
-            classes = CLASS_LOGIT * classes
-        places = _Places(z.to(self.device), classes.to(self.device), knobs.to(self.device), torch.zeros(count))
+        z = game.draw(count, rng, only=("latent",))
+        measured = self._measured()
+        half = count // 2 if measured else 0
+        counts = [(half, {**self.requested, **measured})] if half else []
+        parts = [
+            game.draw(each, rng, skip=("latent",), **requested)
+            for each, requested in [*counts, (count - half, self.requested)]
+        ]
+        values = z | {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        free, fixed = {}, {}
+        for name, x in values.items():
+            parameter = None if name in self.requested else game.inputs[name].to_free(x)
+            (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)
+        places = _Places(free, fixed, torch.zeros(count))
         with torch.no_grad():
-            parts = [self.loss(*(x[i : i + 16] for x in places.parts)) for i in range(0, count, 16)]
-        places.loss = torch.cat(parts)
+            losses = [self.loss(places.rows(slice(i, i + 16))) for i in range(0, count, 16)]
+        places.loss = torch.cat(losses)
         return places
 
+    def _measured(self) -> dict[str, Tensor]:
+        """Return the knobs of the recording."""
+        from audiogan.data.knobs import measure
+
+        found = {}
+        for name, given in self.generator.inputs.items():
+            if isinstance(given, Knobs) and name not in self.requested:
+                values = measure(self.recording[None], self.generator.sample_rate, given.names)
+                found[name] = torch.from_numpy(given.scale.scores(values)[0])
+        return found
+
     def improve(self, places: _Places, budget: float, progress: Progress | None) -> _Places:
-        """Better places, after about ``budget`` steps of one sound."""
+        """Return better candidates, after about ``budget`` steps of one sound."""
         rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
         total, done, spent = sum(steps for _, steps in rounds), 0, 0
         work = sum(count * steps for count, steps in rounds)
+        inputs = self.generator.inputs
         for count, steps in rounds:
             places = places.best(count)
-            for part in places.parts:
-                part.requires_grad_(True)
-            free = [(places.z, RATE), (places.knobs, RATE)]
-            if self.weights is None:
-                free.append((places.classes, CLASS_RATE))
-            groups = [{"params": [part], "rate": rate} for part, rate in free if part.numel()]
+            for parameter in places.free.values():
+                parameter.requires_grad_(True)
+            groups = [{"params": [x], "rate": inputs[name].rate} for name, x in places.free.items() if x.numel()]
             adam = torch.optim.Adam(groups, betas=(0.9, 0.95))
             best = places.best(count)
             best.loss.fill_(torch.inf)
@@ -188,12 +197,13 @@ class _Search:
                 done, spent = done + 1, spent + count
                 for group in adam.param_groups:
                     group["lr"] = group["rate"] * warm
-                loss = self.loss(*places.parts)
+                loss = self.loss(places)
                 adam.zero_grad()
                 loss.sum().backward()
                 better = loss.detach() < best.loss
-                for kept, part in zip([*best.parts, best.loss], [*places.parts, loss], strict=True):
-                    kept[better] = part.detach()[better]
+                best.loss[better] = loss.detach()[better]
+                for name, parameter in places.free.items():
+                    best.free[name][better] = parameter.detach()[better]
                 adam.step()
                 self.bound(places)
                 if progress is not None:
@@ -201,50 +211,34 @@ class _Search:
             places = best
         return places
 
-    def loss(self, z: Tensor, classes: Tensor, knobs: Tensor) -> Tensor:
-        """`[B]`; of the sound at the level at which it will be heard."""
+    def values(self, places: _Places) -> dict[str, Tensor]:
+        """Return the input values of candidates."""
+        inputs = self.generator.inputs
+        return {**places.fixed, **{name: inputs[name].from_free(x) for name, x in places.free.items()}}
+
+    def loss(self, places: _Places) -> Tensor:
+        """Return the loss ``[B]`` of the sounds at the level at which they are played."""
         game = self.generator.game
-        condition = torch.cat([self.shares(classes), knobs], dim=1)
-        made = game.representation.decode(game.nets["generator"](z, condition if condition.shape[1] else None).float())
+        values = self.values(places)
+        net = game.nets[game.main]
+        made = game.representation.decode(call(net, values).float())
         peak = made.abs().amax((1, 2), keepdim=True).clamp_min(1e-3)
         return self.likeness(made * (float(np.abs(self.recording).max()) / peak))
 
-    def shares(self, classes: Tensor) -> Tensor:
-        return classes.softmax(1) if self.weights is None and classes.shape[1] else classes
-
     @torch.no_grad()
     def bound(self, places: _Places) -> None:
-        """Keep places where the model was trained."""
-        from audiogan.games.conditions import LIMIT
-
-        places.knobs.clamp_(-LIMIT, LIMIT)
-        if self.normal:
-            places.z.mul_((self.longest / places.z.norm(dim=1, keepdim=True)).clamp_max(1.0))
-        else:
-            places.z.clamp_(-1.0, 1.0)
+        """Move candidates to where the model was trained."""
+        for name, parameter in places.free.items():
+            self.generator.inputs[name].bound(parameter)
 
     def finished(self, places: _Places) -> Encoding:
-        """The best of them, as it will sound."""
+        """Return the best candidate with the sound that its recipe gives."""
         generator, best = self.generator, places.best(1)
-        weights = self.shares(best.classes)[0].cpu()
-        kept = torch.where(weights >= min(LEAST, float(weights.max())), weights, 0.0) if len(weights) else weights
-        shares = torch.special.ndtr(best.knobs[0].cpu().double()).tolist()
-        mixture: Sequence[float] = (kept / kept.sum()).tolist() if len(kept) else []
-        recipe = Recipe(
-            generator.name,
-            tuple(best.z[0].tolist()),
-            {name: weight for name, weight in zip(generator.labels, mixture, strict=True) if weight},
-            dict(zip(generator.knobs, shares, strict=True)),
-        )
+        values = {name: x.detach().cpu() for name, x in self.values(best).items()}
+        values = {name: generator.inputs[name].rounded(x[0])[None] for name, x in values.items()}
+        recipe = generator.recipe_of(values)
         wave = generator.render(recipe)[0]
-        apart = log_spectral_distance(
+        distance = log_spectral_distance(
             torch.from_numpy(wave)[None], torch.from_numpy(self.recording)[None], generator.sample_rate
         )
-        return Encoding(recipe, float(apart), math.nan, wave, self.recording)
-
-
-def _longest(latent_dim: int) -> float:
-    """The length that 99 of 100 standard normal vectors do not exceed."""
-    from scipy.stats import chi2
-
-    return float(chi2.ppf(TYPICAL, latent_dim)) ** 0.5
+        return Encoding(recipe, float(distance), math.nan, wave, self.recording)

@@ -142,7 +142,7 @@ class Monitors(Callback):
             "trainer.steps": trainer.steps,
             "trainer.minutes": trainer.minutes,
         }
-        able = all(hasattr(trainer.game, name) for name in ("generate", "latents", "draw_condition"))
+        able = all(hasattr(trainer.game, name) for name in ("generate", "draw", "needed"))
         if able and self.train is not None and len(self.train) >= LEAST:
             if self.embedding is None and self.modality is not None:
                 self.embedding = self.modality.embedding(tuple(self.train.signals(np.array([0])).shape[1:]))

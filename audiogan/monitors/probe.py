@@ -45,7 +45,7 @@ class Probe:
     * ``train_over_held_out``: how often it scores a training example above a held-out one; 0.5 unless it memorises.
 
     Args:
-        game: has ``generate``, ``latents``, ``draw_condition`` and, for the critic's figures, ``score``.
+        game: a `audiogan.games.Generative`; for the critic's figures it has ``score``.
         embedding: signals ``[B, ...]`` on the CPU -> features ``[B, D]``.
         train, held_out: data sets (``held_out`` may be empty or ``None``).
         count: signals of each kind.
@@ -60,37 +60,46 @@ class Probe:
         self.game, self.embedding = game, embedding
         rng = np.random.default_rng([seed, 77])
         generator = torch.Generator().manual_seed(seed + 77)
-        self.latents: Tensor = game.latents(count, generator)
-        self.condition: Tensor | None = game.draw_condition(count, generator)
-        self.real = _Examples(train, count, rng)
-        self.held_out = _Examples(held_out, count, rng) if held_out is not None and len(held_out) else None
+        beside: Mapping[str, Tensor] = {}
+        if game.needed:
+            given = held_out if held_out is not None and len(held_out) else train
+            places = game.places(given)[0]
+            beside = _columns(given, np.resize(rng.permutation(places), count), game)
+            self.inputs = game.draw_beside(beside, generator)
+        else:
+            self.inputs = game.draw(count, generator)
+        self.beside = {name: value for name, value in beside.items() if name != "x"}
+        for name, each in game.inputs.items():
+            self.beside |= each.to_batch(self.inputs[name])
+        self.real = _Examples(train, count, rng, game)
+        usable = held_out is not None and len(held_out) and len(game.places(held_out)[1])
+        self.held_out = _Examples(held_out, count, rng, game) if usable else None
         features = embed(self.real.x, embedding, batch=SCORED, what="the training data")
         self.count = len(features)
         self.features = features
         self.bandwidth = bandwidth(features, ALIKE)
         self.edge = float(self.real.x.abs().max())
-        classes = getattr(game, "classes", 0)
-        known = self.condition is not None and classes
-        self._labels = self.condition[:, :classes].argmax(1).cpu().numpy() if known else None
+        kinds = game.kinds(self.inputs)
+        self._labels = None if kinds is None else kinds.cpu().numpy()
         self._within = 0.0
         if self.real.labels is not None and _pairs(len(features), self.real.labels).sum() >= LEAST_PAIRS:
             self._within = bandwidth(features, ALIKE, self.real.labels)
         self._library: tuple[Features, NDArray[np.int64]] | None = None
         self._classes = 0
         if self.real.labels is not None:
-            library = _Examples(train, LIBRARY, rng)
+            library = _Examples(train, LIBRARY, rng, game)
             assert library.labels is not None
             self._library = embed(library.x, embedding, batch=SCORED, what="the training data"), library.labels
             self._classes = self._count_classes(features)
 
     def measure(self) -> dict[str, float]:
         """All figures that this game and these data allow; only ``finite`` if outputs are not finite."""
-        x = torch.cat(
-            [
-                self.game.generate(z, None if self.condition is None else self.condition[i * SCORED : (i + 1) * SCORED])
-                for i, z in enumerate(self.latents.split(SCORED))
-            ]
-        )
+        count = len(next(iter(self.inputs.values())))
+        parts = [
+            self.game.generate({name: value[i : i + SCORED] for name, value in self.inputs.items()})
+            for i in range(0, count, SCORED)
+        ]
+        x = torch.cat(parts)
         x = x.detach().cpu()
         if not torch.isfinite(x).all():
             return {"finite": 0.0}
@@ -112,8 +121,7 @@ class Probe:
     def _critic(self, x: Tensor) -> dict[str, float]:
         if self.held_out is None or not hasattr(self.game, "score"):
             return {}
-        labels = None if self._labels is None else torch.from_numpy(self._labels)
-        fake = self._scores({"x": x} | ({} if labels is None else {"label": labels}))
+        fake = self._scores({**self.beside, "x": x})
         train, held_out = self._scores(self.real.batch), self._scores(self.held_out.batch)
         return {
             "accuracy_train": separation(train, fake),
@@ -135,17 +143,22 @@ class Probe:
 
 
 class _Examples:
-    """Some real examples: ``x`` ``[n, *shape]`` and, where the data has them, ``labels`` ``[n]``."""
+    """Some real examples: a batch with ``x`` ``[n, *shape]`` and, where the data has them, ``labels`` ``[n]``."""
 
-    def __init__(self, data: Any, count: int, rng: np.random.Generator) -> None:
-        index = np.sort(rng.permutation(len(data))[:count])
-        self.x: Tensor = data.signals(index).float().cpu()
-        targets = np.asarray(getattr(data, "targets", ()))
-        self.labels: NDArray[np.int64] | None = targets[index].astype(np.int64) if len(targets) else None
+    def __init__(self, data: Any, count: int, rng: np.random.Generator, game: Any) -> None:
+        places = game.places(data)[1]
+        index = places[np.sort(rng.permutation(len(places))[:count])]
+        self.batch = _columns(data, index, game)
+        self.x: Tensor = self.batch["x"]
+        label = self.batch.get("label")
+        self.labels: NDArray[np.int64] | None = None if label is None else label.numpy().astype(np.int64)
 
-    @property
-    def batch(self) -> dict[str, Tensor]:
-        return {"x": self.x} | ({} if self.labels is None else {"label": torch.from_numpy(self.labels)})
+
+def _columns(data: Any, places: NDArray[np.int64], game: Any) -> dict[str, Tensor]:
+    """Return the columns of some examples that a game needs, on the CPU."""
+    names = [name for name in data.columns if name in game.columns()]
+    batch = {name: data.column(name, places).cpu() for name in names}
+    return {**batch, "x": batch["x"].float()}
 
 
 def alikeness(x: Features, bandwidth: float, labels: NDArray[np.int64] | None = None) -> float:

@@ -1,0 +1,147 @@
+"""Calling networks by keyword: the inputs that a network takes, and checks that a game has them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.inputs import Classes, Input, Knobs, Latent, Scale
+from audiogan.inputs.scale import POINTS
+from audiogan.networks.base import CriticOutput
+from audiogan.representations import Representation
+
+
+def takes(network: Any) -> frozenset[str]:
+    """Return the names of the inputs that a network takes.
+
+    Raises:
+        ValueError: the network does not say which.
+    """
+    names = getattr(network, "takes", None)
+    if names is None or isinstance(names, str):
+        name = type(network).__name__
+        raise ValueError(f"{name} has no attribute `takes`: the names of its inputs, such as frozenset({{'latent'}})")
+    return frozenset(names)
+
+
+def check_takes(network: Any, inputs: Collection[str]) -> None:
+    """Raise ``ValueError`` if a network takes an input that the game does not have."""
+    wanted = takes(network)
+    if missing := sorted(wanted - set(inputs)):
+        name = type(network).__name__
+        raise ValueError(
+            f"{name} takes {', '.join(sorted(wanted))}, but {', '.join(missing)} is not among the inputs of this game: "
+            f"{', '.join(inputs) or 'none'}{hint(missing[0])}"
+        )
+
+
+def hint(name: str) -> str:
+    """Return what to do about a missing input."""
+    hints = {
+        "classes": "; the data has no labels, or classes=0 is set",
+        "knobs": "; no knobs are measured on the data",
+        "latent": "; give the generator an attribute latent_dim, or add the input: inputs.latent",
+    }
+    return hints.get(name, f"; add it to the configuration: inputs.{name}")
+
+
+def call(network: nn.Module, inputs: Mapping[str, Tensor], *x: Tensor, names: frozenset[str] | None = None) -> Any:
+    """Call a network with the inputs that it takes, after the positional arguments ``x``."""
+    return network(*x, **{name: inputs[name] for name in (takes(network) if names is None else names)})
+
+
+def implied_inputs(generator: Any) -> dict[str, Input]:
+    """Return the inputs that follow from the attributes of a generator.
+
+    ``latent_dim`` and ``latent`` give a `Latent`. ``classes`` and ``knobs`` give `Classes` and `Knobs` with numbers for
+    names; a configuration gives the names of the data.
+    """
+    found: dict[str, Input] = {}
+    names = takes(generator)
+    if "latent" in names and hasattr(generator, "latent_dim"):
+        found["latent"] = Latent(shape=generator.latent_dim, distribution=getattr(generator, "latent", "normal"))
+    if "classes" in names and getattr(generator, "classes", 0):
+        found["classes"] = Classes(labels=[str(i) for i in range(generator.classes)])
+    if "knobs" in names and getattr(generator, "knobs", 0):
+        line = torch.linspace(0, 1, POINTS, dtype=torch.float64).numpy()
+        scale = Scale(tuple(f"knob {i + 1}" for i in range(generator.knobs)), line[None].repeat(generator.knobs, 0))
+        found["knobs"] = Knobs(scale=scale)
+    return found
+
+
+def check_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
+    """Raise ``ValueError`` if a network was built for another number of classes or knobs than the inputs have."""
+    for name, given in inputs.items():
+        built = getattr(network, name, None)
+        if name in takes(network) and isinstance(built, int) and given.shape[0] != built:
+            raise ValueError(f"{type(network).__name__} knows {built} {name}, the data has {given.shape[0]}")
+
+
+def check_shape(network: nn.Module, representation: Representation) -> None:
+    """Raise ``ValueError`` if a network has a ``shape`` that is not the representation's."""
+    shape = getattr(network, "shape", None)
+    if shape is not None and tuple(shape) != tuple(representation.shape):
+        given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"
+        name = type(network).__name__
+        raise ValueError(f"{name} works on tensors of shape {list(shape)}, but {given}; change the data or the network")
+
+
+@contextlib.contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode for a block.
+
+    A network that is in this mode already costs nothing: setting the mode of a large one takes a millisecond.
+    """
+    if not net.training:
+        yield
+        return
+    net.eval()
+    try:
+        yield
+    finally:
+        net.train()
+
+
+# Logits.
+
+
+def judged(output: Any) -> CriticOutput:
+    """Return the output of a critic as a `CriticOutput`. Several critics with logits ``[B]`` become ``[B, critics]``."""
+    out = output if isinstance(output, CriticOutput) else CriticOutput(output)
+    if not isinstance(out.logits, Tensor):
+        logits = list(out.logits)
+        if all(part.dim() == 1 for part in logits):
+            return out._replace(logits=[torch.stack(logits, dim=1)])
+        return out._replace(logits=logits)
+    return out
+
+
+def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
+    """Return the sum of ``loss`` over several critics, so that each learns as it would alone; of one critic, its loss."""
+    first = outputs[0].logits
+    if isinstance(first, Tensor):
+        return loss(*(out.logits for out in outputs))
+    if len(first) == 1:  # logits [B, critics]: the loss takes their mean
+        return first[0].shape[1] * loss(*(out.logits[0] for out in outputs))
+    losses = [loss(*parts) for parts in zip(*(out.logits for out in outputs), strict=True)]
+    return torch.stack(losses).sum()
+
+
+def per_sample(output: CriticOutput) -> Tensor:
+    """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
+    if isinstance(output.logits, Tensor):
+        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
+    return torch.stack([part.flatten(1).mean(1) for part in output.logits]).mean(0)
+
+
+def for_penalties(output: CriticOutput) -> Tensor:
+    """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
+    if isinstance(output.logits, Tensor):
+        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
+    if len(output.logits) == 1:
+        return output.logits[0]
+    return torch.stack([part.flatten(1).mean(1) for part in output.logits], dim=1)

@@ -1,0 +1,38 @@
+"""The critic's side of a game."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from audiogan.core import Play
+from audiogan.games.calling import for_penalties, over_critics
+from audiogan.games.terms import due, joined
+from audiogan.networks.base import CriticOutput
+
+
+def critic_terms(
+    loss: Any,
+    judge: Callable[[Tensor], CriticOutput],
+    real: Tensor,
+    fake: Tensor,
+    penalties: Mapping[str, Any],
+    play: Play,
+) -> tuple[dict[str, Tensor], CriticOutput, CriticOutput]:
+    """Return the terms of a critic's loss (``loss`` and penalties by name), and its outputs for real and fake.
+
+    Args:
+        loss: has ``critic(real_logits, fake_logits)``.
+        judge: the critic, with its inputs bound.
+        real, fake: batches ``[B, ...]``, without gradient.
+        penalties: by name; those due at this step are added.
+        play: of the move.
+    """
+    of_real, of_fake = judge(real), judge(fake)
+    terms = {"loss": over_critics(loss.critic, of_real, of_fake)}
+    values = due(
+        penalties, play.step, lambda penalty: penalty(lambda x: for_penalties(judge(x)), real, fake, play.rand)
+    )
+    return joined(terms, values), of_real, of_fake

@@ -1,0 +1,173 @@
+"""Translation between two domains without pairs (CycleGAN: Zhu et al., ICCV 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import Play
+from audiogan.games.calling import call, check_shape, check_takes, evaluating, judged, over_critics, per_sample
+from audiogan.games.critics import critic_terms
+from audiogan.games.features import hidden
+from audiogan.games.generative import Generative, Route
+from audiogan.games.image_pool import ImagePool
+from audiogan.games.terms import joined, named
+from audiogan.inputs import Input, Signal
+from audiogan.networks.base import CriticOutput
+from audiogan.representations import Representation
+
+
+class Cycle(Generative):
+    """Two generators that invert each other, and a critic for each of two domains.
+
+    Players are called ``generator`` (both generators) and ``critic`` (both critics). Each draws two streams, the
+    domains; the order of the streams is the order of the domains. Batches hold signals ``x``.
+
+    Args:
+        generators: two networks by name: from the first domain to the second, and back. Each takes one `Signal`.
+        critics: two networks by name: for signals of the first domain and of the second.
+        loss: as in `Adversarial`.
+        representation: between signals and what the networks see.
+        inputs: the source, a `Signal` of the column ``x``.
+        cycle: distance of a signal from its translation there and back (section 3.2), such as
+            ``audiogan.losses.L1(weight=10)``.
+        identity: distance of a signal of the target domain from its own translation (section 5.2); ``None`` for none.
+        pool: number of earlier translations of each direction that the critic may see again (section 4); 0 for none. A
+            pool is state of one process, so that such a game does not run in several.
+        penalties: terms of the critics' loss, as in `Adversarial`.
+        constraint: called with each critic after each of its steps.
+
+    Raises:
+        ValueError: not two generators and two critics, or generators that do not take one signal.
+    """
+
+    def __init__(
+        self,
+        generators: Mapping[str, nn.Module],
+        critics: Mapping[str, nn.Module],
+        loss: Any,
+        representation: Representation,
+        inputs: Mapping[str, Input] | None = None,
+        *,
+        cycle: Any,
+        identity: Any = None,
+        pool: int = 50,
+        penalties: Sequence[Any] | Mapping[str, Any] | None = (),
+        constraint: Callable[[nn.Module], None] | None = None,
+    ) -> None:
+        if len(generators) != 2 or len(critics) != 2 or set(generators) & set(critics):
+            raise ValueError(
+                "Cycle needs two generators and two critics of different names, "
+                f"got {', '.join(generators)} and {', '.join(critics)}"
+            )
+        there, back = generators
+        super().__init__(generators, representation, inputs, {there: Route(0, 1), back: Route(1, 0)})
+        sources = [name for name, given in self.inputs.items() if isinstance(given, Signal)]
+        if len(sources) != 1:
+            raise ValueError(f"the generators of Cycle take one signal, not {', '.join(sources) or 'none'}")
+        self.source = sources[0]
+        self.critics = tuple(critics)
+        for name, critic in critics.items():
+            self.nets[name] = critic
+            check_shape(critic, representation)
+            check_takes(critic, ())
+        self.loss, self.penalties, self.constraint = loss, named(penalties, "penalties"), constraint
+        self.cycle, self.identity = cycle, identity
+        terms = (cycle, identity, *self.penalties.values())
+        self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
+        self.pools = nn.ModuleDict()
+        if pool:
+            self.pools.update({name: ImagePool(pool, representation.shape) for name in generators})
+            self.single_process = "the image pool is state of one process; set game.pool=0 to train in several"
+
+    def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
+        if not isinstance(batch.get("x"), Tensor) and len(batch) == 2:
+            domains = list(batch.values())
+        else:
+            raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
+        given = [self.drawn(len(part["x"]), self.given(part, play), play) for part in domains]
+        signals = [part["x"] for part in domains]
+        if player == "critic":
+            return self._critic_losses(signals, given, play)
+        losses: dict[str, Tensor] = {}
+        logits = []
+        names = list(self.generators)
+        for name, other, source, target in ((*names, 0, 1), (*names[::-1], 1, 0)):
+            made = call(self.nets[name], given[source])
+            fake = self.representation.decode(made)
+            out = self.judge(target, made)
+            logits.append(per_sample(out))
+            adversarial = {"loss": self._generator_loss(out, signals[target], target)}
+            restored = self.representation.decode(call(self.nets[other], self._with_source(given[source], fake)))
+            cycle = {"cycle": self.cycle(restored, signals[source])}
+            identity = {}
+            if self.identity is not None:
+                same = self.representation.decode(call(self.nets[name], given[target]))
+                identity = {"identity": self.identity(same, signals[target])}
+            losses = joined(losses, adversarial, cycle, identity)
+        play.note(fake_logits=torch.cat(logits))
+        return losses
+
+    def _generator_loss(self, out: CriticOutput, signal: Tensor, domain: int) -> Tensor:
+        if not getattr(self.loss, "relativistic", False):
+            return over_critics(self.loss.generator, out)
+        with torch.no_grad():
+            real = self.judge(domain, self.representation.encode(signal))
+        return over_critics(self.loss.generator, out, real)
+
+    def _critic_losses(self, signals: list[Tensor], given: list[dict[str, Tensor]], play: Play) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        real_logits, fake_logits = [], []
+        for (name, net), source in zip(self.generator_nets.items(), (0, 1), strict=True):
+            target = 1 - source
+            fake = call(net, given[source]).detach()
+            if name in self.pools:
+                fake = self.pools[name](fake, play)
+            real = self.representation.encode(signals[target]).detach()
+            terms, of_real, of_fake = critic_terms(
+                self.loss, lambda x, domain=target: self.judge(domain, x), real, fake, self.penalties, play
+            )
+            losses = joined(losses, terms)
+            real_logits.append(per_sample(of_real))
+            fake_logits.append(per_sample(of_fake))
+        play.note(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
+        return losses
+
+    def judge(self, domain: int, x: Tensor) -> CriticOutput:
+        """Return the output of the critic of a domain (0 or 1) for ``x`` ``[B, *representation.shape]``."""
+        return judged(self.nets[self.critics[domain]](x))
+
+    def _with_source(self, given: Mapping[str, Tensor], signal: Tensor) -> dict[str, Tensor]:
+        encoder: Any = self.inputs[self.source]
+        return {**given, self.source: encoder.encode(signal)}
+
+    def after_step(self, player: str, play: Play) -> None:
+        if player == "critic" and self.constraint is not None:
+            for name in self.critics:
+                self.constraint(self.nets[name])
+
+    @property
+    def critic(self) -> nn.Module:
+        """The critic of the targets of the first generator."""
+        return self.nets[self.critics[1]]
+
+    def critic_input(self, signal: Tensor) -> Tensor:
+        """Return signals as the critics receive them."""
+        return self.representation.encode(signal)
+
+    @torch.no_grad()
+    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits ``[B]`` of the first generator's target critic for real examples ``x``."""
+        device = next(self.critic.parameters()).device
+        with evaluating(self.critic):
+            return per_sample(self.judge(1, self.critic_input(batch["x"].to(device))))
+
+    @torch.no_grad()
+    def features(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return features ``[B, D]`` of the first generator's target critic."""
+        device = next(self.critic.parameters()).device
+        with evaluating(self.critic):
+            return hidden(self.critic, self.critic_input(batch["x"].to(device)), {})

@@ -1,0 +1,45 @@
+"""Hidden layers of critics, as features of real examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from audiogan.games.calling import call, takes
+
+
+def hidden(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return the critic's last hidden layer ``[B, D]``.
+
+    This is its ``features(x)``, or the input of the linear layer that gives its score. A critic that takes class
+    weights receives the same weight for each class, so that features do not contain the label.
+
+    Args:
+        critic: see `audiogan.networks.CriticNet`.
+        x: ``[B, ...]``, as the critic receives it.
+        inputs: the inputs that it takes.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    inputs = dict(inputs)
+    if "classes" in inputs:
+        inputs["classes"] = torch.full_like(inputs["classes"], 1 / inputs["classes"].shape[1])
+    if hasattr(critic, "features"):
+        known = inspect.signature(critic.features).parameters  # type: ignore[arg-type]
+        names = (takes(critic) & set(known)) - {"classes"}
+        return critic.features(x, **{name: inputs[name] for name in names}).flatten(1)  # type: ignore[operator]
+    caught: list[Tensor] = []
+    scores = [layer for layer in critic.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1]
+    hooks = [layer.register_forward_pre_hook(lambda layer, args: caught.append(args[0])) for layer in scores]
+    try:
+        call(critic, inputs, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not caught:
+        raise ValueError(f"{type(critic).__name__} has neither features(x) nor a linear layer that gives its score")
+    return caught[-1].flatten(1)
