@@ -297,13 +297,13 @@ def make_whole(cfg: DictConfig, source: str) -> None:
 def _whole_parameters(plain: Any) -> Iterator[str]:
     """Keys of the settings that a building block takes as whole numbers, by the annotations of its constructor."""
     from audiogan.config_kinds import resolve_target, targets
-    from audiogan.data.audio import AudioFolder
+    from audiogan.data.audio import open_audio_folder
     from audiogan.data.sources import open_sounds
 
     for key, target in targets(plain):
         try:
             block = resolve_target(target, key)
-            parameters = inspect.signature(AudioFolder if block is open_sounds else block).parameters.values()
+            parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()
         except (UserError, TypeError, ValueError):  # reported when the classes are checked, or written in C
             continue
         for parameter in parameters:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import scipy.fft
 import torch
 from numpy.typing import NDArray
 
+from audiogan.data.columns import Column, Labels, Rows, View
 from audiogan.data.synth import MEMBRANE, TOP, Array, Dice, Studio, band, cymbal, drive, plate, squares
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
 
@@ -259,92 +260,81 @@ def render(
     return _produce(label, sample_rate, length, 1, rng)[0]
 
 
-class DrumMachine:
-    """A data set of `count` sounds, evenly over the classes; sound i depends on the seed, i and the settings only.
+class Drums(Column):
+    """Sounds of the drum machine. A sound is rendered at its first use and kept while there is room.
 
-    Sounds are rendered when first asked for and kept while they fit in `memory` bytes; the rest are rendered anew each
-    time, so any `count` runs in bounded memory. With two or more channels the stroke is in the middle and the room
-    around it differs (gentle stereo; sums to mono without colouring). Raises UserError for settings out of range.
+    Args:
+        count, sample_rate, length, channels, seed, memory, normalize: see `drum_machine`.
     """
 
     def __init__(
-        self,
-        count: int = 2000,
-        *,
-        sample_rate: int = 16000,
-        length: int = 16384,
-        channels: int = 1,
-        seed: int = 0,
-        memory: int = 512 << 20,
+        self, count: int, sample_rate: int, length: int, channels: int, seed: int, memory: int, normalize: str
     ) -> None:
-        if count < 1:
-            raise UserError(f"drum machine: count must be at least 1, not {count}")
-        if seed < 0:
-            raise UserError(f"drum machine: seed must not be negative, not {seed}")
-        _check(sample_rate, length, channels)
-        self.sample_rate, self.length, self.channels, self.seed = sample_rate, length, channels, seed
-        self.labels = list(CLASSES)
-        self.shape, self.modality = (channels, length), Sound(sample_rate, "peak")
-        self._ids = np.arange(count)
+        self.shape, self.modality = (channels, length), Sound(sample_rate, normalize)
+        self._settings, self._seed = (sample_rate, length, channels), seed
         kept = min(count, memory // (4 * channels * length))
         self._kept = np.empty((kept, channels, length), np.float32)  # untouched pages cost nothing
         self._done = np.zeros(kept, bool)
 
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Class of each sound, int64 `[N]`; empty without labels."""
-        return (self._ids % len(CLASSES)).astype(np.int64) if self.labels else np.empty(0, np.int64)
-
-    @property
-    def class_counts(self) -> list[int]:
-        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
-
-    @property
-    def source(self) -> str:
-        classes = len(np.unique(self._ids % len(CLASSES)))
-        return f"built-in drum machine: {len(self):,} sounds, {classes} classes, seed {self.seed}"
-
-    def _sound(self, i: int) -> NDArray[np.float32]:
-        if i < len(self._done) and self._done[i]:
-            return self._kept[i]
-        rng = np.random.default_rng((self.seed, i))
-        wave = _produce(CLASSES[i % len(CLASSES)], self.sample_rate, self.length, self.channels, rng)
-        if i < len(self._done):  # two threads at once write the same bytes; the flag follows the data
-            self._kept[i] = wave
-            self._done[i] = True
-        return wave
-
-    def signals(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
-        """Sounds as float32 `[n, C, T]`. Raises IndexError beyond the data set."""
-        ids = self._ids[indices]
-        out = np.empty((len(ids), self.channels, self.length), np.float32)
-        for row, i in zip(out, ids.tolist(), strict=True):
-            row[:] = self._sound(i)
+    def read(
+        self,
+        rows: Rows,
+        view: View | None = None,
+        rng: np.random.Generator | None = None,
+        beside: Mapping[str, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        out = np.empty((len(rows), *self._kept.shape[1:]), np.float32)
+        for sound, row in zip(out, rows.tolist(), strict=True):
+            sound[:] = self._sound(row)
         return torch.from_numpy(out)
 
-    def batch(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> dict[str, torch.Tensor]:
-        """`x` float32 `[B, C, T]` and `label` int64 `[B]`; pure, from any thread. `rng` is not used."""
-        batch = {"x": self.signals(indices)}
-        if self.labels:
-            batch["label"] = torch.from_numpy(self.targets[indices])
-        return batch
+    def _sound(self, row: int) -> NDArray[np.float32]:
+        if row < len(self._done) and self._done[row]:
+            return self._kept[row]
+        wave = _produce(CLASSES[row % len(CLASSES)], *self._settings, np.random.default_rng((self._seed, row)))
+        if row < len(self._done):  # two threads at once write the same bytes; the flag follows the data
+            self._kept[row] = wave
+            self._done[row] = True
+        return wave
 
-    def split(self, fraction: float, seed: int = 0) -> tuple[DrumMachine, DrumMachine]:
-        """(train, held out) views, `fraction` of each class held out; they share what is rendered."""
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction={fraction}: must be from 0 to 1")
-        rng = np.random.default_rng(seed)
-        held = np.zeros(len(self._ids), bool)
-        for label in range(len(CLASSES)):
-            members = rng.permutation(np.flatnonzero(self._ids % len(CLASSES) == label))
-            held[members[: round(fraction * len(members))]] = True
-        return self.take(np.flatnonzero(~held)), self.take(np.flatnonzero(held))
 
-    def take(self, indices: np.ndarray) -> DrumMachine:
-        """A view of some of the sounds."""
-        view = copy.copy(self)
-        view._ids = self._ids[indices]
-        return view
+def drum_machine(
+    count: int = 2000,
+    *,
+    sample_rate: int = 16000,
+    length: int = 16384,
+    channels: int = 1,
+    seed: int = 0,
+    memory: int = 512 << 20,
+    normalize: str = "peak",
+) -> Table:
+    """Return a table of ``count`` sounds, evenly over the classes.
+
+    A sound depends only on ``seed``, on its number and on the settings. With two or more channels, the stroke is in the
+    middle and the room around it differs between channels.
+
+    Args:
+        count: number of sounds.
+        sample_rate: in Hz, 4,000 to 384,000.
+        length: samples of a sound, at least 256.
+        channels: at least 1.
+        seed: at least 0.
+        memory: bytes for rendered sounds. Other sounds are rendered at each use, so memory stays bounded.
+        normalize: the level of finished sounds; see `audiogan.modalities.Sound`.
+
+    Raises:
+        UserError: a setting out of range.
+    """
+    if count < 1:
+        raise UserError(f"drum machine: count must be at least 1, not {count}")
+    if seed < 0:
+        raise UserError(f"drum machine: seed must not be negative, not {seed}")
+    _check(sample_rate, length, channels)
+    drums = Drums(count, sample_rate, length, channels, seed, memory, normalize)
+    classes = np.arange(count) % len(CLASSES)
+
+    def source(table: Table) -> str:
+        used = len(np.unique(table.rows % len(CLASSES)))
+        return f"built-in drum machine: {len(table):,} sounds, {used} classes, seed {seed}"
+
+    return Table({"x": drums, "label": Labels(classes, CLASSES)}, count, source=source, strata=classes)

@@ -1,8 +1,7 @@
-"""Images as a data set that never waits for the disk."""
+"""Images as a table: from a folder, from an .npz file, from arrays."""
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import os
@@ -14,13 +13,14 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import torch
 
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
+from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.image_decode import flat, square, to_array
 from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings, require_usable, scan_images
-from audiogan.data.scan import ABOUT, _hash
+from audiogan.data.scan import ABOUT, hash_of
+from audiogan.data.table import Table
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
@@ -46,96 +46,48 @@ ARRAYS = (
 """Names, in any case, of the arrays of images and of classes in an ``.npz`` file. The first that is there is read."""
 
 
-class Images:
-    """Images `[C, H, W]`, float32 from -1 (black) to 1 (white), kept as bytes.
+def image_table(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    labels: Sequence[str] = (),
+    *,
+    origin: str = "memory",
+    mirror: bool = False,
+    scan: Scan | None = None,
+) -> Table:
+    """Return images ``[C, H, W]``, float32 from -1 (black) to 1 (white), kept as bytes.
 
-    Made by `audiogan.data.image_sources.open_images`. With pixels in a memory-mapped file memory does not grow with
-    the data. All methods are pure and may be called from several threads.
+    With pixels in a memory-mapped file, memory does not grow with the data.
 
     Args:
-        pixels: uint8 `[N, C, H, W]`, an array or a memory map.
-        targets: class of each image, int64 `[N]`; empty without labels. labels: names of the classes.
-        origin: where they are from, for people.
-        mirror: `batch` flips each image left to right with probability 1/2; `signals` never does.
-        scan: the verdict on every file, where they come from a folder.
+        pixels: uint8 ``[N, C, H, W]``, an array or a memory map.
+        targets: class of each image, int64 ``[N]``; empty without labels.
+        labels: names of the classes.
+        origin: where the images are from, for people.
+        mirror: flip each image of a batch left to right with probability 1/2.
+        scan: the verdict on every file, for images from a folder.
     """
-
-    def __init__(
-        self,
-        pixels: np.ndarray,
-        targets: np.ndarray,
-        labels: Sequence[str] = (),
-        *,
-        origin: str = "memory",
-        mirror: bool = False,
-        scan: Scan | None = None,
-    ) -> None:
-        if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(targets) not in ((len(pixels),) if labels else (0,)):
-            raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(targets)} targets, {labels=}")
-        self._pixels = np.asarray(pixels)  # indexing a plain view is faster than indexing np.memmap
-        self._rows = np.arange(len(pixels))
-        self._targets = np.asarray(targets, np.int64)
-        self.labels, self.mirror, self.origin, self.scan = list(labels), bool(mirror), origin, scan
-        self.shape: tuple[int, ...] = tuple(pixels.shape[1:])
-        self.modality = Image()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def source(self) -> str:
-        channels, height, width = self.shape
-        classes = f" ({len(self.labels)} classes)" if self.labels else ""
-        part = f" of {len(self._pixels):,}" if len(self) != len(self._pixels) else ""
-        colour = "grey" if channels == 1 else "colour"
-        return f"{len(self):,}{part} {colour} images of {width}x{height} from {self.origin}{classes}"
-
-    @property
-    def targets(self) -> np.ndarray:
-        """Class of each image, int64 `[N]`; empty without labels."""
-        return self._targets[self._rows] if self.labels else np.empty(0, np.int64)
-
-    @property
-    def class_counts(self) -> list[int]:
-        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
-
-    def signals(self, indices: Sequence[int] | np.ndarray | slice) -> torch.Tensor:
-        """Images as float32 `[n, C, H, W]`, never flipped."""
-        return _signals(self._pixels[self._rows[indices]])
-
-    def batch(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> dict[str, torch.Tensor]:
-        """`x` float32 `[B, C, H, W]` and, with labels, `label` int64 `[B]`. `rng` decides what is flipped."""
-        rows = self._rows[indices]
-        pixels = self._pixels[rows]
-        if self.mirror and rng is not None:
-            turned = rng.random(len(rows)) < 0.5
-            pixels[turned] = pixels[turned][..., ::-1]
-        batch = {"x": _signals(pixels)}
-        if self.labels:
-            batch["label"] = torch.from_numpy(self._targets[rows])
-        return batch
-
-    def take(self, indices: np.ndarray) -> Images:
-        """A view of some of the images, with all class names."""
-        view = copy.copy(self)
-        view._rows = self._rows[indices]
-        return view
-
-    def split(self, fraction: float, seed: int = 0) -> tuple[Images, Images]:
-        """(train, held out) views, `fraction` of each class held out; they depend only on the data and ``seed``."""
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction={fraction}: must be from 0 to 1")
-        rng = np.random.default_rng(seed)
-        targets = self.targets if self.labels else np.zeros(len(self), np.int64)
-        out = np.zeros(len(self), bool)
-        for label in np.unique(targets):
-            members = rng.permutation(np.flatnonzero(targets == label))
-            out[members[: round(fraction * len(members))]] = True
-        return self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
+    if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(targets) not in ((len(pixels),) if labels else (0,)):
+        raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(targets)} targets, {labels=}")
+    columns: dict[str, Column] = {"x": Signals(pixels, Image(), group="picture")}
+    if labels:
+        columns["label"] = Labels(np.asarray(targets, np.int64), labels)
+    total = len(pixels)
+    return Table(
+        columns,
+        total,
+        source=lambda table: _source(table, total, origin),
+        scan=scan,
+        augment={"picture": Mirror()} if mirror else None,
+    )
 
 
-def _signals(pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(pixels).float().sub_(127.5).div_(127.5)  # exactly -1 at 0 and 1 at 255
+def _source(table: Table, total: int, origin: str) -> str:
+    channels, height, width = table.shape
+    classes = f" ({len(table.labels)} classes)" if table.labels else ""
+    part = f" of {total:,}" if len(table) != total else ""
+    colour = "grey" if channels == 1 else "colour"
+    return f"{len(table):,}{part} {colour} images of {width}x{height} from {origin}{classes}"
 
 
 def from_folder(
@@ -146,13 +98,13 @@ def from_folder(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     links: str | None = None,
-) -> Images:
+) -> Table:
     """The usable images below a folder; see `scan_images`. UserError if there is none."""
     size, channels = settings.size, settings.channels
     scan = scan_images(root, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
     require_usable(scan)
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
-    return Images(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(root), mirror=mirror, scan=scan)
+    return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(root), mirror=mirror, scan=scan)
 
 
 def from_npz(
@@ -161,7 +113,7 @@ def from_npz(
     labels: str | None = "auto",
     mirror: bool = False,
     cache: str | os.PathLike[str] | None = None,
-) -> Images:
+) -> Table:
     """The images of an ``.npz`` file.
 
     It holds an array of images, uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels. It
@@ -180,8 +132,8 @@ def from_npz(
     except OSError as e:
         raise UserError(f"data.root={path}: {(e.strerror or str(e)).lower()}") from e
     try:
-        group = _hash(str(path.resolve()), repr(settings), str(VERSION))[:16]
-        key = f"{group}-{_hash(stamp(info))}"
+        group = hash_of(str(path.resolve()), repr(settings), str(VERSION))[:16]
+        key = f"{group}-{hash_of(stamp(info))}"
         home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
         place = open_or_build(home, key, partial(_build, path, settings, key))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
@@ -190,7 +142,7 @@ def from_npz(
     pixels = np.memmap(place / PIXELS, np.uint8, "r").reshape(-1, *about["shape"])
     named = about["labels"] if labels == "auto" else []
     targets = np.load(place / TARGETS) if named else np.empty(0, np.int64)
-    return Images(pixels, targets, named, origin=str(path), mirror=mirror)
+    return image_table(pixels, targets, named, origin=str(path), mirror=mirror)
 
 
 def _build(path: Path, settings: Settings, key: str, folder: Path) -> str:

@@ -25,7 +25,7 @@ from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, PHOTO, Found, decode, highest
 from audiogan.data.labels import Labels
-from audiogan.data.scan import ABOUT, _hash
+from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.verdicts import _TEXT, TABLE, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
@@ -135,7 +135,7 @@ def scan_images(
         raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
     folder = folder.resolve()
     naming = Labels.parse(labels, folder, follow, SUFFIXES)
-    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
+    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
     entries = list(_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)
     for entry in entries:

@@ -17,8 +17,9 @@ import numpy as np
 
 from audiogan.archives import open_zip
 from audiogan.data.fetch import Unfit, check_own, digest, fetch, reason
-from audiogan.data.image import Images, _picture, from_folder, from_npz
+from audiogan.data.image import _picture, from_folder, from_npz, image_table
 from audiogan.data.image_scan import Settings
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import replacing
 
@@ -33,7 +34,7 @@ def open_images(
     progress: bool = True,
     links: str | None = None,
     named: bool = False,
-) -> Images:
+) -> Table:
     """Images of ``root``; without it what ``audiogan data get mnist`` downloaded, else scikit-learn's digits.
 
     Args:
@@ -71,7 +72,7 @@ def open_images(
     return from_folder(path, settings, labels, mirror, cache, progress, links)
 
 
-def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Images:
+def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Table:
     """The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak, UCI 1998), from scikit-learn.
 
     1,797 grey images of 8x8 pixels; their levels 0 ... 16 become -1 ... 1 to the nearest 1/255.
@@ -86,7 +87,7 @@ def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", m
         pixels = np.stack([_picture(image, settings.size, settings.channels or 1) for image in pixels])
     named = [str(i) for i in range(10)] if labels == "auto" else []
     targets = found.target if named else np.empty(0, np.int64)
-    return Images(pixels, targets, named, origin="scikit-learn's digits", mirror=mirror)
+    return image_table(pixels, targets, named, origin="scikit-learn's digits", mirror=mirror)
 
 
 UNPACKED = 256 << 20

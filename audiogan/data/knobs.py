@@ -1,10 +1,10 @@
-"""Knobs: continuous properties of sounds, measured with librosa, that a generator can be asked for.
+"""Knobs: continuous properties of sounds, measured with librosa, that a generator can be conditioned on.
 
-A knob is measured in a unit of its own (`measure`); what networks see are normal scores, which say where a sound stands
-among the training sounds (`Scale`). `WithKnobs` adds them to the batches of a data set.
+`measure` returns each knob in its own unit. Networks see normal scores of the values (`audiogan.inputs.Scale`).
+`audiogan.data.measures.KnobValues` adds the values to a table.
 
-Every knob is independent of the level and of silence before the sound, and was chosen among its likely definitions as
-the one that ranks real drums most alike with windows of half and twice the length and by the other definitions.
+Every knob is independent of the level and of silence before the sound. Each definition was chosen among several because
+its ranking of real drums changes least with windows of half and twice the length and agrees best with the others.
 """
 
 from __future__ import annotations
@@ -12,28 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
-from tqdm import tqdm
+from numpy.typing import NDArray
 
-from audiogan.data.extended import Extended
-from audiogan.data.sources import Data
 from audiogan.errors import UserError
-from audiogan.modalities.sound import Sound
+from audiogan.inputs.knob_definitions import (
+    ENVELOPE_SECONDS,
+    FALL_DB,
+    FLATNESS_FLOOR_DB,
+    LOWEST_HZ,
+    ONSET,
+    PITCH_SECONDS,
+    SHORTEST_SECONDS,
+    SPECTRUM_SECONDS,
+)
 
 Array = NDArray[np.float64]
 
-SPECTRUM_SECONDS, ENVELOPE_SECONDS, PITCH_SECONDS = 0.064, 0.005, 0.016
-"""Windows of the spectra (Hann, three quarters overlap) and of the envelope (a triangle); from pitch to pitch."""
-ONSET = 0.02
-"""A sound begins where its envelope first exceeds this share of the peak."""
-FALL_DB = 15.0
-"""How far a sound falls in its decay time."""
-LOWEST_HZ, SHORTEST_SECONDS, FLATNESS_FLOOR_DB = 20.0, 1e-4, -60.0
-"""Ends of the scales; silence measures as these."""
 AT_A_TIME = 1 << 20
 """Samples analysed together, in some 100 MB."""
 
@@ -164,7 +160,8 @@ KNOBS: dict[str, Knob] = {
 """All knobs, by name."""
 
 
-def _known(names: Sequence[str] | None) -> tuple[str, ...]:
+def known(names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return names of knobs, all by default. UserError for an unknown or repeated name."""
     names = tuple(KNOBS) if names is None else (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in KNOBS:
@@ -174,8 +171,8 @@ def _known(names: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def _parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
-    """Slices of ``count`` sounds of ``shape`` `(C, T)`; short ones take the memory of a window all the same."""
+def parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
+    """Return the slices in which ``count`` sounds of ``shape`` ``(C, T)`` are measured, in bounded memory."""
     size = max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
@@ -195,59 +192,17 @@ def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = N
         UserError: an unknown name.
         ValueError: waves of another shape, without samples, or with NaN or infinities.
     """
-    names = _known(names)
+    names = known(names)
     waves = np.asarray(waves)
     if waves.ndim != 3 or 0 in waves.shape[1:]:
         raise ValueError(f"waves {waves.shape}: must be [N, C, T] with at least one channel and one sample")
     if sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}: must be positive")
     out = np.empty((len(waves), len(names)), np.float32)
-    for part in _parts(len(waves), waves.shape[1:]):
+    for part in parts(len(waves), waves.shape[1:]):
         if broken := np.count_nonzero(~np.isfinite(waves[part]).all(axis=(1, 2))):
             raise ValueError(f"{broken} of sounds {part.start} to {part.stop - 1} have NaN or infinities")
         analysis = Analysis(waves[part], sample_rate)
         for k, name in enumerate(names):
             out[part, k] = KNOBS[name].measure(analysis)
     return out
-
-
-class WithKnobs(Extended):
-    """A data set of sounds whose batches also have ``knobs``, float32 `[B, K]`: normal scores (see `Scale`).
-
-    All sounds are measured once, here; views share the result. A scale fitted
-    here knows all sounds of ``data``, so split first, or give one, where held-out sounds are not to be known.
-
-    Args:
-        data: sounds.
-        names: of `KNOBS`.
-        scale: of the training sounds; fitted on ``data`` if there is none.
-        progress: show a bar if it takes longer than two seconds.
-
-    Attributes:
-        knobs: normal scores of all sounds, float32 `[N, K]`.
-        scale: between measured values, shares and scores.
-
-    Raises:
-        UserError: an unknown knob, or data that are not sounds.
-        ValueError: a scale of other knobs.
-    """
-
-    def __init__(self, data: Data, names: Sequence[str], scale: Scale | None = None, *, progress: bool = True) -> None:
-        names = _known(names)
-        if not isinstance(data.modality, Sound):
-            raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {data.source}")
-        if scale is not None and scale.names != names:
-            raise ValueError(f"a scale of {', '.join(scale.names)} does not fit the knobs {', '.join(names)}")
-        values = np.empty((len(data), len(names)), np.float32)
-        bar = tqdm(total=len(data), desc="measuring knobs", unit="sound", disable=None if progress else True, delay=2)
-        with bar:
-            for part in _parts(len(data), data.shape):
-                sounds = data.signals(np.arange(part.start, part.stop)).numpy()
-                values[part] = measure(sounds, data.modality.sample_rate, names)
-                bar.update(len(sounds))
-        self.scale = Scale.fit(values, names) if scale is None else scale
-        super().__init__(data, {"knobs": self.scale.scores(values)})
-
-    @property
-    def knobs(self) -> NDArray[np.float32]:
-        return self._extra["knobs"]

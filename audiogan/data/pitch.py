@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
-
-from audiogan.data.extended import Extended
-from audiogan.data.sources import Data
-from audiogan.errors import UserError
-from audiogan.modalities.sound import Sound
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
 """Of voices: three octaves."""
@@ -21,6 +15,7 @@ FAR = 0.6
 QUIETEST_DB = -35.0
 """Level of a voiced frame below the loudest."""
 AT_A_TIME = 64
+"""Sounds measured together."""
 
 
 def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArray[np.float32]:
@@ -58,25 +53,3 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     voiced = steady & inside & loud & (level > 0)
     middle = np.ma.median(np.ma.masked_array(octaves, ~voiced), axis=1).filled(0.0)[:, None]
     return np.where(voiced & (np.abs(octaves - middle) < FAR), pitch, np.nan).astype(np.float32)
-
-
-class WithPitch(Extended):
-    """A data set of sounds whose batches also have ``pitch``, float32 `[B, frames]` (see `measure_pitch`).
-
-    Raises:
-        UserError: data that are not sounds.
-    """
-
-    def __init__(self, data: Data, hop_length: int, *, progress: bool = True) -> None:
-        if not isinstance(data.modality, Sound):
-            raise UserError(f"voice: the pitch is that of sounds, but this is other data: {data.source}")
-        rows = []
-        bar = tqdm(total=len(data), desc="measuring pitch", unit="sound", disable=None if progress else True, delay=2)
-        with bar:
-            for start in range(0, len(data), AT_A_TIME):
-                sounds = data.signals(np.arange(start, min(start + AT_A_TIME, len(data)))).numpy()
-                rows.append(measure_pitch(sounds, data.modality.sample_rate, hop_length))
-                bar.update(len(sounds))
-        frames = 1 + -(-data.shape[-1] // hop_length)
-        pitch = np.concatenate(rows) if rows else np.empty((0, frames), np.float32)
-        super().__init__(data, {"pitch": pitch[:, :frames]})

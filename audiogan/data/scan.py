@@ -69,7 +69,7 @@ def scan_folder(
     chosen, follow = Settings(**settings), follows(links)
     folder = data_folder(root)
     naming = Labels.parse(labels, folder, follow)
-    group = _hash(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
+    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
     print_of, total = _fingerprint(), 0
     for entry in _entries(folder, follow):
         entry.feed(print_of)
@@ -109,7 +109,8 @@ def _fingerprint() -> Any:
     return hashlib.blake2b(str(VERSION).encode(), digest_size=16)
 
 
-def _hash(*parts: str) -> str:
+def hash_of(*parts: str) -> str:
+    """Return a digest of texts, for names of folders in the cache."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 

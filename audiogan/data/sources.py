@@ -1,4 +1,4 @@
-"""What any data offers, and where sounds come from: a folder, downloaded kits, or the built-in drum machine."""
+"""Where sounds come from: a folder, downloaded kits, or the built-in drum machine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from torch import Tensor
+from typing import Any
 
 from audiogan.data import cache_dir
+from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.modalities import Modality
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
 """Data sets of sounds that ``audiogan data get`` downloads."""
@@ -23,55 +20,7 @@ FEWEST = 20
 """Examples below which none are held out."""
 
 
-class Data(Protocol):
-    """What every source of examples offers: the core's stream contract, and what a person or a metric asks of it.
-
-    Attributes:
-        labels: names of the classes; empty for data without labels.
-        shape: of one signal: `(C, T)` for sounds, `(C, H, W)` for images, `(D,)` for points.
-        modality: what kind of signal it is.
-        source: one line for people.
-        targets: class of each example, int64 `[N]`; empty without labels.
-        class_counts: examples of each class.
-    """
-
-    labels: list[str]
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def modality(self) -> Modality: ...
-
-    @property
-    def source(self) -> str: ...
-
-    @property
-    def targets(self) -> np.ndarray: ...
-
-    @property
-    def class_counts(self) -> list[int]: ...
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor]:
-        """`x` float32 `[B, *shape]` and, with labels, `label` int64 `[B]`; pure and thread-safe."""
-        ...
-
-    def signals(self, indices: np.ndarray) -> Tensor:
-        """Signals float32 `[n, *shape]`."""
-        ...
-
-    def take(self, indices: np.ndarray) -> Data:
-        """A view of some examples, with all class names."""
-        ...
-
-    def split(self, fraction: float, seed: int = 0) -> tuple[Data, Data]:
-        """(the rest, `fraction` of each class)."""
-        ...
-
-
-def about_held_out(train: Data, held_out: Data, share: float | None) -> str:
+def about_held_out(train: Table, held_out: Table, share: float | None) -> str:
     """How many examples are held out, or why none are: words to follow those about the training data."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
@@ -85,19 +34,19 @@ def downloads() -> Path:
 
 def open_sounds(
     root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), named: bool = False, **settings: Any
-) -> Data:
+) -> Table:
     """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
 
     Args:
         root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
         sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
         named: ``root`` is the name of a data set, even if there is a folder of this name.
-        settings: those of `AudioFolder`. All are checked. The drum machine ignores settings about onsets and long
-            files, because its sounds begin at once and have the requested length.
+        settings: arguments of `audiogan.data.audio.open_audio_folder`. All are checked. The drum machine ignores
+            settings about onsets and long files, because its sounds begin at once and have the requested length.
 
     Raises:
-        UserError: an unknown setting or value, a data set that was not downloaded yet, or what `AudioFolder` says of
-            the folder.
+        UserError: an unknown setting or value, a data set that was not downloaded yet, or an error of
+            `open_audio_folder`.
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
@@ -113,9 +62,9 @@ def open_sounds(
             commands = " or ".join(f"audiogan data get {name}" for name in sets)
             raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
         root = downloads() / found
-    from audiogan.data.audio import AudioFolder
+    from audiogan.data.audio import open_audio_folder
 
-    return AudioFolder(sound_folder(root, named), **settings)
+    return open_audio_folder(sound_folder(root, named), **settings)
 
 
 def sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
@@ -144,13 +93,12 @@ def _decoding() -> list[str]:
     return [field.name for field in fields(Settings)]
 
 
-def _drum_machine(settings: dict[str, Any]) -> Data:
+def _drum_machine(settings: dict[str, Any]) -> Table:
     """The drum machine with settings that are all valid."""
     from audiogan.data.decode import Settings
-    from audiogan.data.drum_machine import DrumMachine
+    from audiogan.data.drum_machine import drum_machine
     from audiogan.data.labels import AUTO, FOLDERS, NONE
     from audiogan.data.walk import follows
-    from audiogan.modalities.sound import Sound
 
     chosen = Settings(**{name: value for name, value in settings.items() if name in _decoding()})
     labels = settings.get("labels", AUTO)
@@ -161,8 +109,5 @@ def _drum_machine(settings: dict[str, Any]) -> Data:
         )
     follows(settings.get("links"))
     rate, length, channels = int(chosen.sample_rate), int(chosen.length), int(chosen.channels)
-    machine = DrumMachine(sample_rate=rate, length=length, channels=channels)
-    machine.modality = Sound(rate, chosen.normalize)
-    if labels in (None, NONE):
-        machine.labels = []
-    return machine
+    machine = drum_machine(sample_rate=rate, length=length, channels=channels, normalize=chosen.normalize)
+    return machine.without("label") if labels in (None, NONE) else machine

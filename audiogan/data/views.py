@@ -9,7 +9,7 @@ import numpy as np
 from audiogan.errors import UserError
 
 if TYPE_CHECKING:
-    from audiogan.data.sources import Data
+    from audiogan.data.table import Table
 
 
 class PerClass:
@@ -25,7 +25,7 @@ class PerClass:
             raise ValueError(f"PerClass count={count} must be at least 1")
         self.count, self.seed = count, seed
 
-    def __call__(self, data: Data) -> Data:
+    def __call__(self, data: Table) -> Table:
         """``UserError`` for data without labels, or with too few examples of a class."""
         targets = _targets(data, "PerClass")
         chosen = []
@@ -53,7 +53,7 @@ class Balanced:
             raise ValueError(f"Balanced power={power} must be from 0 to 1")
         self.power = power
 
-    def __call__(self, data: Data) -> Data:
+    def __call__(self, data: Table) -> Table:
         if not data.labels:
             return data
         targets = np.asarray(data.targets)
@@ -80,7 +80,7 @@ class Shard:
             raise ValueError(f"Shard index={index} must be from 0 to below of={of}")
         self.index, self.of, self.by, self.seed = index, of, by, seed
 
-    def __call__(self, data: Data) -> Data:
+    def __call__(self, data: Table) -> Table:
         """``UserError`` where there are fewer classes, or fewer examples, than shares."""
         if self.by == "random":
             if len(data) < self.of:
@@ -94,7 +94,7 @@ class Shard:
         return data.take(np.flatnonzero(np.isin(targets, mine)))
 
 
-def _targets(data: Data, view: str) -> np.ndarray:
+def _targets(data: Table, view: str) -> np.ndarray:
     """Classes ``[N]`` of labelled data."""
     if not data.labels:
         raise UserError(f"{view} needs data with labels, but this has none: {data.source}")

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.data.knobs import (
+from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
-    EXTREME,
     FALL_DB,
     FLATNESS_FLOOR_DB,
     LOWEST_HZ,
@@ -24,6 +23,7 @@ from audiogan.data.knobs import (
     SHORTEST_SECONDS,
     SPECTRUM_SECONDS,
 )
+from audiogan.inputs.scale import EXTREME
 from audiogan.representations.stft import Frames, magnitudes
 
 QUIETEST = 1e-10
@@ -34,7 +34,7 @@ class Ruler(nn.Module):
     """Sounds `[B, C, T]` -> normal scores `[B]` of a knob among the training sounds, about -2.3 ... 2.3.
 
     Args:
-        scale: that of the knobs of the training data, as `audiogan.data.knobs.Scale.to_dict` has it; ``None`` without.
+        scale: that of the knobs of the training data, as `audiogan.inputs.Scale.to_dict` has it; ``None`` without.
         sample_rate: in Hz.
 
     Attributes:

@@ -1,0 +1,113 @@
+"""Which examples to hold out: a share of each class, with recordings and groups kept together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def choose(
+    rows: Ints, strata: Ints, recordings: Ints | None, groups: Ints | None, fraction: float, seed: int
+) -> tuple[NDArray[np.bool_], str]:
+    """Choose the examples to hold out.
+
+    Args:
+        rows: row of each example, in the order in which a recording has them, ``[N]``.
+        strata: class of each example.
+        recordings: recording of each example; ``None``: every example is one of its own.
+        groups: examples with the same number stay together; ``None``: no further condition.
+        fraction: share of the examples, 0 to 1.
+        seed: seed of the choice.
+
+    Returns:
+        Whether each example is held out, and a remark for people, often empty.
+    """
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        units = groups if recordings is None else _joined(groups, recordings)
+        return _by_groups(units, strata, fraction, rng)
+    units = np.arange(len(rows)) if recordings is None else recordings
+    _, first, unit, counts = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
+    unit, stratum_of = unit.reshape(-1), strata[first]
+    orders = [rng.permutation(np.flatnonzero(stratum_of == stratum)) for stratum in np.unique(stratum_of)]
+    held = np.zeros(len(counts), np.int64)  # examples of each recording
+    for order in orders:
+        chosen = order[: round(fraction * len(order))]
+        held[chosen] = counts[chosen]
+    distinct = len(np.unique(rows)) == len(rows)
+    if distinct and counts.max(initial=0) > 1 and not _about(int(held.sum()), fraction * len(rows), len(rows)):
+        for order in orders:
+            held[order] = _shares(counts[order], fraction)
+    order = np.lexsort((rows, unit))
+    left = np.repeat(np.cumsum(counts), counts) - np.arange(len(rows))  # 1 for the last of a recording
+    out = np.zeros(len(rows), bool)
+    out[order] = left <= held[unit[order]]
+    return out, "" if recordings is None else _note(held, counts, fraction)
+
+
+def _joined(groups: Ints, recordings: Ints) -> Ints:
+    """Return a number for each example; those of one group or of one recording have the same."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    group = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    recording = np.unique(recordings, return_inverse=True)[1].reshape(-1) + group.max(initial=-1) + 1
+    size = int(recording.max(initial=-1)) + 1
+    links = coo_matrix((np.ones(len(group), bool), (group, recording)), shape=(size, size))
+    return connected_components(links, directed=False)[1][group].astype(np.int64)
+
+
+def _by_groups(groups: Ints, strata: Ints, fraction: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], str]:
+    """Choose whole groups: a share of each class if every group has one class, else a share of all examples."""
+    _, first, group, counts = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    group, stratum_of = group.reshape(-1), strata[first]
+    if (strata != stratum_of[group]).any():
+        stratum_of = np.zeros(len(counts), np.int64)
+    held = np.zeros(len(counts), bool)
+    for stratum in np.unique(stratum_of):
+        order = rng.permutation(np.flatnonzero(stratum_of == stratum))
+        missing = fraction * int(counts[order].sum())
+        for i in order:
+            if abs(missing - counts[i]) < missing:  # nearer to the share with this group
+                held[i] = True
+                missing -= counts[i]
+    none = not held.any() and round(fraction * len(groups)) >= 1
+    return held[group], f"no group is small enough to hold {fraction:g} of the examples out" if none else ""
+
+
+def _about(held: int, wanted: float, total: int) -> bool:
+    """Return whether the numbers of held-out and of training examples are near the requested share."""
+    return abs(held - wanted) <= max(0.5, min(wanted, total - wanted) / 2)
+
+
+def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
+    """Return how many examples of each recording of a class to hold out.
+
+    Args:
+        counts: examples of each recording, in random order.
+        fraction: share of the examples to hold out.
+    """
+    held = np.zeros_like(counts)
+    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())  # alone more than the share of the class
+    whole = np.flatnonzero(~long)
+    whole = whole[: round(fraction * len(whole))]
+    held[whole] = counts[whole]
+    cut = np.flatnonzero(long)
+    exact = fraction * counts[cut]
+    held[cut] = exact.astype(np.int64)
+    missing = round(float(exact.sum())) - int(held[cut].sum())
+    held[cut[np.argsort(held[cut] - exact, kind="stable")[:missing]]] += 1
+    return held
+
+
+def _note(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
+    """Return a remark on the held-out clips: recordings that were cut, or why there are none."""
+    cut = (held > 0) & (held < counts)
+    if cut.any():
+        clips, long = int(held[cut].sum()), int(cut.sum())
+        return f"held out are the last clips of {long:,} long recording{'s' * (long > 1)}, {clips:,} in all"
+    if not held.any() and round(fraction * counts.sum()) >= 1:
+        return f"no class has enough files to hold {fraction:g} of them out"
+    return ""

@@ -1,0 +1,230 @@
+"""The data set: a table with named columns."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiogan.data.columns import Augment, Column, Labels, Rows, Values, View
+from audiogan.data.splitting import choose
+from audiogan.data.verdicts import Scan
+from audiogan.errors import UserError
+from audiogan.modalities import Modality
+
+Places = Sequence[int] | NDArray[np.int64] | slice
+
+
+class Table:
+    """Examples with named columns. All methods are pure and may be called from several threads.
+
+    A view, such as a part of a split, has other `rows` and shares the columns.
+
+    Args:
+        columns: columns by name; ``x`` is the signal and ``label`` the class.
+        rows: number of examples, or the row of each example in the columns, int64 ``[N]``.
+        source: one line for people about the data, or a function of the table that returns it.
+        scan: the verdict on every file, for data from a folder.
+        augment: the augmentation of each group of columns, by the name of the group.
+        strata: class of each row as `split` sees it, int64; ``None``: the column ``label``.
+        recordings: the recording to which each row belongs; `split` keeps recordings together.
+
+    Attributes:
+        note: a remark of `split` about the held-out examples; part of `source`.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        rows: int | Rows,
+        *,
+        source: str | Callable[[Table], str] = "memory",
+        scan: Scan | None = None,
+        augment: Mapping[str, Augment] | None = None,
+        strata: np.ndarray | None = None,
+        recordings: np.ndarray | None = None,
+    ) -> None:
+        if "x" not in columns:
+            raise ValueError(f"a table needs a column 'x'; there are {', '.join(columns)}")
+        self.columns: dict[str, Column] = dict(columns)
+        self.rows: Rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows, np.int64)
+        self.scan, self.note, self._source = scan, "", source
+        self._augment, self._strata, self._recordings = dict(augment or {}), strata, recordings
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def source(self) -> str:
+        """One line for people about the data."""
+        return self._source if isinstance(self._source, str) else self._source(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one signal: ``(C, T)`` for sounds, ``(C, H, W)`` for images, ``(D,)`` for points."""
+        return self.columns["x"].shape  # type: ignore[return-value]
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of the signals."""
+        return self.columns["x"].modality  # type: ignore[return-value]
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes; empty without labels."""
+        found = self.columns.get("label")
+        return list(found.labels) if isinstance(found, Labels) else []
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """Class of each example, int64 ``[N]``; empty without labels."""
+        found = self.columns.get("label")
+        return found.codes[self.rows].astype(np.int64) if isinstance(found, Labels) else np.empty(0, np.int64)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Number of examples of each class."""
+        return np.bincount(self.targets, minlength=len(self.labels)).tolist()
+
+    # Reading.
+
+    def batch(self, places: Places, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
+        """Return all columns of some examples, augmented.
+
+        The column ``x`` and the augmentation of its group draw from ``rng``. Every other column and group draws from a
+        generator that depends on the seed of ``rng`` and on its name, so that more columns change no crop.
+
+        Args:
+            places: places of the examples, ``[B]``.
+            rng: source of random numbers; ``None``: no augmentation.
+        """
+        return self._read(self.rows[places], self.columns, rng)
+
+    def examples(self, places: Places) -> dict[str, Tensor]:
+        """Return all columns of some examples, without augmentation."""
+        return self._read(self.rows[places], self.columns, None)
+
+    def signals(self, places: Places) -> Tensor:
+        """Return signals ``[n, *shape]``, without augmentation."""
+        return self.column("x", places)
+
+    def column(self, name: str, places: Places) -> Tensor:
+        """Return the values ``[n, ...]`` of one column, without augmentation."""
+        self._require(name)
+        return self._read(self.rows[places], [name], None)[name]
+
+    def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
+        values: dict[str, Tensor] = {}
+        views: dict[str, View | None] = {}
+        own = self.columns["x"].group  # the group that draws from rng itself
+
+        def view_of(group: str | None) -> View | None:
+            if rng is None or group is None or group not in self._augment:
+                return None
+            if group not in views:
+                views[group] = self._augment[group].draw(len(rows), rng if group == own else _child(rng, f"/{group}"))
+            return views[group]
+
+        def read(name: str) -> None:
+            if name in values:
+                return
+            column = self.columns[name]
+            for other in column.of:
+                read(other)
+            view = view_of(column.group)
+            random = rng if rng is None or name == "x" else _child(rng, name)
+            values[name] = column.read(rows, view, random, values)
+
+        view_of(own)  # first, whatever the order of the columns
+        for name in names:
+            read(name)
+        return {name: values[name] for name in names}
+
+    # Views and other columns.
+
+    def take(self, places: Places) -> Table:
+        """Return a view of some examples, with all class names."""
+        return self._with(rows=self.rows[places])
+
+    def split(self, fraction: float, seed: int = 0, groups: str | None = None) -> tuple[Table, Table]:
+        """Return two views: the rest, and ``fraction`` of each class.
+
+        Examples of one recording stay together. Where a few long recordings have most of the examples of a folder,
+        these are cut: their last examples are held out, and `source` says so. The choice depends only on the data, on
+        ``fraction`` and on ``seed``.
+
+        Args:
+            fraction: share of the examples to hold out, 0 to 1.
+            seed: seed of the choice.
+            groups: name of a column, such as ``speaker``. Examples with the same value stay together; nothing is cut.
+
+        Raises:
+            UserError: there is no column ``groups``, or it holds signals.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"fraction={fraction}: must be from 0 to 1")
+        strata = self.targets if self._strata is None else self._strata[self.rows]
+        if not len(strata):
+            strata = np.zeros(len(self), np.int64)
+        recordings = None if self._recordings is None else self._recordings[self.rows]
+        together = None if groups is None else self._values_of(groups)
+        out, note = choose(self.rows, strata, recordings, together, fraction, seed)
+        train, held = self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
+        train.note = note
+        return train, held
+
+    def _values_of(self, name: str) -> NDArray[np.int64]:
+        """Return a number for each example; examples with the same value of a column have the same number."""
+        if self._require(name).modality is not None:
+            raise UserError(f"the column {name!r} holds signals; choose a column of labels, numbers or texts")
+        values = self.column(name, slice(None)).numpy()
+        return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
+
+    def with_column(self, name: str, column: Column | Callable[[Table], Column | None] | None) -> Table:
+        """Return a view with one more column, or with another one of this name.
+
+        Args:
+            name: the name that the column has in batches.
+            column: a column, or a function that returns one for this table. ``None``: the table stays as it is.
+        """
+        found = column(self) if column is not None else None
+        return self if found is None else self._with(columns={**self.columns, name: found})
+
+    def without(self, name: str) -> Table:
+        """Return a view without a column. A table that has no such column stays as it is."""
+        if name == "x" or any(name in column.of for column in self.columns.values()):
+            raise ValueError(f"the table needs the column {name!r}")
+        return self._with(columns={key: column for key, column in self.columns.items() if key != name})
+
+    def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
+        """Return a view with a column of numbers replaced by ``function(values [N, K])``, as float32."""
+        column = self._require(name)
+        if not isinstance(column, Values):
+            raise ValueError(f"the column {name!r} holds no numbers")
+        rows = np.unique(self.rows)
+        made = np.asarray(function(column.values(rows)), np.float32)
+        array = np.full((int(rows[-1]) + 1 if len(rows) else 0, *made.shape[1:]), np.nan, np.float32)
+        array[rows] = made
+        return self._with(columns={**self.columns, name: Values(array, column.names)})
+
+    def _require(self, name: str) -> Column:
+        if name not in self.columns:
+            raise UserError(f"the data has no column {name!r}; it has {', '.join(self.columns)}: {self.source}")
+        return self.columns[name]
+
+    def _with(self, columns: dict[str, Column] | None = None, rows: Rows | None = None) -> Table:
+        view = copy.copy(self)
+        view.columns = self.columns if columns is None else columns
+        view.rows = self.rows if rows is None else rows
+        return view
+
+
+def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
+    """Return a generator that depends only on the seed of ``rng`` and on a name; ``rng`` is not advanced."""
+    seed = rng.bit_generator.seed_seq
+    key = (*seed.spawn_key, zlib.crc32(name.encode()))
+    return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
