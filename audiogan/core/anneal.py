@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audiogan.core.callback import Callback
 
@@ -10,37 +12,90 @@ if TYPE_CHECKING:
     from audiogan.core.trainer import Trainer
 
 LEAST = 0.01
-"""Share of a rate that is left at the end."""
+"""Default share of a learning rate that remains at the end of the budget."""
+SHAPES = ("linear", "cosine")
+
+
+class _Schedule(NamedTuple):
+    """Settings of one player, see `Anneal`."""
+
+    start: float
+    shape: str
+    least: float
+
+    def factor(self, spent: float) -> float:
+        """Return the factor of a learning rate after the share ``spent`` of the budget, from ``least`` to 1."""
+        left = (1 - spent) / (1 - self.start) if self.start < 1 else 1.0
+        if self.shape == "linear":
+            return min(1.0, max(self.least, left))
+        return self.least + (1 - self.least) * 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
 
 
 class Anneal(Callback):
-    """Lets all learning rates fall, in a straight line, to a hundredth at the end of the budget.
+    """Reduce learning rates towards the end of the budget (steps or minutes, whichever is spent further).
 
-    As in CycleGAN (Zhu et al., ICCV 2017, section 4). The players of a game circle around where they want to be, in
-    circles as large as their steps. A run that goes on with a larger budget starts at its full rates again.
+    A rate is constant up to ``start``, then it falls in the given shape. The default is the schedule of CycleGAN (Zhu
+    et al., ICCV 2017, section 4): constant for half of the budget, then linear. ``start=0`` is linear, or cosine
+    (Loshchilov & Hutter, ICLR 2017, equation 5), from the first step on. A run that is resumed with a larger budget
+    starts at its full rates again.
 
     Args:
-        start: share of the budget (steps or minutes, whichever is spent further) after which rates fall; 1: never.
+        start: share of the budget during which rates are constant, 0 ... 1; with 1 they never fall.
+        shape: ``linear`` (a straight line towards 0, cut off at ``least``) or ``cosine``.
+        least: share of a rate that remains at the end, 0 ... 1.
+        players: names of the players to which this applies; ``None`` for all. Or a mapping from a player's name to
+            settings of its own (``{critic: {start: 0.8}}``); a player that it lacks keeps its rate.
+
+    Raises:
+        ValueError: a setting is out of range, or (when a training starts) a player does not exist.
     """
 
-    def __init__(self, start: float = 0.5) -> None:
-        if not 0 <= start <= 1:
-            raise ValueError(f"start={start} must be from 0 to 1")
-        self.start = start
+    def __init__(
+        self,
+        start: float = 0.5,
+        shape: str = "linear",
+        least: float = LEAST,
+        players: Sequence[str] | Mapping[str, Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        common = {"start": start, "shape": shape, "least": least}
+        self._common = _checked(common, "")
+        self._own: dict[str, _Schedule] | None = None
+        if isinstance(players, str):
+            raise ValueError(f"players={players!r} must be a list of names, or settings by name")
+        if isinstance(players, Mapping):
+            self._own = {name: _checked(common | dict(own or {}), f"players.{name}.") for name, own in players.items()}
+        elif players is not None:
+            self._own = dict.fromkeys(players, self._common)
 
     def on_start(self, trainer: Trainer) -> None:
-        for group in _groups(trainer):
-            group["initial_lr"] = group["lr"]  # the name that PyTorch's own schedulers have for it
+        missing = [name for name in self._own or () if name not in trainer.optimizers]
+        if missing:
+            raise ValueError(f"anneal: no player is called {missing[0]!r}; players are {', '.join(trainer.optimizers)}")
+        for optimizer in trainer.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]  # the name that PyTorch's own schedulers use
         self.on_step(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:
         self.on_step(trainer)
 
     def on_step(self, trainer: Trainer) -> None:
-        left = (1 - trainer.spent) / (1 - self.start) if self.start < 1 else 1.0
-        for group in _groups(trainer):
-            group["lr"] = group["initial_lr"] * min(1.0, max(LEAST, left))
+        for name, optimizer in trainer.optimizers.items():
+            schedule = self._common if self._own is None else self._own.get(name)
+            factor = 1.0 if schedule is None else schedule.factor(trainer.spent)
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
 
 
-def _groups(trainer: Trainer) -> list[dict[str, Any]]:
-    return [group for optimizer in trainer.optimizers.values() for group in optimizer.param_groups]
+def _checked(options: Mapping[str, Any], where: str) -> _Schedule:
+    unknown = [key for key in options if key not in _Schedule._fields]
+    if unknown:
+        raise ValueError(f"{where}{unknown[0]} is no setting; settings are {', '.join(_Schedule._fields)}")
+    schedule = _Schedule(**options)
+    for name in ("start", "least"):
+        value = getattr(schedule, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{where}{name}={value} must be from 0 to 1")
+    if schedule.shape not in SHAPES:
+        raise ValueError(f"{where}shape={schedule.shape!r} must be one of {', '.join(SHAPES)}")
+    return schedule

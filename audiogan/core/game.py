@@ -16,7 +16,13 @@ class Game(nn.Module):
 
     A game never calls ``backward``, ``step``, ``zero_grad`` or ``.to(device)`` and never touches autocast: the trainer
     does. State that matters between steps is a registered buffer, so that checkpoints hold it.
+
+    Attributes:
+        single_process: why this game must run in one process, for the error; empty if it may run in several. Give the
+            reason where buffers come to differ between processes: a checkpoint holds those of the first only.
     """
+
+    single_process: str = ""
 
     def __init__(self, nets: Mapping[str, nn.Module]) -> None:
         super().__init__()

@@ -86,6 +86,11 @@ class Trainer:
         names = [p.name for p in self.players]
         if len(set(names)) < len(names):
             raise ValueError(f"two players share a name: {names}")
+        if self.game.single_process and self.engine.world > 1:
+            raise ValueError(
+                f"{type(self.game).__name__} must run in one process, not {self.engine.world}: "
+                f"{self.game.single_process}; start it without torchrun"
+            )
         for p in self.players:
             for kind, wanted, have in (("network", p.nets, self.game.nets), ("stream", p.streams, self.streams)):
                 for name in wanted:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
+from audiogan.losses.distances import L1, L2, Charbonnier
 from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
+from audiogan.losses.relativistic import RelativisticPairing
 from audiogan.losses.told import PartialTracks, Pitch, Told, Width
 
 __all__ = [
+    "L1",
+    "L2",
     "R1",
     "R2",
     "AdversarialLoss",
     "Attack",
     "Brightness",
+    "Charbonnier",
     "Decay",
     "GradientPenalty",
     "Hinge",
@@ -25,6 +30,7 @@ __all__ = [
     "PartialTracks",
     "Penalty",
     "Pitch",
+    "RelativisticPairing",
     "SpectralDistance",
     "Told",
     "Wasserstein",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
@@ -9,15 +10,25 @@ from torch.nn import functional as F
 
 
 class AdversarialLoss(Protocol):
-    """What every loss here offers. Logits may have any shape; real ones and fake ones need not agree in number."""
+    """The interface of an adversarial loss. Logits may have any shape.
+
+    Attributes:
+        relativistic: False: ``generator(fake_logits)``; real and fake logits may differ in shape. True:
+            ``generator(fake_logits, real_logits)``; both have the same shape.
+    """
+
+    relativistic: bool
 
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
 
-    def generator(self, fake_logits: Tensor) -> Tensor: ...
+    @property
+    def generator(self) -> Callable[..., Tensor]: ...
 
 
 class NonSaturating:
     """Goodfellow et al. 2014, section 3: cross-entropy, the generator maximising log D(G(z))."""
+
+    relativistic = False
 
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
@@ -29,6 +40,8 @@ class NonSaturating:
 class LeastSquares:
     """Mao et al. 2017 (LSGAN), equation 9: targets 1 for real, 0 for fake, 1 for the generator, halves in front."""
 
+    relativistic = False
+
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return 0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
 
@@ -39,6 +52,8 @@ class LeastSquares:
 class Hinge:
     """Lim & Ye 2017 (Geometric GAN); Miyato et al. 2018 (SNGAN), equations 16 and 17."""
 
+    relativistic = False
+
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
@@ -48,6 +63,8 @@ class Hinge:
 
 class Wasserstein:
     """Arjovsky et al. 2017, algorithm 1. The critic must be kept Lipschitz: GradientPenalty or WeightClip."""
+
+    relativistic = False
 
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits.mean() - real_logits.mean()
