@@ -12,17 +12,19 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.bundle import SUFFIX
-from audiogan.data.sources import Data
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.generator import Generator
+from audiogan.inputs import Seeded
 from audiogan.loading import load
-from audiogan.metrics import Report, evaluate
+from audiogan.metrics import Report, embed, evaluate
 from audiogan.modalities import Points, Sound
 from audiogan.outputs import check_output, unwritable
 from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
 from audiogan.training import build_game, build_representation, open_data
+from audiogan.translations import measure, references, translate
 
 MOST = 4000
 """Real examples that are loaded, of each kind."""
@@ -38,9 +40,9 @@ Say = Callable[[str], None]
 class Sets(NamedTuple):
     """The data a run is measured with; what is gone or not there is None."""
 
-    train: Data | None
-    held_out: Data | None
-    real: Data
+    train: Table | None
+    held_out: Table | None
+    real: Table
 
 
 def evaluate_run(
@@ -102,22 +104,13 @@ def evaluate_run(
             from audiogan.metrics.extractor import load_extractor
 
             named = load_extractor(extractor, generator.modality.picture, extractor_weights)
-        reals, truth = _some(sets.real, count)
-        n = len(reals)
         if changed := _changed(generator, sets):
             say(changed)
-        say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
-        fakes, names = _samples(generator, n, seed)
+        embeddings = [*generator.modality.embeddings(generator.shape), *([named] if extractor is not None else [])]
+        measured = _translated if generator.game.needed else _sampled
+        report = measured(generator, sets, embeddings, count, seed, classifier, say)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
-        seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
-        embedding = generator.modality.embedding(generator.shape)
-        report = evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed)
-        if extractor is not None:
-            report = report.joined(evaluate(fakes, reals, train=seen, embedding=named, seed=seed))
-        report = report.joined(_modes(generator, fakes, reals)).joined(_spacing(generator, fakes, reals, seen))
-        if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
-            report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, say))
         if gain:
             report = report.joined(_gain(generator, sets, seed, say))
         if transfer or hasattr(generator.game, "classify"):
@@ -132,6 +125,61 @@ def evaluate_run(
     return report
 
 
+def _sampled(
+    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, say: Say
+) -> Report:
+    """Measure samples of random inputs against real examples."""
+    reals, truth = _some(sets.real, count)
+    n, noun = len(reals), generator.modality.noun
+    say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
+    fakes, names = _samples(generator, n, seed)
+    seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
+    report = Report({}, {}, {}, {})
+    for embedding in embeddings:
+        report = report.joined(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
+    report = report.joined(_modes(generator, fakes, reals)).joined(_spacing(generator, fakes, reals, seen))
+    if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
+        report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, say))
+    return report
+
+
+def _translated(
+    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, say: Say
+) -> Report:
+    """Measure outputs for sources of the held-out data, and the sources themselves: what doing nothing scores."""
+    report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
+    for route, words in generator.route_names.items():
+        made = translate(generator, sets.real, route, min(count, MOST), seed)
+        noun = generator.modality.noun
+        say(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
+        targets = None if sets.train is None else generator.game.places(sets.train, route)[1][:MOST]
+        seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
+        part = Report({}, {}, {}, {})
+        for embedding in embeddings:
+            part = part.joined(measure(made, generator, embedding, seen, seed))
+        part = part.joined(references(made, generator))
+        if classifier and sets.train is not None and generator.routes[route].target is not None:
+            part = part.joined(_as_target(generator, sets.train, route, made.outputs, made.sources, say))
+        report = report.joined(part.prefixed(route) if several else part)
+    return report
+
+
+def _as_target(
+    generator: Generator, train: Table, route: str, outputs: np.ndarray, sources: np.ndarray | None, say: Say
+) -> Report:
+    """Measure the share of outputs that a classifier of the domains assigns to the target domain."""
+    from audiogan.metrics.classifier import train_classifier
+
+    say(f"classifier of {len(train.labels)} domains (trained once, then kept)")
+    judge, target = train_classifier(train), generator.routes[route].target
+    name = f"target_share/{judge.name}@{len(outputs)}"
+
+    def share(x: np.ndarray) -> dict[str, float]:
+        return {name: float((judge.probabilities(embed(x, judge)).argmax(1) == target).mean())}
+
+    return Report(share(outputs), {}, {name: "higher"}, {}, {}, {} if sources is None else share(sources))
+
+
 def open_sets(generator: Generator, data: str | None) -> Sets:
     """What the run was trained on, what it held out, and what to measure against."""
     cfg = OmegaConf.create(generator.config)
@@ -142,9 +190,6 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
             )
         cfg.data.root, data = data, None
         settle_paths(cfg)
-    for measured in ("knobs", "game.generator.voice"):  # of the training sounds, for training
-        if OmegaConf.select(cfg, measured):
-            OmegaConf.update(cfg, measured, None)
     train, held_out = None, None
     try:
         train, held_out = open_data(cfg)
@@ -153,7 +198,9 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
             raise
     real = held_out
     if data is not None:
-        cfg.data.update({"root": data, "holdout": 0.0, "labels": "none"})
+        cfg.data.update({"root": data, "holdout": 0.0})
+        if "labels" in cfg.data and all(route.target is None for route in generator.routes.values()):
+            cfg.data.labels = "none"
         settle_paths(cfg)
         real, _ = open_data(cfg)
     if real is None or not len(real):
@@ -163,10 +210,10 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
 
 def _changed(generator: Generator, sets: Sets) -> str:
     """One line if the training data is not what the run was trained on, as far as its classes show; else empty."""
-    facts = generator.config["facts"]
+    facts = generator.config["facts"]["inputs"].get("classes") or {}
     if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not facts.get("labels"):
         return ""
-    then = dict(zip(facts["labels"], facts["class_counts"], strict=False))
+    then = dict(zip(facts["labels"], facts["counts"], strict=False))
     now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
     if then == now:
         return ""
@@ -177,7 +224,7 @@ def _changed(generator: Generator, sets: Sets) -> str:
     )
 
 
-def _some(data: Data, most: int, *, ordered: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+def _some(data: Table, most: int, *, ordered: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """At most ``most`` signals ``[N, *shape]`` and their classes, or None without labels."""
     rows = np.random.default_rng(0).permutation(len(data))[:MOST][:most]
     rows = np.sort(rows) if ordered else rows
@@ -186,21 +233,22 @@ def _some(data: Data, most: int, *, ordered: bool = False) -> tuple[np.ndarray, 
 
 
 def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[str]]:
-    """As ``sample_with_labels``, but classes have just the shares of the training data: were they drawn by chance,
-    distances would scatter by a third more.
+    """Return samples with exactly the class proportions of the training data, and their labels.
+
+    With classes drawn by chance, distances would scatter by a third more.
     """
-    if not generator.labels:
-        return generator.sample_with_labels(n, seed=seed)
-    shares = generator.game.conditions.class_counts.cpu().double().cumsum(0).numpy()
-    classes = np.searchsorted(shares / shares[-1], (np.arange(n) + 0.5) / n)
-    recipes = [generator.recipes(1, seed=seed + i, label=generator.labels[k])[0] for i, k in enumerate(classes)]
+    shares = {name: each.proportional(n) for name, each in generator.inputs.items()}
+    recipes = []
+    for i in range(n):
+        mine = {name: share[i] for name, share in shares.items() if share is not None}
+        recipes.append(generator.recipe_of(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
 
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Modes held, where they are known."""
-    modality = generator.modality
-    if not isinstance(modality, Points) or not modality.centres:
+    modality: Any = generator.modality
+    if not getattr(modality, "centres", ()):
         return Report({}, {}, {}, {})
     names = [f"modes/3sigma@{len(fakes)}", f"share_at_modes/3sigma@{len(fakes)}"]
     values, floor = (dict(zip(names, map(float, modality.modes_held(x)), strict=True)) for x in (fakes, reals))
@@ -218,7 +266,7 @@ def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: n
 
 
 def _by_classifier(
-    train: Data, fakes: np.ndarray, names: list[str], reals: np.ndarray, truth: np.ndarray | None, seed: int, say: Say
+    train: Table, fakes: np.ndarray, names: list[str], reals: np.ndarray, truth: np.ndarray | None, seed: int, say: Say
 ) -> Report:
     from audiogan.metrics.classifier import train_classifier
     from audiogan.metrics.labelled import evaluate_labelled
@@ -230,14 +278,14 @@ def _by_classifier(
     return evaluate_labelled(fakes, reals, classifier=judge, train=seen, asked=asked, truth=truth, seed=seed)
 
 
-def _classes(data: Data, names: list[str]) -> np.ndarray:
+def _classes(data: Table, names: list[str]) -> np.ndarray:
     unknown = sorted(set(names) - set(data.labels))
     if unknown:
         raise UserError(f"the run knows the class {unknown[0]!r}, but its data no longer does: {data.source}")
     return np.array([data.labels.index(name) for name in names], np.int64)
 
 
-def _labelled(sets: Sets, what: str) -> tuple[Data, Data]:
+def _labelled(sets: Sets, what: str) -> tuple[Table, Table]:
     train, held_out = sets.train, sets.held_out
     if train is None or held_out is None or not len(train.targets):
         raise UserError(f"{what} needs the run's own training data, with labels and a held-out part")
@@ -294,9 +342,9 @@ def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say:
 
 
 def _features(name: str, game: Any) -> Any:
-    from audiogan.metrics.transfer import Function, hidden
+    from audiogan.metrics.transfer import Function
 
-    return Function(name, lambda x: hidden(game.critic, game.critic_input(x)))
+    return Function(name, lambda x: game.features({"x": x}))
 
 
 def _untrained(generator: Generator) -> Any:
@@ -309,7 +357,7 @@ def _untrained(generator: Generator) -> Any:
     return game.eval().requires_grad_(False)
 
 
-def _draw(sheet: str, generator: Generator, real: Data, seed: int) -> None:
+def _draw(sheet: str, generator: Generator, real: Table, seed: int) -> None:
     try:
         side_by_side(sheet, generator, real, seed=seed)
     except OSError as error:

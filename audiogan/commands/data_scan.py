@@ -199,14 +199,9 @@ def _say_images(scan: Scan) -> None:
 
 
 def _say_training(cfg: DictConfig, root: Path, flags: dict[str, Any]) -> None:
-    from omegaconf import OmegaConf
-
     from audiogan.data.sources import about_held_out
     from audiogan.training import open_data
 
-    for measured in ("knobs", "game.generator.voice"):
-        if OmegaConf.select(cfg, measured):
-            OmegaConf.update(cfg, measured, None)
     cfg.data.update({"root": str(root), **flags})
     train, held_out = open_data(cfg)
     print(printable(f"  training: {train.source}{about_held_out(train, held_out, cfg.data.get('holdout'))}"))

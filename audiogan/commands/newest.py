@@ -81,5 +81,5 @@ def _labels(run: Path) -> set[str]:
     from audiogan.monitors.callback import read_settings
 
     settings = read_settings(run)
-    labels = settings.get("facts.labels")
-    return set(map(str, labels)) if isinstance(labels, list) and settings.get("facts.classes") else set()
+    labels = settings.get("facts.inputs.classes.labels")
+    return set(map(str, labels)) if isinstance(labels, list) else set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.export.graph import Arrays, arrays
+from audiogan.export.graph import Arrays, arrays, examples
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -26,14 +26,16 @@ class Checked(NamedTuple):
     how: str
 
 
-def check(path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray], runtime: str) -> Checked:
+def check(
+    path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
+) -> Checked:
     """Compare what ``play`` makes of inputs, in batches of one and of several, with `Generator.render`.
 
     Raises:
         UserError: ``play`` fails, or what it makes is something else.
     """
     recipes = probes(generator)
-    inputs, wanted = arrays(generator, recipes), generator.render(recipes)
+    inputs, wanted = arrays(generator, recipes, route), generator.render(recipes, generator=route)
     try:
         parts = [play({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
     except Exception as error:  # runtimes have no common class
@@ -45,11 +47,14 @@ def check(path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray]
 
 
 def probes(generator: Generator) -> list[Recipe]:
-    """Recipes that try what an exported model must do: any classes, mixtures, knobs at their ends and in the middle."""
-    recipes = generator.recipes(8, seed=0)
+    """Return recipes that try what an exported model must do: any classes, mixtures, knobs at both ends and between."""
+    recipes = examples(generator, 8)
     mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
     for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
-        recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))
+        if generator.game.needed:
+            recipes += examples(generator, 1, seed)
+        else:
+            recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))
     return recipes
 
 

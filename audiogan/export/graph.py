@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audiogan.data.knobs import EXTREME
 from audiogan.errors import UserError
+from audiogan.inputs import Latent
 from audiogan.modalities import Image, Sound
 
 if TYPE_CHECKING:
@@ -25,42 +25,45 @@ if TYPE_CHECKING:
     from audiogan.representations import Representation
 
 Arrays = dict[str, np.ndarray]
-LATENT, CLASSES, KNOBS = "latent", "classes", "knobs"
-# Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics 1988, routine PPND7:
-# numerators and denominators of two quotients of polynomials, the highest power first.
-MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
-TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
 
 
 class Playable(nn.Module):
-    """Latents, class weights and knobs as a musician knows them -> what is heard or seen.
+    """The path from the inputs of a model to its signals, as one module.
 
-    Inputs, float32, those of classes and knobs only where the model knows any:
+    Inputs are those of the generator, by name, float32 unless said otherwise:
 
     - ``latent`` `[B, latent_dim]`: standard normal, or uniform in -1 ... 1 for a model whose paper has it so;
     - ``classes`` `[B, classes]`: weights, at least 0; a row is divided by its sum;
-    - ``knobs`` `[B, knobs]`: 0 ... 1, in the order of ``Generator.knobs``.
+    - ``knobs`` `[B, knobs]`: 0 ... 1, in the order of ``Generator.knobs``;
+    - signals `[B, *shape]`, such as ``source``; texts `[B, length]`, int64.
 
-    Output: `[B, *signal_shape]`, float32 in -1 ... 1, as `Generator.render` gives it.
+    Output: `[B, *signal_shape]`, float32 in -1 ... 1, as `Generator.render` returns it.
+
+    Args:
+        generator: the model.
+        route: name of one of several generators; the first by default.
 
     Raises:
-        UserError: a model of something that is neither sound nor image.
+        UserError: the signals are neither sounds nor images.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, route: str | None = None) -> None:
         super().__init__()
         game = generator.game
-        self.network: nn.Module = copy.deepcopy(game.nets["generator"])
+        name = generator.route(route)
+        self.network: nn.Module = copy.deepcopy(game.nets[name])
+        self.names = [key for key in game.inputs if key in self.network.takes]  # type: ignore[operator]
+        self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
         self.representation: Representation = copy.deepcopy(game.representation)
         self.output = output_name(generator.name, generator.modality)
         self.normalize: str | None = getattr(generator.modality, "normalize", None)
         self.cpu().eval().requires_grad_(False)
 
-    def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
-        parts = [] if classes is None else [classes / classes.sum(1, keepdim=True).clamp_min(1e-6)]
-        if knobs is not None:
-            parts.append(normal_scores(knobs))
-        signal = self.representation.decode(self.network(latent, torch.cat(parts, dim=1) if parts else None).float())
+    def forward(self, **inputs: Tensor) -> Tensor:
+        values = {}
+        for name, given in self.inputs.items():
+            values[name] = given.encode(given.from_exported(inputs[name]))  # type: ignore[operator]
+        signal = self.representation.decode(self.network(**values).float())
         return signal.clamp(-1, 1) if self.output == "image" else level(signal, self.normalize)
 
 
@@ -80,56 +83,35 @@ def level(waves: Tensor, normalize: str | None, peak: float = 0.95) -> Tensor:
     return waves * torch.where(peaks > 1e-3, wanted / peaks.clamp_min(1e-3), 1.0)
 
 
-def normal_scores(shares: Tensor) -> Tensor:
-    """`Scale.scores_of_shares` within 1e-6, of operations that every runtime has."""
-    p = shares.clamp(EXTREME, 1 - EXTREME)
-    q = p - 0.5
-    r = (-torch.minimum(p, 1 - p).log()).sqrt() - 1.6
-    middle = q * _quotient(MIDDLE, 0.180625 - q * q)
-    return torch.where(q.abs() <= 0.425, middle, torch.sign(q) * _quotient(TAIL, r))
-
-
-def _quotient(coefficients: tuple[Sequence[float], Sequence[float]], x: Tensor) -> Tensor:
-    above, below = (_polynomial(row, x) for row in coefficients)
-    return above / below
-
-
-def _polynomial(coefficients: Sequence[float], x: Tensor) -> Tensor:
-    value = torch.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * x + coefficient
-    return value
-
-
-def arrays(generator: Generator, recipes: Sequence[Recipe]) -> Arrays:
-    """The inputs of `Playable` that make the sounds of recipes, float32.
+def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:
+    """Return the inputs of `Playable` that make the signals of recipes.
 
     Raises:
         UserError: a truncation that is more than a factor of the latent (StyleGAN's and BigGAN's).
     """
-    latent = np.array([recipe.latent for recipe in recipes], np.float32)
-    factor = np.array([[1.0 if r.truncation is None else r.truncation] for r in recipes], np.float32)
-    if (factor != 1).any() and hasattr(generator.game.nets["generator"], "truncated"):
+    net = generator.game.nets[generator.route(route)]
+    factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
+    if (factor != 1).any() and hasattr(net, "truncated"):
         raise UserError(f"{generator.name}: the truncation of this network is not part of an exported model")
-    made: Arrays = {LATENT: latent * factor}
-    if generator.labels:
-        weights = [[recipe.classes.get(name, 0.0) for name in generator.labels] for recipe in recipes]
-        made[CLASSES] = np.array(weights, np.float32)
-    if generator.knobs:
-        made[KNOBS] = np.array([[recipe.knobs[name] for name in generator.knobs] for recipe in recipes], np.float32)
+    made: Arrays = {}
+    for name, value in generator.input_values(recipes).items():
+        if name in net.takes:
+            made[name] = generator.inputs[name].to_exported(value).numpy()
+            if isinstance(generator.inputs[name], Latent):
+                made[name] *= factor.reshape(-1, *[1] * (value.dim() - 1))
     return made
 
 
-def traced(generator: Generator) -> torch.export.ExportedProgram:
-    """The graph of a model, for any batch size, without a word of where it was made.
+def traced(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
+    """Return the graph of a model for any batch size, without paths and source lines.
 
     Raises:
-        UserError: its network does something that a graph cannot say.
+        UserError: the network does something that a graph cannot express.
     """
-    module = Playable(generator)
-    inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, generator.recipes(2, seed=0)).items()}
+    module = Playable(generator, route)
+    inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, examples(generator, 2), route).items()}
     batch = torch.export.Dim("batch")
-    shapes = {name: {0: batch} for name in inputs}
+    shapes = {"inputs": {name: {0: batch} for name in inputs}}
     failed: Exception | None = None
     # A graph read off a run is what torch recommends; one read off the source copes with `len(x)` of a free size.
     for strict in (False, True):
@@ -146,6 +128,17 @@ def traced(generator: Generator) -> torch.export.ExportedProgram:
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # paths and source lines
     return program
+
+
+def examples(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
+    """Return recipes for tracing and checks; inputs that cannot be drawn are examples."""
+    given = {name: each.example(n) for name, each in generator.inputs.items() if not each.drawable}
+    made = []
+    for i in range(n):
+        random = torch.Generator().manual_seed(seed + i)
+        values = generator.game.draw(1, random, **{name: x[i] for name, x in given.items()})
+        made.append(generator.recipe_of(values, seed + i))
+    return made
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def facts(generator: Generator, card: str = "") -> dict[str, str]:
     """Name and value of all there is to know to play a model, as text; lists are JSON.
 
-    ``audiogan`` (version), ``model``, ``step``, ``latent`` (``normal`` or ``uniform``), ``labels``, ``knobs`` (a list
+    ``audiogan`` (version), ``model``, ``step``, ``latent`` (``normal``, ``uniform`` or ``none``), ``inputs``, ``labels``, ``knobs`` (a list
     of ``name``, ``unit`` and ``values``: the 65 values, in that unit, of 0 ... 1), for sounds ``sample_rate`` in Hz;
     ``licence`` and ``card`` where a card says what they are.
     """
@@ -29,7 +29,8 @@ def facts(generator: Generator, card: str = "") -> dict[str, str]:
         "audiogan": __version__,
         "model": _name(generator),
         "step": str(generator.step),
-        "latent": str(getattr(generator.game.nets["generator"], "latent", "normal")),
+        "latent": getattr(generator.inputs.get("latent"), "distribution", "none"),
+        "inputs": json.dumps({name: given.describe() for name, given in generator.inputs.items()}, ensure_ascii=False),
         "labels": json.dumps(generator.labels, ensure_ascii=False),
         "knobs": json.dumps(knobs, ensure_ascii=False),
     }

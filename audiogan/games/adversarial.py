@@ -198,17 +198,22 @@ class Adversarial(Generative):
 
     @torch.no_grad()
     def features(self, batch: Inputs) -> Tensor:
-        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.hidden`."""
-        with evaluating(self.critic):
-            return hidden(self.critic, *self._for_critic(batch))
+        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.hidden`.
 
-    def _for_critic(self, batch: Inputs) -> tuple[Tensor, dict[str, Tensor]]:
+        The critic receives the same weight for each class, so that features do not contain the label.
+        """
+        with evaluating(self.critic):
+            return hidden(self.critic, *self._for_critic(batch, neutral=True))
+
+    def _for_critic(self, batch: Inputs, *, neutral: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         device = next(self.critic.parameters()).device
         batch, random = {name: value.to(device) for name, value in batch.items()}, Seeded(0)
         inputs = {}
         for name in takes(self.critic):
             given: Any = self.inputs[name]
-            inputs[name] = given.encode(given.from_batch(batch, random).to(device))
+            value = given.neutral(len(batch["x"])) if neutral else None
+            value = given.from_batch(batch, random) if value is None else value
+            inputs[name] = given.encode(value.to(device))
         return self.critic_input(batch["x"]), inputs
 
 

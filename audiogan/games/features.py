@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from audiogan.games.calling import call, takes
@@ -14,8 +13,7 @@ from audiogan.games.calling import call, takes
 def hidden(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return the critic's last hidden layer ``[B, D]``.
 
-    This is its ``features(x)``, or the input of the linear layer that gives its score. A critic that takes class
-    weights receives the same weight for each class, so that features do not contain the label.
+    This is its ``features(x)``, or the input of the linear layer that gives its score.
 
     Args:
         critic: see `audiogan.networks.CriticNet`.
@@ -25,9 +23,6 @@ def hidden(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor
     Raises:
         ValueError: it has neither.
     """
-    inputs = dict(inputs)
-    if "classes" in inputs:
-        inputs["classes"] = torch.full_like(inputs["classes"], 1 / inputs["classes"].shape[1])
     if hasattr(critic, "features"):
         known = inspect.signature(critic.features).parameters  # type: ignore[arg-type]
         names = (takes(critic) & set(known)) - {"classes"}

@@ -142,6 +142,10 @@ class Input(nn.Module):
         """Return ``n`` values with the proportions of the training data; ``None`` if there are no kinds."""
         return None
 
+    def neutral(self, n: int) -> Tensor | None:
+        """Return ``n`` values that contain no information; ``None`` if there are no such values."""
+        return None
+
     def captions(self, x: Tensor) -> list[str] | None:
         """Return a short text for each value ``[n, *shape]``; ``None`` if values have no text."""
         return None
@@ -191,6 +195,16 @@ class Input(nn.Module):
     def example(self, n: int) -> Tensor:
         """Return ``n`` values for tracing and export."""
         return self.draw(n, Seeded(0))
+
+    # Exported models.
+
+    def to_exported(self, x: Tensor) -> Tensor:
+        """Return values ``[n, *shape]`` in the form in which an exported model takes them."""
+        return x
+
+    def from_exported(self, x: Tensor) -> Tensor:
+        """Return the values of an exported model's input; only operations that every runtime supports."""
+        return x
 
     # Gradient search, such as `audiogan.latents.encode`.
 

@@ -97,6 +97,10 @@ class Classes(Input):
         chosen = np.searchsorted(shares / shares[-1], (np.arange(n) + 0.5) / n)
         return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
 
+    def neutral(self, n: int) -> Tensor:
+        """Return the same weight for each class."""
+        return torch.full((n, len(self.labels)), 1 / len(self.labels))
+
     def kinds(self, x: Tensor) -> Tensor:
         """Return the class with the largest weight."""
         return x.argmax(1)
@@ -132,6 +136,10 @@ class Classes(Input):
 
     def from_json(self, stored: Any) -> Tensor:
         return self.parse(stored)
+
+    def from_exported(self, x: Tensor) -> Tensor:
+        """Weights of at least 0; each row is divided by its sum."""
+        return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
     def to_free(self, x: Tensor) -> Tensor:
         return LOGIT * x

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import Input, Random
-from audiogan.inputs.scale import LIMIT, Scale
+from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256
@@ -181,6 +181,13 @@ class Knobs(Input):
             found = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else ""
             raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
         return torch.from_numpy(self.scale.scores_of_shares([stored[name] for name in self.names]))
+
+    def to_exported(self, x: Tensor) -> Tensor:
+        """Shares 0 ... 1."""
+        return torch.special.ndtr(x.double()).float()
+
+    def from_exported(self, x: Tensor) -> Tensor:
+        return normal_scores(x)
 
     def to_free(self, x: Tensor) -> Tensor:
         return x.clone()

@@ -51,16 +51,20 @@ class Report:
     better: dict[str, str]
     counts: dict[str, int]
     details: dict[str, dict[str, float]] = field(default_factory=dict)
+    nothing: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Aligned text: metric, value, value of real data (floor), which way is better; then the lowest details."""
-        rows = [("metric", "value", "floor", "better")]
-        rows += [
-            (k, f"{v:.4g}", f"{self.floor[k]:.4g}" if k in self.floor else "-", self.better[k])
-            for k, v in self.values.items()
-        ]
-        name, value, floor, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
-        lines = [f"{a:<{name}}  {b:>{value}}  {c:>{floor}}  {d}" for a, b, c, d in rows]
+        """Return aligned text: metric, value, value of real data (floor), value of doing nothing, the better direction."""
+        columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
+        rows = [("metric", *columns, "better")]
+        for key in self.values:
+            cells = (f"{column[key]:.4g}" if key in column else "-" for column in columns.values())
+            rows.append((key, *cells, self.better[key]))
+        name, *widths, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
+        lines = []
+        for first, *cells, last in rows:
+            middle = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            lines.append(f"{first:<{name}}  {middle}  {last}")
         for key, parts in self.details.items():
             lowest = sorted(parts.items(), key=lambda part: part[1])[:WORST]
             lines.append(f"{key}, lowest: " + ", ".join(f"{part} {share:.4g}" for part, share in lowest))
@@ -74,7 +78,14 @@ class Report:
             self.better | other.better,
             other.counts | self.counts,
             self.details | other.details,
+            self.nothing | other.nothing,
         )
+
+    def prefixed(self, prefix: str) -> Report:
+        """Return this report with other names: ``prefix/NAME``."""
+        parts = (self.values, self.floor, self.better, self.details, self.nothing)
+        values, floor, better, details, nothing = ({f"{prefix}/{k}": v for k, v in part.items()} for part in parts)
+        return Report(values, floor, better, self.counts, details, nothing)  # type: ignore[arg-type]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, allow_nan=False)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from audiogan.bundle import shipped
 from audiogan.errors import UserError
+from audiogan.games.generative import OLD_NAMES
 from audiogan.modalities.sound import Sound
 from audiogan.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
@@ -37,6 +38,9 @@ class WireRecipe(Strict):
     truncation: Truncation | None = None
 
 
+NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
+
+
 class Instrument:
     """A generator of sounds, and what the page may know of it: not where its file lies.
 
@@ -53,7 +57,9 @@ class Instrument:
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
         self.name = generator.name if generator.name in shipped() else printable(run or path.stem)[:200]
         digest = hashlib.sha256()
-        for key, value in sorted(generator.game.state_dict().items()):
+        # Links name the fingerprint: it is computed with the names that buffers had in version 0.1.
+        named = {NEW_NAMES.get(key, key): value for key, value in generator.game.state_dict().items()}
+        for key, value in sorted(named.items()):
             digest.update(key.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
         self.fingerprint = digest.hexdigest()[:8]
 
