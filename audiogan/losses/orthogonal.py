@@ -1,8 +1,8 @@
-"""A generator's penalty that keeps the filters of each layer apart."""
+"""Orthogonal regularisation, a penalty on the weights of generators."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,25 +11,24 @@ from audiogan.losses.penalties import _checked
 
 
 class OrthogonalRegularisation:
-    """Brock et al. 2019 (BigGAN), equation 3: weight * sum over layers of |W W^T (1 - I)|_F^2, one row of W a filter.
+    """Brock et al. 2019 (BigGAN), equation 3: weight * sum over layers of |W W^T (1 - I)|_F^2; rows of W are filters.
 
-    Only the angles between filters count, not their lengths. It makes a generator take truncated latents well
-    (section 3.1). Biases, gains and the embeddings of classes are left out; under spectral norm it is the weights
-    before they are divided by it, as in the authors' code.
+    It penalises the angles between filters, not their lengths, and makes samples of truncated latents better (section
+    3.1). Biases, gains and embeddings of classes are skipped. With spectral norm it takes the weights before the
+    division by the norm, as in the authors' code.
 
     Args:
         weight: the paper's beta.
-        every: steps from one to the next; the value is multiplied by it.
-        skip: parameters whose names contain one of these are left out.
+        every: steps from one evaluation to the next; the value is multiplied by it.
+        skip: a parameter is skipped if its name contains one of these.
     """
 
     def __init__(self, weight: float = 1e-4, every: int = 1, skip: Sequence[str] = ("embed",)) -> None:
         self.weight, self.every = _checked(weight, every)
         self.skip = tuple(skip)
 
-    def __call__(
-        self, generator: nn.Module, z: Tensor, condition: Tensor | None, randn: Callable[..., Tensor]
-    ) -> Tensor:
+    def __call__(self, generator: nn.Module, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
+        """Return the penalty, a scalar. It depends on the weights of the generator alone."""
         terms = [
             _off_diagonal(weight.float().flatten(1))
             for name, weight in generator.named_parameters()

@@ -1,8 +1,8 @@
-"""Path-length regularisation, a penalty on generators that have styles."""
+"""Path-length regularisation, a penalty on generators with styles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 class PathLength(nn.Module):
     """Karras et al. 2020 (StyleGAN2), section 3.2, equation 4: weight * E (|J_w^T y| - a)^2.
 
-    A step of some size in ``w`` shall change the image by an amount that is the same everywhere: ``y`` are random
-    images of unit power a pixel, ``a`` is the running mean of the lengths, a buffer. Lazy: due on steps where
+    It makes steps of one size in ``w`` change the image by one amount everywhere. ``y`` are random images of unit power
+    a pixel. ``a`` is the running mean of the lengths, a buffer. The penalty is lazy: it is evaluated on steps where
     ``step % every == 0``, and multiplied by ``every``.
 
     Args:
         weight: 2 in the authors' code.
-        every: steps between two.
-        shrink: only a part of the batch, one of ``shrink``, is used (appendix B).
-        decay: how fast the running mean forgets.
+        every: steps from one evaluation to the next.
+        shrink: the first 1 / ``shrink`` of the batch is used (appendix B).
+        decay: decay of the running mean at each evaluation, 0 ... 1.
     """
 
     mean: Tensor
@@ -35,10 +35,16 @@ class PathLength(nn.Module):
         self.weight, self.every, self.shrink, self.decay = float(weight), int(every), int(shrink), float(decay)
         self.register_buffer("mean", torch.zeros(()))
 
-    def forward(self, generator: Any, z: Tensor, condition: Tensor | None, randn: Callable[..., Tensor]) -> Tensor:
-        """The term, a scalar. ``generator`` has ``mapping(z, condition)``, ``synthesis(ws)`` and ``layers``."""
-        n = max(1, len(z) // self.shrink)
-        w = generator.mapping(z[:n], None if condition is None else condition[:n])
+    def forward(self, generator: Any, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
+        """Return the penalty, a scalar.
+
+        Args:
+            generator: has ``mapping(**inputs)``, ``synthesis(ws)`` and ``layers``.
+            inputs: its named inputs, ``latent`` among them.
+            randn: draws standard normal numbers, ``randn(*shape)``.
+        """
+        n = max(1, len(inputs["latent"]) // self.shrink)
+        w = generator.mapping(**{name: value[:n] for name, value in inputs.items()})
         lengths = path_lengths(generator, w, randn)
         mean = torch.lerp(lengths.detach().mean(), self.mean, self.decay)
         self.mean.copy_(mean)
@@ -46,9 +52,9 @@ class PathLength(nn.Module):
 
 
 def path_lengths(generator: Any, w: Tensor, randn: Callable[..., Tensor]) -> Tensor:
-    """``[B]``: how far the image moves with the styles ``w [B, style_dim]``, in one random direction of images.
+    """Return how much images change with the styles ``w [B, style_dim]``, in one random direction of images, ``[B]``.
 
-    The root mean square over layers of the gradient's norm, as in the authors' code; differentiable.
+    It is the root mean square over layers of the norm of the gradient, as in the authors' code; differentiable.
     """
     with torch.enable_grad():
         ws = w[:, None].expand(-1, generator.layers, -1)

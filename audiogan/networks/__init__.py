@@ -1,0 +1,40 @@
+"""Generators and critics: one file a paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the type checker compares every network with its Protocol
+    from audiogan.networks.base import CriticNet, GeneratorNet
+    from audiogan.networks.biggan import BigGANCritic, BigGANGenerator
+    from audiogan.networks.classifying import DenseClassifier
+    from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator
+    from audiogan.networks.mlp import MLPCritic, MLPGenerator
+    from audiogan.networks.multiview import MultiViewCritic
+    from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
+    from audiogan.networks.stftgan import STFTCritic, STFTGenerator
+    from audiogan.networks.stylegan import StyleGANCritic, StyleGANGenerator
+    from audiogan.networks.tonenoise import ToneNoiseGenerator
+    from audiogan.networks.wavegan import WaveGANCritic, WaveGANGenerator
+
+    _generators: tuple[type[GeneratorNet], ...] = (
+        BigGANGenerator,
+        DCGANGenerator,
+        MLPGenerator,
+        SpecGANGenerator,
+        STFTGenerator,
+        StyleGANGenerator,
+        ToneNoiseGenerator,
+        WaveGANGenerator,
+    )
+    _critics: tuple[type[CriticNet], ...] = (
+        BigGANCritic,
+        DCGANCritic,
+        DenseClassifier,
+        MLPCritic,
+        MultiViewCritic,
+        SpecGANCritic,
+        STFTCritic,
+        StyleGANCritic,
+        WaveGANCritic,
+    )

@@ -8,14 +8,15 @@ hinge loss, its generator penalty `audiogan.losses.OrthogonalRegularisation`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs, normalise_spectra
 from audiogan.networks.heads import Head
 
 # Channels in multiples of `width`, from the coarsest grid on; by the number of doublings. Other counts halve them at
@@ -24,7 +25,7 @@ MULTIPLIERS = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch norm whose gains and biases are linear in a condition `[B, inputs]` (Dumoulin et al., ICLR 2017)."""
+    """Batch norm with gains and biases that are linear in a vector `[B, inputs]` (Dumoulin et al., ICLR 2017)."""
 
     def __init__(self, channels: int, inputs: int) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class SelfAttention(nn.Module):
 class UpBlock(nn.Module):
     """Figure 15 (b): norm, ReLU, twice the grid, convolution, norm, ReLU, convolution, beside a 1x1 convolution."""
 
-    def __init__(self, cin: int, cout: int, condition: int) -> None:
+    def __init__(self, cin: int, cout: int, inputs: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = ConditionalBatchNorm(cin, condition), ConditionalBatchNorm(cout, condition)
+        self.norm1, self.norm2 = ConditionalBatchNorm(cin, inputs), ConditionalBatchNorm(cout, inputs)
         self.conv1, self.conv2 = nn.Conv2d(cin, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
         self.skip = nn.Conv2d(cin, cout, 1)
 
@@ -94,16 +95,16 @@ class DownBlock(nn.Module):
 
 
 class BigGANGenerator(nn.Module):
-    """Latents and classes to pictures `[B, C, S, S]` in -1 ... 1.
+    """From latents and classes to pictures `[B, C, S, S]` in -1 ... 1.
 
-    The latent is split into as many parts as there are blocks, and one for the first dense layer; each block's batch
-    norms see its part beside an embedding of the class that all share. In evaluation mode batch norm uses running
-    statistics, so a sample does not depend on its batch; `standing` computes them anew.
+    The latent is split into one part for the first dense layer and one for each block. The batch norms of a block
+    receive its part and a shared embedding of the class. In evaluation mode batch norm uses running statistics, so a
+    sample does not depend on its batch; `standing` computes them anew.
 
     Args:
         shape: `(C, S, S)`; S must come to 4 ... 7 by halving.
-        latent_dim: size of `z`, standard normal; 120 in the paper at 128 pixels.
-        classes: how many classes a condition `[B, classes]` weighs; 0 for none.
+        latent_dim: size of the latents, standard normal; 120 in the paper at 128 pixels.
+        classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
         width: the paper's ch: channels at the finest grid of 128 pixels; 96 there.
         embed_dim: size of the shared embedding of classes.
         attention: side of the grid on which the self-attention layer sits; 0 for none, `None` for 64 or, in smaller
@@ -128,6 +129,7 @@ class BigGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, embed_dim=embed_dim)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         self.base, channels = _layout(self.shape, width, multipliers)
         parts = [len(part) for part in torch.arange(latent_dim).tensor_split(len(channels))]
         if min(parts) < 1:
@@ -147,31 +149,37 @@ class BigGANGenerator(nn.Module):
                 if name != "embed":
                     normalise_spectra(module)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        self._check(z, condition)
-        first, *parts = z.tensor_split(len(self.blocks) + 1, dim=1)
-        known = [] if self.embed is None else [self.embed(condition)]
-        x = self.start(first).view(len(z), -1, self.base, self.base).contiguous(memory_format=torch.channels_last)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_inputs(self, latent=latent, classes=classes)
+        first, *parts = latent.tensor_split(len(self.blocks) + 1, dim=1)
+        known = [] if self.embed is None else [self.embed(classes)]
+        x = self.start(first).view(len(latent), -1, self.base, self.base).contiguous(memory_format=torch.channels_last)
         for i, (block, part) in enumerate(zip(self.blocks, parts, strict=True)):
             x = block(x, torch.cat([*known, part], dim=1))
             if self.attention is not None and i == self.place:
                 x = self.attention(x)
         return torch.tanh(self.out(F.relu(self.norm(x)))).contiguous()
 
-    def truncated(self, z: Tensor, condition: Tensor | None, truncation: float) -> Tensor:
-        """The truncation trick (section 3.1): pictures of latents from a normal distribution cut at +-`truncation`.
+    def truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return pictures of latents from a normal distribution that is cut at +-`truncation` (section 3.1).
 
-        The paper draws again what falls outside. Here every component moves by the monotone map from the normal to
-        the truncated normal distribution, so that the same seed stays the same picture as the threshold moves. 0 gives
-        the mean of each class, infinity changes nothing.
+        The paper draws components outside again. Here `truncate` maps every component, so a seed keeps its picture as
+        the threshold changes.
+
+        Args:
+            truncation: 0 ... infinity; 0 gives the mean of each class, infinity changes nothing.
+            latent, classes: as in `forward`.
         """
-        return self(truncate(z, truncation), condition)
+        return self(truncate(latent, truncation), classes)
 
     @torch.no_grad()
-    def standing(self, batches: Iterable[tuple[Tensor, Tensor | None]]) -> None:
-        """Standing statistics (appendix A): set batch norm's to the mean over `batches` of (latents, condition).
+    def standing(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Set the statistics of batch norm to their mean over batches (standing statistics, appendix A).
 
-        An average of weights (EMA) otherwise goes with the statistics of the weights it was averaged from.
+        An average of weights (EMA) otherwise keeps the statistics of the weights from which it was computed.
+
+        Args:
+            batches: the named inputs of each batch.
         """
         norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
         momenta, training = [norm.momentum for norm in norms], self.training
@@ -180,19 +188,12 @@ class BigGANGenerator(nn.Module):
             norm.momentum = None  # the plain mean over all batches
         self.train()
         try:
-            for z, condition in batches:
-                self(z, condition)
+            for inputs in batches:
+                self(**inputs)
         finally:
             self.train(training)
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
-
-    def _check(self, z: Tensor, condition: Tensor | None) -> None:
-        if z.dim() != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"BigGANGenerator expected z of [B, {self.latent_dim}], got {list(z.shape)}")
-        if (condition is None) != (self.embed is None):
-            given = "missing" if condition is None else "given"
-            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
 
 
 class BigGANCritic(nn.Module):
@@ -226,13 +227,14 @@ class BigGANCritic(nn.Module):
             for i, (cin, cout) in enumerate(zip(cins, channels, strict=True))
         )
         self.head = Head(channels[-1], classes, conditioning)
+        self.takes = self.head.takes
         orthogonal(self)
         if spectral_norm:
             normalise_spectra(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """`[B, D]`: the last hidden layer."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -240,12 +242,13 @@ class BigGANCritic(nn.Module):
                 x = self.attention(x)
         return F.relu(x).sum((2, 3))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return self.head(self.features(x), condition)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        check_inputs(self, classes=classes)
+        return self.head(self.features(x), classes)
 
 
 def truncate(z: Tensor, threshold: float) -> Tensor:
-    """The monotone map from standard normal numbers to the normal distribution cut at +-`threshold` (0 ... infinity).
+    """Map standard normal numbers monotonically to the normal distribution cut at +-`threshold` (0 ... infinity).
 
     With F the standard normal distribution and F_t the truncated one it is F_t^-1(F(z)).
     """

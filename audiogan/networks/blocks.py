@@ -1,4 +1,4 @@
-"""What WaveGAN and SpecGAN share: convolutions with TensorFlow's SAME padding, their initialisation, checks."""
+"""Shared parts of networks: TensorFlow's SAME padding, initialisation, minibatch deviation, checks of inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+
+SIZES = {"latent": "latent_dim"}
+"""The attribute of a network that holds the size of an input, where it is not named as the input is."""
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int]:
@@ -65,10 +68,9 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
 
 
 class ClassFiLM(nn.Module):
-    """Scales and shifts each channel by class: what class weights `[B, classes]` say of `[B, channels, ...]`.
+    """Scale and shift each channel of `[B, channels, ...]` by a linear function of class weights `[B, classes]`.
 
-    FiLM (Perez et al., AAAI 2018, section 2) with class weights as its only input; mixtures of classes lie between. It
-    begins with shifts of about one tenth, so that classes differ from the first step on.
+    FiLM (Perez et al., AAAI 2018, section 2). The first shifts are about 0.1, so classes differ from the first step on.
     """
 
     def __init__(self, classes: int, channels: int) -> None:
@@ -76,21 +78,9 @@ class ClassFiLM(nn.Module):
         self.affine = nn.Linear(classes, 2 * channels, bias=False)
         nn.init.normal_(self.affine.weight, std=0.1)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        scale, shift = self.affine(condition)[(...,) + (None,) * (x.dim() - 2)].chunk(2, dim=1)
+    def forward(self, x: Tensor, classes: Tensor) -> Tensor:
+        scale, shift = self.affine(classes)[(...,) + (None,) * (x.dim() - 2)].chunk(2, dim=1)
         return torch.addcmul(shift, x, 1 + scale)
-
-
-def check_condition(network: nn.Module, condition: Tensor | None) -> None:
-    """ValueError unless there is a condition, of the right size, for just those networks that know classes or knobs."""
-    classes, knobs = cast(int, network.classes), cast(int, getattr(network, "knobs", 0))
-    given = "missing" if condition is None else "given"
-    if (condition is None) == bool(classes + knobs):
-        more = f" and {knobs} knobs" if knobs else ""
-        raise ValueError(f"{type(network).__name__} knows {classes} classes{more}, but the condition is {given}")
-    if condition is not None and condition.shape[1:] != (classes + knobs,):
-        expected = f"[B, {classes + knobs}]"
-        raise ValueError(f"{type(network).__name__} expected a condition {expected}, got {list(condition.shape)}")
 
 
 def glorot(network: nn.Module) -> None:
@@ -109,32 +99,63 @@ def normalise_spectra(network: nn.Module) -> None:
             spectral_norm(module)
 
 
-def minibatch_deviation(x: Tensor, condition: Tensor | None = None, group: int = 4) -> Tensor:
-    """``[B, 1, H, W]``: the mean standard deviation within groups of the batch (Karras et al., ICLR 2018, section 3).
+def minibatch_deviation(x: Tensor, classes: Tensor | None = None, group: int = 4) -> Tensor:
+    """Return the mean standard deviation within groups of the batch, ``[B, 1, H, W]``.
 
-    With class weights ``[B, classes]`` the groups are of one class, as far as the batch has enough of it: among
-    pictures of different classes nobody would see that each class is always the same picture.
+    Karras et al., ICLR 2018, section 3.
+
+    Args:
+        x: feature maps ``[B, C, H, W]``.
+        classes: class weights ``[B, classes]``. With them samples are grouped by class, as far as the batch allows:
+            differences between classes would hide a class of which all pictures are the same.
+        group: size of a group, or the next smaller divisor of B.
     """
     b, _, h, w = x.shape
     g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
-    if condition is None:
+    if classes is None:
         groups = x.reshape(g, b // g, -1).transpose(0, 1)  # strided, as the paper's code has them
     else:
-        order = condition.argmax(1).argsort(stable=True)
+        order = classes.argmax(1).argsort(stable=True)
         groups = x[order].reshape(b // g, g, -1)
     # The floor keeps the root's derivative finite.
     spread = ((groups - groups.mean(1, keepdim=True)).square().mean(1) + 1e-8).sqrt().mean(1)
-    spread = spread.repeat(g) if condition is None else spread.repeat_interleave(g)[order.argsort()]
+    spread = spread.repeat(g) if classes is None else spread.repeat_interleave(g)[order.argsort()]
     return spread.view(b, 1, 1, 1).expand(b, 1, h, w)
 
 
-def check_input(network: nn.Module, x: Tensor, shape: Sequence[int], condition: Tensor | None) -> None:
-    """ValueError unless x is `[B, *shape]` and, for a network without classes, there is no condition."""
-    name = type(network).__name__
+def named_inputs(**sizes: int) -> frozenset[str]:
+    """Return the names of the inputs with a size other than 0: the attribute ``takes`` of a network."""
+    return frozenset(name for name, size in sizes.items() if size)
+
+
+def check_inputs(network: nn.Module, **inputs: Tensor | None) -> None:
+    """Check the named inputs of a network against its attribute ``takes``.
+
+    Sizes are the network's attributes ``latent_dim``, ``classes`` and ``knobs``. An input that has a size but is not in
+    ``takes`` may be given too: an auxiliary critic guesses the class and does not need it.
+
+    Args:
+        network: the network.
+        inputs: every input of its ``forward``, ``[B, size]``; ``None``: not given.
+
+    Raises:
+        ValueError: an input is missing, unknown to the network, or of another shape.
+    """
+    takes, name = cast("frozenset[str]", network.takes), type(network).__name__
+    given = {key: value for key, value in inputs.items() if value is not None}
+    sizes = {key: cast(int, getattr(network, SIZES.get(key, key), 0)) for key in given}
+    if not takes <= given.keys() or not all(key in takes or sizes[key] for key in given):
+        expected, got = (", ".join(sorted(keys)) or "none" for keys in (takes, given))
+        raise ValueError(f"{name} takes the inputs: {expected}; got: {got}")
+    for key, value in given.items():
+        check_tensor(network, key, value, (sizes[key],))
+
+
+def check_tensor(network: nn.Module, name: str, x: Tensor, shape: Sequence[int]) -> None:
+    """Raise ``ValueError`` unless the tensor ``name`` has the shape ``[B, *shape]``."""
     if x.dim() != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
-        raise ValueError(f"{name} expected [B, {', '.join(map(str, shape))}], got {list(x.shape)}")
-    if condition is not None and not cast(int, network.classes):
-        raise ValueError(f"{name} is unconditional, got a condition of shape {list(condition.shape)}")
+        expected = f"[B, {', '.join(map(str, shape))}]"
+        raise ValueError(f"{type(network).__name__}: {name}: expected {expected}, got {list(x.shape)}")
 
 
 def check_sizes(network: nn.Module, **sizes: int) -> None:

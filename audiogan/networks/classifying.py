@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import register_parametrization
 
-from audiogan.networks.blocks import check_input, check_sizes
+from audiogan.networks.blocks import check_sizes, check_tensor
 
 
 class DenseClassifier(nn.Module):
@@ -27,7 +27,8 @@ class DenseClassifier(nn.Module):
             paper's images are from 0 to 1 and ours from -1 to 1, so its 0.3 is 0.6 here.
     """
 
-    classes = 0  # it is never told one
+    classes = 0  # no input: the class is its output
+    takes: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -55,13 +56,12 @@ class DenseClassifier(nn.Module):
         self.head = nn.Sequential(Noise(noise), weight_norm(nn.Linear(widths[-1], outputs)))
 
     def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, ``[B, widths[-1]]``."""
-        check_input(self, x, self.shape, None)
+        """Return the last hidden layer, ``[B, widths[-1]]``."""
+        check_tensor(self, "x", x, self.shape)
         return cast(Tensor, self.body(x))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Class logits ``[B, outputs]``."""
-        check_input(self, x, self.shape, condition)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return class logits ``[B, outputs]``."""
         return cast(Tensor, self.head(self.features(x)))
 
 

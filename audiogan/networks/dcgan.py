@@ -1,8 +1,8 @@
 """DCGAN (Radford, Metz & Chintala, ICLR 2016): images by strided convolutions and batch norm, no hidden dense layers.
 
 Section 3 has the architecture, section 4 the initialisation. `width` 128 is the paper's generator at 64 pixels: 1024,
-512, 256 and 128 channels, then colours. Classes come in as an embedding joined with the latents (Mirza & Osindero
-2014), and in the critic through a `Head`.
+512, 256 and 128 channels, then colours. In the generator an embedding of the classes is joined with the latents (Mirza
+& Osindero 2014), in the critic classes enter through a `Head`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_condition, check_input, check_sizes, minibatch_deviation, normalise_spectra
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import (
+    check_inputs,
+    check_sizes,
+    check_tensor,
+    minibatch_deviation,
+    named_inputs,
+    normalise_spectra,
+)
 from audiogan.networks.heads import Head
 
 NORMS = ("batch", "layer", "none")
@@ -26,8 +34,8 @@ class DCGANGenerator(nn.Module):
 
     Args:
         shape: ``(C, H, W)``, square; the side halves to a grid of 4 ... 7, where the network begins (28 to 7, 64 to 4).
-        latent_dim: size of ``z``, standard normal (the paper's is uniform).
-        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        latent_dim: size of the latents, standard normal (uniform in the paper).
+        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
         width: channels of the finest hidden layer; each coarser one has twice as many.
         kernel: side of the kernels. 4 covers every pixel equally often; 5 is the paper's figure.
     """
@@ -40,6 +48,7 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         grid, doublings = halvings(self.shape)
         widths = [width * 2**i for i in reversed(range(doublings))]
         self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
@@ -49,15 +58,15 @@ class DCGANGenerator(nn.Module):
         self.out = up(widths[-1], self.shape[0], kernel, bias=True)
         self.apply(initialise)
         if self.embed is not None:
-            # Small beside z: where the class is the louder of the two, every class soon becomes a single picture.
+            # Smaller than the latents: with larger values each class soon becomes a single picture.
             nn.init.normal_(self.embed.weight, std=0.3)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_condition(self, condition)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_inputs(self, latent=latent, classes=classes)
         if self.embed is not None:
-            z = torch.cat([z, self.embed(condition)], dim=1)
+            latent = torch.cat([latent, self.embed(classes)], dim=1)
         # A transposed convolution of a single pixel is a product of matrices, which is much faster.
-        x = (z @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
+        x = (latent @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
         x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
             x = F.relu(norm(conv(x)))
@@ -72,8 +81,8 @@ class DCGANCritic(nn.Module):
         norm: ``batch`` (the paper; none on the first layer), ``layer`` (what WGAN-GP's authors put in its place, for a
             penalty of single gradients makes no sense where the images of a batch see each other) or ``none``.
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
-        conditioning: how the class comes in, see `Head`.
-        deviation: tell the last layer how much the pictures of a class differ (`minibatch_deviation`); not the paper's.
+        conditioning: how the class enters, see `Head`.
+        deviation: give the last layer the `minibatch_deviation` of each class; not in the paper.
     """
 
     def __init__(
@@ -101,26 +110,28 @@ class DCGANCritic(nn.Module):
         )
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
         self.head = Head((widths[-1] + deviation) * self.grid**2, classes, conditioning)
+        self.takes = named_inputs(classes=classes) if deviation else self.head.takes
         self.convs.apply(initialise if norm != "none" else _he)
         self.norms.apply(initialise)
         initialise(self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, ``[B, D]``."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, ``[B, D]``. It does not depend on the classes."""
+        check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2)
         return x.flatten(1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        check_inputs(self, classes=classes)
         h = self.features(x)
         if self.deviation:
             maps = h.unflatten(1, (-1, self.grid, self.grid))
-            h = torch.cat([h, minibatch_deviation(maps, condition).flatten(1)], dim=1)
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(h, condition))
+            h = torch.cat([h, minibatch_deviation(maps, classes).flatten(1)], dim=1)
+        return cast("Tensor | CriticOutput", self.head(h, classes))
 
 
 def halvings(shape: Sequence[int]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What a critic does with its last hidden layer: one logit, with or without a class."""
+"""The last layers of critics: logits, with or without classes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import check_inputs, check_tensor, named_inputs
+
 CONDITIONINGS = ("projection", "embedding", "auxiliary")
 JOINT = 256
-"""Units of the layer that sees hidden layer and class together; Mirza & Osindero 2014 have 240."""
+"""Units of the layer after hidden layer and class are joined; Mirza & Osindero 2014 have 240."""
 
 
 class Head(nn.Module):
-    """Hidden layer ``[B, features]`` and class weights ``[B, classes]`` to logits ``[B]``.
+    """From a hidden layer ``[B, features]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
     Args:
         features: size of the hidden layer.
-        classes: how many classes a condition weighs; 0 for none, then this is one dense layer.
-        conditioning: how the class comes in.
+        classes: number of classes. With 0 the head is one dense layer.
+        conditioning: how the class enters.
 
             * ``projection``: the logit is ``psi(h) + <V y, h>`` (Miyato & Koyama, ICLR 2018, equation 3);
             * ``embedding``: an embedding of the class is joined with the hidden layer, and one more dense layer sees
               both (Mirza & Osindero 2014, section 3.2);
-            * ``auxiliary``: the logit does not know the class; logits ``[B, classes]`` that guess it come with it
-              (Odena, Olah & Shlens, ICML 2017, section 3).
+            * ``auxiliary``: the logit does not depend on the class. Class logits ``[B, classes]`` are a second output
+              (Odena, Olah & Shlens, ICML 2017, section 3). The class is then not an input.
     """
 
     def __init__(self, features: int, classes: int, conditioning: str = "projection") -> None:
@@ -34,6 +37,7 @@ class Head(nn.Module):
             raise ValueError(f"Head wants features >= 1 and classes >= 0, got features={features}, classes={classes}")
         self.features, self.classes = features, classes
         self.conditioning = conditioning if classes else "none"
+        self.takes = named_inputs(classes=0 if conditioning == "auxiliary" else classes)
         self.embed = self.join = self.classify = None
         if self.conditioning == "projection":
             self.embed = nn.Linear(classes, features, bias=False)
@@ -46,26 +50,17 @@ class Head(nn.Module):
             self.classify = nn.Linear(features, classes)
         self.score = nn.Linear(JOINT if self.join is not None else features, 1)
 
-    def forward(self, h: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits ``[B]``; with ``auxiliary`` also class logits ``[B, classes]``, and the condition may be missing."""
-        self._check(h, condition)
+    def forward(self, h: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        """Return logits ``[B]``; with ``auxiliary`` a `CriticOutput` with class logits ``[B, classes]``."""
+        check_tensor(self, "hidden layer", h, (self.features,))
+        check_inputs(self, classes=classes)
+        if classes is not None and len(classes) != len(h):
+            raise ValueError(f"Head: got classes of {len(classes)} samples for {len(h)} samples")
         if self.classify is not None:
-            return self.score(h)[:, 0], self.classify(h)
+            return CriticOutput(self.score(h)[:, 0], self.classify(h))
         if self.embed is None:
             return self.score(h)[:, 0]
-        label = self.embed(condition)
+        label = self.embed(classes)
         if self.join is not None:
             return self.score(F.leaky_relu(self.join(torch.cat([h, label], dim=1)), 0.2))[:, 0]
         return self.score(h)[:, 0] + (label * h).sum(1)
-
-    def _check(self, h: Tensor, condition: Tensor | None) -> None:
-        if h.dim() != 2 or h.shape[1] != self.features:
-            raise ValueError(f"Head expected [B, {self.features}], got {list(h.shape)}")
-        if condition is None:
-            if self.embed is not None:
-                raise ValueError(f"this critic knows {self.classes} classes, but the condition is missing")
-        elif not self.classes:
-            raise ValueError(f"this critic is unconditional, got a condition of shape {list(condition.shape)}")
-        elif condition.shape != (len(h), self.classes):
-            expected = [len(h), self.classes]
-            raise ValueError(f"Head expected a condition of shape {expected}, got {list(condition.shape)}")

@@ -14,19 +14,20 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from audiogan.networks.blocks import check_input, check_sizes, normalise_spectra
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs, normalise_spectra
 from audiogan.networks.heads import Head
 
 ACTIVATIONS = {"relu": 0.0, "leaky": 0.2}
 
 
 class MLPGenerator(nn.Module):
-    """Latents to signals of any shape: pictures in -1 ... 1 by a tanh at the end, points ``(D,)`` without bounds.
+    """From latents to signals of any shape: points ``(D,)`` without bounds; other signals in -1 ... 1, by a tanh.
 
     Args:
         shape: of one signal, ``(D,)``, ``(C, T)`` or ``(C, H, W)``.
-        latent_dim: size of ``z``, standard normal.
-        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        latent_dim: size of the latents, standard normal.
+        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
         widths: units of the hidden layers.
         activation: of the hidden layers, ``relu`` or ``leaky`` (slope 0.2).
     """
@@ -44,31 +45,30 @@ class MLPGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
         self.body = dense(self, latent_dim * (2 if classes else 1), widths, activation)
         self.out = nn.Linear(widths[-1], prod(self.shape))
         if self.embed is not None:
-            # Small beside z: where the class is the louder of the two, every class soon becomes a single picture.
+            # Smaller than the latents: with larger values each class soon becomes a single picture.
             nn.init.normal_(self.embed.weight, std=0.3)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        if (condition is None) != (self.embed is None):
-            given = "missing" if condition is None else "given"
-            raise ValueError(f"this generator knows {self.classes} classes, but the condition is {given}")
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_inputs(self, latent=latent, classes=classes)
         if self.embed is not None:
-            z = torch.cat([z, self.embed(condition)], dim=1)
-        x = self.out(self.body(z))
+            latent = torch.cat([latent, self.embed(classes)], dim=1)
+        x = self.out(self.body(latent))
         return x if len(self.shape) == 1 else torch.tanh(x).view(-1, *self.shape)
 
 
 class MLPCritic(nn.Module):
-    """Signals of any shape to one logit.
+    """From signals of any shape to one logit.
 
     Args:
         shape, classes, widths: as in the generator.
         activation: of the hidden layers, ``relu`` or ``leaky`` (slope 0.2).
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
-        conditioning: how the class comes in, see `Head`.
+        conditioning: how the class enters, see `Head`.
         octaves: sines and cosines of each coordinate at so many frequencies, from half a period a unit on, join it
             (Fourier features, Tancik et al., NeurIPS 2020, section 5): dense layers see fine structure late without.
     """
@@ -87,19 +87,21 @@ class MLPCritic(nn.Module):
         self.shape, self.classes, self.octaves = tuple(shape), classes, octaves
         self.body = dense(self, prod(self.shape) * (1 + 2 * octaves), widths, activation)
         self.head = Head(widths[-1], classes, conditioning)
+        self.takes = self.head.takes
         if spectral_norm:
             normalise_spectra(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, ``[B, D]``."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, ``[B, D]``. It does not depend on the classes."""
+        check_tensor(self, "x", x, self.shape)
         x = x.flatten(1)
         angles = [pi / 2 * 2**octave * x for octave in range(self.octaves)]
         waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
         return cast(Tensor, self.body(torch.cat([x, *waves], 1)))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        check_inputs(self, classes=classes)
+        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
 
 
 def dense(network: nn.Module, inputs: int, widths: Sequence[int], activation: str) -> nn.Sequential:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_input, minibatch_deviation, normalise_spectra
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import check_inputs, check_tensor, minibatch_deviation, named_inputs, normalise_spectra
 from audiogan.networks.heads import Head
 from audiogan.networks.stftgan import he
 from audiogan.representations.views import LogMelView, STFTView
@@ -45,16 +46,17 @@ class PictureCritic(nn.Module):
         self.head = Head(widths[-1], classes, conditioning)
         he(self.head.score)
 
-    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `[B, widths[-1]]`. Classes group the samples of the minibatch deviation."""
         x = torch.cat([x, self.ramp.expand(len(x), 1, x.shape[2], -1)], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
-        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x, condition)], dim=1)), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x, classes)], dim=1)), 0.2)
         return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x, condition), condition))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        return cast("Tensor | CriticOutput", self.head(self.features(x, classes), classes))
 
 
 ONSET_HOPS = 16
@@ -80,11 +82,11 @@ class MultiViewCritic(nn.Module):
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.
-        classes: how many classes a condition `[B, classes]` weighs; 0 for none.
+        classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
         n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
         n_mels: bands of the picture; that of the beginning has half of them.
         mel_widths, stft_widths, onset_widths: channels after each halving of the pictures; () leaves a critic out.
-        conditioning: how the class comes in, see `Head`.
+        conditioning: how the class enters, see `Head`.
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
     """
 
@@ -105,6 +107,7 @@ class MultiViewCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes = (channels, length), classes
+        self.takes = named_inputs(classes=classes)
         self.views, self.critics = nn.ModuleList(), nn.ModuleList()
         if mel_widths:
             fold = 2 ** len(mel_widths)
@@ -125,21 +128,27 @@ class MultiViewCritic(nn.Module):
             normalise_spectra(self)
 
     def view(self, signal: Tensor) -> Tensor:
-        """Sounds `[B, channels, length]` to what the critics look at, `[B, D]`."""
-        check_input(self, signal, self.shape, None)
+        """Return the views of sounds `[B, channels, length]`, flat and joined: `[B, D]`."""
+        check_tensor(self, "signal", signal, self.shape)
         return torch.cat([view(signal).flatten(1) for view in self.views], dim=1)
 
     def _pictures(self, x: Tensor) -> list[Tensor]:
         parts = x.split([prod(shape) for shape in self.shapes], dim=1)
         return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def features(self, x: Tensor) -> Tensor:
-        """Last hidden layers of views `[B, D]`, joined: `[B, K]`."""
-        return torch.cat([c.features(p) for c, p in zip(self.critics, self._pictures(x), strict=True)], dim=1)  # type: ignore[operator]
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layers of all critics, joined, `[B, K]`, for views `[B, D]`."""
+        pairs = zip(self.critics, self._pictures(x), strict=True)
+        return torch.cat([c.features(picture, classes) for c, picture in pairs], dim=1)  # type: ignore[operator]
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Views `[B, D]` to logits `[B, critics]`; with `auxiliary` conditioning also class logits `[B, classes]`."""
-        out = [critic(picture, condition) for critic, picture in zip(self.critics, self._pictures(x), strict=True)]
-        if isinstance(out[0], tuple):
-            return torch.stack([o[0] for o in out], dim=1), torch.stack([o[1] for o in out]).mean(0)
-        return torch.stack(out, dim=1)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> list[Tensor] | CriticOutput:
+        """Return the logits of views `[B, D]`: a list of `[B]`, one for each critic.
+
+        With `auxiliary` conditioning the output is a `CriticOutput` with the list and with the mean of the class logits
+        `[B, classes]`.
+        """
+        check_inputs(self, classes=classes)
+        out = [critic(picture, classes) for critic, picture in zip(self.critics, self._pictures(x), strict=True)]
+        if isinstance(out[0], CriticOutput):
+            return CriticOutput([o.logits for o in out], torch.stack([o.classes for o in out]).mean(0))
+        return out

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.blocks import (
     ClassFiLM,
     SameConv2d,
     SameConvTranspose2d,
-    check_condition,
-    check_input,
+    check_inputs,
     check_sizes,
+    check_tensor,
     glorot,
+    named_inputs,
     normalise_spectra,
 )
 from audiogan.networks.heads import Head
@@ -29,8 +31,8 @@ KERNEL, STRIDE, LAYERS, START, SIZE = 5, 2, 5, 4, 128
 class SpecGANGenerator(nn.Module):
     """Latents `[B, latent_dim]`, uniform in -1 ... 1, -> images `[B, channels, 128, 128]` in -1 ... 1.
 
-    `model_size` is d in the paper, 64 there; the first layer has `16 d` channels. `classes` is how many a condition
-    `[B, classes]` weighs; 0, as in the paper, for none.
+    `model_size` is d in the paper, 64 there; the first layer has `16 d` channels. `classes` is the number of classes;
+    0, as in the paper, for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
     """
 
     latent = "uniform"
@@ -39,6 +41,7 @@ class SpecGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, model_size=model_size, channels=channels)
         self.latent_dim, self.shape, self.classes = latent_dim, (channels, SIZE, SIZE), classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         widths = [model_size * 2 ** (LAYERS - 1 - i) for i in range(LAYERS)] + [channels]
         self.dense = nn.Linear(latent_dim, START * START * widths[0])
         self.layers = nn.ModuleList(
@@ -47,12 +50,11 @@ class SpecGANGenerator(nn.Module):
         glorot(self)
         self.films = nn.ModuleList(ClassFiLM(classes, width) for width in widths[:-1] if classes)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_input(self, z, (self.latent_dim,), None)
-        check_condition(self, condition)
-        x = self.dense(z).unflatten(1, (-1, START, START))
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_inputs(self, latent=latent, classes=classes)
+        x = self.dense(latent).unflatten(1, (-1, START, START))
         for i, layer in enumerate(self.layers):
-            x = layer(F.relu(self.films[i](x, condition) if self.classes else x))
+            x = layer(F.relu(self.films[i](x, classes) if self.classes else x))
         return torch.tanh(x)
 
 
@@ -60,7 +62,7 @@ class SpecGANCritic(nn.Module):
     """Images `[B, channels, 128, 128]` -> logits `[B]`.
 
     `spectral_norm` normalises every layer by its spectral norm (not in the paper); `conditioning` is how the class
-    comes in, see `audiogan.networks.heads.Head`.
+    enters, see `audiogan.networks.heads.Head`.
     """
 
     def __init__(
@@ -77,18 +79,20 @@ class SpecGANCritic(nn.Module):
         widths = [channels] + [model_size * 2**i for i in range(LAYERS)]
         self.layers = nn.ModuleList(SameConv2d(widths[i], widths[i + 1], KERNEL, STRIDE) for i in range(LAYERS))
         self.head = Head(START * START * widths[-1], classes, conditioning)
+        self.takes = self.head.takes
         glorot(self.layers)
         glorot(self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, `[B, D]`."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        check_tensor(self, "x", x, self.shape)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         return x.flatten(1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits `[B]`; with `auxiliary` conditioning also class logits `[B, classes]`."""
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
+        check_inputs(self, classes=classes)
+        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))

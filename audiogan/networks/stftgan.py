@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_condition, check_input, minibatch_deviation, normalise_spectra
+from audiogan.networks.blocks import check_inputs, check_tensor, minibatch_deviation, named_inputs, normalise_spectra
 
 
 class Modulate(nn.Module):
@@ -61,15 +61,15 @@ def he(module: nn.Module) -> None:
 
 
 class STFTGenerator(nn.Module):
-    """Latents to the bins of a spectrogram.
+    """From latents to the bins of a spectrogram.
 
     Args:
         shape: ``(C, F, N)`` of the representation; the grid that is computed is the next smaller one that halves often
             enough, rows and columns beyond it (the Nyquist bin, the last frame) are zero.
-        latent_dim: size of ``z``, standard normal.
-        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        latent_dim: size of the latents, standard normal.
+        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
         widths: channels from the coarsest grid on; each but the last step doubles the grid, as does the output layer.
-        style_dim: size of the style that the mapping network makes of ``z`` and class.
+        style_dim: size of the style, the output of the mapping network.
     """
 
     latent = "normal"
@@ -84,6 +84,7 @@ class STFTGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         channels, bins, frames = self.shape
         fold = 2 ** len(widths)
         self.grid = (bins // fold, frames // fold)
@@ -102,15 +103,15 @@ class STFTGenerator(nn.Module):
         self.mapping.apply(he)
         he(self.start)
 
-    def style(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """``[B, style_dim]`` of latents and class weights."""
-        check_condition(self, condition)
+    def style(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the styles ``[B, style_dim]`` of latents and class weights."""
+        check_inputs(self, latent=latent, classes=classes)
         if self.embed is not None:
-            z = torch.cat([z, self.embed(condition)], dim=1)
-        return self.mapping(z)
+            latent = torch.cat([latent, self.embed(classes)], dim=1)
+        return self.mapping(latent)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        style = self.style(z, condition)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        style = self.style(latent, classes)
         x = self.start(style).unflatten(1, (-1, *self.grid)).contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(x, 0.2)
         for block in self.blocks:
@@ -121,7 +122,7 @@ class STFTGenerator(nn.Module):
 
 
 class STFTCritic(nn.Module):
-    """Spectrogram to one logit.
+    """From a spectrogram to one logit.
 
     Args:
         shape: ``(C, F, N)`` of the representation.
@@ -141,6 +142,7 @@ class STFTCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
+        self.takes = named_inputs(classes=classes)
         channels, bins, frames = self.shape
         # Beside real and imaginary parts the magnitude, which is what one mostly hears, and a ramp that names the
         # frequency.
@@ -158,8 +160,9 @@ class STFTCritic(nn.Module):
         if spectral_norm:
             normalise_spectra(self)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_input(self, x, self.shape, condition)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_tensor(self, "x", x, self.shape)
+        check_inputs(self, classes=classes)
         magnitude = torch.sqrt(x.unflatten(1, (-1, 2)).square().sum(2) + 1e-4)
         x = torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -169,5 +172,5 @@ class STFTCritic(nn.Module):
         h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
         logits = self.score(h)[:, 0]
         if self.embed is not None:
-            logits = logits + (self.embed(condition) * h).sum(1) / h.shape[1] ** 0.5
+            logits = logits + (self.embed(classes) * h).sum(1) / h.shape[1] ** 0.5
         return logits

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core import Callback, Trainer
-from audiogan.networks.blocks import check_input, check_sizes, minibatch_deviation, normalise_spectra
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.blocks import (
+    check_inputs,
+    check_sizes,
+    check_tensor,
+    minibatch_deviation,
+    named_inputs,
+    normalise_spectra,
+)
 from audiogan.networks.heads import Head
 from audiogan.networks.stylegan_blocks import (
     ACTIVE,
@@ -53,27 +61,26 @@ def _grids(shape: Sequence[int], channel_base: int, channel_max: int) -> tuple[l
 
 
 class StyleGANGenerator(nn.Module):
-    """Latents ``[B, latent_dim]``, standard normal, -> images ``[B, C, size, size]``, of about -1 ... 1 (no tanh).
+    """From latents ``[B, latent_dim]`` to images ``[B, C, size, size]``, of about -1 ... 1 (no tanh).
 
-    While training, noise is new for each pixel, and with probability ``mixing`` the layers of a sample from a random
-    one on take the style of another latent (StyleGAN, section 3.1). In eval mode an image depends on latent and class
-    alone.
+    In training mode noise is new for each pixel. With probability ``mixing`` a sample takes the style of another latent
+    from a random layer on (StyleGAN, section 3.1). In evaluation mode an image depends on latent and class alone.
 
     Args:
         shape: ``(C, size, size)``; ``size`` must halve down to 4 ... 7.
-        latent_dim, style_dim: sizes of ``z`` and ``w``; 512 in the papers.
-        classes: how many classes a condition ``[B, classes]`` weighs; 0 for none.
+        latent_dim, style_dim: sizes of latents, which are standard normal, and of styles; 512 in the papers.
+        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
         channel_base, channel_max: a grid of side ``s`` has ``min(channel_max, channel_base // s)`` channels; 32768 and
             512 in StyleGAN2.
         modulation: ``demodulate`` (StyleGAN2) or ``adain`` (StyleGAN).
-        mapping_layers: dense layers from ``z`` to ``w``.
+        mapping_layers: number of dense layers from latents to styles.
         mixing: probability of style mixing.
         progressive: the image grows from the coarsest grid on (PGGAN, section 2); `Growth` says when. The network
             holds how far, in the buffer ``level``.
 
     Attributes:
         layers: how many styles an image has, two a grid.
-        w_avg: ``[max(classes, 1), style_dim]``: the mean style of each class, what truncation leans towards.
+        w_avg: ``[max(classes, 1), style_dim]``: the mean style of each class, the centre of truncation.
     """
 
     latent = "normal"
@@ -101,6 +108,7 @@ class StyleGANGenerator(nn.Module):
         if not 0.0 <= mixing <= 1.0:
             raise ValueError(f"mixing={mixing} must be a probability")
         self.shape, self.latent_dim, self.style_dim, self.classes = tuple(shape), latent_dim, style_dim, classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         self.mixing, self.progressive = mixing, progressive
         self.sides, widths = _grids(shape, channel_base, channel_max)
         self.layers = 2 * len(self.sides)
@@ -117,24 +125,22 @@ class StyleGANGenerator(nn.Module):
         if progressive:
             self.register_buffer("level", torch.zeros(()))
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        w = self.mapping(z, condition)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        w = self.mapping(latent, classes)
         if self.training:
-            self._track(w.detach(), condition)
+            self._track(w.detach(), classes)
         ws = w[:, None].expand(-1, self.layers, -1)
         if self.training and self.mixing:
-            ws = self._mix(ws, condition)
+            ws = self._mix(ws, classes)
         return self.synthesis(ws)
 
-    def mapping(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Styles ``[B, style_dim]`` of latents and class weights."""
-        check_input(self, z, (self.latent_dim,), condition)
-        if self.classes and condition is None:
-            raise ValueError(f"this generator knows {self.classes} classes, but the condition is missing")
-        return self.map(z, condition)
+    def mapping(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the styles ``[B, style_dim]`` of latents and class weights."""
+        check_inputs(self, latent=latent, classes=classes)
+        return self.map(latent, classes)
 
     def synthesis(self, ws: Tensor) -> Tensor:
-        """Images of one style a layer, ``[B, layers, style_dim]``, the coarsest first."""
+        """Return the images of styles ``[B, layers, style_dim]``, one a layer, the coarsest first."""
         if ws.dim() != 3 or ws.shape[1:] != (self.layers, self.style_dim):
             raise ValueError(f"synthesis expected [B, {self.layers}, {self.style_dim}], got {list(ws.shape)}")
         styles, level = ws.unbind(1), self._level()
@@ -152,13 +158,17 @@ class StyleGANGenerator(nn.Module):
                 image = double(image) + colour
         return _enlarge(image, self.shape[1])
 
-    def truncated(self, z: Tensor, condition: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-        """Images whose styles are drawn towards their class's mean: 0 gives the mean image, 1 what ``forward`` gives.
+    def truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return images of styles that are moved towards the mean style of their class.
 
-        StyleGAN, section 2 (appendix B), with one centre a class: the mean over all classes is of none.
+        StyleGAN, section 2 and appendix B, with one mean for each class.
+
+        Args:
+            truncation: 0 gives the image of the mean style, 1 changes nothing.
+            latent, classes: as in ``forward``.
         """
-        w = self.mapping(z, condition)
-        centre = self.w_avg.expand(len(w), -1) if condition is None else condition @ self.w_avg
+        w = self.mapping(latent, classes)
+        centre = self.w_avg.expand(len(w), -1) if classes is None else classes @ self.w_avg
         return self.synthesis(torch.lerp(centre.to(w.dtype), w, truncation)[:, None].expand(-1, self.layers, -1))
 
     def _level(self) -> float:
@@ -166,19 +176,19 @@ class StyleGANGenerator(nn.Module):
         return float(self.level) if self.progressive else len(self.sides) - 1.0
 
     @torch.no_grad()
-    def _track(self, w: Tensor, condition: Tensor | None, decay: float = 0.995) -> None:
-        """Take ``w [B, style_dim]`` into the average of each class that is in the batch."""
-        share = (w.new_ones(len(w), 1) if condition is None else condition).float()
+    def _track(self, w: Tensor, classes: Tensor | None, decay: float = 0.995) -> None:
+        """Update the average style of each class in the batch by ``w [B, style_dim]``."""
+        share = (w.new_ones(len(w), 1) if classes is None else classes).float()
         mass = share.sum(0)
         self.w_seen += mass > 0
         # The plain mean of all that came, as long as that is few.
         rate = torch.clamp_min(1 / self.w_seen.clamp_min(1), 1 - decay) * (mass > 0)
         self.w_avg.lerp_((share.T @ w.float()) / mass.clamp_min(1e-8)[:, None], rate[:, None])
 
-    def _mix(self, ws: Tensor, condition: Tensor | None) -> Tensor:
-        """With probability ``mixing``, the styles of another latent from a random layer on, a sample at a time."""
+    def _mix(self, ws: Tensor, classes: Tensor | None) -> Tensor:
+        """With probability ``mixing`` give a sample the style of another latent from a random layer on."""
         n, used = len(ws), 2 * (1 + math.ceil(self._level()))
-        other = self.mapping(torch.randn(n, self.latent_dim, device=ws.device, dtype=ws.dtype), condition)
+        other = self.mapping(torch.randn(n, self.latent_dim, device=ws.device, dtype=ws.dtype), classes)
         start = torch.randint(1, used, (n, 1), device=ws.device)
         start = torch.where(torch.rand(n, 1, device=ws.device) < self.mixing, start, self.layers)
         layer = torch.arange(self.layers, device=ws.device)
@@ -186,14 +196,14 @@ class StyleGANGenerator(nn.Module):
 
 
 class StyleGANCritic(nn.Module):
-    """Images ``[B, C, size, size]`` -> logits ``[B]``; also class logits with ``conditioning="auxiliary"``.
+    """From images ``[B, C, size, size]`` to logits ``[B]``; also class logits with ``conditioning="auxiliary"``.
 
-    A residual critic with a minibatch deviation (StyleGAN2, section 4.1). Samples of a batch are judged in groups of
-    four, so a logit depends a little on its neighbours.
+    A residual critic with a minibatch deviation (StyleGAN2, section 4.1). The deviation is that of groups of four
+    samples, of one class if there are classes; so a logit depends a little on the other samples of its batch.
 
     Args:
         shape, classes, channel_base, channel_max, progressive: as in the generator.
-        conditioning: how the class comes in, see `audiogan.networks.heads.Head`.
+        conditioning: how the class enters, see `audiogan.networks.heads.Head`.
         spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018); not in the papers.
     """
 
@@ -211,6 +221,7 @@ class StyleGANCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes, self.progressive = tuple(shape), classes, progressive
+        self.takes = named_inputs(classes=classes)
         self.sides, widths = _grids(shape, channel_base, channel_max)
         # Coarsest first, as in the generator; blocks[i] halves grid i + 1. Without growth only the last has an entry.
         entries = widths if progressive else widths[-1:]
@@ -225,15 +236,19 @@ class StyleGANCritic(nn.Module):
         if spectral_norm:
             self._normalise()
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        return self.head(self.features(x, condition), condition)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        check_inputs(self, classes=classes)
+        return self.head(self.features(x, classes), classes)
 
-    def features(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The last hidden layer, ``[B, channels of the coarsest grid]``."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, ``[B, channels of the coarsest grid]``.
+
+        Classes group the samples of the minibatch deviation.
+        """
+        check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         h = self._grown(x) if self.progressive else self._down(self._enter(x, -1), len(self.blocks))
-        h = activation(self.last(torch.cat([h, minibatch_deviation(h, condition)], dim=1)))
+        h = activation(self.last(torch.cat([h, minibatch_deviation(h, classes)], dim=1)))
         return activation(self.hidden(h.flatten(1)))
 
     def _enter(self, x: Tensor, grid: int) -> Tensor:

@@ -42,10 +42,10 @@ class EqualLinear(nn.Linear):
 
 
 class Mapping(nn.Module):
-    """Latents ``[B, latent_dim]`` and class weights ``[B, classes]`` -> styles ``[B, style_dim]``.
+    """From latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to styles ``[B, style_dim]``.
 
-    Both are normalised and joined, then ``layers`` dense layers with a hundredth of the learning rate (StyleGAN,
-    section 2 and appendix C). A class comes in by an embedding.
+    Latents and an embedding of the classes are normalised and joined. Then come ``layers`` dense layers with a
+    hundredth of the learning rate (StyleGAN, section 2 and appendix C).
     """
 
     def __init__(self, latent_dim: int, style_dim: int, classes: int, layers: int = 8, rate: float = 0.01) -> None:
@@ -54,10 +54,10 @@ class Mapping(nn.Module):
         widths = [latent_dim * (2 if classes else 1), *[style_dim] * layers]
         self.layers = nn.ModuleList(EqualLinear(i, o, rate=rate, gain=ACTIVE) for i, o in pairwise(widths))
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        x = _unit(z)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        x = _unit(latent)
         if self.embed is not None:
-            x = torch.cat([x, _unit(self.embed(condition))], dim=1)
+            x = torch.cat([x, _unit(self.embed(classes))], dim=1)
         for layer in self.layers:
             x = activation(layer(x))
         return x

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_condition, check_input, check_sizes
+from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
 from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
@@ -44,16 +44,17 @@ SLOWEST_HZ = 20.0
 
 
 class ToneNoiseGenerator(nn.Module):
-    """Latents `[B, latent_dim]` (and class weights) -> sounds `[B, channels, length]`.
+    """From latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
-    In training the noise is drawn anew each time. In evaluation mode it is a mixture of a few noises, by the first
-    latents, so that a sound depends on latents and class alone, and that those of two sounds are not the same.
+    In training mode the noise is drawn anew each time. In evaluation mode it is a mixture of a few stored noises; the
+    first latents are their shares. So a sound depends on its inputs alone, and two sounds have different noise.
 
     Args:
         length, channels: of the sounds, in samples. Two are made as middle and side, and of the side there can be
             nothing at all: where recordings are mono a critic would hear the least of it.
-        latent_dim: size of ``z``, standard normal.
-        classes, knobs: the condition is `[B, classes + knobs]`: class weights, then knobs as normal scores; 0 for none.
+        latent_dim: size of the latents, standard normal.
+        classes, knobs: number of classes and of knobs; 0 for none. The input ``classes`` is `[B, classes]`, weights
+            that sum to 1; the input ``knobs`` is `[B, knobs]`, normal scores.
         n_fft, hop_length: of the inverse STFT, in samples.
         width: channels of the frames.
         blocks: how many `FrameBlock` s.
@@ -69,8 +70,8 @@ class ToneNoiseGenerator(nn.Module):
         upsampling: how frames are doubled: ``linear``, or ``transposed`` as in models from before there was a choice.
         body: the style also decides a gain for each bin, of tones and noise, that holds for the whole sound: the lines
             of a cymbal stay where they are, and bands of the noise are too wide for them.
-        emphasis: by what class weights are multiplied in evaluation mode: classes come out less distinct than they are
-            in recordings, however they are asked for in training.
+        emphasis: factor on class weights in evaluation mode: without it generated classes are less distinct than
+            recorded ones.
     """
 
     latent = "normal"
@@ -111,7 +112,9 @@ class ToneNoiseGenerator(nn.Module):
         check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
         check_sizes(self, noises=noises, first_frames=first_frames)
         self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
-        self.register_buffer("loudness", torch.tensor([emphasis] * classes + [1.0] * knobs), persistent=False)
+        self.takes = named_inputs(latent=latent_dim, classes=classes, knobs=knobs)
+        loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
+        self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
         first = nn.Linear(latent_dim + classes + knobs, style_dim)
@@ -170,28 +173,31 @@ class ToneNoiseGenerator(nn.Module):
         scale = (self.frames.window.square().sum() / 2).rsqrt()
         return torch.view_as_real(self.frames.analyse(wave)) * scale
 
-    def mixed(self, z: Tensor) -> Tensor:
-        """The noise of latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]` of variance 1: near for near ones."""
+    def mixed(self, latent: Tensor) -> Tensor:
+        """Return the noise of latents `[B, latent_dim]`, a continuous function: spectra `[B, C * N * F * 2]`."""
         if len(self.noise) == 1:
-            return self.noise.expand(len(z), -1)
-        shares = z[:, : len(self.noise)] + 1e-4
+            return self.noise.expand(len(latent), -1)
+        shares = latent[:, : len(self.noise)] + 1e-4
         return shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.speak(z, condition)[0]
+    def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
+        return self.speak(latent, classes, knobs)[0]
 
-    def speak(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sounds, and what is better learned from their measures than from sounds.
+    def speak(
+        self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return sounds, and properties of them that are learned from measured values.
 
-        ``pitch`` `[B, frames]` of the voice, in octaves above 1 Hz, if there is one; ``partials`` `[B, K, frames]`
-        likewise; ``width`` `[B]` of stereo sounds, the amplitude of their side where that of their middle is 1, and
-        nothing at all below 0.
+        Returns:
+            Sounds `[B, channels, length]`, and a dictionary: ``pitch`` `[B, frames]` of the voice, in octaves above
+            1 Hz, if there is one; ``partials`` `[B, K, frames]` likewise; ``width`` `[B]` of stereo sounds, the
+            amplitude of the side relative to the middle. At 0 and below the sound is mono.
         """
-        check_input(self, z, (self.latent_dim,), None)
-        check_condition(self, condition)
-        if condition is not None and not self.training:
-            condition = condition * self.loudness
-        style = self.mapping(z if condition is None else torch.cat([z, condition], dim=1))
+        check_inputs(self, latent=latent, classes=classes, knobs=knobs)
+        x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
+        if not self.training:
+            x = x * self.loudness
+        style = self.mapping(x)
         (channels, length), count = self.shape, self.frames.count
         x, modulation, rise, body, side = self.affine(style).split(self.styled, dim=1)
         x = x.unflatten(1, (-1, self.position.shape[2]))
@@ -204,7 +210,7 @@ class ToneNoiseGenerator(nn.Module):
         x = F.layer_norm(x, x.shape[2:])
         frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
-        noise = self.white(torch.randn(len(z), *self.shape, device=z.device)) if self.training else self.mixed(z)
+        noise = self.white(torch.randn(len(x), *self.shape, device=x.device)) if self.training else self.mixed(latent)
         colour, told = self.colour(band.clamp(*LEVELS)), {}
         spectrum = colour * noise.view_as(colour)
         if self.voice:
@@ -252,7 +258,7 @@ class ToneNoiseGenerator(nn.Module):
 
 
 class MelTrunk(nn.Module):
-    """Sounds `[B, channels, length]` -> `[B, hidden]`: strided convolutions on a log-mel picture, a dense layer."""
+    """From sounds `[B, channels, length]` to `[B, hidden]`: convolutions on a log-mel picture, a dense layer."""
 
     def __init__(
         self,
@@ -275,7 +281,7 @@ class MelTrunk(nn.Module):
         self.apply(he)
 
     def forward(self, signal: Tensor) -> Tensor:
-        check_input(self, signal, self.shape, None)
+        check_tensor(self, "signal", signal, self.shape)
         x = self.view(signal).contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
@@ -283,10 +289,10 @@ class MelTrunk(nn.Module):
 
 
 class ToneNoiseEncoder(nn.Module):
-    """Sounds `[B, channels, length]` (and their condition) -> mean and log-variance `[B, latent_dim]` of latents.
+    """From sounds `[B, channels, length]` and inputs to means and log-variances of latents `[B, latent_dim]`.
 
     Arguments as in the generator and in `LogMelView`; `widths` and `hidden` are those of the `MelTrunk`. With partials
-    it also hears where those are, more exactly than a log-mel picture says.
+    it also receives their frequencies, which are finer than the bands of a log-mel picture.
     """
 
     def __init__(
@@ -305,28 +311,30 @@ class ToneNoiseEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
+        self.takes = named_inputs(classes=classes, knobs=knobs)
         self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
         self.meter = PartialMeter(partials, length, hop_length, sample_rate) if partials else None
         rung = 0 if self.meter is None else 2 * self.meter.count
         self.out = nn.Linear(hidden + rung + classes + knobs, 2 * latent_dim)
 
-    def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        check_condition(self, condition)
-        heard = [self.trunk(signal)]
+    def forward(
+        self, signal: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        check_inputs(self, classes=classes, knobs=knobs)
+        parts = [self.trunk(signal)]
         if self.meter is not None:
-            heard.append(4 * self.meter.summary(signal))
-        if condition is not None:
-            heard.append(condition)
-        mean, log_variance = self.out(torch.cat(heard, dim=1)).chunk(2, dim=1)
+            parts.append(4 * self.meter.summary(signal))
+        parts += [part for part in (classes, knobs) if part is not None]
+        mean, log_variance = self.out(torch.cat(parts, dim=1)).chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 2)
 
 
 class Listener(nn.Module):
-    """Sounds `[B, channels, length]` -> class logits `[B, classes]` and estimates of knobs `[B, knobs]`.
+    """From sounds `[B, channels, length]` to class logits `[B, classes]` and estimates of knobs `[B, knobs]`.
 
-    What an auxiliary classifier is to classes (Odena, Olah & Shlens, ICML 2017), and DrumGAN's regression to continuous
-    controls (Nistal, Lattner & Richard, ISMIR 2020, section 3.3), but a network of its own that hears real sounds only.
-    It looks at the beginning, eight hops, a second time, in frames of a quarter of the length, as attacks are short.
+    It combines an auxiliary classifier (Odena, Olah & Shlens, ICML 2017) and DrumGAN's regression of continuous
+    controls (Nistal, Lattner & Richard, ISMIR 2020, section 3.3), in a network of its own that learns from real sounds
+    only. A second trunk receives the first eight hops in frames of a quarter of the length, because attacks are short.
     Arguments as in `ToneNoiseEncoder`.
     """
 

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.blocks import (
     ClassFiLM,
     SameConv1d,
     SameConvTranspose1d,
-    check_condition,
-    check_input,
+    check_inputs,
     check_sizes,
+    check_tensor,
     glorot,
+    named_inputs,
     normalise_spectra,
 )
 from audiogan.networks.heads import Head
@@ -34,7 +36,8 @@ class WaveGANGenerator(nn.Module):
         model_size: d in the paper, 64 there; the first layer has `16 d` channels (32 d at the longer lengths).
         post_filter: taps of a learned filter after the tanh (the paper's: 512), one a channel; None leaves it out.
             Its output may exceed 1.
-        classes: how many classes a condition `[B, classes]` weighs; 0, as in the paper, for none.
+        classes: number of classes; 0, as in the paper, for none. The input ``classes`` is `[B, classes]`, weights that
+            sum to 1.
     """
 
     latent = "uniform"
@@ -53,6 +56,7 @@ class WaveGANGenerator(nn.Module):
         check_sizes(self, channels=channels, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
         strides = _strides(self, length)
         self.latent_dim, self.shape, self.classes = latent_dim, (channels, length), classes
+        self.takes = named_inputs(latent=latent_dim, classes=classes)
         widths = [model_size * 2 ** (len(strides) - 1 - i) for i in range(len(strides))] + [channels]
         self.dense = nn.Linear(latent_dim, 16 * widths[0])
         self.layers = nn.ModuleList(
@@ -67,12 +71,11 @@ class WaveGANGenerator(nn.Module):
             bound = math.sqrt(3 / post_filter)
             nn.init.uniform_(self.post_filter.weight, -bound, bound)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        check_input(self, z, (self.latent_dim,), None)
-        check_condition(self, condition)
-        x = self.dense(z).unflatten(1, (-1, 16))
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        check_inputs(self, latent=latent, classes=classes)
+        x = self.dense(latent).unflatten(1, (-1, 16))
         for i, layer in enumerate(self.layers):
-            x = layer(F.relu(self.films[i](x, condition) if self.classes else x))
+            x = layer(F.relu(self.films[i](x, classes) if self.classes else x))
         x = torch.tanh(x)
         return x if self.post_filter is None else self.post_filter(x)
 
@@ -87,7 +90,7 @@ class WaveGANCritic(nn.Module):
             -n ... n samples, one shift a layer for the whole batch. 0 turns it off.
         spectral_norm: normalise every layer by its spectral norm (not in the paper).
         classes: as in the generator.
-        conditioning: how the class comes in, see `audiogan.networks.heads.Head`.
+        conditioning: how the class enters, see `audiogan.networks.heads.Head`.
     """
 
     def __init__(
@@ -109,23 +112,25 @@ class WaveGANCritic(nn.Module):
             SameConv1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
         )
         self.head = Head(16 * widths[-1], classes, conditioning)
+        self.takes = self.head.takes
         glorot(self.layers)
         glorot(self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer, `[B, D]`."""
-        check_input(self, x, self.shape, None)
+    def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        check_tensor(self, "x", x, self.shape)
         for i, layer in enumerate(self.layers):
             x = F.leaky_relu(layer(x), 0.2)
             if i < 4 and self.phase_shuffle and self.training:
                 x = phase_shuffle(x, self.phase_shuffle)
         return x.flatten(1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits `[B]`; with `auxiliary` conditioning also class logits `[B, classes]`."""
-        return cast("Tensor | tuple[Tensor, Tensor]", self.head(self.features(x), condition))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
+        check_inputs(self, classes=classes)
+        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:
