@@ -1,7 +1,7 @@
 """Configurations: composed by hydra, checked, and turned into objects. None can run code.
 
-A ``_target_`` may only name a class of the kind that its place takes (`audiogan.config_kinds`). The class belongs to the
-package or to a module that the person trusts (`audiogan.trust`); everything else is refused before it is imported.
+A ``_target_`` may only name a class of the kind that its place takes (`audiogan.config_kinds`). The class belongs to
+the package or to a module that the person trusts (`audiogan.trust`); everything else is refused before it is imported.
 Files are checked before hydra reads them (`audiogan.config_source`).
 """
 

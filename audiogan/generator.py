@@ -47,6 +47,7 @@ class Generator:
         name: what `load` gives it again for: a shipped model's name, or the file.
         card: what there is to know about a model that was made to be given away, in Markdown; else empty.
         config: the configuration of its training, as nested dicts.
+        trust: names of the modules from outside the package that were trusted when it was loaded.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class Generator:
         *,
         name: str | None = None,
         card: str = "",
+        trust: Sequence[str] = (),
     ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.name, self.card = str(checkpoint) if name is None else name, card
+        self.trust = tuple(trust)
         self.labels: list[str] = list(config["facts"]["labels"]) if game.classes else []
         self.scale: Scale | None = None
         if game.conditions.knobs:
