@@ -1,9 +1,10 @@
 """Model bundles: a trained generator in one file that moves between machines.
 
 A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive of three files: ``model.safetensors`` (weights, in half
-precision), ``model.json`` (format, SHA-256 of the weights, training steps, and the part of the configuration that
-rebuilds the generator) and ``card.md`` (a description for people). Nothing in it can run code. Reading it takes memory
-in proportion to the size of the file: compressed parts are refused, and all sizes are judged before a part is read.
+precision), ``model.json`` (format, SHA-256 of the weights, training steps, the part of the configuration that rebuilds
+the generator, and as ``requires`` the names of modules from outside the package that it needs) and ``card.md`` (a
+description for people). Nothing in it can run code. Reading it takes memory in proportion to the size of the file:
+compressed parts are refused, and all sizes are judged before a part is read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.archives import open_zip
+from audiogan.config_kinds import outside
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.text import printable
@@ -66,20 +68,24 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
             raise UserError(f"{path}: {name} does not fit half precision; this model cannot become a bundle")
         weights[name] = small.cpu().contiguous()
     config = generator.config
-    kept: dict[str, Any] = {key: config[key] for key in ("name", "representation", "facts", "inputs") if key in config}
+    wanted = ("name", "inputs", "representation", "facts")
+    kept: dict[str, Any] = {key: config[key] for key in wanted if key in config}
     data = config.get("data")
-    kept["data"] = {key: value for key, value in data.items() if key not in PRIVATE} if isinstance(data, dict) else {}
+    kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
     if labels.suffix or len(labels.parts) > 1:  # a list of labels on this machine
         kept["data"]["labels"] = "auto"
     game: dict[str, Any] = {"_target_": "audiogan.games.Generative", **generator_sections(generator)}
+    config = kept | {"game": game}
     raw = save(weights)
     about = {
         "format": FORMAT,
         "sha256": hashlib.sha256(raw).hexdigest(),
         "step": generator.step,
-        "config": kept | {"game": game},
+        "config": config,
     }
+    if needed := outside(config):  # modules of one's own, which a bundle does not hold
+        about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:
         if len(content) > LARGEST[name]:
@@ -105,6 +111,13 @@ def generator_sections(generator: Generator) -> dict[str, Any]:
         for name, route in generator.routes.items()
     }
     return {"generator": {name: networks[name] for name in generator.routes}, "routes": routes}
+
+
+def _public(node: Any) -> Any:
+    """A plain container without the settings that name folders of this machine."""
+    if isinstance(node, dict):
+        return {key: _public(value) for key, value in node.items() if key not in PRIVATE}
+    return [_public(value) for value in node] if isinstance(node, list) else node
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:

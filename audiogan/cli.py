@@ -33,6 +33,7 @@ examples:
   audiogan evaluate runs/drums
   audiogan doctor runs/drums                          what went wrong, and what to try
   audiogan train handwriting network=stylegan         the same for images
+  audiogan train my.yaml --trust my_networks          networks of your own, in my_networks.py
 
 Set AUDIOGAN_DEBUG=1 to see where an error came from."""
 
@@ -49,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
         _command(name).add(commands)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--trust",
+            action="append",
+            metavar="NAME",
+            help="run the code of the module NAME in this folder, which a configuration or a model needs",
+        )
     return top
 
 
@@ -113,7 +121,7 @@ def _reason(error: OSError) -> str:
 def _run(arguments: list[str], out: Output) -> int:
     out.plain = False  # help may be coloured
     top = parser()
-    args = _parse(top, arguments)
+    args, names = _parse(top, arguments)
     if args.version:
         from audiogan import __version__
 
@@ -123,15 +131,27 @@ def _run(arguments: list[str], out: Output) -> int:
         top.print_help()
         return 0
     out.plain = True
-    return _command(args.command).run(args, arguments)
+    from audiogan.trust import trusting
+
+    with trusting(names, command_line=True):
+        return _command(args.command).run(args, arguments)
 
 
-def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
-    """Parse; overrides may stand on both sides of ``-m``."""
-    if arguments[:1] == ["train"]:
-        flags = [a for a in arguments[1:] if a.startswith("-")]
-        arguments = ["train", *flags, *(a for a in arguments[1:] if not a.startswith("-"))]
-    return top.parse_args(arguments)
+def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the arguments, and the names of ``--trust``, which may stand anywhere.
+
+    argparse takes positional arguments up to the first flag only. Those behind it are overrides of ``train``.
+    """
+    first = argparse.ArgumentParser(prog=top.prog, usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
+    first.add_argument("--trust", action="append", default=[])
+    given, others = first.parse_known_args(arguments)
+    args, rest = top.parse_known_args(others)
+    overrides = [text for text in rest if not text.startswith("-")] if args.command == "train" else []
+    if len(overrides) < len(rest):
+        top.error(f"unrecognized arguments: {' '.join(text for text in rest if text not in overrides)}")
+    if overrides:
+        args.overrides = [*args.overrides, *overrides]
+    return args, [*given.trust, *(getattr(args, "trust", None) or [])]
 
 
 if __name__ == "__main__":

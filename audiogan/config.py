@@ -1,7 +1,8 @@
 """Configurations: composed by hydra, checked, and turned into objects. None can run code.
 
-A ``_target_`` may only name a class of the kind that its place takes (`audiogan.config_kinds`); everything else is
-refused before it is imported. Files are checked before hydra reads them (`audiogan.config_source`).
+A ``_target_`` may only name a class of the kind that its place takes (`audiogan.config_kinds`). The class belongs to
+the package or to a module that the person trusts (`audiogan.trust`); everything else is refused before it is imported.
+Files are checked before hydra reads them (`audiogan.config_source`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.config_kinds import check_places
+from audiogan.config_kinds import check_places, present
 from audiogan.errors import UserError
 from audiogan.overrides import hydra_overrides
 from audiogan.settings import (
@@ -109,10 +110,11 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 _check_run_dir(cfg.run_dir, config)
             make_whole(cfg, config)
         check(cfg, config)
-        if OmegaConf.select(cfg, "data.cache") is not None and not _typed("data.cache", overrides):
-            raise UserError(
-                f"{config}: data.cache is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
-            )
+        for key in _caches(OmegaConf.to_container(cfg.data, resolve=False), "data"):
+            if not _typed(key, overrides):
+                raise UserError(
+                    f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
+                )
     return cfg
 
 
@@ -195,6 +197,15 @@ def fitting(name: str) -> Iterator[None]:
 def _typed(key: str, overrides: Sequence[str]) -> bool:
     """Whether the person gave ``key`` on the command line."""
     return any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
+
+
+def _caches(node: Any, key: str) -> Iterator[str]:
+    """The keys of all settings ``cache`` in a plain section: folders to write to."""
+    if isinstance(node, dict) and node.get("cache") is not None:
+        yield f"{key}.cache"
+    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in items:
+        yield from _caches(value, f"{key}.{name}")
 
 
 def _check_name(name: Any, config: str) -> None:
@@ -284,6 +295,8 @@ def check(cfg: DictConfig, source: str) -> None:
 
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
+    if "trust" in plain:
+        raise UserError(f"{source}: a configuration cannot trust modules; give --trust NAME on the command line")
     used = set(re.findall(r"\$\{(\w+)", OmegaConf.to_yaml(cfg)))
     for key in plain.keys() - KEYS - used:
         raise UserError(f"{source}: unknown key {key!r}; known are {', '.join(sorted(KEYS - {'facts'}))}")
@@ -298,11 +311,12 @@ def check(cfg: DictConfig, source: str) -> None:
             raise UserError(
                 f"{source}: the section {key!r} is missing; start from a shipped one ({', '.join(shipped())})"
             )
-    check_places(plain, source=f"{source}: ")
+    folder = find(source).parent
+    check_places(plain, source=f"{source}: ", folder=folder)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     if "${" in repr(resolved):
         raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
-    check_places(resolved, source=f"{source}: ")
+    check_places(resolved, source=f"{source}: ", folder=folder)
     check_numbers(cfg, source)
     check_sections(resolved, source)
     check_values(resolved, source)
@@ -320,6 +334,7 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         check_places(plain, where)
         if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
             raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
+        plain = present(plain)
         if not extra:
             return instantiate(plain, _convert_="all")
         make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts

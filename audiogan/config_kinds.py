@@ -1,23 +1,32 @@
 """The allow-list of configurations: which classes may stand at which place.
 
 A configuration from a stranger may only combine building blocks. Each place takes one kind: a callback cannot stand for
-a modality. A class that writes or deletes files of its own choice stands nowhere.
+a modality. No place takes a class that writes or deletes files at a place of its own choice. Classes from outside the
+package come from modules that the person trusts (`audiogan.trust`); each place takes the same kind of them.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from audiogan import trust
 from audiogan.errors import UserError
 from audiogan.text import printable
 
-FUNCTIONS = ("audiogan.data.sources.open_sounds", "audiogan.data.image_sources.open_images")
-"""The functions that a configuration may name. Everything else is a class."""
 PARTS = ("augment", "losses", "networks", "representations")
 """Packages with the parts of a game. None of them reads or writes files."""
+COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
+"""Modules with the columns that a configuration may add to the data."""
+MOVED = {
+    "audiogan.data.points.Points": "audiogan.data.points.open_points",
+    "audiogan.games.Sampling": "audiogan.games.Generative",
+}
+"""Names in configurations and models of earlier versions, and their present names."""
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -35,41 +44,68 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from targets(value, path)
 
 
-def check_places(plain: Any, where: str = "", source: str = "") -> None:
+def outside(node: Any) -> list[str]:
+    """Return the top-level names of the modules from outside the package that a plain container names."""
+    found = (target.partition(".")[0] for _, target in targets(node) if isinstance(target, str) and "." in target)
+    return [name for name in dict.fromkeys(found) if trust.may_be_trusted(name)]
+
+
+def present(node: Any) -> Any:
+    """Return a copy of a plain container in which every ``_target_`` has its present name; see `MOVED`."""
+    if isinstance(node, dict):
+        return {
+            key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else present(value)
+            for key, value in node.items()
+        }
+    return [present(value) for value in node] if isinstance(node, list) else node
+
+
+def check_places(plain: Any, where: str = "", source: str = "", folder: Path | None = None) -> None:
     """Refuse a plain container with a class at a place that does not take it. Nothing is built.
 
     Args:
         plain: a configuration, or one of its sections.
         where: the key of the section.
         source: what to put in front of the key in messages.
+        folder: folder of the configuration, where modules of the person may lie.
     """
     for key, target in targets(plain, where):
-        resolve_target(target, key, source)
+        resolve_target(target, key, source, folder)
     for key in _keys(plain, "_partial_", where):
         if not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
             raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
     for key in _keys(plain, "_args_", where):
-        if _place(f"{key.removesuffix('_args_')}_target_")[1] is not _part:
+        if _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
             raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
 
 
-def resolve_target(target: Any, key: str, source: str = "") -> Any:
+def resolve_target(target: Any, key: str, source: str = "", folder: Path | None = None) -> Any:
     """Return the class or function that ``target`` names.
 
     Args:
-        target: a dotted name.
+        target: a dotted name, also one of an earlier version.
         key: the place in the configuration where it stands, such as ``callbacks.ema._target_``.
         source: what to put in front of the key in messages.
+        folder: folder of the configuration, where modules of the person may lie.
 
     Raises:
-        UserError: there is no such class, or this place does not take it.
+        UserError: there is no such class, its module is not trusted, or this place does not take it.
     """
     what, takes = _place(key)
     where = f"{source}{printable(key)}"
-    refusal = UserError(f"{where}={printable(repr(target))[:120]} is not allowed; this place takes {what}")
+    shown = f"{where}={printable(repr(target))[:120]}"
+    refusal = UserError(f"{shown} is not allowed; this place takes {what}")
     if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
         raise refusal
+    target = MOVED.get(target, target)
     parts = target.split(".")
+    if parts[0] in trust.trusted():
+        found = _trusted(target, where)
+        if not takes(found, found.__module__):
+            raise refusal
+        return found
+    if hint := trust.hint(parts[0], folder):
+        raise UserError(f"{shown}: the module {parts[0]} is not trusted; {hint}")
     of_torch = parts[:2] in (["torch", "nn"], ["torch", "optim"]) and len(parts) == 3
     if not of_torch and (parts[0] != "audiogan" or parts[1] not in _PACKAGES):
         raise refusal
@@ -77,13 +113,30 @@ def resolve_target(target: Any, key: str, source: str = "") -> Any:
     if found is None:
         raise UserError(f"{where}={target!r} does not exist; check the spelling")
     home = getattr(found, "__module__", "")
-    homes = ("torch.nn.modules.", "torch.optim.") if of_torch else tuple(f"audiogan.{name}" for name in _PACKAGES)
-    if not home.startswith(homes) or found.__qualname__ != found.__name__ or not takes(found, home):
+    homes = ("torch.nn.modules.", "torch.optim.") if of_torch else tuple(f"audiogan.{name}." for name in _PACKAGES)
+    if not f"{home}.".startswith(homes) or found.__qualname__ != found.__name__ or not takes(found, home):
         raise refusal
     return found
 
 
-_PACKAGES = ("callbacks", "core", "data", "games", "modalities", "monitors", *PARTS)
+def _trusted(target: str, where: str) -> Any:
+    """The class or function of a trusted module."""
+    try:
+        found = trust.find(target)
+    except UserError as error:
+        raise UserError(f"{where}={target!r}: {error}") from error
+    if found is None:
+        raise UserError(f"{where}={target!r} does not exist; check the spelling")
+    if not trust.defined_in(found, target):
+        home = getattr(found, "__module__", None)
+        elsewhere = f" but in {printable(home)[:80]}" if isinstance(home, str) else ""
+        raise UserError(
+            f"{where}={target!r} is not allowed; it is not defined in {target.partition('.')[0]}{elsewhere}"
+        )
+    return found
+
+
+_PACKAGES = ("callbacks", "core", "data", "games", "inputs", "modalities", "monitors", *PARTS)
 
 
 def _place(key: str) -> tuple[str, Any]:
@@ -98,17 +151,33 @@ def _nothing(found: Any, home: str) -> bool:
     return False
 
 
+def _from(home: str, *packages: str) -> bool:
+    """Whether a module belongs to one of audiogan's ``packages``, or is one that the person trusts."""
+    return f"{home}.".startswith(tuple(f"{name}." for name in packages)) or home.partition(".")[0] in trust.trusted()
+
+
 def _data(found: Any, home: str) -> bool:
-    return f"{home}.{found.__name__}" in FUNCTIONS or (
-        isinstance(found, type)
-        and home.startswith("audiogan.data.")
-        and hasattr(found, "split")
-        and hasattr(found, "batch")
+    """The functions of `audiogan.data.cache` are no data: they write to any folder."""
+    return (
+        inspect.isfunction(found)
+        and found.__name__.startswith("open_")
+        and _from(home, "audiogan.data")
+        and home != "audiogan.data.cache"
     )
 
 
+def _column(found: Any, home: str) -> bool:
+    return isinstance(found, type) and _from(home, *COLUMNS) and not _builds_runs(found)
+
+
+def _input(found: Any, home: str) -> bool:
+    from audiogan.inputs import Input
+
+    return _is(found, Input)
+
+
 def _view(found: Any, home: str) -> bool:
-    return isinstance(found, type) and home == "audiogan.data.views"
+    return isinstance(found, type) and _from(home, "audiogan.data.views") and not _builds_runs(found)
 
 
 def _modality(found: Any, home: str) -> bool:
@@ -151,21 +220,28 @@ def _representation(found: Any, home: str) -> bool:
 def _game(found: Any, home: str) -> bool:
     from audiogan.core import Game
 
-    return _is(found, Game) and home.startswith("audiogan.games.")
+    return _is(found, Game) and _from(home, "audiogan.games")
 
 
 def _part(found: Any, home: str) -> bool:
     from torch import nn
 
-    from audiogan.core import Callback
-
-    if not isinstance(found, type) or issubclass(found, Callback):
+    if not isinstance(found, type) or _builds_runs(found):
         return False
-    return (
-        issubclass(found, nn.Module)
-        if home.startswith("torch.")
-        else home.startswith(tuple(f"audiogan.{package}." for package in PARTS))
-    )
+    if home.startswith("torch."):
+        return issubclass(found, nn.Module)
+    return _from(home, *(f"audiogan.{package}" for package in PARTS))
+
+
+def _game_part(found: Any, home: str) -> bool:
+    return _part(found, home) or (home.startswith("audiogan.games.") and found.__name__ == "Route")
+
+
+def _builds_runs(found: type) -> bool:
+    """Whether a class has a place of its own in a run, and may stand nowhere else."""
+    from audiogan.core import Callback, Engine, Game, Player
+
+    return issubclass(found, Callback | Engine | Game | Player | BaseException)
 
 
 def _is(found: Any, kind: type) -> bool:
@@ -173,15 +249,22 @@ def _is(found: Any, kind: type) -> bool:
 
 
 PLACES = (
-    (r"data\._target_", "a source of data such as audiogan.data.sources.open_sounds", _data),
+    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.sources.open_sounds", _data),
+    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _column),
+    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _input),
     (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _view),
-    (r"facts\.modality\._target_", "a modality: audiogan.modalities.Sound, Image or Points", _modality),
+    (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
+     "a modality: audiogan.modalities.Sound, Image or Points", _modality),
     (r"engine\._target_", "audiogan.core.Engine", _engine),
     (r"players\.[^.]+\._target_", "audiogan.core.Player", _player),
     (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),
     (r"callbacks\.[^.]+\._target_", "a callback; checkpoints have a section of their own", _callback),
-    (r"representation\._target_", "a representation of audiogan.representations", _representation),
+    (r"((game\.)?inputs\.[^.]+\.)?representation\._target_", "a representation of audiogan.representations",
+     _representation),
+    (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _nothing),
     (r"game\._target_", "a game of audiogan.games", _game),
+    (r"game\.(?!inputs\.).*\._target_",
+     "a network, loss, augmentation, representation or Route of audiogan, or a layer of torch.nn", _game_part),
     (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",
      "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
 from audiogan.training import build_game, build_representation, open_data
 from audiogan.translations import measure, references, translate
+from audiogan.trust import trusting
 
 MOST = 4000
 """Real examples that are loaded, of each kind."""
@@ -95,7 +96,8 @@ def evaluate_run(
     if closed:
         say(f"{folder / STORED} cannot be written: {closed}")
     try:
-        sets = open_sets(generator, data)
+        with trusting(generator.trust):
+            sets = open_sets(generator, data)
         if gain:
             _check_gain(generator, sets)
         if transfer:
@@ -350,7 +352,7 @@ def _features(name: str, game: Any) -> Any:
 def _untrained(generator: Generator) -> Any:
     """The run's game with new weights, but for the representation."""
     cfg = OmegaConf.create(generator.config)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), trusting(generator.trust):
         torch.manual_seed(0)
         game: Any = build_game(cfg, build_representation(cfg))
     game.representation.load_state_dict(generator.game.representation.state_dict())

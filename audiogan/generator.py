@@ -50,7 +50,7 @@ class Generator:
         name: the argument with which `load` returns it again: the name of a shipped model, or the file.
         card: description of a model that was made to be given away, in Markdown; else empty.
         config: the configuration of its training, as nested dicts.
-        trust: modules outside the package that it was loaded with.
+        trust: names of the modules from outside the package that were trusted when it was loaded.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""Finding trained models, and making generators of them. Nothing in a file can run code."""
+"""Finding trained models, and making generators of them. Nothing in a file can run code.
+
+A model of a network from outside the package needs the module with its code; the person names it: `audiogan.trust`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import contextlib
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from audiogan.files import is_plain
 from audiogan.generator import Generator
 from audiogan.modalities import Image, Modality, Points, Sound
 from audiogan.text import printable
+from audiogan.trust import require, trusted, trusting
 from audiogan.untrusted import SIGNAL, Budget, check_config
 
 DEFAULT = "drums"
@@ -70,7 +74,13 @@ def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     return sorted(found, key=newest, reverse=True)
 
 
-def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, averaged: bool = True) -> Generator:
+def load(
+    run: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    *,
+    averaged: bool = True,
+    trust: str | Sequence[str] = (),
+) -> Generator:
     """Load a trained model: a shipped one by its name, or one from a run folder, a checkpoint or a bundle file.
 
     Without ``run``, load the newest run below ``runs/``, or the shipped drums where there is none.
@@ -80,35 +90,42 @@ def load(run: str | os.PathLike[str] | None = None, device: str = "cpu", *, aver
     A model may come from a stranger. Loading reads nothing but its file, runs no code from it, and uses memory in
     proportion to its size.
 
+    ``trust`` names modules from outside the package, such as ``["my_networks"]``, that the model may use. Python looks
+    for them in the working folder too. Their code runs: name only modules that you trust.
+
     Raises:
-        UserError: there is no such model, it is damaged, it is not one of audiogan's, or its weights are not finite.
+        UserError: there is no such model, it is damaged, it is not one of audiogan's, its weights are not finite, or it
+            needs a module that is not trusted.
     """
-    where = find(run)
-    if where.suffix.lower() == SUFFIX and where.is_file():
-        return from_bundle(where, device)
-    try:
-        path, state = _newest(where) if where.is_dir() else (where, _state(where))
-    except CheckpointError as error:
-        raise UserError(str(error)) from error
-    return from_state(state, path, device, averaged=averaged)
+    with trusting(trust):
+        where = find(run)
+        if where.suffix.lower() == SUFFIX and where.is_file():
+            return from_bundle(where, device)
+        try:
+            path, state = _newest(where) if where.is_dir() else (where, _state(where))
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
+        return from_state(state, path, device, averaged=averaged)
 
 
 def from_bundle(path: Path, device: str = "cpu") -> Generator:
     """The generator in a bundle, see `audiogan.bundle`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
+        require(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
         game, modality = _rebuilt(config, weights)
         name = next((name for name, file in shipped().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, name=name, card=card)
+        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted())
 
 
 def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
     """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
     with _understood(path):
+        require(state.get("requires", []))
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
@@ -117,15 +134,20 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averag
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step)
+        return Generator(game, modality, config, path, step, trust=trusted())
 
 
 def _own(config: Any) -> Any:
-    """The configuration without the folder of its cache: a stranger's model does not choose where files are written."""
-    data = config.get("data") if isinstance(config, dict) else None
-    if not isinstance(data, dict):
+    """The configuration without folders of caches: a stranger's model does not choose where files are written."""
+    if not isinstance(config, dict):
         return config
-    return {**config, "data": {key: value for key, value in data.items() if key != "cache"}}
+    return {key: _without_cache(value) if key == "data" else value for key, value in config.items()}
+
+
+def _without_cache(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_cache(value) for key, value in node.items() if key != "cache"}
+    return [_without_cache(value) for value in node] if isinstance(node, list) else node
 
 
 def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:

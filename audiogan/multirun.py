@@ -81,6 +81,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from audiogan.config_source import reading_only
+    from audiogan.trust import carried
 
     _check_jobs(name, overrides)
     spelled = {hydras: typed for spelling in _spellings(overrides) for hydras, typed in spelling.items()}
@@ -120,7 +121,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     arguments = [*hydra_overrides(overrides, multirun=True), *defaults, "hydra.mode=MULTIRUN"]
     try:
         with reading_only(path.parent, config.PACKAGED, name) as hydra:
-            hydra.multirun(path.name.removesuffix(".yaml"), task, arguments)
+            hydra.multirun(path.name.removesuffix(".yaml"), carried(task), arguments)
     except JobFailed:
         return 2
     except JobInterrupted as error:

@@ -17,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 
 from audiogan import config as configuration
-from audiogan.config_kinds import resolve_target
+from audiogan.config_kinds import present, resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.config import input_sections
@@ -30,6 +30,7 @@ from audiogan.run_folder import check_links, claim, created, locked, note, statu
 from audiogan.settings import refuse_interpolation
 from audiogan.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.text import printable
+from audiogan.trust import flags
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -307,7 +308,7 @@ def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) 
     with optional(Path(cfg.run_dir) / "report.html"):
         say(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
-        say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}")
+        say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}{flags()}")
     if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
 
@@ -331,7 +332,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
-            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}"
+            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{flags()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     say(f"resuming from {path} at step {trainer.step:,}")
     if changed:
@@ -366,7 +367,7 @@ def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
 
 def changes(old: Any, new: Any) -> list[str]:
     """Settings that differ, as ``key: old -> new``, but for those that may."""
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(_flat(present(old))), dict(_flat(present(new)))
     # A key of the configuration's own has no effect but through those that refer to it.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in configuration.KEYS]
     keys = [k for k in keys if not k.startswith(FREE)]

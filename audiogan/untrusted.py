@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from audiogan.config_kinds import check_places
+from audiogan.config_kinds import check_places, outside
 from audiogan.errors import UserError
 from audiogan.text import printable
+from audiogan.trust import require
 
 DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
 """Levels of a stored configuration, entries of one list or mapping, and values altogether."""
@@ -23,6 +24,9 @@ TEXT, LABEL = 10_000, 1_000
 """Characters of a string of a configuration, and of a class name."""
 WHOLE = 2**63
 """Whole numbers of a configuration are smaller than this."""
+INPUTS, SIZES = 64, 8
+"""Named inputs of a generator, and dimensions of one value."""
+INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SIGNAL = 1 << 24
 """Values of one signal: 17 minutes at 16 kHz, or an image of 4096x4096 pixels."""
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -61,18 +65,79 @@ def check_config(config: Any) -> None:
     if not isinstance(config, dict):
         raise UserError(f"config: expected a mapping, got {type(config).__name__}")
     _Walk(NODES).check(config, "", 0)
-    for key in ("facts", "game", "representation"):
-        if not isinstance(config.get(key), dict):
-            raise UserError(f"{key}: expected a mapping, got {type(config.get(key)).__name__}")
-        _check_numbers(config[key], key)
-        check_places(config[key], key)
-    facts = config["facts"]
-    sections = {key: config[key] for key in ("game", "representation")} | {"facts.modality": facts.get("modality")}
+    sections = {key: config.get(key) for key in ("facts", "game", "representation")}
+    if config.get("inputs") is not None:  # absent from models of version 0.1
+        sections["inputs"] = config["inputs"]
     for key, node in sections.items():
+        if not isinstance(node, dict):
+            raise UserError(f"{key}: expected a mapping, got {type(node).__name__}")
+    require(outside(sections))
+    for key, node in sections.items():
+        _check_numbers(node, key)
+        check_places(node, key)
+    facts: Any = sections.pop("facts")
+    for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
         _Walk(BUILT).check(node, key, 0)
-    _check_names(facts.get("labels"), "facts.labels")
+    _check_input_names(sections.get("inputs") or {}, "inputs")
+    _check_inputs(facts.get("inputs"))
+    if facts.get("labels") is not None:
+        _check_names(facts["labels"], "facts.labels")
     if facts.get("knob_scale") is not None:
         _check_names(dict(facts["knob_scale"]).get("names"), "facts.knob_scale.names")
+
+
+def _check_inputs(inputs: Any) -> None:
+    """Check ``facts.inputs``: what the training data decided about each named input."""
+    if inputs is None:
+        return
+    if not isinstance(inputs, dict):
+        raise UserError(f"facts.inputs: expected a mapping, got {type(inputs).__name__}")
+    _check_input_names(inputs, "facts.inputs")
+    built = {}
+    for name, facts in inputs.items():
+        key = f"facts.inputs.{name}"
+        if not isinstance(facts, dict):
+            if facts is not None:
+                raise UserError(f"{key}: expected a mapping, got {type(facts).__name__}")
+            continue
+        # Tables of the data; everything else goes through omegaconf.
+        built[name] = {k: value for k, value in facts.items() if k not in ("labels", "counts", "scale")}
+        labels, counts, scale, shape = (facts.get(k) for k in ("labels", "counts", "scale", "shape"))
+        if labels is not None:
+            _check_names(labels, f"{key}.labels")
+        if counts is not None and not (_is_list(counts) and len(counts) in (0, len(labels or ())) and _counts(counts)):
+            raise UserError(f"{key}.counts: expected a count of at least 0 for each label, not all of them 0")
+        if scale is not None:
+            _check_names(scale.get("names") if isinstance(scale, dict) else scale, f"{key}.scale.names")
+        if shape is not None and not _is_shape(shape):
+            raise UserError(f"{key}.shape: expected at most {SIZES} sizes and {SIGNAL:,} values")
+        for k in ("size", "length"):
+            if k in facts and not (_is_whole(facts[k]) and 0 <= facts[k] <= ENTRIES):
+                raise UserError(f"{key}.{k}={printable(facts[k])[:40]}: must be from 0 to {ENTRIES:,}")
+    _Walk(BUILT).check(built, "facts.inputs", 0)
+
+
+def _check_input_names(inputs: dict[Any, Any], key: str) -> None:
+    if len(inputs) > INPUTS:
+        raise UserError(f"{key}: {len(inputs):,} inputs; a generator has at most {INPUTS}")
+    for name in inputs:
+        if not isinstance(name, str) or not INPUT_NAME.fullmatch(name):
+            raise UserError(f"{key}: {printable(repr(name))[:80]} is not the name of an input (letters, digits and _)")
+
+
+def _counts(counts: Sequence[Any]) -> bool:
+    real = all(isinstance(x, int | float) and not isinstance(x, bool) and 0 <= x < WHOLE for x in counts)
+    return real and (not counts or sum(counts) > 0)
+
+
+def _is_shape(shape: Any) -> bool:
+    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (_is_whole(x) and x > 0) for x in shape):
+        return False
+    return math.prod(x or 1 for x in shape) <= SIGNAL
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_names(names: Any, key: str) -> None:

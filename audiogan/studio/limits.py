@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from audiogan.trust import carried
+
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M", bound=BaseModel)
@@ -149,6 +151,8 @@ class Slots:
         """``work(*args, **kwargs)`` in a thread, in its turn."""
         await self.enter()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
+            return await asyncio.get_running_loop().run_in_executor(
+                self.threads, partial(carried(work), *args, **kwargs)
+            )
         finally:
             self.leave()
