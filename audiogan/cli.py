@@ -14,7 +14,7 @@ from audiogan.terminal import Output, safe_output
 from audiogan.text import printable
 
 COMMANDS = (
-    *("train", "evaluate", "doctor", "sample", "morph", "encode", "kit", "play", "studio"),
+    *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
 """Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run`."""
@@ -25,6 +25,7 @@ examples:
   audiogan train drums data.root=my-drums trainer.minutes=15
   audiogan train drums -m network=wavegan,specgan     one run after the other
   audiogan sample -n 16 out/                          from the newest run, else from the shipped drums
+  audiogan apply photos/ out/ --run runs/pix2pix      translate files of any size with a model of pairs
   audiogan morph --from kick-3 --to snare-8 out/
   audiogan encode recording.wav out/                  the model's nearest sound to it
   audiogan kit --format sfz out/                      16 pads for a sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audiogan.commands.values import mixture, pairs, whole
+from audiogan.commands.values import inputs, mixture, pairs, whole
 from audiogan.errors import UserError
 
 
@@ -21,6 +21,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: brightness=0.9 (any number of them)"
     )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for another input: source=photo.png (any number of them; `audiogan inputs` lists them)",
+    )
     parser.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
 
 
@@ -28,12 +35,13 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     n, seed = whole(args.n, "-n"), None if args.seed is None else whole(args.seed, "--seed")
     if n < 1:
         raise UserError(f"-n {n}: ask for at least one")
-    label, knobs = mixture(args.label), pairs(args.knob, "=", "--knob")
+    label, knobs, others = mixture(args.label), pairs(args.knob, "=", "--knob"), inputs(args.input)
     from audiogan.loading import load
     from audiogan.sampling import write_samples
 
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
-    write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation)
+    more = {"inputs": others} if others else {}
+    write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation, **more)
     return 0

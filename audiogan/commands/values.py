@@ -24,6 +24,20 @@ def pairs(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
     return found
 
 
+def inputs(texts: Iterable[str]) -> dict[str, str]:
+    """``NAME=VALUE`` for each input, at most once; the inputs of the model parse the values."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        name = name.strip()
+        if not separator or not name:
+            raise UserError(f"--input {text!r}: write NAME=VALUE")
+        if name in found:
+            raise UserError(f"--input: {name} is given twice; leave out one of them")
+        found[name] = value
+    return found
+
+
 def whole(text: str, flag: str) -> int:
     """A whole number, such as ``1000`` or ``1e3``."""
     try:

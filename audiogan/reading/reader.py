@@ -35,7 +35,7 @@ class SoundReader:
         source: a path, or the content of a file.
 
     Attributes:
-        sample_rate: in Hz. channels, subtype. frames: as the header says, or as many as were found.
+        sample_rate: in Hz. channels, format, subtype. frames: as the header says, or as many as were found.
         cut: it holds less than its header says. unfinished: its header gives no length, so it is read to the end.
         broken: it cannot be decoded to its end; known when reading has come that far.
 
@@ -49,7 +49,7 @@ class SoundReader:
         self.broken, self._position, self._header, self._hole = False, 0, Header(), False
         self._open()
         self.sample_rate, self.channels = self._sound.samplerate, self._sound.channels
-        self.subtype, self.frames = self._sound.subtype, self._sound.frames
+        self.format, self.subtype, self.frames = self._sound.format, self._sound.subtype, self._sound.frames
         log_says(self._sound.extra_info, self._header)
         self.cut, self.unfinished = self._header.cut, self._header.unfinished
         if not RATES[0] <= self.sample_rate <= RATES[1]:

@@ -1,0 +1,62 @@
+"""``audiogan apply``"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from audiogan.commands.values import inputs, mixture, whole
+from audiogan.errors import UserError
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "apply",
+        help="translate pictures or sounds of any size with a model",
+        description="Translate pictures or sounds of any size with a model that has such a signal as an input.",
+    )
+    parser.add_argument("source", type=Path, metavar="IN", help="a file, a folder, or - for standard input")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a file, a folder, or - for standard output")
+    parser.add_argument("--run", required=True, help="run folder, checkpoint or model")
+    parser.add_argument(
+        "--generator", metavar="NAME", help="for models of two directions: the name or the target class of a generator"
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for another input (any number of them; `audiogan inputs RUN` lists them)",
+    )
+    parser.add_argument("--class", dest="label", help="a class, or a mixture: kick:0.7,tom:0.3")
+    parser.add_argument("--seed", default="0", help="of what is drawn at random (default 0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that apply did not write")
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    values, seed = inputs(args.input), whole(args.seed, "--seed")
+    from audiogan.applying import apply_files
+    from audiogan.inputs import Classes
+    from audiogan.loading import load
+
+    generator = load(args.run)
+    if args.label is not None:
+        name = next((name for name, input in generator.inputs.items() if isinstance(input, Classes)), None)
+        if name is None:
+            raise UserError(f"--class {args.label}: {generator.name} was trained without classes; leave it out")
+        if name in values:
+            raise UserError(f"--class and --input {name}: give one of them")
+        values[name] = args.label if args.label in generator.labels else mixture(args.label)
+    done = apply_files(
+        generator,
+        args.source,
+        args.out,
+        route=args.generator,
+        inputs=values,
+        seed=seed,
+        overwrite=args.overwrite,
+        say=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
+    )
+    return 2 if done.failed else 0

@@ -1,0 +1,52 @@
+"""``audiogan inputs``"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from audiogan.text import printable
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("inputs", help="list the inputs of a model, and how to set them")
+    parser.add_argument("run", metavar="RUN", help="run folder, checkpoint or model")
+
+
+def run(args: argparse.Namespace, arguments: list[str]) -> int:
+    from audiogan.loading import load
+
+    for line in lines(load(args.run)):
+        print(line)
+    return 0
+
+
+def lines(generator: Any) -> list[str]:
+    """Return one line for each input, for each generator of a model with several, and for the output."""
+    from audiogan.applying.signals import routes
+
+    rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
+    rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in _several(routes(generator))]
+    width = max((len(name) for name, _, _ in rows), default=0)
+    found = [f"{printable(name):{width}}  {printable(text)} ({printable(flag)})" for name, text, flag in rows]
+    sizes = ", ".join("any" if size is None else str(size) for size in generator.shape)
+    return [*found, f"output: {generator.modality.noun} [{sizes}]"]
+
+
+def _several(known: dict[str, str]) -> list[tuple[str, str]]:
+    return list(known.items()) if len(known) > 1 else []
+
+
+def _flag(input: Any) -> str:
+    """Return how a person sets an input on the command line."""
+    from audiogan.inputs import Classes, Knobs, Latent, Signal
+
+    if isinstance(input, Classes):
+        return "--class NAME"
+    if isinstance(input, Knobs):
+        return "--knob NAME=0...1"
+    if isinstance(input, Latent):
+        return "--seed N"
+    if isinstance(input, Signal):
+        return f"audiogan apply FILE OUT, or --input {input.name}=FILE"
+    return f"--input {input.name}=VALUE"
