@@ -190,7 +190,7 @@ class Previews(Callback):
             if not game.needed:
                 self._shown[name] = Shown(game.draw(self.count, rng, **game.even(self.count)), {}, {})
                 continue
-            sources, targets = game.places(self.data, name)
+            sources, _ = game.places(self.data, name)
             each = max(1, self.count // len(game.generators))
             chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
             batch = self.data.examples(chosen)
@@ -240,7 +240,7 @@ class Previews(Callback):
             write_report(self.run_dir)
 
     def _columns(self, samples: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Return what a sheet shows beside each other: sources, the samples, and targets; ``None`` for samples alone."""
+        """Return the columns of a sheet: sources, samples and targets; ``None`` for samples alone."""
         parts = list(self._shown.values())
         if not parts[0].before and not parts[0].after:
             return None

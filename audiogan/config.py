@@ -132,7 +132,9 @@ def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any
             continue
         where = f"inputs.{name}"
         if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
-            raise UserError(f"{source}{printable(where)[:80]}: the name of an input must be a word, and not {', '.join(RESERVED)}")
+            raise UserError(
+                f"{source}{printable(where)[:80]}: the name of an input must be a word, and not {', '.join(RESERVED)}"
+            )
         options: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
         target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
         yield name, target, options

@@ -19,7 +19,7 @@ from audiogan.generator import Generator
 from audiogan.inputs import Seeded
 from audiogan.loading import load
 from audiogan.metrics import Report, embed, evaluate
-from audiogan.modalities import Points, Sound
+from audiogan.modalities import Sound
 from audiogan.outputs import check_output, unwritable
 from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side

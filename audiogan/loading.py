@@ -209,7 +209,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
     _check_finite(game)
-    for name, given in game.inputs.items():
+    for given in game.inputs.values():
         given.check()
     modality = build_modality(cfg)
     _check_signals(modality, tuple(game.representation.signal_shape))

@@ -143,7 +143,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
         for name, node in (cfg.get("inputs") or {}).items():  # the networks are made for this many classes
-            if OmegaConf.is_dict(node) and "use" in node:
+            if node is not None and "use" in node:
                 node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
         del cfg[unknown]

@@ -17,10 +17,10 @@ import torch
 from omegaconf import OmegaConf
 
 from audiogan import config as configuration
+from audiogan.config import input_sections
 from audiogan.config_kinds import present, resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
-from audiogan.config import input_sections
 from audiogan.data.sources import FEWEST, about_held_out
 from audiogan.errors import UserError
 from audiogan.files import replacing
@@ -110,7 +110,10 @@ def build_representation(cfg: DictConfig) -> Representation:
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
     """Return the game of a configuration with known facts; ``inputs`` replaces those of the configuration."""
     if inputs is None:
-        sections, facts = (OmegaConf.to_container(node or OmegaConf.create(), resolve=True) for node in (cfg.get("inputs"), cfg.facts.get("inputs")))
+        sections, facts = (
+            OmegaConf.to_container(node or OmegaConf.create(), resolve=True)
+            for node in (cfg.get("inputs"), cfg.facts.get("inputs"))
+        )
         inputs = build_inputs(sections, facts)  # type: ignore[arg-type]
     return configuration.build(cfg.game, "game", representation=representation, inputs=inputs)
 

@@ -1,4 +1,4 @@
-"""Measures of models that start from a signal of the data: outputs beside targets, and beside the sources themselves."""
+"""Measures of models with a source: outputs against targets, and the sources themselves against targets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def translate(generator: Generator, table: Table, route: str, most: int, seed: i
     columns = {name: table.column(given.column, sources) for name, given in game.needed.items()}
     recipes = []
     for i in range(len(sources)):
-        mine = {name: game.inputs[name].from_batch({game.inputs[name].column: value[i : i + 1]}, Seeded(0))[0] for name, value in columns.items()}
+        mine = {
+            name: game.inputs[name].from_batch({game.inputs[name].column: value[i : i + 1]}, Seeded(0))[0]
+            for name, value in columns.items()
+        }
         recipes.append(generator.recipe_of(game.draw(1, Seeded(seed + i), **mine), seed + i))
     outputs = generator.render(recipes, generator=route)
     return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired)
@@ -76,7 +79,7 @@ def measure(translated: Translated, generator: Generator, embedding: Any, train:
 
     ``nothing`` in the report has the same measures of the sources.
     """
-    outputs, targets, sources, paired = translated
+    outputs, targets, sources, _ = translated
     options: dict[str, Any] = {"train": train, "embedding": embedding, "seed": seed}
     report = evaluate(outputs, targets, **options)
     nothing = {} if sources is None else evaluate(sources, targets, **options).values

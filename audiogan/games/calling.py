@@ -110,7 +110,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 
 def judged(output: Any) -> CriticOutput:
-    """Return the output of a critic as a `CriticOutput`. Several critics with logits ``[B]`` become ``[B, critics]``."""
+    """Return the output of a critic as a `CriticOutput`; several logits ``[B]`` become one tensor ``[B, critics]``."""
     out = output if isinstance(output, CriticOutput) else CriticOutput(output)
     if not isinstance(out.logits, Tensor):
         logits = list(out.logits)
@@ -121,7 +121,7 @@ def judged(output: Any) -> CriticOutput:
 
 
 def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
-    """Return the sum of ``loss`` over several critics, so that each learns as it would alone; of one critic, its loss."""
+    """Return the sum of a loss over critics, so that each of them learns as it would alone."""
     first = outputs[0].logits
     if isinstance(first, Tensor):
         return loss(*(out.logits for out in outputs))

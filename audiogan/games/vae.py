@@ -66,7 +66,7 @@ class VAEGAN(Adversarial):
         **options: Any,
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
-        latent = self.inputs["latent"] if "latent" in self.inputs else None
+        latent = dict(self.inputs.items()).get("latent")
         if not isinstance(latent, Latent) or not latent.normal:
             raise ValueError("an autoencoder needs a generator with the input latent, which is normal")
         if encoder.latent_dim != latent.shape[0]:

@@ -27,7 +27,6 @@ MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600
 TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
 
 
-
 @dataclass(frozen=True, eq=False)
 class Scale:
     """Where a value stands among the training sounds, and back, by their quantiles.

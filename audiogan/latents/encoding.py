@@ -137,9 +137,7 @@ class _Search:
         requested: values of inputs that are fixed, such as the class.
     """
 
-    def __init__(
-        self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]
-    ) -> None:
+    def __init__(self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]) -> None:
         self.generator, self.recording, self.requested = generator, recording, requested
         self.device = next(generator.game.parameters()).device
         self.likeness = Likeness(torch.from_numpy(recording).to(self.device), generator.sample_rate)

@@ -54,7 +54,7 @@ class Report:
     nothing: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Return aligned text: metric, value, value of real data (floor), value of doing nothing, the better direction."""
+        """Return aligned text: metric, value, value of real data (floor), value of doing nothing, better direction."""
         columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
         rows = [("metric", *columns, "better")]
         for key in self.values:
