@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from audiogan.data.sources import Data
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.generator import Generator
 
@@ -16,7 +16,7 @@ UNLABELLED = 16
 """Of each kind where there are no classes."""
 
 
-def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Data, *, seed: int = 0) -> None:
+def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
     """Write a PNG: of each class first examples out of ``data``, then as many samples, each under its name.
 
     Args:
