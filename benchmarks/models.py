@@ -19,7 +19,7 @@ from scipy.signal import butter, sosfilt
 from scipy.stats import spearmanr
 
 import audiogan
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.metrics.embedding import LogMel, embed
 from audiogan.metrics.neighbours import nearest
 
@@ -150,7 +150,7 @@ def main() -> None:
     early = np.array([before_onset(x, rate) for x in mono])
     print(f"before the attack: {np.mean(early < -60):.1%} below -60 dB of the peak")
 
-    data = AudioFolder(args.data, sample_rate=rate, length=g.shape[1], channels=g.shape[0])
+    data = open_audio_folder(args.data, sample_rate=rate, length=g.shape[1], channels=g.shape[0])
     real = data.signals(np.arange(len(data))).numpy()
     mine, theirs = (np.mean([end(x, rate) < -60 for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"the last 20 ms: {mine:.1%} below -60 dB of the peak, of real sounds {theirs:.1%}")

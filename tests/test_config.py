@@ -39,9 +39,11 @@ IMAGE_NETWORKS = {
 
 def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
     """Overrides that give a configuration the smallest data there is of its kind."""
-    return {"open_sounds": [f"data.root={sounds}"], "open_images": ["data.root=digits"], "Points": ["data.count=64"]}[
-        cfg.data._target_.rpartition(".")[2]
-    ]
+    return {
+        "open_sounds": [f"data.root={sounds}"],
+        "open_images": ["data.root=digits"],
+        "open_points": ["data.count=64"],
+    }[cfg.data._target_.rpartition(".")[2]]
 
 
 @pytest.mark.parametrize("name", shipped())

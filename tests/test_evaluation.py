@@ -238,7 +238,7 @@ def test_samples_are_drawn_beside_real_ones(
 
 def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import audiogan
-    from audiogan.data.audio import AudioFolder
+    from audiogan.data.audio import open_audio_folder
     from audiogan.modalities import Sound
     from audiogan.side_by_side import side_by_side
 
@@ -247,7 +247,7 @@ def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monk
             wave = np.random.default_rng([len(name), i]).uniform(-1, 1, (1, 16384))
             wave *= {"kick": 0.1, "snare": 0.2, "cowbell": 0.3}[name] / np.abs(wave).max()
             save_wav(tmp_path / f"data/{name}/{i}.wav", wave.astype(np.float32), 16000)
-    data = AudioFolder(tmp_path / "data", normalize="none", cache=tmp_path / "cache", progress=False)
+    data = open_audio_folder(tmp_path / "data", normalize="none", cache=tmp_path / "cache", progress=False)
     seen: dict[str, tuple[np.ndarray, list[str]]] = {}
     monkeypatch.setattr(Sound, "sheet", lambda self, path, x, titles: seen.update({str(path): (x, titles)}))
     drums = audiogan.load("drums")
@@ -258,7 +258,7 @@ def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monk
     assert np.array_equal(x[6:], drums.sample(2, seed=5, label="snare"))
     with pytest.raises(UserError, match="none of them"):
         side_by_side(tmp_path / "b.png", drums, data.take(np.flatnonzero(data.targets == data.labels.index("cowbell"))))
-    unlabelled = AudioFolder(
+    unlabelled = open_audio_folder(
         tmp_path / "data", labels="none", normalize="none", cache=tmp_path / "cache", progress=False
     )
     side_by_side(tmp_path / "c.png", drums, unlabelled)

@@ -18,6 +18,7 @@ from audiogan.cli import main
 from audiogan.config import compose
 from audiogan.core import Trainer, load_state, newest_state, save_state
 from audiogan.core.checkpoint import checkpoints
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 SMALL = ["widths=[8,8]", "data.count=100", "batch_size=8", "engine.threads=1", "callbacks.previews=null"]
@@ -259,9 +260,8 @@ def test_data_is_known_by_its_examples_labels_and_length() -> None:
 def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train("trainer.steps=1")
     assert not any("changed" in line for line in train("trainer.steps=2")[1])
-    from audiogan.data.points import Points
 
-    monkeypatch.setattr(Points, "signals", lambda self, indices: torch.ones(len(indices), 2))
+    monkeypatch.setattr(Table, "signals", lambda self, indices: torch.ones(len(indices), 2))
     _, said = train("trainer.steps=3")
     assert any("changed since that checkpoint: data: " in line for line in said)
 

@@ -226,5 +226,6 @@ class Table:
 def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
     """Return a generator that depends only on the seed of ``rng`` and on a name; ``rng`` is not advanced."""
     seed = rng.bit_generator.seed_seq
+    assert isinstance(seed, np.random.SeedSequence)
     key = (*seed.spawn_key, zlib.crc32(name.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))

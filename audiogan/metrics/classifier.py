@@ -18,7 +18,7 @@ from audiogan.errors import UserError
 from audiogan.metrics.convnet import STANDARD, Net, Picture, Recipe, digest, fit, glance, look, some_of_each
 
 if TYPE_CHECKING:
-    from audiogan.data.sources import Data
+    from audiogan.data.table import Table
 
 __all__ = ["Classifier", "train_classifier"]
 
@@ -55,7 +55,7 @@ class Classifier:
 
 
 def train_classifier(
-    data: Data, *, recipe: Recipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
+    data: Table, *, recipe: Recipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
 ) -> Classifier:
     """The classifier of labelled ``data``, from the cache if it was trained before on the same pictures and settings.
 

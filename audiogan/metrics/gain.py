@@ -12,7 +12,7 @@ from audiogan.metrics.convnet import STANDARD, Picture, Recipe, accuracy, fit, l
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
-    from audiogan.data.sources import Data
+    from audiogan.data.table import Table
 
 __all__ = ["augmentation_gain"]
 
@@ -20,8 +20,8 @@ BETTER = {"accuracy_real": "baseline", "accuracy_augmented": "higher", "gain": "
 
 
 def augmentation_gain(
-    train: Data,
-    held_out: Data,
+    train: Table,
+    held_out: Table,
     fake: NDArray[np.float32],
     asked: NDArray[np.int64],
     *,

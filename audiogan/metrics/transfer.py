@@ -16,7 +16,7 @@ from audiogan.metrics.embedding import Embedding, embed
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
-    from audiogan.data.sources import Data
+    from audiogan.data.table import Table
 
 __all__ = ["Function", "Pictures", "hidden", "probe", "transfer"]
 
@@ -101,7 +101,7 @@ def probe(x: NDArray[np.float64], y: NDArray[np.int64], unseen: NDArray[np.float
 
 
 def transfer(
-    embeddings: Mapping[str, Embedding], train: Data, held_out: Data, *, count: int = 4000, seed: int = 0
+    embeddings: Mapping[str, Embedding], train: Table, held_out: Table, *, count: int = 4000, seed: int = 0
 ) -> Report:
     """Linear probes (`probe`; Radford et al. 2016, sec. 5.1) on each embedding of real data: accuracy on ``held_out``.
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image as Pillow
 
 from audiogan.data import cache
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_sources import open_images
 
 SIZE = 3 * cache.BLOCK * cache.BLOCKS + 12_345
@@ -99,11 +99,11 @@ def test_replaced_files_of_the_same_size_and_time_are_noticed(
     tmp_path: Path, how: Callable[[Path, Path], None]
 ) -> None:
     old, new = sounds(tmp_path / "old", 1), sounds(tmp_path / "new", 2)
-    want = AudioFolder(new, length=1600, progress=False).signals(slice(None))
-    before = AudioFolder(old, length=1600, progress=False)
-    assert AudioFolder(old, length=1600, progress=False).scan.folder == before.scan.folder
+    want = open_audio_folder(new, length=1600, progress=False).signals(slice(None))
+    before = open_audio_folder(old, length=1600, progress=False)
+    assert open_audio_folder(old, length=1600, progress=False).scan.folder == before.scan.folder
     how(old, new)
-    after = AudioFolder(old, length=1600, progress=False)
+    after = open_audio_folder(old, length=1600, progress=False)
     assert torch.equal(after.signals(slice(None)), want)
 
 

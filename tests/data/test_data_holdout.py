@@ -8,32 +8,39 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.audio import AudioFolder
-from audiogan.data.knobs import WithKnobs
+from audiogan.data.audio import open_audio_folder
+from audiogan.data.measures import KnobValues
+from audiogan.data.table import Table
 
 LENGTH = 400
 
 
-def folder(root: Path, **classes: list[int]) -> AudioFolder:
+def folder(root: Path, **classes: list[int]) -> Table:
     """A data set in which the files of each class make as many clips as listed."""
     for label, counts in classes.items():
         (root / label).mkdir(parents=True)
         for i, count in enumerate(counts):
             rng = np.random.default_rng([ord(label[0]), i])
             sf.write(root / label / f"{i:03}.wav", rng.uniform(-0.5, 0.5, LENGTH * count), 16_000)
-    data = AudioFolder(root, length=LENGTH, long="slice", labels="folders", progress=False)
+    data = open_audio_folder(root, length=LENGTH, long="slice", labels="folders", progress=False)
     assert data.class_counts == [sum(counts) for _, counts in sorted(classes.items())]
     return data
 
 
-def by_files(data: AudioFolder, fraction: float, seed: int) -> np.ndarray:
-    """The rows that were held out before recordings could be cut."""
+def files_of(data: Table) -> np.ndarray:
+    """The file of each clip."""
+    index = np.load(data.scan.folder / "index.npy")
+    return index["file"][data.rows]
+
+
+def by_files(data: Table, fraction: float, seed: int) -> np.ndarray:
+    """Whether each clip is held out where no recording is cut."""
     rng = np.random.default_rng(seed)
-    files, first = np.unique(data._index["file"], return_index=True)
-    label_of = data._index["label"][first]
+    files, first = np.unique(files_of(data), return_index=True)
+    label_of = data.targets[first]
     parts = (files[label_of == label] for label in np.unique(label_of))
     held = [rng.permutation(members)[: round(fraction * len(members))] for members in parts]
-    return np.isin(data._index["file"], np.concatenate(held))
+    return np.isin(files_of(data), np.concatenate(held))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.25, 0.5, 1.0])
@@ -53,7 +60,7 @@ def test_the_same_files_as_ever_where_that_works(
     for seed in (0, 3):
         train, held = data.split(fraction, seed)
         want = by_files(data, fraction, seed)
-        assert np.array_equal(train._index, data._index[~want]) and np.array_equal(held._index, data._index[want])
+        assert np.array_equal(train.rows, data.rows[~want]) and np.array_equal(held.rows, data.rows[want])
         assert "last clips" not in train.source
 
 
@@ -73,12 +80,11 @@ def test_long_recordings_are_cut_to_the_share_asked_for(
     data = folder(tmp_path, **classes)
     for seed in range(3):
         train, held = data.split(fraction, seed)
-        rows = np.concatenate([train._index["row"], held._index["row"]])
-        assert np.array_equal(np.sort(rows), np.sort(data._index["row"]))
+        assert np.array_equal(np.sort(np.concatenate([train.rows, held.rows])), data.rows)
         smaller = min(fraction, 1 - fraction) * len(data)
         assert abs(len(held) - fraction * len(data)) <= smaller / 2
-        for file in set(train._index["file"]) & set(held._index["file"]):  # what is held out of a recording is its end
-            mine = [part._index["row"][part._index["file"] == file] for part in (train, held)]
+        for file in set(files_of(train)) & set(files_of(held)):  # what is held out of a recording is its end
+            mine = [part.rows[files_of(part) == file] for part in (train, held)]
             assert mine[0].max() < mine[1].min()
             assert "the last clips of" in train.source
 
@@ -92,7 +98,7 @@ def test_why_nothing_is_held_out_is_said(tmp_path: Path) -> None:
 
 def test_what_is_measured_beside_the_clips_is_split_in_the_same_way(tmp_path: Path) -> None:
     data = folder(tmp_path, kick=[1, 1, 30], hat=[1, 1])
-    train, held = WithKnobs(data, ["brightness"], progress=False).split(0.25)
+    train, held = data.with_column("knobs", KnobValues(["brightness"], progress=False)).split(0.25)
     assert [len(train), len(held)] == [len(part) for part in data.split(0.25)]
 
 
@@ -100,4 +106,4 @@ def test_a_view_with_repeated_clips_keeps_copies_together(tmp_path: Path) -> Non
     data = folder(tmp_path, kick=[1] * 4)
     repeated = data.take(np.repeat(np.arange(4), [20, 1, 1, 1]))
     train, held = repeated.split(0.25)
-    assert not set(train._index["row"]) & set(held._index["row"])
+    assert not set(train.rows) & set(held.rows)

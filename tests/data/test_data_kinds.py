@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_scan import scan_images
 from audiogan.data.scan import scan_folder
 from audiogan.errors import UserError
@@ -62,7 +62,7 @@ def test_hidden_files_are_not_among_the_broken_ones(tmp_path: Path) -> None:
 
 
 def test_a_hidden_root_is_scanned(tmp_path: Path) -> None:
-    assert len(AudioFolder(classes(tmp_path / ".cache" / ".drums"), progress=False)) == 4
+    assert len(open_audio_folder(classes(tmp_path / ".cache" / ".drums"), progress=False)) == 4
 
 
 def test_hidden_images_are_left_out(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_folder_with_nothing_but_archives_says_what_to_do(tmp_path: Path) -> N
     (tmp_path / "pack.zip").write_bytes(b"x")
     burst(tmp_path / ".hidden.wav", 1)
     with pytest.raises(UserError, match=r"1 hidden \(.*, 1 archive \(unpack it"):
-        AudioFolder(tmp_path, progress=False)
+        open_audio_folder(tmp_path, progress=False)
 
 
 def hints(root: Path, **how: str) -> str:

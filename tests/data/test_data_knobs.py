@@ -1,9 +1,7 @@
-"""Knobs: that each measures what its name says and nothing else, the scale, and data sets with knobs."""
+"""Knobs: that each measures what its name says and nothing else, and the scale."""
 
 from __future__ import annotations
 
-import copy
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +9,15 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile as sf
-import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from audiogan.data.audio import AudioFolder
-from audiogan.data.drum_machine import DrumMachine
-from audiogan.data.knobs import KNOBS, Scale, WithKnobs, measure
-from audiogan.data.points import Points
+from audiogan.data.drum_machine import drum_machine
+from audiogan.data.knobs import KNOBS, measure
 from audiogan.errors import UserError
+from audiogan.inputs import Scale
 
 RATE, LENGTH = 16_000, 16_384
 T = np.arange(LENGTH) / RATE
@@ -119,7 +115,7 @@ def test_neither_level_nor_polarity_nor_silence_before_matters(gain: float, dela
 
 
 def test_channels_are_summed_in_power() -> None:
-    machine = DrumMachine(22, length=8192)
+    machine = drum_machine(22, length=8192)
     mono = machine.signals(slice(None)).numpy()
     want = measure(mono, RATE)
     silent = np.zeros_like(mono)
@@ -128,7 +124,7 @@ def test_channels_are_summed_in_power() -> None:
 
 
 def test_the_sample_rate_hardly_matters() -> None:
-    waves = DrumMachine(22, sample_rate=44_100, length=44_100).signals(slice(None)).numpy()
+    waves = drum_machine(22, sample_rate=44_100, length=44_100).signals(slice(None)).numpy()
     sos = scipy.signal.butter(10, 6000, fs=44_100, output="sos")
     waves = scipy.signal.sosfiltfilt(sos, waves)
     low = scipy.signal.resample_poly(waves, 160, 441, axis=-1)
@@ -152,7 +148,7 @@ def test_any_finite_sound_has_finite_knobs() -> None:
 
 
 def test_each_sound_is_measured_by_itself() -> None:
-    waves = DrumMachine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
+    waves = drum_machine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
     together = measure(waves, RATE)
     assert together[[0, 33, 69]] == pytest.approx(measure(waves[[0, 33, 69]], RATE), abs=1e-4, nan_ok=True)
 
@@ -219,80 +215,6 @@ def test_what_makes_no_scale() -> None:
         Scale.from_dict({"names": ["x"], "quantiles": [[0.0, 1.0]]})
     with pytest.raises(ValueError, match="a column for each of x"):
         Scale.fit([[0.0], [1.0]], ["x"]).shares([[0.0, 1.0]])
-
-
-# Data with knobs.
-
-
-@pytest.fixture(scope="module")
-def machine() -> WithKnobs:
-    return WithKnobs(DrumMachine(110, length=4096), ["decay", "brightness"])
-
-
-def test_batches_have_knobs(machine: WithKnobs) -> None:
-    indices, rng = np.array([5, 0, 5, 99]), np.random.default_rng(0)
-    batch = machine.batch(indices, rng)
-    assert set(batch) == {"x", "label", "knobs"}
-    assert batch["knobs"].dtype == torch.float32 and batch["knobs"].shape == (4, 2)
-    measured = measure(batch["x"].numpy(), RATE, ["decay", "brightness"])
-    assert batch["knobs"].numpy() == pytest.approx(machine.scale.scores(measured), abs=1e-3)
-    batch["knobs"].zero_()  # a batch is a copy
-    assert np.abs(machine.knobs[indices]).min() > 0
-
-
-def test_everything_else_is_the_data_s_own(machine: WithKnobs) -> None:
-    plain = DrumMachine(110, length=4096)
-    for name in ("labels", "shape", "modality", "source", "class_counts", "sample_rate", "seed"):
-        assert getattr(machine, name) == getattr(plain, name), name
-    assert len(machine) == 110 and (machine.targets == plain.targets).all()
-    assert torch.equal(machine.signals(slice(3, 9)), plain.signals(slice(3, 9)))
-    with pytest.raises(AttributeError, match="no_such_thing"):
-        _ = machine.no_such_thing
-    for twin in (copy.copy(machine), pickle.loads(pickle.dumps(machine))):
-        assert (twin.knobs == machine.knobs).all() and twin.source == plain.source
-
-
-@pytest.mark.parametrize("kind", ["machine", "folder"])
-def test_views_keep_their_knobs(kind: str, machine: WithKnobs, tiny_sounds: Path, monkeypatch: Any) -> None:
-    data = machine
-    if kind == "folder":
-        data = WithKnobs(AudioFolder(tiny_sounds, length=2048, progress=False), ["noisiness", "attack"])
-    monkeypatch.setattr("audiogan.data.knobs.measure", None)  # measuring again would fail
-    want = data._data.split(0.3, seed=7)
-    views = [*data.split(0.3, seed=7), data.take(np.array([8, 2, 30])), data.split(0.3)[1].take(np.arange(3))]
-    monkeypatch.undo()
-    for view, plain in zip(views, want, strict=False):
-        assert torch.equal(view.signals(slice(None)), plain.signals(slice(None))) and len(view) == len(plain) > 0
-    for view in views:
-        assert isinstance(view, WithKnobs) and view.scale is data.scale
-        values = measure(view.signals(slice(None)).numpy(), RATE, data.scale.names)
-        assert view.knobs == pytest.approx(data.scale.scores(values), abs=1e-3)
-    assert [len(v) for v in data.split(0.0)] == [len(data), 0]
-
-
-def test_a_scale_from_the_training_sounds(machine: WithKnobs) -> None:
-    held = WithKnobs(DrumMachine(22, length=4096, seed=5), ["decay", "brightness"], machine.scale)
-    assert held.scale is machine.scale
-    values = measure(held.signals(slice(None)).numpy(), RATE, machine.scale.names)
-    assert held.knobs == pytest.approx(machine.scale.scores(values), abs=1e-3)
-    with pytest.raises(ValueError, match="a scale of decay, brightness does not fit the knobs attack"):
-        WithKnobs(DrumMachine(11), ["attack"], machine.scale)
-
-
-def test_data_that_have_no_such_knobs() -> None:
-    with pytest.raises(UserError, match="no knob 'size'; there are brightness"):
-        WithKnobs(DrumMachine(11), ["size"])
-    with pytest.raises(UserError, match="measured on sounds, but this is other data"):
-        WithKnobs(Points(count=10), ["attack"])
-
-
-def test_a_split_that_is_not_by_take_is_refused() -> None:
-    class Halves(DrumMachine):
-        def split(self, fraction: float, seed: int = 0) -> Any:
-            return DrumMachine(11), DrumMachine(11)
-
-    with pytest.raises(TypeError, match=r"Halves\.split must return two views made by its take"):
-        WithKnobs(Halves(11, length=2048), ["attack"]).split(0.5)
 
 
 # Real sounds.

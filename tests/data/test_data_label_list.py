@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_scan import scan_images
 from audiogan.data.scan import scan_folder
 from audiogan.data.verdicts import Scan
@@ -172,7 +172,7 @@ def test_lists_that_cannot_be_read_are_one_clear_line(root: Path, content: str |
 def test_a_list_of_other_files_gets_a_hint_that_fits(root: Path) -> None:
     (root.parent / "list.csv").write_text("path,label\nother.wav,a\n")
     with pytest.raises(UserError, match=r"the list names other\.wav, the folder has f0\.wav") as caught:
-        AudioFolder(root, labels=root.parent / "list.csv", progress=False)
+        open_audio_folder(root, labels=root.parent / "list.csv", progress=False)
     assert "inside folders" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_scan import scan_images
 from audiogan.data.image_sources import open_images
 from audiogan.data.scan import scan_folder
@@ -72,8 +72,8 @@ def test_they_are_used_when_asked_for(shared: Path) -> None:
     used = {row["path"] for row in scan.files() if row["reason"] in ("usable", "duplicate")}
     assert {"a/diary.wav", "b/near.wav"} < used and scan.counts.get("outside link") is None
     assert sum(path.endswith("more.wav") for path in used) == 1  # each real folder is visited once
-    assert len(AudioFolder(shared, links="follow", progress=False)) == 5
-    assert len(AudioFolder(shared, links="inside", progress=False)) == 2
+    assert len(open_audio_folder(shared, links="follow", progress=False)) == 5
+    assert len(open_audio_folder(shared, links="inside", progress=False)) == 2
     with pytest.raises(UserError, match=r"data\.links='all': choose one of inside, follow"):
         scan_folder(shared, links="all", progress=False)
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from audiogan.data.drum_machine import CLASSES, DrumMachine, render
+from audiogan.data.drum_machine import CLASSES, drum_machine, render
 from audiogan.errors import UserError
 
 RATE, LENGTH, EACH = 16000, 16384, 24
@@ -155,9 +155,9 @@ def test_same_seed_same_bytes() -> None:
         first, second, other = (render(name, length=4096, rng=np.random.default_rng(s)) for s in (1, 1, 2))
         assert first.tobytes() == second.tobytes() != other.tobytes()
     one, two, other = (
-        DrumMachine(40, length=2048, seed=7),
-        DrumMachine(90, length=2048, seed=7),
-        DrumMachine(40, length=2048),
+        drum_machine(40, length=2048, seed=7),
+        drum_machine(90, length=2048, seed=7),
+        drum_machine(40, length=2048),
     )
     picked = np.array([33, 2, 17])
     assert torch.equal(one.signals(picked), two.signals([33, 2, 17]))  # whatever the count and the order of asking
@@ -167,8 +167,8 @@ def test_same_seed_same_bytes() -> None:
 
 def test_batches_from_many_threads_and_with_little_memory_are_the_same() -> None:
     calm, busy = (
-        DrumMachine(66, length=2048, channels=2),
-        DrumMachine(66, length=2048, channels=2, memory=20 * 2048 * 8),
+        drum_machine(66, length=2048, channels=2),
+        drum_machine(66, length=2048, channels=2, memory=20 * 2048 * 8),
     )
     rng = np.random.default_rng(0)
     orders = [rng.integers(0, 66, 24) for _ in range(8)]
@@ -184,13 +184,13 @@ def test_batches_from_many_threads_and_with_little_memory_are_the_same() -> None
 
 
 def test_two_channels_differ_gently() -> None:
-    for left, right in DrumMachine(22, channels=2).signals(range(22)).numpy():
+    for left, right in drum_machine(22, channels=2).signals(range(22)).numpy():
         assert not np.array_equal(left, right)
         assert np.corrcoef(left, right)[0, 1] > 0.8
 
 
 def test_data_set_and_its_parts() -> None:
-    machine = DrumMachine(220, length=256)
+    machine = drum_machine(220, length=256)
     assert len(machine) == 220 and machine.labels == list(CLASSES) and len(CLASSES) == 11
     assert machine.class_counts == [20] * 11
     assert machine.source == "built-in drum machine: 220 sounds, 11 classes, seed 0"
@@ -218,11 +218,11 @@ def test_data_set_and_its_parts() -> None:
 )
 def test_settings_out_of_range_are_named(settings: dict[str, int], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        DrumMachine(**settings)
+        drum_machine(**settings)
 
 
 def test_unknown_class_and_bad_fraction() -> None:
     with pytest.raises(UserError, match="no class 'gong'; there are clap, cowbell"):
         render("gong", rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"fraction=1\.5"):
-        DrumMachine(11, length=256).split(1.5)
+        drum_machine(11, length=256).split(1.5)

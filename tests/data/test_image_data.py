@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from audiogan.data.image import Images
+from audiogan.data.image import image_table
 from audiogan.data.image_sources import open_images
 from audiogan.errors import UserError
 
@@ -339,7 +339,7 @@ def test_digits_need_no_network_and_downloads_come_first(tmp_path: Path, monkeyp
 
 
 def test_batches_from_threads() -> None:
-    data = Images(noise(0, 50, 1, 8, 8), np.empty(0, np.int64))
+    data = image_table(noise(0, 50, 1, 8, 8), np.empty(0, np.int64))
     want = data.signals(slice(None))
     wrong: list[int] = []
 

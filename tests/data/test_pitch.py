@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.data.audio import AudioFolder
-from audiogan.data.pitch import WithPitch, measure_pitch
-from audiogan.data.sources import Data
+from audiogan.data.audio import open_audio_folder
+from audiogan.data.measures import PitchTrack
+from audiogan.data.pitch import measure_pitch
+from audiogan.data.points import open_points
 from audiogan.errors import UserError
 
 
@@ -45,8 +46,8 @@ def test_pauses_are_unvoiced() -> None:
 
 
 def test_batches_have_the_pitch_of_their_sounds(tiny_sounds: Path) -> None:
-    plain = AudioFolder(tiny_sounds, length=2048, progress=False)
-    data = WithPitch(plain, 256, progress=False)
+    plain = open_audio_folder(tiny_sounds, length=2048, progress=False)
+    data = plain.with_column("pitch", PitchTrack(256, progress=False))
     rng = np.random.default_rng(0)
     batch = data.batch(np.array([5, 2]), rng)
     assert batch["pitch"].shape == (2, 9) and set(batch) == {"x", "label", "pitch"}
@@ -56,10 +57,7 @@ def test_batches_have_the_pitch_of_their_sounds(tiny_sounds: Path) -> None:
     assert np.array_equal(train.batch(np.array([3]), rng)["pitch"].numpy(), expected, equal_nan=True)
 
 
-def test_pictures_have_none() -> None:
-    class Pictures:
-        modality, source, labels = object(), "pictures", ()
-
-    pictures: Data = Pictures()  # type: ignore[assignment]
-    with pytest.raises(UserError, match="pictures"):
-        WithPitch(pictures, 256)
+def test_the_pitch_of_points_is_an_error() -> None:
+    with pytest.raises(UserError, match="voice: the pitch is that of sounds, but this is other data: 10 points"):
+        PitchTrack(256)(open_points(count=10))
+    assert PitchTrack(256, enabled=False)(open_points(count=10)) is None

@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_scan import scan_images
 from audiogan.data.scan import Scan, scan_folder
 from audiogan.errors import UserError
@@ -66,7 +66,7 @@ def test_control_characters_are_shown_as_escapes(tmp_path: Path, name: str) -> N
     burst(root / name / "good.wav", 1)
     burst(root / "kick" / "good.wav", 2)
     (root / f"{name}.wav").write_bytes(b"x")
-    data = AudioFolder(root, progress=False)
+    data = open_audio_folder(root, progress=False)
     for text, lines in ((data.scan.summary(), 3), (data.source, 1)):
         text.encode()
         assert name not in text.replace("\n", "") and len(text.splitlines()) == lines
@@ -75,7 +75,7 @@ def test_control_characters_are_shown_as_escapes(tmp_path: Path, name: str) -> N
     (root / name / "good.wav").unlink()
     (root / "kick" / "good.wav").unlink()
     with pytest.raises(UserError) as caught:
-        AudioFolder(root, progress=False)
+        open_audio_folder(root, progress=False)
     assert name not in str(caught.value)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from audiogan.data.knobs import POINTS
 from audiogan.games import Sampling
 from audiogan.generator import Generator
+from audiogan.inputs.scale import POINTS
 from audiogan.modalities import Image, Modality, Sound
 from audiogan.networks.dcgan import DCGANGenerator
 from audiogan.networks.specgan import SpecGANGenerator

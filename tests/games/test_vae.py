@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from audiogan.augment import Shift
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer, load_state, save_state
 from audiogan.core.engine import frozen_except
-from audiogan.data.drum_machine import DrumMachine
+from audiogan.data.drum_machine import drum_machine
+from audiogan.data.table import Table
 from audiogan.games import VAEGAN
 from audiogan.losses import R1, NonSaturating, PartialTracks, Pitch, SpectralDistance, Width
 from audiogan.losses.told import width
@@ -52,8 +53,8 @@ def game(classes: int = 0, knobs: int = 0, width: int = 8, **options: Any) -> VA
 
 
 @functools.cache
-def drums() -> DrumMachine:
-    return DrumMachine(24, sample_rate=RATE, length=LENGTH)
+def drums() -> Table:
+    return drum_machine(24, sample_rate=RATE, length=LENGTH)
 
 
 def batch(n: int = 4, classes: int = 0, knobs: int = 0) -> dict[str, Tensor]:
@@ -160,7 +161,7 @@ def test_the_autoencoder_learns_drums() -> None:
 
 
 @torch.no_grad()
-def heard(it: VAEGAN, data: DrumMachine) -> tuple[Tensor, Tensor]:
+def heard(it: VAEGAN, data: Table) -> tuple[Tensor, Tensor]:
     """Distances of what is made of each drum from that drum, and from the next one, which is of another class."""
     signals = data.signals(slice(None))
     generator, encoder = (it.nets[name].eval() for name in ("generator", "encoder"))

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiogan.data.drum_machine import DrumMachine
-from audiogan.data.knobs import Scale, measure
+from audiogan.data.drum_machine import drum_machine
+from audiogan.data.knobs import measure
+from audiogan.inputs import Scale
 from audiogan.losses import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.knobs import Ruler
 
@@ -21,7 +22,7 @@ RULERS = [Attack, Decay, partial(Brightness, length=8192), partial(Noisiness, le
 
 @pytest.fixture(scope="module")
 def sounds() -> Tensor:
-    waves = DrumMachine(96, sample_rate=16000, length=8192).signals(slice(None))
+    waves = drum_machine(96, sample_rate=16000, length=8192).signals(slice(None))
     rise = torch.logspace(-4, -1, 96)[:, None, None]  # drum machines are all sharp
     return waves * (torch.arange(8192) / 16000 / rise).clamp_max(1)
 

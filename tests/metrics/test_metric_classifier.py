@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.data.image import Images
 from audiogan.data.image_sources import open_images
-from audiogan.data.points import Points
+from audiogan.data.points import open_points
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.metrics import Classifier, Recipe, embed, train_classifier
 from audiogan.metrics import classifier as module
@@ -21,7 +21,7 @@ QUICK = Recipe(widths=(16, 32), examples=6_000)
 
 
 @pytest.fixture(scope="module")
-def digits() -> tuple[Images, Images]:
+def digits() -> tuple[Table, Table]:
     return open_images("digits").split(0.25)  # type: ignore[return-value]
 
 
@@ -31,20 +31,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judge(digits: tuple[Images, Images], folder: Path) -> Classifier:
+def judge(digits: tuple[Table, Table], folder: Path) -> Classifier:
     return train_classifier(digits[0], recipe=QUICK, cache=folder, progress=False)
 
 
-def share(judge: Classifier, data: Images | Points) -> float:
+def share(judge: Classifier, data: Table) -> float:
     x = data.signals(np.arange(len(data)))
     return float((judge.probabilities(embed(x, judge)).argmax(1) == data.targets).mean())
 
 
-def test_it_names_what_it_has_not_seen(digits: tuple[Images, Images], judge: Classifier) -> None:
+def test_it_names_what_it_has_not_seen(digits: tuple[Table, Table], judge: Classifier) -> None:
     assert share(judge, digits[1]) > 0.97
 
 
-def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Images, Images], judge: Classifier) -> None:
+def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Table, Table], judge: Classifier) -> None:
     x = digits[0].signals(np.arange(300))
     features = embed(x, judge)
     assert features.shape == (300, QUICK.features) and features.dtype == np.float64
@@ -55,7 +55,7 @@ def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Images, Image
 
 
 def test_the_second_time_it_comes_from_the_cache(
-    digits: tuple[Images, Images], judge: Classifier, folder: Path, monkeypatch: pytest.MonkeyPatch
+    digits: tuple[Table, Table], judge: Classifier, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trained(*args: object, **settings: object) -> Net:
         raise AssertionError("trained again")
@@ -78,7 +78,7 @@ def test_a_damaged_cache_is_trained_again(damage: str, tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    data = Points("ring", count=400, labels="modes")
+    data = open_points("ring", count=400, labels="modes")
     quick = Recipe(widths=(8, 8), examples=3000)
     first = train_classifier(data, recipe=quick, cache=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -98,7 +98,7 @@ def test_a_damaged_cache_is_trained_again(damage: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple[Images, Images]) -> None:
+def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple[Table, Table]) -> None:
     x, y = look(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
     weights, threads = [], torch.get_num_threads()
     try:
@@ -114,7 +114,7 @@ def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple
     assert digest(*fit(x, y, 10, recipe=QUICK, steps=20, seed=1).state_dict().values()) != weights[0]
 
 
-def test_further_examples_are_half_of_each_batch(digits: tuple[Images, Images]) -> None:
+def test_further_examples_are_half_of_each_batch(digits: tuple[Table, Table]) -> None:
     x, y = look(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
     first, second = y < 5, y >= 5
     net = fit(x[first], y[first], 10, recipe=QUICK, steps=120, more=(x[second], y[second]))
@@ -122,7 +122,7 @@ def test_further_examples_are_half_of_each_batch(digits: tuple[Images, Images]) 
 
 
 def test_points_are_told_apart_too(tmp_path: Path) -> None:
-    train, held_out = Points("ring", count=1500, labels="modes").split(0.2)
+    train, held_out = open_points("ring", count=1500, labels="modes").split(0.2)
     judge = train_classifier(train, recipe=Recipe(examples=8_000), cache=tmp_path)
     assert share(judge, held_out) > 0.98
 
@@ -153,8 +153,8 @@ def test_some_of_each_keeps_shares_and_leaves_no_class_out() -> None:
 
 def test_data_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs data with labels of at least two classes: 400 points"):
-        train_classifier(Points("ring", count=400), cache=tmp_path)
-    data = Points("ring", count=400, labels="modes")
+        train_classifier(open_points("ring", count=400), cache=tmp_path)
+    data = open_points("ring", count=400, labels="modes")
     with pytest.raises(UserError, match="two classes"):
         train_classifier(data.take(np.flatnonzero(data.targets == 3)), cache=tmp_path)
 

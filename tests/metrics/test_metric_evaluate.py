@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiogan.data.drum_machine import DrumMachine
+from audiogan.data.drum_machine import drum_machine
 from audiogan.metrics import LogMel, Report, evaluate
 
 RATE = 16000
@@ -173,7 +173,7 @@ def drums(request: pytest.FixtureRequest) -> dict[str, Waves]:
     for wave, i in zip(waves, order, strict=True):
         x = sf.read(files[i], dtype="float32", always_2d=True)[0].mean(1)[:16384]
         wave[0, : len(x)] = x
-    machine = DrumMachine(count=200, seed=0).signals(np.arange(200)).numpy()
+    machine = drum_machine(count=200, seed=0).signals(np.arange(200)).numpy()
     return {
         "real": waves[:200],
         "new": waves[200:400],

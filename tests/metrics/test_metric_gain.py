@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiogan.data.image import Images
 from audiogan.data.image_sources import open_images
+from audiogan.data.table import Table
 from audiogan.metrics import Recipe, Report, augmentation_gain
 
 QUICK = Recipe(widths=(8, 16), features=32, examples=3_200)
-Parts = tuple[Images, Images, Images]
+Parts = tuple[Table, Table, Table]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from audiogan.data.audio import AudioFolder
+from audiogan.data.audio import open_audio_folder
 from audiogan.data.image_sources import open_images
 from audiogan.metrics import Classifier, Recipe, agreement, evaluate_labelled, train_classifier
 
@@ -68,7 +68,7 @@ def digits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def drums(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     root = request.getfixturevalue("real_drums")
     folder = tmp_path_factory.mktemp("drums")
-    return case(AudioFolder(root, cache=folder, progress=False), folder, 6_000)
+    return case(open_audio_folder(root, cache=folder, progress=False), folder, 6_000)
 
 
 def worse(good: Mapping[str, float], bad: Mapping[str, float], *metrics: str, by: float = 0.05) -> None:

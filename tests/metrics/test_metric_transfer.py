@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.data.image_sources import open_images
-from audiogan.data.points import Points
+from audiogan.data.points import open_points
 from audiogan.metrics.transfer import Function, Pictures, hidden, probe, transfer
 
 
@@ -62,7 +62,7 @@ def test_embeddings_are_ranked_on_real_digits() -> None:
 
 
 def test_data_without_labels_is_refused() -> None:
-    train, held_out = Points("ring", count=300).split(0.2)
+    train, held_out = open_points("ring", count=300).split(0.2)
     with pytest.raises(ValueError, match="labelled data: 240 points"):
         transfer({"x": Function("x", lambda x: x)}, train, held_out)
 

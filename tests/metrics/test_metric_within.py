@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from audiogan import config
-from audiogan.data.audio import AudioFolder
-from audiogan.data.drum_machine import DrumMachine
+from audiogan.data.audio import open_audio_folder
+from audiogan.data.drum_machine import drum_machine
 from audiogan.evaluation import evaluate_run
 from audiogan.metrics import Report
 from audiogan.metrics.spacing import SeenByClassifier, distance_within, evaluate_spacing
@@ -81,7 +81,7 @@ def test_distances_are_those_of_the_definition() -> None:
 
 def test_the_representation_hears_no_level_and_no_faint_noise() -> None:
     embedding = SeenByClassifier(Sound(16000), LENGTH)
-    x = DrumMachine(count=4, seed=0, length=LENGTH).signals(np.arange(4))
+    x = drum_machine(count=4, seed=0, length=LENGTH).signals(np.arange(4))
     here = embedding(x)
     assert here.shape[0] == 4 and here.min() >= -1 and here.max() <= 1 + 1e-6
     np.testing.assert_allclose(embedding(0.1 * x), here, atol=1e-4)
@@ -91,13 +91,13 @@ def test_the_representation_hears_no_level_and_no_faint_noise() -> None:
 
 
 def test_ranking_on_made_sounds() -> None:
-    made = DrumMachine(count=4 * N, seed=1, length=LENGTH).signals(np.arange(4 * N)).numpy()
+    made = drum_machine(count=4 * N, seed=1, length=LENGTH).signals(np.arange(4 * N)).numpy()
     made = made[np.random.default_rng(0).permutation(4 * N)]
     check({"real": made[:N], "new": made[N : 2 * N], "train": made[2 * N :]}, 1.05)  # cymbals are noise
 
 
 def test_ranking_on_real_digits(shared_data: Path, tmp_path: Path) -> None:
-    digits = AudioFolder(shared_data / "speech" / "digits", cache=tmp_path, progress=False)
+    digits = open_audio_folder(shared_data / "speech" / "digits", cache=tmp_path, progress=False)
     assert len(digits.labels) == 10  # found by themselves
     rows = np.random.default_rng(0).permutation(len(digits))[:600]
     waves = digits.signals(rows).numpy()
