@@ -1,0 +1,119 @@
+"""The generator of CycleGAN (Zhu et al., ICCV 2017, appendix 7.2), after Johnson et al. (ECCV 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiogan.networks.blocks import check_sizes
+from audiogan.networks.translation_blocks import (
+    Layer,
+    check_norm,
+    check_shapes,
+    check_source,
+    initialise_weights,
+    norm2d,
+    receptive_field,
+)
+
+UPSAMPLINGS = ("transposed", "nearest")
+LEAST = 8
+"""Least side of a source in pixels: reflection padding needs more pixels than it adds."""
+
+
+class ResNetGenerator(nn.Module):
+    """Translate pictures: two halvings, residual blocks, two doublings. Fully convolutional.
+
+    In the notation of the paper c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3, with reflection padding.
+    The output is in -1 ... 1.
+
+    Args:
+        shape: ``(C, H, W)`` of the output.
+        source: ``(C', H, W)`` of the source.
+        width: channels of the first layer; residual blocks have four times as many.
+        blocks: number of residual blocks; the paper has 6 at 128 pixels and 9 from 256 on.
+        norm: ``instance`` (the paper's), ``batch`` or ``none``; see `norm2d`.
+        upsampling: ``transposed`` convolutions of stride 2 (the paper's), or ``nearest`` upsampling and a convolution,
+            which avoids checkerboard patterns (Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016).
+
+    Attributes:
+        multiple: sources of other sizes must be multiples of it, and at least 8 pixels wide and high.
+        receptive_field: pixels to either side on which an output can depend in evaluation; ``None``: all.
+    """
+
+    takes = frozenset({"source"})
+    multiple = 4
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        source: Sequence[int | None],
+        width: int = 64,
+        blocks: int = 9,
+        norm: str = "instance",
+        upsampling: str = "transposed",
+    ) -> None:
+        super().__init__()
+        check_sizes(self, width=width, blocks=blocks)
+        check_norm(self, norm)
+        check_shapes(self, shape, source)
+        if upsampling not in UPSAMPLINGS:
+            raise ValueError(f"ResNetGenerator: upsampling={upsampling!r} must be one of {', '.join(UPSAMPLINGS)}")
+        if any(side % self.multiple or side < LEAST for side in shape[1:]):
+            raise ValueError(f"ResNetGenerator: sides of shape={tuple(shape)} must be multiples of 4, at least {LEAST}")
+        self.shape, self.source = tuple(shape), tuple(source)
+        assert source[0] is not None
+        self.source_channels, bias = source[0], norm == "none"  # a bias before a norm has no effect
+
+        def block(conv: nn.Module, channels: int) -> list[nn.Module]:
+            return [conv, norm2d(norm, channels), nn.ReLU()]
+
+        def up(inputs: int, outputs: int) -> list[nn.Module]:
+            if upsampling == "nearest":
+                conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect", bias=bias)
+                return [nn.Upsample(scale_factor=2), *block(conv, outputs)]
+            return block(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1, bias=bias), outputs)
+
+        w = width
+        self.layers = nn.Sequential(
+            *block(nn.Conv2d(source[0], w, 7, padding=3, padding_mode="reflect", bias=bias), w),
+            *block(nn.Conv2d(w, 2 * w, 3, 2, 1, bias=bias), 2 * w),
+            *block(nn.Conv2d(2 * w, 4 * w, 3, 2, 1, bias=bias), 4 * w),
+            *(Residual(4 * w, norm) for _ in range(blocks)),
+            *up(4 * w, 2 * w),
+            *up(2 * w, w),
+            nn.Conv2d(w, shape[0], 7, padding=3, padding_mode="reflect"),
+            nn.Tanh(),
+        )
+        initialise_weights(self, norm)
+        if norm == "none":  # the sum of all blocks is then about as large as their input
+            for residual in self.layers:
+                if isinstance(residual, Residual):
+                    residual.second.weight.data.mul_(blocks**-0.5)
+        upwards = [Layer(3, 2, 1, True)] if upsampling == "transposed" else [Layer(2, 2, 0, True), Layer(3, 1, 1)]
+        path = [Layer(7, 1, 3), *[Layer(3, 2, 1)] * 2, *[Layer(3, 1, 1)] * 2 * blocks, *upwards * 2, Layer(7, 1, 3)]
+        self.receptive_field = None if norm == "instance" else receptive_field(path)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Return pictures ``[B, C, H, W]`` in -1 ... 1 of sources ``[B, C', H, W]``."""
+        check_source(self, source, self.source_channels, self.multiple, LEAST)
+        return cast("Tensor", self.layers(source.contiguous(memory_format=torch.channels_last)))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside an identity: ``[B, channels, H, W]`` to the same shape."""
+
+    def __init__(self, channels: int, norm: str) -> None:
+        super().__init__()
+        bias = norm == "none"
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=bias)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=bias)
+        self.first_norm, self.second_norm = norm2d(norm, channels), norm2d(norm, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.relu(self.first_norm(self.first(x)))
+        return x + cast("Tensor", self.second_norm(self.second(h)))
