@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from audiogan.data.knobs import EXTREME
 from audiogan.errors import UserError
-from audiogan.modalities import Image, Sound
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -53,7 +52,7 @@ class Playable(nn.Module):
         self.network: nn.Module = copy.deepcopy(game.nets["generator"])
         self.representation: Representation = copy.deepcopy(game.representation)
         self.output = output_name(generator.name, generator.modality)
-        self.normalize: str | None = getattr(generator.modality, "normalize", None)
+        self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
@@ -61,23 +60,22 @@ class Playable(nn.Module):
         if knobs is not None:
             parts.append(normal_scores(knobs))
         signal = self.representation.decode(self.network(latent, torch.cat(parts, dim=1) if parts else None).float())
-        return signal.clamp(-1, 1) if self.output == "image" else level(signal, self.normalize)
+        return self.modality.finish_tensor(signal)
 
 
 def output_name(name: str, modality: Modality) -> str:
-    """``wave`` or ``image``."""
-    if isinstance(modality, Sound):
-        return "wave"
-    if isinstance(modality, Image):
-        return "image"
-    raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+    """Return the name of a model's output, such as ``wave`` or ``image``.
 
+    Args:
+        name: of the model, for the message.
+        modality: of the model.
 
-def level(waves: Tensor, normalize: str | None, peak: float = 0.95) -> Tensor:
-    """`audiogan.sounds.level` of tensors `[B, C, T]`."""
-    peaks = waves.abs().amax((1, 2), keepdim=True)
-    wanted = torch.full_like(peaks, peak) if normalize == "peak" else peaks.clamp_max(1.0)
-    return waves * torch.where(peaks > 1e-3, wanted / peaks.clamp_min(1e-3), 1.0)
+    Raises:
+        UserError: models of this modality cannot be exported.
+    """
+    if modality.output_name is None:
+        raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+    return modality.output_name
 
 
 def normal_scores(shares: Tensor) -> Tensor:
