@@ -40,7 +40,7 @@ class Patches:
 
     def __init__(self, shape: Sequence[int], count: int = 64, seed: int = 0) -> None:
         if not self.fits(shape) or count < 1:
-            raise ValueError(f"shape={list(shape)} must be [C, H, W], at least 16 pixels a side; count={count} at least 1")
+            raise ValueError(f"shape={list(shape)} must be [C, H, W] of at least 16 pixels, count={count} positive")
         self.shape = tuple(int(n) for n in shape)
         channels, height, width = self.shape
         largest = SIZE * max(SCALES)

@@ -56,7 +56,8 @@ class Modality:
 
     def to_config(self) -> dict[str, Any]:
         """Return the settings as plain values from which a configuration builds this modality again."""
-        return {"_target_": f"audiogan.modalities.{type(self).__name__}", **{k: _plain(v) for k, v in vars(self).items()}}
+        settings = {name: _plain(value) for name, value in vars(self).items()}
+        return {"_target_": f"audiogan.modalities.{type(self).__name__}", **settings}
 
     def check_shape(self, shape: Sequence[int]) -> None:
         """Check that signals of this shape can be shown and saved with these settings.

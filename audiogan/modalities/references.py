@@ -1,6 +1,6 @@
 """Full-reference measures: how far outputs are from their targets, pair by pair.
 
-Arrays are ``[N, *shape]``, floating-point, with a full scale of -1 ... 1. Each function returns the mean over all pairs.
+Arrays are ``[N, *shape]``, floating-point, with a full scale of -1 ... 1. Functions return the mean over all pairs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AT_A_TIME = 1 << 22
 def check_pairs(output: np.ndarray, target: np.ndarray) -> None:
     """Raise ValueError unless both arrays have the same shape ``[N >= 1, ...]``."""
     if output.shape != target.shape or output.ndim < 2 or not output.size:
-        raise ValueError(f"expected outputs and targets of one shape, got {list(output.shape)} and {list(target.shape)}")
+        raise ValueError(f"outputs {list(output.shape)} and targets {list(target.shape)} must have the same shape")
 
 
 def l1(output: np.ndarray, target: np.ndarray) -> float:
@@ -90,7 +90,7 @@ def _windowed(x: Tensor) -> Tensor:
     n, c, height, width = x.shape
     x = x.reshape(n * c, 1, height, width)
     x = F.conv2d(x, _gaussian(height)[None, None, :, None])
-    return F.conv2d(x, _gaussian(width)[None, None, None, :]).[:, 0].unflatten(0, (n, c))
+    return F.conv2d(x, _gaussian(width)[None, None, None, :]).unflatten(0, (n, c))[:, :, 0]
 
 
 def _gaussian(size: int) -> Tensor:
