@@ -14,7 +14,6 @@ import numpy as np
 from audiogan.errors import UserError
 from audiogan.generator import Generator
 from audiogan.long_work import interruptible
-from audiogan.modalities.sound import GAP_SECONDS, Sound
 from audiogan.recipe import Recipe
 from audiogan.sample_list import SampleList
 from audiogan.sampling import BLOCK, recall, working_folder
@@ -68,9 +67,8 @@ def write_morph(
         try:
             for wave, recipe, title in zip(waves, recipes, titles, strict=True):
                 modality.save(folder / f"morph-{title}{modality.suffix}", wave, recipe.to_json())
-            if isinstance(modality, Sound):
-                gap = np.zeros((waves.shape[1], round(GAP_SECONDS * modality.sample_rate)), np.float32)
-                joined = np.concatenate([part for wave in waves for part in (wave, gap)][:-1], axis=1)
+            joined = modality.join(waves)
+            if joined is not None:
                 modality.save(folder / WHOLE, joined)
             shown = np.unique(np.linspace(0, steps - 1, min(steps, BLOCK)).round().astype(int))
             modality.sheet(folder / NAME, waves[shown], [titles[i] for i in shown])

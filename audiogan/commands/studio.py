@@ -90,7 +90,6 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     from audiogan.bundle import shipped
     from audiogan.commands.newest import newest_sounds
     from audiogan.loading import DEFAULT, find, load, runs
-    from audiogan.modalities.sound import Sound
     from audiogan.studio.runs import MARKS
 
     if run is None:
@@ -103,7 +102,7 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     reason = "it has no checkpoint yet"
     if any(where.glob("checkpoints/step-*.ckpt")):
         generator = load(where)
-        if isinstance(generator.modality, Sound):
+        if generator.modality.sample_rate is not None:
             return generator, None
         reason = f"it makes {generator.modality.noun}s"
     print(f"{where} cannot be played: {reason}; it can be watched")

@@ -23,12 +23,13 @@ from tqdm import tqdm
 
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
-from audiogan.data.image_decode import BITS, FLAGS, PHOTO, Found, decode, highest
+from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
 from audiogan.data.labels import Labels
 from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.verdicts import _TEXT, TABLE, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
+from audiogan.reading.pixels import PHOTO
 from audiogan.text import printable
 
 VERSION = 3  # of the cache's content; raise it when decoding changes

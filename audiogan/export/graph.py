@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from audiogan.errors import UserError
 from audiogan.inputs import Latent
-from audiogan.modalities import Image, Sound
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -56,31 +55,29 @@ class Playable(nn.Module):
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
         self.representation: Representation = copy.deepcopy(game.representation)
         self.output = output_name(generator.name, generator.modality)
-        self.normalize: str | None = getattr(generator.modality, "normalize", None)
+        self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         values = {}
         for name, given in self.inputs.items():
             values[name] = given.encode(given.from_exported(inputs[name]))  # type: ignore[operator]
-        signal = self.representation.decode(self.network(**values).float())
-        return signal.clamp(-1, 1) if self.output == "image" else level(signal, self.normalize)
+        return self.modality.finish_tensor(self.representation.decode(self.network(**values).float()))
 
 
 def output_name(name: str, modality: Modality) -> str:
-    """``wave`` or ``image``."""
-    if isinstance(modality, Sound):
-        return "wave"
-    if isinstance(modality, Image):
-        return "image"
-    raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+    """Return the name of a model's output, such as ``wave`` or ``image``.
 
+    Args:
+        name: of the model, for the message.
+        modality: of the model.
 
-def level(waves: Tensor, normalize: str | None, peak: float = 0.95) -> Tensor:
-    """`audiogan.sounds.level` of tensors `[B, C, T]`."""
-    peaks = waves.abs().amax((1, 2), keepdim=True)
-    wanted = torch.full_like(peaks, peak) if normalize == "peak" else peaks.clamp_max(1.0)
-    return waves * torch.where(peaks > 1e-3, wanted / peaks.clamp_min(1e-3), 1.0)
+    Raises:
+        UserError: models of this modality cannot be exported.
+    """
+    if modality.output_name is None:
+        raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+    return modality.output_name
 
 
 def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from audiogan import __version__
 from audiogan.bundle import shipped
 from audiogan.data.knobs import KNOBS
-from audiogan.modalities import Sound
 
 if TYPE_CHECKING:
     from audiogan.generator import Generator
@@ -34,7 +33,7 @@ def facts(generator: Generator, card: str = "") -> dict[str, str]:
         "labels": json.dumps(generator.labels, ensure_ascii=False),
         "knobs": json.dumps(knobs, ensure_ascii=False),
     }
-    if isinstance(generator.modality, Sound):
+    if generator.modality.sample_rate is not None:
         told["sample_rate"] = str(generator.sample_rate)
     if card:
         told |= {"licence": licence(card), "card": card}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from audiogan.latents.directions import Direction, directions, edit
 from audiogan.latents.encoding import Encoding, encode, nearest_distance
 from audiogan.latents.near import Neighbour, neighbours
-from audiogan.latents.spectra import log_spectral_distance
+from audiogan.losses.spectra import log_spectral_distance
 
 __all__ = [
     "Direction",

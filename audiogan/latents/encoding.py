@@ -17,8 +17,7 @@ from audiogan.errors import UserError
 from audiogan.games.calling import call
 from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare
-from audiogan.latents.spectra import Likeness, log_spectral_distance
-from audiogan.modalities import Sound
+from audiogan.losses.spectra import Likeness, log_spectral_distance
 from audiogan.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def encode(
         UserError: a model of something else than sounds; a recording that is missing, unreadable, shorter than 5 ms,
             silent or not finite; an unknown class.
     """
-    if not isinstance(generator.modality, Sound):
+    if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")

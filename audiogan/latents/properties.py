@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.modalities import Sound
 
 if TYPE_CHECKING:
     from audiogan.modalities import Modality
@@ -50,17 +49,17 @@ IMAGE = {
 
 
 def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
-    """Those of a kind of signal; UserError where there are none."""
-    if isinstance(modality, Sound):
+    """Return the properties of a modality. UserError if there are none."""
+    if modality.sample_rate is not None:
         return SOUND
     if len(shape) == 3:
         return IMAGE
     raise UserError(f"directions have no names for {modality.noun}s; there are words for sounds and images only")
 
 
-def measured(modality: Any, x: np.ndarray) -> Array:
-    """Properties float64 `[N, K]` of signals `[N, *shape]`, in the order of `properties_of`."""
-    return _sounds(x, modality.sample_rate) if isinstance(modality, Sound) else _images(x)
+def measured(modality: Modality, x: np.ndarray) -> Array:
+    """Return properties float64 `[N, K]` of signals `[N, *shape]`, in the order of `properties_of`."""
+    return _images(x) if modality.sample_rate is None else _sounds(x, modality.sample_rate)
 
 
 def _sounds(x: np.ndarray, sample_rate: int) -> Array:

@@ -11,8 +11,9 @@ import soxr
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.reading import RATES, SoundReader, Unreadable
+from audiogan.reading import RATES
 from audiogan.reading.levels import SILENCE, Windows, cancelled, full_scale, mix, only_clicks, ranges
+from audiogan.reading.sound import opened
 from audiogan.text import printable
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def prepare(
     what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
         what = printable(os.fspath(wave))
-        samples, rate, part = _read(wave, what)
+        samples, rate, part = _read(wave)
     else:
         samples, rate = np.atleast_2d(np.asarray(wave, np.float32)), sample_rate or 0
         if samples.ndim != 2:
@@ -95,15 +96,8 @@ def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") ->
     return samples
 
 
-def _read(path: str | os.PathLike[str], what: str) -> tuple[NDArray[np.float32], int, str]:
-    """Samples `[C, T]` of a file, ten minutes at most, its rate in Hz, and which part that is."""
-    try:
-        with SoundReader(path) as file:
-            samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
-            return samples, rate, f"in its first {LONGEST_SECONDS:g} seconds" * (samples.shape[1] < file.frames)
-    except FileNotFoundError as error:
-        raise UserError(f"{what}: no such file") from error
-    except OSError as error:
-        raise UserError(f"{what}: cannot be read ({error.strerror or error})") from error
-    except Unreadable as error:
-        raise UserError(f"{what}: not a sound file that can be read ({error})") from error
+def _read(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int, str]:
+    """Return samples `[C, T]` of a file (at most ten minutes), its rate in Hz, and which part that is."""
+    with opened(path) as file:
+        samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
+        return samples, rate, f"in its first {LONGEST_SECONDS:g} seconds" * (samples.shape[1] < file.frames)

@@ -14,6 +14,7 @@ from audiogan.metrics.extractor import Extractor, load_extractor
 from audiogan.metrics.gain import augmentation_gain
 from audiogan.metrics.labelled import agreement, evaluate_labelled
 from audiogan.metrics.neighbours import Memorisation, Prdc, memorisation, nearest, prdc
+from audiogan.metrics.patches import Patches
 from audiogan.metrics.report import Report, evaluate
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Extractor",
     "LogMel",
     "Memorisation",
+    "Patches",
     "Prdc",
     "Recipe",
     "Report",

@@ -22,12 +22,12 @@ SEGMENTS = 8
 
 
 class Embedding(Protocol):
-    """A deterministic extractor. `name` carries every setting that changes its numbers."""
+    """A deterministic extractor. `name` states every setting that changes its numbers."""
 
     name: str
 
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """One batch [B, ...] to features [B, D], float64."""
+        """Return features [B, D] of a batch [B, ...], float64; or [B, P, D], those of P parts of each example."""
         ...
 
 
@@ -132,7 +132,7 @@ def _edges(frames: int, segments: int) -> list[int]:
 def embed(
     x: Any, embedding: Embedding, *, index: NDArray[np.int64] | None = None, batch: int = 32, what: str = "x"
 ) -> NDArray[np.float64]:
-    """Features [N, D] of a tensor or array [N, ...], or of its samples `index` only.
+    """Return features [N, D] (or [N, P, D]) of a tensor or array [N, ...], or of its samples `index` only.
 
     Works batch by batch, so memory grows with the features only, and x may be a memory map.
 

@@ -113,6 +113,9 @@ def evaluate(
     * train_distance, train_copies (only with `train`): see `neighbours.memorisation`; the floor is one half of the
       reference against the other.
 
+    An embedding that describes parts of examples (features [N, P, D], see `Patches`) gives only frechet, of all parts
+    together: parts of one example are not independent samples, as the other metrics require.
+
     Args:
         fake: generated sounds [N, C, T] in [-1, 1], tensor or array.
         real: held-out real sounds [M, C, T].
@@ -140,11 +143,13 @@ def evaluate(
         reference, other = both[:n], both[n:]
     else:
         reference = embed(real, embedding, index=rng.permutation(len(real))[:n], what="real")
-        seen = embed(train, embedding, what="train")
-        other = seen[rng.permutation(len(seen))[:n]]
+        parts = reference.ndim == 3
+        chosen = rng.permutation(len(train))[:n]
+        seen = embed(train, embedding, index=chosen if parts else None, what="train")
+        other = seen if parts else seen[chosen]
     values, floor = compare(fakes, reference), compare(other, reference)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
-    if train is not None:
+    if train is not None and reference.ndim == 2:
         half = n // 2
         for side, pair in (
             (values, memorisation(fakes, reference, seen)),
@@ -173,6 +178,8 @@ def matched(counts: dict[str, int], count: int | None) -> int:
 
 
 def compare(x: Features, reference: Features) -> dict[str, float]:
+    if x.ndim == 3:
+        return {"frechet": frechet_distance(x.reshape(-1, x.shape[2]), reference.reshape(-1, x.shape[2]))}
     bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
     bandwidth = max(bandwidth, 1e-6)  # a reference of one repeated sound
     balls = prdc(x, reference, k=NEIGHBOURS, cap=CAP)

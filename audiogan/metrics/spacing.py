@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +13,29 @@ from audiogan.metrics.convnet import glance
 from audiogan.metrics.embedding import embed
 from audiogan.metrics.neighbours import nearest
 from audiogan.metrics.report import Report
-from audiogan.modalities.sound import Sound
+
+if TYPE_CHECKING:
+    from audiogan.modalities import Modality
 
 __all__ = ["SeenByClassifier", "distance_within", "evaluate_spacing"]
 
 
 class SeenByClassifier:
-    """An `Embedding`: the picture of sounds that the classifier of `train_classifier` looks at, one number a point.
+    """An `Embedding`: the pictures of signals that `train_classifier` trains on, one feature per pixel.
 
     Args:
-        modality: the sounds' own.
-        length: samples of a sound.
+        modality: of the signals; its `picture_name` must not be None for this shape.
+        shape: of a signal.
     """
 
-    def __init__(self, modality: Sound, length: int) -> None:
-        self.modality = modality
-        rate = modality.sample_rate
-        self.name = f"melpicture-{rate / 1000:g}k-{length / rate:g}s"
+    def __init__(self, modality: Modality, shape: Sequence[int]) -> None:
+        name = modality.picture_name(shape)
+        if name is None:
+            raise ValueError(f"distances between pictures of {modality.noun}s are not measured")
+        self.modality, self.name = modality, name
 
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Waves `[B, C, T]` to features `[B, D]` in -1 ... 1, where 2 is the 60 dB that the picture spans."""
+        """Signals `[B, *shape]` to features `[B, D]`; for sounds in -1 ... 1, where a difference of 2 is 60 dB."""
         return glance(x, self.modality.picture).flatten(1).double().numpy()
 
 

@@ -1,47 +1,90 @@
-"""Images: what one does with pixels `[N, C, H, W]` once they are made."""
+"""Images: pixels ``[C, H, W]``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from audiogan.errors import UserError
+from audiogan.metrics.patches import Patches
 from audiogan.metrics.pixels import Pixels
-from audiogan.modalities.base import animate, preview_path
+from audiogan.modalities.base import Modality, as_array, check_columns, in_range
 from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
-from audiogan.png import save_png
+from audiogan.png import open_png, save_png
 from audiogan.typeface import font, short
 
 if TYPE_CHECKING:
-    pass
+    from audiogan.metrics.embedding import Embedding
 
 CELL = 80
 """Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""
-_WIDE = 1600  # pixels a sheet may be wide
+_WIDE = 1600  # largest width of a sheet in pixels
+LARGEST_COMMENTED = 1 << 24
+"""Largest number of pixels of an image that is opened for its comment."""
+KINDS = "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [H, W, C] or [H, W], or a Pillow image"
 
 
 @dataclass(frozen=True)
-class Image:
-    """Pixels in -1 (black) ... 1 (white), grey `[1, H, W]` or RGB `[3, H, W]`."""
+class Image(Modality):
+    """Pixels in -1 (black) ... 1 (white), grey ``[1, H, W]`` or RGB ``[3, H, W]``."""
 
     noun: ClassVar[str] = "image"
     suffix: ClassVar[str] = ".png"
-    single: ClassVar[bool] = True
+    edge: ClassVar[float | None] = 1.0
+    output_name: ClassVar[str | None] = "image"
 
-    def finish(self, x: np.ndarray) -> np.ndarray:
-        """Images `[N, C, H, W]` within -1 ... 1."""
-        return np.clip(x, -1.0, 1.0).astype(np.float32, copy=False)
+    def check_shape(self, shape: Sequence[int]) -> None:
+        if len(shape) != 3 or shape[0] not in (1, 3):
+            raise UserError(f"an image cannot have the shape {list(shape)}")
+
+    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+        """Read a picture of any size and any format that Pillow knows.
+
+        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Pictures of 16 bits are
+        reduced to 8 bits. Of an animation the first picture is read.
+        """
+        from audiogan.reading.pixels import read_pixels
+
+        return _scaled(read_pixels(path, _channels(shape)))
+
+    def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
+        """Convert a Pillow image, an array or a tensor.
+
+        * Pillow images are treated like files; see `load`.
+        * uint8 and uint16: ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]`` with C = 1 (grey), 2 (grey and alpha), 3 (RGB) or
+          4 (RGB and alpha). 0 becomes -1; the largest value of the type becomes 1.
+        * floating point: ``[C, H, W]`` in -1 ... 1, or ``[H, W]`` for grey.
+        """
+        from PIL import Image as Pillow
+
+        from audiogan.reading.pixels import picture_pixels
+
+        channels = _channels(shape)
+        if isinstance(value, Pillow.Image):
+            return _scaled(picture_pixels(value, channels))
+        planar = isinstance(value, Tensor)
+        x = as_array(value, self.noun, KINDS)
+        if x.dtype.kind == "f":
+            x = x[None] if x.ndim == 2 else x
+            if x.ndim != 3 or len(x) not in (1, 3):
+                raise UserError(f"floating-point pixels must be [1 or 3, H, W], got {list(x.shape)}")
+            return _recoloured(in_range(x, self.noun), channels)
+        if x.dtype not in (np.uint8, np.uint16):
+            raise UserError(f"an array of {x.dtype} is not an image; give {KINDS}")
+        return _recoloured(_composited(_planes(x, planar)), channels)
 
     def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
-        """One image `[C, H, W]` as an 8-bit PNG, with a comment in it.
+        """Write one image ``[C, H, W]`` as an 8-bit PNG, with a comment in it.
 
         Raises:
-            ValueError: another shape or suffix, or a pixel that is not finite.
+            ValueError: another shape or suffix, or pixels that are NaN or infinite.
         """
         from PIL import Image as Pillow
         from PIL.PngImagePlugin import PngInfo
@@ -58,6 +101,19 @@ class Image:
             info.add_itxt("Comment", comment)
         save_png(path, picture, pnginfo=info)
 
+    @staticmethod
+    def read_comment(path: str | os.PathLike[str]) -> str:
+        with open_png(path, LARGEST_COMMENTED) as picture:
+            # audiogan writes the text before the pixels; other programs may write it behind them.
+            return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
+
+    def finish(self, x: np.ndarray) -> np.ndarray:
+        """Return images clamped to -1 ... 1."""
+        return np.clip(x, -1.0, 1.0).astype(np.float32, copy=False)
+
+    def finish_tensor(self, x: Tensor) -> Tensor:
+        return x.clamp(-1, 1)
+
     def sheet(
         self,
         path: str | os.PathLike[str],
@@ -66,17 +122,17 @@ class Image:
         title: str | None = None,
         columns: int | None = None,
     ) -> None:
-        """All images `[N, C, H, W]` beside and below each other as one PNG; small ones are enlarged by a whole factor.
+        """Write all images ``[N, C, H, W]`` in a grid as one PNG; small ones are enlarged by a whole factor.
 
         Args:
-            path: the PNG to write; missing folders are made.
-            x: -1 ... 1; what lies beyond is clamped, an image that is not finite is labelled so.
-            titles: one an image, written below it.
-            title: a headline.
-            columns: images beside each other; without it, about as many as rows.
+            path: the PNG file. Missing folders are created.
+            x: pixels; values beyond -1 ... 1 are clamped. An image that is not finite is labelled.
+            titles: one title per image, written below it.
+            title: headline.
+            columns: number of columns; by default about as many as rows.
 
         Raises:
-            ValueError: another shape, no images, as many titles as there are not images.
+            ValueError: another shape, no images, or another number of titles.
         """
         if titles is not None and len(titles) != len(x):
             raise ValueError(f"{len(titles)} titles for {len(x)} images")
@@ -85,31 +141,84 @@ class Image:
         picture = _draw(np.asarray(x), titles, title, columns)
         save_png(path, picture, compress_level=4)
 
-    def preview(
-        self, run_dir: str | os.PathLike[str], step: int, x: np.ndarray, titles: Sequence[str] | None = None
+    def compare(
+        self,
+        path: str | os.PathLike[str],
+        columns: Mapping[str, np.ndarray],
+        title: str | None = None,
+        titles: Sequence[str] | None = None,
     ) -> None:
-        """Write `previews/step-<step>.png` of a run."""
-        self.sheet(preview_path(run_dir, step), x, titles, f"step {step:,}")
-
-    def animation(self, run_dir: str | os.PathLike[str]) -> Path:
-        """Join the previews of a run into `previews/animation.gif`."""
-        return animate(run_dir)
+        """See `Modality.compare`. Smaller images are enlarged to the largest; grey images may stand beside RGB."""
+        check_columns(columns, titles)
+        save_png(path, _draw_columns(columns, title, titles), compress_level=4)
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """A bare grid of the images to TensorBoard."""
+        """Write a bare grid of the images to TensorBoard."""
         writer.add_image(tag, grid(x), step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Pixels:
-        """The training-free extractor of images of ``shape`` `(C, H, W)`."""
+        """Return the training-free extractor of images of ``shape`` ``(C, H, W)``."""
         return Pixels(shape)
 
-    def picture(self, x: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` as they are."""
+    def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
+        """Return `embedding`, and `Patches` for images that are large enough."""
+        return [self.embedding(shape), *([Patches(shape)] if Patches.fits(shape) else [])]
+
+    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return ``l1``, ``psnr`` (dB) and ``ssim``; see `Modality.references`."""
+        from audiogan.modalities.references import psnr, ssim
+
+        return {**super().references(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+
+
+def _channels(shape: Sequence[int | None]) -> int:
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise UserError(f"an image has the shape [1 or 3, H, W], not {list(shape)}")
+    return shape[0]
+
+
+def _scaled(pixels: np.ndarray) -> NDArray[np.float32]:
+    """Return uint8 or uint16 pixels as float32: 0 is exactly -1, the largest value exactly 1."""
+    middle = np.float32(np.iinfo(pixels.dtype).max / 2)
+    return (pixels.astype(np.float32) - middle) / middle
+
+
+def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
+    """Return integer pixels as ``[C, H, W]``; ``planar`` decides where both layouts are possible."""
+    if x.ndim == 2:
+        return x[None]
+    if x.ndim == 3:
+        first, last = len(x) in (1, 2, 3, 4), x.shape[2] in (1, 2, 3, 4)
+        if first and (planar or not last):
+            return x
+        if last:
+            return x.transpose(2, 0, 1)
+    raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
+
+
+def _composited(planes: np.ndarray) -> NDArray[np.float32]:
+    """Return float32 ``[1 or 3, H, W]`` of integer pixels; an alpha channel is composited on white."""
+    x = _scaled(planes)
+    if len(x) in (1, 3):
         return x
+    alpha = (x[-1:] + 1) / 2
+    return (x[:-1] + 1) * alpha + 2 * (1 - alpha) - 1
+
+
+def _recoloured(x: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return grey or RGB ``[C, H, W]`` as grey (ITU-R 601 luma, as in Pillow) or RGB."""
+    if len(x) == channels:
+        return np.ascontiguousarray(x)
+    if channels == 3:
+        return np.repeat(x, 3, axis=0)
+    return np.tensordot(np.array([[0.299, 0.587, 0.114]], np.float32), x, 1)
 
 
 def grid(x: np.ndarray, border: int = 2) -> np.ndarray:
-    """A bare, near-square grid of images `[N, C, H, W]`: uint8 `[height, width, 3]`; not finite ones are grey."""
+    """Return a bare, near-square grid of images ``[N, C, H, W]`` as uint8 ``[height, width, 3]``.
+
+    Images that are not finite are grey.
+    """
     pixels, broken = _bytes(np.asarray(x))
     pixels[broken] = 128
     count, height, width, _ = pixels.shape
@@ -123,7 +232,7 @@ def grid(x: np.ndarray, border: int = 2) -> np.ndarray:
 
 
 def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 `[N, H, W, 3]` of images `[N, C, H, W]`, and which of them are not finite `[N]`."""
+    """Return images ``[N, C, H, W]`` as uint8 ``[N, H, W, 3]``, and which of them are not finite ``[N]``."""
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
         raise ValueError(f"expected images [N, C, H, W] of 1 or 3 channels that are not empty, got {list(x.shape)}")
     broken = ~np.isfinite(x).all(axis=(1, 2, 3))
@@ -153,10 +262,47 @@ def _draw(x: np.ndarray, titles: Sequence[str] | None, title: str | None, column
     for i in range(count):
         left, upper = edge + i % columns * (width + gap), top + i // columns * (height + label + gap)
         if broken[i]:
-            pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
-            pen.text((left + width / 2, upper + height / 2), "not finite", fill=_ALERT, font=font(11), anchor="mm")
+            _label_broken(pen, left, upper, width, height)
         else:
             sheet.paste(Pillow.fromarray(pixels[i].repeat(factor, 0).repeat(factor, 1)), (left, upper))
         if titles is not None:
             pen.text((left, upper + height + 1), short(titles[i], width, font(11)), fill=_FAINT, font=font(11))
+    return sheet
+
+
+def _label_broken(pen: Any, left: int, upper: int, width: int, height: int) -> None:
+    pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
+    pen.text((left + width / 2, upper + height / 2), "not finite", fill=_ALERT, font=font(11), anchor="mm")
+
+
+def _draw_columns(columns: Mapping[str, np.ndarray], title: str | None, titles: Sequence[str] | None) -> Any:
+    """Draw a comparison: a header per column, a row per example, the title of an example below its row."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
+    drawn = [_bytes(np.asarray(x)) for x in columns.values()]
+    rows = len(drawn[0][0])
+    tallest, widest = (max(pixels.shape[axis] for pixels, _ in drawn) for axis in (1, 2))
+    factor = max(1, -(-CELL // max(tallest, widest)))
+    height, width = factor * tallest, factor * widest
+    gap, edge, label = 6, 14, 16 if titles is not None else 0
+    top = edge + (26 if title else 0) + 18
+    size = (2 * edge + len(drawn) * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
+    sheet = Pillow.new("RGB", size, _BACKGROUND)
+    pen = ImageDraw.Draw(sheet)
+    if title:
+        pen.text((edge, edge - 3), short(title, size[0] - 2 * edge, font(15)), fill=_TEXT, font=font(15))
+    for column, (name, (pixels, broken)) in enumerate(zip(columns, drawn, strict=True)):
+        left = edge + column * (width + gap)
+        pen.text((left, top - 17), short(name, width, font(12)), fill=_TEXT, font=font(12))
+        scale = max(1, min(height // pixels.shape[1], width // pixels.shape[2]))
+        for row in range(rows):
+            upper = top + row * (height + label + gap)
+            if broken[row]:
+                _label_broken(pen, left, upper, width, height)
+            else:
+                sheet.paste(Pillow.fromarray(pixels[row].repeat(scale, 0).repeat(scale, 1)), (left, upper))
+    for row, text in enumerate(titles or ()):
+        upper = top + row * (height + label + gap) + height + 1
+        pen.text((edge, upper), short(text, size[0] - 2 * edge, font(11)), fill=_FAINT, font=font(11))
     return sheet

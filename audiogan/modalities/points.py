@@ -1,45 +1,56 @@
-"""Points in the plane: what one does with `[N, 2]` once they are made."""
+"""Points: vectors of coordinates ``[D]``, drawn in the plane."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from audiogan.errors import UserError
+from audiogan.files import check_file
 from audiogan.metrics.pixels import Coordinates
-from audiogan.modalities.base import animate, preview_path
+from audiogan.modalities.base import Modality, as_array, check_columns
 from audiogan.pictures import _BACKGROUND, _CHANNELS, _FAINT, _PANEL, _TEXT
+from audiogan.text import printable
 from audiogan.writing import write_file
+
+MOST = 1 << 24
+"""Largest number of values in a file."""
+KINDS = "an array of numbers [D] or [N, D]"
 
 
 class ModesHeld(NamedTuple):
-    """How many modes of a mixture a set of points holds, and which share of the points lies at a mode at all."""
+    """Result of `modes_held`.
+
+    Attributes:
+        modes: number of modes held.
+        share: share of the points that lie near a mode.
+    """
 
     modes: int
     share: float
 
 
 def modes_held(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: float = 3.0) -> ModesHeld:
-    """Which modes of a mixture of round Gaussians a set of points holds.
+    """Count the modes of a mixture of round Gaussians that a set of points holds.
 
-    A point belongs to its nearest mode if it is within ``k_sigma`` standard deviations of it (of true points 98.9 % are
-    within three). Srivastava et al. 2017 (VEEGAN, section 4.1) count a mode from one such point on. One stray point is
-    no mode, so here a mode is held only if it has at least a fifth of its fair share of all points (and at least one):
-    20 of 2,500 where there are 25 modes.
+    A point belongs to its nearest mode if it lies within ``k_sigma`` standard deviations of it (98.9 % of true points
+    lie within three). Srivastava et al. 2017 (VEEGAN, section 4.1) count a mode if it has at least one such point. Here
+    a mode counts only if it has at least a fifth of its fair share of all points: 20 of 2,500 points for 25 modes. A
+    single stray point is not a mode.
 
     Args:
-        points: ``[N, 2]``; those that are not finite are near no mode.
-        centres: ``[modes, 2]``, in the units of the points.
-        std: of each mode, in the same units.
-
-    Returns:
-        (number of modes held, share of points within ``k_sigma`` of a mode).
+        points: ``[N, D]``; points that are not finite are near no mode.
+        centres: ``[modes, D]``.
+        std: standard deviation of each mode.
+        k_sigma: largest distance of a point from its mode, in standard deviations.
 
     Raises:
         ValueError: other shapes, or no points.
@@ -57,11 +68,13 @@ def modes_held(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: flo
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Modality):
     """Points in the plane, shown within -``limit`` ... ``limit``.
 
-    ``centres`` and ``std`` are the modes of the real data, where they are known: pictures show them and say how many
-    are held.
+    Args:
+        limit: largest coordinate in pictures.
+        centres: modes of the real data, if they are known. Pictures show them and state how many are held.
+        std: standard deviation of each mode.
     """
 
     limit: float = 2.0
@@ -73,17 +86,54 @@ class Points:
     single: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        # Lists come from YAML; tuples can be hashed and compared.
+        # YAML gives lists; tuples can be hashed and compared.
         object.__setattr__(self, "centres", tuple(tuple(float(v) for v in centre) for centre in self.centres))
         if not 0 < self.limit < float("inf") or self.std < 0 or any(len(centre) != 2 for centre in self.centres):
             raise ValueError(f"limit={self.limit!r} and std={self.std!r} must be positive, centres pairs of numbers")
 
-    def finish(self, x: np.ndarray) -> np.ndarray:
-        """Points `[N, 2]` as they are: those far off are a finding, not something to hide."""
-        return np.asarray(x, np.float32)
+    def check_shape(self, shape: Sequence[int]) -> None:
+        spread = (self.limit, self.std, *(x for centre in self.centres for x in centre))
+        if not all(isinstance(x, int | float) and abs(x) < 1e6 for x in spread):
+            raise UserError("limit, std and centres must be below 1,000,000")
+        if tuple(shape) != (2,):
+            raise UserError(f"a point cannot have the shape {list(shape)}")
+
+    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+        """Read a ``.npy`` file, or a text file with one point per line and commas between its coordinates.
+
+        A first line that is not numeric is a header.
+
+        Returns:
+            float32 array: one point ``[D]`` or several ``[N, D]``, as the file holds them.
+        """
+        check_file(path)
+        try:
+            if Path(path).suffix.lower() == ".npy":
+                # Mapped, so that a header that announces too much is noticed before memory is reserved.
+                return self.convert(np.array(np.load(path, mmap_mode="r", allow_pickle=False)), shape)
+            if os.path.getsize(path) > 32 * MOST:
+                raise UserError(f"more than {MOST:,} numbers")
+            with open(path, encoding="utf-8-sig") as file:
+                lines = file.read().splitlines()
+            header = bool(lines) and not _numeric(lines[0])
+            return self.convert(np.loadtxt(lines[header:], delimiter=",", comments=None), shape)
+        except UserError as error:
+            raise UserError(f"{printable(path)}: {error}") from error
+        except (OSError, ValueError, EOFError, MemoryError) as error:
+            why = " ".join(str(error).split())[:200]
+            raise UserError(f"{printable(path)}: not points in a .npy or .csv file ({printable(why)})") from error
+
+    def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
+        """Return one point ``[D]``, or several ``[N, D]``, as float32; integers are not scaled."""
+        x = as_array(value, self.noun, KINDS)
+        if x.ndim not in (1, 2) or shape[-1] not in (None, x.shape[-1]) or x.size > MOST:
+            raise UserError(f"expected [{shape[-1]}] or [N, {shape[-1]}], got {list(x.shape)}")
+        if not np.isfinite(x).all():
+            raise UserError("coordinates are NaN or infinite")
+        return np.ascontiguousarray(x, np.float32)
 
     def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
-        """All points `[N, 2]` as one `.npy` file, float32; it has no place for a comment."""
+        """Write all points ``[N, 2]`` as one ``.npy`` file, float32. The format has no comments."""
         path = Path(path)
         if path.suffix.lower() != ".npy":
             raise ValueError(f"{path}: points are saved as .npy, so the name has to end in .npy")
@@ -98,56 +148,73 @@ class Points:
         titles: Sequence[str] | None = None,
         title: str | None = None,
     ) -> None:
-        """Scatter plot of all points `[N, 2]` as one PNG, the real modes (3 sigma) as faint circles beneath.
+        """Write a scatter plot of all points ``[N, 2]`` as one PNG.
 
-        Points of one title share a colour. Points outside the picture are counted in its corner.
+        Faint circles show the modes of the real data (3 sigma). Points of one title share a colour. The caption counts
+        the points outside the picture.
         """
         x = _checked(x)
         if titles is not None and len(titles) != len(x):
             raise ValueError(f"{len(titles)} titles for {len(x)} points")
-        figure = self._figure(x, titles, title)
-        content = io.BytesIO()
-        figure.savefig(content, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
-        write_file(path, content.getbuffer())
+        _write(path, self._figure({"": x}, titles, title))
 
-    def preview(
-        self, run_dir: str | os.PathLike[str], step: int, x: np.ndarray, titles: Sequence[str] | None = None
+    def compare(
+        self,
+        path: str | os.PathLike[str],
+        columns: Mapping[str, np.ndarray],
+        title: str | None = None,
+        titles: Sequence[str] | None = None,
     ) -> None:
-        """Write `previews/step-<step>.png` of a run."""
-        self.sheet(preview_path(run_dir, step), x, titles, f"step {step:,}")
-
-    def animation(self, run_dir: str | os.PathLike[str]) -> Path:
-        """Join the previews of a run into `previews/animation.gif`: the points moving."""
-        return animate(run_dir)
+        """Write one PNG with a scatter plot per column. Points of one title share a colour in all plots."""
+        check_columns(columns, titles)
+        _write(path, self._figure({name: _checked(x) for name, x in columns.items()}, titles, title))
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """The scatter plot to TensorBoard."""
-        figure = self._figure(_checked(x), None, f"step {step:,}")
+        """Write the scatter plot to TensorBoard."""
+        figure = self._figure({"": _checked(x)}, None, f"step {step:,}")
         figure.canvas.draw()
         writer.add_image(tag, np.asarray(figure.canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Coordinates:
-        """The training-free extractor: the coordinates."""
+        """Return the training-free extractor: the coordinates themselves."""
         return Coordinates(shape[0])
 
     def picture(self, x: Tensor) -> Tensor:
-        """Points `[B, D]` as images of one pixel, `[B, D, 1, 1]`: the coordinates are its channels."""
+        """Return points ``[B, D]`` as images of one pixel ``[B, D, 1, 1]`` with the coordinates as channels."""
         return x[:, :, None, None]
 
+    def measures(self, x: np.ndarray) -> dict[str, float]:
+        """Return the number of modes held and the share of points near one, if the modes are known."""
+        if not self.centres:
+            return {}
+        held = self.modes_held(x)
+        return {"modes/3sigma": float(held.modes), "share_at_modes/3sigma": held.share}
+
     def modes_held(self, points: np.ndarray, k_sigma: float = 3.0) -> ModesHeld:
-        """See `modes_held`. ValueError if the modes are not known."""
+        """Return the modes that ``points`` hold; see the function `modes_held`. ValueError if they are not known."""
         if not self.centres:
             raise ValueError("the modes of these points are not known")
         return modes_held(points, np.asarray(self.centres), self.std, k_sigma)
 
-    def _figure(self, x: np.ndarray, titles: Sequence[str] | None, title: str | None) -> Any:
+    def _figure(self, columns: Mapping[str, np.ndarray], titles: Sequence[str] | None, title: str | None) -> Any:
+        """Draw a scatter plot per column; the column's name, if it has one, stands before the caption."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.collections import EllipseCollection
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(4.8, 5.1), dpi=110, facecolor=_BACKGROUND)
+        count = len(columns)
+        figure = Figure(figsize=(4.8 * count, 5.1), dpi=110, facecolor=_BACKGROUND)
         FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.09, 0.06, 0.88, 0.83), facecolor=_PANEL, aspect="equal")
+        figure.text(0.09 / count, 0.945, title or "", color=_TEXT, fontsize=12, parse_math=False)
+        for i, (name, x) in enumerate(columns.items()):
+            axes = figure.add_axes(((0.09 + i) / count, 0.06, 0.88 / count, 0.83), facecolor=_PANEL, aspect="equal")
+            self._scatter(axes, x, titles)
+            caption = f"{printable(name)[:40]}: {self._caption(x)}" if name else self._caption(x)
+            figure.text((0.09 + i) / count, 0.905, caption, color=_FAINT, fontsize=8, parse_math=False)
+        return figure
+
+    def _scatter(self, axes: Any, x: np.ndarray, titles: Sequence[str] | None) -> None:
+        from matplotlib.collections import EllipseCollection
+
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit))
         axes.tick_params(colors=_FAINT, labelsize=7, length=2)
         axes.spines[:].set_color(_FAINT)
@@ -163,9 +230,6 @@ class Points:
         colours = np.array(_CHANNELS)[codes % len(_CHANNELS)] if len(names) > 1 else _CHANNELS[0]
         size = float(np.clip(6000 / len(x), 2, 12))
         axes.scatter(x[:, 0], x[:, 1], s=size, c=colours, alpha=0.7, linewidths=0)
-        figure.text(0.09, 0.945, title or "", color=_TEXT, fontsize=12, parse_math=False)
-        figure.text(0.09, 0.905, self._caption(x), color=_FAINT, fontsize=8)
-        return figure
 
     def _caption(self, x: np.ndarray) -> str:
         parts = [f"{len(x):,} points"]
@@ -181,3 +245,17 @@ def _checked(x: np.ndarray) -> np.ndarray:
     if x.ndim != 2 or x.shape[1] != 2 or not len(x):
         raise ValueError(f"expected points [N, 2] that are not empty, got {list(x.shape)}")
     return x
+
+
+def _numeric(line: str) -> bool:
+    try:
+        [float(cell) for cell in line.split(",")]
+    except ValueError:
+        return False
+    return True
+
+
+def _write(path: str | os.PathLike[str], figure: Any) -> None:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
+    write_file(path, content.getbuffer())

@@ -12,7 +12,6 @@ from pydantic import Field
 from audiogan.bundle import shipped
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.modalities.sound import Sound
 from audiogan.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
 from audiogan.text import printable
@@ -50,7 +49,7 @@ class Instrument:
     """
 
     def __init__(self, generator: Generator) -> None:
-        if not isinstance(generator.modality, Sound):
+        if generator.modality.sample_rate is None:
             raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
         self.generator = generator
         path = generator.checkpoint

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.latents.spectra import Likeness, log_spectral_distance
+from audiogan.losses.spectra import Likeness, log_spectral_distance
 
 RATE = 16000
 
