@@ -247,7 +247,8 @@ def train(
     net: StyleGANGenerator, judge: StyleGANCritic, steps: int, batch: int = 8, growth: Growth | None = None
 ) -> Trainer:
     adam = partial(torch.optim.Adam, lr=0.01, betas=(0.0, 0.99))
-    game = Adversarial(net, judge, NonSaturating(), Identity(net.shape), [R1(0.1, every=4)], [PathLength(every=4)])
+    penalties = {"penalties": [R1(0.1, every=4)], "generator_penalties": [PathLength(every=4)]}
+    game = Adversarial(net, judge, NonSaturating(), Identity(net.shape), **penalties)
     players = [Player("critic", ("critic",), adam), Player("generator", ("generator",), adam)]
     callbacks = {"ema": EMA(["generator"]), "growth": growth or Growth()}
     trainer = Trainer(game, players, {"train": Stream(Images(net.shape), batch)}, callbacks, Engine("cpu"), steps=steps)
