@@ -43,15 +43,17 @@ class Styles:
             )
         self.rng = torch.Generator().manual_seed(seed)
 
-    def condition(self, labels: Tensor) -> Tensor | None:
-        return self.model.game.condition(labels)
+    def inputs(self, labels: Tensor) -> dict[str, Tensor]:
+        """Return named inputs of new latents and of classes `[N]`."""
+        classes = len(self.model.labels)
+        return self.model.game.draw(len(labels), self.rng, classes=torch.eye(classes)[labels] if classes else None)
 
     def draw(self, labels: Tensor) -> Tensor:
-        """Styles `[N, style_dim]` of new latents of classes `[N]`."""
-        return self.net.mapping(self.model.game.latents(len(labels), self.rng), self.condition(labels))
+        """Return the styles `[N, style_dim]` of new latents of classes `[N]`."""
+        return self.net.mapping(**self.inputs(labels))
 
     def images(self, ws: Tensor) -> Tensor:
-        """Images `[N, C, H, W]` of styles `[N, layers, style_dim]`."""
+        """Return the images `[N, C, H, W]` of styles `[N, layers, style_dim]`."""
         parts = [self.model.game.representation.decode(self.net.synthesis(part)) for part in ws.split(100)]
         return torch.cat(parts).clamp(-1, 1)
 
@@ -129,9 +131,8 @@ def draw_pictures(styles: Styles, out: Path, cut: int) -> None:
     n = len(labels) + 1
     said = f"rows: styles of layers 0 to {cut - 1}, columns: the others"
     model.modality.sheet(out / "style-mixing.png", torch.cat([head, body.flatten(0, 1)]).numpy(), title=said, columns=n)
-    z = model.game.latents(len(labels), styles.rng)
-    condition = styles.condition(labels)
-    x = torch.cat([model.game.generate(z, condition, truncation=psi) for psi in PSIS]).clamp(-1, 1)
+    inputs = styles.inputs(labels)
+    x = torch.cat([model.game.generate(inputs, truncation=psi) for psi in PSIS]).clamp(-1, 1)
     said = "truncation, top to bottom: " + ", ".join(f"{psi:g}" for psi in PSIS)
     model.modality.sheet(out / "truncation.png", x.numpy(), title=said, columns=len(labels))
 

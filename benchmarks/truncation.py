@@ -31,17 +31,16 @@ from audiogan.training import open_data
 
 
 def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tuple[Tensor, np.ndarray]:
-    """Signals `[n, *shape]` and the class asked for of each, the same latents and classes at every truncation."""
+    """Return signals `[n, *shape]` and their classes `[n]`; a seed has the same inputs at every truncation."""
     game = generator.game
-    rng = torch.Generator().manual_seed(seed)
-    z, condition = game.latents(n, rng), game.draw_condition(n, rng)
+    inputs = game.draw(n, torch.Generator().manual_seed(seed))
     made = []
     for rows in torch.arange(n).split(100):
-        options = {} if truncation is None else {"truncation": truncation}
-        made.append(game.generate(z[rows], None if condition is None else condition[rows], **options).cpu())
+        part = {name: value[rows] for name, value in inputs.items()}
+        made.append(game.generate(part, truncation=truncation).cpu())
     signals = generator.modality.finish(torch.cat(made).numpy())
-    asked = np.zeros(n, np.int64) if condition is None else condition.argmax(1).numpy()
-    return torch.from_numpy(signals), asked
+    classes = inputs["classes"].argmax(1).numpy() if "classes" in inputs else np.zeros(n, np.int64)
+    return torch.from_numpy(signals), classes
 
 
 def spread(features: np.ndarray, classes: np.ndarray) -> float:

@@ -107,7 +107,7 @@ def minibatch_deviation(x: Tensor, classes: Tensor | None = None, group: int = 4
     Args:
         x: feature maps ``[B, C, H, W]``.
         classes: class weights ``[B, classes]``. With them samples are grouped by class, as far as the batch allows:
-            differences between classes would hide a class of which all pictures are the same.
+            differences between classes would hide that all pictures of a class are the same.
         group: size of a group, or the next smaller divisor of B.
     """
     b, _, h, w = x.shape

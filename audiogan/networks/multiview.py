@@ -1,9 +1,9 @@
-"""Critics of sounds that look at several pictures of them at once.
+"""Several critics of one sound, each on another picture of it.
 
-Several critics of one wave, each on another transform, are what made GAN vocoders work (Kumar et al., MelGAN, NeurIPS
-2019, section 3.2; Jang et al., UnivNet, Interspeech 2021, section 2.2, has them on spectrograms). The three here divide
-the work: the log-mel picture is small and shows timbre and envelope, so that its critic learns in few steps; the
-complex STFT shows phases; a log-mel picture of the beginning, in frames of a quarter of the length, shows attacks.
+GAN vocoders use several critics on different transforms of a wave (Kumar et al., MelGAN, NeurIPS 2019, section 3.2), or
+on spectrograms (Jang et al., UnivNet, Interspeech 2021, section 2.2). There are three here. The log-mel picture is
+small and shows timbre and envelope; its critic learns in few steps. The complex STFT shows phases. A log-mel picture of
+the beginning, in frames of a quarter of the length, shows attacks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from audiogan.representations.views import LogMelView, STFTView
 class PictureCritic(nn.Module):
     """Strided convolutions on pictures `[B, *shape]`, a minibatch deviation, and a `Head`.
 
-    Beside the channels of the picture it sees a ramp that names the frequency, along the last dimension.
+    An additional input channel is a ramp along the last dimension; it encodes the frequency.
     """
 
     ramp: Tensor
@@ -77,8 +77,8 @@ class Beginning(nn.Module):
 class MultiViewCritic(nn.Module):
     """Critics of a sound `[B, channels, length]`: of its log-mel picture, of its complex STFT and of its beginning.
 
-    `view` turns sounds into what the critics look at, one row of numbers a sound. `forward` takes those rows, so that a
-    gradient penalty is one on pictures: there a quiet tail counts as much as it is heard.
+    `view` turns sounds into one row of numbers each: the pictures, flat and joined. `forward` takes these rows, so
+    gradient penalties act on pictures, in which a quiet tail has as much weight as in hearing.
 
     Args:
         length, channels, sample_rate: of the sounds, in samples and Hz.

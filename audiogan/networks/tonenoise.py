@@ -50,26 +50,26 @@ class ToneNoiseGenerator(nn.Module):
     first latents are their shares. So a sound depends on its inputs alone, and two sounds have different noise.
 
     Args:
-        length, channels: of the sounds, in samples. Two are made as middle and side, and of the side there can be
-            nothing at all: where recordings are mono a critic would hear the least of it.
+        length, channels: length in samples and number of channels of the sounds. Two channels are made as middle and
+            side. The side can be exactly 0, because a critic of mono recordings would notice any side at all.
         latent_dim: size of the latents, standard normal.
         classes, knobs: number of classes and of knobs; 0 for none. The input ``classes`` is `[B, classes]`, weights
             that sum to 1; the input ``knobs`` is `[B, knobs]`, normal scores.
         n_fft, hop_length: of the inverse STFT, in samples.
         width: channels of the frames.
-        blocks: how many `FrameBlock` s.
-        bands: of the noise, at equal distances on the mel scale.
-        style_dim: size of the style that a mapping network makes of latents and class.
+        blocks: number of `FrameBlock` s.
+        bands: number of bands of the noise, at equal distances on the mel scale.
+        style_dim: size of the style, the output of the mapping network.
         sample_rate: in Hz, for the bands.
-        voice: for speech, in place of the tones: pulses at a pitch that the network makes (`speak`), coloured as the
-            noise is, by a filter of minimum phase. (Spectra that repeat themselves would buzz, a period being a hop.)
-        partials: for struck sounds, so many sinusoids, one each half octave from 35 Hz up, see `Partials`.
-        tones_from: Hz below which the spectrum has no tones of its own beside them.
-        noises: of which the noise of a sound is mixed in evaluation mode; 1: all sounds have the same.
-        first_frames: at least so many frames come of the style at once; they are doubled until there are enough.
-        upsampling: how frames are doubled: ``linear``, or ``transposed`` as in models from before there was a choice.
-        body: the style also decides a gain for each bin, of tones and noise, that holds for the whole sound: the lines
-            of a cymbal stay where they are, and bands of the noise are too wide for them.
+        voice: for speech: pulses at a pitch that the network makes (`speak`) replace the tones. A filter of minimum
+            phase colours them. (Tones of the spectrum would repeat from frame to frame, and buzz.)
+        partials: number of sinusoids for struck sounds, one each half octave from 35 Hz up, see `Partials`.
+        tones_from: frequency in Hz below which the spectrum has no tones beside the partials.
+        noises: number of noises that are mixed in evaluation mode; 1: all sounds have the same noise.
+        first_frames: smallest number of frames that the style gives directly; then the number of frames is doubled.
+        upsampling: how frames are doubled: ``linear``, or ``transposed``, as in models of older versions.
+        body: the style also gives a gain for each bin of tones and noise that is constant over the sound. The
+            resonances of a cymbal are constant, and too narrow for the bands of the noise.
         emphasis: factor on class weights in evaluation mode: without it generated classes are less distinct than
             recorded ones.
     """

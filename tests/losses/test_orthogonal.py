@@ -1,4 +1,4 @@
-"""The orthogonal penalty is the paper's equation, over weights alone."""
+"""The orthogonal penalty is the equation of the paper, over weights alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiogan.losses import OrthogonalRegularisation
 
 def value(network: nn.Module, **options: object) -> Tensor:
     penalty = OrthogonalRegularisation(**{"weight": 1.0, **options})  # type: ignore[arg-type]
-    return penalty(network, torch.zeros(1, 1), None, torch.randn)
+    return penalty(network, {"latent": torch.zeros(1, 1)}, torch.randn)
 
 
 def equation(w: Tensor) -> Tensor:

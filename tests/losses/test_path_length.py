@@ -21,8 +21,8 @@ class Linear(nn.Module):
         self.matrix = nn.Parameter(matrix)
         self.factor = nn.Parameter(torch.tensor(2.0))
 
-    def mapping(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.factor * z
+    def mapping(self, latent: Tensor) -> Tensor:
+        return self.factor * latent
 
     def synthesis(self, ws: Tensor) -> Tensor:
         return (ws.sum(1) @ self.matrix.T).view(len(ws), 1, 4, 4)
@@ -50,7 +50,7 @@ def test_an_orthogonal_generator_pays_little_and_a_crooked_one_much() -> None:
     values = []
     for matrix in (even, crooked):
         penalty = PathLength(weight=1.0, every=1, shrink=1, decay=0.0)
-        values.append(penalty(Linear(matrix), torch.randn(512, 16), None, torch.randn).item())
+        values.append(penalty(Linear(matrix), {"latent": torch.randn(512, 16)}, torch.randn).item())
     assert values[0] < 0.05 and values[1] > 10 * values[0]
 
 
@@ -59,7 +59,7 @@ def test_the_mean_runs_and_is_saved() -> None:
     net = Linear(torch.eye(16))
     y = torch.full((4, 1, 4, 4), 1.0)  # of length |y| = 4, a 4th of it a pixel: lengths are 1
     for expected in (0.1, 0.19, 0.271):
-        value = penalty(net, torch.randn(4, 16), None, lambda *shape: y)
+        value = penalty(net, {"latent": torch.randn(4, 16)}, lambda *shape: y)
         assert penalty.mean.item() == pytest.approx(expected, rel=1e-4)
         assert value.item() == pytest.approx(2.0 * (1 - expected) ** 2, rel=1e-4)
     other = PathLength()
@@ -76,15 +76,15 @@ def test_it_is_lazy_on_half_the_batch_and_reaches_every_weight() -> None:
 
     torch.manual_seed(0)
     net, z = Bent(torch.randn(16, 5)), torch.randn(7, 5)
-    value = PathLength(weight=3.0, every=8)(net, z, None, randn)
+    value = PathLength(weight=3.0, every=8)(net, {"latent": z}, randn)
     assert drawn == [(3, 1, 4, 4)]
     gradients = torch.autograd.grad(value, list(net.parameters()))
     assert all(torch.isfinite(g).all() and g.abs().sum() > 0 for g in gradients)
-    eager = PathLength(weight=3.0, every=1)(net, z, None, randn)
+    eager = PathLength(weight=3.0, every=1)(net, {"latent": z}, randn)
     assert value.item() == pytest.approx(8 * eager.item())
     with torch.no_grad():  # its value can be had where gradients are off
-        assert PathLength(weight=3.0, every=1)(net, z, None, randn).item() == pytest.approx(eager.item())
-    assert math.isfinite(PathLength()(net, z[:1], None, torch.randn).item())
+        assert PathLength(weight=3.0, every=1)(net, {"latent": z}, randn).item() == pytest.approx(eager.item())
+    assert math.isfinite(PathLength()(net, {"latent": z[:1]}, torch.randn).item())
 
 
 def test_descending_it_evens_the_lengths_out() -> None:
@@ -100,7 +100,7 @@ def test_descending_it_evens_the_lengths_out() -> None:
     before = spread()
     for _ in range(150):
         optimizer.zero_grad()
-        penalty(net, torch.randn(32, 16), None, torch.randn).backward()
+        penalty(net, {"latent": torch.randn(32, 16)}, torch.randn).backward()
         optimizer.step()
     assert spread() < 0.6 * before
 

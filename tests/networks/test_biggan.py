@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from audiogan.losses import Hinge, OrthogonalRegularisation
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.biggan import BigGANCritic, BigGANGenerator, ConditionalBatchNorm, SelfAttention, truncate
 
 SMALL: dict[str, Any] = {"classes": 3, "width": 4}
@@ -38,14 +39,15 @@ def test_the_papers_size_has_the_papers_weights(monkeypatch: pytest.MonkeyPatch)
 def test_the_papers_size_takes_a_step_of_each_player() -> None:
     torch.manual_seed(0)
     g, d = BigGANGenerator((3, 128, 128), classes=1000), BigGANCritic((3, 128, 128), classes=1000)
-    z, condition, real = torch.randn(2, 120), torch.eye(1000)[[3, 7]], torch.rand(2, 3, 128, 128) * 2 - 1
+    z, weights, real = torch.randn(2, 120), torch.eye(1000)[[3, 7]], torch.rand(2, 3, 128, 128) * 2 - 1
     for net, lr in ((d, 2e-4), (g, 5e-5)):
         optimizer = torch.optim.Adam(net.parameters(), lr=lr, betas=(0.0, 0.999))
-        fake = g(z, condition)
+        fake = g(z, classes=weights)
         if net is d:
-            loss = Hinge().critic(d(real, condition), d(fake.detach(), condition))
+            loss = Hinge().critic(d(real, classes=weights), d(fake.detach(), classes=weights))
         else:
-            loss = Hinge().generator(d(fake, condition)) + OrthogonalRegularisation()(g, z, condition, torch.randn)
+            penalty = OrthogonalRegularisation()(g, {"latent": z, "classes": weights}, torch.randn)
+            loss = Hinge().generator(d(fake, classes=weights)) + penalty
         before = [p.detach().clone() for p in net.parameters()]
         loss.backward()
         optimizer.step()
@@ -58,10 +60,10 @@ def test_the_papers_size_takes_a_step_of_each_player() -> None:
 @pytest.mark.parametrize("classes", [0, 3])
 def test_any_side_that_halves_to_four_to_seven(side: int, classes: int) -> None:
     g, d = generator(side, width=1, classes=classes), critic(side, width=1, classes=classes)
-    condition = torch.eye(3)[:2] if classes else None
-    x = g(torch.randn(2, 9), condition)
+    weights = torch.eye(3)[:2] if classes else None
+    x = g(torch.randn(2, 9), classes=weights)
     assert x.shape == (2, 1, side, side) and x.abs().max() <= 1
-    assert d(x, condition).shape == (2,) and d.features(x).shape == (2, d.head.features)
+    assert d(x, classes=weights).shape == (2,) and d.features(x).shape == (2, d.head.features)
 
 
 @pytest.mark.parametrize("side", [18, 3, 4, 7, 30])
@@ -76,8 +78,8 @@ def test_every_weight_of_both_networks_learns() -> None:
     for net in (g, d):
         assert isinstance(net.attention, SelfAttention)
         nn.init.constant_(net.attention.amount, 0.5)  # zero at first, and then nothing behind it has a gradient
-    condition = torch.eye(3)
-    d(g(torch.randn(3, 9), condition), condition).square().sum().backward()
+    weights = torch.eye(3)
+    d(g(torch.randn(3, 9), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*g.named_parameters(), *d.named_parameters()]:
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
 
@@ -85,7 +87,7 @@ def test_every_weight_of_both_networks_learns() -> None:
 def test_each_part_of_the_latent_enters_at_its_own_block() -> None:
     torch.manual_seed(0)
     g = generator(latent_dim=8).eval()  # parts of 3, 3 and 2
-    z, condition = torch.randn(1, 8), torch.eye(3)[:1]
+    z, weights = torch.randn(1, 8), torch.eye(3)[:1]
     seen: list[torch.Tensor] = []
     for block in g.blocks:
         block.register_forward_hook(lambda module, inputs, out: seen.append(out.detach()))
@@ -93,7 +95,7 @@ def test_each_part_of_the_latent_enters_at_its_own_block() -> None:
         moved = z.clone()
         moved[:, parts] += 1
         seen.clear()
-        a, b = g(z, condition), g(moved, condition)
+        a, b = g(z, classes=weights), g(moved, classes=weights)
         same = [torch.equal(x, y) for x, y in zip(seen[:2], seen[2:], strict=True)]
         assert same == [first > 1, False] if first else same == [False, False]
         assert not torch.equal(a, b)
@@ -115,7 +117,7 @@ def test_batch_norm_knows_the_class_and_is_otherwise_batch_norm() -> None:
 def test_mixtures_of_classes_lie_between() -> None:
     torch.manual_seed(0)
     g, z = generator().eval(), torch.randn(1, 9)
-    a, mixed, b = (g(z, torch.tensor([c])) for c in ([1.0, 0, 0], [0.5, 0.5, 0], [0, 1.0, 0]))
+    a, mixed, b = (g(z, classes=torch.tensor([c])) for c in ([1.0, 0, 0], [0.5, 0.5, 0], [0, 1.0, 0]))
     assert 0 < (mixed - a).norm() < (a - b).norm() and 0 < (mixed - b).norm() < (a - b).norm()
 
 
@@ -161,27 +163,28 @@ def test_samples_depend_on_latent_and_class_alone() -> None:
     g = generator()
     g.train()
     for _ in range(3):
-        g(torch.randn(16, 9), torch.eye(3)[torch.randint(3, (16,))])
+        g(torch.randn(16, 9), classes=torch.eye(3)[torch.randint(3, (16,))])
     g.eval()
-    z, condition = torch.randn(8, 9), torch.eye(3)[torch.arange(8) % 3]
-    whole = g(z, condition)
-    assert torch.equal(whole, g(z, condition))
-    assert torch.allclose(whole[3:4], g(z[3:4], condition[3:4]), atol=1e-5)
+    z, weights = torch.randn(8, 9), torch.eye(3)[torch.arange(8) % 3]
+    whole = g(z, classes=weights)
+    assert torch.equal(whole, g(z, classes=weights))
+    assert torch.allclose(whole[3:4], g(z[3:4], classes=weights[3:4]), atol=1e-5)
 
 
 def test_standing_statistics_are_those_of_the_batches() -> None:
     torch.manual_seed(0)
     g = generator(spectral_norm=False)
-    z, condition = torch.randn(64, 9), torch.eye(3)[torch.arange(64) % 3]
+    z, weights = torch.randn(64, 9), torch.eye(3)[torch.arange(64) % 3]
     with torch.no_grad():
         g.start.weight *= 3  # what an average of weights does not know of
         g.train()
-        expected = g(z, condition)
+        expected = g(z, classes=weights)
         g.eval()
-        stale = (g(z, condition) - expected).abs().mean()
-        g.standing([(z, condition), (z.flip(0), condition.flip(0))])
+        stale = (g(z, classes=weights) - expected).abs().mean()
+        inputs = {"latent": z, "classes": weights}
+        g.standing([inputs, {name: value.flip(0) for name, value in inputs.items()}])
         assert not g.training and g.norm.momentum == 0.1
-        assert (g(z, condition) - expected).abs().mean() < 0.05 * stale
+        assert (g(z, classes=weights) - expected).abs().mean() < 0.05 * stale
 
 
 @pytest.mark.parametrize("threshold", [0.3, 1.0, 2.0])
@@ -202,21 +205,23 @@ def test_truncation_ends_at_the_mean_and_at_the_identity() -> None:
     assert torch.equal(truncate(z, math.inf), z) and torch.allclose(truncate(z, 50.0), z, atol=1e-4)
     assert torch.equal(truncate(z, 0.0), torch.zeros(5))
     g = generator().eval()
-    z, condition = torch.randn(4, 9), torch.eye(3)[[0, 1, 0, 1]]
-    assert torch.equal(g.truncated(z, condition, math.inf), g(z, condition))
-    means = g.truncated(z, condition, 0.0)
+    z, weights = torch.randn(4, 9), torch.eye(3)[[0, 1, 0, 1]]
+    assert torch.equal(g.truncated(math.inf, z, classes=weights), g(z, classes=weights))
+    means = g.truncated(0.0, z, classes=weights)
     assert torch.allclose(means[0], means[2], atol=1e-6) and not torch.allclose(means[0], means[1], atol=1e-4)
     for wrong in (-1.0, math.nan):
         with pytest.raises(ValueError, match="truncation="):
-            g.truncated(z, condition, wrong)
+            g.truncated(wrong, z, classes=weights)
 
 
 @pytest.mark.parametrize("conditioning", ["projection", "embedding", "auxiliary"])
 def test_critics_of_every_conditioning(conditioning: str) -> None:
     d = critic(conditioning=conditioning)
-    out = d(torch.randn(2, 1, 16, 16), torch.eye(3)[:2])
-    logits = out[0] if conditioning == "auxiliary" else out
-    assert logits.shape == (2,) and (conditioning != "auxiliary" or out[1].shape == (2, 3))
+    out = d(torch.randn(2, 1, 16, 16), classes=torch.eye(3)[:2])
+    if conditioning == "auxiliary":
+        assert isinstance(out, CriticOutput) and out.classes.shape == (2, 3)
+        out = out.logits
+    assert out.shape == (2,)
 
 
 @pytest.mark.parametrize(
@@ -226,10 +231,13 @@ def test_critics_of_every_conditioning(conditioning: str) -> None:
         (lambda: generator(width=0), "width=0"),
         (lambda: generator(latent_dim=2), "latent_dim=2.*3 parts"),
         (lambda: generator(multipliers=(2, 1)), r"multipliers=\[2, 1\].*want 3"),
-        (lambda: generator()(torch.randn(2, 8), torch.eye(3)[:2]), r"\[B, 9\], got \[2, 8\]"),
-        (lambda: generator()(torch.randn(2, 9)), "missing"),
-        (lambda: generator(classes=0)(torch.randn(2, 9), torch.eye(3)[:2]), "given"),
-        (lambda: critic()(torch.randn(2, 1, 16, 15), torch.eye(3)[:2]), r"\[B, 1, 16, 16\], got"),
+        (lambda: generator()(torch.randn(2, 8), classes=torch.eye(3)[:2]), r"\[B, 9\], got \[2, 8\]"),
+        (lambda: generator()(torch.randn(2, 9)), "takes the inputs: classes, latent; got: latent"),
+        (
+            lambda: generator(classes=0)(torch.randn(2, 9), classes=torch.eye(3)[:2]),
+            "takes the inputs: latent; got: classes, latent",
+        ),
+        (lambda: critic()(torch.randn(2, 1, 16, 15), classes=torch.eye(3)[:2]), r"\[B, 1, 16, 16\], got"),
     ],
 )
 def test_wrong_use_is_named(make: Any, named: str) -> None:

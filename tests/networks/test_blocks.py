@@ -1,4 +1,4 @@
-"""What networks share: the deviation by which a critic sees a batch that is all alike."""
+"""Minibatch deviation: critics see a batch of equal samples."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_a_batch_of_one_picture_shows() -> None:
 
 
 def test_a_class_of_one_picture_shows_among_other_classes() -> None:
-    condition = one_hot(0, 1, 0, 1, 1, 0, 1, 0)
-    x = torch.randn(2, 3, 4, 4)[condition.argmax(1)]
+    weights = one_hot(0, 1, 0, 1, 1, 0, 1, 0)
+    x = torch.randn(2, 3, 4, 4)[weights.argmax(1)]
     assert minibatch_deviation(x).min() > 0.1, "without classes it is hidden by their differences"
-    assert minibatch_deviation(x, condition).max() < 1e-3
-    x[condition.argmax(1) == 1] = torch.randn(4, 3, 4, 4)
-    spread = minibatch_deviation(x, condition)[:, 0, 0, 0]
-    assert (spread[condition.argmax(1) == 0] < 1e-3).all() and (spread[condition.argmax(1) == 1] > 0.1).all()
+    assert minibatch_deviation(x, classes=weights).max() < 1e-3
+    x[weights.argmax(1) == 1] = torch.randn(4, 3, 4, 4)
+    spread = minibatch_deviation(x, classes=weights)[:, 0, 0, 0]
+    assert (spread[weights.argmax(1) == 0] < 1e-3).all() and (spread[weights.argmax(1) == 1] > 0.1).all()
 
 
 @settings(max_examples=20, deadline=None)
@@ -41,21 +41,24 @@ def test_any_batch_has_a_finite_gradient(batch: int, classes: int, seed: int) ->
     rng = torch.Generator().manual_seed(seed)
     x = torch.zeros(batch, 2, 3, 3).requires_grad_()  # all alike: the root's derivative must not blow up
     labels = torch.randint(classes, (batch,), generator=rng)
-    for condition in (None, torch.eye(classes)[labels]):
-        (gradient,) = torch.autograd.grad(minibatch_deviation(x, condition).sum(), x)
+    for weights in (None, torch.eye(classes)[labels]):
+        (gradient,) = torch.autograd.grad(minibatch_deviation(x, classes=weights).sum(), x)
         assert gradient.isfinite().all()
 
 
 def test_critics_hear_of_it() -> None:
     torch.manual_seed(0)
-    condition = one_hot(0, 1, 0, 1, 0, 1, 0, 1)
-    same, different = torch.randn(2, 1, 32, 32)[condition.argmax(1)], torch.randn(8, 1, 32, 32)
+    weights = one_hot(0, 1, 0, 1, 0, 1, 0, 1)
+    same, different = torch.randn(2, 1, 32, 32)[weights.argmax(1)], torch.randn(8, 1, 32, 32)
     different[:2] = same[:2]
     critics = {
         "dcgan": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none", deviation=True),
         "dcgan without": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none"),
         "stylegan": StyleGANCritic((1, 32, 32), classes=2, channel_base=128, channel_max=8),
     }
-    change = {n: (c(same, condition) - c(different, condition))[:2].abs().min().item() for n, c in critics.items()}
+    change = {
+        name: (net(same, classes=weights) - net(different, classes=weights))[:2].abs().min().item()
+        for name, net in critics.items()
+    }
     assert change["dcgan"] > 1e-3 and change["stylegan"] > 1e-4
     assert change["dcgan without"] < 1e-6

@@ -1,4 +1,4 @@
-"""Classes in the networks for sounds: what is asked for matters, mixtures lie between, the critic hears of it."""
+"""Classes in the networks for sounds: the class changes the output, mixtures lie between, every weight learns."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
 from audiogan.networks.wavegan import WaveGANCritic, WaveGANGenerator
 
 PAIRS = {"wavegan": (WaveGANGenerator, WaveGANCritic), "specgan": (SpecGANGenerator, SpecGANCritic)}
 
 
-def weights(*rows: list[float]) -> Tensor:
+def mixtures(*rows: list[float]) -> Tensor:
     return torch.tensor(rows)
 
 
@@ -21,7 +22,7 @@ def test_a_mixture_lies_between(name: str) -> None:
     torch.manual_seed(0)
     generator = PAIRS[name][0](model_size=2, classes=2).eval()
     z = torch.rand(1, 100) * 2 - 1
-    a, mixed, b = generator(z.expand(3, -1), weights([1, 0], [0.5, 0.5], [0, 1])).unbind()
+    a, mixed, b = generator(z.expand(3, -1), classes=mixtures([1, 0], [0.5, 0.5], [0, 1])).unbind()
     assert (a - b).norm() > 0.05 * a.norm()
     assert (mixed - a).norm() < (a - b).norm() > (mixed - b).norm()
 
@@ -32,14 +33,14 @@ def test_every_weight_learns(name: str, conditioning: str) -> None:
     torch.manual_seed(0)
     generator = PAIRS[name][0](model_size=2, classes=3)
     critic = PAIRS[name][1](model_size=2, classes=3, conditioning=conditioning)
-    condition = torch.eye(3)
-    out = critic(generator(torch.rand(3, 100), condition), condition)
-    logits, class_logits = out if isinstance(out, tuple) else (out, None)
+    weights = torch.eye(3)
+    out = critic(generator(torch.rand(3, 100), classes=weights), classes=weights)
+    logits, class_logits = out[:2] if isinstance(out, CriticOutput) else (out, None)
     assert logits.shape == (3,) and (class_logits is None) == (conditioning != "auxiliary")
     loss = logits.square().sum()
     if class_logits is not None:
         assert class_logits.shape == (3, 3)
-        loss = loss + nn.functional.cross_entropy(class_logits, condition)
+        loss = loss + nn.functional.cross_entropy(class_logits, weights)
     loss.backward()
     for network in (generator, critic):
         for key, p in network.named_parameters():
@@ -49,7 +50,7 @@ def test_every_weight_learns(name: str, conditioning: str) -> None:
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_missing_class_is_named(name: str) -> None:
     generator, critic = PAIRS[name][0](model_size=1, classes=3), PAIRS[name][1](model_size=1, classes=3)
-    with pytest.raises(ValueError, match="3 classes, but the condition is missing"):
+    with pytest.raises(ValueError, match="GANGenerator takes the inputs: classes, latent; got: latent"):
         generator(torch.rand(2, 100))
-    with pytest.raises(ValueError, match="3 classes, but the condition is missing"):
+    with pytest.raises(ValueError, match="GANCritic takes the inputs: classes; got: none"):
         critic(torch.rand(2, *critic.shape))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator, halvings
 
 WIDTHS_OF_THE_PAPER = [1024, 512, 256, 128, 3]
@@ -60,12 +61,12 @@ def test_any_size_that_halves_fits(
     shape = (channels, side, side)
     generator = DCGANGenerator(shape, latent_dim=6, classes=classes, width=4, kernel=kernel)
     critic = DCGANCritic(shape, classes=classes, width=4, kernel=kernel, norm=norm, conditioning=conditioning)
-    condition = torch.eye(3)[[0, 2]] if classes else None
-    x = generator(torch.randn(2, 6), condition)
-    out = critic(x, condition)
+    weights = torch.eye(3)[[0, 2]] if classes else None
+    x = generator(torch.randn(2, 6), classes=weights)
+    out = critic(x, classes=weights)
     assert x.shape == (2, *shape) and x.abs().max() <= 1
     guess: Tensor | None
-    score, guess = out if isinstance(out, tuple) else (out, None)
+    score, guess = out[:2] if isinstance(out, CriticOutput) else (out, None)
     assert score.shape == (2,) and (guess is None or guess.shape == (2, 3))
     assert (guess is not None) == (conditioning == "auxiliary" and classes > 0)
     assert critic.features(x).shape == (2, critic.head.features)
@@ -87,9 +88,9 @@ def test_every_weight_of_both_networks_learns(norm: str, conditioning: str) -> N
     torch.manual_seed(0)
     generator = DCGANGenerator((1, 16, 16), latent_dim=6, classes=3, width=4)
     critic = DCGANCritic((1, 16, 16), classes=3, width=4, norm=norm, conditioning=conditioning)
-    condition = torch.eye(3)
-    out = critic(generator(torch.rand(3, 6), condition), condition)
-    sum(part.square().sum() for part in (out if isinstance(out, tuple) else (out,))).backward()
+    weights = torch.eye(3)
+    out = critic(generator(torch.rand(3, 6), classes=weights), classes=weights)
+    sum(part.square().sum() for part in (out[:2] if isinstance(out, CriticOutput) else (out,))).backward()
     for name, weight in [*generator.named_parameters(), *critic.named_parameters()]:
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
 
@@ -119,7 +120,7 @@ def test_spectral_norm_bounds_every_layer() -> None:
     torch.manual_seed(0)
     critic = DCGANCritic((1, 16, 16), classes=3, width=8, norm="none", spectral_norm=True)
     for _ in range(30):
-        critic(torch.randn(2, 1, 16, 16), torch.eye(3)[:2])
+        critic(torch.randn(2, 1, 16, 16), classes=torch.eye(3)[:2])
     critic.eval()
     layers = kinds(critic, nn.Conv2d, nn.Linear)
     assert len(layers) == 4 and all(is_parametrized(layer, "weight") for layer in layers)
@@ -131,7 +132,7 @@ def test_mixtures_of_classes_lie_between() -> None:
     torch.manual_seed(0)
     generator = DCGANGenerator((1, 16, 16), latent_dim=6, classes=2, width=4).eval()
     z = torch.rand(1, 6)
-    a, mixed, b = (generator(z, torch.tensor([c])) for c in ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0]))
+    a, mixed, b = (generator(z, classes=torch.tensor([c])) for c in ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0]))
     assert (mixed - a).norm() < (a - b).norm() and (mixed - b).norm() < (a - b).norm()
 
 
@@ -144,6 +145,6 @@ def test_what_does_not_fit_is_named() -> None:
         DCGANCritic((1, 28, 28), width=0)
     with pytest.raises(ValueError, match=r"expected \[B, 1, 28, 28\], got"):
         DCGANCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 27))
-    for classes, condition in ((2, None), (0, torch.eye(2))):
-        with pytest.raises(ValueError, match=f"knows {classes} classes"):
-            DCGANGenerator((1, 8, 8), classes=classes, width=4)(torch.zeros(2, 100), condition)
+    for classes, weights in ((2, None), (0, torch.eye(2))):
+        with pytest.raises(ValueError, match="takes the inputs"):
+            DCGANGenerator((1, 8, 8), classes=classes, width=4)(torch.zeros(2, 100), classes=weights)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.heads import CONDITIONINGS, Head
 
 
-def logits(head: Head, h: Tensor, condition: Tensor | None) -> Tensor:
-    out = head(h, condition)
-    return out[0] if isinstance(out, tuple) else out
+def logits(head: Head, h: Tensor, weights: Tensor | None) -> Tensor:
+    out = head(h, classes=weights)
+    return out.logits if isinstance(out, CriticOutput) else out
 
 
 def test_projection_is_equation_3() -> None:
@@ -37,8 +38,8 @@ def test_a_conditional_logit_depends_on_the_class(conditioning: str) -> None:
 def test_an_auxiliary_head_guesses_the_class_and_hides_it_from_the_logit() -> None:
     torch.manual_seed(0)
     head, h = Head(8, 3, "auxiliary"), torch.randn(4, 8)
-    score, guess = head(h, torch.eye(3)[[0, 1, 2, 0]])
-    other, unasked = head(h, None)
+    score, guess, _ = head(h, classes=torch.eye(3)[[0, 1, 2, 0]])
+    other, unasked, _ = head(h)
     assert score.shape == (4,) and guess.shape == (4, 3)
     assert torch.equal(score, other) and torch.equal(guess, unasked)
 
@@ -46,8 +47,8 @@ def test_an_auxiliary_head_guesses_the_class_and_hides_it_from_the_logit() -> No
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_every_weight_of_a_head_is_used(conditioning: str) -> None:
     head = Head(8, 3, conditioning)
-    out: Any = head(torch.randn(6, 8), torch.eye(3).repeat(2, 1))
-    loss = out[0].sum() + F.cross_entropy(out[1], torch.arange(6) % 3) if isinstance(out, tuple) else out.sum()
+    out: Any = head(torch.randn(6, 8), classes=torch.eye(3).repeat(2, 1))
+    loss = out[0].sum() + F.cross_entropy(out[1], torch.arange(6) % 3) if isinstance(out, CriticOutput) else out.sum()
     loss.backward()
     for name, weight in head.named_parameters():
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
@@ -85,10 +86,12 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="classes=-1"):
         Head(8, -1)
     with pytest.raises(ValueError, match=r"expected \[B, 8\], got \[2, 7\]"):
-        Head(8, 3)(torch.zeros(2, 7), torch.eye(3)[:2])
-    with pytest.raises(ValueError, match="knows 3 classes, but the condition is missing"):
+        Head(8, 3)(torch.zeros(2, 7), classes=torch.eye(3)[:2])
+    with pytest.raises(ValueError, match="Head takes the inputs: classes; got: none"):
         Head(8, 3)(torch.zeros(2, 8))
-    with pytest.raises(ValueError, match="unconditional"):
-        Head(8, 0)(torch.zeros(2, 8), torch.eye(3)[:2])
-    with pytest.raises(ValueError, match=r"shape \[2, 3\], got \[2\]"):
-        Head(8, 3)(torch.zeros(2, 8), torch.tensor([0, 1]))  # indices are not weights
+    with pytest.raises(ValueError, match="Head takes the inputs: none; got: classes"):
+        Head(8, 0)(torch.zeros(2, 8), classes=torch.eye(3)[:2])
+    with pytest.raises(ValueError, match=r"classes: expected \[B, 3\], got \[2\]"):
+        Head(8, 3)(torch.zeros(2, 8), classes=torch.tensor([0, 1]))  # indices are not weights
+    with pytest.raises(ValueError, match="classes of 1 samples for 2 samples"):
+        Head(8, 3)(torch.zeros(2, 8), classes=torch.eye(3)[:1])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from audiogan.networks.base import CriticOutput
 from audiogan.networks.mlp import MLPCritic, MLPGenerator
 
 
@@ -30,11 +31,11 @@ def test_any_shape_fits(
 ) -> None:
     generator = MLPGenerator(shape, 6, classes, widths, activation)
     critic = MLPCritic(shape, classes, widths, activation, spectral_norm, conditioning)
-    condition = torch.eye(3)[[0, 2]] if classes else None
-    x = generator(torch.randn(2, 6), condition)
-    out = critic(x, condition)
+    weights = torch.eye(3)[[0, 2]] if classes else None
+    x = generator(torch.randn(2, 6), classes=weights)
+    out = critic(x, classes=weights)
     assert x.shape == (2, *shape) and critic.features(x).shape == (2, widths[-1])
-    assert (out[0] if isinstance(out, tuple) else out).shape == (2,)
+    assert (out.logits if isinstance(out, CriticOutput) else out).shape == (2,)
 
 
 def test_pictures_are_bounded_and_points_are_not() -> None:
@@ -57,7 +58,7 @@ def test_every_weight_of_both_networks_learns(conditioning: str) -> None:
     generator = MLPGenerator((1, 4, 4), 6, 3, (8, 8))
     critic = MLPCritic((1, 4, 4), 3, (8, 8), conditioning=conditioning)
     out = critic(generator(torch.randn(3, 6), torch.eye(3)), torch.eye(3))
-    sum(part.square().sum() for part in (out if isinstance(out, tuple) else (out,))).backward()
+    sum(part.square().sum() for part in (out[:2] if isinstance(out, CriticOutput) else (out,))).backward()
     for name, weight in [*generator.named_parameters(), *critic.named_parameters()]:
         assert weight.grad is not None and weight.grad.abs().sum() > 0, name
 
@@ -78,6 +79,6 @@ def test_what_does_not_fit_is_named() -> None:
         MLPCritic((2,), widths=[8, 0])
     with pytest.raises(ValueError, match=r"expected \[B, 2\], got \[4, 3\]"):
         MLPCritic((2,))(torch.zeros(4, 3))
-    for classes, condition in ((2, None), (0, torch.eye(2))):
-        with pytest.raises(ValueError, match=f"knows {classes} classes"):
-            MLPGenerator((2,), 4, classes)(torch.zeros(2, 4), condition)
+    for classes, weights in ((2, None), (0, torch.eye(2))):
+        with pytest.raises(ValueError, match="takes the inputs"):
+            MLPGenerator((2,), 4, classes)(torch.zeros(2, 4), classes=weights)

@@ -21,18 +21,18 @@ def test_any_grid_fits(bins: int, frames: int, channels: int, classes: int) -> N
     shape = (channels, bins, frames)
     generator = STFTGenerator(shape, latent_dim=8, classes=classes, widths=(8, 8, 8), style_dim=8)
     critic = STFTCritic(shape, classes=classes, widths=(4, 8, 8))
-    condition = torch.eye(3)[:2] if classes else None
-    x = generator(torch.randn(2, 8), condition)
-    assert x.shape == (2, *shape) and critic(x, condition).shape == (2,)
-    assert torch.isfinite(critic(torch.zeros(2, *shape), condition)).all()
+    weights = torch.eye(3)[:2] if classes else None
+    x = generator(torch.randn(2, 8), classes=weights)
+    assert x.shape == (2, *shape) and critic(x, classes=weights).shape == (2,)
+    assert torch.isfinite(critic(torch.zeros(2, *shape), classes=weights)).all()
 
 
 def test_every_weight_of_both_networks_learns() -> None:
     generator = STFTGenerator((2, 33, 33), latent_dim=8, classes=3, widths=(8, 8, 8), style_dim=8)
     critic = STFTCritic((2, 33, 33), classes=3, widths=(4, 8, 8))
-    condition = torch.eye(3)
+    weights = torch.eye(3)
     # Twice the same batch of latents: the deviation channel then sees no deviation, and must still have a gradient.
-    critic(generator(torch.randn(3, 8), condition), condition).square().sum().backward()
+    critic(generator(torch.randn(3, 8), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*generator.named_parameters(), *critic.named_parameters()]:
         assert weight.grad is not None and torch.isfinite(weight.grad).all(), name
         assert weight.grad.abs().sum() > 0, name
@@ -42,7 +42,7 @@ def test_mixtures_of_classes_lie_between() -> None:
     torch.manual_seed(0)
     generator = STFTGenerator((2, 33, 33), latent_dim=8, classes=2, widths=(8, 8, 8), style_dim=8)
     z = torch.randn(1, 8)
-    a, mixed, b = (generator(z, torch.tensor([c])) for c in ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0]))
+    a, mixed, b = (generator(z, classes=torch.tensor([c])) for c in ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0]))
     assert (mixed - a).norm() < (a - b).norm() and (mixed - b).norm() < (a - b).norm()
 
 
@@ -50,7 +50,7 @@ def test_mixtures_of_classes_lie_between() -> None:
 def test_conditions_must_fit_the_classes(missing: bool) -> None:
     generator = STFTGenerator((2, 33, 33), latent_dim=8, classes=2 if missing else 0, widths=(8, 8), style_dim=8)
     with pytest.raises(ValueError, match="classes"):
-        generator(torch.randn(2, 8), None if missing else torch.eye(2))
+        generator(torch.randn(2, 8), classes=None if missing else torch.eye(2))
 
 
 def test_wrong_shapes_are_named() -> None:

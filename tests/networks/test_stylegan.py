@@ -117,8 +117,8 @@ def test_every_weight_of_both_networks_learns(modulation: str, progressive: bool
         net.level.fill_(1.5), judge.level.fill_(1.5)
     for layer in net.convs:
         nn.init.constant_(layer.strength, 0.1)  # type: ignore[arg-type]
-    condition = torch.eye(3)
-    judge(net(torch.randn(3, 8), condition), condition).square().sum().backward()
+    weights = torch.eye(3)
+    judge(net(torch.randn(3, 8), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*net.named_parameters(), *judge.named_parameters()]:
         if progressive and name.startswith("entries.0"):  # its grid is not in use any more
             continue
@@ -168,40 +168,40 @@ def test_styles_are_mixed_in_training_from_a_random_layer_on() -> None:
 
 def test_truncation_leans_towards_the_mean_style_of_the_class() -> None:
     net = generator(classes=3)
-    condition = F.one_hot(torch.arange(600) % 3, 3).float()
+    weights = F.one_hot(torch.arange(600) % 3, 3).float()
     torch.manual_seed(0)
     for _ in range(4):
-        net(torch.randn(600, 8), condition)
+        net(torch.randn(600, 8), classes=weights)
     net.eval()
     z = torch.randn(3000, 8)
     for k in range(3):
-        mean = net.mapping(z, torch.eye(3)[k].expand(3000, -1)).mean(0)
+        mean = net.mapping(z, classes=torch.eye(3)[k].expand(3000, -1)).mean(0)
         others = [net.w_avg[i] for i in range(3) if i != k]
         assert (net.w_avg[k] - mean).norm() < 0.3 * min((other - mean).norm() for other in others)
     z, one = z[:8], torch.eye(3)[1].expand(8, -1)
-    assert torch.allclose(net.truncated(z, one, 1.0), net(z, one), atol=1e-5)
-    still = net.truncated(z, one, 0.0)
+    assert torch.allclose(net.truncated(1.0, z, classes=one), net(z, classes=one), atol=1e-5)
+    still = net.truncated(0.0, z, classes=one)
     assert torch.allclose(still, still[:1].expand_as(still), atol=1e-5)
-    spread = [net.truncated(z, one, psi).std(0).mean().item() for psi in (0.0, 0.3, 0.7, 1.0)]
+    spread = [net.truncated(psi, z, classes=one).std(0).mean().item() for psi in (0.0, 0.3, 0.7, 1.0)]
     assert spread == sorted(spread)
     unseen = generator(classes=3)
-    unseen(torch.randn(4, 8), torch.eye(3)[:1].expand(4, -1))
+    unseen(torch.randn(4, 8), classes=torch.eye(3)[:1].expand(4, -1))
     assert unseen.w_avg[0].abs().sum() > 0 and unseen.w_avg[1:].abs().sum() == 0
 
 
 def test_synthesis_of_the_mapping_is_the_generator_and_takes_a_style_a_layer() -> None:
     net = generator(classes=2).eval()
-    z, condition = torch.randn(4, 8), torch.eye(2)[[0, 1, 0, 1]]
-    w = net.mapping(z, condition)
+    z, weights = torch.randn(4, 8), torch.eye(2)[[0, 1, 0, 1]]
+    w = net.mapping(z, classes=weights)
     ws = w[:, None].repeat(1, net.layers, 1)
-    assert torch.equal(net.synthesis(ws), net(z, condition))
+    assert torch.equal(net.synthesis(ws), net(z, classes=weights))
     for layer in range(net.layers):
         if layer == 1:  # colours of the coarsest grid: they shift the image, whatever comes after
             continue
         other = ws.clone()
         other[:, layer] = w.flip(0)
         assert not torch.allclose(net.synthesis(other), net.synthesis(ws), atol=1e-6), layer
-    assert torch.allclose(net.mapping(3 * z, condition), w, atol=1e-5)  # z is normalised
+    assert torch.allclose(net.mapping(3 * z, classes=weights), w, atol=1e-5)  # z is normalised
     with pytest.raises(ValueError, match=r"\[B, 6, 12\], got \[4, 5, 12\]"):
         net.synthesis(ws[:, 1:])
 
@@ -210,7 +210,7 @@ def test_synthesis_of_the_mapping_is_the_generator_and_takes_a_style_a_layer() -
 def test_the_critic_knows_classes(conditioning: str) -> None:
     judge = critic(classes=3, conditioning=conditioning)
     x = torch.randn(3, 1, 28, 28)
-    logits, again = judge(x, torch.eye(3)), judge(x, torch.eye(3)[[1, 2, 0]])
+    logits, again = judge(x, classes=torch.eye(3)), judge(x, classes=torch.eye(3)[[1, 2, 0]])
     if conditioning == "auxiliary":
         assert logits[0].shape == (3,) and logits[1].shape == (3, 3) and torch.equal(logits[0], again[0])
     else:
@@ -220,7 +220,7 @@ def test_the_critic_knows_classes(conditioning: str) -> None:
 def test_spectral_norm_bounds_every_layer() -> None:
     judge = critic(classes=2, spectral_norm=True)
     for _ in range(20):
-        judge(torch.randn(4, 1, 28, 28), torch.eye(2)[[0, 1, 0, 1]])
+        judge(torch.randn(4, 1, 28, 28), classes=torch.eye(2)[[0, 1, 0, 1]])
     judge.eval()
     layers = [m for m in judge.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     sizes = [m.weight.flatten(1) * getattr(m, "weight_scale", 1.0) for m in layers]
@@ -247,7 +247,8 @@ def train(
     net: StyleGANGenerator, judge: StyleGANCritic, steps: int, batch: int = 8, growth: Growth | None = None
 ) -> Trainer:
     adam = partial(torch.optim.Adam, lr=0.01, betas=(0.0, 0.99))
-    game = Adversarial(net, judge, NonSaturating(), Identity(net.shape), [R1(0.1, every=4)], [PathLength(every=4)])
+    penalties = {"penalties": [R1(0.1, every=4)], "generator_penalties": [PathLength(every=4)]}
+    game = Adversarial(net, judge, NonSaturating(), Identity(net.shape), **penalties)
     players = [Player("critic", ("critic",), adam), Player("generator", ("generator",), adam)]
     callbacks = {"ema": EMA(["generator"]), "growth": growth or Growth()}
     trainer = Trainer(game, players, {"train": Stream(Images(net.shape), batch)}, callbacks, Engine("cpu"), steps=steps)
@@ -262,9 +263,9 @@ def test_it_learns_which_class_is_bright(modulation: str) -> None:
     game = trainer.game
     assert isinstance(game, Adversarial)
     z = torch.randn(32, 8, generator=torch.Generator().manual_seed(1))
-    dark, bright = (game.generate(z, torch.eye(2)[[k] * 32]).mean() for k in (0, 1))
+    dark, bright = (game.generate({"latent": z, "classes": torch.eye(2)[[k] * 32]}).mean() for k in (0, 1))
     assert dark < bright - 0.4
-    means = [game.generate(z, torch.eye(2)[[k] * 32], truncation=0.0) for k in (0, 1)]
+    means = [game.generate({"latent": z, "classes": torch.eye(2)[[k] * 32]}, truncation=0.0) for k in (0, 1)]
     assert means[0].std(0).max() < 1e-5 and means[0].mean() < means[1].mean() - 0.4
 
 
@@ -342,9 +343,9 @@ def test_wrong_use_is_named() -> None:
         generator(modulation="weights")
     with pytest.raises(ValueError, match="mixing=2"):
         generator(mixing=2.0)
-    with pytest.raises(ValueError, match="2 classes"):
+    with pytest.raises(ValueError, match="takes the inputs: classes, latent; got: latent"):
         generator(classes=2)(torch.zeros(1, 8))
-    with pytest.raises(ValueError, match="unconditional"):
-        generator()(torch.zeros(1, 8), torch.eye(2)[:1])
+    with pytest.raises(ValueError, match="takes the inputs: latent; got: classes, latent"):
+        generator()(torch.zeros(1, 8), classes=torch.eye(2)[:1])
     with pytest.raises(ValueError, match=r"\[B, 1, 28, 28\], got \[1, 1, 32, 32\]"):
         critic()(torch.zeros(1, 1, 32, 32))

@@ -45,29 +45,31 @@ def test_any_length_fits(length: int, n_fft: int, hop: int, channels: int) -> No
 
 
 def test_one_latent_is_one_sound_when_it_plays_and_many_when_it_learns() -> None:
-    net, z, condition = generator(classes=3), latents(6), torch.eye(3).repeat(2, 1)
+    net, z, weights = generator(classes=3), latents(6), torch.eye(3).repeat(2, 1)
     with torch.no_grad():
-        assert not torch.equal(net(z, condition), net(z, condition))
+        assert not torch.equal(net(z, classes=weights), net(z, classes=weights))
         net.eval()
-        whole = net(z, condition)
+        whole = net(z, classes=weights)
         torch.rand(5)
-        assert torch.equal(net(z, condition), whole)
-        single = torch.cat([net(z[i : i + 1], condition[i : i + 1]) for i in range(6)])
+        assert torch.equal(net(z, classes=weights), whole)
+        single = torch.cat([net(z[i : i + 1], classes=weights[i : i + 1]) for i in range(6)])
     torch.testing.assert_close(single, whole, atol=1e-5, rtol=0)
 
 
 def test_classes_are_emphasised_where_it_plays_and_not_where_it_learns() -> None:
     plain, loud = generator(classes=2, knobs=1), generator(classes=2, knobs=1, emphasis=1.5)
-    z, condition = latents(2), torch.tensor([[1.0, 0.0, 0.7], [0.0, 1.0, -0.7]])
+    z, weights, knobs = latents(2), torch.eye(2), torch.tensor([[0.7], [-0.7]])
     with torch.no_grad():
         learned = []
         for net in (plain, loud):
             torch.manual_seed(2)
-            learned.append(net.train()(z, condition))
+            learned.append(net.train()(z, classes=weights, knobs=knobs))
             net.eval()
         assert torch.equal(*learned)
-        torch.testing.assert_close(loud(z, condition), plain(z, condition * torch.tensor([1.5, 1.5, 1.0])))
-        assert (loud(z, condition) - plain(z, condition)).norm() > 1e-3 * plain(z, condition).norm()
+        emphasised = loud(z, classes=weights, knobs=knobs)
+        torch.testing.assert_close(emphasised, plain(z, classes=1.5 * weights, knobs=knobs))
+        usual = plain(z, classes=weights, knobs=knobs)
+        assert (emphasised - usual).norm() > 1e-3 * usual.norm()
 
 
 def test_the_noise_is_saved_with_the_weights() -> None:
@@ -142,7 +144,7 @@ def test_a_stereo_sound_can_be_mono() -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_weight_learns(channels: int, training: bool) -> None:
     net = generator(classes=3, channels=channels, body=True).train(training)
-    net(latents(3), torch.eye(3)).abs().sum().backward()
+    net(latents(3), classes=torch.eye(3)).abs().sum().backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
 
@@ -151,8 +153,8 @@ def test_latents_and_classes_make_different_sounds_and_mixtures_lie_between() ->
     net, z = generator(classes=2).eval(), latents(2)
     weights = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     with torch.no_grad():
-        a, mixed, b = net(z[:1].expand(3, -1), weights)
-        other = net(z[1:], weights[:1])[0]
+        a, mixed, b = net(z[:1].expand(3, -1), classes=weights)
+        other = net(z[1:], classes=weights[:1])[0]
     assert (a - other).norm() > 0.01 * a.norm() and (a - b).norm() > 0.01 * a.norm()
     assert (mixed - a).norm() < (a - b).norm() > (mixed - b).norm()
 
@@ -161,12 +163,12 @@ def test_latents_and_classes_make_different_sounds_and_mixtures_lie_between() ->
 def test_latents_far_out_are_still_sounds(z_scale: float) -> None:
     """Nothing is clipped, levels of bands and frames are bounded: far-out latents are finite, whatever was learned."""
     net = generator(classes=2, body=True).eval()
-    condition = torch.eye(2)[[0, 1, 0, 1]]
+    weights = torch.eye(2)[[0, 1, 0, 1]]
     with torch.no_grad():
-        assert torch.isfinite(net(z_scale * latents(4), condition)).all()
+        assert torch.isfinite(net(z_scale * latents(4), classes=weights)).all()
         for weight in net.parameters():  # a network that asks for absurd levels
             weight.mul_(300 if weight.dim() > 1 else 1)
-        sound = net(z_scale * latents(4), condition)
+        sound = net(z_scale * latents(4), classes=weights)
         assert torch.isfinite(sound).all() and sound.abs().amax() > 1
 
 
@@ -175,12 +177,12 @@ def test_latents_far_out_are_still_sounds(z_scale: float) -> None:
 def test_conditions_must_fit_the_classes(make: Any, classes: int) -> None:
     net = make(length=4096, latent_dim=8, classes=classes, **FRAMES)
     x = torch.zeros(2, 8) if make is ToneNoiseGenerator else torch.zeros(2, 1, 4096)
-    with pytest.raises(ValueError, match=f"{classes} classes"):
-        net(x, None if classes else torch.eye(2))
+    with pytest.raises(ValueError, match=f"{make.__name__} takes the inputs"):
+        net(x, classes=None if classes else torch.eye(2))
 
 
 def test_wrong_sizes_are_named() -> None:
-    with pytest.raises(ValueError, match=r"ToneNoiseGenerator expected \[B, 8\], got \[2, 9\]"):
+    with pytest.raises(ValueError, match=r"ToneNoiseGenerator: latent: expected \[B, 8\], got \[2, 9\]"):
         generator()(torch.zeros(2, 9))
     with pytest.raises(ValueError, match=r"expected \[B, 2, 4096\], got \[3, 1, 4096\]"):
         ToneNoiseEncoder(length=4096, channels=2, **FRAMES)(torch.zeros(3, 1, 4096))
@@ -193,12 +195,12 @@ def test_the_encoder_hears_any_sound(length: int, channels: int, rate: int) -> N
     torch.manual_seed(0)
     small = {"latent_dim": 6, "classes": 2, "widths": (4, 4, 8), "hidden": 16}
     net = ToneNoiseEncoder(length=length, channels=channels, sample_rate=rate, **small, **FRAMES)  # type: ignore[arg-type]
-    sound, condition = 0.1 * torch.randn(4, channels, length), torch.eye(2)[[0, 1, 0, 1]]
+    sound, weights = 0.1 * torch.randn(4, channels, length), torch.eye(2)[[0, 1, 0, 1]]
     sound[0], sound[1] = 0, 100 * sound[1]
-    mean, log_variance = net(sound, condition)
+    mean, log_variance = net(sound, classes=weights)
     assert mean.shape == log_variance.shape == (4, 6) and torch.isfinite(mean).all()
     assert log_variance.min() >= -8 and log_variance.max() <= 2
-    assert (mean[2] - mean[3]).norm() > 1e-3 and not torch.equal(net(sound, condition.flip(1))[0], mean)
+    assert (mean[2] - mean[3]).norm() > 1e-3 and not torch.equal(net(sound, classes=weights.flip(1))[0], mean)
     (mean.square().sum() + log_variance.sum()).backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
