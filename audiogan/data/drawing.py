@@ -105,14 +105,15 @@ def figures(
     Args:
         rng: the source of random numbers.
         most: largest number of figures. One picture holds fewer where they find no place.
-        radii: smallest and largest radius. Several figures are smaller.
+        radii: smallest and largest radius. A single figure is larger, several are smaller.
         upright: turn by at most 17 degrees.
     """
     count = int(rng.integers(1, most + 1))
     found: list[Figure] = []
     for _ in range(count):
         low, high = radii
-        radius = float(rng.uniform(low, high - (high - low) * 0.35 * (count - 1)))
+        low, high = (1.3 * low, 1.1 * high) if count == 1 else (low, high - (high - low) * 0.35 * (count - 1))
+        radius = float(rng.uniform(low, high))
         kind, hue = KINDS[int(rng.integers(len(KINDS)))], float(rng.random())
         angle = float(rng.uniform(-0.3, 0.3) if upright else rng.uniform(-np.pi, np.pi))
         for _ in range(12):
