@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 LINE = 0.05  # width of outlines
 SHADOW = (0.07, 0.09)  # offset of shadows: the light comes from the upper left
 LIGHT = (-0.55, -0.84)  # unit vector to the light
@@ -183,7 +183,7 @@ def patterned(parts: Sequence[Figure], size: int, pattern: str) -> Array:
             light, dark = _warm(part.hue)
             step = 0.28
             place = np.abs(((u + v) / (step * np.sqrt(2)) + 0.25) % 1 - 0.5) - 0.25  # in steps, along the diagonal
-            mark = _cover(place.astype(np.float32) * step, size)
+            mark = _cover(place * step, size)
         else:
             light, dark = _cold(part.hue)
             step = 0.24
