@@ -35,8 +35,16 @@ class Found:
     height: int = 0
 
 
-def decode(entry: Entry, size: int, channels: int, bits: int = 16) -> Found:
-    """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
+def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | None = None) -> Found:
+    """Judge and decode one file. Never raises for what the file holds: the reason is in the result.
+
+    Args:
+        entry: the file.
+        size: pixels a side of the result.
+        channels: 1 (grey) or 3 (RGB).
+        bits: see `to_8_bits`.
+        half: ``left`` or ``right``: use this half only, for two pictures side by side in one file.
+    """
     from PIL import Image, ImageOps
 
     try:
@@ -49,6 +57,11 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16) -> Found:
             picture.draft(None, (2 * size, 2 * size))
             shallow, scaled = to_8_bits(ImageOps.exif_transpose(picture), bits)
             whole = flat(shallow, channels)
+            if half is not None:
+                width, middle = width // 2, whole.width // 2
+                whole = whole.crop(
+                    (0 if half == "left" else middle, 0, middle + (half == "right") * middle, whole.height)
+                )
             dark = int(np.asarray(whole).max()) <= DARK
             digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
             pixels = to_array(square(whole, size))

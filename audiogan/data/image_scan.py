@@ -115,6 +115,7 @@ def scan_images(
     links: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    only: Sequence[str] = (),
 ) -> ImageScan:
     """Scan `root`, decoding it into the cache unless an intact cache of the same files and settings is there.
 
@@ -125,6 +126,7 @@ def scan_images(
             one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
         links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
         cache: folder for the cache instead of `cache_dir()`. progress: show a progress bar while decoding.
+        only: names of first-level folders; the rest of the folder is ignored. Empty: the whole folder.
 
     Raises:
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
@@ -139,6 +141,8 @@ def scan_images(
     group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
     entries = list(_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)
+    if only:
+        entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
     for entry in entries:
         entry.feed(print_of)
     key = f"{group}-{print_of.hexdigest()}"
@@ -194,9 +198,10 @@ def _looks_like_an_image(path: str) -> bool:
 
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-def _ahead(work: Callable[[Entry], T], entries: Iterable[Entry]) -> Iterator[T]:
+def _ahead(work: Callable[[Item], T], entries: Iterable[Item]) -> Iterator[T]:
     """`map`, in threads (decoding gives up the interpreter lock), never far ahead of what is consumed."""
     workers, rest = min(4, os.cpu_count() or 1), iter(entries)
     with ThreadPoolExecutor(workers) as pool:

@@ -1,0 +1,227 @@
+"""Data of image translation: pairs of pictures, and two domains without pairs."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from audiogan.data import cache_dir
+from audiogan.data.columns import Column, Labels, Mirror, Signals
+from audiogan.data.image import image_table
+from audiogan.data.image_scan import PIXELS, SUFFIXES, ImageScan, scan_images
+from audiogan.data.image_scan import TARGETS as IMAGE_LABELS
+from audiogan.data.pair_list import FOLDERS, FORWARD, SIDE_BY_SIDE
+from audiogan.data.pair_scan import CODES, SOURCES, TARGETS, PairScan, require_pairs, scan_pairs
+from audiogan.data.scan import data_folder
+from audiogan.data.shapes import open_shapes
+from audiogan.data.table import Table
+from audiogan.data.walk import LEFT_OUT, follows, walk
+from audiogan.errors import UserError
+from audiogan.modalities.image import Image
+from audiogan.text import printable
+
+TRAINING = ("trainA", "trainB")
+"""Folders of the data sets of CycleGAN; testA and testB beside them are not used."""
+
+PARTS = {"test", "val", "validation"}
+"""Parts of a data set beside train, in lower case."""
+
+
+def open_pairs(
+    root: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    source_channels: int | None = None,
+    mirror: bool = False,
+    a: str | None = None,
+    b: str | None = None,
+    layout: str = FOLDERS,
+    direction: str = FORWARD,
+    pairs: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | None = "auto",
+    links: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Table:
+    """Return a table of pairs of pictures: ``source`` and ``x``, the target, both `[C, size, size]`.
+
+    Without ``root``, drawn figures: see `audiogan.data.shapes.open_shapes`.
+
+    Duplicates are removed as pairs: a pair is a duplicate if both its pictures have the same pixels as those of an
+    earlier pair. The scan reports files without a partner.
+
+    Args:
+        root: a folder with two folders of pictures, ``a`` (the sources) and ``b`` (the targets). Two files of the same
+            path below these folders are a pair; the extension may differ.
+        size: pixels a side: the middle square of both pictures, scaled. ``None``: the most common smaller side of the
+            targets, at most 256; then both pictures of a pair must have the same size.
+        channels: of the targets: 1 (grey) or 3 (RGB); ``None``: 1 if every target is grey, else 3.
+        source_channels: the same for the sources.
+        mirror: flip half of the pairs of each batch left to right, both pictures alike.
+        a: name of the folder of sources, below ``root``; ``None``: ``a`` or ``A``.
+        b: name of the folder of targets; ``None``: ``b`` or ``B``.
+        layout: ``folders``, or ``side-by-side``: each file holds both pictures, the source on the left, as in the data
+            sets of pix2pix. Where the folder has parts named train and test or val, only train is used.
+        direction: ``a-to-b``, or ``b-to-a`` to swap sources and targets.
+        pairs: a CSV with the columns ``source``, ``target`` and optionally ``label``, in place of ``layout``. Its paths
+            start at ``root`` or at the folder of the CSV; the files must be below ``root``.
+        labels: classes of the pairs, by the targets: ``auto`` or ``folders`` (the first folder below ``b``), ``none``,
+            or a CSV with the columns path and label. With ``pairs``: ``auto`` or ``none``.
+        links: ``follow`` uses links that lead out of the folder, too; ``None`` or ``inside`` skips them.
+        cache: folder for the cache instead of the user's.
+        progress: show a progress bar while decoding.
+
+    Raises:
+        UserError: no usable pair, or a setting out of range.
+    """
+    if root is None:
+        for key, value in (("a", a), ("b", b), ("pairs", pairs)):
+            if value is not None:
+                raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
+        return open_shapes(size=size, channels=channels, source_channels=source_channels, mirror=mirror)
+    if layout == SIDE_BY_SIDE and pairs is None:
+        root = _training_part(data_folder(root))
+    scan = scan_pairs(
+        root,
+        size=size,
+        channels=channels,
+        source_channels=source_channels,
+        a=a,
+        b=b,
+        layout=layout,
+        direction=direction,
+        pairs=pairs,
+        labels=labels,
+        links=links,
+        cache=cache,
+        progress=progress,
+    )
+    require_pairs(scan)
+    columns: dict[str, Column] = {
+        "source": _stored(scan.folder / SOURCES, scan.source_shape),
+        "x": _stored(scan.folder / TARGETS, scan.shape),
+    }
+    if scan.labels:
+        columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
+    return Table(
+        columns,
+        scan.clips,
+        source=lambda table: _about(table, scan),
+        scan=scan,
+        augment={"x": Mirror()} if mirror else None,
+    )
+
+
+def _about(table: Table, scan: PairScan) -> str:
+    part = f" of {scan.clips:,}" if len(table) != scan.clips else ""
+    _, height, width = table.shape
+    classes = f" ({len(table.labels)} classes)" if table.labels else ""
+    return f"{len(table):,}{part} pairs of {width}x{height} pictures from {printable(str(scan.root))}{classes}"
+
+
+def _stored(path: Path, shape: Sequence[int]) -> Signals:
+    return Signals(np.memmap(path, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
+
+
+def _training_part(root: Path) -> Path:
+    """Return the folder train of a folder with the parts of a data set, otherwise the folder itself."""
+    parts = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
+    return parts["train"] if "train" in parts and parts.keys() & PARTS else root
+
+
+def open_domains(
+    root: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    mirror: bool = False,
+    a: str | None = None,
+    b: str | None = None,
+    links: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Table:
+    """Return pictures of two domains, without pairs, as one table with two labels.
+
+    Without ``root``, drawn figures in warm stripes and with cold dots: see `audiogan.data.shapes.open_shapes`.
+
+    Args:
+        root: a folder with two folders of pictures, such as ``apples`` and ``tomatoes``. With ``trainA`` and ``trainB``
+            these two are used, and others, such as ``testA``, are not.
+        size, channels, mirror, links, cache, progress: see `audiogan.data.image_sources.open_images`.
+        a: name of the folder of the first label; ``None``: the first of two in alphabetical order.
+        b: name of the folder of the second label.
+
+    Raises:
+        UserError: there are not exactly two folders of pictures, or one of them has no usable picture.
+    """
+    if root is None:
+        for key, value in (("a", a), ("b", b)):
+            if value is not None:
+                raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
+        return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
+    names = _domains(data_folder(root), a, b, follows(links))
+    scan = scan_images(
+        root,
+        size=size,
+        channels=channels,
+        labels="folders",
+        links=links,
+        cache=cache_dir() / "domains" if cache is None else cache,
+        progress=progress,
+        only=names,
+    )
+    labels = [unicodedata.normalize("NFC", name) for name in names]
+    for name, label in zip(names, labels, strict=True):
+        if label not in scan.labels:
+            raise UserError(_empty(scan, name))
+    places = np.array([labels.index(label) for label in scan.labels], np.int64)
+    codes = places[np.load(scan.folder / IMAGE_LABELS)]
+    pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
+    return image_table(pixels, codes, labels, origin=printable(str(scan.root)), mirror=mirror, scan=scan)
+
+
+def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[str, str]:
+    """Return the names of the two first-level folders that are the domains."""
+    if (a is None) != (b is None):
+        raise UserError("data.a and data.b belong together: give both names, or neither")
+    held: dict[str, None] = {}
+    for entry in walk(root, follow):
+        if "/" in entry.rel and entry.kind not in LEFT_OUT and os.path.splitext(entry.rel)[1].lower() in SUFFIXES:
+            held[entry.rel.split("/", 1)[0]] = None
+    if a is not None and b is not None:
+        for key, name in (("a", a), ("b", b)):
+            if name not in held:
+                found = ", ".join(map(printable, sorted(held)[:10])) or "none"
+                raise UserError(f"data.{key}={printable(name)}: no folder of pictures in {root}; there are: {found}")
+        if a == b:
+            raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
+        return a, b
+    if set(TRAINING) <= held.keys():
+        return TRAINING
+    if {name.lower() for name in held} <= {"train", *PARTS} and held:
+        found = " and ".join(map(printable, sorted(held)))
+        raise UserError(
+            f"data.root={printable(str(root))}: {found} are parts of a data set, not domains; give the folder inside, "
+            "or name two folders with data.a and data.b"
+        )
+    if len(held) != 2:
+        found = ": " + ", ".join(map(printable, sorted(held)[:10])) if held else ""
+        raise UserError(
+            f"data.root={printable(str(root))}: two folders of pictures are needed, found {len(held)}{found}; "
+            "name two with data.a and data.b"
+        )
+    first, second = sorted(held)
+    return first, second
+
+
+def _empty(scan: ImageScan, name: str) -> str:
+    reasons: dict[str, int] = {}
+    for row in scan.files():
+        if row["path"].split("/", 1)[0] == name:
+            reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
+    found = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items()) or "nothing"
+    return printable(f"no usable picture in {scan.root}/{name}: {found}")
