@@ -47,12 +47,14 @@ class Column:
         modality: the kind of signal; ``None`` for other values.
         group: columns of one group share their augmentation. ``None``: the column is never augmented.
         of: names of the columns from which this one is computed.
+        random: whether `read` draws random numbers. Other columns are given none.
     """
 
     shape: tuple[int | None, ...] = ()
     modality: Modality | None = None
     group: str | None = None
     of: tuple[str, ...] = ()
+    random: bool = False
 
     def read(
         self,
@@ -217,6 +219,8 @@ class Derived(Column):
             the same random numbers every time.
         seed: of these numbers.
     """
+
+    random = True
 
     def __init__(
         self,

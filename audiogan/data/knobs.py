@@ -31,11 +31,11 @@ from audiogan.inputs.knob_definitions import (
 Array = NDArray[np.float64]
 
 AT_A_TIME = 1 << 20
-"""Samples analysed together, in some 100 MB."""
+"""Samples analysed together; this takes about 100 MB."""
 
 
 class Analysis:
-    """What the knobs of some sounds `[N, C, T]` have in common: spectra and envelopes, made once, when asked for."""
+    """Spectra and envelopes of sounds `[N, C, T]`, computed at the first use and shared by the knobs."""
 
     def __init__(self, waves: np.ndarray, sample_rate: int) -> None:
         waves = waves.astype(np.float64)  # a peak of 1 keeps the powers of very soft sounds within float32
@@ -56,9 +56,9 @@ class Analysis:
         return np.sqrt((spectra.real**2 + spectra.imag**2).sum(axis=1))
 
     def over_frames(self, values: np.ndarray, silent: float) -> Array:
-        """Mean `[N]` of values `[N, 1, frames]`, frames weighted by their amplitude; ``silent`` where there is none.
+        """Return the mean `[N]` of values `[N, 1, frames]`, weighted by amplitude; ``silent`` for silent sounds.
 
-        Weights by energy would hear little but the loudest frame, no weights mostly the tail and what follows it.
+        Weights by energy would let the loudest frame dominate. Without weights, the tail of the sound would.
         """
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)

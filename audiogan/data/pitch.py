@@ -1,4 +1,4 @@
-"""The pitch of voices over time, measured with librosa, for generators that make a voice of its own."""
+"""The pitch of voices over time, measured with librosa, for generators that synthesise voices."""
 
 from __future__ import annotations
 

@@ -118,31 +118,32 @@ class Table:
         return self._read(self.rows[places], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
+        # A nested function that calls itself would be a reference cycle, which keeps the tensors of a batch in memory.
+        views: dict[str, View] = {}
         values: dict[str, Tensor] = {}
-        views: dict[str, View | None] = {}
-        own = self.columns["x"].group  # the group that draws from rng itself
-
-        def view_of(group: str | None) -> View | None:
-            if rng is None or group is None or group not in self._augment:
-                return None
-            if group not in views:
-                views[group] = self._augment[group].draw(len(rows), rng if group == own else _child(rng, f"/{group}"))
-            return views[group]
-
-        def read(name: str) -> None:
-            if name in values:
-                return
-            column = self.columns[name]
-            for other in column.of:
-                read(other)
-            view = view_of(column.group)
-            random = rng if rng is None or name == "x" else _child(rng, name)
+        own = self.columns["x"].group
+        if rng is not None and own in self._augment:  # draws from rng itself, before anything else does
+            views[own] = self._augment[own].draw(len(rows), rng)
+        for name in self._in_order(names):
+            column, view, random = self.columns[name], None, None
+            group = column.group
+            if rng is not None and group in self._augment:
+                if group not in views:
+                    views[group] = self._augment[group].draw(len(rows), _child(rng, f"/{group}"))
+                view = views[group]
+            if rng is not None and column.random:
+                random = rng if name == "x" else _child(rng, name)
             values[name] = column.read(rows, view, random, values)
-
-        view_of(own)  # first, whatever the order of the columns
-        for name in names:
-            read(name)
         return {name: values[name] for name in names}
+
+    def _in_order(self, names: Iterable[str]) -> dict[str, None]:
+        """Return columns and the columns from which they are computed; the latter come first."""
+        order: dict[str, None] = {}
+        for name in names:
+            if name not in order:
+                order.update(self._in_order(self.columns[name].of))
+                order[name] = None
+        return order
 
     # Views and other columns.
 

@@ -1,4 +1,4 @@
-"""Views of the training data, for streams that are to see only part of it. A view is called with the data."""
+"""Views of the training data for streams that see only part of it. A view is a function from table to table."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class PerClass:
-    """The same number of examples of each class: what a semi-supervised game is told the labels of.
+    """The same number of examples of each class, such as the labelled part of a semi-supervised training.
 
     Args:
         count: examples of each class.
-        seed: which ones are drawn.
+        seed: seed of the choice.
     """
 
     def __init__(self, count: int, seed: int = 0) -> None:
@@ -26,7 +26,11 @@ class PerClass:
         self.count, self.seed = count, seed
 
     def __call__(self, data: Table) -> Table:
-        """``UserError`` for data without labels, or with too few examples of a class."""
+        """Return the view.
+
+        Raises:
+            UserError: data without labels, or with too few examples of a class.
+        """
         targets = _targets(data, "PerClass")
         chosen = []
         for k, label in enumerate(data.labels):
@@ -39,13 +43,13 @@ class PerClass:
 
 
 class Balanced:
-    """All of the data, examples of rare classes several times, so that a class is met about ``n**power`` times.
+    """All of the data, with the examples of rare classes repeated.
 
-    A class of ``n`` examples comes ``(N / n)**(1 - power)`` times, rounded, where ``N`` is the size of the largest.
-    Data without labels are left as they are.
+    Each example of a class of ``n`` examples occurs ``(N / n)**(1 - power)`` times, rounded, where ``N`` is the size of
+    the largest class. So a class has about ``N**(1 - power) * n**power`` examples. Data without labels stay unchanged.
 
     Args:
-        power: 1: as often as the data has them; 0: all classes alike; 0.5 lies between.
+        power: 0 to 1. 1 keeps the proportions of the data; 0 makes all classes equally frequent.
     """
 
     def __init__(self, power: float = 0.5) -> None:
@@ -63,14 +67,14 @@ class Balanced:
 
 
 class Shard:
-    """One of several shares of the data that together are all of it and have no example in common.
+    """One of several disjoint shares that together are all of the data.
 
     Args:
         index: which share, from 0.
-        of: how many there are.
-        by: ``label``: whole classes, neighbours in the data's order, so that no two shares know a class in common;
-            ``random``: examples drawn at random, shares of equal size up to one.
-        seed: of the random draw.
+        of: number of shares.
+        by: ``label``: each share has whole classes, in the order of the labels; ``random``: random examples, in shares
+            whose sizes differ by at most one.
+        seed: seed of the random choice.
     """
 
     def __init__(self, index: int, of: int, by: str = "random", seed: int = 0) -> None:
@@ -81,7 +85,11 @@ class Shard:
         self.index, self.of, self.by, self.seed = index, of, by, seed
 
     def __call__(self, data: Table) -> Table:
-        """``UserError`` where there are fewer classes, or fewer examples, than shares."""
+        """Return the view.
+
+        Raises:
+            UserError: fewer classes, or fewer examples, than shares; or ``by=label`` for data without labels.
+        """
         if self.by == "random":
             if len(data) < self.of:
                 raise UserError(f"{len(data)} training examples cannot be shared by {self.of}")

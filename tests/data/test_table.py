@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -160,6 +162,16 @@ def test_batches_are_copies() -> None:
         for value in table.batch(places).values():
             value.zero_()
     assert all((value == 1).all() for value in table.examples(slice(None)).values())
+
+
+def test_a_batch_is_freed_at_once() -> None:
+    table = with_source(pictures()).with_column("noisy", Derived("x", noisy))
+    gc.disable()
+    try:
+        values = [weakref.ref(value) for value in table.batch([1, 2], RNG(0)).values()]
+        assert [value() for value in values] == [None] * 3
+    finally:
+        gc.enable()
 
 
 class Made:
