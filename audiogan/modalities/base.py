@@ -59,6 +59,10 @@ class Modality:
         settings = {name: _plain(value) for name, value in vars(self).items()}
         return {"_target_": f"audiogan.modalities.{type(self).__name__}", **settings}
 
+    def same_kind(self, other: Modality | None) -> bool:
+        """Return whether signals of another modality can be shown and measured as those of this one."""
+        return type(other) is type(self)
+
     def check_shape(self, shape: Sequence[int]) -> None:
         """Check that signals of this shape can be shown and saved with these settings.
 
@@ -186,8 +190,8 @@ class Modality:
             step: training step.
             x: outputs of the generator ``[N, *shape]``.
             titles: one title per signal.
-            beside: name -> signals to show beside the outputs. The outputs stand before the column ``target``, after
-                all others.
+            beside: name -> signals to show beside the outputs. The column ``output`` is added before ``target``, after
+                all others, unless it is there.
         """
         path, title = preview_path(run_dir, step), f"step {step:,}"
         if beside:
@@ -251,7 +255,12 @@ def preview_path(run_dir: str | os.PathLike[str], step: int) -> Path:
 
 
 def with_output(x: np.ndarray, beside: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the columns of a comparison: those of ``beside`` except the target, the output, the target."""
+    """Return the columns of a comparison: those of ``beside`` except the target, the output, the target.
+
+    If ``beside`` has a column ``output``, it already is complete.
+    """
+    if "output" in beside:
+        return dict(beside)
     columns = {name: signals for name, signals in beside.items() if name != "target"}
     columns["output"] = x
     return columns | {name: signals for name, signals in beside.items() if name == "target"}
@@ -284,9 +293,9 @@ def as_array(value: Any, noun: str, kinds: str) -> np.ndarray:
         value = (value.float() if value.is_floating_point() else value).numpy()  # NumPy has no bfloat16
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise UserError(f"{kind} is not a {noun}; give {kinds}")
+        raise UserError(f"{kind} is not {_article(noun)} {noun}; give {kinds}")
     if not value.size:
-        raise UserError(f"an empty array {list(value.shape)} is not a {noun}; give {kinds}")
+        raise UserError(f"an empty array {list(value.shape)} is not {_article(noun)} {noun}; give {kinds}")
     return value
 
 
@@ -302,6 +311,10 @@ def in_range(x: np.ndarray, noun: str, edge: float = 1.0) -> NDArray[np.float32]
     if max(-low, high) > edge * (1 + TOLERANCE):
         raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to {-edge:g} ... {edge:g}")
     return np.clip(x, -edge, edge).astype(np.float32)
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
 
 
 def _plain(value: Any) -> Any:

@@ -61,7 +61,8 @@ def ssim(output: np.ndarray, target: np.ndarray) -> float:
 
     Source: Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", IEEE TIP 2004, equation 13: a Gaussian window of 11 x 11 pixels with a standard deviation of 1.5,
-    K1 = 0.01, K2 = 0.03. Channels are measured alone and averaged. Windows lie inside the image. For images of fewer
+    K1 = 0.01, K2 = 0.03. Pixels are mapped to 0 ... 1, as SSIM is not the same for signed values. Channels are
+    measured alone and averaged. Windows lie inside the image. For images of fewer
     than 11 pixels the window is cut to the largest odd width that fits.
     """
     check_pairs(output, target)
@@ -70,23 +71,23 @@ def ssim(output: np.ndarray, target: np.ndarray) -> float:
     step = max(1, AT_A_TIME // int(np.prod(output.shape[1:])))
     total = 0.0
     for i in range(0, len(output), step):
-        x, y = (torch.from_numpy(np.asarray(a[i : i + step], np.float64)) for a in (output, target))
+        x, y = (torch.from_numpy(np.asarray(a[i : i + step], np.float64) + 1) / RANGE for a in (output, target))
         total += float(_ssim(x, y).sum())
     return total / len(output)
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Structural similarity ``[N]`` of images ``[N, C, H, W]``."""
+    """Return the structural similarity ``[N]`` of images ``[N, C, H, W]`` in 0 ... 1."""
     mean_x, mean_y = _windowed(x), _windowed(y)
     var_x, var_y = _windowed(x * x) - mean_x**2, _windowed(y * y) - mean_y**2
     covariance = _windowed(x * y) - mean_x * mean_y
-    c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
+    c1, c2 = K1**2, K2**2
     likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return (likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean((1, 2, 3))
 
 
 def _windowed(x: Tensor) -> Tensor:
-    """Weighted means in all Gaussian windows inside images ``[N, C, H, W]``."""
+    """Return weighted means in all Gaussian windows inside images ``[N, C, H, W]``."""
     n, c, height, width = x.shape
     x = x.reshape(n * c, 1, height, width)
     x = F.conv2d(x, _gaussian(height)[None, None, :, None])
