@@ -97,6 +97,8 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     refusal = UserError(f"{shown} is not allowed; this place takes {what}")
     if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
         raise refusal
+    if takes is _nothing:
+        raise refusal
     target = MOVED.get(target, target)
     parts = target.split(".")
     if parts[0] in trust.trusted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import sys
@@ -228,6 +229,12 @@ def test_each_place_refuses_everything_else_of_a_trusted_module(key: str, parts:
     assert taken == TAKEN[key]
 
 
+def test_nothing_is_imported_for_a_place_without_a_class(parts: str) -> None:
+    with trusting(parts), pytest.raises(UserError, match="this place takes no class"):
+        resolve_target(f"{parts}.Net", "trainer.x._target_")
+    assert parts not in sys.modules
+
+
 def test_a_class_from_elsewhere_is_named(parts: str) -> None:
     with trusting(parts), pytest.raises(UserError, match=r"not defined in own_module_.* but in subprocess"):
         resolve_target(f"{parts}.Popen", "game.critic._target_")
@@ -333,3 +340,13 @@ def test_modules_that_a_configuration_names() -> None:
     assert outside(plain) == ["nets"]
     with pytest.raises(UserError):
         check_places(plain)
+
+
+def test_work_of_the_studio_has_the_trust_of_its_command(here: Path) -> None:
+    from audiogan.studio.limits import Slots
+
+    async def serve() -> tuple[str, ...]:
+        return await Slots(running=1, waiting=1, patience=5.0).run(trusted)
+
+    with trusting("nets"):
+        assert asyncio.run(serve()) == ("nets",)
