@@ -97,6 +97,8 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     refusal = UserError(f"{shown} is not allowed; this place takes {what}")
     if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
         raise refusal
+    if takes is _nothing:
+        raise refusal
     target = MOVED.get(target, target)
     parts = target.split(".")
     if parts[0] in trust.trusted():
@@ -112,9 +114,9 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     found = _import(parts)
     if found is None:
         raise UserError(f"{where}={target!r} does not exist; check the spelling")
-    home = getattr(found, "__module__", "")
+    home, name = getattr(found, "__module__", ""), getattr(found, "__qualname__", "")
     homes = ("torch.nn.modules.", "torch.optim.") if of_torch else tuple(f"audiogan.{name}." for name in _PACKAGES)
-    if not f"{home}.".startswith(homes) or found.__qualname__ != found.__name__ or not takes(found, home):
+    if not f"{home}.".startswith(homes) or not name or name != found.__name__ or not takes(found, home):
         raise refusal
     return found
 

@@ -1,14 +1,15 @@
-"""What CONTRIBUTING promises: one network file and one YAML train, sample, evaluate and are monitored."""
+"""What CONTRIBUTING promises: one Python file and one YAML file train, sample, evaluate and are monitored."""
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-import audiogan.networks
+import audiogan
 from audiogan.cli import main
 
 NETWORK = '''
@@ -24,21 +25,24 @@ class Maker(nn.Module):
     def __init__(self, shape, classes=0):
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
+        self.takes = frozenset({"latent", "classes"} if classes else {"latent"})
         self.dense = nn.Linear(16 + classes, self.shape[0] * self.shape[1] * self.shape[2])
 
-    def forward(self, z, condition=None):
-        return torch.tanh(self.dense(z if condition is None else torch.cat([z, condition], 1))).view(-1, *self.shape)
+    def forward(self, latent, classes=None):
+        x = latent if classes is None else torch.cat([latent, classes], 1)
+        return torch.tanh(self.dense(x)).view(-1, *self.shape)
 
 
 class Judge(nn.Module):
     def __init__(self, shape, classes=0, spectral_norm=False):
         super().__init__()
         self.classes = classes
+        self.takes = frozenset({"classes"} if classes else ())
         self.dense = nn.Linear(shape[0] * shape[1] * shape[2] + classes, 1)
 
-    def forward(self, x, condition=None):
+    def forward(self, x, classes=None):
         x = x.flatten(1)
-        return self.dense(x if condition is None else torch.cat([x, condition], 1))[:, 0]
+        return self.dense(x if classes is None else torch.cat([x, classes], 1))[:, 0]
 '''
 CONFIG = """
 defaults:
@@ -51,24 +55,26 @@ data: {root: digits}
 representation: {_target_: audiogan.representations.Identity, shape: "${facts.signal_shape}"}
 game:
   _target_: audiogan.games.Adversarial
-  generator: {_target_: audiogan.networks.tiniest.Maker, shape: "${facts.shape}", classes: "${facts.classes}"}
-  critic: {_target_: audiogan.networks.tiniest.Judge, shape: "${facts.shape}", classes: "${facts.classes}"}
+  generator: {_target_: tiniest_networks.Maker, shape: "${facts.shape}", classes: "${facts.classes}"}
+  critic: {_target_: tiniest_networks.Judge, shape: "${facts.shape}", classes: "${facts.classes}"}
 """
+TRUST = ["--trust", "tiniest_networks"]
 
 
-def test_one_network_file_and_one_yaml_are_enough(
+def test_one_python_file_and_one_yaml_are_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "networks").mkdir()
-    (tmp_path / "networks/tiniest.py").write_text(NETWORK)
+    (tmp_path / "tiniest_networks.py").write_text(NETWORK)
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    monkeypatch.setattr(audiogan.networks, "__path__", [*audiogan.networks.__path__, str(tmp_path / "networks")])
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "tiny.yaml", "trainer.steps=30", "callbacks.log.every=10"]) == 0
-    assert main(["sample", "-n", "3", "--class", "7", "out"]) == 0
+    assert main(["train", "tiny.yaml"]) == 2
+    assert "if you trust tiniest_networks.py, add --trust tiniest_networks" in capsys.readouterr().err
+    assert "tiniest_networks" not in sys.modules and not Path("runs").exists()
+    assert main(["train", "tiny.yaml", *TRUST, "trainer.steps=30", "callbacks.log.every=10"]) == 0
+    assert main(["sample", "-n", "3", "--class", "7", "out", *TRUST]) == 0
     assert len(list(Path("out").glob("7-*.png"))) == 3
     assert [row["class"] for row in csv.DictReader(Path("out/samples.csv").read_text().splitlines())] == ["7"] * 3
-    assert main(["evaluate"]) == 0
+    assert main(["evaluate", *TRUST]) == 0
     assert any(
         name.startswith("frechet/") for name in json.loads(Path("runs/tiny/evaluation.json").read_text())["values"]
     )
@@ -76,3 +82,12 @@ def test_one_network_file_and_one_yaml_are_enough(
     assert main(["doctor", "runs/tiny"]) == 0
     assert "verdict" in capsys.readouterr().out.lower()
     assert Path("runs/tiny/report.html").is_file()
+    assert main(["sample", "-n", "1", "out"]) == 2
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("it needs the module tiniest_networks; if you trust that file, add --trust tiniest_networks")
+    )
+    assert main(["export", "runs/tiny", "tiny.audiogan", *TRUST]) == 0
+    generator = audiogan.load("tiny.audiogan", trust=["tiniest_networks"])
+    assert generator.sample(2, seed=1, label="7").shape[0] == 2
