@@ -33,7 +33,7 @@ SUFFIXES = {
 HELD = 1 << 26
 """Bytes of a result that are held in memory; longer ones lie in a temporary file until their level is known."""
 LONGEST_WAV = 3_900_000_000
-"""Bytes of samples from which on a WAV file is written as RF64, which has no limit."""
+"""Most bytes of samples in a WAV file; longer sounds are written as RF64, which has no limit."""
 
 
 class CannotWrite(UserError):
@@ -93,7 +93,8 @@ def translate_sound(
         UserError: the sound does not fit the model, or the result is not finite.
     """
     model_rate, made_rate = translation.source.modality.sample_rate, translation.generator.modality.sample_rate
-    with SoundReader(source) as reader, tempfile.SpooledTemporaryFile(max_size=HELD) as spool:
+    folder = target.parent if isinstance(target, Path) else None
+    with SoundReader(source) as reader, tempfile.SpooledTemporaryFile(max_size=HELD, dir=folder) as spool:
         groups, repeat = _groups(reader.channels, translation.channels)
         rate, frames = reader.sample_rate, _Counter()
         blocks = _blocks(reader, rate, model_rate, frames)
@@ -104,7 +105,7 @@ def translate_sound(
             for part in translation.run(Stream(wide), groups):
                 peak, channels = max(peak, float(np.abs(part).max(initial=0.0))), len(part)
                 length += part.shape[1]
-                spool.write(np.ascontiguousarray(part.T, np.float32).data)
+                _hold(spool, part)
                 done = round(length / translation.factor(0) * rate / model_rate)
                 progress(min(done, about), about)
         except UserError as error:
@@ -170,6 +171,13 @@ def _gain(modality: Any, peak: float) -> np.float32:
     return np.float32(modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak))
 
 
+def _hold(spool: Any, part: Array) -> None:
+    try:
+        spool.write(np.ascontiguousarray(part.T, np.float32).data)
+    except OSError as error:
+        raise CannotWrite(f"cannot be written ({error.strerror or error})") from error
+
+
 def _read(spool: Any, channels: int, gain: np.float32) -> Iterator[Array]:
     while content := spool.read(4 * channels * BLOCK):
         yield np.frombuffer(content, np.float32).reshape(-1, channels) * gain
@@ -192,7 +200,7 @@ def _format(reader: SoundReader, wanted: str | None, samples: int) -> tuple[str,
     if not soundfile.check_format(format, subtype):
         deep = subtype in ("FLOAT", "DOUBLE", "PCM_32") and soundfile.check_format(format, "PCM_24")
         subtype = "PCM_24" if deep else soundfile.default_subtype(format)
-    if format == "WAV" and samples * 4 > LONGEST_WAV:
+    if format == "WAV" and samples * (8 if subtype == "DOUBLE" else 4) > LONGEST_WAV:
         format = "RF64"
     return format, subtype
 
