@@ -10,8 +10,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiogan.errors import UserError
 from audiogan.inputs import Input, Signal
 from audiogan.modalities import Image, Sound
+from audiogan.reading.pictures import read_picture
+from audiogan.sounds import load_wav
+
+
+def float32(value: Any, shape: Any = None) -> np.ndarray:
+    return np.asarray(value, np.float32)
+
+
+class Pictures(Image):
+    """Pictures without the conversions of the modality."""
+
+    def load(self, path: Any, shape: Any) -> np.ndarray:
+        return read_picture(path).values(shape[0])
+
+    convert = staticmethod(float32)  # type: ignore[assignment]
+
+
+class Sounds(Sound):
+    """Sounds without the conversions of the modality."""
+
+    def load(self, path: Any, shape: Any) -> np.ndarray:
+        return load_wav(path)[0]
+
+    convert = staticmethod(float32)  # type: ignore[assignment]
 
 
 class Game:
@@ -25,8 +50,13 @@ class Game:
         self.shapes: list[tuple[int, ...]] = []
         self.routes: list[str | None] = []
 
-    def draw(self, n: int, random: Any, **requested: Tensor) -> dict[str, Tensor]:
-        return {name: input.draw(n, random, requested.get(name)) for name, input in self.inputs.items()}
+    def draw(self, n: int, random: Any, skip: Any = (), **requested: Tensor) -> dict[str, Tensor]:
+        return {name: x.draw(n, random, requested.get(name)) for name, x in self.inputs.items() if name not in skip}
+
+    def input(self, name: str) -> Input:
+        if name not in self.inputs:
+            raise UserError(f"the model has no input {name!r}")
+        return self.inputs[name]
 
     def generate(self, inputs: dict[str, Tensor], *, generator: str | None = None) -> Tensor:
         self.shapes.append(tuple(inputs["source"].shape[1:]))
@@ -56,8 +86,8 @@ class Translator:
         normalize: str | None = None,
     ) -> None:
         sound = len(shape) == 2
-        self.modality: Any = Sound(k * sample_rate, normalize) if sound else Image()
-        kind: Any = Sound(sample_rate, normalize) if sound else Image()
+        self.modality: Any = Sounds(k * sample_rate, normalize) if sound else Pictures()
+        kind: Any = Sounds(sample_rate, normalize) if sound else Pictures()
         self.inputs: dict[str, Input] = {**(more or {}), "source": Signal("source", shape, kind)}
         self.game = Game(self.inputs, field, multiple)
         self.shape = (shape[0], *(None if size is None else k * size for size in shape[1:]))

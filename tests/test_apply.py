@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_translator import Translator, noise, numbers
+from fake_translator import Pictures, Translator, noise, numbers
 from PIL import Image
 
 from audiogan.applying import apply_files, apply_signal
@@ -102,13 +102,7 @@ class TestSignals:
         assert (1.0, 2.0, 3.0) in seen
 
     def test_other_signals_are_cut_as_the_source(self) -> None:
-        class Kind:
-            noun = "image"
-
-            def convert(self, value: Any, shape: Any) -> Any:
-                return value
-
-        generator = Translator((3, 16, 16), 1, {"mask": Signal("mask", (1, 16, 16), Kind())})
+        generator = Translator((3, 16, 16), 1, {"mask": Signal("mask", (1, 16, 16), Pictures())})
         generator.game.made = lambda inputs: inputs["source"] * inputs["mask"]
         x, mask = numbers(1, 3, 50, 70).clamp(-1, 1).numpy(), numbers(2, 1, 50, 70).numpy().clip(-1, 1)
         assert (apply_signal(generator, x, inputs={"mask": mask}) == x * mask).all()
@@ -131,10 +125,8 @@ class TestSignals:
         with pytest.raises(UserError, match="seed=-1"):
             apply_signal(Translator(), x, seed=-1)
         generator = Translator(more={"latent": Latent("latent", 3)})
-        with pytest.raises(UserError, match="did you mean latent"):
+        with pytest.raises(UserError, match="no input 'latnet'"):
             apply_signal(generator, x, inputs={"latnet": "1,2,3"})
-        with pytest.raises(UserError, match="it has latent, source"):
-            apply_signal(generator, x, inputs={"zzz": "1"})
         with pytest.raises(UserError, match="leave it out"):
             apply_signal(generator, x, inputs={"source": x})
         generator.game.made = lambda inputs: inputs["source"] / 0

@@ -16,7 +16,6 @@ import soxr
 from audiogan.applying.signals import Array, Translation
 from audiogan.errors import UserError
 from audiogan.reading.reader import BLOCK, SoundReader, Unreadable
-from audiogan.text import printable
 from audiogan.tiling import Stream
 
 SUFFIXES = {
@@ -41,27 +40,6 @@ class CannotWrite(UserError):
 
 
 Progress = Callable[[int, int], object]
-
-
-def read_sound(path: str | os.PathLike[str], channels: int, sample_rate: int) -> Array:
-    """Read a whole sound as float32 ``[channels, T]`` at a sample rate.
-
-    Raises:
-        UserError: it cannot be read, or has another number of channels that cannot be adapted.
-    """
-    try:
-        with SoundReader(path) as reader:
-            if reader.channels not in (1, channels) and channels != 1:
-                raise UserError(f"{printable(os.fspath(path))}: {reader.channels} channels; the model takes {channels}")
-            blocks = list(_blocks(reader, reader.sample_rate, sample_rate))
-    except (OSError, Unreadable) as error:
-        raise UserError(f"{printable(os.fspath(path))}: cannot be read ({error})") from error
-    if not blocks:
-        raise UserError(f"{printable(os.fspath(path))}: cannot be read (it holds no samples)")
-    whole = np.concatenate(blocks, axis=1)
-    if len(whole) == channels:
-        return whole
-    return whole.mean(axis=0, keepdims=True) if channels == 1 else np.repeat(whole, channels, axis=0)
 
 
 def translate_sound(
@@ -93,7 +71,7 @@ def translate_sound(
         UserError: the sound does not fit the model, or the result is not finite.
     """
     model_rate, made_rate = translation.source.modality.sample_rate, translation.generator.modality.sample_rate
-    folder = target.parent if isinstance(target, Path) else None
+    folder = str(target.parent) if isinstance(target, Path) else None
     with SoundReader(source) as reader, tempfile.SpooledTemporaryFile(max_size=HELD, dir=folder) as spool:
         groups, repeat = _groups(reader.channels, translation.channels)
         rate, frames = reader.sample_rate, _Counter()
