@@ -279,7 +279,7 @@ def parsed_inputs(generator: Any, inputs: Mapping[str, Any], source: str) -> dic
 def _kind(generator: Any, source: Signal) -> str:
     """Return ``sound`` or ``picture``; `UserError` for other signals."""
     modality, shape = generator.modality, generator.shape
-    sound = [hasattr(kind, "sample_rate") for kind in (source.modality, modality)]
+    sound = [getattr(kind, "sample_rate", None) is not None for kind in (source.modality, modality)]
     if all(sound) and len(source.shape) == len(shape) == 2:
         return "sound"
     if not any(sound) and len(source.shape) == len(shape) == 3:
