@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from fake_translator import Translator
+from fake_translator import Sounds, Translator
 
 from audiogan.applying import apply_files, apply_signal
 from audiogan.applying.signals import Translation
 from audiogan.applying.sounds import read_sound_note, translate_sound
 from audiogan.errors import UserError
+from audiogan.inputs import Signal
 from audiogan.reading import Unreadable
 
 
@@ -67,6 +68,20 @@ def test_channels_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.wav: it has 3 channels; the model takes 2"):
         translated(Translator((2, 64)), tmp_path / "a.wav", tmp_path / "b.wav")
     assert not (tmp_path / "b.wav").exists()
+
+
+def test_another_signal_of_another_size(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(0.1, 8000), 8000)
+    generator = Translator((1, 64), None, {"voice": Signal("voice", (1, 32), Sounds(8000))})
+    generator.game.made = lambda inputs: inputs["source"] + inputs["voice"].mean()
+    for length, fits in ((32, True), (33, False)):
+        voice = {"voice": np.full((1, length), 0.1, np.float32)}
+        if fits:
+            made, _ = translated(generator, tmp_path / "a.wav", tmp_path / "b.wav", inputs=voice)
+            np.testing.assert_allclose(made, tone(0.1, 8000) + 0.1, atol=1e-3)
+        else:
+            with pytest.raises(UserError, match=r"voice: for sound files it must have the trained size \[32\]"):
+                translated(generator, tmp_path / "a.wav", tmp_path / "b.wav", inputs=voice)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,8 @@ class Translation:
         """
         if isinstance(source, np.ndarray):
             source = self._with_signals(source)
+        else:
+            self._check_signals()
         stream = source if isinstance(source, Stream) else Stream(source)
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
@@ -186,6 +188,16 @@ class Translation:
             elif tuple(x.shape[2:]) != tuple(input.shape[1:]):
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; the source has {list(source.shape[1:])}")
         return np.concatenate(layers) if len(layers) > 1 else source
+
+    def _check_signals(self) -> None:
+        """Raise UserError for other signals that would have to be cut as a stream is, which is not supported."""
+        self._beside = []
+        for name, x in self.others.items():
+            shape = self.generator.inputs[name].shape
+            if isinstance(self.generator.inputs[name], Signal) and any(
+                wanted not in (None, size) for wanted, size in zip(shape, x.shape[1:], strict=True)
+            ):
+                raise UserError(f"{name}: for sound files it must have the trained size {list(shape[1:])}")
 
     @torch.inference_mode()
     def _made(self, job: tuple[Array, int]) -> Array:
