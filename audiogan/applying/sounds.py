@@ -79,17 +79,17 @@ def translate_sound(
         about = max(1, reader.frames) if reader.frames < 1 << 62 else 1
         wide = (np.repeat(block, repeat, axis=0) for block in blocks) if repeat > 1 else blocks
         peak, channels, length = 0.0, 0, 0
-        try:
-            for part in translation.run(Stream(wide), groups):
-                peak, channels = max(peak, float(np.abs(part).max(initial=0.0))), len(part)
-                length += part.shape[1]
-                _hold(spool, part)
-                done = round(length / translation.factor(0) * rate / model_rate)
-                progress(min(done, about), about)
-        except UserError as error:
-            if not frames.count:
-                raise Unreadable(reader.why_broken if reader.damaged else "it holds no samples") from error
-            raise
+        stream = Stream(wide)
+        stream.reach(1)
+        if stream.length == 0:
+            empty = "it holds too few samples" if frames.count else "it holds no samples"
+            raise Unreadable(reader.why_broken if reader.damaged else empty)
+        for part in translation.run(stream, groups):
+            peak, channels = max(peak, float(np.abs(part).max(initial=0.0))), len(part)
+            length += part.shape[1]
+            _hold(spool, part)
+            done = round(length / translation.factor(0) * rate / model_rate)
+            progress(min(done, about), about)
         if reader.broken or reader.cut or reader.hole:
             say(f"damaged after {frames.count / rate:.2f} s; translated up to there")
         out_rate = max(rate, made_rate) if made_rate > model_rate else rate
