@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,10 +13,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs import Input, Seeded, Signal
-from audiogan.reading.pictures import read_picture
-from audiogan.reading.reader import Unreadable
 from audiogan.representations import Identity
-from audiogan.text import printable
 from audiogan.tiling import Stream, exact, windows
 from audiogan.workers import WORKERS
 
@@ -44,8 +40,9 @@ def apply_signal(
 
     Args:
         generator: the model.
-        source: an array or tensor, a sound ``[C, T]`` at the sample rate of the model or a picture ``[C, H, W]`` in
-            -1 ... 1; or the path of a file.
+        source: a sound ``[C, T]`` at the sample rate of the model, a picture ``[C, H, W]``, or the path of a file; see
+            `convert` and `load` of the modality. `apply_files` keeps more of a file: 16 bits, transparency, each
+            channel of a sound.
         route: name or target class of the network, for a model with several generators.
         inputs: values of the other inputs, by name. Signals of the size of ``source`` are cut into tiles as it is.
         seed: of the inputs that are drawn, such as latents. One value serves the whole signal.
@@ -95,10 +92,7 @@ class Translation:
         self.channels = int(self.shape[0] or 1)
         self.kind = _kind(generator, self.source)
         requested = parsed_inputs(generator, inputs or {}, self.source.name)
-        # The source has no part in what is drawn; its place is taken by zeros.
-        zeros = torch.zeros(self.channels, *self.window)
-        drawn = self.game.draw(1, Seeded(torch.Generator().manual_seed(seed)), **requested, **{self.source.name: zeros})
-        self.others: dict[str, Tensor] = {n: x for n, x in drawn.items() if n != self.source.name}
+        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), skip=(self.source.name,), **requested)
         self._beside: list[str] = []  # signals that are cut as the source is
         self.device = next((p.device for p in _parameters(self.game)), torch.device("cpu"))
         self._factors: tuple[int, ...] | None = None
@@ -139,29 +133,17 @@ class Translation:
         Raises:
             UserError: it does not fit, or is not finite.
         """
-        name, wanted = self.source.name, (self.channels, *[None] * (len(self.shape) - 1))
-        if isinstance(source, str | os.PathLike):
-            return self._read(source)
-        modality = self.source.modality
-        x = modality.convert(source, wanted) if hasattr(modality, "convert") else source
-        x = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, np.float32)
+        name, modality = self.source.name, self.source.modality
+        wanted = (self.channels, *[None] * (len(self.shape) - 1))
+        is_path = isinstance(source, str | os.PathLike)
+        x = modality.load(source, wanted) if is_path else modality.convert(source, wanted)
+        x = np.asarray(x, np.float32)
         if x.ndim != len(wanted) or len(x) != self.channels or 0 in x.shape:
             shown = ", ".join("any" if size is None else str(size) for size in wanted)
             raise UserError(f"{name}: expected shape [{shown}], got {list(x.shape)}")
         if not np.isfinite(x).all():
             raise UserError(f"{name}: it has values that are NaN or infinite")
         return x
-
-    def _read(self, path: str | os.PathLike[str]) -> Array:
-        if self.kind == "sound":
-            from audiogan.applying.sounds import read_sound
-
-            return read_sound(path, self.channels, self.source.modality.sample_rate)
-        try:
-            return read_picture(path).values(self.channels)
-        except (OSError, Unreadable) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"{printable(os.fspath(path))}: cannot be read ({reason})") from error
 
     def run(self, source: Array | Stream, groups: int = 1, tile: int | None = None) -> Iterator[Array]:
         """Translate a signal.
@@ -176,6 +158,8 @@ class Translation:
         """
         if isinstance(source, np.ndarray):
             source = self._with_signals(source)
+        else:
+            self._check_signals()
         stream = source if isinstance(source, Stream) else Stream(source)
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
@@ -205,6 +189,16 @@ class Translation:
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; the source has {list(source.shape[1:])}")
         return np.concatenate(layers) if len(layers) > 1 else source
 
+    def _check_signals(self) -> None:
+        """Raise UserError for other signals that would have to be cut as a stream is, which is not supported."""
+        self._beside = []
+        for name, x in self.others.items():
+            shape = self.generator.inputs[name].shape
+            if isinstance(self.generator.inputs[name], Signal) and any(
+                wanted not in (None, size) for wanted, size in zip(shape, x.shape[1:], strict=True)
+            ):
+                raise UserError(f"{name}: for sound files it must have the trained size {list(shape[1:])}")
+
     @torch.inference_mode()
     def _made(self, job: tuple[Array, int]) -> Array:
         """Process one tile alone, each group of channels for itself."""
@@ -217,7 +211,6 @@ class Translation:
         results = []
         for i in range(groups):
             values = {**others, self.source.name: x[:, i * self.channels : (i + 1) * self.channels]}
-            values = {name: value.to(self.device) for name, value in values.items()}
             out = self.game.generate(values, generator=self.route)[0].float().cpu().numpy()
             if not np.isfinite(out).all():
                 raise UserError(f"{self.generator.name}: its {self.generator.modality.noun}s are not finite numbers")
@@ -286,13 +279,9 @@ def parsed_inputs(generator: Any, inputs: Mapping[str, Any], source: str) -> dic
     known: Mapping[str, Input] = generator.inputs
     parsed = {}
     for name, value in inputs.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
-            raise UserError(f"input {name!r}: {generator.name} has no such input{hint}")
+        input = generator.game.input(name)
         if name == source:
             raise UserError(f"input {name!r}: the signal that is translated; leave it out")
-        input = known[name]
         parsed[name] = input.parse(value, any_size=True) if isinstance(input, Signal) else input.parse(value)
     if missing := [name for name, input in known.items() if not input.drawable and name not in (*parsed, source)]:
         raise UserError(f"{generator.name}: give the input {missing[0]}: --input {missing[0]}=VALUE")
@@ -302,7 +291,7 @@ def parsed_inputs(generator: Any, inputs: Mapping[str, Any], source: str) -> dic
 def _kind(generator: Any, source: Signal) -> str:
     """Return ``sound`` or ``picture``; `UserError` for other signals."""
     modality, shape = generator.modality, generator.shape
-    sound = [hasattr(kind, "sample_rate") for kind in (source.modality, modality)]
+    sound = [getattr(kind, "sample_rate", None) is not None for kind in (source.modality, modality)]
     if all(sound) and len(source.shape) == len(shape) == 2:
         return "sound"
     if not any(sound) and len(source.shape) == len(shape) == 3:

@@ -16,7 +16,6 @@ import soxr
 from audiogan.applying.signals import Array, Translation
 from audiogan.errors import UserError
 from audiogan.reading.reader import BLOCK, SoundReader, Unreadable
-from audiogan.text import printable
 from audiogan.tiling import Stream
 
 SUFFIXES = {
@@ -33,7 +32,7 @@ SUFFIXES = {
 HELD = 1 << 26
 """Bytes of a result that are held in memory; longer ones lie in a temporary file until their level is known."""
 LONGEST_WAV = 3_900_000_000
-"""Bytes of samples from which on a WAV file is written as RF64, which has no limit."""
+"""Most bytes of samples in a WAV file; longer sounds are written as RF64, which has no limit."""
 
 
 class CannotWrite(UserError):
@@ -41,27 +40,6 @@ class CannotWrite(UserError):
 
 
 Progress = Callable[[int, int], object]
-
-
-def read_sound(path: str | os.PathLike[str], channels: int, sample_rate: int) -> Array:
-    """Read a whole sound as float32 ``[channels, T]`` at a sample rate.
-
-    Raises:
-        UserError: it cannot be read, or has another number of channels that cannot be adapted.
-    """
-    try:
-        with SoundReader(path) as reader:
-            if reader.channels not in (1, channels) and channels != 1:
-                raise UserError(f"{printable(os.fspath(path))}: {reader.channels} channels; the model takes {channels}")
-            blocks = list(_blocks(reader, reader.sample_rate, sample_rate))
-    except (OSError, Unreadable) as error:
-        raise UserError(f"{printable(os.fspath(path))}: cannot be read ({error})") from error
-    if not blocks:
-        raise UserError(f"{printable(os.fspath(path))}: cannot be read (it holds no samples)")
-    whole = np.concatenate(blocks, axis=1)
-    if len(whole) == channels:
-        return whole
-    return whole.mean(axis=0, keepdims=True) if channels == 1 else np.repeat(whole, channels, axis=0)
 
 
 def translate_sound(
@@ -93,24 +71,25 @@ def translate_sound(
         UserError: the sound does not fit the model, or the result is not finite.
     """
     model_rate, made_rate = translation.source.modality.sample_rate, translation.generator.modality.sample_rate
-    with SoundReader(source) as reader, tempfile.SpooledTemporaryFile(max_size=HELD) as spool:
+    folder = str(target.parent) if isinstance(target, Path) else None
+    with SoundReader(source) as reader, tempfile.SpooledTemporaryFile(max_size=HELD, dir=folder) as spool:
         groups, repeat = _groups(reader.channels, translation.channels)
         rate, frames = reader.sample_rate, _Counter()
         blocks = _blocks(reader, rate, model_rate, frames)
         about = max(1, reader.frames) if reader.frames < 1 << 62 else 1
         wide = (np.repeat(block, repeat, axis=0) for block in blocks) if repeat > 1 else blocks
         peak, channels, length = 0.0, 0, 0
-        try:
-            for part in translation.run(Stream(wide), groups):
-                peak, channels = max(peak, float(np.abs(part).max(initial=0.0))), len(part)
-                length += part.shape[1]
-                spool.write(np.ascontiguousarray(part.T, np.float32).data)
-                done = round(length / translation.factor(0) * rate / model_rate)
-                progress(min(done, about), about)
-        except UserError as error:
-            if not frames.count:
-                raise Unreadable(reader.why_broken if reader.damaged else "it holds no samples") from error
-            raise
+        stream = Stream(wide)
+        stream.reach(1)
+        if stream.length == 0:
+            empty = "it holds too few samples" if frames.count else "it holds no samples"
+            raise Unreadable(reader.why_broken if reader.damaged else empty)
+        for part in translation.run(stream, groups):
+            peak, channels = max(peak, float(np.abs(part).max(initial=0.0))), len(part)
+            length += part.shape[1]
+            _hold(spool, part)
+            done = round(length / translation.factor(0) * rate / model_rate)
+            progress(min(done, about), about)
         if reader.broken or reader.cut or reader.hole:
             say(f"damaged after {frames.count / rate:.2f} s; translated up to there")
         out_rate = max(rate, made_rate) if made_rate > model_rate else rate
@@ -170,6 +149,13 @@ def _gain(modality: Any, peak: float) -> np.float32:
     return np.float32(modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak))
 
 
+def _hold(spool: Any, part: Array) -> None:
+    try:
+        spool.write(np.ascontiguousarray(part.T, np.float32).data)
+    except OSError as error:
+        raise CannotWrite(f"cannot be written ({error.strerror or error})") from error
+
+
 def _read(spool: Any, channels: int, gain: np.float32) -> Iterator[Array]:
     while content := spool.read(4 * channels * BLOCK):
         yield np.frombuffer(content, np.float32).reshape(-1, channels) * gain
@@ -192,7 +178,7 @@ def _format(reader: SoundReader, wanted: str | None, samples: int) -> tuple[str,
     if not soundfile.check_format(format, subtype):
         deep = subtype in ("FLOAT", "DOUBLE", "PCM_32") and soundfile.check_format(format, "PCM_24")
         subtype = "PCM_24" if deep else soundfile.default_subtype(format)
-    if format == "WAV" and samples * 4 > LONGEST_WAV:
+    if format == "WAV" and samples * (8 if subtype == "DOUBLE" else 4) > LONGEST_WAV:
         format = "RF64"
     return format, subtype
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from audiogan.commands.values import inputs, mixture, whole
 from audiogan.errors import UserError
@@ -36,7 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    values, seed = inputs(args.input), whole(args.seed, "--seed")
+    values: dict[str, Any] = {**inputs(args.input)}
+    seed = whole(args.seed, "--seed")
     from audiogan.applying import apply_files
     from audiogan.inputs import Classes
     from audiogan.loading import load

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from audiogan.commands.values import inputs, mixture, pairs, whole
 from audiogan.errors import UserError
@@ -42,6 +43,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
-    more = {"inputs": others} if others else {}
+    more: dict[str, Any] = {"inputs": others} if others else {}
     write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation, **more)
     return 0
