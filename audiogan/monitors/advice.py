@@ -32,9 +32,17 @@ def pasteable(finding: Finding, settings: Mapping[str, Any]) -> Finding:
     return replace(finding, override=offered(settings, [finding.override]))
 
 
-def slower(history: History, factor: float) -> str:
-    """Return an override that multiplies the learning rates of both players; empty if they are not known."""
-    return f"{history.scaled('lr.generator', factor)} {history.scaled('lr.critic', factor)}".strip()
+def slower(history: History, factor: float, *roles: str) -> str:
+    """Return an override that multiplies learning rates; empty if they are not known.
+
+    Args:
+        history: the run.
+        factor: what rates are multiplied by.
+        roles: of the players; by default generators and critics.
+    """
+    names = [name for role in roles or ("generator", "critic") for name in history.configured(role)]
+    keys = dict.fromkeys(history.rate(name) for name in names)
+    return " ".join(history.scaled(key, factor) for key in keys if key)
 
 
 def _composes(settings: Mapping[str, Any], choice: str) -> bool:

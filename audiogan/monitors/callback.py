@@ -138,7 +138,8 @@ class Monitors(Callback):
             return
         self._known = True
         rates = {f"lr.{name}": opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
-        self.history.settings = (read_settings(self.path.parent) or rates) | {
+        roles = {f"players.{p.name}.role": p.role for p in trainer.players if p.role != "other"}
+        self.history.settings = (read_settings(self.path.parent) or rates | roles) | {
             "trainer.steps": trainer.steps,
             "trainer.minutes": trainer.minutes,
         }
@@ -165,12 +166,16 @@ class Monitors(Callback):
 
     # Saying.
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The run's flattened configuration; empty where there is none."""
+        return self.history.settings or read_settings(self.path.parent)
+
     def report(self, findings: list[Finding]) -> None:
         """Say findings, and keep them."""
         if not findings:
             return
-        settings = self.history.settings or read_settings(self.path.parent)
-        findings = [pasteable(finding, settings) for finding in findings]
+        findings = [pasteable(finding, self.settings) for finding in findings]
         for finding in findings:
             self.watch.tell(finding)
             notify("\n".join(finding.lines), sys.stdout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import offered
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, level, levels, moved, stuck
@@ -57,14 +57,16 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 
 
 def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:
-    generator, critic = history.setting("lr.generator"), history.setting("lr.critic")
+    generators, critics = history.configured("generator"), history.configured("critic")
+    key = next(map(history.rate, generators), "")
+    generator, critic = (history.setting(k) for k in (key, next(map(history.rate, critics), "")))
     if generator and critic and generator > critic:
-        choices, advice = [f"lr.generator={critic:g}"], "the generator learns faster than the critic: slow it down"
+        choices, advice = [f"{key}={critic:g}"], "the generator learns faster than the critic: slow it down"
     elif "Wasserstein" in str(history.settings.get("game.loss._target_", "")):
-        few = (history.setting("players.critic.repeats") or 1) < REPEATS
-        choices = [f"players.critic.repeats={REPEATS}" if few else ""]
+        few = [name for name in critics if (history.setting(f"players.{name}.repeats") or 1) < REPEATS]
+        choices = [" ".join(f"players.{name}.repeats={REPEATS}" for name in few)]
         advice = "more moves of the critic for each of the generator"
     else:
-        choices = ["loss=wgan-gp", history.scaled("lr.generator", 0.5)]
+        choices = ["loss=wgan-gp", slower(history, 0.5, "generator")]
         advice = "a loss with a gradient penalty, or a generator that learns more slowly"
     return Finding(KIND, history.step, severity, text, advice, offered(history.settings, choices), figures)

@@ -45,5 +45,6 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 
 def exploded(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
     """The finding, with what to try."""
-    override = offered(history.settings, [slower(history, 0.5), "players.critic.clip=1"])
+    clips = [f"players.{name}.clip=1" for name in history.configured("critic")]
+    override = offered(history.settings, [slower(history, 0.5), " ".join(clips), *clips])
     return Finding(KIND, step, severity, text, ADVICE, override, figures)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiogan.core import Callback, CheckpointError, Move, Trainer
 from audiogan.core.checking import count
+from audiogan.monitors.advice import offered
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
 from audiogan.monitors.finding import Finding
@@ -162,10 +163,13 @@ class Guard(Callback):
     def _say(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
         if not trainer.engine.chief:
             return
-        clipped = [p.name for p in trainer.players if p.name in ("critic", "generator")]
-        override = " ".join(f"players.{name}.clip=1" for name in clipped)
-        finding = Finding(KIND, step, severity, text, ADVICE, override)
+        names = [p.name for p in trainer.players if {p.role, p.name} & {"critic", "generator"}]
+        clips = [f"players.{name}.clip=1" for name in names]
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
+        settings = monitors.settings if monitors is not None else {}
+        # Players that are copies of one section have no key of their own.
+        override = offered(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
+        finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:
             monitors.report([finding])
         else:

@@ -1,10 +1,13 @@
-"""What a run has logged, figure by figure: all that a rule may look at. Foreign logs are read under our names."""
+"""The figures that a run has logged: the input of the rules.
+
+Roles of players come from the configuration of a run. In logs of other programs they are guessed from names.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Words in the names of other people's logs. `d` and `g` alone are common: d_loss, loss_G, netD/loss.
+# Words in the names of foreign logs. `d` and `g` alone are common: d_loss, loss_G, netD/loss.
 CRITIC = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
 GENERATOR = {"generator", "gen", "g", "netg", "maker"}
 STEPS = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
@@ -66,11 +69,13 @@ class History:
     A row of an earlier step than the last means that the run went back to a checkpoint: what it takes again is
     forgotten first.
 
-    Names are translated first (see `canonical`), so that other people's logs can be read.
+    Figures of players that the settings name keep their names. All others are translated (see `canonical`), so that
+    foreign logs can be read.
 
     Args:
         rows: objects of ``metrics.jsonl``: a ``step`` and figures.
-        settings: the flattened configuration (``lr.critic``: 0.0002), from which overrides are made.
+        settings: the flattened configuration (``lr.critic``: 0.0002): overrides are made from it, and
+            ``players.NAME.role`` says which players are critics and generators. Empty for a foreign log.
     """
 
     def __init__(
@@ -100,7 +105,8 @@ class History:
         halves: dict[str, dict[str, float]] = {}
         for name, value in row.items():
             if name not in self._names:
-                self._names[name], self._halves[name] = canonical(name), half(name)
+                own = own_name(name, self.roles)
+                self._names[name], self._halves[name] = own or canonical(name), None if own else half(name)
             known, part, amount = self._names[name], self._halves[name], _number(value)
             if amount is None:
                 continue
@@ -159,14 +165,24 @@ class History:
             raise Missing(f"no {shown} in the log" if not len(curve) else f"{shown} was logged {len(curve)} times only")
         return curve
 
-    def players(self, role: str) -> list[str]:
-        """Names of the players of a role, ``critic`` or ``generator``, by what they logged and by what they are called.
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role of each player by its name in the log, from the settings; empty for a foreign log."""
+        return roles_of(self.settings)
 
-        A critic notes real and fake logits, a generator fake ones only.
+    def players(self, role: str) -> list[str]:
+        """Return the names of the players of a role, ``critic`` or ``generator``, that have logged figures.
+
+        Roles come from the settings. Where those name none (foreign logs, and runs of earlier versions), they are
+        guessed: from names, and from scores, as a critic notes real and fake logits and a generator fake ones only.
         """
+        names = dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN)
+        roles = self.roles
+        if roles:
+            return [player for player in names if roles.get(player) == role]
         by_name = CRITIC if role == "critic" else GENERATOR
         found = []
-        for player in dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN):
+        for player in names:
             real, fake = (f"{player}/{side}_logits" in self._lists for side in ("real", "fake"))
             named = bool(by_name & set(words_of(player)))
             judged = (real and fake) if role == "critic" else (fake and not real)
@@ -180,16 +196,50 @@ class History:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def scaled(self, key: str, factor: float) -> str:
-        """An override that multiplies a setting; empty if the setting is not known."""
+        """Return an override that multiplies a setting; empty if the setting is not known."""
         value = self.setting(key)
         return "" if value is None else f"{key}={value * factor:.3g}"
 
+    def configured(self, role: str) -> list[str]:
+        """Return the names of the players of a role in the settings; the role itself where the settings name none."""
+        roles = self.roles
+        return [name for name, of_player in roles.items() if of_player == role] if roles else [role]
+
+    def rate(self, player: str) -> str:
+        """Return the key of the learning rate of a player; empty if the settings have none.
+
+        ``lr.NAME``, or ``lr.ROLE`` (which several critics can share) if it is the rate of the player's optimizer, or
+        ``players.NAME.optimizer.lr``.
+        """
+        own = f"players.{player}.optimizer.lr"
+        rate = self.setting(own)
+        for key in (f"lr.{player}", f"lr.{self.roles.get(player)}"):
+            if self.setting(key) is not None and rate in (None, self.setting(key)):
+                return key
+        return "" if rate is None else own
+
+
+def roles_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the role of each player by its name, from a flattened configuration; empty if no role is in it."""
+    found: dict[str, str] = {}
+    for key, role in settings.items():
+        parts = key.split(".")
+        if len(parts) == 3 and parts[0] == "players" and parts[2] == "role" and isinstance(role, str):
+            found[str(settings.get(f"players.{parts[1]}.name", parts[1]))] = role
+    return found
+
+
+def own_name(name: str, players: Container[str]) -> str:
+    """Return the name of a figure that one of the players logged and that rules read; otherwise an empty string."""
+    player, _, figure = name.rpartition("/")
+    return name if figure in OWN and player in players else ""
+
 
 def canonical(name: str) -> str | None:
-    """Our name for a figure in someone else's log; ``None`` for one that no rule would read.
+    """Return our name for a figure of a foreign log; ``None`` for one that no rule reads.
 
     Knows ``d_loss``, ``loss_G``, ``Loss/D/loss``, ``lossD_A``, ``D(x)``, ``D(G(z))``, ``Loss/scores/real``,
-    ``discriminator/grad_norm`` and their like. What is already ours stays.
+    ``discriminator/grad_norm`` and the like. Our own names stay.
     """
     if name.startswith("monitor/") or (name.rsplit("/", 1)[-1] in OWN and "/" in name and name == name.lower()):
         return name

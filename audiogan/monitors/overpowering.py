@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import offered
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
 from audiogan.monitors.progress import PERFECT, level, perfect, spent, stuck
@@ -39,7 +39,7 @@ def _judge(history: History, critic: str) -> Finding | None:
     else:
         return None
     text = f"{critic} is right {sure:.0%} of the time: {why}"
-    own, common = history.scaled(f"lr.{critic}", 0.25), history.scaled("lr.critic", 0.25)
+    own, common = history.scaled(history.rate(critic), 0.25), slower(history, 0.25, "critic")
     override = offered(history.settings, [own, common, "loss=wgan-gp"])
     advice = "a critic that learns more slowly, a stronger gradient penalty, or augmentation of what it sees"
     return Finding(KIND, history.step, "warning", text, advice, override, figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import offered
+from audiogan.monitors.advice import offered, slower
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
 from audiogan.monitors.progress import WINDOW, level, perfect
@@ -37,6 +37,6 @@ def _finding(history: History, ratio: float, now: float, early: float, sure: flo
     figures = {"gradient": now, "early gradient": early, "critic's separation": sure}
     saturating = "NonSaturating" not in str(history.settings.get("game.loss._target_", ""))
     loss = "loss=non-saturating" if saturating else "loss=wgan-gp"
-    override = offered(history.settings, [loss, history.scaled("lr.critic", 0.25)])
+    override = offered(history.settings, [loss, slower(history, 0.25, "critic")])
     advice = "a loss whose gradient does not vanish where the critic wins, or a critic that learns more slowly"
     return Finding(KIND, history.step, severity, text, advice, override, figures)

@@ -104,7 +104,7 @@ class UNet(nn.Module):
             latent: ``[B, latent_dim]``.
         """
         check_source(self, source, self.source_channels, self.multiple)
-        x = with_latent(source, latent, self.latent_dim).contiguous(memory_format=torch.channels_last)
+        x = with_latent(source, latent, self.latent_dim)
         skips: list[Tensor] = []
         for i, (conv, norm) in enumerate(zip(self.downs, self.down_norms, strict=True)):
             x = norm(conv(F.leaky_relu(x, 0.2) if i else x))

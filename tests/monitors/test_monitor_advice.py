@@ -68,8 +68,7 @@ FINDINGS: dict[str, Callable[[History], Finding | None]] = {
     "dead start": lambda history: dead._finding(history, "", {}),
     "explosion": lambda history: explosion.exploded(history, 1, "failure", "", {}),
     "memorising": of_memorising,
-    "overpowering": lambda history: of_overpowering(history, "critic"),
-    "overpowering, one of several": lambda history: of_overpowering(history, "critic_0"),
+    "overpowering": lambda history: of_overpowering(history, history.configured("critic")[0]),
     "vanishing": lambda history: vanishing._finding(history, 0.1, 0.1, 1.0, 1.0),
 }
 
@@ -89,7 +88,7 @@ def test_what_is_offered_can_be_pasted(run: tuple[str, ...], tmp_path: Path) -> 
 
 def test_several_critics_get_advice_of_their_own(tmp_path: Path) -> None:
     history = History(settings=settings_of(("md-gan",), tmp_path))
-    assert FINDINGS["overpowering, one of several"](history).override == "lr.critic=0.00025"  # type: ignore[union-attr]
+    assert FINDINGS["overpowering"](history).override == "lr.critic=0.00025"  # type: ignore[union-attr]
     assert FINDINGS["mode collapse"](history).override == "lr.generator=0.0005"  # type: ignore[union-attr]
     assert of_memorising(history).override == "game.penalties.r1.weight=2"  # type: ignore[union-attr]
 
@@ -108,7 +107,11 @@ def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, mon
     monitors = Monitors(tmp_path)
     names = ("generator", "critic_0")
     trainer: Any = SimpleNamespace(
-        optimizers={n: SimpleNamespace(param_groups=[{"lr": 1.0}]) for n in names}, steps=9, minutes=None, game=None
+        optimizers={n: SimpleNamespace(param_groups=[{"lr": 1.0}]) for n in names},
+        players=[],
+        steps=9,
+        minutes=None,
+        game=None,
     )
     monitors._prepare(trainer)
     assert "lr.critic_0" not in monitors.history.settings
@@ -120,7 +123,7 @@ def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, mon
 
 
 def test_the_guard_names_the_players_there_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    players = [SimpleNamespace(name=name) for name in ("critic_0", "critic_1", "generator")]
+    players = [SimpleNamespace(name=name, role="other") for name in ("critic_0", "critic_1", "generator")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
     Guard()._say(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
