@@ -22,7 +22,7 @@ FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the data that have a flag."""
 SOUNDS, IMAGES = "audiogan.data.sources.open_sounds", "audiogan.data.image_sources.open_images"
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
-OTHER = ("_target_", "root", "sets", "holdout", "mirror")
+OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the data that do not concern a scan."""
 
 
