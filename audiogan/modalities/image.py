@@ -202,7 +202,7 @@ def _composited(planes: np.ndarray) -> NDArray[np.float32]:
     if len(x) in (1, 3):
         return x
     alpha = (x[-1:] + 1) / 2
-    return (x[:-1] + 1) * alpha + 2 * (1 - alpha) - 1
+    return np.asarray((x[:-1] + 1) * alpha + 2 * (1 - alpha) - 1, np.float32)
 
 
 def _recoloured(x: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
