@@ -195,8 +195,7 @@ class Previews(Callback):
             chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
             batch = self.data.examples(chosen)
             values = game.draw_beside(batch, rng)
-            kind = type(self.modality)
-            before = {key: values[key] for key, given in game.needed.items() if isinstance(given.modality, kind)}
+            before = {key: values[key] for key, given in game.needed.items() if self.modality.same_kind(given.modality)}
             paired = game.generators[name].target is None and all(each.column != "x" for each in game.needed.values())
             self._shown[name] = Shown(values, before, {"target": batch["x"]} if paired else {})
 

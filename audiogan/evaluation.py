@@ -19,7 +19,6 @@ from audiogan.generator import Generator
 from audiogan.inputs import Seeded
 from audiogan.loading import load
 from audiogan.metrics import Report, embed, evaluate
-from audiogan.modalities import Sound
 from audiogan.outputs import check_output, unwritable
 from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
@@ -249,21 +248,19 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Modes held, where they are known."""
-    modality: Any = generator.modality
-    if not getattr(modality, "centres", ()):
-        return Report({}, {}, {}, {})
-    names = [f"modes/3sigma@{len(fakes)}", f"share_at_modes/3sigma@{len(fakes)}"]
-    values, floor = (dict(zip(names, map(float, modality.modes_held(x)), strict=True)) for x in (fakes, reals))
-    return Report(values, floor, dict.fromkeys(names, "higher"), {})
+    values, floor = (
+        {f"{name}@{len(x)}": value for name, value in generator.modality.measures(x).items()} for x in (fakes, reals)
+    )
+    return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Distances to the nearest neighbours, of sounds."""
-    if not isinstance(generator.modality, Sound):
+    if generator.modality.picture_name(generator.shape) is None:
         return Report({}, {}, {}, {})
     from audiogan.metrics.spacing import SeenByClassifier, evaluate_spacing
 
-    embedding = SeenByClassifier(generator.modality, generator.shape[-1])
+    embedding = SeenByClassifier(generator.modality, generator.shape)
     return evaluate_spacing(fakes, reals, seen, embedding)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded
-from audiogan.modalities import Modality, Sound
+from audiogan.modalities import Modality
 from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
 from audiogan.workers import WORKERS
@@ -81,7 +81,7 @@ class Generator:
     @property
     def sample_rate(self) -> int:
         """Of its sounds, in Hz; ``UserError`` for a model of something else."""
-        if not isinstance(self.modality, Sound):
+        if self.modality.sample_rate is None:
             raise UserError(f"{self.name}: it makes {self.modality.noun}s, which have no sample rate")
         return self.modality.sample_rate
 

@@ -22,7 +22,7 @@ from audiogan.core.checkpoint import checkpoints, differences
 from audiogan.errors import UserError
 from audiogan.files import is_plain
 from audiogan.generator import Generator
-from audiogan.modalities import Image, Modality, Points, Sound
+from audiogan.modalities import Modality
 from audiogan.text import printable
 from audiogan.trust import require, trusted, trusting
 from audiogan.untrusted import SIGNAL, Budget, check_config
@@ -35,8 +35,6 @@ TABLES, FORWARD = 1 << 24, 1 << 27
 """Largest tensor while networks are built, besides their weights, and while a signal is made, in elements."""
 CALLS = 20_000
 """Operations while networks are built, besides those for each of their tensors."""
-RATES, CHANNELS = (100, 1_000_000), 16
-"""Sample rates of sounds in Hz, and their channels at most."""
 
 
 def find(run: str | os.PathLike[str] | None = None) -> Path:
@@ -241,28 +239,14 @@ def _check_finite(game: Any) -> None:
             )
 
 
-def _check_signals(modality: Any, shape: tuple[int, ...]) -> None:
+def _check_signals(modality: Modality, shape: tuple[int, ...]) -> None:
     """Refuse a kind of signals that does not fit the shape, or that cannot be saved."""
     if math.prod(shape) > SIGNAL:
         raise UserError(f"signals of shape {list(shape)}: more than {SIGNAL:,} values each")
-    if isinstance(modality, Sound):
-        low, high = RATES
-        if not low <= modality.sample_rate <= high or modality.normalize not in (None, "none", "peak"):
-            raise UserError(
-                f"facts.modality: sample_rate={modality.sample_rate} must be from {low} to {high} Hz, "
-                "and normalize one of peak, none, null"
-            )
-        fits = len(shape) == 2 and shape[0] <= CHANNELS
-    elif isinstance(modality, Image):
-        fits = len(shape) == 3 and shape[0] in (1, 3)
-    elif isinstance(modality, Points):
-        spread = (modality.limit, modality.std, *(x for centre in modality.centres for x in centre))
-        fits = shape == (2,) and all(len(centre) == 2 for centre in modality.centres) and modality.limit > 0
-        fits = fits and all(isinstance(x, int | float) and abs(x) < 1e6 for x in spread)
-    else:
-        raise UserError(f"facts.modality: a {type(modality).__name__} is not a kind of signals")
-    if not fits:
-        raise UserError(f"facts.modality: a {modality.noun} cannot have the shape {list(shape)}")
+    try:
+        modality.check_shape(shape)
+    except UserError as error:
+        raise UserError(f"facts.modality: {error}") from error
 
 
 def _try(generator: Generator) -> None:

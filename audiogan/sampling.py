@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
 from audiogan.long_work import Interrupts, ItemProgress, interruptible
-from audiogan.png import open_png
+from audiogan.modalities import read_comment
 from audiogan.recipe import Recipe
 from audiogan.sample_list import SampleList
 from audiogan.sheets import NAME, check_sheet
@@ -31,8 +30,6 @@ MOST = 10**9
 """Samples of one call."""
 LONGEST_NAME = 160
 """Bytes of a label in a file name. File systems allow 255 for the whole name."""
-LARGEST_IMAGE = 1 << 24
-"""Most pixels of an image that is opened for its recipe."""
 Block = tuple[list[Recipe], np.ndarray]
 
 
@@ -226,28 +223,13 @@ def recall(path: str | os.PathLike[str]) -> Recipe:
     """
     path = Path(path)
     check_file(path)
-    text = _png_comment(path) if path.suffix.lower() == ".png" else _sound_comment(path)
+    text = read_comment(path)
     if not text:
         raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")
     try:
         return Recipe.from_json(text)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _sound_comment(path: Path) -> str:
-    try:
-        with soundfile.SoundFile(path) as file:
-            return file.comment or ""
-    except (OSError, ValueError, RuntimeError) as error:  # libsndfile's errors are RuntimeErrors
-        reason = getattr(error, "error_string", None) or str(error)
-        raise UserError(f"{path}: cannot be read ({reason.strip().rstrip('.')})") from error
-
-
-def _png_comment(path: Path) -> str:
-    with open_png(path, LARGEST_IMAGE) as picture:
-        # In files of audiogan the text comes first; other programs may write it behind the pixels.
-        return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
 
 def _listed(values: Mapping[str, float]) -> str:

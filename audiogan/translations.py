@@ -65,7 +65,7 @@ def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArr
     """Return the first source of the output's kind in the output's shape; grey pictures become colour pictures."""
     for name, value in columns.items():
         given: Any = generator.inputs[name]
-        if not isinstance(given.modality, type(generator.modality)):
+        if not generator.modality.same_kind(given.modality):
             continue
         if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
             value = value.expand(-1, generator.shape[0], *value.shape[2:])

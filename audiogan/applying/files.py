@@ -301,7 +301,7 @@ class _Job:
     def reason(self, error: Exception, path: Path) -> str:
         """Why a file was not translated."""
         if isinstance(error, Unreadable):
-            from audiogan.data.image_decode import other_kind
+            from audiogan.reading.pixels import other_kind
 
             return f"cannot be read ({(not self.sound and other_kind(str(path))) or error})"
         if isinstance(error, OSError):

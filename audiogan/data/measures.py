@@ -19,7 +19,6 @@ from audiogan.data.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.scan import hash_of
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.modalities.sound import Sound
 
 VERSION = 1
 """Of the cached values; raise it when a measurement changes."""
@@ -115,7 +114,7 @@ class KnobValues:
         if not self.names:
             return None
         names, modality, shape = known(self.names), table.modality, table.shape
-        if not isinstance(modality, Sound):
+        if modality is None or modality.sample_rate is None:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {table.source}")
         rate = modality.sample_rate
         return Measured(
@@ -153,7 +152,7 @@ class PitchTrack:
         if not self.enabled:
             return None
         modality, hop = table.modality, self.hop_length
-        if not isinstance(modality, Sound):
+        if modality is None or modality.sample_rate is None:
             raise UserError(f"voice: the pitch is that of sounds, but this is other data: {table.source}")
         rate, frames = modality.sample_rate, 1 + -(-table.shape[-1] // hop)
         return Measured(
