@@ -68,7 +68,7 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
 
 
 def add_facts(cfg: DictConfig, table: Table) -> None:
-    """Write what the data decides into ``cfg.facts``: labels, shape and modality of signals, and facts of each input."""
+    """Write what the data decides into ``cfg.facts``: labels, shape and modality, and the facts of each input."""
     for label in table.labels:
         refuse_interpolation("a class of the data", label)
     cfg.facts.labels = list(table.labels)

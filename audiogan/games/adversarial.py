@@ -40,6 +40,8 @@ class Adversarial(Generative):
             name them in the log; terms of a sequence are named after their classes.
         generator_penalties: the same for the generator, called with it, its inputs and ``play.randn``.
         distances: terms of the generator's loss between its output and the target, such as `audiogan.losses.L1`.
+        adversarial: weight of the adversarial loss for the generator; 0: the critic is not used, so that distances
+            alone train the generator (a baseline; leave out the critic's player too: ``'~players.critic'``).
         feature_matching: weight of the mean absolute difference of the critic's features of output and target (Wang et
             al., pix2pixHD, CVPR 2018, equation 4). The critic must return features.
         auxiliary: weight of the cross-entropy of class logits.
@@ -59,6 +61,7 @@ class Adversarial(Generative):
         penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         generator_penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         distances: Sequence[Any] | Mapping[str, Any] | None = (),
+        adversarial: float = 1.0,
         feature_matching: float = 0.0,
         auxiliary: float = 1.0,
         augment: nn.Module | None = None,
@@ -67,7 +70,7 @@ class Adversarial(Generative):
     ) -> None:
         super().__init__(generator, representation, inputs)
         self.nets["critic"] = critic
-        self.loss, self.augment, self.auxiliary = loss, augment, auxiliary
+        self.loss, self.augment, self.auxiliary, self.adversarial = loss, augment, auxiliary, adversarial
         self.penalties = named(penalties, "penalties")
         self.generator_penalties = named(generator_penalties, "generator_penalties")
         self.distances, self.feature_matching = named(distances, "distances"), feature_matching
@@ -100,6 +103,9 @@ class Adversarial(Generative):
             made = call(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), play).detach()
             return self._critic_losses(real, fake, inputs, play)
+        if not self.adversarial and not self.feature_matching:
+            inputs = self.drawn(len(signal), given, play)
+            return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, play)
         inputs, made, fake = self._make(len(signal), given, play)
         losses, out = self._adversarial_terms(fake, inputs, signal, play)
         play.note(fake_logits=per_sample(out))
@@ -120,9 +126,9 @@ class Adversarial(Generative):
             with torch.no_grad():
                 real = self._judge(self.critic_view(self._real(signal), play), inputs)
         if getattr(self.loss, "relativistic", False):
-            losses = {"loss": over_critics(self.loss.generator, out, real)}
+            losses = {"loss": self.adversarial * over_critics(self.loss.generator, out, real)}
         else:
-            losses = {"loss": over_critics(self.loss.generator, out)}
+            losses = {"loss": self.adversarial * over_critics(self.loss.generator, out)}
         if self.feature_matching:
             losses["features"] = self.feature_matching * _feature_distance(out, real)
         return losses | self._auxiliary(inputs, fake=out), out

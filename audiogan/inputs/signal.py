@@ -88,7 +88,7 @@ class Signal(Input):
 
     def from_json(self, stored: Any) -> Tensor:
         raise UserError(
-            f"{self.name}: the recipe holds only the SHA-256 of the signal; give the signal: inputs={{{self.name!r}: ...}}"
+            f"{self.name}: the recipe holds only the SHA-256 of the signal; give the signal in inputs={{{self.name!r}: …}}"
         )
 
     def example(self, n: int) -> Tensor:
