@@ -18,8 +18,8 @@ def facts(generator: Generator, card: str = "") -> dict[str, str]:
     """Name and value of all there is to know to play a model, as text; lists are JSON.
 
     ``audiogan`` (version), ``model``, ``step``, ``latent`` (``normal``, ``uniform`` or ``none``), ``inputs`` (a
-    description of each), ``labels``, ``knobs`` (a list of ``name``, ``unit`` and ``values``: the 65 values, in that unit,
-    of 0 ... 1), for sounds ``sample_rate`` in Hz;
+    description of each), ``labels``, ``knobs`` (a list of ``name``, ``unit`` and ``values``: the 65 values in that
+    unit for 0 ... 1), for sounds ``sample_rate`` in Hz;
     ``licence`` and ``card`` where a card says what they are.
     """
     card = card or generator.card

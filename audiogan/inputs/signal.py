@@ -87,9 +87,8 @@ class Signal(Input):
         return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(x.shape)}
 
     def from_json(self, stored: Any) -> Tensor:
-        raise UserError(
-            f"{self.name}: the recipe holds only the SHA-256 of the signal; give the signal in inputs={{{self.name!r}: …}}"
-        )
+        how = f"inputs={{{self.name!r}: FILE}}"
+        raise UserError(f"{self.name}: the recipe holds only the SHA-256 of its signal; give the signal: {how}")
 
     def example(self, n: int) -> Tensor:
         sizes = [size or 1024 for size in self.shape]
