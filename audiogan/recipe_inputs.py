@@ -41,7 +41,7 @@ def recipe_of(
     for name, given in inputs.items():
         value = drawn[name][0]
         if name == "latent":
-            latent = value.flatten().tolist()
+            latent = (value if value.dim() == 1 else value.flatten()).tolist()
             continue
         stored[name] = given.to_json(value)
         if not given.drawable:
