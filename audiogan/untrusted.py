@@ -76,6 +76,8 @@ def check_config(config: Any) -> None:
         _check_numbers(node, key)
         check_places(node, key)
     facts: Any = sections.pop("facts")
+    if not isinstance(facts.get("modality"), dict):
+        raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
     for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
         _Walk(BUILT).check(node, key, 0)
     _check_input_names(sections.get("inputs") or {}, "inputs")
