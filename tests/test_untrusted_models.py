@@ -256,6 +256,12 @@ def test_a_budget_judges_sizes_before_memory_is_allocated() -> None:
         assert torch.nn.Linear(500, 500)(torch.zeros(3, 500)).shape == (3, 500)
 
 
+def test_gradients_are_on_again_after_a_refusal() -> None:
+    with pytest.raises(UserError, match="too many operations"), Budget(10**6, 10**6, 10**6, 100), torch.no_grad():
+        [torch.empty(1) for _ in range(200)]
+    assert torch.is_grad_enabled()
+
+
 def test_a_checkpoint_chooses_no_folder_for_a_cache(tiny_run: Path, tmp_path: Path) -> None:
     state = load_state(checkpoints(tiny_run / "checkpoints")[0])
     save_state(tmp_path / "step-00000004.ckpt", changed(state, "config.data.cache", str(tmp_path / "victim")))

@@ -9,18 +9,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from audiogan.games import Generative, Route
+from audiogan.games import Generative
 from audiogan.generator import Generator
-from audiogan.inputs import Classes, Input, Knobs, Scale, Signal
+from audiogan.inputs import Classes, Input, Knobs, Scale
 from audiogan.inputs.scale import POINTS
 from audiogan.modalities import Image, Modality, Sound
 from audiogan.networks.dcgan import DCGANGenerator
-from audiogan.networks.resnet import ResNetGenerator
 from audiogan.networks.specgan import SpecGANGenerator
 from audiogan.networks.stftgan import STFTGenerator
 from audiogan.networks.stylegan import StyleGANGenerator
 from audiogan.networks.tonenoise import ToneNoiseGenerator
-from audiogan.networks.unet import UNet
 from audiogan.networks.wavegan import WaveGANGenerator
 from audiogan.representations import ComplexSTFT, Identity, LogMagnitude, Representation, Waveform
 
@@ -82,26 +80,3 @@ def small(kind: str) -> Generator:
         inputs["knobs"] = Knobs(scale=Scale(tuple(names), quantiles))
     game = Generative(network.eval(), representation, inputs)
     return Generator(game, modality, {"name": kind, "facts": {"labels": labels}}, Path(f"{kind}.ckpt"), 0)
-
-
-def pix2pix(noise: int = 0) -> Generator:
-    """A model that makes a picture of a grey one, and of random numbers if ``noise`` is more than 0."""
-    torch.manual_seed(0)
-    network = UNet((3, 8, 8), (1, 8, 8), latent_dim=noise, width=4)
-    return _translator("pix2pix", Generative(network.eval(), Identity((3, 8, 8)), {"source": _source(1)}))
-
-
-def cycle() -> Generator:
-    """A model that translates pictures both ways."""
-    torch.manual_seed(0)
-    networks = {name: ResNetGenerator((3, 8, 8), (3, 8, 8), width=4, blocks=1).eval() for name in ("a_to_b", "b_to_a")}
-    routes = {"a_to_b": Route(0, 1), "b_to_a": Route(1, 0)}
-    return _translator("cycle", Generative(networks, Identity((3, 8, 8)), {"source": _source(3)}, routes))
-
-
-def _source(channels: int) -> Signal:
-    return Signal("source", (channels, 8, 8), Image())
-
-
-def _translator(name: str, game: Generative) -> Generator:
-    return Generator(game, Image(), {"name": name, "facts": {"labels": ["apple", "pear"]}}, Path(f"{name}.ckpt"), 0)

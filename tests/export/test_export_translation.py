@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_models import cycle, pix2pix
+from small_translators import cycle, pix2pix
 
 import audiogan
 from audiogan.export import arrays, save_onnx, save_pt2

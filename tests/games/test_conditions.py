@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from audiogan.games.conditions import LIMIT, Conditions
 from torch import Tensor
 
 from audiogan.games import Sampling
-from audiogan.games.conditions import LIMIT, Conditions
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.representations import Waveform
 
