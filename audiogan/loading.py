@@ -275,7 +275,9 @@ def _try(generator: Generator) -> None:
             made = generator.modality.finish(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            if made.shape[1:] != tuple(generator.shape):
+            # Examples of open sizes are larger than the signals of the training.
+            checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
+            if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
 
 
