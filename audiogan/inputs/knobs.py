@@ -101,7 +101,7 @@ class Knobs(Input):
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        if self.column not in batch:
+        if self.column is None or self.column not in batch:
             raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
