@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 
 Floats = NDArray[np.floating]
@@ -74,9 +74,10 @@ class Knobs(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
-        if found is None:
+        column = column or cls.default_column
+        if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
+        found = find_column(table, column, "numbers with names", "names")
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
