@@ -46,6 +46,26 @@ class Seeded:
         return torch.multinomial(odds, n, replacement=True, generator=self.generator)
 
 
+def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
+    """Return a column of the training table.
+
+    Args:
+        table: the training table.
+        name: name of the column.
+        what: what such a column holds, for the message, such as ``signals``.
+        attribute: the attribute that only columns of this kind have.
+
+    Raises:
+        UserError: there is no such column, or it holds something else.
+    """
+    found = table.columns.get(name)
+    if found is None:
+        raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
+    if getattr(found, attribute, None) in (None, ()):
+        raise UserError(f"the column {name!r} of the data holds no {what}; choose another column: {table.source}")
+    return found
+
+
 class Input(nn.Module):
     """One named input of a generator.
 

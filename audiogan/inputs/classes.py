@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 
 LOGIT = 5.0
 """Logit of a chosen class at the start of a gradient search."""
@@ -56,7 +56,9 @@ class Classes(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
         """Return ``labels``, ``counts`` and ``size``, the number of classes; 0 for data without labels."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
+        column, found = column or cls.default_column, None
+        if table is not None and (column != cls.default_column or column in table.columns):
+            found = find_column(table, column, "labels", "labels")
         labels = list(found.labels) if found is not None else []
         if table is not None and use not in ("auto", 0, len(labels)):
             raise UserError(f"classes={use!r}, but the data has {len(labels)} labels; use classes=auto or classes=0")

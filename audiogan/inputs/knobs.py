@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 from audiogan.text import printable
 
@@ -76,9 +76,10 @@ class Knobs(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
-        if found is None:
+        column = column or cls.default_column
+        if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
+        found = find_column(table, column, "numbers with names", "names")
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
@@ -103,7 +104,7 @@ class Knobs(Input):
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        if self.column not in batch:
+        if self.column is None or self.column not in batch:
             raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
