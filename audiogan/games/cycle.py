@@ -80,7 +80,7 @@ class Cycle(Generative):
         self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
         self.pools = nn.ModuleDict()
         if pool:
-            self.pools.update({name: ImagePool(pool, representation.shape) for name in generators})
+            self.pools.update({name: ImagePool(representation.shape, pool) for name in generators})
             self.single_process = "the image pool is state of one process; set game.pool=0 to train in several"
 
     def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
