@@ -16,7 +16,7 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.generator import Generator
-from audiogan.inputs import Seeded
+from audiogan.inputs import Classes, Seeded
 from audiogan.loading import load
 from audiogan.metrics import Report, embed, evaluate
 from audiogan.outputs import check_output, unwritable
@@ -212,11 +212,11 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
 
 
 def _changed(generator: Generator, sets: Sets) -> str:
-    """One line if the training data is not what the run was trained on, as far as its classes show; else empty."""
-    facts = generator.config["facts"]["inputs"].get("classes") or {}
-    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not facts.get("labels"):
+    """Return one line if the examples of each class are not as many as in the training; else an empty text."""
+    classes = generator.inputs.get("classes")
+    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not isinstance(classes, Classes):
         return ""
-    then = dict(zip(facts["labels"], facts["counts"], strict=False))
+    then = dict(zip(classes.labels, map(int, classes.counts.tolist()), strict=True))
     now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
     if then == now:
         return ""
