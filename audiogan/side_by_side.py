@@ -9,6 +9,7 @@ import numpy as np
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.generator import Generator
+from audiogan.translations import translate
 
 EACH = 2
 """Real examples of a class, and as many samples."""
@@ -19,6 +20,8 @@ UNLABELLED = 16
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
     """Write a PNG: of each class first examples out of ``data``, then as many samples, each under its name.
 
+    A model that translates is shown as rows of source, output and, for paired data, target.
+
     Args:
         path: the PNG to write; missing folders are made.
         generator: of what is in ``data``.
@@ -28,6 +31,9 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     Raises:
         UserError: the data has none of the model's classes.
     """
+    if generator.game.needed:
+        _translations(path, generator, data, seed)
+        return
     order = np.random.default_rng(seed).permutation(len(data))
     if generator.labels and len(data.targets):
         names = np.array(data.labels)[data.targets[order]]
@@ -43,3 +49,20 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     if not shown:
         raise UserError(f"{generator.name}: it knows {', '.join(generator.labels)}, but {data.source} has none of them")
     generator.modality.sheet(path, np.concatenate(shown), titles)
+
+
+def _translations(path: str | os.PathLike[str], generator: Generator, data: Table, seed: int) -> None:
+    """Write rows of source, output and target, for each generator."""
+    made = {
+        name: translate(generator, data, name, max(1, UNLABELLED // len(generator.routes)), seed)
+        for name in generator.routes
+    }
+    parts = list(made.values())
+    columns = {"output": np.concatenate([part.outputs for part in parts])}
+    sources = [part.sources for part in parts if part.sources is not None]
+    if len(sources) == len(parts):
+        columns = {"source": np.concatenate(sources), **columns}
+    if all(part.paired for part in parts):
+        columns["target"] = np.concatenate([part.targets for part in parts])
+    titles = [generator.route_names[name] or name for name, part in made.items() for _ in part.outputs]
+    generator.modality.compare(path, columns, titles=titles if len(made) > 1 else None)

@@ -63,11 +63,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
 def _export(path: Path, generator: Generator, card: str) -> None:
     """Write a graph, and say how it was checked and what goes in and out."""
     print(f"{generator.name} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
-    from audiogan.export import Playable, arrays, save_onnx, save_pt2
+    from audiogan.export import Playable, arrays, examples, save_onnx, save_pt2
 
     checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card)
-    inputs = arrays(generator, generator.recipes(1, seed=0))
-    shapes = ", ".join(f"{name} [B, {x.shape[1]}]" for name, x in inputs.items())
+    inputs = arrays(generator, examples(generator, 1))
+    shapes = ", ".join(f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in inputs.items())
     output = f"{Playable(generator).output} [B, {', '.join(map(str, generator.shape))}]"
     print(f"{path}: {_size(path)}; {shapes} -> {output}")
     print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")

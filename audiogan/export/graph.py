@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,20 @@ class Playable(nn.Module):
         self.output = output_name(generator.name, generator.modality)
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
+        self.forward = self._with_names()
 
-    def forward(self, **inputs: Tensor) -> Tensor:
+    def _with_names(self) -> Callable[..., Tensor]:
+        """Return `play` with the names of the inputs in its signature, from which torch names the graph's inputs."""
+
+        def forward(**inputs: Tensor) -> Tensor:
+            return self.play(inputs)
+
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
+        return forward
+
+    def play(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the signals of inputs."""
         values = {}
         for name, given in self.inputs.items():
             values[name] = given.encode(given.from_exported(inputs[name]))  # type: ignore[operator]
@@ -108,7 +121,7 @@ def traced(generator: Generator, route: str | None = None) -> torch.export.Expor
     module = Playable(generator, route)
     inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, examples(generator, 2), route).items()}
     batch = torch.export.Dim("batch")
-    shapes = {"inputs": {name: {0: batch} for name in inputs}}
+    shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
     # A graph read off a run is what torch recommends; one read off the source copes with `len(x)` of a free size.
     for strict in (False, True):

@@ -10,7 +10,7 @@ import torch
 
 from audiogan.errors import UserError
 from audiogan.export.checking import Checked, check, first_line
-from audiogan.export.graph import arrays, output_name, quiet, traced
+from audiogan.export.graph import arrays, examples, output_name, quiet, traced
 from audiogan.export.metadata import facts
 from audiogan.writing import write_file
 
@@ -55,7 +55,7 @@ def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = ""
 def _model(generator: Generator, told: dict[str, str]) -> Any:
     """The `onnx.ModelProto` of a model."""
     program = traced(generator)
-    names = list(arrays(generator, generator.recipes(1, seed=0)))
+    names = list(arrays(generator, examples(generator, 1)))
     try:
         with quiet(), torch.no_grad():
             made = torch.onnx.export(
