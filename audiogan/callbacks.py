@@ -209,7 +209,7 @@ class Previews(Callback):
         if trainer.step != self._last:
             self.make(trainer)
         pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
-        if pictures and hasattr(self.modality, "animation"):
+        if pictures and self.modality.animated:
             with optional(self.run_dir / "previews"):
                 self.modality.animation(self.run_dir)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.games.calling import takes
 from audiogan.generator import Generator
-from audiogan.inputs import Seeded
+from audiogan.inputs import Classes, Seeded
 from audiogan.loading import load
 from audiogan.metrics import Report, embed, evaluate
 from audiogan.metrics.report import LEAST
@@ -59,6 +59,7 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    trust: str | Sequence[str] = (),
     say: Say = print,
 ) -> Report:
     """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
@@ -78,6 +79,7 @@ def evaluate_run(
         gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
         transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
         sheet: a PNG file (``.png``) to draw samples beside real examples into; see `side_by_side`.
+        trust: names of modules from outside the package that the run may use; see `audiogan.load`.
 
     Raises:
         UserError: no such run or data, too few examples, a measure that needs labels without any, or a file that
@@ -87,7 +89,7 @@ def evaluate_run(
         check_output(sheet, "--sheet", [".png"])
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: give --extractor too, the network they belong to")
-    generator = load(run)
+    generator = load(run, trust=trust)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: ask for at least one {noun}")
@@ -226,11 +228,11 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
 
 
 def _changed(generator: Generator, sets: Sets) -> str:
-    """One line if the training data is not what the run was trained on, as far as its classes show; else empty."""
-    facts = generator.config["facts"]["inputs"].get("classes") or {}
-    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not facts.get("labels"):
+    """Return one line if the examples of each class are not as many as in the training; else an empty text."""
+    classes = generator.inputs.get("classes")
+    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not isinstance(classes, Classes):
         return ""
-    then = dict(zip(facts["labels"], facts["counts"], strict=False))
+    then = dict(zip(classes.labels, map(int, classes.counts.tolist()), strict=True))
     now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
     if then == now:
         return ""

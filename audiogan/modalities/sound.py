@@ -51,6 +51,7 @@ class Sound(Modality):
     suffix: ClassVar[str] = ".wav"
     edge: ClassVar[float | None] = 1.0
     output_name: ClassVar[str | None] = "wave"
+    animated: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.sample_rate, int) or self.sample_rate < 1:

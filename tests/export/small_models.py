@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from audiogan.games import Sampling
+from audiogan.games import Generative
 from audiogan.generator import Generator
 from audiogan.inputs.scale import POINTS
 from audiogan.modalities import Image, Modality, Sound
