@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.inputs import Seeded
+from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.recipe import Recipe
 from audiogan.recipe_inputs import input_values, recipe_of, with_signals
@@ -69,7 +69,7 @@ class Generator:
     ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.name, self.card, self.trust = str(checkpoint) if name is None else name, card, tuple(trust)
-        self.inputs: dict[str, Input] = dict(game.inputs.items())
+        self.inputs: dict[str, Input] = Inputs(game.inputs.items())
         self.labels: list[str] = list(getattr(self.inputs.get("classes"), "labels", ()))
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape

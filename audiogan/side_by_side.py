@@ -20,7 +20,7 @@ UNLABELLED = 16
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
     """Write a PNG: of each class first examples out of ``data``, then as many samples, each under its name.
 
-    A model that translates is shown as rows of source, output and, for paired data, target.
+    For a model with a source: a row for each example, with source, output and, if the data has pairs, target.
 
     Args:
         path: the PNG to write; missing folders are made.
@@ -52,17 +52,14 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
 
 
 def _translations(path: str | os.PathLike[str], generator: Generator, data: Table, seed: int) -> None:
-    """Write rows of source, output and target, for each generator."""
-    made = {
-        name: translate(generator, data, name, max(1, UNLABELLED // len(generator.routes)), seed)
-        for name in generator.routes
-    }
-    parts = list(made.values())
-    columns = {"output": np.concatenate([part.outputs for part in parts])}
-    sources = [part.sources for part in parts if part.sources is not None]
-    if len(sources) == len(parts):
-        columns = {"source": np.concatenate(sources), **columns}
-    if all(part.paired for part in parts):
-        columns["target"] = np.concatenate([part.targets for part in parts])
-    titles = [generator.route_names[name] or name for name, part in made.items() for _ in part.outputs]
-    generator.modality.compare(path, columns, titles=titles if len(made) > 1 else None)
+    """Write a PNG with a row for each example; the rows of one direction follow those of the other."""
+    columns: dict[str, list[np.ndarray]] = {}
+    titles: list[str] = []
+    for route, words in generator.route_names.items():
+        made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
+        parts = {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
+        for name, part in parts.items():
+            columns.setdefault(name, []).append(part)
+        titles += [words or route] * len(made.outputs)
+    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    generator.modality.compare(path, whole, titles=titles if len(generator.routes) > 1 else None)
