@@ -144,7 +144,8 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
-    for given in game.inputs.values() if isinstance(game, Generative) else ():
+    inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
+    for given in inputs:
         train = given.prepare(train)
         if fit:
             given.fit(train)
@@ -311,7 +312,13 @@ def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) 
     with optional(Path(cfg.run_dir) / "report.html"):
         say(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
-        say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}{flags()}")
+        run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
+        game: Any = trainer.game
+        if isinstance(game, Generative) and game.needed:
+            several = f" --generator {game.main}" if len(game.generators) > 1 else ""
+            say(f"apply:   audiogan apply FILE OUT {run}{several}")
+        else:
+            say(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.generator import Generator
 from audiogan.inputs import Input, Signal
 from audiogan.modalities import Image, Sound
 from audiogan.reading.pictures import read_picture
@@ -92,9 +93,17 @@ class Translator:
         self.game = Game(self.inputs, field, multiple)
         self.shape = (shape[0], *(None if size is None else k * size for size in shape[1:]))
         self.labels: list[str] = []
+        self.config: dict[str, Any] = {}
         self.name, self.step = "fake", 7
         if k > 1:
             self.game.made = lambda inputs: -enlarged(inputs["source"], k)
+
+    @property
+    def routes(self) -> dict[str, Any]:
+        return self.game.generators
+
+    route, chosen, route_names = Generator.route, Generator.chosen, Generator.route_names  # type: ignore[assignment]
+    _listed, _domain = Generator._listed, Generator._domain  # type: ignore[assignment]
 
 
 def enlarged(x: Tensor, k: int) -> Tensor:

@@ -16,7 +16,7 @@ from fake_translator import Pictures, Translator, noise, numbers
 from PIL import Image
 
 from audiogan.applying import apply_files, apply_signal
-from audiogan.applying.signals import Translation, find_route
+from audiogan.applying.signals import Translation
 from audiogan.cli import main
 from audiogan.commands.inputs import lines
 from audiogan.commands.values import inputs
@@ -144,7 +144,7 @@ class TestSignals:
 class TestRoutes:
     def generator(self) -> Translator:
         generator = Translator()
-        generator.labels = ["horse", "zebra"]
+        generator.config = {"facts": {"labels": ["horse", "zebra"]}}
         generator.game.generators = {
             "ab": SimpleNamespace(source=0, target=1),
             "ba": SimpleNamespace(source=1, target=0),
@@ -152,12 +152,12 @@ class TestRoutes:
         return generator
 
     def test_names_and_classes(self) -> None:
-        generator = self.generator()
-        assert find_route(generator, "ab") == find_route(generator, "zebra") == "ab"
-        assert find_route(generator, "horse") == "ba"
+        generator: Any = self.generator()
+        assert generator.chosen("ab") == generator.chosen("zebra") == "ab"
+        assert generator.chosen("horse") == "ba"
         for name in (None, "dog"):
-            with pytest.raises(UserError, match=r"ab \(horse to zebra\), ba \(zebra to horse\)"):
-                find_route(generator, name)
+            with pytest.raises(UserError, match=r"ab \(horse -> zebra\), ba \(zebra -> horse\)"):
+                generator.chosen(name)
         apply_signal(generator, np.zeros((3, 9, 9), np.float32), route="horse")
         assert generator.game.routes == ["ba"]
 
@@ -166,7 +166,7 @@ class TestRoutes:
         generator.inputs["classes"] = Classes(labels=["a", "b"])
         generator.inputs["latent"] = Latent("latent", 3)
         text = "\n".join(lines(generator))
-        for part in ("source ", "--class NAME", "--seed N", "horse to zebra", "--generator ab", "image [3, 64, 64]"):
+        for part in ("source ", "--class NAME", "--seed N", "horse -> zebra", "--generator ab", "image [3, 64, 64]"):
             assert part in text
 
 

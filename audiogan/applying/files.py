@@ -6,11 +6,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audiogan.applying.folders import entries
 from audiogan.applying.pictures import translate_picture
 from audiogan.applying.signals import Translation
 from audiogan.applying.sounds import SUFFIXES as SOUNDS
@@ -127,7 +128,7 @@ class _Job:
             raise UserError(f"{printable(source)}: the same folder as that for the translations; give another one")
         check_folder(out)
         pairs, others = [], []
-        for path, rel, reason in self.entries(source, out):
+        for path, rel, reason in entries(source, self.sound, out):
             if reason is None:
                 pairs.append((path, self.named(out / rel)))
             elif reason:
@@ -230,36 +231,6 @@ class _Job:
             return file.getvalue()
         picture = translate_picture(self.translation, source)
         return encode_picture(picture, picture.format if picture.format in PICTURES.values() else "PNG", self.note)
-
-    def entries(self, source: Path, out: Path) -> Iterator[tuple[Path, str, str | None]]:
-        """Files below a folder: path, name below the folder, and ``None``, the reason against it, or "" for others."""
-        from audiogan.data.image_scan import FOREIGN_IMAGES
-        from audiogan.data.image_scan import SUFFIXES as READ
-        from audiogan.data.walk import HIDDEN, OUTSIDE, walk
-
-        inside = out.resolve()
-        apart = inside not in source.resolve().parents
-        for entry in walk(source):
-            path = source / entry.rel
-            if apart and inside in path.resolve().parents:
-                continue
-            suffix = path.suffix.lower()
-            if entry.kind in (HIDDEN, "folder link"):
-                continue
-            if entry.kind == OUTSIDE:
-                yield path, entry.rel, f"symbolic link out of the folder ({entry.detail})"
-            elif entry.detail.startswith("folder: "):
-                yield path, entry.rel, entry.detail.removeprefix("folder: ")
-            elif self.sound:
-                kind = None if entry.kind == "audio" else entry.detail if entry.kind == "unreadable" else ""
-                yield path, entry.rel, kind
-            elif suffix in FOREIGN_IMAGES:
-                yield path, entry.rel, FOREIGN_IMAGES[suffix]
-            elif suffix in READ:
-                broken = "broken link" if not path.exists() else "not a regular file"
-                yield path, entry.rel, None if is_plain(path) else broken
-            else:
-                yield path, entry.rel, ""
 
     def named(self, target: Path) -> Path:
         """Return a target with a suffix that can be written."""

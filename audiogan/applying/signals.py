@@ -86,7 +86,7 @@ class Translation:
         if not 0 <= seed <= LARGEST_SEED:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
         self.generator, self.game = generator, generator.game
-        self.route = find_route(generator, route)
+        self.route = generator.chosen(route)
         self.source = find_source(generator)
         self.shape = tuple(self.source.shape)
         self.channels = int(self.shape[0] or 1)
@@ -230,44 +230,6 @@ def find_source(generator: Any) -> Signal:
         hint = "its inputs are drawn; `audiogan sample` makes new signals"
         raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
     return signals["source"] if "source" in signals else next(iter(signals.values()))
-
-
-def routes(generator: Any) -> dict[str, str]:
-    """Return the generators of a model, by name, each with a description such as ``horse to zebra``."""
-
-    def label(k: int | None) -> str:
-        return generator.labels[k] if k is not None and k < len(generator.labels) else ""
-
-    found = {}
-    for name, route in getattr(generator.game, "generators", {}).items():
-        ends = label(route.source), label(route.target)
-        found[name] = " to ".join(ends) if all(ends) else f"to {ends[1]}" if ends[1] else ""
-    return found
-
-
-def find_route(generator: Any, name: str | None) -> str | None:
-    """Return the name of a network, given that name or its target class.
-
-    Raises:
-        UserError: there is none or there are several; the message lists them.
-    """
-    known = routes(generator)
-    listed = ", ".join(f"{name} ({what})" if what else name for name, what in known.items())
-    if name is None:
-        if len(known) > 1:
-            raise UserError(f"{generator.name}: it has {len(known)} generators: choose one of {listed} (--generator)")
-        return next(iter(known), None)
-    if name in known:
-        return name
-    labels = list(generator.labels)
-    fitting = [
-        net
-        for net, route in getattr(generator.game, "generators", {}).items()
-        if route.target is not None and name in labels and route.target == labels.index(name)
-    ]
-    if len(fitting) != 1:
-        raise UserError(f"{generator.name}: generator {name!r} is none of those it has: {listed or 'only one'}")
-    return fitting[0]
 
 
 def parsed_inputs(generator: Any, inputs: Mapping[str, Any], source: str) -> dict[str, Tensor]:

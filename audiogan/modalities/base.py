@@ -43,6 +43,7 @@ class Modality:
         edge: full scale: values lie within ``-edge ... edge``. None: the values are unbounded, or not numbers.
         output_name: name of the output of an exported model. None: models of this modality cannot be exported.
         sample_rate: samples per second in Hz. None: the signal does not extend over time.
+        animated: whether the previews of a training become an animation at its end.
     """
 
     noun: ClassVar[str] = "signal"
@@ -51,6 +52,7 @@ class Modality:
     edge: ClassVar[float | None] = None
     output_name: ClassVar[str | None] = None
     sample_rate: int | None = None
+    animated: ClassVar[bool] = True
 
     # Settings
 

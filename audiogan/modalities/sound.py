@@ -51,10 +51,15 @@ class Sound(Modality):
     suffix: ClassVar[str] = ".wav"
     edge: ClassVar[float | None] = 1.0
     output_name: ClassVar[str | None] = "wave"
+    animated: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.sample_rate, int) or self.sample_rate < 1:
             raise ValueError(f"sample_rate={self.sample_rate!r} must be a whole number of Hz")
+
+    def same_kind(self, other: Modality | None) -> bool:
+        """Return whether ``other`` is a sound of the same sample rate."""
+        return isinstance(other, Sound) and other.sample_rate == self.sample_rate
 
     def check_shape(self, shape: Sequence[int]) -> None:
         low, high = RATES
@@ -157,7 +162,7 @@ class Sound(Modality):
         titles: Sequence[str] | None = None,
         beside: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Write the picture and the outputs as a WAV file; see `Modality.preview` and `write_preview`."""
+        """Write the picture and the sounds in one WAV file; see `Modality.preview` and `write_preview`."""
         write_preview(run_dir, step, x, self.sample_rate, titles, beside)
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
@@ -229,7 +234,8 @@ def write_preview(
         waves: ``[N, C, T]``, full scale ±1.
         sample_rate: in Hz.
         titles: one title per sound, such as its class; numbers from 1 are put before them.
-        beside: name -> sounds that the picture shows beside ``waves``; see `Modality.preview`.
+        beside: name -> sounds that the picture shows beside ``waves``; see `Modality.preview`. Those of the same shape
+            are in the WAV file too.
 
     Raises:
         ValueError: another shape, or another number of titles.
@@ -247,6 +253,10 @@ def write_preview(
         modality.compare(picture, with_output(waves, beside), title, names)
     else:
         contact_sheet(picture, waves, sample_rate, names, title=title)
+    if beside:  # in the order of the picture
+        columns = {name: x for name, x in with_output(waves, beside).items() if np.shape(x) == waves.shape}
+        names = [f"{printable(column)[:30]} {name}" for name in names for column in columns]
+        waves = np.stack(list(columns.values()), axis=1).reshape(-1, *waves.shape[1:])
     whole = np.isfinite(waves).all(axis=(1, 2), keepdims=True)
     every = waves.shape[-1] + round(GAP_SECONDS * sample_rate)
     layout = {"count": len(waves), "seconds": waves.shape[-1] / sample_rate, "every": every / sample_rate}
