@@ -80,7 +80,7 @@ def open_shapes(
     def pictures(channels: int, draw: Callable[[int], Array]) -> Signals:
         def make(row: int) -> NDArray[np.uint8]:
             x = draw(row)
-            x = np.tensordot(np.float32(LUMA), x, 1)[None] if channels < len(x) else x
+            x = np.tensordot(np.asarray(LUMA, np.float32), x, 1)[None] if channels < len(x) else x
             return np.rint(255 * np.broadcast_to(x, shape)).astype(np.uint8)
 
         shape = (channels, size, size)
