@@ -204,7 +204,7 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tupl
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk
         channels = s.channels or (1 if chunk.shape[1] == 1 else 3)
         if (s.size and chunk.shape[2:] != (s.size, s.size)) or chunk.shape[1] != channels:
-            chunk = np.stack([_picture(image, s.size, channels) for image in chunk])
+            chunk = np.stack([resized(image, s.size, channels) for image in chunk])
         out.write(np.ascontiguousarray(chunk).tobytes())
         made = chunk.shape[1:]
     return shape[0], list(made)
@@ -220,7 +220,7 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
         yield np.frombuffer(data, np.uint8).reshape(n, *shape[1:])
 
 
-def _picture(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+def resized(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """One image `[C, H, W]` in other channels, and square if a size is asked for."""
     from PIL import Image as Pillow
 
