@@ -29,7 +29,7 @@ from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.verdicts import _TEXT, TABLE, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
 from audiogan.errors import UserError
-from audiogan.reading.pixels import PHOTO
+from audiogan.reading.pictures import PHOTO
 from audiogan.text import printable
 
 VERSION = 3  # of the cache's content; raise it when decoding changes
@@ -139,7 +139,7 @@ def scan_images(
     folder = folder.resolve()
     naming = Labels.parse(labels, folder, follow, SUFFIXES)
     group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
-    entries = list(_entries(folder, follow))
+    entries = list(image_entries(folder, follow))
     print_of = hashlib.blake2b(digest_size=16)
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
@@ -163,7 +163,7 @@ def require_usable(scan: ImageScan) -> None:
         raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
-def _entries(root: Path, follow: bool) -> Iterator[Entry]:
+def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
     for entry in walk(root, follow):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from audiogan.data.image_scan import SUFFIXES, _entries
+from audiogan.data.image_scan import SUFFIXES, image_entries
 from audiogan.data.label_list import DELIMITERS, LARGEST, _decode
 from audiogan.data.labels import Labels
 from audiogan.data.scan import hash_of
@@ -109,7 +109,7 @@ def _two_folders(
     found = Pairs(key=hash_of(FOLDERS, source, target, naming.key), naming=naming)
     sides: list[list[Entry]] = []
     for name in (source, target):
-        entries = list(_entries((root / name).resolve(), follow))
+        entries = list(image_entries((root / name).resolve(), follow))
         found.entries += [replace(entry, rel=f"{name}/{entry.rel}") for entry in entries]
         sides.append(entries)
         found.others += [(f"{name}/{e.rel}", e.kind, e.detail) for e in entries if e.kind != "image"]
@@ -150,7 +150,7 @@ def _partners(sources: Iterable[Entry], targets: Iterable[Entry]) -> dict[str, E
 def _side_by_side(root: Path, labels: str | os.PathLike[str] | None, follow: bool, backward: bool) -> Pairs:
     naming = Labels.parse(labels, root, follow, SUFFIXES)
     found = Pairs(key=hash_of(SIDE_BY_SIDE, str(backward), naming.key), naming=naming)
-    found.entries = list(_entries(root, follow))
+    found.entries = list(image_entries(root, follow))
     half = "right" if backward else "left"
     for entry in found.entries:
         if entry.kind == "image":
@@ -186,7 +186,7 @@ def _from_list(
     naming = Labels("csv" if labelled else "none", content, root)
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
     found = Pairs(key=hash_of("list", str(labelled), str(backward), base, content), naming=naming)
-    found.entries = list(_entries(root, follow))
+    found.entries = list(image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries}
     used = set()
     for line, source, target, label in rows:

@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.files import check_file
 from audiogan.metrics.patches import Patches
 from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import Modality, as_array, check_columns, in_range
 from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
 from audiogan.png import open_png, save_png
+from audiogan.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
+from audiogan.reading.reader import Unreadable
+from audiogan.text import printable
 from audiogan.typeface import font, short
 
 if TYPE_CHECKING:
@@ -45,14 +49,17 @@ class Image(Modality):
             raise UserError(f"an image cannot have the shape {list(shape)}")
 
     def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a picture of any size and any format that Pillow knows.
+        """Read a picture of any size and any common format.
 
-        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Pictures of 16 bits are
-        reduced to 8 bits. Of an animation the first picture is read.
+        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Of an animation the
+        first picture is read.
         """
-        from audiogan.reading.pixels import read_pixels
-
-        return _scaled(read_pixels(path, _channels(shape)))
+        channels = _channels(shape)
+        check_file(path)
+        try:
+            return to_float(read_picture(path).flat(channels))
+        except (OSError, Unreadable) as error:
+            raise UserError(f"{printable(path)}: cannot be read ({error})") from error
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Convert a Pillow image, an array or a tensor.
@@ -64,21 +71,24 @@ class Image(Modality):
         """
         from PIL import Image as Pillow
 
-        from audiogan.reading.pixels import picture_pixels
-
         channels = _channels(shape)
         if isinstance(value, Pillow.Image):
-            return _scaled(picture_pixels(value, channels))
+            try:
+                return to_float(from_image(value).flat(channels))
+            except Unreadable as error:
+                raise UserError(f"the image has {error}") from error
         planar = isinstance(value, Tensor)
         x = as_array(value, self.noun, KINDS)
         if x.dtype.kind == "f":
             x = x[None] if x.ndim == 2 else x
             if x.ndim != 3 or len(x) not in (1, 3):
                 raise UserError(f"floating-point pixels must be [1 or 3, H, W], got {list(x.shape)}")
-            return _recoloured(in_range(x, self.noun), channels)
+            return with_channels(in_range(x, self.noun), channels)
         if x.dtype not in (np.uint8, np.uint16):
             raise UserError(f"an array of {x.dtype} is not an image; give {KINDS}")
-        return _recoloured(_composited(_planes(x, planar)), channels)
+        x = _planes(x, planar)
+        colours = 1 if len(x) < 3 else 3
+        return to_float(Picture(x[:colours], x[colours] if len(x) > colours else None).flat(channels))
 
     def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
         """Write one image ``[C, H, W]`` as an 8-bit PNG, with a comment in it.
@@ -177,12 +187,6 @@ def _channels(shape: Sequence[int | None]) -> int:
     return shape[0]
 
 
-def _scaled(pixels: np.ndarray) -> NDArray[np.float32]:
-    """Return uint8 or uint16 pixels as float32: 0 is exactly -1, the largest value exactly 1."""
-    middle = np.float32(np.iinfo(pixels.dtype).max / 2)
-    return (pixels.astype(np.float32) - middle) / middle
-
-
 def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
     """Return integer pixels as ``[C, H, W]``; ``planar`` decides where both layouts are possible."""
     if x.ndim == 2:
@@ -194,24 +198,6 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
         if last:
             return x.transpose(2, 0, 1)
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
-
-
-def _composited(planes: np.ndarray) -> NDArray[np.float32]:
-    """Return float32 ``[1 or 3, H, W]`` of integer pixels; an alpha channel is composited on white."""
-    x = _scaled(planes)
-    if len(x) in (1, 3):
-        return x
-    alpha = (x[-1:] + 1) / 2
-    return np.asarray((x[:-1] + 1) * alpha + 2 * (1 - alpha) - 1, np.float32)
-
-
-def _recoloured(x: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return grey or RGB ``[C, H, W]`` as grey (ITU-R 601 luma, as in Pillow) or RGB."""
-    if len(x) == channels:
-        return np.ascontiguousarray(x)
-    if channels == 3:
-        return np.repeat(x, 3, axis=0)
-    return np.tensordot(np.array([[0.299, 0.587, 0.114]], np.float32), x, 1)
 
 
 def grid(x: np.ndarray, border: int = 2) -> np.ndarray:
