@@ -46,8 +46,13 @@ KEYS = {
 FACTS = {
     "labels": [], "inputs": {}, "classes": 0, "knobs": 0, "shape": None, "signal_shape": None, "modality": None,
 }  # fmt: skip
-RESERVED = ("x", "labels", "inputs", "shape", "signal_shape", "modality", "format")
-"""Names that no input may have: the column of signals, and other facts."""
+RESERVED = (
+    "x", "labels", "inputs", "shape", "signal_shape", "modality", "format",
+    "n", "batch", "random", "only", "skip", "truncation",
+)  # fmt: skip
+"""Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
+MEASURED = {"knobs": "knobs", "voice": "pitch"}
+"""Settings that take effect by a column of ``data.columns``, and its name."""
 MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
 MOST_COPIED = 20_000
@@ -102,6 +107,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
             for name, target, options in input_sections(cfg, f"{config}: "):
                 cfg.facts.inputs[name] = found = target.facts(None, **options)
                 cfg.facts[name] = found.get("size", 0)
+            _check_facts(cfg, config)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
@@ -110,6 +116,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 _check_run_dir(cfg.run_dir, config)
             make_whole(cfg, config)
         check(cfg, config)
+        _check_measured(cfg, config, overrides)
         for key in _caches(OmegaConf.to_container(cfg.data, resolve=False), "data"):
             if not _typed(key, overrides):
                 raise UserError(
@@ -121,6 +128,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield the name, the class and the settings of each entry of ``inputs``."""
     from omegaconf import OmegaConf
+    from torch.nn import ModuleDict
 
     from audiogan.config_kinds import resolve_target
 
@@ -131,13 +139,39 @@ def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any
         if node is None:
             continue
         where = f"inputs.{name}"
-        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
+        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED or hasattr(ModuleDict, name):
             raise UserError(
-                f"{source}{printable(where)[:80]}: the name of an input must be a word, and not {', '.join(RESERVED)}"
+                f"{source}{printable(where)[:80]}: the name of an input must be a word, not {', '.join(RESERVED)} "
+                "or a method of torch.nn.ModuleDict"
             )
-        options: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
+        if not OmegaConf.is_dict(node):
+            raise UserError(f"{source}{where}={printable(repr(node))[:60]} must be a section with _target_")
+        options: Any = OmegaConf.to_container(node, resolve=True)
         target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
         yield name, target, options
+
+
+def _check_facts(cfg: DictConfig, source: str) -> None:
+    """Refuse ``${facts.inputs.NAME}`` of an input that is not configured."""
+    from omegaconf import OmegaConf
+
+    for name in re.findall(r"\$\{facts\.inputs\.(\w+)", OmegaConf.to_yaml(cfg)):
+        if name not in cfg.facts.inputs:
+            have = ", ".join(map(str, cfg.facts.inputs)) or "none"
+            raise UserError(
+                f"{source}: ${{facts.inputs.{name}}}: there is no input {name!r}; the configuration has {have}; "
+                f"add it: inputs.{name}"
+            )
+
+
+def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
+    """Refuse settings on the command line that need a column of measured values where there is none."""
+    for key, column in MEASURED.items():
+        if cfg.get(key) and _typed(key, overrides) and not (cfg.data.get("columns") or {}).get(column):
+            raise UserError(
+                f"{source}: {key}={printable(str(cfg[key]))[:60]} has no effect: this configuration does not "
+                f"measure {column}; network=tonenoise does, on sounds"
+            )
 
 
 def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:

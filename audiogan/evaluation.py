@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +57,7 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    trust: str | Sequence[str] = (),
     say: Say = print,
 ) -> Report:
     """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
@@ -76,6 +77,7 @@ def evaluate_run(
         gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
         transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
         sheet: a PNG file (``.png``) to draw samples beside real examples into; see `side_by_side`.
+        trust: names of modules from outside the package that the run may use; see `audiogan.load`.
 
     Raises:
         UserError: no such run or data, too few examples, a measure that needs labels without any, or a file that
@@ -85,7 +87,7 @@ def evaluate_run(
         check_output(sheet, "--sheet", [".png"])
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: give --extractor too, the network they belong to")
-    generator = load(run)
+    generator = load(run, trust=trust)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: ask for at least one {noun}")

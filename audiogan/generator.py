@@ -19,6 +19,7 @@ from audiogan.inputs import Seeded
 from audiogan.modalities import Modality
 from audiogan.recipe import Recipe
 from audiogan.sounds import save_wav
+from audiogan.text import printable
 from audiogan.workers import WORKERS
 
 if TYPE_CHECKING:
@@ -243,23 +244,37 @@ class Generator:
         """
         if generator is None:
             return next(iter(self.routes))
-        shown = self.route_names
-        found = [name for name, text in shown.items() if generator == name or text.endswith(f"-> {generator}")]
+        found = [name for name in self.routes if name == generator] or [
+            name for name, route in self.routes.items() if self._domain(route.target) == generator
+        ]
         if len(found) != 1:
-            have = ", ".join(f"{name} ({text})" if text else name for name, text in shown.items())
-            raise UserError(f"generator {generator!r} is none of those of {self.name}: {have}")
+            raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
         return found[0]
+
+    def chosen(self, generator: str | None = None) -> str:
+        """Return the name of a generator like `route`; of a model with several, one must be named.
+
+        Raises:
+            UserError: there is none of this name, or no name and several generators; lists those there are.
+        """
+        if generator is None and len(self.routes) > 1:
+            count = len(self.routes)
+            raise UserError(f"{self.name}: it has {count} generators; give --generator: one of {self._listed()}")
+        return self.route(generator)
+
+    def _listed(self) -> str:
+        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_names.items())
+
+    def _domain(self, number: int | None) -> str | None:
+        """Return the name of a class of the data, ``None`` without one."""
+        labels = self.config.get("facts", {}).get("labels", [])
+        return None if number is None or number >= len(labels) else str(labels[number])
 
     @property
     def route_names(self) -> dict[str, str]:
         """What each generator translates, in words, such as ``apples -> tomatoes``; empty for other models."""
-        labels = [str(label) for label in self.config.get("facts", {}).get("labels", [])]
-
-        def text(route: Any) -> str:
-            ends = (route.source, route.target)
-            return " -> ".join(labels[i] for i in ends) if all(i is not None and i < len(labels) for i in ends) else ""
-
-        return {name: text(route) for name, route in self.routes.items()}
+        ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
+        return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
     def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""

@@ -144,7 +144,8 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
-    for given in game.inputs.values() if isinstance(game, Generative) else ():
+    inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
+    for given in inputs:
         train = given.prepare(train)
         if fit:
             given.fit(train)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from audiogan.applying import formats
+from audiogan.applying.folders import listed
 from audiogan.applying.signals import Translation
 from audiogan.errors import UserError
 from audiogan.files import check_file, is_plain, replacing
@@ -80,7 +81,12 @@ def apply_files(
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
     if many:
         check_folder(out)
-        jobs = [(path, target(out / rel)) for path, rel in _files(source, out, translation.sound, noun, done, say)]
+        names, done.failed, others = listed(source, translation.sound, out)
+        if others:
+            say(f"no {noun}s by their names, left out: {_shown(others)}")
+        if not names:
+            raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
+        jobs = [(source / name, target(out / name)) for name in names]
     elif content is not None:
         jobs = [(content, None if piped else out)]
     else:
@@ -164,33 +170,6 @@ def _translate(
         raise UserError(f"{printable(target)}: cannot be written ({reason})") from error
 
 
-def _files(
-    source: Path, out: Path, sound: bool, noun: str, done: Done, say: Callable[[str], None]
-) -> list[tuple[Path, str]]:
-    """Return paths and names of the files below a folder. Files that cannot be read are appended to ``done.failed``."""
-    from audiogan.data.image_scan import image_entries
-    from audiogan.data.walk import HIDDEN, OUTSIDE, walk
-
-    inside, whole = out.resolve(), source.resolve().is_relative_to(out.resolve())
-    found, others = [], []
-    for entry in walk(source) if sound else image_entries(source):
-        if not whole and inside in Path(entry.path).parents:
-            continue
-        if entry.kind in ("audio", "image"):
-            found.append((source / entry.rel, entry.rel))
-        elif entry.kind in ("unreadable", OUTSIDE):
-            reason = entry.kind if entry.kind == OUTSIDE else "cannot be read"
-            done.failed.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
-        elif entry.kind not in (HIDDEN, "folder link"):
-            others.append(entry.rel)
-    if others:
-        say(f"no {noun}s by their names, left out: {_listed(others)}")
-    if not found:
-        reasons = f": {'; '.join(done.failed[:NAMED])}" if done.failed else ""
-        raise UserError(f"{printable(source)}: no {noun}s in it{reasons}")
-    return found
-
-
 def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
     """Raise UserError for targets that cannot be written, that are there, or that two files would have."""
     taken: dict[Path, str] = {}
@@ -212,7 +191,7 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{_listed(blocked)}: there already; --overwrite replaces files")
+        raise UserError(f"{_shown(blocked)}: there already; --overwrite replaces files")
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -221,7 +200,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def _listed(names: list[str]) -> str:
+def _shown(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(map(printable, names[:NAMED])) + more
 

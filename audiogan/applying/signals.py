@@ -79,10 +79,7 @@ class Translation:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
-        if route is None and len(generator.routes) > 1:
-            listed = ", ".join(f"{name} ({text})" if text else name for name, text in generator.route_names.items())
-            raise UserError(f"{generator.name}: choose one of its generators: {listed} (--generator)")
-        self.generator, self.game, self.route = generator, generator.game, generator.route(route)
+        self.generator, self.game, self.route = generator, generator.game, generator.chosen(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
         if not signals:
             names = ", ".join(generator.inputs) or "none"

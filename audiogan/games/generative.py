@@ -172,9 +172,10 @@ class Generative(Game):
     def drawn(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
         """Return ``given`` with the inputs that are drawn in training too, as networks receive them."""
         whole = dict(given)
+        each: Any
         for name, each in self.inputs.items():
             if each.column is None:
-                whole[name] = each.encode(each.draw(n, random, None, whole))  # type: ignore[operator]
+                whole[name] = each.encode(each.draw(n, random, None, whole))
         return whole
 
     def even(self, n: int) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
+from audiogan.text import printable
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256
@@ -74,9 +76,10 @@ class Knobs(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
-        if found is None:
+        column = column or cls.default_column
+        if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
+        found = find_column(table, column, "numbers with names", "names")
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
@@ -101,7 +104,7 @@ class Knobs(Input):
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        if self.column not in batch:
+        if self.column is None or self.column not in batch:
             raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
@@ -127,12 +130,17 @@ class Knobs(Input):
         return torch.from_numpy(drawn_knobs.astype(np.float32, copy=False))
 
     def evidence(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return how likely each class is among examples near the requested knobs."""
-        wanted = requested.cpu().numpy() if requested.dim() == 1 else requested[0].cpu().numpy()
-        if not self.groups or np.isnan(wanted).all():
+        """Return how likely each class is among examples near the requested knobs: ``[groups]`` or ``[n, groups]``."""
+        rows = requested.cpu().numpy().reshape(-1, len(self.names))
+        if not self.groups or np.isnan(rows).all():
             return {}
+        if (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
+            return {self.by: self._likely(rows[0])}
+        return {self.by: torch.stack([self._likely(row) for row in rows])}
+
+    def _likely(self, wanted: Floats) -> Tensor:
         near = self._nearness(wanted)
-        return {self.by: torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9}
+        return torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9
 
     def _nearness(self, wanted: Floats) -> Floats:
         """Return the logarithm of the nearness of each example to the requested knobs, ``[groups, EXAMPLES]``."""
@@ -159,28 +167,28 @@ class Knobs(Input):
     def parse(self, value: Any) -> Tensor:
         """Take shares 0 ... 1 of some knobs by name: ``{"brightness": 0.9}``. The others are NaN: not requested."""
         if isinstance(value, Tensor | np.ndarray):
-            value = dict(zip(self.names, np.asarray(value, np.float64).tolist(), strict=True))
+            value = self.by_name(value, self.names)
         if isinstance(value, str):
             value = _pairs(self.name, value)
         if not isinstance(value, Mapping):
             raise UserError(f"{self.name}: give a mapping of names to numbers from 0 to 1")
-        scores = torch.full((len(self.names),), torch.nan)
+        shares = np.full(len(self.names), np.nan)
         for name, share in value.items():
             if name not in self.names:
                 raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.names)}")
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise UserError(f"knob {name}={share} must be from 0 to 1")
-            scores[self.names.index(name)] = float(self.scale.scores_of_shares(share))
-        return scores
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
+                raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
+            shares[self.names.index(name)] = share
+        return torch.from_numpy(self.scale.scores_of_shares(shares))
 
     def to_json(self, x: Tensor) -> dict[str, float]:
         return dict(zip(self.names, torch.special.ndtr(x.double()).tolist(), strict=True))
 
     def from_json(self, stored: Any) -> Tensor:
         if not isinstance(stored, Mapping) or set(stored) != set(self.names):
-            found = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else ""
+            found = printable(", ".join(map(str, stored)))[:200] if isinstance(stored, Mapping) else ""
             raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
-        return torch.from_numpy(self.scale.scores_of_shares([stored[name] for name in self.names]))
+        return self.parse(stored)
 
     def to_exported(self, x: Tensor) -> Tensor:
         """Shares 0 ... 1."""

@@ -156,7 +156,7 @@ class _Places:
         for name, part in zip(self.sizes, places.split(list(self.sizes.values()), dim=1), strict=True):
             given = self.generator.inputs[name]
             part = part.clamp(-LIMIT, LIMIT) if isinstance(given, Knobs) else part
-            changed[name] = part.reshape(-1, *given.shape)  # type: ignore[arg-type]
+            changed[name] = part.reshape(-1, *given.shape)
         return {**values, **changed}
 
     def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:

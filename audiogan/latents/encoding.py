@@ -154,7 +154,8 @@ class _Search:
             for each, requested in [*counts, (count - half, self.requested)]
         ]
         values = z | {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        free, fixed = {}, {}
+        free: dict[str, Tensor] = {}
+        fixed: dict[str, Tensor] = {}
         for name, x in values.items():
             parameter = None if name in self.requested else game.inputs[name].to_free(x)
             (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)
