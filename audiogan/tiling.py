@@ -20,6 +20,8 @@ Process = Callable[[Sequence[Array]], Sequence[Array]]
 """Maps a list of tiles to the list of their results, each made alone."""
 AT_ONCE = 16
 """Tiles that are held in memory at a time."""
+WINDOW = {1: 1 << 16, 2: 512}
+"""Sizes of windows along dimensions in which the function was trained with any size, by number of dimensions."""
 
 
 class Stream:
@@ -116,62 +118,52 @@ def reflect(indices: Array, length: int) -> Array:
     return np.minimum(folded, 2 * (length - 1) - folded)
 
 
-def exact(
+def tiled(
     source: Array | Iterable[Array],
     process: Process,
-    field: int,
+    trained: Sequence[int | None],
+    field: int | None = None,
     multiple: int = 1,
     tile: int | Sequence[int] | None = None,
-    trained: Sequence[int | None] = (),
 ) -> Iterator[Array]:
-    """Apply a function with a finite receptive field. The result does not depend on the size of the tiles.
+    """Apply a function to a signal, tile by tile. Beyond its ends the signal is reflected.
 
-    Each tile is processed with a margin of at least ``field`` samples on all sides, and the margin is cropped. Tiles
-    begin at multiples of ``multiple``. Beyond its ends the signal is reflected.
+    * A signal of the trained sizes is processed once, as a sample is.
+    * If the function has a finite receptive field, each tile has a margin of at least this size, which is cropped. The
+      result does not depend on the size of the tiles, which begin at multiples of ``multiple``.
+    * Otherwise tiles of the trained sizes lie on a regular grid, each half a tile further than the one before, and fade
+      into each other as a raised cosine.
 
     Args:
         source: the signal, or consecutive parts of it.
         process: maps tiles to results.
-        field: samples to either side on which a value of the result can depend.
+        trained: sizes with which the function was trained; ``None`` for any size.
+        field: samples to either side on which a value of the result can depend; ``None``: unbounded or unknown.
         multiple: sizes of tiles are multiples of this, as strided layers need it.
-        tile: size of tiles without the margin, rounded up to ``multiple``.
-        trained: a signal of exactly these sizes is processed once, without a margin, as a sample would be.
+        tile: sizes of tiles without margins, rounded up to ``multiple``, where the receptive field is finite.
 
     Yields:
         Consecutive parts ``[C', n, ...]`` of the result.
     """
     stream = Stream(source)
-    margin = -(-field // multiple) * multiple
-    if tile is None:
-        tile = max(256 if stream.sizes else 1 << 16, 2 * margin)
-    wanted = [tile] * (1 + len(stream.sizes)) if isinstance(tile, int) else tile
-    plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
+    dimensions = 1 + len(stream.sizes)
+    if field is not None:
+        margin = -(-field // multiple) * multiple
+        tile = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile is None else tile
+        wanted = [tile] * dimensions if isinstance(tile, int) else tile
+        plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
+    else:
+        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained]
+        if len(window) != dimensions or min(window) < 2:
+            raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
+        plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
     return _tiled(stream, process, plans, trained)
 
 
-def windows(source: Array | Iterable[Array], process: Process, window: Sequence[int]) -> Iterator[Array]:
-    """Apply a function whose receptive field is unbounded or unknown, in windows of one size.
-
-    The windows lie on a regular grid, each half a window further than the one before, and fade into each other as a
-    raised cosine. Beyond its ends the signal is reflected. A signal of exactly the size of a window is processed once.
-
-    Args:
-        source: the signal, or consecutive parts of it.
-        process: maps windows to results.
-        window: sizes of the windows.
-
-    Yields:
-        Consecutive parts ``[C', n, ...]`` of the result.
-    """
-    stream = Stream(source)
-    if len(window) != 1 + len(stream.sizes) or min(window) < 2:
-        raise ValueError(f"windows {list(window)}; expected {1 + len(stream.sizes)} dimensions of at least 2")
-    return _tiled(stream, process, [Plan(size - size // 2, size // 2, 0, size) for size in window], window)
-
-
 def _tiled(stream: Stream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]) -> Iterator[Array]:
-    if trained and stream.sizes == tuple(trained[1:]) and trained[0] and stream.reach(trained[0]) == trained[0]:
-        yield process([stream.take(0, trained[0])])[0]
+    first = trained[0] if trained else None
+    if first and stream.sizes == tuple(trained[1:]) and stream.reach(first) == first:
+        yield process([stream.take(0, first)])[0]
         return
     width = stream.sizes[0] if stream.sizes else None
     columns = list(plans[1].tiles(lambda stop: width)) if width else [None]
@@ -184,8 +176,14 @@ def _tiled(stream: Stream, process: Process, plans: Sequence[Plan], trained: Seq
                 across = None if column is None else reflect(np.arange(column.low, column.high), width or 0)
                 yield line, column, rows if across is None else np.ascontiguousarray(rows[..., across])
 
-    strip, kept = np.zeros(0), None  # results of one line; the end of the line before
-    for line, column, tile, y in _processed(process, cut()):
+    def made() -> Iterator[tuple[Tile, Tile | None, Array, Array]]:
+        tiles = cut()
+        while batch := list(islice(tiles, AT_ONCE)):
+            yield from ((*part, y) for part, y in zip(batch, process([part[2] for part in batch]), strict=True))
+
+    strip: Array = np.zeros(0)  # results of one line
+    kept: Array | None = None  # the end of the line before
+    for line, column, tile, y in made():
         k = _factors(tile, y)
         y = line.used(y, 1, k[0], plans[0].fade)
         if column is None:
@@ -201,13 +199,6 @@ def _tiled(stream: Stream, process: Process, plans: Sequence[Plan], trained: Seq
             end = strip.shape[1] if line.last else k[0] * plans[0].step
             yield strip[:, :end]
             kept = strip[:, end:]
-
-
-def _processed(process: Process, tiles: Iterator[tuple[Tile, Tile | None, Array]]) -> Iterator[tuple[Any, ...]]:
-    """Append its result to each tile. Some tiles are processed at a time, as they may be in several threads."""
-    while batch := list(islice(tiles, AT_ONCE)):
-        for places, y in zip(batch, process([tile for _, _, tile in batch]), strict=True):
-            yield (*places, y)
 
 
 def _factors(tile: Array, y: Array) -> tuple[int, ...]:

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from audiogan import tiling
 from audiogan.errors import UserError
-from audiogan.tiling import exact, reflect, windows
+from audiogan.tiling import Array, Process, reflect, tiled
+
+
+def exact(source: Any, process: Process, field: int, multiple: int = 1, tile: Any = None, trained: Any = ()) -> Any:
+    return tiled(source, process, trained, field, multiple, tile)
+
+
+def windows(source: Any, process: Process, window: Sequence[int]) -> Iterator[Array]:
+    return tiled(source, process, window)
+
 
 FEW = settings(max_examples=40, deadline=None)
 

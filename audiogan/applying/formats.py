@@ -19,10 +19,7 @@ from audiogan.reading.pictures import Picture, Pixels, read_picture, to_float, t
 from audiogan.reading.reader import BLOCK, SoundReader
 from audiogan.reading.sound import Wave, blocks, resampled
 
-PICTURES = {
-    **{".png": "PNG", ".webp": "WEBP"},
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-}
+PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG"}
 SOUNDS = {
     **{".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".mp3": "MP3"},
     **{".ogg": "OGG", ".oga": "OGG", ".aif": "AIFF", ".aiff": "AIFF"},

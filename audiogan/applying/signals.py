@@ -13,11 +13,8 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
 from audiogan.representations import Identity
-from audiogan.tiling import Array, exact, windows
+from audiogan.tiling import Array, tiled
 from audiogan.workers import WORKERS
-
-WINDOW = {1: 1 << 16, 2: 512}
-"""Size of windows along dimensions in which the model was trained with any size, by number of dimensions."""
 
 
 def apply_signal(
@@ -135,11 +132,8 @@ class Translation:
             self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
             return done
 
-        trained, multiple = self.shape[1:], int(getattr(self.game.nets[self.route], "multiple", 1))
-        if self.field is not None:
-            return exact(source, process, self.field, multiple, tile, trained)
-        free = -(-WINDOW[len(trained)] // multiple) * multiple
-        return windows(source, process, [size or free for size in trained])
+        multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
+        return tiled(source, process, self.shape[1:], self.field, multiple, tile)
 
     def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals of the size of the source. They are cut as it is; others have the trained size."""
