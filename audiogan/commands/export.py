@@ -68,12 +68,12 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
     """Write a graph, and print how it was checked, its inputs and its output."""
     which = f", {route}" if len(generator.routes) > 1 else ""
     print(f"{generator.name}{which} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
-    from audiogan.export import Playable, arrays, examples, save_onnx, save_pt2
+    from audiogan.export import Playable, save_onnx, save_pt2
 
     checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card, route)
-    inputs = arrays(generator, examples(generator, 1), route)
-    shapes = ", ".join(f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in inputs.items())
-    output = f"{Playable(generator, route).output} [B, {', '.join(map(str, generator.shape))}]"
+    playable = Playable(generator, route)
+    shapes = ", ".join(f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in playable.examples(1).items())
+    output = f"{playable.output} [B, {', '.join(map(str, generator.shape))}]"
     print(f"{path}: {_size(path)}; {shapes} -> {output}")
     print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")
     if checked.largest is not None and checked.largest > CLOSE:

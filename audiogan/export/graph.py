@@ -7,8 +7,9 @@ import inspect
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,24 +59,27 @@ class Playable(nn.Module):
         self.output = output_name(generator.name, generator.modality)
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
-        self.forward = self._with_names()
-
-    def _with_names(self) -> Callable[..., Tensor]:
-        """Return `play` with the names of the inputs in its signature, from which torch names the graph's inputs."""
-
-        def forward(**inputs: Tensor) -> Tensor:
-            return self.play(inputs)
-
+        # torch.export reads the names of the inputs from the signature, and does not support **inputs.
+        forward = partial(self.play)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
-        return forward
+        self.forward = forward
 
-    def play(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the signals of inputs."""
-        values = {}
-        for name, given in self.inputs.items():
-            values[name] = given.encode(given.from_exported(inputs[name]))  # type: ignore[operator]
-        return self.modality.finish_tensor(self.representation.decode(self.network(**values).float()))
+    def examples(self, n: int) -> dict[str, Tensor]:
+        """Return ``n`` example values of each input."""
+        return {
+            name: given.to_exported(given.example(n))  # type: ignore[operator]
+            for name, given in self.inputs.items()
+        }
+
+    def play(self, *values: Tensor, **inputs: Tensor) -> Tensor:
+        """Return signals; the inputs by name, or in the order of ``names``."""
+        given = {**dict(zip(self.names, values, strict=False)), **inputs}
+        encoded = {
+            name: each.encode(each.from_exported(given[name]))  # type: ignore[operator]
+            for name, each in self.inputs.items()
+        }
+        return self.modality.finish_tensor(self.representation.decode(self.network(**encoded).float()))
 
 
 def output_name(name: str, modality: Modality) -> str:
