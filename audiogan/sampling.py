@@ -16,6 +16,7 @@ import numpy as np
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
+from audiogan.inputs import Signal
 from audiogan.long_work import Interrupts, ItemProgress, interruptible
 from audiogan.modalities import read_comment
 from audiogan.recipe import Recipe
@@ -159,11 +160,9 @@ class _Job:
     def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
         """Write the contact sheet: the samples, beside their sources if there are any that can be shown."""
         path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
-        names = recipes[0].signals if self.inputs else ()
-        known = {name: self.generator.inputs[name] for name in names}
         columns = {
             name: np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes])
-            for name, given in known.items()
+            for name, given in self.signals.items()
             if self.modality.same_kind(given.modality)
         }
         if columns:
@@ -171,9 +170,14 @@ class _Job:
         else:
             self.modality.sheet(path, waves, titles)
 
+    @property
+    def signals(self) -> dict[str, Any]:
+        """The inputs that are signals and were given."""
+        return {name: given for name in self.inputs if isinstance(given := self.generator.inputs[name], Signal)}
+
     def stem(self, recipe: Recipe) -> str:
         """Return the name of the next file: that of its source, else its class and seed."""
-        for name in recipe.signals:
+        for name in self.signals:
             if isinstance(value := self.value(name), str | os.PathLike):
                 stem = _safe(Path(value).stem) or self.modality.noun
                 taken = f"{stem}{self.modality.suffix}".lower() == NAME
@@ -190,7 +194,7 @@ class _Job:
         shown = []
         for name in self.inputs:
             value = self.value(name)
-            if name in recipe.signals:
+            if name in self.signals:
                 is_path = isinstance(value, str | os.PathLike)
                 value = Path(value).name if is_path else recipe.inputs[name]["sha256"][:8]
             shown.append(f"{name}={value}")
@@ -203,7 +207,7 @@ class _Job:
 
         def same(path: Path) -> bool:
             """Whether a file was made from the same signals; their names may be the same by chance."""
-            if not recipe.signals:
+            if not self.signals:
                 return True
             try:
                 return recall(path).inputs == recipe.inputs
