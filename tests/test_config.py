@@ -43,6 +43,8 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
         "open_sounds": [f"data.root={sounds}"],
         "open_images": ["data.root=digits"],
         "open_points": ["data.count=64"],
+        "open_pairs": ["data.size=16", "width=4", "game.critic.layers=1"],  # drawn figures
+        "open_domains": ["data.size=24", "width=4", "blocks=1"],
     }[cfg.data._target_.rpartition(".")[2]]
 
 
@@ -117,7 +119,7 @@ HOSTILE = {
     "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
     "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
     "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
-    "a function of ours": "data: {_target_: audiogan.data.download.get_drums, out: '{flag}'}",
+    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
     "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
     "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",

@@ -53,6 +53,7 @@ class Column:
         group: columns of one group share their augmentation. ``None``: the column is never augmented.
         of: names of the columns from which this one is computed.
         random: whether `read` draws random numbers. Other columns are given none.
+        count: number of rows; ``None`` where it is not known before the values are.
     """
 
     shape: tuple[int | None, ...] = ()
@@ -60,6 +61,7 @@ class Column:
     group: str | None = None
     of: tuple[str, ...] = ()
     random: bool = False
+    count: int | None = None
 
     def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         """Return the values ``[n, *shape]`` of some rows, as a new tensor.
@@ -94,6 +96,7 @@ class Signals(Column):
         self.storage = np.asarray(storage) if isinstance(storage, np.memmap) else storage
         self.shape, self.modality = tuple(storage.shape[1:]), modality
         self.places, self.group = places, group
+        self.count = int(storage.shape[0]) if places is None else len(places)
 
     def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         x = np.asarray(self.storage[rows if self.places is None else self.places[rows]])
@@ -146,7 +149,7 @@ class Labels(Column):
     """
 
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
-        self.codes, self.labels = codes, list(labels)
+        self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
     def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
@@ -162,6 +165,7 @@ class Values(Column):
 
     def __init__(self, array: np.ndarray, names: Sequence[str] = ()) -> None:
         self.array, self.names, self.shape = array, tuple(names), tuple(array.shape[1:])
+        self.count = len(array)
 
     def values(self, rows: Rows) -> NDArray[np.float32]:
         """Return the numbers ``[n, *shape]`` of some rows."""
@@ -183,7 +187,7 @@ class Texts(Column):
 
     def __init__(self, data: np.ndarray, offsets: np.ndarray, alphabet: str, length: int) -> None:
         self.data, self.offsets, self.alphabet, self.length = data, offsets, alphabet, length
-        self.shape = (length,)
+        self.shape, self.count = (length,), len(offsets) - 1
         self._numbers = {character: i for i, character in enumerate(alphabet, start=1)}
 
     @classmethod

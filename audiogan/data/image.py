@@ -17,7 +17,7 @@ import numpy as np
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
-from audiogan.data.image_decode import flat, square, to_array
+from audiogan.data.image_decode import square
 from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings, require_usable, scan_images
 from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.table import Table
@@ -25,6 +25,7 @@ from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
+from audiogan.reading.pictures import Picture
 from audiogan.text import printable
 
 VERSION = 3  # of what the cache keeps of an .npz file
@@ -222,10 +223,8 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
 
 def resized(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """One image `[C, H, W]` in other channels, and square if a size is asked for."""
-    from PIL import Image as Pillow
-
-    picture = flat(Pillow.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy()), channels)
-    return to_array(square(picture, size) if size else picture)
+    flat = Picture(image[:3], image[3] if len(image) == 4 else None).flat(channels)
+    return square(flat, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:

@@ -30,7 +30,7 @@ from audiogan.data.scan import ABOUT, data_folder, hash_of, write_about
 from audiogan.data.verdicts import TABLE, TEXT, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, follows, stamp, walk
 from audiogan.errors import UserError
-from audiogan.reading.pixels import PHOTO
+from audiogan.reading.pictures import PHOTO
 from audiogan.text import printable
 
 VERSION = 3  # of the cache's content; raise it when decoding changes
@@ -164,7 +164,7 @@ def require_usable(scan: ImageScan) -> None:
         raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
-def image_entries(root: Path, follow: bool) -> Iterator[Entry]:
+def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
     for entry in walk(root, follow):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):

@@ -148,7 +148,7 @@ def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
     if a is not None and b is not None:
         for key, name in (("a", a), ("b", b)):
             if not (root / name).is_dir():
-                raise UserError(f"data.{key}={printable(name)}: there is no such folder in {root}")
+                raise UserError(f"data.{key}={printable(name)}: there is no such folder in {root}; {_folders(root)}")
         if (root / a).resolve() == (root / b).resolve():
             raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
         return a, b
@@ -156,9 +156,15 @@ def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; name them with data.a and data.b, or choose "
+        f"data.root={root}: there are no folders a and b; {_folders(root)}; name two with data.a and data.b, or choose "
         "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
     )
+
+
+def _folders(root: Path) -> str:
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    more = ", ..." if len(names) > 10 else ""
+    return f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
 
 
 def _two_folders(root: Path, source: str, target: str, labels: File | None, follow: bool) -> _Found:

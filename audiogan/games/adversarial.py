@@ -102,12 +102,12 @@ class Adversarial(Generative):
             inputs = self.drawn(len(signal), given, play)
             made = call(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), play).detach()
-            return self._critic_losses(real, fake, inputs, play)
+            return self._critic_losses(real, fake, inputs, self.of_real(batch, inputs), play)
         if not self.adversarial and not self.feature_matching:
             inputs = self.drawn(len(signal), given, play)
             return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, play)
         inputs, made, fake = self._make(len(signal), given, play)
-        losses, out = self._adversarial_terms(fake, inputs, signal, play)
+        losses, out = self._adversarial_terms(fake, inputs, batch, play)
         play.note(fake_logits=per_sample(out))
         return joined(losses, self._generator_terms(inputs, made, signal, play))
 
@@ -118,13 +118,13 @@ class Adversarial(Generative):
         return inputs, made, self.critic_view(self._decoded(made), play)
 
     def _adversarial_terms(
-        self, fake: Tensor, inputs: Inputs, signal: Tensor, play: Play
+        self, fake: Tensor, inputs: Inputs, batch: Inputs, play: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
         """Return the terms of the generator's loss that a critic gives, and the critic's output."""
         out = self._judge(fake, inputs)
         if getattr(self.loss, "relativistic", False) or self.feature_matching:
             with torch.no_grad():
-                real = self._judge(self.critic_view(self._real(signal), play), inputs)
+                real = self._judge(self.critic_view(self._real(batch["x"]), play), self.of_real(batch, inputs))
         if getattr(self.loss, "relativistic", False):
             losses = {"loss": self.adversarial * over_critics(self.loss.generator, out, real)}
         else:
@@ -147,12 +147,25 @@ class Adversarial(Generative):
         """Return more terms of the generator's loss on its output. Games that need some override this."""
         return {}
 
-    def _critic_losses(self, real: Tensor, fake: Tensor, inputs: Inputs, play: Play) -> dict[str, Tensor]:
+    def of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
+        """Return ``inputs`` as they describe the real examples of a batch; see `audiogan.inputs.Input.of_real`."""
+        values = {name: each.of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
+        return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
+
+    def _critic_losses(
+        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_of_real: Inputs, play: Play
+    ) -> dict[str, Tensor]:
         terms, of_real, of_fake = critic_terms(
-            self.loss, lambda x: self._judge(x, inputs), real, fake, self.penalties, play
+            self.loss,
+            lambda x: self._judge(x, inputs_of_real),
+            real,
+            fake,
+            self.penalties,
+            play,
+            lambda x: self._judge(x, inputs),
         )
         play.note(real_logits=per_sample(of_real), fake_logits=per_sample(of_fake))
-        auxiliary = self._auxiliary(inputs, real=of_real, fake=of_fake)
+        auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return joined(first | auxiliary, terms)
 
@@ -218,6 +231,7 @@ class Adversarial(Generative):
         for name in takes(self.critic):
             given: Any = self.inputs[name]
             value = given.neutral(len(batch["x"])) if neutral else None
+            value = given.of_real(batch) if value is None else value
             value = given.from_batch(batch, random) if value is None else value
             inputs[name] = given.encode(value.to(device))
         return self.critic_input(batch["x"]), inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -28,9 +28,9 @@ def takes(network: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-def check_takes(network: Any, inputs: Collection[str]) -> None:
+def check_takes(network: Any, inputs: Iterable[str]) -> None:
     """Raise ``ValueError`` if a network takes an input that the game does not have."""
-    wanted = takes(network)
+    wanted, inputs = takes(network), list(inputs)
     if missing := sorted(wanted - set(inputs)):
         name = type(network).__name__
         raise ValueError(
@@ -64,9 +64,9 @@ def implied_inputs(generator: Any) -> dict[str, Input]:
     names = takes(generator)
     if "latent" in names and hasattr(generator, "latent_dim"):
         found["latent"] = Latent(shape=generator.latent_dim, distribution=getattr(generator, "latent", "normal"))
-    if "classes" in names and getattr(generator, "classes", 0):
+    if "classes" in names and getattr(generator, "classes", None):
         found["classes"] = Classes(labels=[str(i) for i in range(generator.classes)])
-    if "knobs" in names and getattr(generator, "knobs", 0):
+    if "knobs" in names and getattr(generator, "knobs", None):
         line = torch.linspace(0, 1, POINTS, dtype=torch.float64).numpy()
         scale = Scale(tuple(f"knob {i + 1}" for i in range(generator.knobs)), line[None].repeat(generator.knobs, 0))
         found["knobs"] = Knobs(scale=scale)
@@ -116,7 +116,7 @@ def judged(output: Any) -> CriticOutput:
         logits = list(out.logits)
         if all(part.dim() == 1 for part in logits):
             return out._replace(logits=[torch.stack(logits, dim=1)])
-        return out._replace(logits=logits)
+        return out._replace(logits=logits if len(logits) > 1 else logits[0])
     return out
 
 
@@ -134,14 +134,18 @@ def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
 def per_sample(output: CriticOutput) -> Tensor:
     """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
     if isinstance(output.logits, Tensor):
-        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
-    return torch.stack([part.flatten(1).mean(1) for part in output.logits]).mean(0)
+        return _mean(output.logits)
+    return torch.stack([_mean(part) for part in output.logits]).mean(0)
 
 
 def for_penalties(output: CriticOutput) -> Tensor:
     """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
     if isinstance(output.logits, Tensor):
-        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
+        return _mean(output.logits)
     if len(output.logits) == 1:
         return output.logits[0]
-    return torch.stack([part.flatten(1).mean(1) for part in output.logits], dim=1)
+    return torch.stack([_mean(part) for part in output.logits], dim=1)
+
+
+def _mean(logits: Tensor) -> Tensor:
+    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)

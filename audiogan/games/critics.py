@@ -20,17 +20,19 @@ def critic_terms(
     fake: Tensor,
     penalties: Mapping[str, Any],
     play: Play,
+    judge_fake: Callable[[Tensor], CriticOutput] | None = None,
 ) -> tuple[dict[str, Tensor], CriticOutput, CriticOutput]:
     """Return the terms of a critic's loss (``loss`` and penalties by name), and its outputs for real and fake.
 
     Args:
         loss: has ``critic(real_logits, fake_logits)``.
-        judge: the critic, with its inputs bound.
+        judge: the critic, with the inputs of the real examples bound.
         real, fake: batches ``[B, ...]``, without gradient.
         penalties: by name; those due at this step are added.
         play: of the move.
+        judge_fake: the critic, with the inputs of the fakes bound, where they differ. Penalties use ``judge``.
     """
-    of_real, of_fake = judge(real), judge(fake)
+    of_real, of_fake = judge(real), (judge_fake or judge)(fake)
     terms = {"loss": over_critics(loss.critic, of_real, of_fake)}
     values = due(
         penalties, play.step, lambda penalty: penalty(lambda x: for_penalties(judge(x)), real, fake, play.rand)

@@ -68,20 +68,20 @@ class MultiCritic(Adversarial):
             with self._against(player):
                 return super().losses("critic", batch, play)
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
-        made = [(*self._make(len(part["x"]), self.given(part, play), play), part["x"]) for part in batches]
+        made = [(*self._make(len(part["x"]), self.given(part, play), play), part) for part in batches]
         terms: dict[str, list[Tensor]] = {}
         logits = []
         for i, name in enumerate(self.critics):
-            inputs, _, fake, signal = made[i % len(made)]
+            inputs, _, fake, part = made[i % len(made)]
             with self._against(name):
-                losses, out = self._adversarial_terms(fake, inputs, signal, play)
+                losses, out = self._adversarial_terms(fake, inputs, part, play)
             logits.append(per_sample(out))
             for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
         play.note(fake_logits=torch.cat(logits))
-        inputs, x, _, signal = made[0]
+        inputs, x, _, part = made[0]
         means = {term: torch.stack(values).mean() for term, values in terms.items()}
-        return joined(means, self._generator_terms(inputs, x, signal, play))
+        return joined(means, self._generator_terms(inputs, x, part["x"], play))
 
     @property
     def critic(self) -> nn.Module:

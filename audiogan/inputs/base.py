@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
+from audiogan.text import printable
 
 
 class Random(Protocol):
@@ -43,6 +45,26 @@ class Seeded:
 
     def choice(self, odds: Tensor, n: int) -> Tensor:
         return torch.multinomial(odds, n, replacement=True, generator=self.generator)
+
+
+def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
+    """Return a column of the training table.
+
+    Args:
+        table: the training table.
+        name: name of the column.
+        what: what such a column holds, for the message, such as ``signals``.
+        attribute: the attribute that only columns of this kind have.
+
+    Raises:
+        UserError: there is no such column, or it holds something else.
+    """
+    found = table.columns.get(name)
+    if found is None:
+        raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
+    if getattr(found, attribute, None) in (None, ()):
+        raise UserError(f"the column {name!r} of the data holds no {what}; choose another column: {table.source}")
+    return found
 
 
 class Input(nn.Module):
@@ -109,6 +131,13 @@ class Input(nn.Module):
             raise ValueError(f"the input {self.name!r} needs the column {self.column!r}; the data has {list(batch)}")
         return batch[self.column]
 
+    def of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the values ``[B, *shape]`` that describe the real examples of a batch to a critic.
+
+        ``None``: they are those of `from_batch`. They differ where a generator gets a drawn target, such as a class.
+        """
+        return None
+
     def draw(
         self,
         n: int,
@@ -124,14 +153,18 @@ class Input(nn.Module):
             random: source of random numbers.
             requested: the requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are not requested.
             drawn: values ``[n, ...]`` of the inputs that come before this one.
-            odds: what requests for other inputs say about this one; see `evidence`.
+            odds: what requests for other inputs say about this one, by name; see `evidence`.
         """
         if requested is None:
             raise UserError(f"the input {self.name!r} cannot be drawn; give one")
         return self.repeated(requested, n)
 
     def evidence(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return factors on the odds of other inputs, by name, given a request for this one."""
+        """Return factors on the odds of other inputs, by name, given a request for this one.
+
+        Args:
+            requested: see `draw`.
+        """
         return {}
 
     def even(self, n: int) -> Tensor | None:
@@ -171,6 +204,13 @@ class Input(nn.Module):
         return value
 
     # Values from and for people.
+
+    def by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
+        """Return the numbers of an array or tensor by name; ``UserError`` if there is not one number for each name."""
+        values = np.asarray(x, np.float64)
+        if values.shape != (len(names),):
+            raise UserError(f"{self.name}: expected {len(names)} numbers, got shape {list(values.shape)}")
+        return dict(zip(names, values.tolist(), strict=True))
 
     def parse(self, value: Any) -> Tensor:
         """Return a value from Python or from the command line as a tensor.
@@ -231,5 +271,13 @@ class Input(nn.Module):
         """Return one line for help, ``audiogan inputs`` and model cards."""
         return f"values of shape {list(self.shape)}"
 
-    def extra_repr(self) -> str:
-        return f"{self.name!r}, shape={self.shape}, column={self.column!r}"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.describe()})"
+
+
+class Inputs(dict[str, Input]):
+    """Inputs by name, in the order in which they are drawn. Printed, they are a table of names and descriptions."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{printable(name):{width}}  {printable(given.describe())}" for name, given in self.items())

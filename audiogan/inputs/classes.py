@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 
 LOGIT = 5.0
 """Logit of a chosen class at the start of a gradient search."""
+LARGEST = 1e9
+"""Largest weight of a class in a mixture, before weights are divided by their sum."""
 LEAST = 0.02
 """Smaller weights are left out of a recipe."""
 
@@ -53,7 +56,9 @@ class Classes(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
         """Return ``labels``, ``counts`` and ``size``, the number of classes; 0 for data without labels."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
+        column, found = column or cls.default_column, None
+        if table is not None and (column != cls.default_column or column in table.columns):
+            found = find_column(table, column, "labels", "labels")
         labels = list(found.labels) if found is not None else []
         if table is not None and use not in ("auto", 0, len(labels)):
             raise UserError(f"classes={use!r}, but the data has {len(labels)} labels; use classes=auto or classes=0")
@@ -71,7 +76,15 @@ class Classes(Input):
             return self.draw(next(len(value) for value in batch.values()), random)
         if self.column not in batch:
             raise ValueError(f"the networks want {len(self.labels)} classes, but the data has no labels")
-        return F.one_hot(batch[self.column], len(self.labels)).to(self.counts.dtype)
+        return self._one_hot(batch[self.column])
+
+    def of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        if self.column is not None or self.default_column not in batch:
+            return None
+        return self._one_hot(batch[self.default_column])
+
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        return F.one_hot(labels, len(self.labels)).to(self.counts.dtype)
 
     def draw(
         self,
@@ -86,8 +99,13 @@ class Classes(Input):
         chances = self.counts.cpu()
         if odds and self.name in odds:
             chances = chances * odds[self.name]
-        chosen = random.choice(chances, n)
-        return (chosen[:, None] == torch.arange(len(self.labels), device=chosen.device)).float()
+        if chances.dim() == 2:  # odds of each sample
+            chosen = torch.cat([random.choice(row, 1) for row in chances])
+        else:
+            chosen = random.choice(chances, n)
+        # In NumPy: small operations of torch take longer.
+        weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
+        return torch.from_numpy(weights).to(chosen.device)
 
     def even(self, n: int) -> Tensor:
         return torch.eye(len(self.labels))[torch.arange(n) % len(self.labels)]
@@ -106,7 +124,7 @@ class Classes(Input):
         return x.argmax(1)
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
-        return {} if self.column is None else {self.column: x.argmax(1)}
+        return {self.column or self.default_column: x.argmax(1)}
 
     def captions(self, x: Tensor) -> list[str]:
         """Return the name of the class with the largest weight."""
@@ -115,17 +133,20 @@ class Classes(Input):
     def parse(self, value: Any) -> Tensor:
         """Take a name, or a mixture: ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``."""
         if isinstance(value, Tensor | np.ndarray):
-            value = dict(zip(self.labels, np.asarray(value, np.float64).tolist(), strict=True))
+            value = self.by_name(value, self.labels)
         if isinstance(value, str):
             value = {value: 1.0} if value in self.labels or ":" not in value else _mixture(value)
         if not isinstance(value, Mapping):
-            raise UserError(f"class {value!r}: give a name, or a mapping of names to weights")
+            raise UserError(f"class {value!r:.60}: give a name, or a mapping of names to weights")
+        return self._weights(value)
+
+    def _weights(self, value: Mapping[str, float]) -> Tensor:
         weights = np.zeros(len(self.labels), np.float32)
         for name, weight in value.items():
             if name not in self.labels:
                 raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                raise UserError(f"class {name!r}: its weight {weight} must be at least 0 and finite")
+            if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= weight <= LARGEST:
+                raise UserError(f"class {name!r}: its weight {weight!r:.60} must be from 0 to {LARGEST:g}")
             weights[self.labels.index(name)] = weight
         if not weights.sum() > 0:
             raise UserError(f"classes {dict(value)}: the weights of a mixture must not all be 0")
@@ -135,7 +156,7 @@ class Classes(Input):
         return {name: weight for name, weight in zip(self.labels, x.tolist(), strict=True) if weight}
 
     def from_json(self, stored: Any) -> Tensor:
-        return self.parse(stored)
+        return self._weights(stored) if isinstance(stored, dict) else self.parse(stored)
 
     def from_exported(self, x: Tensor) -> Tensor:
         """Weights of at least 0; each row is divided by its sum."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
+from audiogan.text import printable
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256
@@ -35,6 +37,7 @@ class Knobs(Input):
         by: the input with the classes of the examples.
 
     Attributes:
+        names: names of the knobs.
         spread: standard deviation of the noise; 0 until a game that trains with noise sets it.
     """
 
@@ -54,14 +57,9 @@ class Knobs(Input):
             raise ValueError(f"{name}: the scale of the knobs is missing")
         self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
         super().__init__(name, (len(self_scale.names),), column)
-        self.scale, self.by, self.groups = self_scale, by, 0
+        self.scale, self.by, self.groups, self.names = self_scale, by, 0, self_scale.names
         self.register_buffer("examples", self._normal())
         self.register_buffer("spread", torch.tensor(0.0))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the knobs."""
-        return self.scale.names
 
     def _normal(self) -> Tensor:
         size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
@@ -74,9 +72,10 @@ class Knobs(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
-        if found is None:
+        column = column or cls.default_column
+        if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
+        found = find_column(table, column, "numbers with names", "names")
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
@@ -101,7 +100,7 @@ class Knobs(Input):
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        if self.column not in batch:
+        if self.column is None or self.column not in batch:
             raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
@@ -114,25 +113,32 @@ class Knobs(Input):
         odds: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
-        shares = np.ones((n, 1), np.float32)
-        if self.groups and drawn is not None and self.by in drawn:
-            shares = drawn[self.by].cpu().numpy()
-        places, noise = random.rand(n).cpu().numpy(), random.randn(n, len(self.names)).cpu().numpy()
-        rows = np.broadcast_to(_rows(requested, n, len(self.names)), (n, len(self.names)))
-        if n and (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
-            drawn_knobs = self._draw(shares, rows[0], places, noise)
+        weights = drawn.get(self.by) if drawn and self.groups else None
+        shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
+        size = len(self.names)
+        places, noise = random.rand(n).cpu().numpy(), random.randn(n, size).cpu().numpy()
+        rows = None if requested is None else requested.cpu().numpy().reshape(-1, size)
+        if rows is None or len(rows) == 1:
+            made = self._draw(shares, None if rows is None else rows[0], places, noise)
+        elif len(rows) != n:
+            raise UserError(f"{self.name}: got {len(rows)} values for {n} samples; give one, or one for each")
         else:
-            parts = [self._draw(shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n)]
-            drawn_knobs = np.concatenate([*parts, np.empty((0, len(self.names)), np.float32)])
-        return torch.from_numpy(drawn_knobs.astype(np.float32, copy=False))
+            each = ((shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n))
+            made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
+        return torch.from_numpy(made)
 
     def evidence(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return how likely each class is among examples near the requested knobs."""
-        wanted = requested.cpu().numpy() if requested.dim() == 1 else requested[0].cpu().numpy()
-        if not self.groups or np.isnan(wanted).all():
+        """Return how likely each class is among examples near the requested knobs: ``[groups]`` or ``[n, groups]``."""
+        rows = requested.cpu().numpy().reshape(-1, len(self.names))
+        if not self.groups or np.isnan(rows).all():
             return {}
+        if (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
+            return {self.by: self._likely(rows[0])}
+        return {self.by: torch.stack([self._likely(row) for row in rows])}
+
+    def _likely(self, wanted: Floats) -> Tensor:
         near = self._nearness(wanted)
-        return {self.by: torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9}
+        return torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9
 
     def _nearness(self, wanted: Floats) -> Floats:
         """Return the logarithm of the nearness of each example to the requested knobs, ``[groups, EXAMPLES]``."""
@@ -140,11 +146,11 @@ class Knobs(Input):
         apart = self.examples.cpu().numpy()[:, :, known] - wanted[known].astype(np.float32)
         return -0.5 * np.square(apart / max(self.spread.item(), NEAR)).sum(2)
 
-    def _draw(self, weights: Floats, wanted: Floats, places: Floats, noise: Floats) -> Floats:
+    def _draw(self, weights: Floats, wanted: Floats | None, places: Floats, noise: Floats) -> Floats:
         """Draw knobs ``[n, knobs]`` for class weights ``[n, groups]``; a mixture of classes mixes their examples."""
-        known = np.flatnonzero(~np.isnan(wanted)).tolist()
+        known = [] if wanted is None else np.flatnonzero(~np.isnan(wanted)).tolist()
         examples, out = self.examples.cpu().numpy(), self.spread.item() * noise
-        near = self._nearness(wanted) if known else None
+        near = None if wanted is None or not known else self._nearness(wanted)
         for k in np.flatnonzero(weights.any(0)).tolist():
             rows = np.flatnonzero(weights[:, k])
             which = (places[rows] * EXAMPLES).astype(np.int64)
@@ -152,35 +158,35 @@ class Knobs(Input):
                 up_to = np.exp(near[k] - near[k].max()).cumsum()
                 which = np.searchsorted(up_to / up_to[-1], places[rows], side="right").clip(max=EXAMPLES - 1)
             out[rows] += weights[rows, k : k + 1] * examples[k][which]
-        for k in known:
-            out[:, k] = wanted[k]
+        if wanted is not None:
+            out[:, known] = wanted[known]
         return out.clip(-LIMIT, LIMIT)
 
     def parse(self, value: Any) -> Tensor:
         """Take shares 0 ... 1 of some knobs by name: ``{"brightness": 0.9}``. The others are NaN: not requested."""
         if isinstance(value, Tensor | np.ndarray):
-            value = dict(zip(self.names, np.asarray(value, np.float64).tolist(), strict=True))
+            value = self.by_name(value, self.names)
         if isinstance(value, str):
             value = _pairs(self.name, value)
         if not isinstance(value, Mapping):
             raise UserError(f"{self.name}: give a mapping of names to numbers from 0 to 1")
-        scores = torch.full((len(self.names),), torch.nan)
+        shares = np.full(len(self.names), np.nan)
         for name, share in value.items():
             if name not in self.names:
                 raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.names)}")
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise UserError(f"knob {name}={share} must be from 0 to 1")
-            scores[self.names.index(name)] = float(self.scale.scores_of_shares(share))
-        return scores
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
+                raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
+            shares[self.names.index(name)] = share
+        return torch.from_numpy(self.scale.scores_of_shares(shares))
 
     def to_json(self, x: Tensor) -> dict[str, float]:
         return dict(zip(self.names, torch.special.ndtr(x.double()).tolist(), strict=True))
 
     def from_json(self, stored: Any) -> Tensor:
         if not isinstance(stored, Mapping) or set(stored) != set(self.names):
-            found = ", ".join(map(str, stored)) if isinstance(stored, Mapping) else ""
+            found = printable(", ".join(map(str, stored)))[:200] if isinstance(stored, Mapping) else ""
             raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
-        return torch.from_numpy(self.scale.scores_of_shares([stored[name] for name in self.names]))
+        return self.parse(stored)
 
     def to_exported(self, x: Tensor) -> Tensor:
         """Shares 0 ... 1."""
@@ -201,15 +207,6 @@ class Knobs(Input):
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
-
-
-def _rows(requested: Tensor | None, n: int, size: int) -> Floats:
-    if requested is None:
-        return np.full((1, size), np.nan, np.float32)
-    rows = requested.cpu().numpy().reshape(-1, size)
-    if len(rows) not in (1, n):
-        raise UserError(f"knobs: got {len(rows)} values for {n} samples; give one, or one for each")
-    return rows
 
 
 def _pairs(where: str, text: str) -> dict[str, float]:

@@ -64,7 +64,8 @@ class Latent(Input):
         if isinstance(value, str):
             value = value.split(",")
         try:
-            x = torch.as_tensor(np.asarray(value, np.float32))
+            with np.errstate(over="ignore"):
+                x = torch.as_tensor(np.asarray(value, np.float32))
         except (TypeError, ValueError):
             raise UserError(f"{self.name}: expected numbers of shape {list(self.shape)}") from None
         if x.numel() == np.prod(self.sizes) and x.dim() == 1:

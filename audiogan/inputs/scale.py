@@ -77,7 +77,7 @@ class Scale:
     def scores_of_shares(self, shares: ArrayLike) -> NDArray[np.float32]:
         """Normal scores of shares of any shape, clamped to 0.01 ... 0.99."""
         inside = np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)
-        return torch.special.ndtri(torch.from_numpy(inside)).float().numpy()
+        return torch.special.ndtri(torch.as_tensor(inside)).float().numpy()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, for YAML; quantiles have six significant digits since `fit`."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.metrics.convnet import Picture, glance, some_of_each
@@ -18,7 +18,7 @@ from audiogan.metrics.report import Report
 if TYPE_CHECKING:
     from audiogan.data.table import Table
 
-__all__ = ["Function", "Pictures", "hidden", "probe", "transfer"]
+__all__ = ["Function", "Pictures", "probe", "transfer"]
 
 STRENGTHS = (1e-4, 1e-2, 1.0)
 PIXELS = 32
@@ -40,31 +40,6 @@ class Pictures(Function):
 
     def __init__(self, picture: Picture) -> None:
         super().__init__(f"picture{PIXELS}", lambda x: _small(glance(x, picture)))
-
-
-def hidden(critic: nn.Module, x: Tensor) -> Tensor:
-    """The critic's last hidden layer `[B, D]` of what it sees, ``x``.
-
-    That is its ``features(x)``, or without such a method what goes into the linear layer that gives its score. A critic
-    that knows classes is told all of them equally.
-
-    Raises:
-        ValueError: it has neither.
-    """
-    if hasattr(critic, "features"):
-        return critic.features(x)  # type: ignore[operator]
-    caught: list[Tensor] = []
-    scores = [layer for layer in critic.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1]
-    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: caught.append(inputs[0])) for layer in scores]
-    classes = int(getattr(critic, "classes", 0))
-    try:
-        critic(x, x.new_full((len(x), classes), 1 / classes) if classes else None)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not caught:
-        raise ValueError(f"{type(critic).__name__} has neither features(x) nor a linear layer that gives its score")
-    return caught[-1].flatten(1)
 
 
 def _small(x: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class Line(Game):
             "r1": 0.05 * gradient.square().sum(1).mean(),
         }
 
-    def sample(self, n: int, condition: Any = None, *, nets: Any = None, rng: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, *, nets: Any = None, rng: torch.Generator | None = None) -> Tensor:
         with torch.no_grad():
             return (nets or self.nets)["maker"](torch.randn(n, 4, generator=rng))
 

@@ -70,7 +70,7 @@ def test_named_folders_and_channels(root: Path) -> None:
     for i in range(3):
         save(root / "black" / f"{i}.png", noise(i))
         save(root / "color" / f"{i}.png", noise(9 + i))
-    with pytest.raises(UserError, match=r"there are no folders a and b; name them with data\.a and data\.b"):
+    with pytest.raises(UserError, match=r"no folders a and b; it has .*; name two with data\.a and data\.b"):
         pairs(root)
     table = pairs(root, a="black", b="color", source_channels=1, size=4)
     assert table.columns["source"].shape == (1, 4, 4) and table.shape == (3, 4, 4)

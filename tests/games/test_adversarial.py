@@ -1,4 +1,4 @@
-"""The game of two: what each player sees, conditions, sampling."""
+"""Adversarial: inputs of generator and critic, terms of both losses, sampling."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment import Gain
+from audiogan.augment import Shift
 from audiogan.core import Play
 from audiogan.games import Adversarial
+from audiogan.inputs import Classes, Input
 from audiogan.losses import R1, NonSaturating, WeightClip
+from audiogan.networks.base import CriticOutput
 from audiogan.representations import ComplexSTFT, Identity, Waveform
 
 
@@ -21,22 +23,25 @@ class Maker(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int = 0, latent: str = "normal") -> None:
         super().__init__()
         self.shape, self.classes, self.latent = shape, classes, latent
+        self.takes = frozenset({"latent", "classes"} if classes else {"latent"})
         self.dense = nn.Linear(4 + classes, int(torch.tensor(shape).prod()))
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.dense(z if condition is None else torch.cat([z, condition], 1)).view(len(z), *self.shape)
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        x = latent if classes is None else torch.cat([latent, classes], 1)
+        return self.dense(x).view(len(x), *self.shape)
 
 
 class Judge(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int = 0) -> None:
         super().__init__()
         self.classes, self.seen = classes, []  # type: ignore[var-annotated]
+        self.takes = frozenset({"classes"} if classes else ())
         self.dense = nn.Linear(int(torch.tensor(shape).prod()) + classes, 1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        self.seen.append((x, condition))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
+        self.seen.append((x, classes))
         x = x.flatten(1)
-        return self.dense(x if condition is None else torch.cat([x, condition], 1))[:, 0]
+        return self.dense(x if classes is None else torch.cat([x, classes], 1))[:, 0]
 
 
 def game(representation: Any, classes: int = 0, latent: str = "normal", **options: Any) -> Adversarial:
@@ -84,26 +89,29 @@ def test_only_the_generator_gets_a_gradient_through_the_fake() -> None:
     assert all(p.grad is not None for p in it.nets["generator"].parameters())
 
 
-def test_fakes_are_asked_for_with_the_labels_of_the_batch() -> None:
-    it = game(Waveform(16), classes=3, class_counts=[1, 1, 8])
+def counted(*counts: int) -> dict[str, Input]:
+    return {"classes": Classes(labels=list("abc"), counts=counts)}
+
+
+def test_fakes_have_the_labels_of_the_batch() -> None:
+    it = game(Waveform(16), classes=3, inputs=counted(1, 1, 8))
     it.losses("critic", {"x": torch.randn(4, 1, 16), "label": torch.tensor([2, 0, 1, 2])}, play())
-    for _, condition in it.nets["critic"].seen:  # type: ignore[union-attr]
-        assert condition.argmax(1).tolist() == [2, 0, 1, 2]
+    for _, classes in it.nets["critic"].seen:  # type: ignore[union-attr]
+        assert classes.argmax(1).tolist() == [2, 0, 1, 2]
     with pytest.raises(ValueError, match="no labels"):
         it.losses("critic", {"x": torch.randn(4, 1, 16)}, play())
 
 
 def test_classes_are_drawn_as_often_as_in_the_data() -> None:
-    it = game(Waveform(16), classes=3, class_counts=[1, 1, 8])
-    drawn = it.draw_condition(2000, torch.Generator().manual_seed(0))
-    assert drawn is not None
+    it = game(Waveform(16), classes=3, inputs=counted(1, 1, 8))
+    drawn = it.draw(2000, torch.Generator().manual_seed(0))["classes"]
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.1, 0.1, 0.8]), atol=0.03, rtol=0)
 
 
 @pytest.mark.parametrize("latent", ["normal", "uniform"])
 def test_latents_are_what_the_paper_says(latent: str) -> None:
     it = game(Waveform(16), latent=latent)
-    z = it.latents(4000, torch.Generator().manual_seed(0))
+    z = it.draw(4000, torch.Generator().manual_seed(0))["latent"]
     assert (z.abs().max() <= 1) == (latent == "uniform")
     assert abs(float(z.std()) - (1.0 if latent == "normal" else 3**-0.5)) < 0.02
 
@@ -118,9 +126,9 @@ def test_sampling_repeats_with_its_seed_and_takes_other_networks() -> None:
 
 def test_the_constraint_acts_after_the_critics_move_only() -> None:
     it = game(Waveform(16), constraint=WeightClip(0.01))
-    it.moved("generator", play())
+    it.after_step("generator", play())
     assert it.nets["critic"].dense.weight.abs().max() > 0.01  # type: ignore[union-attr, operator]
-    it.moved("critic", play())
+    it.after_step("critic", play())
     assert it.nets["critic"].dense.weight.abs().max() <= 0.01  # type: ignore[union-attr, operator]
 
 
@@ -134,11 +142,11 @@ class Classifying(Judge):
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__(shape, 0)
-        self.classes = classes
+        self.classes, self.takes = classes, frozenset()
         self.names = nn.Linear(int(torch.tensor(shape).prod()), classes)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
-        return super().forward(x), self.names(x.flatten(1))
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Any:
+        return CriticOutput(super().forward(x), self.names(x.flatten(1)))
 
 
 def test_class_logits_are_a_loss_of_both_players() -> None:
@@ -147,7 +155,7 @@ def test_class_logits_are_a_loss_of_both_players() -> None:
     batch = {"x": torch.randn(6, 16), "label": torch.arange(6) % 3}
     losses = it.losses("critic", batch, play())
     assert set(losses) == {"loss", "class_real", "class_fake"}
-    named = it.nets["critic"](batch["x"])[1]
+    named = it.nets["critic"](batch["x"]).classes
     expected = 0.5 * nn.functional.cross_entropy(named, batch["label"])
     torch.testing.assert_close(losses["class_real"], expected)
     assert set(it.losses("generator", batch, play(player="generator"))) == {"loss", "class_fake"}
@@ -161,10 +169,10 @@ def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
             super().__init__()
             self.register_buffer("seen", torch.zeros(()))
 
-        def forward(self, generator: nn.Module, z: Tensor, condition: Tensor | None, randn: Any) -> Tensor:
-            assert z.shape == (3, 4) and randn(3, 2).shape == (3, 2)
+        def forward(self, generator: nn.Module, inputs: dict[str, Tensor], randn: Any) -> Tensor:
+            assert set(inputs) == {"latent"} and inputs["latent"].shape == (3, 4) and randn(3, 2).shape == (3, 2)
             self.seen += 1
-            return generator(z, condition).square().mean()
+            return generator(**inputs).square().mean()
 
     it = game(Waveform(16), generator_penalties={"size": Size(), "none": None})
     batch = {"x": torch.randn(3, 1, 16)}
@@ -175,21 +183,21 @@ def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
 
 
 def test_score_sees_real_examples_as_they_are() -> None:
-    it = game(Waveform(16), classes=3, augment=Gain(6.0))
+    it = game(Waveform(16), classes=3, augment=Shift(3))
     batch = {"x": torch.randn(5, 1, 16), "label": torch.arange(5) % 3}
-    expected = it.nets["critic"](batch["x"], it.condition(batch["label"]))
+    expected = it.nets["critic"](batch["x"], classes=torch.eye(3)[batch["label"]])
     torch.testing.assert_close(it.score(batch), expected)
     assert not it.score(batch).requires_grad and it.nets["critic"].training
 
 
 def test_truncation_is_the_networks_own_where_it_has_one() -> None:
     it = game(Identity((16,)))
-    z = it.latents(4, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(it.generate(z, truncation=0.5), it.generate(z * 0.5))
+    z = it.draw(4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(it.generate(z, truncation=0.5), it.generate({"latent": z["latent"] * 0.5}))
 
     class Own(Maker):
-        def truncated(self, z: Tensor, condition: Tensor | None, truncation: float) -> Tensor:
-            return torch.full((len(z), 16), truncation)
+        def truncated(self, truncation: float, **inputs: Tensor) -> Tensor:
+            return torch.full((len(inputs["latent"]), 16), truncation)
 
     own = Adversarial(Own((16,)), Judge((16,)), NonSaturating(), Identity((16,)))
     assert (own.generate(z, truncation=0.5) == 0.5).all() and not (own.generate(z) == 1.0).all()

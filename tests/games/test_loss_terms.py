@@ -12,6 +12,7 @@ from audiogan.core import Play
 from audiogan.games import VAEGAN, Adversarial, MultiCritic, SemiSupervised
 from audiogan.games.terms import joined, named
 from audiogan.losses import R1, R2, NonSaturating, OrthogonalRegularisation
+from audiogan.networks.base import CriticOutput
 from audiogan.representations import Identity
 
 
@@ -21,10 +22,12 @@ class Maker(nn.Module):
     def __init__(self, classes: int = 0, knobs: int = 0) -> None:
         super().__init__()
         self.classes, self.knobs = classes, knobs
+        sizes = {"latent": 3, "classes": classes, "knobs": knobs}
+        self.takes = frozenset(name for name, size in sizes.items() if size)
         self.dense = nn.Linear(3 + classes + knobs, 4)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.dense(z if condition is None else torch.cat([z, condition], 1))
+    def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
+        return self.dense(torch.cat([x for x in (latent, classes, knobs) if x is not None], 1))
 
 
 class Critic(nn.Module):
@@ -33,21 +36,22 @@ class Critic(nn.Module):
     def __init__(self, kind: str = "plain", classes: int = 0) -> None:
         super().__init__()
         self.kind, self.classes = kind, classes
+        self.takes = frozenset({"classes"} if classes and kind != "auxiliary" else ())
         inputs = 8 if kind == "view" else 4
         self.dense = nn.Linear(inputs + (0 if kind == "auxiliary" else classes), 2 if kind == "heads" else 1)
         self.names = nn.Linear(inputs, max(classes, 1))
         if kind == "view":
             self.view = lambda x: torch.cat([x, x.square()], 1)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Any:
         if self.kind == "auxiliary":
-            return self.dense(x)[:, 0], self.names(x)
-        logits = self.dense(x if condition is None else torch.cat([x, condition], 1))
-        return logits if self.kind == "heads" else logits[:, 0]
+            return CriticOutput(self.dense(x)[:, 0], self.names(x))
+        logits = self.dense(x if classes is None else torch.cat([x, classes], 1))
+        return list(logits.unbind(1)) if self.kind == "heads" else logits[:, 0]
 
 
 class Classifier(nn.Module):
-    outputs = 3
+    outputs, takes = 3, frozenset[str]()
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +153,7 @@ def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knob
 def test_names_that_the_log_uses_are_refused() -> None:
     for name in ("loss", "grad_norm", "real_logits"):
         with pytest.raises(ValueError, match=f"penalties: the name '{name}' is taken"):
-            Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), {name: R1()})
+            Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), penalties={name: R1()})
     with pytest.raises(ValueError, match="generator_penalties"):
         Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), generator_penalties={"loss": R1()})
     with pytest.raises(ValueError, match="auxiliary"):
@@ -163,9 +167,9 @@ def test_terms_of_one_name_add_up() -> None:
 
 
 class Encoder(nn.Module):
-    latent_dim = 3
+    latent_dim, takes = 3, frozenset[str]()
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x[:, :3], torch.zeros(len(x), 3)
 
 

@@ -29,9 +29,9 @@ class Judge(MLPCritic):
         self.register_buffer("mark", torch.rand(1))
         self.seen: list[tuple[Tensor, Tensor | None]] = []
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
-        self.seen.append((x, condition))
-        return super().forward(x, condition)
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Any:
+        self.seen.append((x, classes))
+        return super().forward(x, classes=classes)
 
 
 class Cluster:
@@ -145,12 +145,12 @@ def test_critics_change_places_when_due_and_only_then() -> None:
     for player, step, repeat in moves:
         before, scratch = weights(it, "critic_0"), Play(step)
         scratch.begin(player, repeat)
-        it.moved(player, scratch)
+        it.after_step(player, scratch)
         swapped.append(not same(before, weights(it, "critic_0")))
     assert swapped == [False, False, True, False, False]
     still = game(2)
     before = weights(still, "critic_0")
-    still.moved("generator", play("generator", 99))
+    still.after_step("generator", play("generator", 99))
     assert same(before, weights(still, "critic_0"))
 
 
@@ -180,7 +180,7 @@ def test_score_is_the_mean_of_the_critics_and_constraints_bind_the_one_that_move
     it, x = game(constraint=WeightClip(0.01)), torch.randn(5, 2)
     expected = torch.stack([it.nets[name](x) for name in it.critics]).mean(0)
     torch.testing.assert_close(it.score({"x": x}), expected.detach())
-    it.moved("critic_1", play("critic_1"))
+    it.after_step("critic_1", play("critic_1"))
     largest = [max(float(p.detach().abs().max()) for p in it.nets[name].parameters()) for name in it.critics]
     assert [value <= 0.01 for value in largest] == [False, True, False]
 
@@ -204,6 +204,6 @@ def test_the_configuration_gives_each_worker_classes_of_its_own(tmp_path: Path) 
     assert [p.name for p in trained.players] == ["generator", "critic_0", "critic_1", "critic_2"]
     shards = [set(trained.streams[f"shard_{i}"].dataset.targets.tolist()) for i in range(3)]  # type: ignore[attr-defined]
     assert set().union(*shards) == set(range(10)) and sum(map(len, shards)) == 10
-    assert trained.game.classes == 0 and len(trained.streams["train"].dataset) == sum(
+    assert "classes" not in trained.game.inputs and len(trained.streams["train"].dataset) == sum(
         len(trained.streams[f"shard_{i}"].dataset) for i in range(3)
     )

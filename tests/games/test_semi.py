@@ -23,20 +23,20 @@ from audiogan.training import train as run
 
 
 class Maker(nn.Module):
-    latent_dim, latent, classes = 3, "normal", 0
+    latent_dim, latent, classes, takes = 3, "normal", 0, frozenset({"latent"})
 
     def __init__(self) -> None:
         super().__init__()
         self.dense = nn.Linear(3, 2)
         self.calls = 0
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, latent: Tensor) -> Tensor:
         self.calls += 1
-        return self.dense(z)
+        return self.dense(latent)
 
 
 class Teller(nn.Module):
-    outputs = 3
+    outputs, takes = 3, frozenset[str]()
 
     def __init__(self) -> None:
         super().__init__()

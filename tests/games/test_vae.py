@@ -115,13 +115,13 @@ def test_a_generator_that_need_not_decode_plays_the_ordinary_game() -> None:
 class Told(nn.Module):
     """An encoder of one mean and log-variance."""
 
-    latent_dim = 8
+    latent_dim, takes = 8, frozenset[str]()
 
     def __init__(self, mean: float, log_variance: float) -> None:
         super().__init__()
         self.stats = nn.Parameter(torch.tensor([mean, log_variance]))
 
-    def forward(self, signal: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.stats.expand(len(signal), 8, 2).unbind(2)
         return mean, log_variance
 
@@ -203,8 +203,8 @@ def test_a_resumed_run_ends_bit_identical(stop: int, tmp_path: Path) -> None:
         save_state(tmp_path / name, state)
     sums = [safe_open(tmp_path / name, "pt").metadata()["sha256"] for name in ("whole", "resumed", "half")]
     assert sums[0] == sums[1] != sums[2]
-    z, ask = whole.game.latents(2), torch.eye(11)[:2]  # type: ignore[operator]
-    assert torch.equal(*(run.game.generate(z, ask) for run in (whole, second)))  # type: ignore[operator]
+    inputs = whole.game.draw(2, torch.Generator().manual_seed(0))  # type: ignore[operator]
+    assert torch.equal(*(run.game.generate(inputs) for run in (whole, second)))  # type: ignore[operator]
 
 
 def test_samples_are_of_the_prior_and_repeat() -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from audiogan.data.image_sources import open_images
 from audiogan.data.points import open_points
-from audiogan.metrics.transfer import Function, Pictures, hidden, probe, transfer
+from audiogan.games.features import hidden
+from audiogan.metrics.transfer import Function, Pictures, probe, transfer
 
 
 def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -68,8 +69,10 @@ def test_data_without_labels_is_refused() -> None:
 
 
 class WithMethod(nn.Module):
-    def features(self, x: Tensor) -> Tensor:
-        return 3 * x
+    takes = frozenset({"source", "classes"})
+
+    def features(self, x: Tensor, source: Tensor) -> Tensor:
+        return 3 * x + source
 
 
 class WithScore(nn.Module):
@@ -77,31 +80,32 @@ class WithScore(nn.Module):
 
     def __init__(self, classes: int = 0) -> None:
         super().__init__()
-        self.classes = classes
+        self.takes = frozenset({"classes"} if classes else ())
         self.first = nn.Linear(4, 6)
         self.score = nn.Linear(6, 1)
         self.embed = nn.Linear(classes, 6) if classes else None
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         h = torch.relu(self.first(x))
         logits = self.score(h)[:, 0]
         if self.embed is None:
             return logits
-        assert condition is not None and condition.shape == (len(x), self.classes)
-        assert torch.allclose(condition.sum(1), torch.ones(len(x)))
-        return logits + (self.embed(condition) * h).sum(1)
+        assert classes is not None
+        return logits + (self.embed(classes) * h).sum(1)
 
 
 class Bare(nn.Module):
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    takes = frozenset[str]()
+
+    def forward(self, x: Tensor) -> Tensor:
         return x.sum(1)
 
 
 def test_the_last_hidden_layer_of_any_critic() -> None:
-    x = torch.rand(5, 4)
-    assert torch.equal(hidden(WithMethod(), x), 3 * x)
+    x, classes = torch.rand(5, 4), torch.full((5, 3), 1 / 3)
+    assert torch.equal(hidden(WithMethod(), x, {"source": x, "classes": classes}), 3 * x + x)
     for critic in (WithScore(), WithScore(3)):
-        assert torch.equal(hidden(critic, x), torch.relu(critic.first(x)))
+        assert torch.equal(hidden(critic, x, {"classes": classes}), torch.relu(critic.first(x)))
         assert not critic.score._forward_pre_hooks
     with pytest.raises(ValueError, match="Bare has neither"):
-        hidden(Bare(), x)
+        hidden(Bare(), x, {})

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from audiogan.callbacks import MetricsLog
 from audiogan.core import Callback, Engine, Player, Stream, Trainer
+from audiogan.data.columns import Labels, Signals
+from audiogan.data.table import Table
 from audiogan.games import Adversarial
 from audiogan.losses import R1, NonSaturating
 from audiogan.metrics import LogMel
@@ -20,26 +22,16 @@ from audiogan.monitors import Guard, Monitors
 from audiogan.representations import Identity, LogMagnitude
 
 
-class Examples:
-    """A data set in memory."""
+def table(x: np.ndarray, targets: np.ndarray) -> Table:
+    """A labelled data set in memory."""
+    labels = Labels(targets.astype(np.int64), [str(label) for label in np.unique(targets)])
+    return Table({"x": Signals(x.astype(np.float32)), "label": labels}, len(x))
 
-    def __init__(self, x: np.ndarray, targets: np.ndarray) -> None:
-        self.x, self.targets = torch.from_numpy(x.astype(np.float32)), targets.astype(np.int64)
-        self.labels = [str(label) for label in np.unique(targets)]
 
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def batch(self, indices: np.ndarray, rng: Any) -> dict[str, Tensor]:
-        return {"x": self.x[torch.from_numpy(indices)], "label": torch.from_numpy(self.targets[indices])}
-
-    def signals(self, indices: np.ndarray) -> Tensor:
-        return self.x[torch.from_numpy(indices)]
-
-    def split(self, train: int) -> tuple[Examples, Examples]:
-        order = np.random.default_rng(0).permutation(len(self))
-        x, t = self.x.numpy(), self.targets
-        return Examples(x[order[:train]], t[order[:train]]), Examples(x[order[train:]], t[order[train:]])
+def parted(data: Table, train: int) -> tuple[Table, Table]:
+    """Some examples to train with, chosen at random, and the others."""
+    order = np.random.default_rng(0).permutation(len(data))
+    return data.take(order[:train]), data.take(order[train:])
 
 
 class Flat:
@@ -52,38 +44,38 @@ class Flat:
 
 
 @lru_cache
-def ring() -> Examples:
+def ring() -> Table:
     """Eight Gaussians on a circle of radius 1."""
     rng = np.random.default_rng(0)
     which = rng.integers(8, size=2000)
     angle = which * np.pi / 4
-    return Examples(np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.normal(size=(2000, 2)), which)
+    return table(np.stack([np.cos(angle), np.sin(angle)], 1) + 0.05 * rng.normal(size=(2000, 2)), which)
 
 
 @lru_cache
-def cloud() -> Examples:
+def cloud() -> Table:
     """Points of one Gaussian in 32 dimensions: easily imitated, and nothing to be learnt from 30 of them."""
-    return Examples(np.random.default_rng(0).normal(size=(300, 32)), np.zeros(300))
+    return table(np.random.default_rng(0).normal(size=(300, 32)), np.zeros(300))
 
 
 @lru_cache
-def digits() -> Examples:
+def digits() -> Table:
     """The 1,797 handwritten digits of scikit-learn, 8x8 pixels in -1 ... 1."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return Examples(data.images[:, None] / 8 - 1, data.target)
+    return table(data.images[:, None] / 8 - 1, data.target)
 
 
 @lru_cache
-def drums() -> Examples:
+def drums() -> Table:
     """400 sounds of four drums, 512 samples at 4 kHz."""
     from audiogan.data.drum_machine import render
 
     rng = np.random.default_rng(0)
     names = ("kick", "snare", "clap", "cowbell")
     waves = [render(names[i % 4], sample_rate=4000, length=512, rng=rng) for i in range(400)]
-    return Examples(np.stack(waves)[:, None], np.arange(400) % 4)
+    return table(np.stack(waves)[:, None], np.arange(400) % 4)
 
 
 class Maker(nn.Module):
@@ -94,13 +86,15 @@ class Maker(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int = 0, width: int = 64, gain: float = 1.0) -> None:
         super().__init__()
         self.shape, self.classes, self.latent_dim, self.gain = shape, classes, 16, gain
+        self.takes = frozenset({"latent", "classes"} if classes else {"latent"})
         self.body = nn.Sequential(
             nn.Linear(16 + classes, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
             nn.Linear(width, int(np.prod(shape))),
         )  # fmt: skip
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        x = self.body(z if condition is None else torch.cat([z, condition], 1)).unflatten(1, self.shape) * self.gain
+    def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        x = latent if classes is None else torch.cat([latent, classes], 1)
+        x = self.body(x).unflatten(1, self.shape) * self.gain
         return torch.tanh(x) if len(self.shape) > 1 else x
 
 
@@ -110,41 +104,42 @@ class Judge(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int = 0, width: int = 64, dead: bool = False) -> None:
         super().__init__()
         self.classes, self.dead = classes, dead
+        self.takes = frozenset({"classes"} if classes else ())
         self.body = nn.Sequential(
             nn.Linear(int(np.prod(shape)) + classes, width), nn.LeakyReLU(0.2), nn.Linear(width, width),
             nn.LeakyReLU(0.2), nn.Linear(width, 1),
         )  # fmt: skip
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         x = x.flatten(1)
-        logits = self.body(x if condition is None else torch.cat([x, condition], 1)).squeeze(1)
+        logits = self.body(x if classes is None else torch.cat([x, classes], 1)).squeeze(1)
         return logits * 0.0 + 0.5 if self.dead else logits
 
 
 class Offset(nn.Module):
     """A Gaussian about a point that is learnt."""
 
-    latent, classes = "normal", 0
+    latent, classes, takes = "normal", 0, frozenset({"latent"})
 
     def __init__(self, dim: int, start: float, scale: float) -> None:
         super().__init__()
         self.shape, self.latent_dim, self.scale = (dim,), dim, scale
         self.point = nn.Parameter(torch.full((dim,), start))
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.point + self.scale * z
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.point + self.scale * latent
 
 
 class Slope(nn.Module):
     """A critic without curvature: against it, alternating gradient descent runs in circles (Mescheder et al. 2018)."""
 
-    classes = 0
+    classes, takes = 0, frozenset[str]()
 
     def __init__(self) -> None:
         super().__init__()
         self.slope = nn.Parameter(torch.tensor([0.5, -0.5]))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return x @ self.slope
 
 
@@ -156,7 +151,7 @@ class Minimax(NonSaturating):
 
 
 def small_run(
-    data: Examples,
+    data: Table,
     run_dir: Path,
     *,
     steps: int,
@@ -180,14 +175,14 @@ def small_run(
     """A trainer with its monitors, not yet run. ``lr`` is the critic's and the generator's."""
     torch.manual_seed(0)
     run_dir.mkdir(parents=True, exist_ok=True)
-    own, held_out = data.split(train or len(data) * 4 // 5)
-    sound = data.x.dim() == 3
-    shown = LogMagnitude(512, n_fft=64, hop_length=32) if sound else Identity(tuple(data.x.shape[1:]))
-    shown.fit([own.x])
+    own, held_out = parted(data, train or len(data) * 4 // 5)
+    sound = len(data.shape) == 2
+    shown = LogMagnitude(512, n_fft=64, hop_length=32) if sound else Identity(data.shape)
+    shown.fit([own.signals(slice(None))])
     if nets is None:
         nets = Maker(shown.shape, classes, width, gain), Judge(shown.shape, classes, width, dead)
     penalties = [R1(weight=1.0, every=4)] if penalties is None else penalties
-    game = Adversarial(*nets, loss or NonSaturating(), shown, penalties)
+    game = Adversarial(*nets, loss or NonSaturating(), shown, penalties=penalties)
     options = {"betas": betas} if optimizer is torch.optim.Adam else {}
     players = [
         Player("critic", ("critic",), partial(optimizer, lr=lr[0], **options), repeats=repeats),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import Flat, digits, ring, small_run
+from small_runs import Flat, digits, parted, ring, small_run
 
 from audiogan.metrics.embedding import embed
 from audiogan.monitors import Finding, Probe, read_findings, write_findings
@@ -71,7 +71,7 @@ def test_looks_become_rarer_where_measuring_is_dear(tmp_path: Path) -> None:
 
 def test_diversity_is_one_for_real_data_and_tells_modes(tmp_path: Path) -> None:
     data = ring()
-    x = data.x.double().numpy()
+    x = data.signals(slice(None)).double().numpy()
     first, second = x[:64], x[64:128]
     width = bandwidth(first, 0.05)
     assert alikeness(first, width) == pytest.approx(0.05, rel=1e-3)
@@ -83,12 +83,12 @@ def test_diversity_is_one_for_real_data_and_tells_modes(tmp_path: Path) -> None:
 
 def test_outputs_of_one_class_that_are_all_alike_show_within_the_class(tmp_path: Path) -> None:
     trainer, _ = small_run(digits(), tmp_path, steps=1, classes=10)
-    own, held_out = digits().split(1000)
+    own, held_out = parted(digits(), 1000)
     game = trainer.game
 
-    def generate(z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    def generate(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         first_of = torch.tensor([int(np.flatnonzero(own.targets == c)[0]) for c in range(10)])
-        return own.x[first_of[condition.argmax(1)]]  # one picture a class, whatever the latent
+        return own.signals(first_of[inputs["classes"].argmax(1)].numpy())  # one picture a class, whatever the latent
 
     game.generate = generate  # type: ignore[assignment]
     figures = {k.split("/")[0]: v for k, v in Probe(game, Flat(), own, held_out).measure().items()}
@@ -98,12 +98,12 @@ def test_outputs_of_one_class_that_are_all_alike_show_within_the_class(tmp_path:
 
 def test_figures_name_their_extractor_and_count_and_separation_needs_no_threshold(tmp_path: Path) -> None:
     trainer, _ = small_run(digits(), tmp_path, steps=1)
-    own, _ = digits().split(1000)
+    own, _ = parted(digits(), 1000)
     names = Probe(trainer.game, Flat(), own, count=32).measure()
     assert {"diversity/flat@32", "kernel/flat@32", "classes/flat@32", "saturation"} == set(names)
     a, b = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0])
     assert separation(a, b) == separation(1000 * a - 7, 1000 * b - 7) == pytest.approx((3 + 1.5) / 6)
-    assert embed(own.x[:3], Flat()).shape == (3, 64)
+    assert embed(own.signals(slice(3)), Flat()).shape == (3, 64)
 
 
 def test_findings_survive_the_file(tmp_path: Path) -> None:
