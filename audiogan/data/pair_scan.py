@@ -61,29 +61,23 @@ class PairScan(ImageScan):
 
 def scan_pairs(
     root: File,
-    *,
-    size: int | None = None,
-    channels: int | None = None,
-    source_channels: int | None = None,
-    a: str | None = None,
-    b: str | None = None,
-    layout: str = FOLDERS,
-    direction: str = FORWARD,
-    pairs: File | None = None,
-    labels: File | None = "auto",
-    links: str | None = None,
-    cache: File | None = None,
-    progress: bool = True,
+    size: int | None,
+    channels: tuple[int | None, int | None],
+    folders: tuple[str | None, str | None],
+    layout: str,
+    direction: str,
+    pairs: File | None,
+    labels: File | None,
+    links: str | None,
+    cache: File | None,
+    progress: bool,
 ) -> PairScan:
-    """Scan ``root``, decoding it into the cache unless an intact cache of the same files and settings is there.
+    """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.pairs.open_pairs`.
 
-    The arguments are those of `audiogan.data.pairs.open_pairs`.
-
-    Raises:
-        UserError: no such folder, a bad setting or list, or a cache that cannot be written. A folder without a usable
-            pair is not an error here: the scan says so.
+    ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
     """
-    chosen, follow, folder = Settings(size, channels), follows(links), data_folder(root)
+    source_channels, target_channels = channels
+    chosen, follow, folder = Settings(size, target_channels), follows(links), data_folder(root)
     try:
         Settings(None, source_channels)
     except UserError as e:
@@ -97,28 +91,16 @@ def scan_pairs(
     elif layout == SIDE_BY_SIDE:
         found = _side_by_side(folder, labels, follow, backward)
     else:
-        source, target = reversed(two_folders(folder, a, b)) if backward else two_folders(folder, a, b)
+        source, target = two_folders(folder, *folders)[:: -1 if backward else 1]
         found = _two_folders(folder, source, target, labels, follow)
-    job = Job(
-        [*found.pairs, *found.others],
-        found.naming,
-        size,
-        (source_channels, channels),
-        (SOURCES, TARGETS, CODES),
-        REASONS,
-        "pair",
-        partial(_judge, size is not None),
-    )
-    group = hash_of(str(folder), repr((size, channels, source_channels)), found.key, str(follow), str(VERSION))
+    items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
+    job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
+    group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "pairs"
     place, about = run(job, home, group, found.entries, folder.name, progress)
-    return PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
-
-
-def require_pairs(scan: PairScan) -> None:
-    """Raise a UserError that says what was found when no pair can be used."""
+    scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
     if scan.clips:
-        return
+        return scan
     counts = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folders are empty"
     order = ("no partner", "different size", "missing", "unreadable", "no label")
     examples = [(order.index(r), f"{p}: {r}" + (f", {d}" if d else "")) for p, r, d in scan.problems if r in order]
@@ -160,11 +142,7 @@ class _Found:
 
 
 def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
-    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist.
-
-    Raises:
-        UserError: only one name is given, both are the same folder, or there is no such folder.
-    """
+    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
     if (a is None) != (b is None):
         raise UserError("data.a and data.b belong together: give both names, or neither")
     if a is not None and b is not None:
