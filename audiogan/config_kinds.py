@@ -247,7 +247,7 @@ def _is(found: Any, kind: type) -> bool:
 
 
 PLACES = (
-    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.sources.open_sounds", _data),
+    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
     (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _column),
     (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _input),
     (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _view),

@@ -59,6 +59,8 @@ def check_config(config: Any) -> None:
         _check_numbers(node, key)
         check_places(node, key)
     facts: Any = sections.pop("facts")
+    if not isinstance(facts.get("modality"), dict):
+        raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
     for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
         _Walk(BUILT).check(node, key, 0)
     _check_input_names(sections.get("inputs") or {}, "inputs")
@@ -203,11 +205,12 @@ class Budget(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name == "_set_grad_enabled":  # refused at the end of `torch.no_grad`, gradients would stay off
+            return func(*args, **kwargs)
         self.calls -= 1
         if self.calls < 0:
             raise UserError(f"{TOO_LARGE}: too many operations")
-        name = getattr(func, "__name__", "")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
             return func(*args, **kwargs)
         if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:

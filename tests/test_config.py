@@ -43,6 +43,8 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
         "open_sounds": [f"data.root={sounds}"],
         "open_images": ["data.root=digits"],
         "open_points": ["data.count=64"],
+        "open_pairs": ["data.size=16", "width=4", "game.critic.layers=1"],  # drawn figures
+        "open_domains": ["data.size=24", "width=4", "blocks=1"],
     }[cfg.data._target_.rpartition(".")[2]]
 
 

@@ -267,7 +267,7 @@ def contents(run: Path) -> dict[str, bytes]:
     ("change", "words"),
     [
         ("game.generator.widths=[24,8]", ["nets.generator", "game.generator.widths: [16, 8] -> [24, 8]"]),
-        ("data.labels=none", ["class_counts", "data.labels"]),
+        ("data.labels=none", ["inputs.classes.counts", "data.labels"]),
         ("optimizer=rmsprop", ["optimizer", "torch.optim.Adam -> torch.optim.RMSprop"]),
         ("callbacks.ema.nets=[generator,critic]", ["critic"]),
     ],
@@ -390,7 +390,7 @@ def test_the_saved_configuration_rebuilds_the_same_networks(tiny_run: Path) -> N
     game = build_game(cfg, build_representation(cfg))
     saved = final(tiny_run)["game"]
     assert {name: w.shape for name, w in game.state_dict().items()} == {name: w.shape for name, w in saved.items()}
-    assert cfg.facts.labels == ["kick", "snare"] and cfg.facts.class_counts == [15, 15]
+    assert cfg.facts.labels == ["kick", "snare"] and cfg.facts.inputs.classes.counts == [15, 15]
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from audiogan.errors import UserError
 from audiogan.games.calling import check_shape, check_sizes, check_takes, evaluating, implied_inputs, takes
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
-from audiogan.text import printable
 
 FIRST = ("latent", "classes", "knobs")
 """Inputs that are drawn before all others, in this order."""
@@ -82,6 +81,7 @@ class Generative(Game):
             check_takes(net, self.inputs)
             check_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
+        self._taken = {name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()}
 
     def _implied(self) -> dict[str, Input]:
         return {name: given for net in self.generator_nets.values() for name, given in implied_inputs(net).items()}
@@ -102,7 +102,7 @@ class Generative(Game):
             near = difflib.get_close_matches(name, list(self.inputs), 1)
             have = ", ".join(self.inputs) or "none"
             meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise UserError(f"the model has no input {printable(name)[:60]!r}; it has {have}{meant}")
+            raise UserError(f"the model has no input {name[:60]!r}; it has {have}{meant}")
         return self.inputs[name]
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -230,17 +230,17 @@ class Generative(Game):
             truncation: see `audiogan.generator.Generator.sample`.
         """
         name = self.main if generator is None else generator
-        names = takes(self.nets[name])
-        net: Any = nets[name] if nets is not None and name in nets else self.nets[name]
-        device = next(self.nets[name].parameters()).device
-        values = {key: self.inputs[key].encode(inputs[key].to(device)) for key in names}  # type: ignore[operator]
+        own: Any = self.nets[name]
+        net: Any = own if nets is None else nets.get(name, own)
+        device = next(own.parameters()).device
+        values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
         with evaluating(net):
             if truncation is None:
                 x = net(**values)
             elif hasattr(net, "truncated"):
                 x = net.truncated(truncation, **values)
             else:
-                latents = {key for key in names if isinstance(self.inputs[key], Latent)}
+                latents = {key for key, given in self._taken[name] if isinstance(given, Latent)}
                 x = net(**{key: value * truncation if key in latents else value for key, value in values.items()})
             return self.representation.decode(x.float() if x.is_floating_point() else x)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
+from audiogan.text import printable
 
 
 class Random(Protocol):
@@ -270,5 +271,13 @@ class Input(nn.Module):
         """Return one line for help, ``audiogan inputs`` and model cards."""
         return f"values of shape {list(self.shape)}"
 
-    def extra_repr(self) -> str:
-        return f"{self.name!r}, shape={self.shape}, column={self.column!r}"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.describe()})"
+
+
+class Inputs(dict[str, Input]):
+    """Inputs by name, in the order in which they are drawn. Printed, they are a table of names and descriptions."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{printable(name):{width}}  {printable(given.describe())}" for name, given in self.items())

@@ -103,7 +103,9 @@ class Classes(Input):
             chosen = torch.cat([random.choice(row, 1) for row in chances])
         else:
             chosen = random.choice(chances, n)
-        return (chosen[:, None] == torch.arange(len(self.labels), device=chosen.device)).float()
+        # In NumPy: small operations of torch take longer.
+        weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
+        return torch.from_numpy(weights).to(chosen.device)
 
     def even(self, n: int) -> Tensor:
         return torch.eye(len(self.labels))[torch.arange(n) % len(self.labels)]
@@ -136,6 +138,9 @@ class Classes(Input):
             value = {value: 1.0} if value in self.labels or ":" not in value else _mixture(value)
         if not isinstance(value, Mapping):
             raise UserError(f"class {value!r:.60}: give a name, or a mapping of names to weights")
+        return self._weights(value)
+
+    def _weights(self, value: Mapping[str, float]) -> Tensor:
         weights = np.zeros(len(self.labels), np.float32)
         for name, weight in value.items():
             if name not in self.labels:
@@ -151,7 +156,7 @@ class Classes(Input):
         return {name: weight for name, weight in zip(self.labels, x.tolist(), strict=True) if weight}
 
     def from_json(self, stored: Any) -> Tensor:
-        return self.parse(stored)
+        return self._weights(stored) if isinstance(stored, dict) else self.parse(stored)
 
     def from_exported(self, x: Tensor) -> Tensor:
         """Weights of at least 0; each row is divided by its sum."""
