@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan import config
-from audiogan.config import PACKAGED, compose, run_name, shipped
+from audiogan.config import PACKAGED, compose, run_name
 from audiogan.config_kinds import resolve_target, targets
 from audiogan.errors import UserError
 from audiogan.training import open_data
@@ -44,12 +44,6 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
         "open_images": ["data.root=digits"],
         "open_points": ["data.count=64"],
     }[cfg.data._target_.rpartition(".")[2]]
-
-
-@pytest.mark.parametrize("name", shipped())
-def test_every_configuration_takes_two_steps(name: str, tiny_sounds: Path, tmp_path: Path) -> None:
-    overrides = [*SMALL, *data_for(compose(name), tiny_sounds), f"run_dir={tmp_path}"]
-    assert run(compose(name, overrides), progress=False).step == 2
 
 
 def test_every_network_is_tried() -> None:
