@@ -273,6 +273,14 @@ class Generator:
         ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
         return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
+    def check_drawable(self, what: str) -> None:
+        """Raise ``UserError`` if a person must give some inputs, for ``what`` draws all of them."""
+        if needed := self.game.needed:
+            instead = "use `audiogan apply` or `audiogan sample --input`"
+            raise UserError(
+                f"{self.name}: it needs the input {', '.join(needed)}, and {what} draw all inputs; {instead}"
+            )
+
     def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""
         from audiogan.applying import apply_signal

@@ -107,7 +107,7 @@ def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: 
             signal = parsed[i if several else 0]
             if name in recipe.inputs and recipe.inputs[name] != each.to_json(signal):
                 stored = printable(json.dumps(recipe.inputs[name]))[:120]
-                raise UserError(f"{name}: not the value with which the recipe was made ({stored}); give that one")
+                raise UserError(f"{name}: not the value with which the recipe was made; give the one of {stored}")
             made[i] = replace(recipe, signals={**recipe.signals, name: signal})
     return made
 

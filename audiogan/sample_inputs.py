@@ -10,7 +10,6 @@ from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator
 from audiogan.inputs import Signal
-from audiogan.text import printable
 
 DEFAULT = 16
 """Samples where no files decide it."""
@@ -47,24 +46,19 @@ def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path
 
 def _files(text: str, known: Signal, out: Path) -> list[str]:
     """Return the files that a text names: itself, or the signals below a folder."""
-    from audiogan.applying.folders import entries
+    from audiogan.applying.folders import listed
 
     path = Path(text)
     if not path.is_dir():
         check_file(path)
         return [text]
     noun, sound = known.modality.noun, known.modality.sample_rate is not None
-    found, odd = [], []
-    for file, _, reason in entries(path, sound, out):
-        if reason is None:
-            found.append(str(file))
-        elif reason:
-            odd.append(f"{printable(file)}: {printable(reason)}")
-    if odd:
-        raise UserError(f"{odd[0]}; move it out of the folder, or name files")
-    if not found:
+    names, failed, _ = listed(path, sound, out)
+    if failed:
+        raise UserError(f"{failed[0]}; move it out of the folder, or name files")
+    if not names:
         raise UserError(f"{text}: no {noun}s in it")
-    return found
+    return [str(path / name) for name in names]
 
 
 def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:

@@ -10,14 +10,14 @@ from every_command import COMMANDS, Run
 
 from audiogan.config import shipped
 
-SOUNDS = ["data.root={sounds}", "data.length=2048", "batch_size=2"]
+SOUNDS = ["data.root={sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=2"]
 TONENOISE = [
     *("warm_up=1", "game.generator.width=8", "game.generator.blocks=1"),
     *("game.critic.mel_widths=[4,4]", "game.critic.stft_widths=[4,4]", "game.critic.onset_widths=[4,4]"),
 ]
 DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
-    "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
+    "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "+game.critics.critic_a.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
     "drums-44k": [*SOUNDS, *TONENOISE],
     "handwriting": [*DIGITS, "width=4"],

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from audiogan.files import is_plain
+from audiogan.text import printable
 
 
-def entries(source: Path, sound: bool, out: Path | None = None) -> Iterator[tuple[Path, str, str | None]]:
-    """Yield the files below a folder: path, name below the folder, and ``None``, the reason against it, or "".
+class Listing(NamedTuple):
+    """What a folder holds: names of signals below it, lines about those that cannot be read, names of other files."""
 
-    Args:
-        source: the folder.
-        sound: look for sounds; otherwise for pictures. "" marks files that are neither by their names.
-        out: a folder that is left out, such as that of the results.
-    """
-    from audiogan.data.image_scan import FOREIGN_IMAGES
-    from audiogan.data.image_scan import SUFFIXES as READ
+    found: list[str]
+    failed: list[str]
+    others: list[str]
+
+
+def listed(source: Path, sound: bool, out: Path) -> Listing:
+    """List the sounds or pictures below a folder, except those in the folder ``out``, such as that of the results."""
+    from audiogan.data.image_scan import image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
-    inside = None if out is None else out.resolve()
-    apart = inside is not None and inside not in source.resolve().parents
-    for entry in walk(source):
-        path = source / entry.rel
-        if apart and inside in path.resolve().parents:
+    inside, whole = out.resolve(), source.resolve().is_relative_to(out.resolve())
+    listing = Listing([], [], [])
+    for entry in walk(source) if sound else image_entries(source):
+        if not whole and inside in Path(entry.path).parents:
             continue
-        suffix = path.suffix.lower()
-        if entry.kind in (HIDDEN, "folder link"):
-            continue
-        if entry.kind == OUTSIDE:
-            yield path, entry.rel, f"symbolic link out of the folder ({entry.detail})"
-        elif entry.detail.startswith("folder: "):
-            yield path, entry.rel, entry.detail.removeprefix("folder: ")
-        elif sound:
-            kind = None if entry.kind == "audio" else entry.detail if entry.kind == "unreadable" else ""
-            yield path, entry.rel, kind
-        elif suffix in FOREIGN_IMAGES:
-            yield path, entry.rel, FOREIGN_IMAGES[suffix]
-        elif suffix in READ:
-            broken = "broken link" if not path.exists() else "not a regular file"
-            yield path, entry.rel, None if is_plain(path) else broken
-        else:
-            yield path, entry.rel, ""
+        if entry.kind in ("audio", "image"):
+            listing.found.append(entry.rel)
+        elif entry.kind in ("unreadable", OUTSIDE):
+            reason = entry.kind if entry.kind == OUTSIDE else "cannot be read"
+            listing.failed.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
+        elif entry.kind not in (HIDDEN, "folder link"):
+            listing.others.append(entry.rel)
+    return listing

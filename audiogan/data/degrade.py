@@ -191,10 +191,7 @@ class Blur(Degradation):
 
 @dataclass(eq=False)
 class Jpeg(Degradation):
-    """Encode a picture as JPEG of a ``quality`` of 1 ... 95, and decode it; below about 30, blocks become visible.
-
-    Colour has half the resolution (4:2:0), Pillow's default.
-    """
+    """Encode a picture as JPEG (4:2:0) and decode it; below a quality of about 30, blocks become visible."""
 
     dims, channels = 3, (1, 3)
     quality: Annotated[Range, 1, 95] = (5, 40)
@@ -226,10 +223,7 @@ class Mask(Degradation):
 
 @dataclass(eq=False)
 class BoxMask(Mask):
-    """One missing rectangle (Pathak et al., "Context encoders", CVPR 2016, section 3.3), random or ``centred``.
-
-    ``side``: height and width, drawn separately, as a share of the picture's, 0 ... 1.
-    """
+    """One missing rectangle of a share of each side (Pathak et al., "Context encoders", CVPR 2016, section 3.3)."""
 
     side: Annotated[Range, 0, 1] = (0.25, 0.5)
     centred: bool = False

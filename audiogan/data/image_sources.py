@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogan.data.image import _picture, from_folder, from_npz, image_table
+from audiogan.data.image import from_folder, from_npz, image_table, resized
 from audiogan.data.image_scan import Settings
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -76,7 +76,7 @@ def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", m
     found = load_digits()
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]
     if settings.size not in (None, 8) or settings.channels == 3:
-        pixels = np.stack([_picture(image, settings.size, settings.channels or 1) for image in pixels])
+        pixels = np.stack([resized(image, settings.size, settings.channels or 1) for image in pixels])
     named = [str(i) for i in range(10)] if labels == "auto" else []
     targets = found.target if named else np.empty(0, np.int64)
     return image_table(pixels, targets, named, origin="scikit-learn's digits", mirror=mirror)

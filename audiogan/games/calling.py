@@ -116,7 +116,7 @@ def judged(output: Any) -> CriticOutput:
         logits = list(out.logits)
         if all(part.dim() == 1 for part in logits):
             return out._replace(logits=[torch.stack(logits, dim=1)])
-        return out._replace(logits=logits)
+        return out._replace(logits=logits if len(logits) > 1 else logits[0])
     return out
 
 
@@ -134,14 +134,18 @@ def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
 def per_sample(output: CriticOutput) -> Tensor:
     """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
     if isinstance(output.logits, Tensor):
-        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
-    return torch.stack([part.flatten(1).mean(1) for part in output.logits]).mean(0)
+        return _mean(output.logits)
+    return torch.stack([_mean(part) for part in output.logits]).mean(0)
 
 
 def for_penalties(output: CriticOutput) -> Tensor:
     """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
     if isinstance(output.logits, Tensor):
-        return output.logits if output.logits.dim() == 1 else output.logits.flatten(1).mean(1)
+        return _mean(output.logits)
     if len(output.logits) == 1:
         return output.logits[0]
-    return torch.stack([part.flatten(1).mean(1) for part in output.logits], dim=1)
+    return torch.stack([_mean(part) for part in output.logits], dim=1)
+
+
+def _mean(logits: Tensor) -> Tensor:
+    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)

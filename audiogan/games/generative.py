@@ -17,7 +17,6 @@ from audiogan.errors import UserError
 from audiogan.games.calling import check_shape, check_sizes, check_takes, evaluating, implied_inputs, takes
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
-from audiogan.text import printable
 
 FIRST = ("latent", "classes", "knobs")
 """Inputs that are drawn before all others, in this order."""
@@ -103,7 +102,7 @@ class Generative(Game):
             near = difflib.get_close_matches(name, list(self.inputs), 1)
             have = ", ".join(self.inputs) or "none"
             meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise UserError(f"the model has no input {printable(name)[:60]!r}; it has {have}{meant}")
+            raise UserError(f"the model has no input {name[:60]!r}; it has {have}{meant}")
         return self.inputs[name]
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -90,6 +90,7 @@ def directions(
     Raises:
         UserError: a number out of range, another method, a model of points.
     """
+    generator.check_drawable("directions")
     places = _Places(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")

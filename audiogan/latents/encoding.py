@@ -87,6 +87,7 @@ def encode(
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
+    generator.check_drawable("imitations")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare(generator, wave, sample_rate)

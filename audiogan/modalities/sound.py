@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -18,7 +17,17 @@ from torch.nn import functional as F
 
 from audiogan.errors import UserError
 from audiogan.metrics.embedding import LogMel
-from audiogan.modalities.base import Modality, as_array, check_columns, in_range, preview_path, with_output
+from audiogan.modalities.base import (
+    Modality,
+    PathLike,
+    Signals,
+    Titles,
+    as_array,
+    check_columns,
+    in_range,
+    preview_path,
+    with_output,
+)
 from audiogan.reading.levels import mix
 from audiogan.sounds import COMMENT_BYTES, level, save_wav
 from audiogan.text import printable
@@ -70,7 +79,7 @@ class Sound(Modality):
         if len(shape) != 2 or shape[0] > MOST_CHANNELS:
             raise UserError(f"a sound cannot have the shape {list(shape)}")
 
-    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+    def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Read a whole sound file, resampled to `sample_rate`; see `audiogan.reading.sound.read_sound`.
 
         The level of the file is kept, also with ``normalize="peak"``.
@@ -94,13 +103,13 @@ class Sound(Modality):
             x = (x - half if x.dtype.kind == "u" else x) / half
         return np.ascontiguousarray(mix(in_range(x, self.noun).T, channels).T)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+    def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
         """Write one sound ``[C, T]`` as a 16-bit WAV file. A comment longer than 2,000 bytes is left out."""
         fits = comment is not None and len(comment.encode()) <= COMMENT_BYTES
         save_wav(path, x, self.sample_rate, comment=comment if fits else None)
 
     @staticmethod
-    def read_comment(path: str | os.PathLike[str]) -> str:
+    def read_comment(path: PathLike) -> str:
         try:
             with soundfile.SoundFile(path) as file:
                 return file.comment or ""
@@ -124,25 +133,13 @@ class Sound(Modality):
         count, channels, length = padded.shape
         return padded.transpose(1, 0, 2).reshape(channels, count * length)[:, : count * length - gap]
 
-    def sheet(
-        self,
-        path: str | os.PathLike[str],
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        title: str | None = None,
-    ) -> None:
+    def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
         """Write waveform and spectrogram of each sound ``[N, C, T]`` as one PNG."""
         from audiogan.pictures import contact_sheet
 
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
-    def compare(
-        self,
-        path: str | os.PathLike[str],
-        columns: Mapping[str, np.ndarray],
-        title: str | None = None,
-        titles: Sequence[str] | None = None,
-    ) -> None:
+    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """See `Modality.compare`. Shorter sounds are padded with silence; mono is repeated beside stereo."""
         from audiogan.pictures import contact_sheet
 
@@ -155,12 +152,7 @@ class Sound(Modality):
         contact_sheet(path, waves, self.sample_rate, names, columns=len(columns), title=title)
 
     def preview(
-        self,
-        run_dir: str | os.PathLike[str],
-        step: int,
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        beside: Mapping[str, np.ndarray] | None = None,
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
     ) -> None:
         """Write the picture and the sounds in one WAV file; see `Modality.preview` and `write_preview`."""
         write_preview(run_dir, step, x, self.sample_rate, titles, beside)
@@ -216,12 +208,12 @@ def _filters(sample_rate: int, n_fft: int) -> Tensor:
 
 
 def write_preview(
-    run_dir: str | os.PathLike[str],
+    run_dir: PathLike,
     step: int,
     waves: np.ndarray,
     sample_rate: int,
-    titles: Sequence[str] | None = None,
-    beside: Mapping[str, np.ndarray] | None = None,
+    titles: Titles = None,
+    beside: Signals | None = None,
 ) -> None:
     """Write ``previews/step-<step>.wav`` and ``.png`` of a run: all sounds in one file, and their contact sheet.
 
