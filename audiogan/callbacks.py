@@ -16,7 +16,9 @@ from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import sums
 from audiogan.files import append, is_plain, replacing
 from audiogan.modalities import Modality
+from audiogan.modalities.base import LARGEST, preview_path
 from audiogan.optional import optional
+from audiogan.png import open_png
 from audiogan.progress import Progress
 
 __all__ = ["MetricsLog", "Previews", "Progress", "averages"]
@@ -154,7 +156,7 @@ class Previews(Callback):
     """Samples of the same inputs again and again: as files, as a sheet, in TensorBoard and in the report.
 
     Inputs that cannot be drawn, such as a source picture, are taken from held-out examples. The sheet then shows
-    source, output and target.
+    source, output and target; TensorBoard gets it as ``comparison``.
 
     Args:
         run_dir: the run folder.
@@ -207,7 +209,7 @@ class Previews(Callback):
         if trainer.step != self._last:
             self.make(trainer)
         pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
-        if pictures and hasattr(self.modality, "animation"):
+        if pictures and self.modality.animated:
             with optional(self.run_dir / "previews"):
                 self.modality.animation(self.run_dir)
 
@@ -228,15 +230,29 @@ class Previews(Callback):
             made.append(self.modality.finish(out.numpy()))
         samples = np.concatenate(made)
         first = next(iter(self._shown.values()))
-        titles = game.captions(first.inputs) if len(self._shown) == 1 else None
+        titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
         columns = self._columns(samples)
         with optional(self.run_dir / "previews"):
             self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
         if self.log is not None:
             with optional(self.log.board):
                 self.modality.board(self.log.writer, "previews", samples, trainer.step)
+                picture = preview_path(self.run_dir, trainer.step)
+                if columns and is_plain(picture):
+                    with open_png(picture, LARGEST) as sheet:
+                        pixels = np.asarray(sheet.convert("RGB"))
+                    self.log.writer.add_image("comparison", pixels, trainer.step, dataformats="HWC")
         with optional(self.run_dir / "report.html"):
             write_report(self.run_dir)
+
+    def _directions(self, game: Any, made: list[np.ndarray]) -> list[str]:
+        """Return for each sample what its generator translates, such as ``apples -> tomatoes``."""
+        titles = []
+        for name, part in zip(self._shown, made, strict=True):
+            ends = game.generators[name].source, game.generators[name].target
+            labels = [self.data.labels[end] for end in ends if end is not None] if self.data is not None else []
+            titles += [" -> ".join(labels) if len(labels) == 2 else name] * len(part)
+        return titles
 
     def _columns(self, samples: np.ndarray) -> dict[str, np.ndarray] | None:
         """Return the columns of a sheet: sources, samples and targets; ``None`` for samples alone."""

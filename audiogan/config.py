@@ -12,11 +12,12 @@ import copy
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.config_kinds import check_places, present
+from audiogan.config_kinds import check_places, present, resolve_target
 from audiogan.errors import UserError
 from audiogan.overrides import hydra_overrides
 from audiogan.settings import (
@@ -46,8 +47,13 @@ KEYS = {
 FACTS = {
     "labels": [], "inputs": {}, "classes": 0, "knobs": 0, "shape": None, "signal_shape": None, "modality": None,
 }  # fmt: skip
-RESERVED = ("x", "labels", "inputs", "shape", "signal_shape", "modality", "format")
-"""Names that no input may have: the column of signals, and other facts."""
+RESERVED = (
+    "x", "labels", "inputs", "shape", "signal_shape", "modality", "format",
+    "n", "batch", "random", "only", "skip", "truncation",
+)  # fmt: skip
+"""Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
+MEASURED = {"knobs": "knobs", "voice": "pitch"}
+"""Settings that take effect by a column of ``data.columns``, and its name."""
 MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
 MOST_COPIED = 20_000
@@ -102,6 +108,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
             for name, target, options in input_sections(cfg, f"{config}: "):
                 cfg.facts.inputs[name] = found = target.facts(None, **options)
                 cfg.facts[name] = found.get("size", 0)
+            _check_facts(cfg, config)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
@@ -110,6 +117,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 _check_run_dir(cfg.run_dir, config)
             make_whole(cfg, config)
         check(cfg, config)
+        _check_measured(cfg, config, overrides)
         for key in _caches(OmegaConf.to_container(cfg.data, resolve=False), "data"):
             if not _typed(key, overrides):
                 raise UserError(
@@ -121,6 +129,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield the name, the class and the settings of each entry of ``inputs``."""
     from omegaconf import OmegaConf
+    from torch.nn import ModuleDict
 
     from audiogan.config_kinds import resolve_target
 
@@ -131,13 +140,39 @@ def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any
         if node is None:
             continue
         where = f"inputs.{name}"
-        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
+        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED or hasattr(ModuleDict, name):
             raise UserError(
-                f"{source}{printable(where)[:80]}: the name of an input must be a word, and not {', '.join(RESERVED)}"
+                f"{source}{printable(where)[:80]}: the name of an input must be a word, not {', '.join(RESERVED)} "
+                "or a method of torch.nn.ModuleDict"
             )
-        options: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_dict(node) else {}
+        if not OmegaConf.is_dict(node):
+            raise UserError(f"{source}{where}={printable(repr(node))[:60]} must be a section with _target_")
+        options: Any = OmegaConf.to_container(node, resolve=True)
         target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
         yield name, target, options
+
+
+def _check_facts(cfg: DictConfig, source: str) -> None:
+    """Refuse ``${facts.inputs.NAME}`` of an input that is not configured."""
+    from omegaconf import OmegaConf
+
+    for name in re.findall(r"\$\{facts\.inputs\.(\w+)", OmegaConf.to_yaml(cfg)):
+        if name not in cfg.facts.inputs:
+            have = ", ".join(map(str, cfg.facts.inputs)) or "none"
+            raise UserError(
+                f"{source}: ${{facts.inputs.{name}}}: there is no input {name!r}; the configuration has {have}; "
+                f"add it: inputs.{name}"
+            )
+
+
+def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
+    """Refuse settings on the command line that need a column of measured values where there is none."""
+    for key, column in MEASURED.items():
+        if cfg.get(key) and _typed(key, overrides) and not (cfg.data.get("columns") or {}).get(column):
+            raise UserError(
+                f"{source}: {key}={printable(str(cfg[key]))[:60]} has no effect: this configuration does not "
+                f"measure {column}; network=tonenoise does, on sounds"
+            )
 
 
 def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -337,6 +372,9 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
             raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
         plain = present(plain)
+        if _is_flat(plain):  # Hydra takes a millisecond for each object
+            make = partial(resolve_target(plain.pop("_target_"), f"{where}._target_"), **plain)
+            return _made(make, where, extra)
         if not extra:
             return instantiate(plain, _convert_="all")
         make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
@@ -347,12 +385,33 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         raise UserError(f"{where}: {_first_line(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {_first_line(error)}") from error
+    return _made(make, where, extra)
+
+
+def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any:
+    """Call a constructor; an error becomes one line that names the key."""
     try:
         return make(**extra)
     except UserError:
         raise
-    except Exception as error:  # as hydra does for what it builds
+    except Exception as error:  # as Hydra does for the objects that it builds
         raise UserError(f"{where}: {_first_line(error)}") from error
+
+
+def _is_flat(plain: Any) -> bool:
+    """Whether a section is one object with plain settings: nothing in it is left for Hydra to build or resolve."""
+    if not isinstance(plain, dict) or not isinstance(plain.get("_target_"), str):
+        return False
+    return all(
+        name == "_target_" or (isinstance(name, str) and not name.startswith("_") and _is_plain(value))
+        for name, value in plain.items()
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or (isinstance(value, str | int | float) and value != "???")
 
 
 def _key(error: BaseException) -> str:

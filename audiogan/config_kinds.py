@@ -29,19 +29,15 @@ MOVED = {
 """Names in configurations and models of earlier versions, and their present names."""
 
 
-def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every ``_target_`` in a plain container, with its key."""
-    items: Any = ()
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list):
-        items = enumerate(node)
+def targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
+    """Every entry ``wanted`` of a plain container: its full key and its value."""
+    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         path = f"{key}.{name}" if key else str(name)
-        if name == "_target_":
+        if name == wanted:
             yield path, value
         else:
-            yield from targets(value, path)
+            yield from targets(value, path, wanted)
 
 
 def outside(node: Any) -> list[str]:
@@ -71,11 +67,11 @@ def check_places(plain: Any, where: str = "", source: str = "", folder: Path | N
     """
     for key, target in targets(plain, where):
         resolve_target(target, key, source, folder)
-    for key in _keys(plain, "_partial_", where):
-        if not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
+    for key, value in targets(plain, where, "_partial_"):
+        if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
             raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
-    for key in _keys(plain, "_args_", where):
-        if _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
+    for key, value in targets(plain, where, "_args_"):
+        if value and _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
             raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
 
 
@@ -251,7 +247,7 @@ def _is(found: Any, kind: type) -> bool:
 
 
 PLACES = (
-    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.sources.open_sounds", _data),
+    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
     (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _column),
     (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _input),
     (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _view),
@@ -271,17 +267,6 @@ PLACES = (
      "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
 )  # fmt: skip
 """For each place, by its key: the words for it, and the test of a class. The first pattern that fits decides."""
-
-
-def _keys(node: Any, wanted: str, key: str) -> Iterator[str]:
-    """The full key of every entry ``wanted`` that is not empty."""
-    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for name, value in items:
-        path = f"{key}.{name}" if key else str(name)
-        if name == wanted and value:
-            yield path
-        else:
-            yield from _keys(value, wanted, path)
 
 
 def _import(parts: list[str]) -> Any:

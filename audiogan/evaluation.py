@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,15 +15,17 @@ from audiogan.bundle import SUFFIX
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import replacing
+from audiogan.games.calling import takes
 from audiogan.generator import Generator
-from audiogan.inputs import Seeded
+from audiogan.inputs import Classes, Seeded
 from audiogan.loading import load
 from audiogan.metrics import Report, embed, evaluate
+from audiogan.metrics.report import LEAST
 from audiogan.outputs import check_output, unwritable
 from audiogan.settings import settle_paths
 from audiogan.side_by_side import side_by_side
 from audiogan.training import build_game, build_representation, open_data
-from audiogan.translations import measure, references, translate
+from audiogan.translations import Translated, measure, references, translate
 from audiogan.trust import trusting
 
 MOST = 4000
@@ -57,6 +59,7 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    trust: str | Sequence[str] = (),
     say: Say = print,
 ) -> Report:
     """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
@@ -76,6 +79,7 @@ def evaluate_run(
         gain: train classifiers on real and generated examples (`augmentation_gain`; minutes).
         transfer: linear probes on the critic's features (`audiogan.metrics.transfer`; minutes).
         sheet: a PNG file (``.png``) to draw samples beside real examples into; see `side_by_side`.
+        trust: names of modules from outside the package that the run may use; see `audiogan.load`.
 
     Raises:
         UserError: no such run or data, too few examples, a measure that needs labels without any, or a file that
@@ -85,7 +89,7 @@ def evaluate_run(
         check_output(sheet, "--sheet", [".png"])
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: give --extractor too, the network they belong to")
-    generator = load(run)
+    generator = load(run, trust=trust)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: ask for at least one {noun}")
@@ -149,6 +153,7 @@ def _translated(
 ) -> Report:
     """Measure outputs for sources of the held-out data, and the sources themselves: what doing nothing scores."""
     report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
+    _check_enough(generator, sets.real, count)
     for route, words in generator.route_names.items():
         made = translate(generator, sets.real, route, min(count, MOST), seed)
         noun = generator.modality.noun
@@ -160,25 +165,38 @@ def _translated(
             part = part.joined(measure(made, generator, embedding, seen, seed))
         part = part.joined(references(made, generator))
         if classifier and sets.train is not None and generator.routes[route].target is not None:
-            part = part.joined(_as_target(generator, sets.train, route, made.outputs, made.sources, say))
+            part = part.joined(_as_target(generator, sets.train, route, made, say))
         report = report.joined(part.prefixed(route) if several else part)
     return report
 
 
-def _as_target(
-    generator: Generator, train: Table, route: str, outputs: np.ndarray, sources: np.ndarray | None, say: Say
-) -> Report:
+def _check_enough(generator: Generator, real: Table, count: int) -> None:
+    """Raise UserError unless there are enough sources and targets for each direction."""
+    if count < LEAST:
+        raise UserError(f"-n {count}: the measures need at least {LEAST} examples")
+    for route, words in generator.route_names.items():
+        for what, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
+            if len(places) < LEAST:
+                direction = f" for {words}" if words else ""
+                raise UserError(
+                    f"{generator.name}: {len(places)} held-out {what}{direction}; the measures need at least {LEAST}: "
+                    "give real data with --data FOLDER, or train with more data or a larger data.holdout"
+                )
+
+
+def _as_target(generator: Generator, train: Table, route: str, made: Translated, say: Say) -> Report:
     """Measure the share of outputs that a classifier of the domains assigns to the target domain."""
     from audiogan.metrics.classifier import train_classifier
 
     say(f"classifier of {len(train.labels)} domains (trained once, then kept)")
     judge, target = train_classifier(train), generator.routes[route].target
-    name = f"target_share/{judge.name}@{len(outputs)}"
+    name = f"target_share/{judge.name}@{len(made.outputs)}"
 
     def share(x: np.ndarray) -> dict[str, float]:
         return {name: float((judge.probabilities(embed(x, judge)).argmax(1) == target).mean())}
 
-    return Report(share(outputs), {}, {name: "higher"}, {}, {}, {} if sources is None else share(sources))
+    nothing = {} if made.sources is None else share(made.sources)
+    return Report(share(made.outputs), share(made.targets), {name: "higher"}, {}, {}, nothing)
 
 
 def open_sets(generator: Generator, data: str | None) -> Sets:
@@ -210,11 +228,11 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
 
 
 def _changed(generator: Generator, sets: Sets) -> str:
-    """One line if the training data is not what the run was trained on, as far as its classes show; else empty."""
-    facts = generator.config["facts"]["inputs"].get("classes") or {}
-    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not facts.get("labels"):
+    """Return one line if the examples of each class are not as many as in the training; else an empty text."""
+    classes = generator.inputs.get("classes")
+    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not isinstance(classes, Classes):
         return ""
-    then = dict(zip(facts["labels"], facts["counts"], strict=False))
+    then = dict(zip(classes.labels, map(int, classes.counts.tolist()), strict=True))
     now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
     if then == now:
         return ""
@@ -294,6 +312,8 @@ def _labelled(sets: Sets, what: str) -> tuple[Table, Table]:
 
 
 def _check_gain(generator: Generator, sets: Sets) -> None:
+    if needed := list(generator.game.needed):
+        raise UserError(f"--gain: {generator.name} needs the input {needed[0]!r}; leave out --gain")
     train, _ = _labelled(sets, "--gain")
     if not generator.labels:
         raise UserError(f"--gain needs samples of known class, but {generator.name} knows no classes")
@@ -301,9 +321,13 @@ def _check_gain(generator: Generator, sets: Sets) -> None:
 
 
 def _check_transfer(generator: Generator, sets: Sets) -> None:
-    _labelled(sets, "--transfer")
     if not hasattr(generator.game, "critic"):
         raise UserError(f"--transfer: {generator.name} has no critic")
+    inputs = [name for name in takes(generator.game.critic) if name in generator.game.needed]
+    if inputs:
+        also = f"the critic of {generator.name} also receives {inputs[0]!r}"
+        raise UserError(f"--transfer: {also}, so that its features are not those of one signal; leave out --transfer")
+    _labelled(sets, "--transfer")
 
 
 def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:

@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.inputs import Seeded
+from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.recipe import Recipe
+from audiogan.recipe_inputs import input_values, recipe_of, with_signals
 from audiogan.sounds import save_wav
+from audiogan.text import printable
 from audiogan.workers import WORKERS
 
 if TYPE_CHECKING:
@@ -67,11 +69,12 @@ class Generator:
     ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.name, self.card, self.trust = str(checkpoint) if name is None else name, card, tuple(trust)
-        self.inputs: dict[str, Input] = dict(game.inputs.items())
+        self.inputs: dict[str, Input] = Inputs(game.inputs.items())
         self.labels: list[str] = list(getattr(self.inputs.get("classes"), "labels", ()))
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes: dict[str, Any] = dict(game.generators)
+        self._weight = next(game.parameters())  # to look for one takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, torch.nn.Module] | None = None
 
@@ -168,7 +171,7 @@ class Generator:
         made = []
         for i in range(n):
             random = Seeded(torch.Generator().manual_seed(seed + i))
-            mine = {name: value[i] if isinstance(value, list) else value for name, value in requested.items()}
+            mine = {**requested, **{name: requested[name][i] for name in lists}} if lists else requested
             made.append(self.recipe_of(self.game.draw(1, random, **mine), seed + i, truncation))
         return made
 
@@ -196,11 +199,7 @@ class Generator:
         self, drawn: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
     ) -> Recipe:
         """Return the recipe of one sample, of input values ``[1, ...]``."""
-        stored = {name: given.to_json(drawn[name][0]) for name, given in self.inputs.items() if name != "latent"}
-        latent = drawn["latent"][0].flatten().tolist() if "latent" in drawn else ()
-        signals = {name: drawn[name][0] for name, given in self.inputs.items() if not given.drawable}
-        classes, knobs = stored.pop("classes", {}), stored.pop("knobs", {})
-        return Recipe(self.name, tuple(latent), classes, knobs, seed, truncation, stored, signals)
+        return recipe_of(self.inputs, drawn, self.name, seed, truncation)
 
     def render(
         self,
@@ -217,21 +216,20 @@ class Generator:
 
         Args:
             recipes: one or several.
-            inputs: signals by name for recipes that were read from a file, which hold only their SHA-256.
+            inputs: signals by name for recipes that were read from a file, which hold only their SHA-256: one, or a
+                list with one for each recipe.
             generator: name of one of several generators, see `routes`.
 
         Raises:
-            UserError: a recipe does not fit this model.
+            UserError: a recipe does not fit this model, or a signal is not the one of the recipe.
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
         name = self.route(generator)
-        given = {key: self.game.input(key).parse(value) for key, value in (inputs or {}).items()}
-        alone = next(self.game.parameters()).device.type == "cpu"
-        jobs: list[tuple[dict[str, torch.Tensor], float | None, str]] = []
-        for truncation, group in groupby(recipes, key=lambda recipe: recipe.truncation):
-            these, size = list(group), 1 if alone else BATCH
-            parts = (these[i : i + size] for i in range(0, len(these), size))
-            jobs += [(self.input_values(part, given), truncation, name) for part in parts]
+        if inputs:
+            recipes = with_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
+        alone = self._weight.device.type == "cpu"
+        parts = [[recipe] for recipe in recipes] if alone else _batches(recipes)
+        jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
@@ -243,23 +241,45 @@ class Generator:
         """
         if generator is None:
             return next(iter(self.routes))
-        shown = self.route_names
-        found = [name for name, text in shown.items() if generator == name or text.endswith(f"-> {generator}")]
+        found = [name for name in self.routes if name == generator] or [
+            name for name, route in self.routes.items() if self._domain(route.target) == generator
+        ]
         if len(found) != 1:
-            have = ", ".join(f"{name} ({text})" if text else name for name, text in shown.items())
-            raise UserError(f"generator {generator!r} is none of those of {self.name}: {have}")
+            raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
         return found[0]
+
+    def chosen(self, generator: str | None = None) -> str:
+        """Return the name of a generator like `route`; of a model with several, one must be named.
+
+        Raises:
+            UserError: there is none of this name, or no name and several generators; lists those there are.
+        """
+        if generator is None and len(self.routes) > 1:
+            count = len(self.routes)
+            raise UserError(f"{self.name}: it has {count} generators; give --generator: one of {self._listed()}")
+        return self.route(generator)
+
+    def _listed(self) -> str:
+        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_names.items())
+
+    def _domain(self, number: int | None) -> str | None:
+        """Return the name of a class of the data, ``None`` without one."""
+        labels = self.config.get("facts", {}).get("labels", [])
+        return None if number is None or number >= len(labels) else str(labels[number])
 
     @property
     def route_names(self) -> dict[str, str]:
         """What each generator translates, in words, such as ``apples -> tomatoes``; empty for other models."""
-        labels = [str(label) for label in self.config.get("facts", {}).get("labels", [])]
+        ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
+        return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
-        def text(route: Any) -> str:
-            ends = (route.source, route.target)
-            return " -> ".join(labels[i] for i in ends) if all(i is not None and i < len(labels) for i in ends) else ""
-
-        return {name: text(route) for name, route in self.routes.items()}
+    def check_drawable(self, what: str) -> None:
+        """Raise ``UserError`` if a person must give some inputs, for ``what`` draws all of them."""
+        if needed := self.game.needed:
+            instead = "use `audiogan apply` or `audiogan sample --input`"
+            raise UserError(
+                f"{self.name}: it needs the input {', '.join(needed)}, and {what} draw all inputs; {instead}"
+            )
 
     def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""
@@ -372,40 +392,12 @@ class Generator:
         """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
         save_wav(path, wave, self.sample_rate, subtype=subtype)
 
-    def input_values(
-        self, recipes: Sequence[Recipe], given: Mapping[str, torch.Tensor] | None = None
-    ) -> dict[str, torch.Tensor]:
-        """Return the input values ``[B, ...]`` of recipes, by name.
+    def input_values(self, recipes: Sequence[Recipe]) -> dict[str, torch.Tensor]:
+        """Return the input values ``[B, ...]`` of recipes, by name; ``UserError`` if one does not fit this model."""
+        return input_values(self.inputs, recipes, self.name)
 
-        Raises:
-            UserError: a recipe does not fit this model.
-        """
-        for recipe in recipes:
-            size = math.prod(self.inputs["latent"].shape) if "latent" in self.inputs else 0  # type: ignore[arg-type]
-            if len(recipe.latent) != size:
-                have = f"a latent of {len(recipe.latent)} numbers"
-                raise UserError(f"{self.name}: it wants latents of {size}; the recipe has {have}")
-            if recipe.names != set(self.inputs):
-                named = ", ".join(
-                    f"{name} ({', '.join(map(str, value))})"
-                    if isinstance(value := recipe.value(name), Mapping)
-                    else name
-                    for name in sorted(recipe.names)
-                )
-                raise UserError(f"{self.name}: the recipe is of another model: it has {named or 'no inputs'}")
-        values: dict[str, torch.Tensor] = {}
-        for name, each in self.inputs.items():
-            if name == "latent":
-                latents = np.array([recipe.latent for recipe in recipes], np.float32)
-                values[name] = torch.from_numpy(latents).reshape(-1, *each.shape)  # type: ignore[arg-type]
-                continue
-            parts = [
-                recipe.signals[name]
-                if name in recipe.signals
-                else given[name]
-                if given and name in given
-                else each.from_json(recipe.value(name))
-                for recipe in recipes
-            ]
-            values[name] = torch.stack(parts)
-        return values
+
+def _batches(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Return recipes in batches of one truncation."""
+    groups = [list(group) for _, group in groupby(recipes, key=lambda recipe: recipe.truncation)]
+    return [group[i : i + BATCH] for group in groups for i in range(0, len(group), BATCH)]

@@ -22,10 +22,11 @@ from audiogan.core.checkpoint import checkpoints, differences
 from audiogan.errors import UserError
 from audiogan.files import is_plain
 from audiogan.generator import Generator
+from audiogan.inputs import Signal
 from audiogan.modalities import Modality
 from audiogan.text import printable
 from audiogan.trust import require, trusted, trusting
-from audiogan.untrusted import SIGNAL, Budget, check_config
+from audiogan.untrusted import SIGNAL, SIZES, Budget, check_config
 
 DEFAULT = "drums"
 """The shipped model that is played where there is no run."""
@@ -208,7 +209,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     game.eval().requires_grad_(False)
     _check_finite(game)
     for given in game.inputs.values():
-        given.check()
+        _check_input(given)
     modality = build_modality(cfg)
     _check_signals(modality, tuple(game.representation.signal_shape))
     return game, modality
@@ -239,14 +240,30 @@ def _check_finite(game: Any) -> None:
             )
 
 
-def _check_signals(modality: Modality, shape: tuple[int, ...]) -> None:
+def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "facts.") -> None:
     """Refuse a kind of signals that does not fit the shape, or that cannot be saved."""
     if math.prod(shape) > SIGNAL:
         raise UserError(f"signals of shape {list(shape)}: more than {SIGNAL:,} values each")
     try:
         modality.check_shape(shape)
     except UserError as error:
-        raise UserError(f"facts.modality: {error}") from error
+        raise UserError(f"{where}modality: {error}") from error
+
+
+def _check_input(given: Any) -> None:
+    """Refuse an input with values that are too large, or without a way to read its signals."""
+    given.check()
+    sizes = [1 if size is None else size for size in given.shape]
+    if len(sizes) > SIZES or not all(isinstance(size, int) and 0 < size <= SIGNAL for size in sizes):
+        raise UserError(f"inputs.{given.name}: expected at most {SIZES} sizes and {SIGNAL:,} values")
+    if not isinstance(given, Signal):
+        return
+    if not isinstance(given.modality, Modality):
+        raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
+    # A source can have more channels than files of its kind, such as a picture with its mask.
+    _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
+    if math.prod(sizes) > SIGNAL:
+        raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
 
 
 def _try(generator: Generator) -> None:
@@ -258,7 +275,9 @@ def _try(generator: Generator) -> None:
             made = generator.modality.finish(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            if made.shape[1:] != tuple(generator.shape):
+            # Examples of open sizes are larger than the signals of the training.
+            checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
+            if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
 
 

@@ -112,6 +112,7 @@ def _end(generator: Generator, text: str) -> Recipe:
         # A model may have been named by another path to it.
         same = Path(recipe.model).stem == Path(generator.name).stem
         return replace(recipe, model=generator.name if same else printable(recipe.model)[:200])
+    generator.check_drawable("the ends of a morph")
     label, _, seed = text.rpartition("-")
     if not seed.isdecimal() or len(seed) > 20:
         raise UserError(f"{text!r}: write a seed (7), CLASS-SEED (kick-7), or a file that `audiogan sample` wrote")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.writing import write_file
+
+CHUNK = 1 << 30
+"""Most bytes of a chunk of PNG files that are written."""
 
 
 def save_png(path: str | os.PathLike[str], picture: Any, **options: Any) -> None:
@@ -48,3 +56,19 @@ def open_png(path: str | os.PathLike[str], largest: int) -> Iterator[Any]:
         raise UserError(f"{path}: not a PNG file, or damaged") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of these for damaged files
         raise UserError(f"{path}: damaged ({error})") from error
+
+
+def encode_16_bits(pixels: NDArray[np.uint16]) -> bytes:
+    """Return the PNG (ISO/IEC 15948) of ``[C, H, W]``, C = 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha).
+
+    Pillow writes colours with 8 bits only.
+    """
+    channels, height, width = pixels.shape
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0), ">u2").reshape(height, -1).view(np.uint8)
+    lines = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # each begins with the number of its filter: 2, "Up"
+    lines[:, 1:] = np.diff(rows, axis=0, prepend=np.uint8(0))
+    body = zlib.compress(lines.data)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0))]
+    chunks += [(b"IDAT", body[start : start + CHUNK]) for start in range(0, len(body), CHUNK)] + [(b"IEND", b"")]
+    whole = (len(x).to_bytes(4, "big") + kind + x + zlib.crc32(kind + x).to_bytes(4, "big") for kind, x in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(whole)

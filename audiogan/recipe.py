@@ -178,13 +178,11 @@ def _inputs(value: Any) -> dict[str, Any]:
             return {_text(name): check(x, depth + 1) for name, x in node.items()}
         if isinstance(node, list):
             return [check(x, depth + 1) for x in node]
-        return (
-            node
-            if node is None or isinstance(node, bool)
-            else _text(node, LARGEST)
-            if isinstance(node, str)
-            else _number(node)
-        )
+        if isinstance(node, str):
+            return _text(node, LARGEST)
+        if node is not None and not isinstance(node, bool):
+            _number(node)
+        return node
 
     return {_text(name): check(x, 0) for name, x in value.items()}
 

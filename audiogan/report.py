@@ -9,7 +9,7 @@ killed, or on another machine. Every file it reads may be missing or cut short:
     previews/step-00001000.png    contact sheet of the preview samples
     previews/step-00001000.wav    sounds one after another; where each is, is in the file's comment
     findings.jsonl                {"kind", "step", "severity", "text"} a line
-    evaluation.json               {"values": {name: value}, "floor": {name: value}}
+    evaluation.json               {"values": {name: value}, "floor": {name: value}, "nothing": {name: value}}
     scan.txt                      what was found in the data
     checkpoints/*.ckpt
 """
@@ -134,7 +134,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequenc
 def _evaluation(run_dir: Path) -> tuple[str, dict[str, float]]:
     """The section about measured quality, and the floor by metric."""
     stored = _object(run_dir / "evaluation.json")
-    values, floor = ({n: number(v) for n, v in _section(stored, k).items()} for k in ("values", "floor"))
+    values, floor, nothing = (
+        {n: number(v) for n, v in _section(stored, key).items()} for key in ("values", "floor", "nothing")
+    )
     known = {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
     if not values:
         return "", known
@@ -142,11 +144,13 @@ def _evaluation(run_dir: Path) -> tuple[str, dict[str, float]]:
     def cell(value: float | None) -> str:
         return "–" if value is None else figure(value)
 
-    rows = [(f"<code>{_safe(n)}</code>", cell(values[n]), cell(floor.get(n))) for n in values]
+    columns = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
+    rows = [(f"<code>{_safe(n)}</code>", *(cell(column.get(n)) for column in columns.values())) for n in values]
     hint = "The floor is what real data scores against other real data: the most a model can hope for."
-    return f'<h2>Measured</h2><p class="hint">{hint}</p>' + _table(
-        ("measure", "this run", "floor"), rows, (1, 2)
-    ), known
+    if nothing:
+        hint += " Do nothing is what the sources score as outputs: a model should do better."
+    table = _table(("measure", *columns), rows, range(1, len(columns) + 1))
+    return f'<h2>Measured</h2><p class="hint">{hint}</p>{table}', known
 
 
 def _findings(run_dir: Path) -> str:
@@ -202,7 +206,7 @@ def _listen(previews: list[_Preview], animated: bool = False) -> str:
     animation = '<p><a href="previews/animation.gif">animation</a></p>' if animated else ""
     return (
         f"<h2>{'Listen' if heard else 'Look'}</h2>"
-        f'<p class="hint">The same latents at every step: {hint}.</p>'
+        f'<p class="hint">The same inputs at every step: {hint}.</p>'
         '<div class="card listen"><div class="controls" hidden>'
         '<input type="range" id="step" min="0" value="0" aria-label="step of the preview">'
         f'<output id="step-label">step {newest.step:,}</output><audio id="player" controls preload="metadata"></audio>'

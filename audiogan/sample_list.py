@@ -7,7 +7,7 @@ import contextlib
 import csv
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError
@@ -15,6 +15,8 @@ from audiogan.text import printable, table_cell, table_text
 from audiogan.writing import write_file
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
+OPTIONAL = ("inputs", "generator")
+"""Columns that a list has if one of its samples has a value for them."""
 REQUIRED = {"file", "seed"}
 """Columns by which a table is recognised as a list of samples."""
 LONGEST_CELL = 1000
@@ -44,21 +46,25 @@ class SampleList:
     def __contains__(self, file: str) -> bool:
         return file in self._samples
 
-    def name(self, stem: str, suffix: str, sample: Sequence[str]) -> str:
+    def name(
+        self, base: str, suffix: str, sample: Sequence[str], same: Callable[[Path], bool] = lambda path: True
+    ) -> str:
         """Return a file name for a sample: its own if it is listed, else one that is not taken.
 
         Args:
-            stem: how the name begins; the seed follows.
+            base: the name; a number follows if it is taken.
+            suffix: end of the name.
             sample: the cells of its row, without the file.
+            same: whether the file of an equal row holds this sample.
         """
         cells = _cells(sample)
-        base = f"{stem}-{cells[0]}"
         for attempt in range(1, 10_000):
             file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
             listed = self._samples.get(file)
             if listed is None and not os.path.lexists(self.folder / file):
                 return file
-            if listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True)):
+            equal = listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True))
+            if equal and same(self.folder / file):
                 return file
         raise UserError(f"{self.folder}: too many files called {base}; choose another folder")
 
@@ -74,7 +80,9 @@ class SampleList:
         """Append the row of a sample, unless it is listed. If there is no room for it, the list stays as it was."""
         if file in self._samples:
             return
-        cells = dict(zip(FIELDS, [file, *_cells(sample)], strict=True))
+        cells = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(sample)], strict=True))
+        if missing := [name for name in OPTIONAL if cells[name] and name not in self._columns]:
+            self._read(missing)
         row = _csv([[table_cell(cells.get(name, "")) for name in self._columns]])
         if self._canonical:
             self._append(row.encode())
@@ -103,7 +111,8 @@ class SampleList:
             return status.st_ino, status.st_size, status.st_mtime_ns
         return None
 
-    def _read(self) -> None:
+    def _read(self, more: Sequence[str] = ()) -> None:
+        """Read the list; ``more``: columns to add to it."""
         self._state = self._now()
         self._header, self._rows, self._columns = list(FIELDS), [], list(FIELDS)
         content = _content(self.path)
@@ -111,22 +120,26 @@ class SampleList:
         if text.strip():
             self._header, self._rows = _table(text, self.path)
             self._columns = _named(self._header)
-            for name in FIELDS:
-                if name not in self._columns:
-                    self._header.append(name)
-                    self._columns.append(name)
-        places = [self._columns.index(name) for name in FIELDS]
+        for name in (*FIELDS, *more):
+            if name not in self._columns:
+                self._header.append(name)
+                self._columns.append(name)
+        known = (*FIELDS, *OPTIONAL)
+        places = {name: self._columns.index(name) for name in known if name in self._columns}
         for row in self._rows:
             row += [""] * (len(self._columns) - len(row))
-            for place in places:
+            for place in places.values():
                 row[place] = table_text(row[place])
-        self._samples = {row[places[0]]: tuple(row[place] for place in places[1:]) for row in self._rows}
+        self._samples = {
+            row[places["file"]]: tuple(row[places[name]] if name in places else "" for name in known[1:])
+            for row in self._rows
+        }
         self._canonical = content == self._text().encode()
         if self._canonical:
             self._rows = []  # not needed again
 
     def _text(self) -> str:
-        own = {place for place, name in enumerate(self._columns) if name in FIELDS}
+        own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}
         safe = ([table_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
         return _csv([self._header, *safe])
 
@@ -207,7 +220,8 @@ def _named(header: Sequence[str]) -> list[str]:
 
 
 def _cells(sample: Sequence[str]) -> list[str]:
-    return [printable(cell)[:LONGEST_CELL] for cell in sample]
+    cells = [printable(cell)[:LONGEST_CELL] for cell in sample]
+    return cells + [""] * (len(FIELDS) + len(OPTIONAL) - 1 - len(cells))
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

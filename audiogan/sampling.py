@@ -16,9 +16,11 @@ import numpy as np
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
+from audiogan.inputs import Signal
 from audiogan.long_work import Interrupts, ItemProgress, interruptible
 from audiogan.modalities import read_comment
 from audiogan.recipe import Recipe
+from audiogan.sample_inputs import draws
 from audiogan.sample_list import SampleList
 from audiogan.sheets import NAME, check_sheet
 from audiogan.text import printable
@@ -56,7 +58,8 @@ def write_samples(
         generator: the model.
         out: the folder; it is made if it is missing.
         n: how many.
-        seed, label, knobs, truncation, inputs: as in `Generator.sample`.
+        seed, label, knobs, truncation, inputs: as in `Generator.sample`. If signals are given as files, samples are
+            named after them and the contact sheet shows them.
         route: name of one of several generators.
         say: prints a line.
 
@@ -68,8 +71,9 @@ def write_samples(
     """
     if n > MOST:
         raise UserError(f"n={n}: at most {MOST:,} at a time")
+    drawn = not inputs or draws(generator)
     if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if drawn else 0
     if not 0 <= seed <= 2**63 - 1 - n:
         raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
     modality, first = generator.modality, seed
@@ -82,12 +86,13 @@ def write_samples(
             count = min(BLOCK, n - start)
             part = {k: v[start : start + count] if isinstance(v, list) else v for k, v in (inputs or {}).items()}
             recipes = generator.recipes(count, seed=first + start, inputs=part, **wanted)
-            yield recipes, generator.render(recipes, generator=route)
+            yield recipes, generator.render(recipes, **({} if route is None else {"generator": route}))
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
     progress = ItemProgress(n, modality.noun, say)
     job = _Job(generator, listing, settings, progress, n)
+    job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
     try:
         with interruptible() as interrupts, working_folder(out):
             (job.one_file_each if modality.single else job.one_file)(blocks(), interrupts)
@@ -103,7 +108,8 @@ def write_samples(
     finally:
         progress.close()
     model = f"{printable(generator.name)} (step {generator.step:,})"
-    say(f"{n} {_plural(modality.noun, n)} from {model}, seeds {seed} to {seed + n - 1}: {out}")
+    seeds = f", seeds {seed} to {seed + n - 1}" if drawn else ""
+    say(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
     return job.files
 
 
@@ -117,6 +123,8 @@ class _Job:
             generator.modality, listing, settings, progress, n
         )  # fmt: skip
         self.files: list[Path] = []
+        self.generator, self.route, self.drawn = generator, "", True
+        self.inputs: dict[str, Any] = {}
 
     def state(self) -> str:
         noun = _plural(self.modality.noun, self.n)
@@ -129,10 +137,10 @@ class _Job:
                 self.check_room(self.size(waves[0]))
             for recipe, wave in zip(recipes, waves, strict=True):
                 with interrupts.held():
-                    self.write(_safe(recipe.label) or self.modality.noun, recipe, wave)
+                    self.write(self.stem(recipe), recipe, wave)
                 self.progress.step()
             if len(self.files) == len(waves):
-                self.modality.sheet(self.listing.folder / NAME, waves, [file.stem for file in self.files])
+                self.sheet(recipes, waves)
 
     def one_file(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
         """Write all points into one file."""
@@ -146,14 +154,68 @@ class _Job:
         assert first is not None
         whole = np.concatenate(parts)
         with interrupts.held():
-            self.write(f"{self.modality.noun}s", first, whole)
+            self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
         self.modality.sheet(self.listing.folder / NAME, whole)
 
-    def write(self, stem: str, recipe: Recipe, signal: np.ndarray) -> None:
+    def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
+        """Write the contact sheet: the samples, beside their sources if there are any that can be shown."""
+        path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
+        columns = {
+            name: np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes])
+            for name, given in self.signals.items()
+            if self.modality.same_kind(given.modality)
+        }
+        if columns:
+            self.modality.compare(path, {**columns, "output": waves}, titles=titles)
+        else:
+            self.modality.sheet(path, waves, titles)
+
+    @property
+    def signals(self) -> dict[str, Any]:
+        """The inputs that are signals and were given."""
+        return {name: given for name in self.inputs if isinstance(given := self.generator.inputs[name], Signal)}
+
+    def stem(self, recipe: Recipe) -> str:
+        """Return the name of the next file: that of its source, else its class and seed."""
+        for name in self.signals:
+            if isinstance(value := self.value(name), str | os.PathLike):
+                stem = _safe(Path(value).stem) or self.modality.noun
+                taken = f"{stem}{self.modality.suffix}".lower() == NAME
+                return f"{stem}-output" if taken else stem
+        return f"{_safe(recipe.label) or self.modality.noun}-{recipe.seed}"
+
+    def value(self, name: str) -> Any:
+        """Return the value of an input for the next file."""
+        value = self.inputs.get(name)
+        return value[len(self.files)] if isinstance(value, list) else value
+
+    def cell(self, recipe: Recipe) -> str:
+        """Return the inputs of the next file for the list; of files their names without folders."""
+        shown = []
+        for name in self.inputs:
+            value = self.value(name)
+            if name in self.signals:
+                is_path = isinstance(value, str | os.PathLike)
+                value = Path(value).name if is_path else recipe.inputs[name]["sha256"][:8]
+            shown.append(f"{name}={value}")
+        return " ".join(shown)
+
+    def write(self, base: str, recipe: Recipe, signal: np.ndarray) -> None:
         """Write one file and its row: both or neither."""
-        row = [str(recipe.seed), recipe.label, *self.settings]
+        seed = str(recipe.seed) if self.drawn else ""
+        row = [seed, recipe.label, *self.settings, self.cell(recipe), self.route]
+
+        def same(path: Path) -> bool:
+            """Whether a file was made from the same signals; their names may be the same by chance."""
+            if not self.signals:
+                return True
+            try:
+                return recall(path).inputs == recipe.inputs
+            except UserError:
+                return False
+
         with self.listing.locked():
-            file = self.listing.name(stem, self.modality.suffix, row)
+            file = self.listing.name(base, self.modality.suffix, row, same)
             path = self.listing.folder / file
             self.modality.save(path, signal, recipe.to_json())
             try:

@@ -67,16 +67,16 @@ def settle_paths(cfg: DictConfig) -> None:
         cfg.run_dir = os.path.expanduser(cfg.run_dir)
     if not OmegaConf.is_dict(cfg.get("data")) or "root" not in cfg.data:
         return
-    root, labels, cache = (_text(cfg, f"data.{key}") for key in ("root", "labels", "cache"))
+    root, labels, pairs, cache = (_text(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
         cfg.data.root = root = _absolute("data.root", root)
     if root in DATA_SETS or "named" in cfg.data:  # wherever the run is opened: there may be a folder of this name
         cfg.data.named = not is_path
-    if labels not in (None, *LABELLING):
-        for path in (os.path.expanduser(labels), os.path.join(_folder(root), labels)):
+    for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
+        for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
             if os.path.isfile(path):
-                cfg.data.labels = _absolute("data.labels", path)
+                cfg.data[key] = _absolute(f"data.{key}", path)
                 break
     if cache is not None:
         cfg.data.cache = _absolute("data.cache", cache)
@@ -234,8 +234,13 @@ def check_sections(plain: Any, source: str) -> None:
     Raises:
         UserError: names the key and the value.
     """
+    columns = plain["data"].get("columns") or {}
+    if not isinstance(columns, dict):
+        shown = f"data.columns={printable(repr(columns))[:60]}"
+        raise UserError(f"{source}: {shown} must be a section: names with the settings of each column")
+    parts = {"players": plain["players"], "callbacks": plain["callbacks"], "data.columns": columns}
     built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
-    built += [(f"{key}.{name}", part) for key in ("players", "callbacks") for name, part in plain[key].items()]
+    built += [(f"{key}.{name}", part) for key, named in parts.items() for name, part in named.items()]
     for key, part in built:
         if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
             raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")

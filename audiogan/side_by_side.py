@@ -9,6 +9,7 @@ import numpy as np
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.generator import Generator
+from audiogan.translations import translate
 
 EACH = 2
 """Real examples of a class, and as many samples."""
@@ -19,6 +20,8 @@ UNLABELLED = 16
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
     """Write a PNG: of each class first examples out of ``data``, then as many samples, each under its name.
 
+    For a model with a source: a row for each example, with source, output and, if the data has pairs, target.
+
     Args:
         path: the PNG to write; missing folders are made.
         generator: of what is in ``data``.
@@ -28,6 +31,9 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     Raises:
         UserError: the data has none of the model's classes.
     """
+    if generator.game.needed:
+        _translations(path, generator, data, seed)
+        return
     order = np.random.default_rng(seed).permutation(len(data))
     if generator.labels and len(data.targets):
         names = np.array(data.labels)[data.targets[order]]
@@ -43,3 +49,17 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     if not shown:
         raise UserError(f"{generator.name}: it knows {', '.join(generator.labels)}, but {data.source} has none of them")
     generator.modality.sheet(path, np.concatenate(shown), titles)
+
+
+def _translations(path: str | os.PathLike[str], generator: Generator, data: Table, seed: int) -> None:
+    """Write a PNG with a row for each example; the rows of one direction follow those of the other."""
+    columns: dict[str, list[np.ndarray]] = {}
+    titles: list[str] = []
+    for route, words in generator.route_names.items():
+        made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
+        parts = {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
+        for name, part in parts.items():
+            columns.setdefault(name, []).append(part)
+        titles += [words or route] * len(made.outputs)
+    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    generator.modality.compare(path, whole, titles=titles if len(generator.routes) > 1 else None)

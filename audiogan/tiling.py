@@ -7,6 +7,7 @@ A signal is an array ``[C, T]`` (sound) or ``[C, H, W]`` (picture). The function
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ Process = Callable[[Sequence[Array]], Sequence[Array]]
 """Maps a list of tiles to the list of their results, each made alone."""
 AT_ONCE = 16
 """Tiles that are held in memory at a time."""
+WINDOW = {1: 1 << 16, 2: 512}
+"""Sizes of windows along dimensions in which the function was trained with any size, by number of dimensions."""
 
 
 class Stream:
@@ -29,73 +32,82 @@ class Stream:
 
     Attributes:
         length: size of the first dimension; ``None`` until the end was read.
+        sizes: sizes of the other dimensions.
+
+    Raises:
+        UserError: the signal is empty.
     """
 
     def __init__(self, blocks: Array | Iterable[Array]) -> None:
-        self._blocks = iter([blocks] if isinstance(blocks, np.ndarray) else blocks)
-        self._parts: list[Array] = []
-        self._start = self._stop = 0
-        self.length: int | None = None
+        parts = [blocks] if isinstance(blocks, np.ndarray) else blocks
+        self._blocks = (block for block in parts if block.shape[1])
+        self._held, self._start, self.length = next(self._blocks, np.zeros((0, 0))), 0, None
+        if not self._held.size:
+            raise UserError("the signal is empty")
+        self.sizes = self._held.shape[2:]
 
-    def reach(self, stop: int) -> None:
-        """Read until ``stop``, or until the end."""
-        while self.length is None and self._stop < stop:
+    def reach(self, stop: int) -> int | None:
+        """Read beyond ``stop``, or to the end. Return the length if it is known."""
+        while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
             if block is None:
-                self.length = self._stop
-            elif block.shape[1]:
-                self._parts.append(block)
-                self._stop += block.shape[1]
+                self.length = self._start + self._held.shape[1]
+            else:
+                self._held = np.concatenate([self._held, block], axis=1)
+        return self.length
 
     def forget(self, start: int) -> None:
         """Drop what lies before ``start``; it is not read again."""
-        while len(self._parts) > 1 and self._start + self._parts[0].shape[1] <= start:
-            self._start += self._parts.pop(0).shape[1]
+        if start > self._start:
+            self._held, self._start = self._held[:, start - self._start :], start
 
-    def take(self, indices: Array) -> Array:
-        """Return the values at these indices of the first dimension; they must have been reached and not forgotten."""
-        low, high = int(indices.min()), int(indices.max()) + 1
-        if low < self._start or high > self._stop:
-            raise ValueError(f"{low} to {high} of a signal; {self._start} to {self._stop} is held")
-        parts, position = [], self._start
-        for part in self._parts:
-            if position < high and position + part.shape[1] > low:
-                parts.append(part[:, max(0, low - position) : high - position])
-            position += part.shape[1]
-        held = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        return held if len(indices) == held.shape[1] and indices[0] == low else held[:, indices - low]
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sizes of the dimensions after the first; the first block decides."""
-        self.reach(1)
-        if not self._parts or 0 in self._parts[0].shape:
-            raise UserError("the signal is empty")
-        return self._parts[0].shape[2:]
+    def take(self, start: int, stop: int) -> Array:
+        """Return the values from ``start`` to ``stop``, reflected beyond the ends; see `reflect`."""
+        places = np.arange(start, stop)
+        return self._held[:, (np.abs(places) if self.length is None else reflect(places, self.length)) - self._start]
 
 
-class _Span:
-    """A dimension of known size, in the place of a stream."""
+class Plan(NamedTuple):
+    """How one dimension is cut: a tile each ``step`` samples, of ``step + fade`` samples and a margin on both sides.
 
-    def __init__(self, length: int) -> None:
-        self.length: int | None = length
+    Neighbours fade into each other where they overlap. Sizes without margins are multiples of ``multiple``.
+    """
 
-    def reach(self, stop: int) -> None: ...
+    step: int
+    fade: int
+    margin: int
+    multiple: int
 
-    def forget(self, start: int) -> None: ...
+    def tiles(self, reach: Callable[[int], int | None]) -> Iterator[Tile]:
+        """Yield the tiles of a dimension. ``reach`` reads up to a place, and returns the length if it is known."""
+        start, last = 0, False
+        while not last:
+            stop = start + self.step + self.fade
+            length = reach(stop + self.margin)
+            if last := length is not None and length <= stop:
+                stop = length or 0
+            rounded = -(-(stop - start) // self.multiple) * self.multiple
+            yield Tile(start, stop, start - self.margin, start + rounded + self.margin, last)
+            start += self.step
 
 
 class Tile(NamedTuple):
-    """A part of one dimension. The tile is made from ``indices`` and its result counts from ``start`` to ``stop``.
+    """A tile in one dimension: made of the samples ``low`` to ``high``, and used from ``start`` to ``stop``."""
 
-    Attributes:
-        indices: places in the signal; those before its start and behind its end are reflected.
-        start, stop: the part of the tile that is used, as places in the tile.
-    """
-
-    indices: Array
     start: int
     stop: int
+    low: int
+    high: int
+    last: bool
+
+    def used(self, y: Array, axis: int, k: int, fade: int) -> Array:
+        """Cut a result to the part that is used. Fade it in and out as a raised cosine, except at the signal's ends."""
+        y = np.moveaxis(y, axis, -1)[..., k * (self.start - self.low) : k * (self.stop - self.low)]
+        if n := k * fade:
+            y, ramp = y.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(y.dtype)
+            y[..., :n] *= ramp if self.start else 1
+            y[..., -n:] *= 1 if self.last else 1 - ramp
+        return np.moveaxis(y, -1, axis)
 
 
 def reflect(indices: Array, length: int) -> Array:
@@ -106,190 +118,92 @@ def reflect(indices: Array, length: int) -> Array:
     return np.minimum(folded, 2 * (length - 1) - folded)
 
 
-def exact(
-    source: Array | Stream,
+def tiled(
+    source: Array | Iterable[Array],
     process: Process,
-    field: int,
+    trained: Sequence[int | None],
+    field: int | None = None,
     multiple: int = 1,
     tile: int | Sequence[int] | None = None,
-    trained: Sequence[int | None] = (),
 ) -> Iterator[Array]:
-    """Apply a function with a finite receptive field. The result does not depend on the size of the tiles.
+    """Apply a function to a signal, tile by tile. Beyond its ends the signal is reflected.
 
-    Each tile is processed with a margin of at least ``field`` samples on all sides, and the margin is cropped. Tiles
-    begin at multiples of ``multiple``. Beyond its ends the signal is reflected.
+    * A signal of the trained sizes is processed once, as a sample is.
+    * If the function has a finite receptive field, each tile has a margin of at least this size, which is cropped. The
+      result does not depend on the size of the tiles, which begin at multiples of ``multiple``.
+    * Otherwise tiles of the trained sizes lie on a regular grid, each half a tile further than the one before, and fade
+      into each other as a raised cosine.
 
     Args:
-        source: the signal.
+        source: the signal, or consecutive parts of it.
         process: maps tiles to results.
-        field: samples to either side on which a value of the result can depend.
+        trained: sizes with which the function was trained; ``None`` for any size.
+        field: samples to either side on which a value of the result can depend; ``None``: unbounded or unknown.
         multiple: sizes of tiles are multiples of this, as strided layers need it.
-        tile: size of tiles without the margin, rounded up to ``multiple``.
-        trained: a signal of exactly these sizes is processed once, without a margin, as a sample would be.
+        tile: sizes of tiles without margins, rounded up to ``multiple``, where the receptive field is finite.
 
     Yields:
         Consecutive parts ``[C', n, ...]`` of the result.
     """
-    stream = source if isinstance(source, Stream) else Stream(source)
+    stream = Stream(source)
     dimensions = 1 + len(stream.sizes)
-    margin = -(-field // multiple) * multiple
-    default = max(1 << 16 if dimensions == 1 else 256, 2 * margin)
-    wanted = (default,) * dimensions if tile is None else (tile,) * dimensions if isinstance(tile, int) else tuple(tile)
-    tiles = [-(-max(1, size) // multiple) * multiple for size in wanted]
-    if _fits(stream, trained):
-        whole = np.ascontiguousarray(stream.take(np.arange(stream.length or 0)))
-        yield process([whole])[0]
+    if field is not None:
+        margin = -(-field // multiple) * multiple
+        tile = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile is None else tile
+        wanted = [tile] * dimensions if isinstance(tile, int) else tile
+        plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
+    else:
+        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained]
+        if len(window) != dimensions or min(window) < 2:
+            raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
+        plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
+    return _tiled(stream, process, plans, trained)
+
+
+def _tiled(stream: Stream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]) -> Iterator[Array]:
+    first = trained[0] if trained else None
+    if first and stream.sizes == tuple(trained[1:]) and stream.reach(first) == first:
+        yield process([stream.take(0, first)])[0]
         return
-    columns: list[Tile | None] = [None]
-    for size in stream.sizes:
-        columns = [tile for tile, _ in _cores(_Span(size), tiles[1], margin, multiple)]
-    for strip in _strips(stream, process, _cores(stream, tiles[0], margin, multiple), columns):
-        k, parts = strip.factors, []
-        for y, column in zip(strip.results, columns, strict=True):
-            y = y[:, k[0] * strip.line.start : k[0] * strip.line.stop]
-            parts.append(y if column is None else y[:, :, k[1] * column.start : k[1] * column.stop])
-        yield parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+    width = stream.sizes[0] if stream.sizes else None
+    columns = list(plans[1].tiles(lambda stop: width)) if width else [None]
 
+    def cut() -> Iterator[tuple[Tile, Tile | None, Array]]:
+        for line in plans[0].tiles(stream.reach):
+            stream.forget(line.low - plans[0].multiple)
+            rows = stream.take(line.low, line.high)
+            for column in columns:
+                across = None if column is None else reflect(np.arange(column.low, column.high), width or 0)
+                yield line, column, rows if across is None else np.ascontiguousarray(rows[..., across])
 
-def windows(source: Array | Stream, process: Process, window: Sequence[int]) -> Iterator[Array]:
-    """Apply a function whose receptive field is unbounded or unknown, in windows of one size.
+    def made() -> Iterator[tuple[Tile, Tile | None, Array, Array]]:
+        tiles = cut()
+        while batch := list(islice(tiles, AT_ONCE)):
+            yield from ((*part, y) for part, y in zip(batch, process([part[2] for part in batch]), strict=True))
 
-    The windows lie on a regular grid, each half a window further than the one before, and fade into each other as a
-    raised cosine. A signal that is smaller than a window is reflected at its ends; one of exactly the size of a window
-    is processed once. The result is a function of the signal alone.
-
-    Args:
-        source: the signal.
-        process: maps windows to results.
-        window: sizes of the windows.
-
-    Yields:
-        Consecutive parts ``[C', n, ...]`` of the result.
-    """
-    stream = source if isinstance(source, Stream) else Stream(source)
-    if len(window) != 1 + len(stream.sizes):
-        raise ValueError(f"windows of {len(window)} dimensions for a signal of {1 + len(stream.sizes)}")
-    if min(window) < 2:
-        raise ValueError(f"windows of sizes {list(window)}; they must be at least 2")
-    columns: list[Tile | None] = [None]
-    for size in stream.sizes:
-        columns = [tile for tile, _ in _grid(_Span(size), window[1])]
-    kept: Array | None = None  # the second half of the line before
-    for strip in _strips(stream, process, _grid(stream, window[0]), columns):
-        k, step = strip.factors, strip.factors[0] * (window[0] // 2)
-        y = strip.results[0] if columns[0] is None else _joined(strip, columns, window[1])
-        if kept is not None:
-            y = np.concatenate([_faded(kept, y[:, :step], 1), y[:, step:]], axis=1)
-        if strip.last:
-            yield y[:, k[0] * strip.line.start : k[0] * strip.line.stop]
+    strip: Array = np.zeros(0)  # results of one line
+    kept: Array | None = None  # the end of the line before
+    for line, column, tile, y in made():
+        k = _factors(tile, y)
+        y = line.used(y, 1, k[0], plans[0].fade)
+        if column is None:
+            strip = y
         else:
-            yield y[:, :step]
-            kept = y[:, step : 2 * step]
+            y = column.used(y, 2, k[1], plans[1].fade)
+            if not column.start:
+                strip = np.zeros((*y.shape[:2], k[1] * (width or 0)), y.dtype)
+            strip[:, :, k[1] * column.start : k[1] * column.stop] += y
+        if column is None or column.last:
+            if kept is not None:
+                strip[:, : kept.shape[1]] += kept
+            end = strip.shape[1] if line.last else k[0] * plans[0].step
+            yield strip[:, :end]
+            kept = strip[:, end:]
 
 
-def _fits(stream: Stream, sizes: Sequence[int | None]) -> bool:
-    """Return whether a signal has exactly these sizes."""
-    if not sizes or None in sizes or tuple(sizes[1:]) != stream.sizes:
-        return False
-    stream.reach(int(sizes[0] or 0) + 1)
-    return stream.length == sizes[0]
-
-
-def _cores(stream: Stream | _Span, size: int, margin: int, multiple: int) -> Iterator[tuple[Tile, bool]]:
-    """Tiles of one dimension that do not overlap, apart from their margins, with whether each is the last."""
-    origin = 0
-    while True:
-        stream.reach(origin + size + margin + 1)
-        n = stream.length
-        core = size if n is None or n > origin + size else n - origin
-        wide = -(-core // multiple) * multiple
-        places = np.arange(origin - margin, origin + wide + margin)
-        last = n is not None and n <= origin + size
-        stream.forget(origin - margin - multiple)
-        yield Tile(np.abs(places) if n is None else reflect(places, n), margin, margin + core), last
-        if last:
-            return
-        origin += size
-
-
-def _grid(stream: Stream | _Span, window: int) -> Iterator[tuple[Tile, bool]]:
-    """Windows of one dimension, each half a window further, with whether each is the last."""
-    origin, step = 0, window // 2
-    while True:
-        stream.reach(origin + window + 1)
-        n = stream.length
-        last = n is not None and n <= origin + window
-        lead = (window - n) // 2 if n is not None and n < window else 0  # a small signal lies in the middle
-        places = np.arange(origin - lead, origin - lead + window)
-        stop = window if n is None or not last else lead + n - origin
-        stream.forget(origin)
-        yield Tile(places if n is None else reflect(places, n), lead, stop), last
-        if last:
-            return
-        origin += step
-
-
-class _Strip(NamedTuple):
-    """Results of the tiles of one line, from left to right.
-
-    Attributes:
-        line: the tile of the first dimension.
-        last: whether it is the last line.
-        factors: how many times larger results are than tiles, in each dimension.
-    """
-
-    results: list[Array]
-    line: Tile
-    last: bool
-    factors: tuple[int, ...]
-
-
-def _strips(
-    stream: Stream, process: Process, lines: Iterator[tuple[Tile, bool]], columns: Sequence[Tile | None]
-) -> Iterator[_Strip]:
-    """Process the tiles of one line after another. A sound has no columns, so several lines are made at once."""
-    pending: list[tuple[Tile, bool, Array]] = []
-    for line, last in lines:
-        pending.append((line, last, stream.take(line.indices)))
-        if not last and len(pending) * len(columns) < AT_ONCE:
-            continue
-        places = [(rows, column) for _, _, rows in pending for column in columns]
-        results: list[Array] = []
-        for i in range(0, len(places), AT_ONCE):
-            parts = [rows if column is None else rows[:, :, column.indices] for rows, column in places[i : i + AT_ONCE]]
-            results += process([np.ascontiguousarray(part) for part in parts])
-        factors = _factors(parts[-1].shape, results[-1])
-        for number, (tile, final, _) in enumerate(pending):
-            yield _Strip(results[number * len(columns) : (number + 1) * len(columns)], tile, final, factors)
-        pending = []
-
-
-def _joined(strip: _Strip, columns: Sequence[Tile | None], window: int) -> Array:
-    """Blend the windows of one line from left to right."""
-    k = strip.factors[1]
-    step = k * (window // 2)
-    parts, kept = [], None
-    for y in strip.results:
-        if kept is not None:
-            y = np.concatenate([_faded(kept, y[:, :, :step], 2), y[:, :, step:]], axis=2)
-        parts.append(y[:, :, :step])
-        kept = y[:, :, step : 2 * step]
-    column = columns[-1]
-    assert column is not None
-    parts[-1] = y[:, :, k * column.start : k * column.stop]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-
-
-def _faded(a: Array, b: Array, axis: int) -> Array:
-    """Fade from ``a`` to ``b`` along an axis as a raised cosine. Equal values stay exactly as they are."""
-    n = a.shape[axis]
-    share = np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(a.dtype)
-    return a + share.reshape([-1 if i == axis else 1 for i in range(a.ndim)]) * (b - a)
-
-
-def _factors(shape: Sequence[int], y: Array) -> tuple[int, ...]:
-    """How many times larger a result is than a tile of this shape, in each dimension."""
-    if y.ndim != len(shape) or any(b < a or b % a for a, b in zip(shape[1:], y.shape[1:], strict=True)):
-        made = f"the network makes {list(y.shape)} of {list(shape)}"
+def _factors(tile: Array, y: Array) -> tuple[int, ...]:
+    """How many times larger a result is than its tile, in each dimension."""
+    if y.ndim != tile.ndim or any(b < a or b % a for a, b in zip(tile.shape[1:], y.shape[1:], strict=True)):
+        made = f"the network makes {list(y.shape)} of {list(tile.shape)}"
         raise UserError(f"{made}; only whole factors of the sizes are supported")
-    return tuple(b // a for a, b in zip(shape[1:], y.shape[1:], strict=True))
+    return tuple(b // a for a, b in zip(tile.shape[1:], y.shape[1:], strict=True))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import random
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,9 @@ import torch
 from omegaconf import OmegaConf
 
 from audiogan import config as configuration
+from audiogan.changes import changes, data_changes, identity
 from audiogan.config import input_sections
-from audiogan.config_kinds import present, resolve_target
+from audiogan.config_kinds import resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.data.sources import FEWEST, about_held_out
@@ -29,7 +29,6 @@ from audiogan.optional import optional
 from audiogan.run_folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.settings import refuse_interpolation
 from audiogan.stopping import INTERRUPTED, stopped_by_signals
-from audiogan.text import printable
 from audiogan.trust import flags
 
 if TYPE_CHECKING:
@@ -43,10 +42,6 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
 FIT_LIMIT = 4096
-# Values of the examples that identify training data: of data that lies in files, and of other data.
-IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
-# Settings that may change when a run is taken up again without a word about it.
-FREE = ("trainer.", "engine.", "checkpoints.", *configuration.WATCHING, "run_dir", "name", "data.cache")
 
 
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
@@ -144,7 +139,8 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
-    for given in game.inputs.values() if isinstance(game, Generative) else ():
+    inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
+    for given in inputs:
         train = given.prepare(train)
         if fit:
             given.fit(train)
@@ -311,7 +307,13 @@ def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) 
     with optional(Path(cfg.run_dir) / "report.html"):
         say(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
-        say(f"sample:  audiogan sample -n 16 out/ --run {shlex.quote(str(cfg.run_dir))}{flags()}")
+        run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
+        game: Any = trainer.game
+        if isinstance(game, Generative) and game.needed:
+            several = f" --generator {game.main}" if len(game.generators) > 1 else ""
+            say(f"apply:   audiogan apply FILE OUT {run}{several}")
+        else:
+            say(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and command:
         say(f"go on:   {command}")
 
@@ -342,52 +344,6 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         say(f"changed since that checkpoint: {'; '.join(changed)}")
     for line in missing:
         say(f"warning: {line}")
-
-
-def identity(data: Table) -> dict[str, Any]:
-    """What identifies training data: its source and length, and a digest of its labels and of examples from all over.
-
-    A run that resumes with other data says so. Data with the same digest may still differ in examples between.
-    """
-    values = IDENTITY_FILES if getattr(data, "scan", None) is not None else IDENTITY_MADE
-    count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))
-    chosen = np.unique(np.linspace(0, len(data) - 1, count).astype(np.int64))
-    digest = hashlib.sha256(repr((len(data), list(data.labels), list(data.shape))).encode("utf-8", "surrogatepass"))
-    digest.update(np.ascontiguousarray(data.targets, np.int64).tobytes())
-    for i in range(0, len(chosen), 64):
-        digest.update(data.signals(chosen[i : i + 64]).contiguous().numpy().tobytes())
-    return {"source": data.source, "length": len(data), "digest": digest.hexdigest()}
-
-
-def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
-    """How training data differs from that of a checkpoint; empty for a checkpoint that does not know its data."""
-    if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
-        return []
-    if old.get("source") == new["source"]:
-        return [f"data: the examples of {printable(_short(new['source']))} are other ones"]
-    return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
-
-
-def changes(old: Any, new: Any) -> list[str]:
-    """Settings that differ, as ``key: old -> new``, but for those that may."""
-    before, after = dict(_flat(present(old))), dict(_flat(present(new)))
-    # A key of the configuration's own has no effect but through those that refer to it.
-    keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in configuration.KEYS]
-    keys = [k for k in keys if not k.startswith(FREE)]
-    return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _flat(value, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, node
 
 
 def describe(trainer: Trainer) -> str:

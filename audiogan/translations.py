@@ -12,9 +12,7 @@ from audiogan.data.table import Table
 from audiogan.generator import Generator
 from audiogan.inputs import Seeded
 from audiogan.metrics import Report, evaluate
-
-BETTER = {"psnr": "higher", "ssim": "higher", "si_sdr": "higher"}
-"""Full-reference measures of which larger values are better; of all others, smaller ones are."""
+from audiogan.modalities.references import BETTER
 
 
 class Translated(NamedTuple):
@@ -25,12 +23,14 @@ class Translated(NamedTuple):
         targets: real signals of the target domain ``[m, *shape]``.
         sources: the sources as outputs ``[n, *shape]``; ``None`` if they have another shape than outputs.
         paired: whether target ``i`` belongs to source ``i``.
+        shown: the sources as they are, by the name of the input; those that can be shown beside outputs.
     """
 
     outputs: NDArray[np.float32]
     targets: NDArray[np.float32]
     sources: NDArray[np.float32] | None
     paired: bool
+    shown: dict[str, NDArray[np.float32]]
 
 
 def translate(generator: Generator, table: Table, route: str, most: int, seed: int) -> Translated:
@@ -58,7 +58,9 @@ def translate(generator: Generator, table: Table, route: str, most: int, seed: i
         }
         recipes.append(generator.recipe_of(game.draw(1, Seeded(seed + i), **mine), seed + i))
     outputs = generator.render(recipes, generator=route)
-    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired)
+    kind = generator.modality
+    shown = {name: x.numpy() for name, x in columns.items() if kind.same_kind(generator.inputs[name].modality)}
+    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
 
 
 def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
@@ -79,7 +81,7 @@ def measure(translated: Translated, generator: Generator, embedding: Any, train:
 
     ``nothing`` in the report has the same measures of the sources.
     """
-    outputs, targets, sources, _ = translated
+    outputs, targets, sources, *_ = translated
     options: dict[str, Any] = {"train": train, "embedding": embedding, "seed": seed}
     report = evaluate(outputs, targets, **options)
     nothing = {} if sources is None else evaluate(sources, targets, **options).values
@@ -88,7 +90,7 @@ def measure(translated: Translated, generator: Generator, embedding: Any, train:
 
 def references(translated: Translated, generator: Generator) -> Report:
     """Measure each output against its own target, such as by SSIM; an empty report if data is not paired."""
-    outputs, targets, sources, paired = translated
+    outputs, targets, sources, paired, _ = translated
     if not paired:
         return Report({}, {}, {}, {})
 
@@ -97,5 +99,5 @@ def references(translated: Translated, generator: Generator) -> Report:
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
     values = named(outputs)
-    better = {name: BETTER.get(name.partition("/")[0], "lower") for name in values}
+    better = {name: BETTER[name.partition("/")[0]] for name in values}
     return Report(values, {}, better, {}, {}, {} if sources is None else named(sources))

@@ -14,16 +14,17 @@ import sys
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from audiogan.errors import UserError
 from audiogan.text import printable
 
+P = ParamSpec("P")
 R = TypeVar("R")
 MOST, LONGEST = 16, 100
 """Largest number of modules that a model needs, and characters of a name."""
@@ -114,14 +115,12 @@ def trusting(names: str | Iterable[str], *, command_line: bool | None = None) ->
         command_line: see `Trust`; ``None``: as before.
     """
     before, added = _CURRENT.get(NOTHING), check_names(names)
-    here = [os.getcwd()] if added else []
-    with _entered(
-        Trust(
-            tuple(dict.fromkeys([*before.names, *added])),
-            tuple(dict.fromkeys([*before.folders, *here])),
-            before.command_line if command_line is None else command_line,
-        )
-    ):
+    trust = Trust(
+        tuple(dict.fromkeys([*before.names, *added])),
+        tuple(dict.fromkeys([*before.folders, *([os.getcwd()] if added else [])])),
+        before.command_line if command_line is None else command_line,
+    )
+    with _entered(trust):
         yield
 
 
@@ -147,21 +146,14 @@ def _entered(trust: Trust) -> Iterator[None]:
                         sys.path.remove(folder)
 
 
-@dataclass(frozen=True)
-class Carried(Generic[R]):
-    """See `carried`. It can be pickled if its function can."""
-
-    function: Callable[..., R]
-    trust: Trust
-
-    def __call__(self, *args: Any, **kwargs: Any) -> R:
-        with _entered(self.trust):
-            return self.function(*args, **kwargs)
-
-
-def carried(function: Callable[..., R]) -> Callable[..., R]:
+def carried(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function that calls ``function`` with the trust of this thread, in another thread or process."""
-    return Carried(function, _CURRENT.get(NOTHING))
+    return partial(_run, _CURRENT.get(NOTHING), function)
+
+
+def _run(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    with _entered(trust):
+        return function(*args, **kwargs)
 
 
 def find(target: str) -> Any:
@@ -178,16 +170,11 @@ def find(target: str) -> Any:
     path, _, name = target.rpartition(".")
     if path.partition(".")[0] not in trusted():
         raise UserError(f"{printable(target)[:LONGEST]}: its module is not trusted")
-    module = _module(path)
-    return None if module is None else vars(module).get(name)
-
-
-def _module(path: str) -> ModuleType | None:
     top = path.partition(".")[0]
     try:
         if path not in sys.modules:
             importlib.invalidate_caches()  # the file may be new
-        return importlib.import_module(path)
+        return vars(importlib.import_module(path)).get(name)
     except (Exception, SystemExit) as error:  # a module can raise anything
         if isinstance(error, ModuleNotFoundError) and error.name == top:
             folders = ", ".join(_CURRENT.get(NOTHING).folders)
@@ -201,12 +188,9 @@ def _module(path: str) -> ModuleType | None:
 
 
 def defined_in(found: Any, target: str) -> bool:
-    """Whether a class or function is defined, under its own name, in the module of ``target`` or beside it in the
-    same package.
-    """
-    home = getattr(found, "__module__", None)
+    """Whether a class or function is defined, under its own name, in the package of ``target``."""
+    home, name = getattr(found, "__module__", None), getattr(found, "__name__", None)
     own = isinstance(home, str) and home.partition(".")[0] == target.partition(".")[0]
-    name = getattr(found, "__name__", None)
     return own and isinstance(name, str) and getattr(found, "__qualname__", None) == name
 
 
@@ -223,21 +207,14 @@ def require(names: Any) -> None:
         raise UserError(f"requires: expected a list of at most {MOST} names of modules")
     for name in names:
         if not may_be_trusted(name):
-            raise UserError(
-                f"requires: {printable(repr(name))[:LONGEST]} is not the name of a module that a model can need"
-            )
+            shown = printable(repr(name))[:LONGEST]
+            raise UserError(f"requires: {shown} is not the name of a module that a model can need")
     missing = [name for name in dict.fromkeys(names) if name not in trusted()]
     if missing:
-        what = "the module" if len(missing) == 1 else "the modules"
-        file = "that file" if len(missing) == 1 else "these files"
-        raise UserError(f"it needs {what} {', '.join(missing)}; if you trust {file}, add {_flag(missing)}")
-
-
-def _flag(names: Sequence[str]) -> str:
-    if _CURRENT.get(NOTHING).command_line:
-        return f"--trust {','.join(names)}"
-    listed = ", ".join(f'"{name}"' for name in names)
-    return f"trust=[{listed}]"
+        what, file = ("modules", "these files") if len(missing) > 1 else ("module", "that file")
+        listed = ", ".join(f'"{name}"' for name in missing)
+        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).command_line else f"trust=[{listed}]"
+        raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {file}, add {flag}")
 
 
 def hint(name: str, folder: Path | None = None) -> str | None:
@@ -247,15 +224,11 @@ def hint(name: str, folder: Path | None = None) -> str | None:
         name: top-level name of a module that is not trusted.
         folder: folder of the configuration. The working folder is looked at first.
     """
-    if not may_be_trusted(name):
-        return None
-    for near in (Path(), folder):
-        if near is None:
-            continue
-        file = next((f for f in (near / f"{name}.py", near / name / "__init__.py") if f.is_file()), None)
-        if file is not None:
-            where = "" if near == Path() else f"start the command in {printable(near)} and "
-            return f"if you trust {printable(file)}, {where}add --trust {name}"
+    for near in (Path(), folder) if may_be_trusted(name) else ():
+        for file in (near / f"{name}.py", near / name / "__init__.py") if near is not None else ():
+            if file.is_file():
+                where = "" if near == Path() else f"start the command in {printable(near)} and "
+                return f"if you trust {printable(file)}, {where}add --trust {name}"
     return None
 
 

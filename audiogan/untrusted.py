@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 from torch import Tensor
@@ -34,22 +33,6 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 SQUARES = {"eye", "diag", "diag_embed"}
 """Operations with a result of n x n elements for an argument of n."""
 VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
-ALIKE = {
-    "mv",
-    "batch_norm",
-    "group_norm",
-    "layer_norm",
-    "reshape",
-    "view_as",
-    "float",
-    "double",
-    "to",
-    "clone",
-    "contiguous",
-}
-"""Operations with a result as large as their first argument."""
-ELEMENTWISE = {"add", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv", "rtruediv", "rdiv", "pow", "rpow"}
-ELEMENTWISE |= {"where", "addcmul", "polar", "complex", "maximum", "minimum", "lerp", "linalg_vecdot"}
 TOO_LARGE = "its networks are larger than its weights"
 
 
@@ -76,6 +59,8 @@ def check_config(config: Any) -> None:
         _check_numbers(node, key)
         check_places(node, key)
     facts: Any = sections.pop("facts")
+    if not isinstance(facts.get("modality"), dict):
+        raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
     for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
         _Walk(BUILT).check(node, key, 0)
     _check_input_names(sections.get("inputs") or {}, "inputs")
@@ -220,11 +205,12 @@ class Budget(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name == "_set_grad_enabled":  # refused at the end of `torch.no_grad`, gradients would stay off
+            return func(*args, **kwargs)
         self.calls -= 1
         if self.calls < 0:
             raise UserError(f"{TOO_LARGE}: too many operations")
-        name = getattr(func, "__name__", "")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
             return func(*args, **kwargs)
         if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
@@ -242,26 +228,8 @@ class Budget(TorchFunctionMode):
 
 def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     """An upper bound of the elements of a result, found from the arguments alone."""
-    first = args[0] if args else None
-    if isinstance(first, Tensor):
-        if name in ALIKE:
-            return first.numel()
-        if name == "linear":
-            return first.numel() // max(1, first.shape[-1]) * len(args[1])
-        if name in ("matmul", "__matmul__") and min(first.dim(), args[1].dim()) > 1:
-            return _broadcast([first[..., :1], args[1][..., :1, :]])
-    values = (*args, *kwargs.values())
-    if name.strip("_") in ELEMENTWISE:
-        return _broadcast([value for value in values if isinstance(value, Tensor)])
-    if name in ("tensor", "as_tensor"):
-        return ENTRIES  # of a list of the configuration
-    bound = _product(values)
+    bound = _product((*args, *kwargs.values()))
     return bound * bound if name in SQUARES else bound
-
-
-def _broadcast(tensors: Sequence[Tensor]) -> int:
-    """Elements of the shape that tensors have in common."""
-    return math.prod(map(max, zip_longest(*(tuple(x.shape)[::-1] for x in tensors), fillvalue=1)))
 
 
 def _product(values: Sequence[Any]) -> int:

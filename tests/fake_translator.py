@@ -3,75 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from audiogan.errors import UserError
+from audiogan.games.generative import Generative, Route
+from audiogan.generator import Generator
 from audiogan.inputs import Input, Signal
 from audiogan.modalities import Image, Sound
-from audiogan.reading.pictures import read_picture
-from audiogan.sounds import load_wav
+from audiogan.representations import Identity
 
 
-def float32(value: Any, shape: Any = None) -> np.ndarray:
-    return np.asarray(value, np.float32)
+class AnySize(Identity):
+    """Signals as they are, also of open sizes."""
+
+    def __init__(self, shape: tuple[int | None, ...]) -> None:
+        nn.Module.__init__(self)
+        self.shape = self.signal_shape = shape  # type: ignore[assignment]
 
 
-class Pictures(Image):
-    """Pictures without the conversions of the modality."""
+class Net(nn.Module):
+    """Negates the source; ``made`` replaces that. It keeps the shapes of the tiles in ``shapes``."""
 
-    def load(self, path: Any, shape: Any) -> np.ndarray:
-        return read_picture(path).values(shape[0])
-
-    convert = staticmethod(float32)  # type: ignore[assignment]
-
-
-class Sounds(Sound):
-    """Sounds without the conversions of the modality."""
-
-    def load(self, path: Any, shape: Any) -> np.ndarray:
-        return load_wav(path)[0]
-
-    convert = staticmethod(float32)  # type: ignore[assignment]
-
-
-class Game:
-    """``generate`` negates the source; ``made`` replaces that. It counts the tiles in ``shapes``."""
-
-    def __init__(self, inputs: Mapping[str, Input], field: int | None, multiple: int) -> None:
-        self.inputs = inputs
-        self.nets = {"generator": SimpleNamespace(receptive_field=field, multiple=multiple)}
-        self.generators = {"generator": SimpleNamespace(source=None, target=None)}
+    def __init__(self, takes: frozenset[str], field: int | None, multiple: int) -> None:
+        super().__init__()
+        self.takes, self.receptive_field, self.multiple = takes, field, multiple
+        self.unused = nn.Parameter(torch.zeros(1))
         self.made: Callable[[dict[str, Tensor]], Tensor] = lambda inputs: -inputs["source"]
         self.shapes: list[tuple[int, ...]] = []
-        self.routes: list[str | None] = []
 
-    def draw(self, n: int, random: Any, skip: Any = (), **requested: Tensor) -> dict[str, Tensor]:
-        return {name: x.draw(n, random, requested.get(name)) for name, x in self.inputs.items() if name not in skip}
-
-    def input(self, name: str) -> Input:
-        if name not in self.inputs:
-            raise UserError(f"the model has no input {name!r}")
-        return self.inputs[name]
-
-    def generate(self, inputs: dict[str, Tensor], *, generator: str | None = None) -> Tensor:
+    def forward(self, **inputs: Tensor) -> Tensor:
         self.shapes.append(tuple(inputs["source"].shape[1:]))
-        self.routes.append(generator)
         return self.made(inputs)
 
 
-class Translator:
-    """What `audiogan.applying` asks of a generator.
+class Translator(Generator):
+    """A generator of signals like its source.
 
     Args:
         shape: of the source, such as ``[3, 64, 64]``.
         field: receptive field; ``None``: windows.
         more: further inputs.
         k: factor of the resolution.
+        routes: names of several generators and what they translate, numbers of ``labels``.
     """
 
     def __init__(
@@ -84,17 +61,18 @@ class Translator:
         k: int = 1,
         sample_rate: int = 8000,
         normalize: str | None = None,
+        routes: Mapping[str, Route] | None = None,
+        labels: tuple[str, ...] = (),
     ) -> None:
-        sound = len(shape) == 2
-        self.modality: Any = Sounds(k * sample_rate, normalize) if sound else Pictures()
-        kind: Any = Sounds(sample_rate, normalize) if sound else Pictures()
-        self.inputs: dict[str, Input] = {**(more or {}), "source": Signal("source", shape, kind)}
-        self.game = Game(self.inputs, field, multiple)
-        self.shape = (shape[0], *(None if size is None else k * size for size in shape[1:]))
-        self.labels: list[str] = []
-        self.name, self.step = "fake", 7
+        kinds: list[Any] = [Sound(sample_rate * each, normalize) if len(shape) == 2 else Image() for each in (1, k)]
+        inputs: dict[str, Input] = {**(more or {}), "source": Signal("source", shape, kinds[0])}
+        nets = {name: Net(frozenset(inputs), field, multiple) for name in routes or ("generator",)}
+        self.net = next(iter(nets.values()))
         if k > 1:
-            self.game.made = lambda inputs: -enlarged(inputs["source"], k)
+            self.net.made = lambda inputs: -enlarged(inputs["source"], k)
+        target = (shape[0], *(None if size is None else k * size for size in shape[1:]))
+        game = Generative(nets, AnySize(target), inputs, routes)
+        super().__init__(game, kinds[1], {"facts": {"labels": labels}}, Path("fake"), 7)
 
 
 def enlarged(x: Tensor, k: int) -> Tensor:

@@ -28,7 +28,7 @@ class Stub:
             made.append(Recipe(self.name, (float(i % 1000),), {name: 1.0}, {}, i))
         return [replace(one, truncation=other.get("truncation")) for one in made]
 
-    def render(self, recipes: Sequence[Recipe]) -> np.ndarray:
+    def render(self, recipes: Sequence[Recipe], **other: Any) -> np.ndarray:
         self.before_rendering(self.rendered)
         self.rendered += len(recipes)
         levels = np.array([recipe.latent[0] / 1000 for recipe in recipes], np.float32)

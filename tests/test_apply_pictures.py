@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from audiogan.applying.pictures import translate_picture
+from audiogan.applying.formats import encode_picture, translate_picture
 from audiogan.applying.signals import Translation, apply_signal
 from audiogan.errors import UserError
-from audiogan.picture_files import encode_picture, read_note
 from audiogan.reading.pictures import Picture, read_picture, to_float, to_pixels, turned, with_channels
 from audiogan.reading.reader import Unreadable
 
@@ -43,9 +42,9 @@ def test_any_size(size: tuple[int, int], field: int | None) -> None:
     made = translate_picture(Translation(generator), encode_picture(Picture(pixels), "PNG"))
     assert (made.pixels == negative(pixels)).all()
     if field is None:
-        assert set(generator.game.shapes) == {(3, 64, 64)}
+        assert set(generator.net.shapes) == {(3, 64, 64)}
     if size == (64, 64):
-        assert generator.game.shapes == [(3, 64, 64)]
+        assert generator.net.shapes == [(3, 64, 64)]
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
@@ -65,7 +64,7 @@ def test_exif_orientation(format: str, orientation: int) -> None:
     upright = np.asarray(ImageOps.exif_transpose(tagged)).transpose(2, 0, 1)
     assert made.pixels.shape == upright.shape
     assert np.abs(made.pixels.astype(int) - upright).mean() < 4
-    assert Image.open(io.BytesIO(encode_picture(made, format))).getexif().get(0x0112, 1) == 1
+    assert Image.open(io.BytesIO(encode_picture(made, "JPEG"))).getexif().get(0x0112, 1) == 1
 
 
 def test_turned_leaves_unknown_orientations() -> None:
@@ -73,16 +72,13 @@ def test_turned_leaves_unknown_orientations() -> None:
     assert turned(pixels, 0) is pixels and turned(pixels, 99) is pixels
 
 
-@pytest.mark.parametrize("format", ["PNG", "TIFF"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("opaque", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_depth_and_transparency_are_kept(format: str, dtype: Any, opaque: bool, channels: int) -> None:
+def test_depth_and_transparency_are_kept(dtype: Any, opaque: bool, channels: int) -> None:
     pixels = noise(channels, 130, 71, dtype=dtype)
     alpha = None if opaque else noise(130, 71, seed=1, dtype=dtype)
-    made = read_picture(encode_picture(Picture(pixels, alpha), format, '{"audiogan": "apply"}'))
-    if format == "TIFF" and dtype == DEEP and channels == 1 and not opaque:  # written as colour
-        pixels = np.repeat(pixels, 3, axis=0)
+    made = read_picture(encode_picture(Picture(pixels, alpha), "PNG"))
     assert made.pixels.dtype == dtype and (made.pixels == pixels).all()
     assert (made.alpha is None) == opaque
     if alpha is not None:
@@ -180,37 +176,15 @@ def test_numbers_and_pixels(dtype: Any) -> None:
     assert list(to_pixels(np.array([-3.0, 3.0]), dtype)) == [0, np.iinfo(dtype).max]
 
 
-def test_profile_is_kept_where_it_fits() -> None:
-    from PIL import ImageCms
-
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for dtype in (np.uint8, np.uint16):
-        for format in ("PNG", "TIFF"):
-            source = encode_picture(Picture(noise(3, 5, 5, dtype=dtype), None, profile), format)
-            made = translate_picture(Translation(Translator()), source)
-            assert made.profile == profile
-            assert read_picture(encode_picture(made, format)).profile == profile
-    assert translate_picture(Translation(Translator((1, 16, 16))), source).profile is None
-
-
 def test_formats_without_transparency_get_white() -> None:
     picture = Picture(np.zeros((3, 8, 8), np.uint8), np.zeros((8, 8), np.uint8))
-    for format in ("JPEG", "BMP"):
-        made = read_picture(encode_picture(picture, format))
-        assert made.alpha is None and made.pixels.min() > 250
+    made = read_picture(encode_picture(picture, "JPEG"))
+    assert made.alpha is None and made.pixels.min() > 250
 
 
 def test_sides_that_a_format_does_not_allow() -> None:
     with pytest.raises(UserError, match="choose PNG"):
         encode_picture(Picture(np.zeros((1, 1, 20_000), np.uint8)), "WEBP")
-
-
-@pytest.mark.parametrize("format", ["PNG", "TIFF", "JPEG", "WEBP"])
-def test_note(format: str) -> None:
-    for dtype in (np.uint8, np.uint16):
-        file = encode_picture(Picture(noise(3, 5, 5, dtype=dtype)), format, '{"audiogan": "apply", "seed": 3}')
-        assert read_note(file) == {"audiogan": "apply", "seed": 3}
-    assert read_note(content(Image.new("RGB", (3, 3)), format)) == {}
 
 
 @pytest.mark.parametrize("field", [3, None])
@@ -233,8 +207,6 @@ def test_hostile_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_picture(deep[: len(deep) // 2])
     with pytest.raises(Unreadable, match="floating"):
         read_picture(content(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"))
-    with pytest.raises(Unreadable, match="more than 16 bits"):
-        read_picture(content(Image.fromarray(np.array([[0, 1 << 20]], np.int32)), "TIFF"))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(Unreadable, match="million pixels"):
         read_picture(good)
@@ -243,7 +215,7 @@ def test_hostile_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_result_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.applying.pictures.LARGEST", 100)
+    monkeypatch.setattr("audiogan.applying.formats.LARGEST", 100)
     with pytest.raises(UserError, match="at most 100"):
         translate_picture(Translation(Translator()), encode_picture(Picture(noise(3, 20, 20)), "PNG"))
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan import config
-from audiogan.config import PACKAGED, compose, run_name, shipped
+from audiogan.config import PACKAGED, compose, run_name
 from audiogan.config_kinds import resolve_target, targets
 from audiogan.errors import UserError
 from audiogan.training import open_data
@@ -43,13 +43,9 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
         "open_sounds": [f"data.root={sounds}"],
         "open_images": ["data.root=digits"],
         "open_points": ["data.count=64"],
+        "open_pairs": ["data.size=16", "width=4", "game.critic.layers=1"],  # drawn figures
+        "open_domains": ["data.size=24", "width=4", "blocks=1"],
     }[cfg.data._target_.rpartition(".")[2]]
-
-
-@pytest.mark.parametrize("name", shipped())
-def test_every_configuration_takes_two_steps(name: str, tiny_sounds: Path, tmp_path: Path) -> None:
-    overrides = [*SMALL, *data_for(compose(name), tiny_sounds), f"run_dir={tmp_path}"]
-    assert run(compose(name, overrides), progress=False).step == 2
 
 
 def test_every_network_is_tried() -> None:
@@ -117,7 +113,7 @@ HOSTILE = {
     "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
     "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
     "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
-    "a function of ours": "data: {_target_: audiogan.data.download.get_drums, out: '{flag}'}",
+    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
     "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
     "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",

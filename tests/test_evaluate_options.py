@@ -128,11 +128,11 @@ def test_measures_that_need_labels_are_refused_before_anything_is_measured(
 
 
 class Untraceable(nn.Module):
-    def forward(self, z: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, classes: Tensor) -> Tensor:
         if torch.jit.is_tracing():
             raise TypeError("cannot be traced")
-        return z + condition
+        return latent + classes
 
 
 def test_a_network_that_torchscript_does_not_take_stays_as_it_is() -> None:
-    assert traced(Untraceable(), torch.ones(1, 3), torch.ones(1, 3)) is None
+    assert traced(Untraceable(), {"latent": torch.ones(1, 3), "classes": torch.ones(1, 3)}) is None

@@ -159,7 +159,7 @@ def test_classes_have_the_shares_of_the_training_data(digits_run: Path, monkeypa
     monkeypatch.setattr(Generator, "render", rendered)
     evaluate_run(str(digits_run), count=60, seed=3, classifier=False, say=lambda line: None)
     generator = load(str(digits_run))
-    counts = generator.game.conditions.class_counts
+    counts = generator.game.inputs["classes"].counts
     for label, share in zip(generator.labels, counts / counts.sum(), strict=True):
         assert abs(asked.count(label) - 60 * share) < 1
     assert len(asked) == 60

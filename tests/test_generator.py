@@ -210,7 +210,7 @@ def hostile_states(flag: Path) -> dict[str, Callable[[dict[str, Any]], None]]:
         "no game": put("config.game", None),
         "a text": put("config", "text"),
         "no facts": put("config.facts", {}),
-        "too few labels": put("config.facts.labels", ["kick"]),
+        "too few labels": put("config.facts.inputs.classes.labels", ["kick"]),
         "labels of another kind": put("config.facts.labels", [1, 2]),
         "a rate of 0": put("config.facts.modality.sample_rate", 0),
         "terabytes": put(

@@ -14,12 +14,15 @@ import pytest
 import torch
 
 from audiogan import callbacks, training
+from audiogan.changes import data_changes, identity
 from audiogan.cli import main
 from audiogan.config import compose
 from audiogan.core import Trainer, load_state, newest_state, save_state
 from audiogan.core.checkpoint import checkpoints
+from audiogan.data.columns import Labels, Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
+from audiogan.modalities import Points
 
 SMALL = ["widths=[8,8]", "data.count=100", "batch_size=8", "engine.threads=1", "callbacks.previews=null"]
 Train = Callable[..., tuple[Trainer, list[str]]]
@@ -228,40 +231,37 @@ def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
     assert any("'critic'" in line and "anew" in line for line in said)
 
 
-class Elsewhere:
-    """Data that is read from files, as far as `identity` knows."""
-
-    def __init__(self, x: torch.Tensor, labels: list[str], targets: torch.Tensor) -> None:
-        self.x, self.labels, self.targets = x, labels, targets.numpy()
-        self.shape, self.source, self.scan = tuple(x.shape[1:]), "a folder", object()
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def signals(self, indices: Any) -> torch.Tensor:
-        return self.x[torch.from_numpy(indices)]
+def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source: torch.Tensor | None = None) -> Table:
+    """Return data that is read from files, as far as `identity` knows."""
+    sources = x if source is None else source
+    columns = {
+        "x": Signals(x.numpy(), Points()),
+        "source": Signals(sources.numpy(), Points()),
+        "label": Labels(targets.numpy(), labels),
+    }
+    return Table(columns, len(x), source="a folder", scan=object())  # type: ignore[arg-type]
 
 
 def test_data_is_known_by_its_examples_labels_and_length() -> None:
     x, targets = torch.randn(200, 3), torch.arange(200) % 2
-    original = training.identity(Elsewhere(x, ["a", "b"], targets))  # type: ignore[arg-type]
+    original = identity(from_files(x, ["a", "b"], targets))
     one = x.clone()
     one[137, 2] += 1e-3
-    others = [(one, ["a", "b"], targets), (x, ["a", "c"], targets), (x, ["a", "b"], 1 - targets)]
-    others.append((x[:199], ["a", "b"], targets[:199]))
+    others = [(one, ["a", "b"], targets, x), (x, ["a", "c"], targets), (x, ["a", "b"], 1 - targets)]
+    others += [(x[:199], ["a", "b"], targets[:199]), (x, ["a", "b"], targets, one)]
     for other in others:
-        assert training.data_changes(original, training.identity(Elsewhere(*other)))  # type: ignore[arg-type]
-    same = training.identity(Elsewhere(x.clone(), ["a", "b"], targets))  # type: ignore[arg-type]
-    assert training.data_changes(original, same) == [] == training.data_changes(original, same | {"source": "moved"})
+        assert data_changes(original, identity(from_files(*other)))
+    same = identity(from_files(x.clone(), ["a", "b"], targets))
+    assert data_changes(original, same) == [] == data_changes(original, same | {"source": "moved"})
     for unknown in (None, "x", {}, {"digest": None}):
-        assert training.data_changes(unknown, same) == []
+        assert data_changes(unknown, same) == []
 
 
 def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train("trainer.steps=1")
     assert not any("changed" in line for line in train("trainer.steps=2")[1])
 
-    monkeypatch.setattr(Table, "signals", lambda self, indices: torch.ones(len(indices), 2))
+    monkeypatch.setattr(Table, "column", lambda self, name, indices: torch.ones(len(indices), 2))
     _, said = train("trainer.steps=3")
     assert any("changed since that checkpoint: data: " in line for line in said)
 

@@ -62,6 +62,15 @@ def test_a_run_of_a_trusted_network_sounds_as_ever(run: Path, own: str, tiny_run
     assert audiogan.load(tiny_run).trust == ()
 
 
+def test_a_run_of_a_trusted_network_is_measured(run: Path, own: str) -> None:
+    from audiogan.evaluation import evaluate_run
+
+    with pytest.raises(UserError, match=f"it needs the module {own}"):
+        evaluate_run(str(run), say=lambda line: None)
+    with pytest.raises(UserError, match="at least 20"):  # the data of this run is too small, but the network is loaded
+        evaluate_run(str(run), trust=own, say=lambda line: None)
+
+
 def test_a_run_says_which_module_it_needs(run: Path, own: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match=rf'run.*: it needs the module {own}; .*, add trust=\["{own}"\]$'):
         audiogan.load(run)

@@ -91,7 +91,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("config.facts.labels", ["a"] * 1_000_000, "more than a bundle can hold"),
     ("config.facts.labels", ["a"] * 100_000, "facts.labels: 100,000 entries"),
     ("config.facts.labels", ["a" * 5_000, "b"], "facts.labels.0"),
-    ("config.facts.labels", ["a"], "1 names of 2 classes"),
+    ("config.facts.inputs.classes.labels", ["a"], "facts.inputs.classes.counts: expected a count"),
+    ("config.facts.inputs.classes", {"labels": ["a"], "counts": [1], "size": 1}, "knows 2 classes, the data has 1"),
     ("config.facts.labels", "ab", "facts.labels"),
     ("config.facts.labels", ["\ud800", "b"], "facts.labels.0"),
     ("config.facts.class_counts", [1] * 100_000, "class_counts"),
@@ -156,8 +157,8 @@ def test_weights_that_are_not_finite_are_refused(parts: Parts, tmp_path: Path, k
 def test_counts_of_classes_that_no_training_writes(parts: Parts, tmp_path: Path) -> None:
     weights = load_weights(parts["raw"])
     for factor in (0, -1):
-        raw = save_weights({**weights, "conditions.class_counts": factor * weights["conditions.class_counts"]})
-        assert "class_counts" in refusal(written(tmp_path / "x.audiogan", raw, parts["about"]))
+        raw = save_weights({**weights, "inputs.classes.counts": factor * weights["inputs.classes.counts"]})
+        assert "classes: expected a count" in refusal(written(tmp_path / "x.audiogan", raw, parts["about"]))
 
 
 def test_compressed_doubled_and_oversized_parts_are_refused(parts: Parts, tmp_path: Path) -> None:
@@ -253,6 +254,12 @@ def test_a_budget_judges_sizes_before_memory_is_allocated() -> None:
         [torch.empty(1) for _ in range(101)]
     with Budget(10**6, 10**6, 10**6, 1000):
         assert torch.nn.Linear(500, 500)(torch.zeros(3, 500)).shape == (3, 500)
+
+
+def test_gradients_are_on_again_after_a_refusal() -> None:
+    with pytest.raises(UserError, match="too many operations"), Budget(10**6, 10**6, 10**6, 100), torch.no_grad():
+        [torch.empty(1) for _ in range(200)]
+    assert torch.is_grad_enabled()
 
 
 def test_a_checkpoint_chooses_no_folder_for_a_cache(tiny_run: Path, tmp_path: Path) -> None:

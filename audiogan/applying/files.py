@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import io
-import json
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from audiogan.applying.pictures import translate_picture
+from audiogan.applying import formats
+from audiogan.applying.folders import listed
 from audiogan.applying.signals import Translation
-from audiogan.applying.sounds import SUFFIXES as SOUNDS
-from audiogan.applying.sounds import CannotWrite, read_sound_note, translate_sound
 from audiogan.errors import UserError
 from audiogan.files import check_file, is_plain, replacing
 from audiogan.long_work import ItemProgress, interruptible
 from audiogan.outputs import unwritable
-from audiogan.picture_files import SUFFIXES as PICTURES
-from audiogan.picture_files import encode_picture, read_note
 from audiogan.reading.reader import Unreadable
 from audiogan.sampling import working_folder
 from audiogan.text import printable
-from audiogan.writing import check_folder, write_file
+from audiogan.writing import check_folder
 
 PIPE = "-"
 """The name of standard input and standard output."""
 NAMED = 5
 """Names in a message, at most."""
-LONGEST_VALUE, LONGEST_NOTE = 100, 1500
-"""Characters of an input's value and of the whole note in a file. Some formats of sounds keep 2,000 bytes."""
 
 
 @dataclass
@@ -52,11 +47,9 @@ def apply_files(
     source: Path,
     out: Path,
     *,
-    route: str | None = None,
-    inputs: Mapping[str, Any] | None = None,
-    seed: int = 0,
     overwrite: bool = False,
     say: Callable[[str], None] = print,
+    **options: Any,
 ) -> Done:
     """Translate files of any size; see `apply_signal`.
 
@@ -68,305 +61,151 @@ def apply_files(
         generator: the model.
         source: a file or a folder.
         out: a file or a folder.
-        route, inputs, seed: see `apply_signal`.
-        overwrite: replace files that an earlier translation did not write.
+        overwrite: replace files.
         say: prints a line.
+        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
 
     Raises:
         UserError: bad arguments, files in the way, a source that cannot be read, or a target that cannot be written.
     """
-    translation = Translation(generator, route=route, inputs=inputs, seed=seed)
-    job = _Job(translation, _note(translation, inputs or {}, seed), overwrite, say)
-    if PIPE in (str(source), str(out)):
-        job.pipe(source, out)
-        return job.done
-    if source.is_dir():
-        job.folder(source, out)
+    translation = Translation(generator, **options)
+    noun, many, piped = generator.modality.noun, source.is_dir(), str(out) == PIPE
+    known = formats.SOUNDS if translation.sound else formats.PICTURES
+
+    def target(path: Path) -> Path:
+        return path if path.suffix.lower() in known else path.with_suffix(generator.modality.suffix)
+
+    done, content = Done(), _standard_input() if str(source) == PIPE else None
+    jobs: list[tuple[Path | bytes, Path | None]]
+    if piped and (many or sys.stdout.isatty()):
+        raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
+    if many:
+        check_folder(out)
+        names, done.failed, others = listed(source, translation.sound, out)
+        if others:
+            say(f"no {noun}s by their names, left out: {_shown(others)}")
+        if not names:
+            raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
+        jobs = [(source / name, target(out / name)) for name in names]
+    elif content is not None:
+        jobs = [(content, None if piped else out)]
     else:
         check_file(source)
-        job.file(source, out / source.name if out.is_dir() else out, out.is_dir())
-    name = f"{printable(generator.name)} (step {generator.step:,})"
-    count = len(job.done.files)
-    for line in job.done.failed:
-        say(f"skipped: {line}")
-    say(f"{count} {_plural(job.noun, count)} translated by {name}: {printable(out)}")
-    return job.done
-
-
-class _Job:
-    def __init__(self, translation: Translation, note: str, overwrite: bool, say: Callable[[str], None]) -> None:
-        self.translation, self.note, self.overwrite, self.say = translation, note, overwrite, say
-        self.sound, self.noun = translation.kind == "sound", translation.generator.modality.noun
-        self.suffixes = SOUNDS if self.sound else PICTURES
-        self.done = Done()
-
-    def file(self, source: Path, target: Path, renamed: bool) -> None:
-        """Translate one file; ``renamed``: the suffix may change."""
-        if renamed:
-            target = self.named(target)
-        elif target.suffix.lower() not in self.suffixes:
-            raise UserError(f"{target}: the name of this file must end in one of {', '.join(self.suffixes)}")
-        self.check([(source, target)])
-        progress = _Progress("sample" if self.sound else "row", self.say)
-        try:
-            with interruptible(), working_folder(target.parent):
-                self.translate(source, target, progress)
-        except CannotWrite:
-            raise
-        except (OSError, Unreadable, UserError) as error:
-            raise UserError(f"{printable(source)}: {self.reason(error, source)}") from error
-        finally:
-            progress.close()
-        self.done.files.append(target)
-
-    def folder(self, source: Path, out: Path) -> None:
-        """Translate all files below a folder."""
-        if out.exists() and not out.is_dir():
-            raise UserError(f"{printable(out)}: a file; give a folder for the translations of a folder")
-        if out.resolve() == source.resolve():
-            raise UserError(f"{printable(source)}: the same folder as that for the translations; give another one")
-        check_folder(out)
-        pairs, others = [], []
-        for path, rel, reason in self.entries(source, out):
-            if reason is None:
-                pairs.append((path, self.named(out / rel)))
-            elif reason:
-                self.done.failed.append(f"{printable(path)}: {printable(reason)}")
-            else:
-                others.append(printable(rel))
-        if others:
-            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-            self.say(f"no {self.noun}s by their names, left out: {', '.join(others[:NAMED])}{more}")
-        if not pairs:
-            reasons = f": {'; '.join(self.done.failed[:NAMED])}" if self.done.failed else ""
-            raise UserError(f"{printable(source)}: no {self.noun}s in it{reasons}")
-        self.check(pairs)
-        progress = ItemProgress(len(pairs), self.noun, self.say)
-        try:
-            with interruptible(), working_folder(out):
-                for path, target in pairs:
-                    self.one_of_many(path, target)
-                    progress.step()
-        except BaseException:
-            progress.close()
-            count = len(self.done.files)
-            self.say(f"stopped: {count:,} of {len(pairs):,} {self.noun}s are done: {printable(out)}")
-            raise
-        finally:
-            progress.close()
-
-    def one_of_many(self, path: Path, target: Path) -> None:
-        try:
-            self.translate(path, target, lambda done, total: None)
-        except CannotWrite:
-            raise
-        except (OSError, Unreadable, UserError) as error:
-            self.done.failed.append(f"{printable(path)}: {self.reason(error, path)}")
-        else:
-            self.done.files.append(target)
-
-    def pipe(self, source: Path, out: Path) -> None:
-        """Translate standard input, or write to standard output."""
-        to_pipe = str(out) == PIPE
-        content = _standard_input() if str(source) == PIPE else None
-        if content is None:
-            check_file(source)
-        if to_pipe and sys.stdout is not None and sys.stdout.isatty():
-            raise UserError("standard output is a terminal; redirect it, or name a file")
-        if not to_pipe:
-            if out.is_dir():
-                raise UserError(f"{printable(out)}: a folder; name a file for standard input")
-            if out.suffix.lower() not in self.suffixes:
-                raise UserError(f"{out}: the name of this file must end in one of {', '.join(self.suffixes)}")
-            self.check([(source, out)])
-        try:
-            with interruptible():
-                if not to_pipe:
-                    self.translate(source if content is None else content, out, lambda done, total: None)
-                    self.done.files.append(out)
-                    return
-                result = self.content(source if content is None else content)
-        except (OSError, Unreadable) as error:
-            name = "standard input" if content is not None else printable(source)
-            raise UserError(f"{name}: {self.reason(error, source)}") from error
-        _standard_output(result)
-
-    def translate(self, source: Path | bytes, target: Path, progress: Callable[[int, int], object]) -> None:
-        """Translate one file and write the result, whole or not at all.
-
-        Raises:
-            CannotWrite: the target cannot be written.
-            OSError, Unreadable, UserError: the source cannot be read or translated.
-        """
-        format = self.suffixes[target.suffix.lower()]
-        if not self.sound:
-            picture = translate_picture(self.translation, source, progress)
-            content = encode_picture(picture, format, self.note)
-            if picture.animated:
-                self.say(f"{_shown(source)}: animated; only its first picture was translated")
-            try:
-                write_file(target, content)
-            except UserError as error:
-                raise CannotWrite(str(error)) from error
-            return
-        try:
-            with replacing(target) as temporary:
-                translate_sound(
-                    *(self.translation, source, temporary, format, self.note, progress),
-                    say=lambda line: self.say(f"{_shown(source)}: {line}"),
-                )
-        except CannotWrite as error:
-            raise CannotWrite(f"{printable(target)}: {error}") from error
-        except OSError as error:
-            if str(error.filename) == str(target):
-                raise CannotWrite(f"{printable(target)}: cannot be written ({error.strerror or error})") from error
-            raise
-
-    def content(self, source: Path | bytes) -> bytes:
-        """Return the content of the translation of a file, in the source's format where that can be written."""
-        if self.sound:
-            file = io.BytesIO()
-            translate_sound(self.translation, source, file, None, self.note)
-            return file.getvalue()
-        picture = translate_picture(self.translation, source)
-        return encode_picture(picture, picture.format if picture.format in PICTURES.values() else "PNG", self.note)
-
-    def entries(self, source: Path, out: Path) -> Iterator[tuple[Path, str, str | None]]:
-        """Files below a folder: path, name below the folder, and ``None``, the reason against it, or "" for others."""
-        from audiogan.data.image_scan import FOREIGN_IMAGES
-        from audiogan.data.image_scan import SUFFIXES as READ
-        from audiogan.data.walk import HIDDEN, OUTSIDE, walk
-
-        inside = out.resolve()
-        apart = inside not in source.resolve().parents
-        for entry in walk(source):
-            path = source / entry.rel
-            if apart and inside in path.resolve().parents:
-                continue
-            suffix = path.suffix.lower()
-            if entry.kind in (HIDDEN, "folder link"):
-                continue
-            if entry.kind == OUTSIDE:
-                yield path, entry.rel, f"symbolic link out of the folder ({entry.detail})"
-            elif entry.detail.startswith("folder: "):
-                yield path, entry.rel, entry.detail.removeprefix("folder: ")
-            elif self.sound:
-                kind = None if entry.kind == "audio" else entry.detail if entry.kind == "unreadable" else ""
-                yield path, entry.rel, kind
-            elif suffix in FOREIGN_IMAGES:
-                yield path, entry.rel, FOREIGN_IMAGES[suffix]
-            elif suffix in READ:
-                broken = "broken link" if not path.exists() else "not a regular file"
-                yield path, entry.rel, None if is_plain(path) else broken
-            else:
-                yield path, entry.rel, ""
-
-    def named(self, target: Path) -> Path:
-        """Return a target with a suffix that can be written."""
-        if target.suffix.lower() in self.suffixes:
-            return target
-        return target.with_suffix(self.translation.generator.modality.suffix)
-
-    def check(self, pairs: list[tuple[Path, Path]]) -> None:
-        """Raise UserError if two files would have one target, or if files are in the way."""
-        taken: dict[Path, Path] = {}
-        for source, target in pairs:
-            if target in taken:
-                both = f"{printable(taken[target])} and {printable(source)}"
-                raise UserError(f"{both} would both be written to {printable(target)}; rename one of them")
-            taken[target] = source
-        sources = {_identity(source) for source, _ in pairs} - {None}
-        blocked = []
-        for source, target in pairs:
-            if reason := unwritable(target):
-                raise UserError(f"{printable(target)}: cannot be written ({reason})")
-            if not os.path.lexists(target):
-                continue
-            if _identity(target) in sources:
-                what = "the source itself" if _identity(target) == _identity(source) else "also a source"
-                raise UserError(f"{printable(target)}: {what}; give another name or folder")
-            if os.path.exists(target) and not is_plain(target):
-                raise UserError(f"{printable(target)}: in the way, and not a regular file")
-            if not self.overwrite and not self.ours(target):
-                blocked.append(printable(target))
-        if blocked:
-            more = f" and {len(blocked) - NAMED} more" if len(blocked) > NAMED else ""
-            names = ", ".join(blocked[:NAMED])
-            raise UserError(f"{names}{more}: there already, and not written by apply; --overwrite replaces them")
-
-    def ours(self, target: Path) -> bool:
-        note = read_sound_note(target) if self.sound else read_note(target)
-        return note.get("audiogan") == "apply"
-
-    def reason(self, error: Exception, path: Path) -> str:
-        """Why a file was not translated."""
-        if isinstance(error, Unreadable):
-            from audiogan.reading.pixels import other_kind
-
-            return f"cannot be read ({(not self.sound and other_kind(str(path))) or error})"
-        if isinstance(error, OSError):
-            return f"cannot be read ({error.strerror or error})"
-        return str(error)
-
-
-class _Progress:
-    """Progress within one file; the size of the work is known when it begins."""
-
-    def __init__(self, noun: str, say: Callable[[str], None]) -> None:
-        self.noun, self.say = noun, say
-        self.items: ItemProgress | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self.items is None:
-            self.items = ItemProgress(total, self.noun, self.say)
-        self.items.step(done - self.items.done)
-
-    def close(self) -> None:
-        if self.items is not None:
-            self.items.close()
-
-
-def _note(translation: Translation, inputs: Mapping[str, Any], seed: int) -> str:
-    """Return the note in each result. It marks files that may be replaced by another translation."""
-    generator = translation.generator
-    note: dict[str, Any] = {"audiogan": "apply", "model": str(generator.name), "step": generator.step, "seed": seed}
-    if translation.route:
-        note["generator"] = translation.route
-    if inputs:
-        note["inputs"] = {name: str(value)[:LONGEST_VALUE] for name, value in inputs.items()}
-    text = json.dumps(note)
-    return text if len(text) <= LONGEST_NOTE else json.dumps({"audiogan": "apply", "seed": seed})
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What two names of one file have in common."""
+        jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
+    _check(jobs, known, overwrite)
+    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", say)
+    first = jobs[0][1]
+    folder = out if many else None if first is None else first.parent
     try:
-        info = os.stat(path)
-    except OSError:
-        return None
+        with interruptible(), working_folder(folder or Path()):
+            for path, place in jobs:
+                share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
+                try:
+                    with tempfile.TemporaryFile(dir=folder) as spool:
+                        _translate(translation, path, place, spool, share, say)
+                except _Failed as error:
+                    if not many:
+                        raise UserError(str(error)) from error
+                    done.failed.append(str(error))
+                else:
+                    done.files += [place] if place is not None else []
+                if many:
+                    progress.step()
+    except BaseException:
+        if many:
+            progress.close()
+            say(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
+        raise
+    finally:
+        progress.close()
+    for line in done.failed:
+        say(f"skipped: {line}")
+    if not piped:
+        name, count = f"{printable(generator.name)} (step {generator.step:,})", len(done.files)
+        say(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
+    return done
+
+
+class _Failed(Exception):
+    """A source cannot be read or translated."""
+
+
+def _ignore(share: float) -> None: ...
+
+
+def _translate(
+    translation: Translation,
+    source: Path | bytes,
+    target: Path | None,
+    spool: BinaryIO,
+    share: formats.Share,
+    say: Callable[[str], None],
+) -> None:
+    """Translate one file and write the result, whole or not at all; to standard output without a ``target``.
+
+    Raises:
+        _Failed: the source cannot be read or translated.
+        UserError: the result cannot be written.
+    """
+    name = "standard input" if isinstance(source, bytes) else printable(source)
+    try:
+        work = formats.sound if translation.sound else formats.picture
+        save = work(translation, source, spool, share, lambda line: say(f"{name}: {line}"))
+    except UserError as error:
+        raise _Failed(f"{name}: {error}") from error
+    except (OSError, Unreadable) as error:
+        raise _Failed(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if target is None:
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder, "result"), None)
+            content = Path(folder, "result").read_bytes()
+        with contextlib.suppress(BrokenPipeError), open(sys.stdout.fileno(), "wb", closefd=False) as pipe:
+            pipe.write(content)
+        return
+    try:
+        with replacing(target) as temporary:
+            save(temporary, (formats.SOUNDS | formats.PICTURES)[target.suffix.lower()])
+    except (OSError, UserError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{printable(target)}: cannot be written ({reason})") from error
+
+
+def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
+    """Raise UserError for targets that cannot be written, that are there, or that two files would have."""
+    taken: dict[Path, str] = {}
+    blocked = []
+    sources = {_identity(source) for source, _ in jobs if isinstance(source, Path)}
+    for source, target in jobs:
+        if target is None:
+            continue
+        name = printable(source) if isinstance(source, Path) else "standard input"
+        if target.suffix.lower() not in known:
+            raise UserError(f"{printable(target)}: the name of this file must end in one of {', '.join(known)}")
+        if target in taken:
+            raise UserError(f"{taken[target]} and {name} would both be written to {printable(target)}; rename one")
+        taken[target] = name
+        if reason := unwritable(target):
+            raise UserError(f"{printable(target)}: cannot be written ({reason})")
+        if os.path.lexists(target):
+            if not is_plain(target) or _identity(target) in sources:
+                raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
+            blocked.append(str(target))
+    if blocked and not overwrite:
+        raise UserError(f"{_shown(blocked)}: there already; --overwrite replaces files")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two names of one file have in common."""
+    info = os.stat(path)
     return info.st_dev, info.st_ino
 
 
-def _shown(source: Path | bytes) -> str:
-    return "standard input" if isinstance(source, bytes) else printable(source)
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(printable, names[:NAMED])) + more
 
 
 def _standard_input() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("standard input is a terminal; name a file, or pipe one in")
     return sys.stdin.buffer.read()
-
-
-def _standard_output(content: bytes) -> None:
-    """Write to standard output, without a buffer. A reader that leaves early is no error."""
-    sys.stdout.flush()
-    left = memoryview(content)
-    try:
-        while left:
-            left = left[os.write(sys.stdout.fileno(), left) :]
-    except BrokenPipeError:
-        return
-
-
-def _plural(noun: str, n: int) -> str:
-    return noun if n == 1 else f"{noun}s"

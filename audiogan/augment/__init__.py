@@ -1,8 +1,7 @@
 """Augmentation before the critic: differentiable, the same kind for real and fake.
 
-For waves: Shift, Gain, Polarity, Tilt. For encoded sounds: TimeShift, FrequencyMask, Cutout, SpectrogramGain,
-LogGain, Polarity. For pictures: Flip, Rotate90, Translate, Scale, Cutout, Brightness, Contrast, Saturation, Hue, and
-the sets DiffAugment and ADAPipeline. AdaptiveAugment moves the probability of any of them while a game is trained.
+For waves: Shift. For pictures: Flip, Rotate90, Translate, Scale, Cutout, Brightness, Contrast, Saturation, Hue, and the
+sets DiffAugment and ADAPipeline. AdaptiveAugment moves the probability of any of them while a game is trained.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from audiogan.augment.image import (
     ADAPipeline,
     Brightness,
     Contrast,
+    Cutout,
     DiffAugment,
     Flip,
     Hue,
@@ -20,9 +20,7 @@ from audiogan.augment.image import (
     Scale,
     Translate,
 )
-from audiogan.augment.spectrogram import Cutout, FrequencyMask, LogGain, TimeShift
-from audiogan.augment.spectrogram import Gain as SpectrogramGain
-from audiogan.augment.waveform import Augment, Gain, Polarity, Shift, Tilt
+from audiogan.augment.waveform import Augment, Shift
 
 __all__ = [
     "ADAPipeline",
@@ -33,17 +31,10 @@ __all__ = [
     "Cutout",
     "DiffAugment",
     "Flip",
-    "FrequencyMask",
-    "Gain",
     "Hue",
-    "LogGain",
-    "Polarity",
     "Rotate90",
     "Saturation",
     "Scale",
     "Shift",
-    "SpectrogramGain",
-    "Tilt",
-    "TimeShift",
     "Translate",
 ]

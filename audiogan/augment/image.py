@@ -12,8 +12,28 @@ import math
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment.spectrogram import Cutout
 from audiogan.augment.waveform import Augment, Rand, not_negative, per_clip
+
+
+class Cutout(nn.Module):
+    """Overwrites a rectangle of each clip with `fill`: `ratio` of both sides, centred anywhere, cut at the edges.
+
+    Zhao et al. 2020 (DiffAugment), where ratio is 0.5.
+    """
+
+    def __init__(self, ratio: float = 0.5, fill: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"ratio={ratio} must lie in 0 ... 1")
+        self.ratio, self.fill = ratio, fill
+
+    def forward(self, x: Tensor, rand: Rand) -> Tensor:
+        sides = []
+        for size in x.shape[-2:]:
+            width = round(self.ratio * size)
+            centre = (size * per_clip(x, rand)).floor()
+            sides.append(_between(size, centre - width // 2, torch.full_like(centre, width), x))
+        return x.masked_fill(sides[0].unsqueeze(-1) & sides[1].unsqueeze(-2), self.fill)
 
 
 class Brightness(nn.Module):
@@ -205,3 +225,10 @@ def _mirrored(places: Tensor, size: int) -> Tensor:
     """Places on an endless line, folded back into 0 ... size - 1 at the centres of the outermost pixels."""
     last = max(size - 1, 1)
     return (last - (last - places.remainder(2 * last)).abs()).clamp_max(size - 1)
+
+
+def _between(size: int, first: Tensor, width: Tensor, x: Tensor) -> Tensor:
+    """Boolean `[B, 1, size]`: true at `first` and the `width - 1` places after it."""
+    places = torch.arange(size, device=x.device)
+    first, width = first.squeeze(-1), width.squeeze(-1)
+    return (places >= first) & (places < first + width)

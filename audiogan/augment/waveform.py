@@ -7,13 +7,11 @@ real and fake sounds alike: Zhao et al. 2020, "Differentiable Augmentation for D
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Rand = Callable[..., Tensor]
 Number = TypeVar("Number", int, float)
@@ -59,51 +57,12 @@ class Shift(nn.Module):
             raise ValueError(f"min_samples={min_samples} must not exceed max_samples={max_samples}")
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return shifted(x, rand, self.max_samples, lowest=self.min_samples)
-
-
-class Gain(nn.Module):
-    """Multiplies each clip by a gain that is uniform in decibels, in -db ... db."""
-
-    def __init__(self, db: float) -> None:
-        super().__init__()
-        self.db = not_negative("db", db)
-
-    def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return x * torch.exp((2 * per_clip(x, rand) - 1) * (self.db * math.log(10) / 20)).to(x.dtype)
-
-
-class Polarity(nn.Module):
-    """Turns each clip upside down with probability one half. Also right for complex STFTs."""
-
-    def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return x * torch.where(per_clip(x, rand) < 0.5, -1.0, 1.0).to(x.dtype)
-
-
-class Tilt(nn.Module):
-    """Filters each clip by `y[t] = (x[t] + a x[t-1]) / (1 + |a|)`, a uniform in -amount ... amount.
-
-    a > 0 darkens and a < 0 brightens: 0.3 turns the balance between the lowest and the highest frequency by up to
-    5.4 dB. The gain never exceeds 1.
-    """
-
-    def __init__(self, amount: float = 0.3) -> None:
-        super().__init__()
-        self.amount = not_negative("amount", amount)
-
-    def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        a = ((2 * per_clip(x, rand) - 1) * self.amount).to(x.dtype)
-        return (x + a * F.pad(x[..., :-1], (1, 0))) / (1 + a.abs())
-
-
-def shifted(x: Tensor, rand: Rand, limit: int, fill: float = 0.0, *, lowest: int | None = None) -> Tensor:
-    """Shift the last axis of `[B, ...]` by a uniform whole number in lowest (-limit) ... limit for each clip."""
-    lowest = -limit if lowest is None else lowest
-    steps = ((limit - lowest + 1) * per_clip(x, rand)).long().clamp_max(limit - lowest) + lowest
-    source = torch.arange(x.shape[-1], device=x.device) - steps
-    inside = (source >= 0) & (source < x.shape[-1])
-    moved = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))
-    return moved.masked_fill(~inside, fill)
+        span = self.max_samples - self.min_samples
+        steps = ((span + 1) * per_clip(x, rand)).long().clamp_max(span) + self.min_samples
+        source = torch.arange(x.shape[-1], device=x.device) - steps
+        inside = (source >= 0) & (source < x.shape[-1])
+        moved = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))
+        return moved.masked_fill(~inside, 0.0)
 
 
 def not_negative(name: str, value: Number) -> Number:

@@ -33,24 +33,21 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--class", dest="label", help="a class, or a mixture: kick:0.7,tom:0.3")
     parser.add_argument("--seed", default="0", help="of what is drawn at random (default 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that apply did not write")
+    parser.add_argument("--overwrite", action="store_true", help="replace files")
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     values: dict[str, Any] = {**inputs(args.input)}
     seed = whole(args.seed, "--seed")
     from audiogan.applying import apply_files
-    from audiogan.inputs import Classes
     from audiogan.loading import load
 
     generator = load(args.run)
     if args.label is not None:
-        name = next((name for name, input in generator.inputs.items() if isinstance(input, Classes)), None)
-        if name is None:
-            raise UserError(f"--class {args.label}: {generator.name} was trained without classes; leave it out")
-        if name in values:
-            raise UserError(f"--class and --input {name}: give one of them")
-        values[name] = args.label if args.label in generator.labels else mixture(args.label)
+        if "classes" in values or "classes" not in generator.inputs:
+            why = "--input classes is given too" if "classes" in values else "the model was trained without classes"
+            raise UserError(f"--class {args.label}: {why}; leave it out")
+        values["classes"] = args.label if args.label in generator.labels else mixture(args.label)
     done = apply_files(
         generator,
         args.source,

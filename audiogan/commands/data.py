@@ -27,34 +27,22 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if args.verb == "scan":
         return data_scan.run(args)
-    if args.what != "drums":
-        if args.list or args.kits or args.licences:
-            raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")
-        if args.what in ("sc09", "fsdd"):
-            from audiogan.data.speech import get_speech
+    from audiogan.data.download import data_set, get
+    from audiogan.data.drum_kits import DrumKits, list_kits
 
-            out, config = get_speech(args.what, args.out, base_url=args.base_url), "speech"
-        else:
-            from audiogan.data.image_sources import get_images
-
-            out, config = get_images(args.what, args.out, base_url=args.base_url), "handwriting"
-        command = shlex.join(["audiogan", "train", config, f"data.root={args.out or args.what}"])
-        print(f"{args.what} is in {out}; train on it with: {command}")
-        return 0
-    from audiogan.data.download import get_drums, list_kits
-
+    drums = args.what == "drums"
+    if not drums and (args.list or args.kits or args.licences):
+        raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")
     if args.list:
         print(f"{'kit':32} {'files':>6} {'MB':>7}  licence")
         for kit, files, size, licence in list_kits():
             print(f"{kit:32} {files:6} {size / 1e6:7.1f}  {licence}")
         return 0
-    from audiogan.data.sources import downloads
-
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
-    if args.base_url:
-        options["base_url"] = args.base_url
-    out = get_drums(args.out or downloads() / args.what, **options)
-    command = shlex.join(["audiogan", "train", "drums", *([f"data.root={out}"] if args.out else [])])
-    print(f"drums are in {out}; train on them with: {command}")
+    out = get(DrumKits(**options) if drums else data_set(args.what), args.out, args.base_url)
+    config = "drums" if drums else "speech" if args.what in ("sc09", "fsdd") else "handwriting"
+    root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
+    verb, them = ("are", "them") if drums else ("is", "it")
+    print(f"{args.what} {verb} in {out}; train on {them} with: {shlex.join(['audiogan', 'train', config, *root])}")
     return 0

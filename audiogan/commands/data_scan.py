@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the data that have a flag."""
-SOUNDS, IMAGES = "audiogan.data.sources.open_sounds", "audiogan.data.image_sources.open_images"
+SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sources.open_sounds")
+IMAGES = ("audiogan.data.open_images", "audiogan.data.image_sources.open_images")
+"""Both names of the functions that open sounds and images."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
 OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the data that do not concern a scan."""
@@ -85,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     cfg = None
     if args.config or args.settings:
         cfg = _composed(args.config or ("images" if images else "drums"), args.settings)
-        images = cfg.data.get("_target_") == IMAGES
+        images = cfg.data.get("_target_") in IMAGES
     settings = {**_section(cfg), **flags}
     scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
     if scan is None:
@@ -127,7 +129,7 @@ def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
     from audiogan import config as configuration
 
     cfg = configuration.compose(config, overrides)
-    if cfg.data.get("_target_") not in (SOUNDS, IMAGES):
+    if cfg.data.get("_target_") not in (*SOUNDS, *IMAGES):
         raise UserError(f"{config}: its data are neither sounds nor images; choose another --config")
     return cfg
 

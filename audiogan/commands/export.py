@@ -34,6 +34,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("run", help="run folder, checkpoint or model")
     parser.add_argument("file", type=Path, help="NAME.audiogan, NAME.onnx or NAME.pt2")
+    parser.add_argument("--generator", metavar="NAME", help="one of several generators, for .onnx and .pt2")
     parser.add_argument("--card", type=Path, help="Markdown that says what it is, of which data, under which licence")
 
 
@@ -48,27 +49,31 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     check_target(args.file)  # tracing takes half a minute
 
     generator = load(args.run)
+    route = generator.route(args.generator)
     card = card or generator.card
     if suffix == ".audiogan":
+        if args.generator is not None:
+            raise UserError(f"--generator {args.generator}: {args.file} holds all generators; leave it out")
         from audiogan.bundle import save_bundle
 
         save_bundle(args.file, generator, card)
         command = shlex.join(["audiogan", "sample", "--run", str(args.file), "out/"])
         print(f"{args.file}: {_size(args.file)}; try it: {command}")
     else:
-        _export(args.file, generator, card)
+        _export(args.file, generator, card, route)
     return 0
 
 
-def _export(path: Path, generator: Generator, card: str) -> None:
-    """Write a graph, and say how it was checked and what goes in and out."""
-    print(f"{generator.name} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
-    from audiogan.export import Playable, arrays, save_onnx, save_pt2
+def _export(path: Path, generator: Generator, card: str, route: str) -> None:
+    """Write a graph, and print how it was checked, its inputs and its output."""
+    which = f", {route}" if len(generator.routes) > 1 else ""
+    print(f"{generator.name}{which} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
+    from audiogan.export import Playable, save_onnx, save_pt2
 
-    checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card)
-    inputs = arrays(generator, generator.recipes(1, seed=0))
-    shapes = ", ".join(f"{name} [B, {x.shape[1]}]" for name, x in inputs.items())
-    output = f"{Playable(generator).output} [B, {', '.join(map(str, generator.shape))}]"
+    checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card, route)
+    playable = Playable(generator, route)
+    shapes = ", ".join(f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in playable.examples(1).items())
+    output = f"{playable.output} [B, {', '.join(map(str, generator.shape))}]"
     print(f"{path}: {_size(path)}; {shapes} -> {output}")
     print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")
     if checked.largest is not None and checked.largest > CLOSE:

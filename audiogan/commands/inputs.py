@@ -23,18 +23,13 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
 
 def lines(generator: Any) -> list[str]:
     """Return one line for each input, for each generator of a model with several, and for the output."""
-    from audiogan.applying.signals import routes
-
     rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
-    rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in _several(routes(generator))]
+    several = generator.route_names.items() if len(generator.routes) > 1 else ()
+    rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in several]
     width = max((len(name) for name, _, _ in rows), default=0)
     found = [f"{printable(name):{width}}  {printable(text)} ({printable(flag)})" for name, text, flag in rows]
     sizes = ", ".join("any" if size is None else str(size) for size in generator.shape)
     return [*found, f"output: {generator.modality.noun} [{sizes}]"]
-
-
-def _several(known: dict[str, str]) -> list[tuple[str, str]]:
-    return list(known.items()) if len(known) > 1 else []
 
 
 def _flag(input: Any) -> str:

@@ -26,7 +26,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
             (p, m) for p in Path("runs").glob("**/checkpoints/*") if (m := re.fullmatch(r"step-(\d+)\.ckpt", p.name))
         ]
         newest = {path.parent.parent: int(match[1]) for path, match in sorted(found, key=lambda pair: int(pair[1][1]))}
-        print("runs (audiogan sample --run RUN)" if newest else "runs: none below runs/")
+        print(
+            "runs (audiogan inputs RUN, audiogan sample OUT --run RUN, audiogan apply IN OUT --run RUN)"
+            if newest
+            else "runs: none below runs/"
+        )
         for run, step in sorted(newest.items()):
             print(f"  {printable(run)}  step {step:,}")
     if args.what in (None, "models"):

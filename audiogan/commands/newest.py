@@ -81,5 +81,7 @@ def _labels(run: Path) -> set[str]:
     from audiogan.monitors.callback import read_settings
 
     settings = read_settings(run)
-    labels = settings.get("facts.inputs.classes.labels")
+    # Runs of version 0.1 have no facts of inputs.
+    named = any(key.startswith("facts.inputs") for key in settings)
+    labels = settings.get("facts.inputs.classes.labels" if named else "facts.labels")
     return set(map(str, labels)) if isinstance(labels, list) else set()

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from audiogan.commands.values import inputs, mixture, pairs, whole
+from audiogan.commands.values import mixture, pairs, repeated_inputs, whole
 from audiogan.errors import UserError
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("sample", help="make new sounds or images")
     parser.add_argument("out", type=Path, help="folder for WAV or PNG files, a contact sheet and samples.csv")
-    parser.add_argument("-n", default="16", help="how many (default 16)")
+    parser.add_argument("-n", help="how many (default 16, or one for each file of --input)")
     parser.add_argument(
         "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
     )
@@ -27,22 +27,30 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value for another input: source=photo.png (any number of them; `audiogan inputs` lists them)",
+        help="a value for another input: source=photo.png, or source=FOLDER for all files in it; several files make "
+        "one sample each (`audiogan inputs RUN` lists the inputs)",
+    )
+    parser.add_argument(
+        "--generator", metavar="NAME", help="for models of two directions: the name or the target class of a generator"
     )
     parser.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    n, seed = whole(args.n, "-n"), None if args.seed is None else whole(args.seed, "--seed")
-    if n < 1:
+    n, seed = (None if text is None else whole(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed")))
+    if n is not None and n < 1:
         raise UserError(f"-n {n}: ask for at least one")
-    label, knobs, others = mixture(args.label), pairs(args.knob, "=", "--knob"), inputs(args.input)
+    label, knobs, given = mixture(args.label), pairs(args.knob, "=", "--knob"), repeated_inputs(args.input)
     from audiogan.loading import load
+    from audiogan.sample_inputs import expanded, matched
     from audiogan.sampling import write_samples
 
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
-    more: dict[str, Any] = {"inputs": others} if others else {}
+    route = generator.chosen(args.generator)
+    n, values = matched(generator, expanded(generator, given, args.out), n)
+    more: dict[str, Any] = {"inputs": values} if values else {}
+    more |= {"route": route} if len(generator.routes) > 1 else {}
     write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation, **more)
     return 0

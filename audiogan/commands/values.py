@@ -38,6 +38,15 @@ def inputs(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
+    """``NAME=VALUE``, any number of times for each input."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        for name, value in inputs([text]).items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
 def whole(text: str, flag: str) -> int:
     """A whole number, such as ``1000`` or ``1e3``."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -14,8 +15,12 @@ from audiogan.errors import UserError
 from audiogan.modalities import Modality
 
 Rows = NDArray[np.int64]
+Shape = tuple[int, ...]
 View = Callable[[np.ndarray], np.ndarray]
 """A random augmentation that is already drawn: stored signals ``[n, ...]`` to as many augmented ones."""
+Shared = View | None
+Rng = np.random.Generator | None
+Beside = Mapping[str, Tensor] | None
 
 
 class Augment(Protocol):
@@ -48,6 +53,7 @@ class Column:
         group: columns of one group share their augmentation. ``None``: the column is never augmented.
         of: names of the columns from which this one is computed.
         random: whether `read` draws random numbers. Other columns are given none.
+        count: number of rows; ``None`` where it is not known before the values are.
     """
 
     shape: tuple[int | None, ...] = ()
@@ -55,14 +61,9 @@ class Column:
     group: str | None = None
     of: tuple[str, ...] = ()
     random: bool = False
+    count: int | None = None
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         """Return the values ``[n, *shape]`` of some rows, as a new tensor.
 
         Args:
@@ -95,19 +96,48 @@ class Signals(Column):
         self.storage = np.asarray(storage) if isinstance(storage, np.memmap) else storage
         self.shape, self.modality = tuple(storage.shape[1:]), modality
         self.places, self.group = places, group
+        self.count = int(storage.shape[0]) if places is None else len(places)
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         x = np.asarray(self.storage[rows if self.places is None else self.places[rows]])
         x = x if view is None else view(x)
         if x.dtype == np.uint8:
             return torch.from_numpy(x).float().sub_(127.5).div_(127.5)  # exactly -1 at 0 and 1 at 255
         return torch.from_numpy(x)
+
+
+class Rendered:
+    """Storage of signals that a function makes, indexed like an array ``[count, *shape]``.
+
+    A signal is made at its first use and kept while there is room; others are made at each use. So memory is bounded.
+
+    Args:
+        make: the signal of a row, ``[*shape]``; depends on the row only.
+        count: number of signals. shape, dtype: of a signal.
+        memory: bytes for the signals that are kept.
+    """
+
+    def __init__(self, make: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
+        self._make, self.shape, self.dtype = make, (count, *shape), np.dtype(dtype)
+        room = max(0, min(count, memory // (math.prod(shape) * self.dtype.itemsize)))
+        self._kept, self._done = np.empty((room, *shape), dtype), np.zeros(room, bool)  # unused pages take no memory
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Rows) -> np.ndarray:
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for signal, row in zip(out, np.asarray(rows).tolist(), strict=True):
+            signal[:] = self._one(row)
+        return out
+
+    def _one(self, row: int) -> np.ndarray:
+        if row >= len(self._done):
+            return self._make(row)
+        if not self._done[row]:  # two threads at once write the same bytes; the flag follows the data
+            self._kept[row] = self._make(row)
+            self._done[row] = True
+        return self._kept[row]
 
 
 class Labels(Column):
@@ -119,15 +149,9 @@ class Labels(Column):
     """
 
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
-        self.codes, self.labels = codes, list(labels)
+        self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
 
 
@@ -141,18 +165,13 @@ class Values(Column):
 
     def __init__(self, array: np.ndarray, names: Sequence[str] = ()) -> None:
         self.array, self.names, self.shape = array, tuple(names), tuple(array.shape[1:])
+        self.count = len(array)
 
     def values(self, rows: Rows) -> NDArray[np.float32]:
         """Return the numbers ``[n, *shape]`` of some rows."""
         return np.asarray(self.array[rows], np.float32)
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         return torch.from_numpy(self.values(rows))
 
 
@@ -168,7 +187,7 @@ class Texts(Column):
 
     def __init__(self, data: np.ndarray, offsets: np.ndarray, alphabet: str, length: int) -> None:
         self.data, self.offsets, self.alphabet, self.length = data, offsets, alphabet, length
-        self.shape = (length,)
+        self.shape, self.count = (length,), len(offsets) - 1
         self._numbers = {character: i for i, character in enumerate(alphabet, start=1)}
 
     @classmethod
@@ -194,13 +213,7 @@ class Texts(Column):
         places = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
         return [self.data[start:end].tobytes().decode() for start, end in places]
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         out = torch.zeros(len(rows), self.length, dtype=torch.int64)
         for i, text in enumerate(self.texts(rows)):
             out[i, : len(text)] = torch.tensor([self._numbers[character] for character in text], dtype=torch.int64)
@@ -256,13 +269,7 @@ class Derived(Column):
             column.shape = tuple(None if end else size for size, end in zip(sizes, open_ends, strict=True))
         return column
 
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
         if beside is None:
             raise ValueError(f"a column that is computed from {', '.join(self.of)} needs their values")
         if not len(rows):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
-import torch
 from numpy.typing import NDArray
 
-from audiogan.data.columns import Column, Labels, Rows, View
+from audiogan.data.columns import Labels, Rendered, Signals
 from audiogan.data.synth import MEMBRANE, TOP, Array, Dice, Studio, band, cymbal, drive, plate, squares
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -260,44 +259,6 @@ def render(
     return _produce(label, sample_rate, length, 1, rng)[0]
 
 
-class Drums(Column):
-    """Sounds of the drum machine. A sound is rendered at its first use and kept while there is room.
-
-    Args:
-        count, sample_rate, length, channels, seed, memory, normalize: see `drum_machine`.
-    """
-
-    def __init__(
-        self, count: int, sample_rate: int, length: int, channels: int, seed: int, memory: int, normalize: str
-    ) -> None:
-        self.shape, self.modality = (channels, length), Sound(sample_rate, normalize)
-        self._settings, self._seed = (sample_rate, length, channels), seed
-        kept = min(count, memory // (4 * channels * length))
-        self._kept = np.empty((kept, channels, length), np.float32)  # untouched pages cost nothing
-        self._done = np.zeros(kept, bool)
-
-    def read(
-        self,
-        rows: Rows,
-        view: View | None = None,
-        rng: np.random.Generator | None = None,
-        beside: Mapping[str, torch.Tensor] | None = None,
-    ) -> torch.Tensor:
-        out = np.empty((len(rows), *self._kept.shape[1:]), np.float32)
-        for sound, row in zip(out, rows.tolist(), strict=True):
-            sound[:] = self._sound(row)
-        return torch.from_numpy(out)
-
-    def _sound(self, row: int) -> NDArray[np.float32]:
-        if row < len(self._done) and self._done[row]:
-            return self._kept[row]
-        wave = _produce(CLASSES[row % len(CLASSES)], *self._settings, np.random.default_rng((self._seed, row)))
-        if row < len(self._done):  # two threads at once write the same bytes; the flag follows the data
-            self._kept[row] = wave
-            self._done[row] = True
-        return wave
-
-
 def drum_machine(
     count: int = 2000,
     *,
@@ -330,11 +291,17 @@ def drum_machine(
     if seed < 0:
         raise UserError(f"drum machine: seed must not be negative, not {seed}")
     _check(sample_rate, length, channels)
-    drums = Drums(count, sample_rate, length, channels, seed, memory, normalize)
     classes = np.arange(count) % len(CLASSES)
+
+    def make(row: int) -> NDArray[np.float32]:
+        rng = np.random.default_rng((seed, row))
+        return _produce(CLASSES[row % len(CLASSES)], sample_rate, length, channels, rng)
+
+    sounds = Rendered(make, count, (channels, length), np.float32, memory)
 
     def source(table: Table) -> str:
         used = len(np.unique(table.rows % len(CLASSES)))
         return f"built-in drum machine: {len(table):,} sounds, {used} classes, seed {seed}"
 
-    return Table({"x": drums, "label": Labels(classes, CLASSES)}, count, source=source, strata=classes)
+    columns = {"x": Signals(sounds, Sound(sample_rate, normalize)), "label": Labels(classes, CLASSES)}
+    return Table(columns, count, source=source, strata=classes)

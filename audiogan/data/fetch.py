@@ -1,4 +1,4 @@
-"""Downloads that end: at most so many bytes, checked, whole or not at all."""
+"""Download one file: at most so many bytes, checked, whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from audiogan.errors import UserError
 from audiogan.text import printable
 
 TIMEOUT = 30.0
@@ -16,7 +15,7 @@ PIECE = 1 << 16
 
 
 class Unfit(ValueError):
-    """What a server sent is not the file that was asked for; the message says why in one line."""
+    """The server did not send the expected file; the message says why in one line."""
 
 
 def fetch(
@@ -30,14 +29,14 @@ def fetch(
 ) -> None:
     """Download a file of at most ``most`` bytes. It appears under its name when it is whole and checked.
 
-    Bytes are taken as they come over the net: nothing is decompressed. The part (``path`` with ``.part``) is removed
-    when the download fails, unless it can be resumed.
+    Nothing is decompressed. The part (``path`` with ``.part``) is removed when the download fails, unless it can be
+    resumed.
 
     Args:
         url: the address; redirects are followed, but not from https to http.
         path: the file to write, in a folder that exists.
         most: upper bound of its size in bytes; the download ends there.
-        sha256: expected checksum; without one, whatever arrives is kept.
+        sha256: expected checksum; without one, the content is not checked.
         resume: keep the part of a download that breaks off, and go on from there. Needs ``sha256``.
         progress: called with the bytes so far and the bytes that the server announced (0 if it did not).
 
@@ -46,26 +45,19 @@ def fetch(
         Unfit: larger than ``most``, a wrong checksum, or a redirect to an unencrypted address.
         OSError: the file cannot be written.
     """
-    from requests import RequestException
-
     part = path.with_name(path.name + ".part")
-    if not (resume and sha256) or (part.exists() and part.stat().st_size > most):
+    resume = resume and sha256 is not None
+    if not resume or (part.exists() and part.stat().st_size > most):
         part.unlink(missing_ok=True)
-    kept = False
     try:
         _receive(url, part, most, progress)
         if sha256 is not None and digest(part) != sha256:
             raise Unfit("what arrived has a wrong SHA-256 and was thrown away")
         os.replace(part, path)
-    except (RequestException, OSError):
-        kept = bool(resume and sha256)
-        raise
-    except KeyboardInterrupt:
-        kept = bool(resume and sha256)
-        raise
-    finally:
-        if not kept:
+    except BaseException as error:
+        if not resume or isinstance(error, Unfit):
             part.unlink(missing_ok=True)
+        raise
 
 
 def _receive(url: str, part: Path, most: int, progress: Callable[[int, int], object] | None) -> None:
@@ -79,7 +71,7 @@ def _receive(url: str, part: Path, most: int, progress: Callable[[int, int], obj
         answer = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
     except requests.RequestException:
         raise
-    except (ValueError, HTTPError) as error:  # requests passes on some errors of what it is made of
+    except (ValueError, HTTPError) as error:  # requests lets some errors of its own libraries through
         raise Unfit("the address, or one that the server redirects to, is not valid") from error
     with answer as response:
         if start and response.status_code == 416:  # nothing is missing; the checksum decides
@@ -130,14 +122,3 @@ def reason(error: Exception) -> str:
     if response is not None:
         return f"the server said {response.status_code} {printable(response.reason)[:60]}"
     return str(error) if isinstance(error, Unfit) else f"no connection ({type(error).__name__})"
-
-
-def check_own(path: Path, beginning: str) -> None:
-    """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
-    try:
-        with open(path, "rb") as stream:
-            found = stream.read(len(beginning.encode()))
-    except FileNotFoundError:
-        return
-    if found != beginning.encode():
-        raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")

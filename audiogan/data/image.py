@@ -17,7 +17,7 @@ import numpy as np
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
-from audiogan.data.image_decode import flat, square, to_array
+from audiogan.data.image_decode import square
 from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings, require_usable, scan_images
 from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.table import Table
@@ -25,6 +25,7 @@ from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
+from audiogan.reading.pictures import Picture
 from audiogan.text import printable
 
 VERSION = 3  # of what the cache keeps of an .npz file
@@ -204,7 +205,7 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tupl
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk
         channels = s.channels or (1 if chunk.shape[1] == 1 else 3)
         if (s.size and chunk.shape[2:] != (s.size, s.size)) or chunk.shape[1] != channels:
-            chunk = np.stack([_picture(image, s.size, channels) for image in chunk])
+            chunk = np.stack([resized(image, s.size, channels) for image in chunk])
         out.write(np.ascontiguousarray(chunk).tobytes())
         made = chunk.shape[1:]
     return shape[0], list(made)
@@ -220,12 +221,10 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
         yield np.frombuffer(data, np.uint8).reshape(n, *shape[1:])
 
 
-def _picture(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+def resized(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """One image `[C, H, W]` in other channels, and square if a size is asked for."""
-    from PIL import Image as Pillow
-
-    picture = flat(Pillow.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0).copy()), channels)
-    return to_array(square(picture, size) if size else picture)
+    flat = Picture(image[:3], image[3] if len(image) == 4 else None).flat(channels)
+    return square(flat, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:

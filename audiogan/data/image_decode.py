@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from audiogan.data.walk import Entry
-from audiogan.reading.pixels import flat, to_8_bits, to_array, why
+from audiogan.reading.pictures import Pixels, opened, read_picture, to_image
+from audiogan.reading.reader import Unreadable
 
 BITS = (8, 10, 12, 14, 16)  # widths of values in files of 16 bits
 DARK = 16  # of 255
@@ -29,7 +29,7 @@ class Found:
     reason: str
     detail: str = ""
     flags: str = ""
-    pixels: np.ndarray | None = None  # uint8 [C, H, W]
+    pixels: Pixels | None = None  # uint8 [C, H, W]
     digest: bytes = b""  # of all decoded pixels, whatever the file format
     width: int = 0
     height: int = 0
@@ -42,55 +42,47 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
         entry: the file.
         size: pixels a side of the result.
         channels: 1 (grey) or 3 (RGB).
-        bits: see `to_8_bits`.
+        bits: number of bits used in files of 16 bits. Cameras and scanners store 10, 12 or 14 bits in them.
         half: ``left`` or ``right``: use this half only, for two pictures side by side in one file.
     """
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(entry.path) as picture:
-            width, height = picture.size
-            if picture.mode == "F":
-                return Found("unreadable", "floating-point pixels; convert it to 8 bits", width=width, height=height)
-            animated = getattr(picture, "n_frames", 1) > 1
-            # A large JPEG is decoded at a half, a quarter or an eighth, never below twice the size wanted.
-            picture.draft(None, (2 * size, 2 * size))
-            shallow, scaled = to_8_bits(ImageOps.exif_transpose(picture), bits)
-            whole = flat(shallow, channels)
-            if half is not None:
-                width, middle = width // 2, whole.width // 2
-                whole = whole.crop(
-                    (0 if half == "left" else middle, 0, middle + (half == "right") * middle, whole.height)
-                )
-            dark = int(np.asarray(whole).max()) <= DARK
-            digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
-            pixels = to_array(square(whole, size))
-    except Exception as e:  # Pillow's decoders raise many kinds of errors on damaged files, SyntaxError among them
-        return Found("unreadable", why(e, entry.path))
-    held = {"enlarged": min(width, height) < size, "animated": animated, scaled: bool(scaled), "dark": dark}
-    flags = "+".join(flag for flag in FLAGS if held.get(flag))
-    return Found("usable", "", flags, pixels, digest, width, height)
+        picture = read_picture(entry.path, deep=False, least=2 * size)
+    except (OSError, Unreadable) as error:
+        return Found("unreadable", getattr(error, "strerror", None) or str(error))
+    whole, (width, height) = picture.flat(channels), picture.size
+    few = whole.dtype == np.uint16 and not picture.scaled and bits < 16
+    if whole.dtype == np.uint16:
+        whole = np.rint(np.minimum(whole * (255 / (2**bits - 1 if few else 65535)), 255)).astype(np.uint8)
+    if half is not None:
+        width, middle = width // 2, whole.shape[2] // 2
+        whole = whole[:, :, :middle] if half == "left" else whole[:, :, middle : 2 * middle]
+    digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
+    dark, small = int(whole.max()) <= DARK, min(width, height) < size
+    held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
+    return Found(
+        "usable", "", "+".join(flag for flag in FLAGS if held[flag]), square(whole, size), digest, width, height
+    )
 
 
-def square(picture: Any, size: int) -> Any:
-    """The middle square of a Pillow image, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
+def square(pixels: Pixels, size: int) -> Pixels:
+    """The middle square of ``[C, H, W]``, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
     from PIL import Image
 
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    middle = picture.crop((left, top, left + side, top + side))
-    return middle if side == size else middle.resize((size, size), Image.Resampling.LANCZOS)
+    _, height, width = pixels.shape
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    middle = pixels[:, top : top + side, left : left + side]
+    if side == size:
+        return middle
+    scaled = np.asarray(to_image(middle).resize((size, size), Image.Resampling.LANCZOS))
+    return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 
 def highest(entry: Entry) -> int | None:
     """The highest value of a 16-bit image; None for all others."""
-    from PIL import Image
-
     try:
-        with Image.open(entry.path) as picture:
-            if not picture.mode.startswith("I"):
-                return None
-            values = np.asarray(picture)
+        with opened(entry.path) as image:
+            values = np.asarray(image) if image.mode.startswith("I") else np.array([-1])
             return int(values.max()) if values.min() >= 0 and values.max() <= 65535 else None
-    except Exception:  # the decoder will say what is wrong
+    except (OSError, Unreadable):  # `decode` says what is wrong
         return None

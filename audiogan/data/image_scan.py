@@ -24,17 +24,18 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
+from audiogan.data.kinds import suffix_set
 from audiogan.data.labels import Labels
-from audiogan.data.scan import ABOUT, hash_of
-from audiogan.data.verdicts import _TEXT, TABLE, Scan
-from audiogan.data.walk import LEFT_OUT, Entry, _suffixes, follows, stamp, walk
+from audiogan.data.scan import ABOUT, data_folder, hash_of, write_about
+from audiogan.data.verdicts import TABLE, TEXT, Scan
+from audiogan.data.walk import LEFT_OUT, Entry, follows, stamp, walk
 from audiogan.errors import UserError
-from audiogan.reading.pixels import PHOTO
+from audiogan.reading.pictures import PHOTO
 from audiogan.text import printable
 
 VERSION = 3  # of the cache's content; raise it when decoding changes
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
-SUFFIXES = _suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
+SUFFIXES = suffix_set("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
 _RAW = "{} is a camera's raw file: export it as JPEG or PNG"
 _DRAWING = "{} is a drawing or a document: export it as PNG"
 _VIDEO = "{} is a video: save its frames as PNG"
@@ -46,7 +47,7 @@ FOREIGN_IMAGES = {
         _DRAWING: "psd psb xcf kra svg svgz ai eps ps pdf cdr indd sketch fig",
         _VIDEO: "mp4 mov avi mkv webm m4v mpg mpeg wmv flv 3gp",
     }.items()
-    for suffix in _suffixes(words)
+    for suffix in suffix_set(words)
 }
 """Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
@@ -133,23 +134,23 @@ def scan_images(
             usable file is not an error here: the scan says so.
     """
     chosen, follow = Settings(size, channels), follows(links)
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise UserError(f"data.root={root}: {'not a folder or .npz file' if folder.exists() else 'no such folder'}")
-    folder = folder.resolve()
+    folder = data_folder(root)
     naming = Labels.parse(labels, folder, follow, SUFFIXES)
-    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))[:16]
-    entries = list(_entries(folder, follow))
-    print_of = hashlib.blake2b(digest_size=16)
+    entries = list(image_entries(folder, follow))
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
-    for entry in entries:
-        entry.feed(print_of)
-    key = f"{group}-{print_of.hexdigest()}"
+    job = Job(
+        [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries],
+        naming,
+        size,
+        (channels,),
+        (PIXELS, TARGETS),
+        REASONS,
+        "image",
+    )
+    parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
-    place = open_or_build(home, key, partial(_build, folder, entries, chosen, naming, key, progress))
-    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-    about["shape"] = tuple(about["shape"])
+    place, about = run(job, home, hash_of(*parts), entries, folder.name, progress)
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
@@ -163,7 +164,7 @@ def require_usable(scan: ImageScan) -> None:
         raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
-def _entries(root: Path, follow: bool) -> Iterator[Entry]:
+def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
     for entry in walk(root, follow):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
@@ -197,48 +198,164 @@ def _looks_like_an_image(path: str) -> bool:
         return False
 
 
-T = TypeVar("T")
-Item = TypeVar("Item")
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Files that are used together: one picture, or a source and a target; or a file that is no picture.
+
+    ``half``: of one file with both pictures side by side, the half with the source, ``left`` or ``right``.
+    """
+
+    files: tuple[Entry, ...]
+    label: str = ""
+    half: str = ""
 
 
-def _ahead(work: Callable[[Item], T], entries: Iterable[Item]) -> Iterator[T]:
-    """`map`, in threads (decoding gives up the interpreter lock), never far ahead of what is consumed."""
-    workers, rest = min(4, os.cpu_count() or 1), iter(entries)
-    with ThreadPoolExecutor(workers) as pool:
-        futures = deque(pool.submit(work, entry) for entry in islice(rest, 16 * workers))
-        while futures:
-            result = futures.popleft().result()
-            futures.extend(pool.submit(work, entry) for entry in islice(rest, 1))
-            yield result
+Judge = Callable[[Item, tuple[Found, ...]], tuple[Found, ...]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to decode, and how.
+
+    Attributes:
+        items: in the order of the table of files.
+        naming: how items are labelled.
+        size: pixels a side; ``None``: by the last file of each item.
+        channels: of each file of an item; ``None``: by the files.
+        names: file in the cache for the pixels of each file of an item, and for the classes.
+        reasons: all reasons, in the order of the summary.
+        noun: of an item, for the progress bar.
+        judge: the verdict on the files of an item together.
+    """
+
+    items: Sequence[Item]
+    naming: Labels
+    size: int | None
+    channels: tuple[int | None, ...]
+    names: tuple[str, ...]
+    reasons: Iterable[str]
+    noun: str
+    judge: Judge = lambda item, found: found
+
+
+def run(
+    job: Job, home: Path, group: str, entries: Iterable[Entry], name: str, progress: bool
+) -> tuple[Path, dict[str, Any]]:
+    """Decode items into the cache unless it has them. Return the folder in the cache and the totals.
+
+    Args:
+        job: what to decode, and how.
+        home: folder of the cache.
+        group: digest of the folder and of all settings.
+        entries: everything in the folder; the cache is used only while none of it changes.
+        name: of the folder, for the progress bar.
+        progress: show a progress bar.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for entry in entries:
+        entry.feed(digest)
+    key = f"{group[:16]}-{digest.hexdigest()}"
+    place = open_or_build(home, key, partial(_build, job, key, name, progress))
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    return place, {k: tuple(v) if k.endswith("shape") else v for k, v in about.items()}
+
+
+def rejected(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
+    """Return the verdicts with another reason."""
+    return tuple(replace(each, reason=reason, flags="", detail=detail) for each in found)
 
 
 class _Ledger:
-    """What is written of each file, and what is counted: about 150 bytes a file, no pixels."""
+    """Write pixels and the verdict on each file, and count. Keeps about 150 bytes a file, no pixels."""
 
-    def __init__(self, pixels: BinaryIO, table: TextIO) -> None:
+    def __init__(self, pixels: Sequence[BinaryIO], table: TextIO) -> None:
         self.pixels, self.rows = pixels, csv.writer(table)
         self.rows.writerow(COLUMNS)
         self.counts: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
-        self.kept: list[str] = []  # label of each image
+        self.kept: list[str] = []  # label of each item
         self._first: dict[bytes, str] = {}
 
-    def add(self, rel: str, label: str, found: Found) -> None:
-        if found.reason == "usable" and self._first.setdefault(found.digest, rel) != rel:
-            found = replace(found, reason="duplicate", flags="", detail=f"same as {self._first[found.digest]}")
-        if found.reason == "usable" and found.pixels is not None:
-            self.pixels.write(found.pixels.tobytes())
-            self.kept.append(label)
-            self.flags.update(filter(None, found.flags.split("+")))
-        self.counts[found.reason] += 1
-        self.rows.writerow([rel, found.reason, found.flags, found.detail, label, found.width, found.height])
+    def add(self, item: Item, found: tuple[Found, ...], label: str) -> None:
+        if all(each.reason == "usable" for each in found):
+            digest = b"".join(each.digest for each in found)
+            if digest in self._first:
+                found = rejected(found, "duplicate", f"same as {self._first[digest]}")
+            else:
+                self._first[digest] = item.files[-1].rel
+                self.kept.append(label)
+                for file, each in zip(self.pixels, found, strict=True):
+                    assert each.pixels is not None
+                    file.write(each.pixels.tobytes())
+        if item.half:  # one file
+            flags = dict.fromkeys(flag for each in found for flag in each.flags.split("+") if flag)
+            found = (replace(found[-1], flags="+".join(flags), width=2 * found[-1].width),)
+        for entry, each in zip(item.files, found, strict=False):
+            self.counts[each.reason] += 1
+            self.flags.update(filter(None, each.flags.split("+")))
+            row = (entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
+            self.rows.writerow(row)
 
 
-def _build(
-    root: Path, entries: list[Entry], s: Settings, naming: Labels, key: str, progress: bool, folder: Path
-) -> str:
-    with _quiet():
-        return _filled(root, entries, s, naming, key, progress, folder)
+def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
+    pictures = [item for item in job.items if any(file.kind == "image" for file in item.files)]
+    with _quiet(), contextlib.ExitStack() as stack:
+        sides = [[item.files[i] for item in pictures] for i in range(len(job.channels))]
+        size, last = _shape(sides[-1], Settings(job.size, job.channels[-1]))
+        rest = zip(sides[:-1], job.channels[:-1], strict=True)
+        channels = [*(_shape(side, Settings(size, wanted))[1] for side, wanted in rest), last]
+        forms = [(size, c, _bits(side)) for c, side in zip(channels, sides, strict=True)]
+        codes = {"": -1}
+        numbers = (codes.setdefault(item.label, len(codes)) for item in pictures)
+        labelled = job.naming.applies(np.fromiter(numbers, np.int32, len(pictures)))
+        files = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
+        ledger = _Ledger(files, stack.enter_context(open(folder / TABLE, "w", **TEXT)))
+        decoded = _ahead(partial(_decoded, forms=forms), pictures)
+        quiet = None if progress else True
+        text = printable(f"decoding {name}")
+        bar = stack.enter_context(tqdm(total=len(pictures), desc=text, unit=job.noun, disable=quiet))
+        for item in job.items:
+            found = tuple(Found(file.kind, file.detail) for file in item.files)
+            label = item.label if labelled else ""
+            if any(file.kind == "image" for file in item.files):
+                found = job.judge(item, next(decoded))
+                bar.update()
+                if labelled and not label and all(each.reason == "usable" for each in found):
+                    found = rejected(found, "no label")
+            ledger.add(item, found, label)
+        for path, label, why in job.naming.missing():
+            ledger.add(Item((Entry("", path, "missing"),)), (Found("missing", why),), label)
+    labels = sorted(set(ledger.kept)) if labelled else []
+    place = {label: i for i, label in enumerate(labels)}
+    targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
+    np.save(folder / job.names[-1], targets)
+    names, shapes = ("shape", "source_shape"), [[c, size, size] for c in reversed(channels)]
+    more = dict(zip(names, shapes, strict=False))
+    write_about(folder, job.reasons, ledger.counts, ledger.flags, labels, targets, len(ledger.kept), job.naming, **more)
+    return key
+
+
+def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, ...]:
+    halves = {"": (None, None), "left": ("left", "right"), "right": ("right", "left")}[item.half]
+    return tuple(
+        decode(file, *form, half) if file.kind == "image" else Found(file.kind, file.detail)
+        for file, form, half in zip(item.files, forms, halves, strict=False)
+    )
+
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def _ahead(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """`map`, in threads (decoding releases the interpreter lock), never far ahead of what is consumed."""
+    workers, rest = min(4, os.cpu_count() or 1), iter(items)
+    with ThreadPoolExecutor(workers) as pool:
+        futures = deque(pool.submit(work, item) for item in islice(rest, 16 * workers))
+        while futures:
+            result = futures.popleft().result()
+            futures.extend(pool.submit(work, item) for item in islice(rest, 1))
+            yield result
 
 
 @contextlib.contextmanager
@@ -250,47 +367,6 @@ def _quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield
-
-
-def _filled(
-    root: Path, entries: list[Entry], s: Settings, naming: Labels, key: str, progress: bool, folder: Path
-) -> str:
-    images = [e for e in entries if e.kind == "image"]
-    size, channels = _shape(images, s)
-    label_of = {e.rel: naming.of(e) for e in images}
-    codes = {name: i for i, name in enumerate(sorted(set(label_of.values()) - {""}))}
-    labelled = naming.applies(np.array([codes.get(label_of[e.rel], -1) for e in images], np.int32))
-    decoded = _ahead(partial(decode, size=size, channels=channels, bits=_bits(images)), images)
-    bar = tqdm(
-        total=len(images), desc=printable(f"decoding {root.name}"), unit="image", disable=None if progress else True
-    )
-    with bar, open(folder / PIXELS, "wb") as pixels, open(folder / TABLE, "w", **_TEXT) as table:
-        ledger = _Ledger(pixels, table)
-        for entry in entries:
-            label, found = "", Found(entry.kind, entry.detail)
-            if entry.kind == "image":
-                label, found = label_of[entry.rel] if labelled else "", next(decoded)
-                bar.update()
-                if found.reason == "usable" and labelled and not label:
-                    found = replace(found, reason="no label", flags="")
-            ledger.add(entry.rel, label, found)
-        for path, label, why in naming.missing():
-            ledger.add(path, label, Found("missing", why))
-    names = sorted(set(ledger.kept)) if labelled else []
-    place = {name: i for i, name in enumerate(names)}
-    targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
-    np.save(folder / TARGETS, targets)
-    about = {
-        "counts": {reason: ledger.counts[reason] for reason in REASONS if ledger.counts[reason]},
-        "flags": dict(ledger.flags),
-        "labels": names,
-        "class_counts": np.bincount(targets, minlength=len(names)).tolist(),
-        "clips": len(ledger.kept),
-        "notes": naming.notes(),
-        "shape": [channels, size, size],
-    }
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-    return key
 
 
 def _shape(images: list[Entry], s: Settings) -> tuple[int, int]:

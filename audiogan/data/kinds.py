@@ -7,20 +7,20 @@ import re
 import stat
 
 
-def _suffixes(words: str) -> frozenset[str]:
+def suffix_set(words: str) -> frozenset[str]:
     return frozenset(f".{word}" for word in words.split())
 
 
-READABLE = _suffixes(
+READABLE = suffix_set(
     "wav wave bwf w64 rf64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf voc paf svx 8svx iff ircam sf nist sph "
     "avr pvf sds xi"
 )
 """Sounds that libsndfile decodes."""
 
-IMAGES = _suffixes(
+IMAGES = suffix_set(
     "png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif heic heif svg psd ico raw cr2 nef arw dng"
 )
-ARCHIVES = _suffixes(
+ARCHIVES = suffix_set(
     "zip zipx rar 7z tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4 lzma z cab arj lha lzh sit sitx dmg iso ace"
 )
 _VOLUME = re.compile(r"\.(zip|7z|rar|tar|tar\.gz|tgz)\.\d{2,4}$|\.[rz]\d\d$", re.IGNORECASE)  # parts of an archive
@@ -42,11 +42,11 @@ FOREIGN: dict[str, str] = {
         _MODULE: "xm s3m mptm",
         _BARE: "pcm vox",
     }.items()
-    for suffix in _suffixes(words)
+    for suffix in suffix_set(words)
 }
 """Sounds that libsndfile cannot decode, with what to do: the user should not find them among text files."""
 
-_QUIET = _suffixes(  # neither sounds nor archives whatever their first bytes are, or files that are not complete
+_QUIET = suffix_set(  # neither sounds nor archives whatever their first bytes are, or files that are not complete
     "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
     "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
     "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "

@@ -55,14 +55,20 @@ def read_list(path: Path, where: str) -> tuple[list[Row], bytes, list[str]]:
     Raises:
         UserError: the file cannot be read, is no text or has no column of files or of labels.
     """
+    text, data, notes = read_text(path, where)
+    return list(_rows(text, where)), data, notes
+
+
+def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
+    """Return the text of a list, the content of the file, and remarks on its encoding."""
     try:
         if path.stat().st_size > LARGEST:
-            raise UserError(f"{where}: larger than {LARGEST >> 20} MB; a list of labels is not")
+            raise UserError(f"{where}: larger than {LARGEST >> 20} MB; a list is not")
         data = path.read_bytes()
     except OSError as e:
         raise UserError(f"{where}: {e.strerror or e}") from e
     text, notes = _decode(data, where)
-    return list(_rows(text, where)), data, notes
+    return text, data, notes
 
 
 def _decode(data: bytes, where: str) -> tuple[str, list[str]]:

@@ -1,35 +1,34 @@
-"""Scan pairs of pictures: decode both pictures of each pair into the cache and account for every file by reason."""
+"""Find pairs of pictures (two folders, side by side, a list), decode them once and account for each file by reason."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
+import io
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, ClassVar, TextIO
-
-import numpy as np
-from tqdm import tqdm
+from typing import ClassVar
 
 from audiogan.data import cache_dir
-from audiogan.data.cache import open_or_build
-from audiogan.data.image_decode import Found, decode
-from audiogan.data.image_scan import COLUMNS, ImageScan, Settings, _ahead, _bits, _quiet, _shape
+from audiogan.data.image_decode import Found
 from audiogan.data.image_scan import REASONS as IMAGE_REASONS
-from audiogan.data.pair_list import FOLDERS, FORWARD, Pair, Pairs, find_pairs
-from audiogan.data.scan import ABOUT, data_folder, hash_of
-from audiogan.data.verdicts import _TEXT, TABLE
-from audiogan.data.walk import follows
+from audiogan.data.image_scan import SUFFIXES, ImageScan, Item, Job, Settings, image_entries, rejected, run
+from audiogan.data.label_list import DELIMITERS, read_text
+from audiogan.data.labels import LIST, NONE, Labels
+from audiogan.data.scan import data_folder, hash_of
+from audiogan.data.walk import Entry, follows
 from audiogan.errors import UserError
 from audiogan.text import printable
 
 VERSION = 1  # of the cache's content; raise it when decoding changes
 SOURCES, TARGETS, CODES = "sources.u8", "targets.u8", "labels.npy"
+FOLDERS, SIDE_BY_SIDE = LAYOUTS = ("folders", "side-by-side")
+FORWARD, BACKWARD = DIRECTIONS = ("a-to-b", "b-to-a")
+DEFAULTS = (("a", "b"), ("A", "B"))
+"""Names of the two folders that are found without being given."""
 REASONS = {
     **IMAGE_REASONS,
     "usable": "used for training, with its partner",
@@ -40,6 +39,7 @@ REASONS = {
     "missing": "in the list of pairs or labels, but not in the folder",
 }
 TOLERANCE = 0.02  # difference of the proportions of two pictures that show the same
+File = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -60,199 +60,214 @@ class PairScan(ImageScan):
 
 
 def scan_pairs(
-    root: str | os.PathLike[str],
-    *,
-    size: int | None = None,
-    channels: int | None = None,
-    source_channels: int | None = None,
-    a: str | None = None,
-    b: str | None = None,
-    layout: str = FOLDERS,
-    direction: str = FORWARD,
-    pairs: str | os.PathLike[str] | None = None,
-    labels: str | os.PathLike[str] | None = "auto",
-    links: str | None = None,
-    cache: str | os.PathLike[str] | None = None,
-    progress: bool = True,
+    root: File,
+    size: int | None,
+    channels: tuple[int | None, int | None],
+    folders: tuple[str | None, str | None],
+    layout: str,
+    direction: str,
+    pairs: File | None,
+    labels: File | None,
+    links: str | None,
+    cache: File | None,
+    progress: bool,
 ) -> PairScan:
-    """Scan ``root``, decoding it into the cache unless an intact cache of the same files and settings is there.
+    """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.pairs.open_pairs`.
 
-    The arguments are those of `audiogan.data.pairs.open_pairs`.
-
-    Raises:
-        UserError: no such folder, a bad setting or list, or a cache that cannot be written. A folder without a usable
-            pair is not an error here: the scan says so.
+    ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
     """
-    chosen, of_sources, follow = Settings(size, channels), _source_settings(source_channels), follows(links)
-    folder = data_folder(root)
-    found = find_pairs(folder, a, b, layout, direction, pairs, labels, follow)
-    settings = repr((size, channels, source_channels))
-    group = hash_of(str(folder), settings, found.key, str(follow), str(VERSION))[:16]
-    print_of = hashlib.blake2b(digest_size=16)
-    for entry in found.entries:
-        entry.feed(print_of)
-    key = f"{group}-{print_of.hexdigest()}"
+    source_channels, target_channels = channels
+    chosen, follow, folder = Settings(size, target_channels), follows(links), data_folder(root)
+    try:
+        Settings(None, source_channels)
+    except UserError as e:
+        raise UserError(str(e).replace("data.channels", "data.source_channels")) from e
+    for key, value, known in (("layout", layout, LAYOUTS), ("direction", direction, DIRECTIONS)):
+        if value not in known:
+            raise UserError(f"data.{key}={value!r}: choose one of {', '.join(known)}")
+    backward = direction == BACKWARD
+    if pairs is not None:
+        found = _from_list(folder, pairs, labels, follow, backward)
+    elif layout == SIDE_BY_SIDE:
+        found = _side_by_side(folder, labels, follow, backward)
+    else:
+        source, target = two_folders(folder, *folders)[:: -1 if backward else 1]
+        found = _two_folders(folder, source, target, labels, follow)
+    items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
+    job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
+    group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "pairs"
-    build = partial(_build, folder.name, found, chosen, of_sources, key, progress)
-    place = open_or_build(home, key, build)
-    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-    about["shape"], about["source_shape"] = tuple(about["shape"]), tuple(about["source_shape"])
-    naming = found.naming.mode if found.naming else "none"
-    return PairScan(folder, settings=chosen, folder=place, naming=naming, **about)
-
-
-def require_pairs(scan: PairScan) -> None:
-    """Raise a UserError that says what was found when no pair can be used."""
+    place, about = run(job, home, group, found.entries, folder.name, progress)
+    scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
     if scan.clips:
-        return
+        return scan
     counts = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folders are empty"
-    wanted = ("no partner", "different size", "missing", "unreadable", "no label")
-    order = {reason: i for i, reason in enumerate(wanted)}
-    examples = [(order[r], p, r, d) for p, r, d in scan.problems if r in order]
-    example = min(examples, default=None)
-    hint = f"; for example {example[1]}: {example[2]}" + (f", {example[3]}" if example[3] else "") if example else ""
+    order = ("no partner", "different size", "missing", "unreadable", "no label")
+    examples = [(order.index(r), f"{p}: {r}" + (f", {d}" if d else "")) for p, r, d in scan.problems if r in order]
+    hint = f"; for example {min(examples)[1]}" if examples else ""
     raise UserError(printable(f"no usable pair in {scan.root}: {counts}{hint}"))
 
 
-def _source_settings(channels: int | None) -> Settings:
-    try:
-        return Settings(None, channels)
-    except UserError as e:
-        raise UserError(str(e).replace("data.channels", "data.source_channels")) from e
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How pictures of one side are decoded."""
-
-    size: int
-    channels: int
-    bits: int
-
-
-def _decode_pair(pair: Pair, source: _Form, target: _Form) -> tuple[Found, Found]:
-    other = None if pair.half is None else "left" if pair.half == "right" else "right"
-    return (
-        decode(pair.source, source.size, source.channels, source.bits, pair.half),
-        decode(pair.target, target.size, target.channels, target.bits, other),
-    )
-
-
-def _judge(pair: Pair, both: tuple[Found, Found], sized: bool, labelled: bool) -> tuple[Found, Found]:
+def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
     """Return the verdict on both files of a pair."""
-    first, second = both
-    if first.reason != "usable" and second.reason == "usable":
-        why = f"{pair.source.rel} is {first.reason}"
-        return first, replace(second, reason="partner unusable", flags="", detail=why)
-    if first.reason == "usable" and second.reason != "usable":
-        why = f"{pair.target.rel} is {second.reason}"
-        return replace(first, reason="partner unusable", flags="", detail=why), second
-    if first.reason != "usable":
-        return both
-    sizes = [f"{each.width}x{each.height}" for each in both]
+    first, second = found
+    if first.reason != "usable" or second.reason != "usable":
+        both = zip(found, pair.files[::-1], found[::-1], strict=True)
+        return tuple(
+            rejected([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
+            if each.reason == "usable"
+            else each
+            for each, file, other in both
+        )
+    sizes = [f"{each.width}x{each.height}" for each in found]
     across, down = first.width * second.height, first.height * second.width
     if sizes[0] != sizes[1] and (not sized or abs(across - down) > TOLERANCE * max(across, down)):
         advice = "the proportions differ" if sized else "data.size scales both alike"
-        detail = f"{sizes[0]} and {sizes[1]}; {advice}"
-        return (
-            replace(first, reason="different size", flags="", detail=detail),
-            replace(second, reason="different size", flags="", detail=detail),
-        )
-    if labelled and not pair.label:
-        return replace(first, reason="no label", flags=""), replace(second, reason="no label", flags="")
-    return both
+        return rejected(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
+    return found
 
 
-class _Ledger:
-    """Write pixels, and the verdict on each file. Keeps about 100 bytes a pair."""
+@dataclass
+class _Found:
+    """The pairs of a folder, other files, everything in the folder, and a key that changes when the outcome may."""
 
-    def __init__(self, sources: BinaryIO, targets: BinaryIO, table: TextIO) -> None:
-        self.files, self.rows = (sources, targets), csv.writer(table)
-        self.rows.writerow(COLUMNS)
-        self.counts: Counter[str] = Counter()
-        self.flags: Counter[str] = Counter()
-        self.kept: list[str] = []  # label of each pair
-        self._first: dict[bytes, str] = {}
+    naming: Labels
+    key: str
+    pairs: list[Item] = field(default_factory=list)
+    others: list[Item] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
 
-    def pair(self, pair: Pair, both: tuple[Found, Found]) -> None:
-        if all(found.reason == "usable" for found in both):
-            digest = hashlib.blake2b(both[0].digest + both[1].digest, digest_size=16).digest()
-            if digest in self._first:
-                detail = f"same as {self._first[digest]}"
-                both = (
-                    replace(both[0], reason="duplicate", flags="", detail=detail),
-                    replace(both[1], reason="duplicate", flags="", detail=detail),
-                )
-            else:
-                self._first[digest] = pair.target.rel
-                for file, found in zip(self.files, both, strict=True):
-                    assert found.pixels is not None
-                    file.write(found.pixels.tobytes())
-                self.kept.append(pair.label)
-        if pair.half is None:
-            self.file(pair.source.rel, both[0], pair.label)
-            self.file(pair.target.rel, both[1], pair.label)
-        else:
-            flags = "+".join(dict.fromkeys(flag for found in both for flag in found.flags.split("+") if flag))
-            self.file(pair.target.rel, replace(both[1], flags=flags, width=2 * both[1].width), pair.label)
-
-    def file(self, rel: str, found: Found, label: str = "") -> None:
-        self.counts[found.reason] += 1
-        self.flags.update(filter(None, found.flags.split("+")))
-        self.rows.writerow([rel, found.reason, found.flags, found.detail, label, found.width, found.height])
+    def leave_out(self, rel: str, reason: str, detail: str) -> None:
+        self.others.append(Item((Entry("", rel, reason, detail),)))
 
 
-def _build(name: str, found: Pairs, s: Settings, of_sources: Settings, key: str, progress: bool, folder: Path) -> str:
-    with _quiet():
-        _fill(name, found, s, of_sources, progress, folder)
-    return key
-
-
-def _fill(name: str, found: Pairs, s: Settings, of_sources: Settings, progress: bool, folder: Path) -> None:
-    sources, targets = [pair.source for pair in found.pairs], [pair.target for pair in found.pairs]
-    size, channels = _shape(targets, s)
-    source_channels = _shape(sources, Settings(size, of_sources.channels))[1]
-    source, target = _Form(size, source_channels, _bits(sources)), _Form(size, channels, _bits(targets))
-    codes = {label: i for i, label in enumerate(sorted({pair.label for pair in found.pairs} - {""}))}
-    per_pair = np.array([codes.get(pair.label, -1) for pair in found.pairs], np.int32)
-    labelled = found.naming is not None and found.naming.applies(per_pair)
-    bar = tqdm(
-        total=len(found.pairs), desc=printable(f"decoding {name}"), unit="pair", disable=None if progress else True
+def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
+    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
+    if (a is None) != (b is None):
+        raise UserError("data.a and data.b belong together: give both names, or neither")
+    if a is not None and b is not None:
+        for key, name in (("a", a), ("b", b)):
+            if not (root / name).is_dir():
+                raise UserError(f"data.{key}={printable(name)}: there is no such folder in {root}; {_folders(root)}")
+        if (root / a).resolve() == (root / b).resolve():
+            raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
+        return a, b
+    for pair in DEFAULTS:
+        if all((root / name).is_dir() for name in pair):
+            return pair
+    raise UserError(
+        f"data.root={root}: there are no folders a and b; {_folders(root)}; name two with data.a and data.b, or choose "
+        "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
     )
-    with (
-        bar,
-        open(folder / SOURCES, "wb") as source_file,
-        open(folder / TARGETS, "wb") as target_file,
-        open(folder / TABLE, "w", **_TEXT) as table,
-    ):
-        ledger = _Ledger(source_file, target_file, table)
-        decoded = _ahead(partial(_decode_pair, source=source, target=target), found.pairs)
-        for pair, both in zip(found.pairs, decoded, strict=True):
-            pair = pair if labelled else replace(pair, label="")
-            ledger.pair(pair, _judge(pair, both, s.size is not None, labelled))
-            bar.update()
-        for path, reason, detail in found.others:
-            ledger.file(path, Found(reason, detail))
-        for path, label, why in found.naming.missing() if found.naming else ():
-            ledger.file(path, Found("missing", why), label)
-    _write_about(folder, found, ledger, labelled, (channels, size, size), (source_channels, size, size))
 
 
-def _write_about(
-    folder: Path, found: Pairs, ledger: _Ledger, labelled: bool, shape: Sequence[int], source_shape: Sequence[int]
-) -> None:
-    names = sorted(set(ledger.kept)) if labelled else []
-    place = {label: i for i, label in enumerate(names)}
-    codes = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
-    np.save(folder / CODES, codes)
-    about = {
-        "counts": {reason: ledger.counts[reason] for reason in REASONS if ledger.counts[reason]},
-        "flags": dict(ledger.flags),
-        "labels": names,
-        "class_counts": np.bincount(codes, minlength=len(names)).tolist(),
-        "clips": len(ledger.kept),
-        "notes": found.naming.notes() if found.naming else [],
-        "shape": list(shape),
-        "source_shape": list(source_shape),
-    }
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+def _folders(root: Path) -> str:
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    more = ", ..." if len(names) > 10 else ""
+    return f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+
+
+def _two_folders(root: Path, source: str, target: str, labels: File | None, follow: bool) -> _Found:
+    naming = Labels.parse(labels, (root / target).resolve(), follow, SUFFIXES)
+    found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
+    sides: list[list[Entry]] = []
+    for name in (source, target):
+        entries = list(image_entries((root / name).resolve(), follow))
+        found.entries += [_below(name, entry) for entry in entries]
+        sides.append([entry for entry in entries if entry.kind == "image"])
+    found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
+    partner = _partners(*sides)
+    for entry in sides[1]:
+        if other := partner.get(entry.rel):
+            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.of(entry)))
+    used = ({entry.rel for entry in partner.values()}, partner.keys())
+    for name, other_name, side, taken in zip((source, target), (target, source), sides, used, strict=True):
+        for entry in side:
+            if entry.rel not in taken:
+                found.leave_out(f"{name}/{entry.rel}", "no partner", f"no file of this name in {other_name}")
+    return found
+
+
+def _below(folder: str, entry: Entry) -> Entry:
+    return replace(entry, rel=f"{folder}/{entry.rel}")
+
+
+def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, Entry]:
+    """Return the source of each target, by its path: of the same path, else of the same path but for the extension."""
+    exact = {entry.rel: entry for entry in sources}
+    partner = {entry.rel: exact.pop(entry.rel) for entry in targets if entry.rel in exact}
+    stems: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
+    rest = [entry for entry in targets if entry.rel not in partner]
+    for side, entries in enumerate((exact.values(), rest)):
+        for entry in entries:
+            stems[os.path.splitext(entry.rel)[0]][side].append(entry)
+    return partner | {two[1][0].rel: two[0][0] for two in stems.values() if len(two[0]) == len(two[1]) == 1}
+
+
+def _side_by_side(root: Path, labels: File | None, follow: bool, backward: bool) -> _Found:
+    naming = Labels.parse(labels, root, follow, SUFFIXES)
+    found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
+    half = "right" if backward else "left"
+    found.pairs = [Item((entry, entry), naming.of(entry), half) for entry in found.entries if entry.kind == "image"]
+    found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
+    return found
+
+
+def _from_list(root: Path, listed: File, labels: File | None, follow: bool, backward: bool) -> _Found:
+    where = f"data.pairs={printable(str(listed))}"
+    if labels not in (None, "none", "auto"):
+        raise UserError(f"data.labels={printable(str(labels))}: the list of pairs has the labels; choose auto or none")
+    path = Path(listed).expanduser()
+    path = path if path.is_file() else root / path
+    if not path.is_file():
+        raise UserError(f"{where}: no such file, neither as it is nor in {root}")
+    text = read_text(path, where)[0]
+    rows, content = _rows(text, where), hash_of(text)
+    labelled = labels == "auto" and any(label for *_, label in rows)
+    base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
+    naming = Labels(LIST if labelled else NONE, content, root)
+    found = _Found(naming, hash_of("list", str(labelled), str(backward), base, content))
+    found.entries = list(image_entries(root, follow))
+    by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
+    used = set()
+    for line, *names, label in rows:
+        places = [[os.path.normpath(p).replace(os.sep, "/") for p in (name, f"{base}/{name}")] for name in names]
+        files = [next((by_path[place] for place in two if place in by_path), None) for two in places]
+        pair = tuple(file for file in (reversed(files) if backward else files) if file)
+        if len(pair) == 2:
+            used |= {file.rel for file in pair}
+            found.pairs.append(Item(pair, label if labelled else ""))
+        for name, file in zip(names, files, strict=True):
+            if file is None:
+                found.leave_out(name, "missing", f"line {line} of the list")
+    for entry in found.entries:
+        if entry.kind != "image":
+            found.others += [Item((entry,))] if entry.rel not in used else []
+        elif entry.rel not in used:
+            found.leave_out(entry.rel, "no partner", "not in the list, or its partner is missing")
+    return found
+
+
+def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
+    """Return (line, source, target, label) of each row of a CSV with these columns; the label may be left out."""
+    text, rows = text.removeprefix("\ufeff"), []
+    for delimiter in DELIMITERS:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        try:
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            if not {"source", "target"} <= set(reader.fieldnames):
+                continue
+            for row in reader:
+                source, target, label = ((row.get(name) or "").strip() for name in ("source", "target", "label"))
+                if not any((source, target, label)):
+                    continue
+                if not source or not target:
+                    raise UserError(f"{where}, line {reader.line_num}: source or target is empty")
+                rows.append((reader.line_num, source.replace("\\", "/"), target.replace("\\", "/"), label))
+        except csv.Error as e:
+            raise UserError(f"{where}, line {reader.line_num}: {e}") from e
+        if not rows:
+            raise UserError(f"{where}: there is no row with a pair in it")
+        return rows
+    head = printable(text.split("\n", 1)[0].strip())[:80]
+    raise UserError(f"{where}: the first line must name the columns source and target (found: {head})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,18 @@ import numpy as np
 from audiogan.data import cache_dir
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.image import image_table
-from audiogan.data.image_scan import PIXELS, SUFFIXES, ImageScan, scan_images
+from audiogan.data.image_scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.image_scan import TARGETS as IMAGE_LABELS
-from audiogan.data.pair_list import FOLDERS, FORWARD, SIDE_BY_SIDE
-from audiogan.data.pair_scan import CODES, SOURCES, TARGETS, PairScan, require_pairs, scan_pairs
+from audiogan.data.pair_scan import (
+    CODES,
+    FOLDERS,
+    FORWARD,
+    SIDE_BY_SIDE,
+    SOURCES,
+    TARGETS,
+    PairScan,
+    scan_pairs,
+)
 from audiogan.data.scan import data_folder
 from audiogan.data.shapes import open_shapes
 from audiogan.data.table import Table
@@ -47,23 +55,19 @@ def open_pairs(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Table:
-    """Return a table of pairs of pictures: ``source`` and ``x``, the target, both `[C, size, size]`.
+    """Return a table of pairs of pictures: ``source`` and ``x``, the target, both ``[C, size, size]``.
 
-    Without ``root``, drawn figures: see `audiogan.data.shapes.open_shapes`.
-
-    Duplicates are removed as pairs: a pair is a duplicate if both its pictures have the same pixels as those of an
-    earlier pair. The scan reports files without a partner.
+    Without ``root``, drawn figures: see `audiogan.data.shapes.open_shapes`. A pair is a duplicate, and removed, if both
+    its pictures have the same pixels as those of an earlier pair. The scan reports files without a partner.
 
     Args:
         root: a folder with two folders of pictures, ``a`` (the sources) and ``b`` (the targets). Two files of the same
             path below these folders are a pair; the extension may differ.
         size: pixels a side: the middle square of both pictures, scaled. ``None``: the most common smaller side of the
             targets, at most 256; then both pictures of a pair must have the same size.
-        channels: of the targets: 1 (grey) or 3 (RGB); ``None``: 1 if every target is grey, else 3.
-        source_channels: the same for the sources.
+        channels, source_channels: of targets and sources: 1 (grey), 3 (RGB); ``None``: 1 if all are grey, else 3.
         mirror: flip half of the pairs of each batch left to right, both pictures alike.
-        a: name of the folder of sources, below ``root``; ``None``: ``a`` or ``A``.
-        b: name of the folder of targets; ``None``: ``b`` or ``B``.
+        a, b: names of the folders of sources and of targets; ``None``: ``a`` and ``b``, or ``A`` and ``B``.
         layout: ``folders``, or ``side-by-side``: each file holds both pictures, the source on the left, as in the data
             sets of pix2pix. Where the folder has parts named train and test or val, only train is used.
         direction: ``a-to-b``, or ``b-to-a`` to swap sources and targets.
@@ -71,40 +75,21 @@ def open_pairs(
             start at ``root`` or at the folder of the CSV; the files must be below ``root``.
         labels: classes of the pairs, by the targets: ``auto`` or ``folders`` (the first folder below ``b``), ``none``,
             or a CSV with the columns path and label. With ``pairs``: ``auto`` or ``none``.
-        links: ``follow`` uses links that lead out of the folder, too; ``None`` or ``inside`` skips them.
-        cache: folder for the cache instead of the user's.
-        progress: show a progress bar while decoding.
+        links, cache, progress: see `audiogan.data.image_sources.open_images`.
 
     Raises:
         UserError: no usable pair, or a setting out of range.
     """
     if root is None:
-        for key, value in (("a", a), ("b", b), ("pairs", pairs)):
-            if value is not None:
-                raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
+        _refuse(a=a, b=b, pairs=pairs)
         return open_shapes(size=size, channels=channels, source_channels=source_channels, mirror=mirror)
     if layout == SIDE_BY_SIDE and pairs is None:
         root = _training_part(data_folder(root))
-    scan = scan_pairs(
-        root,
-        size=size,
-        channels=channels,
-        source_channels=source_channels,
-        a=a,
-        b=b,
-        layout=layout,
-        direction=direction,
-        pairs=pairs,
-        labels=labels,
-        links=links,
-        cache=cache,
-        progress=progress,
-    )
-    require_pairs(scan)
-    columns: dict[str, Column] = {
-        "source": _stored(scan.folder / SOURCES, scan.source_shape),
-        "x": _stored(scan.folder / TARGETS, scan.shape),
-    }
+    depths, folders = (source_channels, channels), (a, b)
+    scan = scan_pairs(root, size, depths, folders, layout, direction, pairs, labels, links, cache, progress)
+    columns: dict[str, Column] = {}
+    for name, file, shape in (("source", SOURCES, scan.source_shape), ("x", TARGETS, scan.shape)):
+        columns[name] = Signals(np.memmap(scan.folder / file, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
     if scan.labels:
         columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
     return Table(
@@ -123,8 +108,11 @@ def _about(table: Table, scan: PairScan) -> str:
     return f"{len(table):,}{part} pairs of {width}x{height} pictures from {printable(str(scan.root))}{classes}"
 
 
-def _stored(path: Path, shape: Sequence[int]) -> Signals:
-    return Signals(np.memmap(path, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
+def _refuse(**given: object) -> None:
+    """Raise a UserError if a setting is given that needs a folder."""
+    for key, value in given.items():
+        if value is not None:
+            raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
 
 
 def _training_part(root: Path) -> Path:
@@ -159,9 +147,7 @@ def open_domains(
         UserError: there are not exactly two folders of pictures, or one of them has no usable picture.
     """
     if root is None:
-        for key, value in (("a", a), ("b", b)):
-            if value is not None:
-                raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
+        _refuse(a=a, b=b)
         return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
     names = _domains(data_folder(root), a, b, follows(links))
     scan = scan_images(
@@ -177,51 +163,43 @@ def open_domains(
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
         if label not in scan.labels:
-            raise UserError(_empty(scan, name))
+            found = Counter(row["reason"] for row in scan.files() if row["path"].split("/", 1)[0] == name)
+            counts = ", ".join(f"{n:,} {reason}" for reason, n in found.items()) or "nothing"
+            raise UserError(printable(f"no usable picture in {scan.root}/{name}: {counts}"))
     places = np.array([labels.index(label) for label in scan.labels], np.int64)
-    codes = places[np.load(scan.folder / IMAGE_LABELS)]
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
+    codes = places[np.load(scan.folder / IMAGE_LABELS)]
     return image_table(pixels, codes, labels, origin=printable(str(scan.root)), mirror=mirror, scan=scan)
 
 
 def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[str, str]:
     """Return the names of the two first-level folders that are the domains."""
-    if (a is None) != (b is None):
-        raise UserError("data.a and data.b belong together: give both names, or neither")
-    held: dict[str, None] = {}
-    for entry in walk(root, follow):
-        if "/" in entry.rel and entry.kind not in LEFT_OUT and os.path.splitext(entry.rel)[1].lower() in SUFFIXES:
-            held[entry.rel.split("/", 1)[0]] = None
-    if a is not None and b is not None:
+    held = {
+        entry.rel.split("/", 1)[0]
+        for entry in walk(root, follow)
+        if "/" in entry.rel and entry.kind not in LEFT_OUT and os.path.splitext(entry.rel)[1].lower() in SUFFIXES
+    }
+    found = ", ".join(map(printable, sorted(held)[:10])) or "none"
+    if a is not None or b is not None:
+        if a is None or b is None:
+            raise UserError("data.a and data.b belong together: give both names, or neither")
         for key, name in (("a", a), ("b", b)):
             if name not in held:
-                found = ", ".join(map(printable, sorted(held)[:10])) or "none"
                 raise UserError(f"data.{key}={printable(name)}: no folder of pictures in {root}; there are: {found}")
         if a == b:
             raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
         return a, b
-    if set(TRAINING) <= held.keys():
+    if set(TRAINING) <= held:
         return TRAINING
-    if {name.lower() for name in held} <= {"train", *PARTS} and held:
-        found = " and ".join(map(printable, sorted(held)))
+    if len(held) == 2 and not {name.lower() for name in held} <= {"train", *PARTS}:
+        first, second = sorted(held)
+        return first, second
+    where = f"data.root={printable(str(root))}"
+    if held and {name.lower() for name in held} <= {"train", *PARTS}:
         raise UserError(
-            f"data.root={printable(str(root))}: {found} are parts of a data set, not domains; give the folder inside, "
-            "or name two folders with data.a and data.b"
+            f"{where}: {found.replace(', ', ' and ')} are parts of a data set, not domains; give the folder inside, or "
+            "name two folders with data.a and data.b"
         )
-    if len(held) != 2:
-        found = ": " + ", ".join(map(printable, sorted(held)[:10])) if held else ""
-        raise UserError(
-            f"data.root={printable(str(root))}: two folders of pictures are needed, found {len(held)}{found}; "
-            "name two with data.a and data.b"
-        )
-    first, second = sorted(held)
-    return first, second
-
-
-def _empty(scan: ImageScan, name: str) -> str:
-    reasons: dict[str, int] = {}
-    for row in scan.files():
-        if row["path"].split("/", 1)[0] == name:
-            reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
-    found = ", ".join(f"{n:,} {reason}" for reason, n in reasons.items()) or "nothing"
-    return printable(f"no usable picture in {scan.root}/{name}: {found}")
+    raise UserError(
+        f"{where}: two folders of pictures are needed, found {len(held)}: {found}; name two with data.a and data.b"
+    )

@@ -8,7 +8,7 @@ import json
 import os
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -24,7 +24,7 @@ from audiogan.data.cache import open_or_build
 from audiogan.data.decode import Decoded, Settings, decode
 from audiogan.data.kinds import archive, look
 from audiogan.data.labels import Labels
-from audiogan.data.verdicts import _TEXT, REASONS, TABLE, Scan
+from audiogan.data.verdicts import REASONS, TABLE, TEXT, Scan
 from audiogan.data.walk import Entry, follows, walk
 from audiogan.errors import UserError
 from audiogan.text import printable
@@ -114,6 +114,29 @@ def hash_of(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
+def write_about(
+    folder: Path,
+    reasons: Iterable[str],
+    counts: Counter[str],
+    flags: Counter[str],
+    labels: Sequence[str],
+    targets: np.ndarray,
+    clips: int,
+    naming: Labels,
+    **more: Any,
+) -> None:
+    """Write the totals of a scan into the cache."""
+    about = {
+        "counts": {reason: counts[reason] for reason in (*reasons, *counts) if counts[reason]},
+        "flags": dict(flags),
+        "labels": list(labels),
+        "class_counts": np.bincount(targets, minlength=len(labels)).tolist(),
+        "clips": clips,
+        "notes": naming.notes(),
+    }
+    (folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+
+
 class _Draft:
     """What is kept of every decodable file until labels and duplicates are settled: 28 bytes a file."""
 
@@ -133,7 +156,7 @@ def _build(
 ) -> str:
     draft, print_of = _Draft(), _fingerprint()
     rough = folder / "draft.csv"
-    with open(folder / CLIPS, "wb") as clips, open(rough, "w", **_TEXT) as table:
+    with open(folder / CLIPS, "wb") as clips, open(rough, "w", **TEXT) as table:
         rows = csv.writer(table)
         bar = tqdm(
             total=total, desc=printable(f"decoding {root.name}"), unit="file", disable=None if progress else True
@@ -223,15 +246,8 @@ def _settle(folder: Path, rough: Path, draft: _Draft, naming: Labels) -> None:
     np.save(folder / INDEX, index)
     tally, flags = _final_table(folder, rough, original, kept, labelled)
     rough.unlink()
-    about = {
-        "counts": {reason: tally[reason] for reason in (*REASONS, *tally) if tally[reason]},
-        "flags": dict(flags),
-        "labels": names,
-        "class_counts": np.bincount(index["label"], minlength=len(names)).tolist() if labelled else [],
-        "clips": len(index),
-        "notes": naming.notes(),
-    }
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    targets = index["label"] if labelled else index["label"][:0]
+    write_about(folder, REASONS, tally, flags, names, targets, len(index), naming)
 
 
 def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
@@ -252,7 +268,7 @@ def _final_table(
     flagged: Counter[str] = Counter()
     copied = set(original[~kept & (original >= 0)].tolist())
     paths: dict[int, str] = {}
-    with open(rough, **_TEXT) as source, open(folder / TABLE, "w", **_TEXT) as target:
+    with open(rough, **TEXT) as source, open(folder / TABLE, "w", **TEXT) as target:
         out = csv.writer(target)
         out.writerow(COLUMNS)
         for row, i in _numbered(csv.reader(source)):

@@ -53,6 +53,8 @@ class Table:
         self.columns: dict[str, Column] = dict(columns)
         self.rows: Rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows, np.int64)
         self.scan, self.note, self._source = scan, "", source
+        for name, column in self.columns.items():
+            self._check_count(name, column)
         self._augment, self._strata, self._recordings = dict(augment or {}), strata, recordings
 
     def __len__(self) -> int:
@@ -193,7 +195,17 @@ class Table:
             column: a column, or a function that returns one for this table. ``None``: the table stays as it is.
         """
         found = column(self) if column is not None else None
-        return self if found is None else self._with(columns={**self.columns, name: found})
+        if found is None:
+            return self
+        if name in self._in_order(found.of):
+            raise UserError(f"the column {name!r} cannot be computed from itself; give the new column another name")
+        self._check_count(name, found)
+        return self._with(columns={**self.columns, name: found})
+
+    def _check_count(self, name: str, column: Column) -> None:
+        if column.count is not None and len(self) and int(self.rows.max()) >= column.count:
+            wanted = f"{int(self.rows.max()) + 1:,}"
+            raise UserError(f"the column {name!r} has {column.count:,} rows; the data has {wanted}")
 
     def without(self, name: str) -> Table:
         """Return a view without a column. A table that has no such column stays as it is."""

@@ -20,7 +20,7 @@ from audiogan.errors import UserError
 from audiogan.text import printable, table_cell
 
 TABLE = "files.csv"
-_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 REASONS = {
     "usable": "used for training",
     "silent": "range below -60 dBFS",
@@ -78,7 +78,7 @@ class Scan:
 
     def files(self) -> Iterator[dict[str, str]]:
         """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
-        with open(self.folder / TABLE, **_TEXT) as f:
+        with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
@@ -138,7 +138,7 @@ class Scan:
         path = Path(path)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(self.folder / TABLE, **_TEXT) as table, open(temporary, "w", **_TEXT) as copy:
+            with open(self.folder / TABLE, **TEXT) as table, open(temporary, "w", **TEXT) as copy:
                 csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
                 copy.flush()
                 os.fsync(copy.fileno())

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiogan.data.kinds import FOREIGN, READABLE, _suffixes, archive, hidden
+from audiogan.data.kinds import FOREIGN, READABLE, archive, hidden
 from audiogan.errors import UserError
-
-__all__ = ["FOREIGN", "READABLE", "Entry", "_suffixes", "follows", "stamp", "walk"]
 
 HIDDEN = "hidden"
 OUTSIDE = "outside link"
@@ -26,7 +24,7 @@ LEFT_OUT = {
 LINKS = ("inside", "follow")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """`kind` is "audio" (to be decoded) or the reason why it is not; `rel` is the path below the root, with `/`."""
 

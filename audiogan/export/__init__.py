@@ -5,9 +5,9 @@ Both hold the whole path from latents, class weights and knobs to sounds, invers
 
 from __future__ import annotations
 
-from audiogan.export.graph import Playable, arrays, traced
+from audiogan.export.graph import Playable, arrays, examples, traced
 from audiogan.export.metadata import facts
 from audiogan.export.to_onnx import save_onnx
 from audiogan.export.to_pt2 import save_pt2
 
-__all__ = ["Playable", "arrays", "facts", "save_onnx", "save_pt2", "traced"]
+__all__ = ["Playable", "arrays", "examples", "facts", "save_onnx", "save_pt2", "traced"]

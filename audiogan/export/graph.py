@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,18 +53,33 @@ class Playable(nn.Module):
         game = generator.game
         name = generator.route(route)
         self.network: nn.Module = copy.deepcopy(game.nets[name])
-        self.names = [key for key in game.inputs if key in self.network.takes]  # type: ignore[operator]
+        self.names = [key for key in game.inputs if key in self.network.takes]
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
         self.representation: Representation = copy.deepcopy(game.representation)
         self.output = output_name(generator.name, generator.modality)
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
+        # torch.export reads the names of the inputs from the signature, and does not support **inputs.
+        forward = partial(self.play)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
+        self.forward = forward
 
-    def forward(self, **inputs: Tensor) -> Tensor:
-        values = {}
-        for name, given in self.inputs.items():
-            values[name] = given.encode(given.from_exported(inputs[name]))  # type: ignore[operator]
-        return self.modality.finish_tensor(self.representation.decode(self.network(**values).float()))
+    def examples(self, n: int) -> dict[str, Tensor]:
+        """Return ``n`` example values of each input."""
+        return {
+            name: given.to_exported(given.example(n))  # type: ignore[operator]
+            for name, given in self.inputs.items()
+        }
+
+    def play(self, *values: Tensor, **inputs: Tensor) -> Tensor:
+        """Return signals; the inputs by name, or in the order of ``names``."""
+        given = {**dict(zip(self.names, values, strict=False)), **inputs}
+        encoded = {
+            name: each.encode(each.from_exported(given[name]))  # type: ignore[operator]
+            for name, each in self.inputs.items()
+        }
+        return self.modality.finish_tensor(self.representation.decode(self.network(**encoded).float()))
 
 
 def output_name(name: str, modality: Modality) -> str:
@@ -108,7 +125,7 @@ def traced(generator: Generator, route: str | None = None) -> torch.export.Expor
     module = Playable(generator, route)
     inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, examples(generator, 2), route).items()}
     batch = torch.export.Dim("batch")
-    shapes = {"inputs": {name: {0: batch} for name in inputs}}
+    shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
     # A graph read off a run is what torch recommends; one read off the source copes with `len(x)` of a free size.
     for strict in (False, True):

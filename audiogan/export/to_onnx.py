@@ -10,7 +10,7 @@ import torch
 
 from audiogan.errors import UserError
 from audiogan.export.checking import Checked, check, first_line
-from audiogan.export.graph import arrays, output_name, quiet, traced
+from audiogan.export.graph import arrays, examples, output_name, quiet, traced
 from audiogan.export.metadata import facts
 from audiogan.writing import write_file
 
@@ -18,16 +18,22 @@ if TYPE_CHECKING:
     from audiogan.generator import Generator
 
 
-def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Checked:
+def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
     """Write a model as one ONNX file, weights and metadata (`facts`) inside; a file of that name is replaced.
 
-    Inputs and output are those of `Playable`, the output called ``wave`` or ``image``. What comes out is compared with
-    `Generator.render` in onnxruntime before the file appears; without onnxruntime the file is only checked against the
-    standard.
+    Inputs and output are those of `Playable`; the output is called ``wave`` or ``image``. The signals of the file are
+    compared with `Generator.render` in onnxruntime before the file appears. Without onnxruntime the file is only
+    checked against the standard.
+
+    Args:
+        path: the file.
+        generator: the model.
+        card: its description, in Markdown.
+        route: name of one of several generators; the first by default.
 
     Raises:
-        UserError: the packages onnx and onnxscript are missing, the model cannot be exported, or what comes out is
-            not what the model makes.
+        UserError: the packages onnx and onnxscript are missing, the model cannot be exported, or the file makes other
+            signals than the model.
     """
     path = Path(path)
     try:
@@ -35,7 +41,7 @@ def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = ""
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"{path}: ONNX needs the package {error.name}: pip install 'audiogan[onnx]'") from error
-    content = _model(generator, facts(generator, card)).SerializeToString()
+    content = _model(generator, facts(generator, card, route), route).SerializeToString()
     try:
         import onnxruntime
     except ImportError:
@@ -47,15 +53,15 @@ def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = ""
             session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's classes have no base but this
             raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
-        checked = check(path, generator, lambda inputs: session.run(None, inputs)[0], runtime)
+        checked = check(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
     write_file(path, content)
     return checked
 
 
-def _model(generator: Generator, told: dict[str, str]) -> Any:
-    """The `onnx.ModelProto` of a model."""
-    program = traced(generator)
-    names = list(arrays(generator, generator.recipes(1, seed=0)))
+def _model(generator: Generator, told: dict[str, str], route: str | None) -> Any:
+    """Return the `onnx.ModelProto` of a model."""
+    program = traced(generator, route)
+    names = list(arrays(generator, examples(generator, 1), route))
     try:
         with quiet(), torch.no_grad():
             made = torch.onnx.export(
@@ -68,7 +74,9 @@ def _model(generator: Generator, told: dict[str, str]) -> Any:
                 dynamo=True,
             )
     except Exception as error:  # whatever torch finds, in any of its own classes
-        raise UserError(f"{generator.name}: ONNX has no word for a part of it ({first_line(error)})") from error
+        raise UserError(
+            f"{generator.name}: ONNX does not support one of its operations ({first_line(error)})"
+        ) from error
     assert made is not None
     model = made.model_proto
     for node in model.graph.node:  # where each came from in the source

@@ -23,18 +23,20 @@ ABOUT = "audiogan.json"
 """Extra file of the archive: what `facts` says."""
 
 
-def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Checked:
-    """Write a model for ``torch.export.load(path).module()``, which takes `Playable`'s inputs by name and gives its
-    output; a file of that name is replaced. What comes out is compared with `Generator.render` before the file appears.
+def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
+    """Write a model for ``torch.export.load(path).module()``; a file of that name is replaced.
+
+    The module takes the inputs of `Playable` by name. Its signals are compared with `Generator.render` before the file
+    appears. Arguments are those of `save_onnx`.
 
     Raises:
-        UserError: the model cannot be exported, or what comes out is not what the model makes.
+        UserError: the model cannot be exported, or the file makes other signals than the model.
     """
     path = Path(path)
-    program = traced(generator)
+    program = traced(generator, route)
     file = io.BytesIO()
     with quiet():
-        torch.export.save(program, file, extra_files={ABOUT: json.dumps(facts(generator, card), indent=1)})
+        torch.export.save(program, file, extra_files={ABOUT: json.dumps(facts(generator, card, route), indent=1)})
         file.seek(0)
         module = torch.export.load(file).module()
 
@@ -42,6 +44,6 @@ def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "")
     def play(inputs: Arrays) -> np.ndarray:
         return module(**{name: torch.from_numpy(x) for name, x in inputs.items()}).numpy()
 
-    checked = check(path, generator, play, f"torch {torch.__version__}")
+    checked = check(path, generator, play, f"torch {torch.__version__}", route)
     write_file(path, file.getbuffer())
     return checked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -28,9 +28,9 @@ def takes(network: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-def check_takes(network: Any, inputs: Collection[str]) -> None:
+def check_takes(network: Any, inputs: Iterable[str]) -> None:
     """Raise ``ValueError`` if a network takes an input that the game does not have."""
-    wanted = takes(network)
+    wanted, inputs = takes(network), list(inputs)
     if missing := sorted(wanted - set(inputs)):
         name = type(network).__name__
         raise ValueError(
@@ -64,9 +64,9 @@ def implied_inputs(generator: Any) -> dict[str, Input]:
     names = takes(generator)
     if "latent" in names and hasattr(generator, "latent_dim"):
         found["latent"] = Latent(shape=generator.latent_dim, distribution=getattr(generator, "latent", "normal"))
-    if "classes" in names and getattr(generator, "classes", 0):
+    if "classes" in names and getattr(generator, "classes", None):
         found["classes"] = Classes(labels=[str(i) for i in range(generator.classes)])
-    if "knobs" in names and getattr(generator, "knobs", 0):
+    if "knobs" in names and getattr(generator, "knobs", None):
         line = torch.linspace(0, 1, POINTS, dtype=torch.float64).numpy()
         scale = Scale(tuple(f"knob {i + 1}" for i in range(generator.knobs)), line[None].repeat(generator.knobs, 0))
         found["knobs"] = Knobs(scale=scale)

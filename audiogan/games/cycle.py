@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -94,8 +95,9 @@ class Cycle(Generative):
             return self._critic_losses(signals, given, play)
         losses: dict[str, Tensor] = {}
         logits = []
-        names = list(self.generators)
-        for name, other, source, target in ((*names, 0, 1), (*names[::-1], 1, 0)):
+        there, back = self.generators
+        for name, other, source in ((there, back, 0), (back, there, 1)):
+            target = 1 - source
             made = call(self.nets[name], given[source])
             fake = self.representation.decode(made)
             out = self.judge(target, made)
@@ -128,7 +130,7 @@ class Cycle(Generative):
                 fake = self.pools[name](fake, play)
             real = self.representation.encode(signals[target]).detach()
             terms, of_real, of_fake = critic_terms(
-                self.loss, lambda x, domain=target: self.judge(domain, x), real, fake, self.penalties, play
+                self.loss, partial(self.judge, target), real, fake, self.penalties, play
             )
             losses = joined(losses, terms)
             real_logits.append(per_sample(of_real))

@@ -81,6 +81,7 @@ class Generative(Game):
             check_takes(net, self.inputs)
             check_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
+        self._taken = {name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()}
 
     def _implied(self) -> dict[str, Input]:
         return {name: given for net in self.generator_nets.values() for name, given in implied_inputs(net).items()}
@@ -171,9 +172,10 @@ class Generative(Game):
     def drawn(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
         """Return ``given`` with the inputs that are drawn in training too, as networks receive them."""
         whole = dict(given)
+        each: Any
         for name, each in self.inputs.items():
             if each.column is None:
-                whole[name] = each.encode(each.draw(n, random, None, whole))  # type: ignore[operator]
+                whole[name] = each.encode(each.draw(n, random, None, whole))
         return whole
 
     def even(self, n: int) -> dict[str, Tensor]:
@@ -228,17 +230,17 @@ class Generative(Game):
             truncation: see `audiogan.generator.Generator.sample`.
         """
         name = self.main if generator is None else generator
-        names = takes(self.nets[name])
-        net: Any = nets[name] if nets is not None and name in nets else self.nets[name]
-        device = next(self.nets[name].parameters()).device
-        values = {key: self.inputs[key].encode(inputs[key].to(device)) for key in names}  # type: ignore[operator]
+        own: Any = self.nets[name]
+        net: Any = own if nets is None else nets.get(name, own)
+        device = next(own.parameters()).device
+        values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
         with evaluating(net):
             if truncation is None:
                 x = net(**values)
             elif hasattr(net, "truncated"):
                 x = net.truncated(truncation, **values)
             else:
-                latents = {key for key in names if isinstance(self.inputs[key], Latent)}
+                latents = {key for key, given in self._taken[name] if isinstance(given, Latent)}
                 x = net(**{key: value * truncation if key in latents else value for key, value in values.items()})
             return self.representation.decode(x.float() if x.is_floating_point() else x)
 

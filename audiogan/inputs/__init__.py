@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.inputs.base import Input, Random, Seeded
+from audiogan.inputs.base import Input, Inputs, Random, Seeded
 from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
@@ -10,4 +10,4 @@ from audiogan.inputs.scale import LIMIT, Scale
 from audiogan.inputs.signal import Signal
 from audiogan.inputs.text import Text
 
-__all__ = ["LIMIT", "Classes", "Input", "Knobs", "Latent", "Random", "Scale", "Seeded", "Signal", "Text"]
+__all__ = ["LIMIT", "Classes", "Input", "Inputs", "Knobs", "Latent", "Random", "Scale", "Seeded", "Signal", "Text"]

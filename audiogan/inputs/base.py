@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
+from audiogan.text import printable
 
 
 class Random(Protocol):
@@ -44,6 +45,26 @@ class Seeded:
 
     def choice(self, odds: Tensor, n: int) -> Tensor:
         return torch.multinomial(odds, n, replacement=True, generator=self.generator)
+
+
+def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
+    """Return a column of the training table.
+
+    Args:
+        table: the training table.
+        name: name of the column.
+        what: what such a column holds, for the message, such as ``signals``.
+        attribute: the attribute that only columns of this kind have.
+
+    Raises:
+        UserError: there is no such column, or it holds something else.
+    """
+    found = table.columns.get(name)
+    if found is None:
+        raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
+    if getattr(found, attribute, None) in (None, ()):
+        raise UserError(f"the column {name!r} of the data holds no {what}; choose another column: {table.source}")
+    return found
 
 
 class Input(nn.Module):
@@ -250,5 +271,13 @@ class Input(nn.Module):
         """Return one line for help, ``audiogan inputs`` and model cards."""
         return f"values of shape {list(self.shape)}"
 
-    def extra_repr(self) -> str:
-        return f"{self.name!r}, shape={self.shape}, column={self.column!r}"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.describe()})"
+
+
+class Inputs(dict[str, Input]):
+    """Inputs by name, in the order in which they are drawn. Printed, they are a table of names and descriptions."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{printable(name):{width}}  {printable(given.describe())}" for name, given in self.items())

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 
 LOGIT = 5.0
 """Logit of a chosen class at the start of a gradient search."""
@@ -55,7 +55,9 @@ class Classes(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
         """Return ``labels``, ``counts`` and ``size``, the number of classes; 0 for data without labels."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
+        column, found = column or cls.default_column, None
+        if table is not None and (column != cls.default_column or column in table.columns):
+            found = find_column(table, column, "labels", "labels")
         labels = list(found.labels) if found is not None else []
         if table is not None and use not in ("auto", 0, len(labels)):
             raise UserError(f"classes={use!r}, but the data has {len(labels)} labels; use classes=auto or classes=0")
@@ -100,7 +102,9 @@ class Classes(Input):
             chosen = torch.cat([random.choice(row, 1) for row in chances])
         else:
             chosen = random.choice(chances, n)
-        return (chosen[:, None] == torch.arange(len(self.labels), device=chosen.device)).float()
+        # In NumPy: small operations of torch take longer.
+        weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
+        return torch.from_numpy(weights).to(chosen.device)
 
     def even(self, n: int) -> Tensor:
         return torch.eye(len(self.labels))[torch.arange(n) % len(self.labels)]
@@ -133,6 +137,9 @@ class Classes(Input):
             value = {value: 1.0} if value in self.labels or ":" not in value else _mixture(value)
         if not isinstance(value, Mapping):
             raise UserError(f"class {value!r:.60}: give a name, or a mapping of names to weights")
+        return self._weights(value)
+
+    def _weights(self, value: Mapping[str, float]) -> Tensor:
         weights = np.zeros(len(self.labels), np.float32)
         for name, weight in value.items():
             if name not in self.labels:
@@ -148,7 +155,7 @@ class Classes(Input):
         return {name: weight for name, weight in zip(self.labels, x.tolist(), strict=True) if weight}
 
     def from_json(self, stored: Any) -> Tensor:
-        return self.parse(stored)
+        return self._weights(stored) if isinstance(stored, dict) else self.parse(stored)
 
     def from_exported(self, x: Tensor) -> Tensor:
         """Weights of at least 0; each row is divided by its sum."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 from audiogan.text import printable
 
@@ -36,6 +36,7 @@ class Knobs(Input):
         by: the input with the classes of the examples.
 
     Attributes:
+        names: names of the knobs.
         spread: standard deviation of the noise; 0 until a game that trains with noise sets it.
     """
 
@@ -55,14 +56,9 @@ class Knobs(Input):
             raise ValueError(f"{name}: the scale of the knobs is missing")
         self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
         super().__init__(name, (len(self_scale.names),), column)
-        self.scale, self.by, self.groups = self_scale, by, 0
+        self.scale, self.by, self.groups, self.names = self_scale, by, 0, self_scale.names
         self.register_buffer("examples", self._normal())
         self.register_buffer("spread", torch.tensor(0.0))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the knobs."""
-        return self.scale.names
 
     def _normal(self) -> Tensor:
         size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
@@ -75,9 +71,10 @@ class Knobs(Input):
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
-        found = None if table is None else table.columns.get(column or cls.default_column)
-        if found is None:
+        column = column or cls.default_column
+        if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
+        found = find_column(table, column, "numbers with names", "names")
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
@@ -102,7 +99,7 @@ class Knobs(Input):
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        if self.column not in batch:
+        if self.column is None or self.column not in batch:
             raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
@@ -115,17 +112,19 @@ class Knobs(Input):
         odds: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
-        shares = np.ones((n, 1), np.float32)
-        if self.groups and drawn is not None and self.by in drawn:
-            shares = drawn[self.by].cpu().numpy()
-        places, noise = random.rand(n).cpu().numpy(), random.randn(n, len(self.names)).cpu().numpy()
-        rows = np.broadcast_to(_rows(requested, n, len(self.names)), (n, len(self.names)))
-        if n and (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
-            drawn_knobs = self._draw(shares, rows[0], places, noise)
+        weights = drawn.get(self.by) if drawn and self.groups else None
+        shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
+        size = len(self.names)
+        places, noise = random.rand(n).cpu().numpy(), random.randn(n, size).cpu().numpy()
+        rows = None if requested is None else requested.cpu().numpy().reshape(-1, size)
+        if rows is None or len(rows) == 1:
+            made = self._draw(shares, None if rows is None else rows[0], places, noise)
+        elif len(rows) != n:
+            raise UserError(f"{self.name}: got {len(rows)} values for {n} samples; give one, or one for each")
         else:
-            parts = [self._draw(shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n)]
-            drawn_knobs = np.concatenate([*parts, np.empty((0, len(self.names)), np.float32)])
-        return torch.from_numpy(drawn_knobs.astype(np.float32, copy=False))
+            each = ((shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n))
+            made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
+        return torch.from_numpy(made)
 
     def evidence(self, requested: Tensor) -> dict[str, Tensor]:
         """Return how likely each class is among examples near the requested knobs: ``[groups]`` or ``[n, groups]``."""
@@ -146,11 +145,11 @@ class Knobs(Input):
         apart = self.examples.cpu().numpy()[:, :, known] - wanted[known].astype(np.float32)
         return -0.5 * np.square(apart / max(self.spread.item(), NEAR)).sum(2)
 
-    def _draw(self, weights: Floats, wanted: Floats, places: Floats, noise: Floats) -> Floats:
+    def _draw(self, weights: Floats, wanted: Floats | None, places: Floats, noise: Floats) -> Floats:
         """Draw knobs ``[n, knobs]`` for class weights ``[n, groups]``; a mixture of classes mixes their examples."""
-        known = np.flatnonzero(~np.isnan(wanted)).tolist()
+        known = [] if wanted is None else np.flatnonzero(~np.isnan(wanted)).tolist()
         examples, out = self.examples.cpu().numpy(), self.spread.item() * noise
-        near = self._nearness(wanted) if known else None
+        near = None if wanted is None or not known else self._nearness(wanted)
         for k in np.flatnonzero(weights.any(0)).tolist():
             rows = np.flatnonzero(weights[:, k])
             which = (places[rows] * EXAMPLES).astype(np.int64)
@@ -158,8 +157,8 @@ class Knobs(Input):
                 up_to = np.exp(near[k] - near[k].max()).cumsum()
                 which = np.searchsorted(up_to / up_to[-1], places[rows], side="right").clip(max=EXAMPLES - 1)
             out[rows] += weights[rows, k : k + 1] * examples[k][which]
-        for k in known:
-            out[:, k] = wanted[k]
+        if wanted is not None:
+            out[:, known] = wanted[known]
         return out.clip(-LIMIT, LIMIT)
 
     def parse(self, value: Any) -> Tensor:
@@ -207,15 +206,6 @@ class Knobs(Input):
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
-
-
-def _rows(requested: Tensor | None, n: int, size: int) -> Floats:
-    if requested is None:
-        return np.full((1, size), np.nan, np.float32)
-    rows = requested.cpu().numpy().reshape(-1, size)
-    if len(rows) not in (1, n):
-        raise UserError(f"knobs: got {len(rows)} values for {n} samples; give one, or one for each")
-    return rows
 
 
 def _pairs(where: str, text: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input
+from audiogan.inputs.base import Input, find_column
 
 
 class Signal(Input):
@@ -48,13 +48,8 @@ class Signal(Input):
         """Return ``shape`` and ``modality`` of the column, and ``size``, its number of channels."""
         if table is None:
             return {"shape": [], "modality": None, "size": 0}
-        column = column or cls.default_column
-        if column not in table.columns:
-            raise UserError(f"the data has no column {column!r}; it has {', '.join(table.columns)}: {table.source}")
-        found = table.columns[column]
-        modality = found.modality
-        kind = None if modality is None else modality.to_config()
-        return {"shape": list(found.shape), "modality": kind, "size": found.shape[0]}
+        found = find_column(table, column or cls.default_column, "signals", "modality")
+        return {"shape": list(found.shape), "modality": found.modality.to_config(), "size": found.shape[0]}
 
     def encode(self, x: Tensor) -> Tensor:
         return x if self.representation is None else self.representation.encode(x)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input
+from audiogan.inputs.base import Input, find_column
 
 
 class Text(Input):
@@ -43,10 +43,7 @@ class Text(Input):
         """Return ``alphabet``, ``length`` and ``size``: the number of characters, with that for the end."""
         if table is None:
             return {"alphabet": "", "length": 0, "size": 0}
-        column = column or cls.default_column
-        if column not in table.columns:
-            raise UserError(f"the data has no column {column!r}; it has {', '.join(table.columns)}: {table.source}")
-        found = table.columns[column]
+        found = find_column(table, column or cls.default_column, "texts", "alphabet")
         return {"alphabet": found.alphabet, "length": found.shape[0], "size": len(found.alphabet) + 1}
 
     def captions(self, x: Tensor) -> list[str]:

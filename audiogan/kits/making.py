@@ -64,6 +64,7 @@ def make_kit(
     Raises:
         UserError: an unknown class or knob, a number out of range, or more classes than pads.
     """
+    generator.check_drawable("kits")
     if not 1 <= pads <= 128:
         raise UserError(f"pads={pads}: a kit has 1 to 128, one a MIDI note")
     if not 1 <= layers <= MOST_LAYERS:

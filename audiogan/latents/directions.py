@@ -90,6 +90,7 @@ def directions(
     Raises:
         UserError: a number out of range, another method, a model of points.
     """
+    generator.check_drawable("directions")
     places = _Places(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
@@ -156,7 +157,7 @@ class _Places:
         for name, part in zip(self.sizes, places.split(list(self.sizes.values()), dim=1), strict=True):
             given = self.generator.inputs[name]
             part = part.clamp(-LIMIT, LIMIT) if isinstance(given, Knobs) else part
-            changed[name] = part.reshape(-1, *given.shape)  # type: ignore[arg-type]
+            changed[name] = part.reshape(-1, *given.shape)
         return {**values, **changed}
 
     def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:

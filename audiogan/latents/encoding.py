@@ -87,6 +87,7 @@ def encode(
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
+    generator.check_drawable("imitations")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare(generator, wave, sample_rate)
@@ -154,7 +155,8 @@ class _Search:
             for each, requested in [*counts, (count - half, self.requested)]
         ]
         values = z | {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        free, fixed = {}, {}
+        free: dict[str, Tensor] = {}
+        fixed: dict[str, Tensor] = {}
         for name, x in values.items():
             parameter = None if name in self.requested else game.inputs[name].to_free(x)
             (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)

@@ -57,6 +57,7 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
     Raises:
         UserError: a recipe that does not fit the model, numbers out of range.
     """
+    generator.check_drawable("neighbours")
     if not 1 <= n <= pool <= LARGEST:
         raise UserError(f"n={n}, pool={pool}: need 1 <= n <= pool <= {LARGEST:,}")
     here = features(generator, [recipe])[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from audiogan.losses.adversarial import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
+from audiogan.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wasserstein
 from audiogan.losses.distances import L1, L2, Charbonnier
 from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.orthogonal import OrthogonalRegularisation
-from audiogan.losses.penalties import R1, R2, GradientPenalty, Penalty, WeightClip
+from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
 from audiogan.losses.told import PartialTracks, Pitch, Told, Width
@@ -16,7 +16,6 @@ __all__ = [
     "L2",
     "R1",
     "R2",
-    "AdversarialLoss",
     "Attack",
     "Brightness",
     "Charbonnier",
@@ -28,7 +27,6 @@ __all__ = [
     "NonSaturating",
     "OrthogonalRegularisation",
     "PartialTracks",
-    "Penalty",
     "Pitch",
     "RelativisticPairing",
     "SpectralDistance",

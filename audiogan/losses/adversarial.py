@@ -1,28 +1,13 @@
-"""Adversarial losses on logits. `critic` and `generator` return what that player minimises, as a scalar."""
+"""Adversarial losses on logits. `critic` and `generator` return what that player minimises, as a scalar.
+
+With ``relativistic = False`` the generator's loss is ``generator(fake_logits)``, and real and fake logits may differ in
+shape. With ``relativistic = True`` it is ``generator(fake_logits, real_logits)``; both have the same shape.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from torch import Tensor
 from torch.nn import functional as F
-
-
-class AdversarialLoss(Protocol):
-    """The interface of an adversarial loss. Logits may have any shape.
-
-    Attributes:
-        relativistic: False: ``generator(fake_logits)``; real and fake logits may differ in shape. True:
-            ``generator(fake_logits, real_logits)``; both have the same shape.
-    """
-
-    relativistic: bool
-
-    def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
-
-    @property
-    def generator(self) -> Callable[..., Tensor]: ...
 
 
 class NonSaturating:

@@ -1,28 +1,19 @@
-"""What keeps a critic smooth: gradient penalties, which are terms of its loss, and weight clipping, which is not."""
+"""What keeps a critic smooth: gradient penalties, which are terms of its loss, and weight clipping, which is not.
+
+A penalty is due on steps where ``step % every == 0``. It is called as ``penalty(critic, real, fake, rand)``: ``critic``
+maps a batch to one logit a sample (its other inputs are bound), ``rand(*shape)`` draws uniform [0, 1) numbers on the
+right device. The value is multiplied by ``every``, so that its average over steps does not depend on ``every``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 Critic = Callable[[Tensor], Tensor]
 Rand = Callable[..., Tensor]
-
-
-class Penalty(Protocol):
-    """A weighted term of the critic's loss, due on steps where `step % every == 0`.
-
-    `critic` maps a batch to one logit a sample (any condition already bound); `rand(*shape)` draws uniform [0, 1)
-    numbers on the right device. The value is multiplied by `every`, so that its average over steps does not depend
-    on `every`.
-    """
-
-    every: int
-
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor: ...
 
 
 class GradientPenalty:

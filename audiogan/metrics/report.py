@@ -58,8 +58,8 @@ class Report:
         columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
         rows = [("metric", *columns, "better")]
         for key in self.values:
-            cells = (f"{column[key]:.4g}" if key in column else "-" for column in columns.values())
-            rows.append((key, *cells, self.better[key]))
+            values = (f"{column[key]:.4g}" if key in column else "-" for column in columns.values())
+            rows.append((key, *values, self.better[key]))
         name, *widths, _ = (max(map(len, column)) for column in zip(*rows, strict=True))
         lines = []
         for first, *cells, last in rows:

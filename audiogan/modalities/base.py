@@ -22,6 +22,10 @@ from audiogan.writing import write_file
 if TYPE_CHECKING:
     from audiogan.metrics.embedding import Embedding
 
+PathLike = str | os.PathLike[str]
+Titles = Sequence[str] | None
+Signals = Mapping[str, np.ndarray]
+
 LARGEST = 1 << 26
 """Largest number of pixels of a preview that becomes a frame of an animation."""
 TOLERANCE = 1e-3
@@ -43,6 +47,7 @@ class Modality:
         edge: full scale: values lie within ``-edge ... edge``. None: the values are unbounded, or not numbers.
         output_name: name of the output of an exported model. None: models of this modality cannot be exported.
         sample_rate: samples per second in Hz. None: the signal does not extend over time.
+        animated: whether the previews of a training become an animation at its end.
     """
 
     noun: ClassVar[str] = "signal"
@@ -51,6 +56,7 @@ class Modality:
     edge: ClassVar[float | None] = None
     output_name: ClassVar[str | None] = None
     sample_rate: int | None = None
+    animated: ClassVar[bool] = True
 
     # Settings
 
@@ -72,7 +78,7 @@ class Modality:
 
     # Reading and writing
 
-    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+    def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Read a file as one signal.
 
         Args:
@@ -104,7 +110,7 @@ class Modality:
         """
         raise NotImplementedError(f"{type(self).__name__}.convert")
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+    def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
         """Write one signal (a batch unless `single`) to a file, atomically.
 
         Args:
@@ -115,7 +121,7 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.save")
 
     @staticmethod
-    def read_comment(path: str | os.PathLike[str]) -> str:
+    def read_comment(path: PathLike) -> str:
         """Return the comment that `save` stored in a file; empty if there is none.
 
         Raises:
@@ -137,13 +143,7 @@ class Modality:
 
     # Pictures
 
-    def sheet(
-        self,
-        path: str | os.PathLike[str],
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        title: str | None = None,
-    ) -> None:
+    def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
         """Write one PNG that shows all signals, atomically.
 
         Args:
@@ -154,13 +154,7 @@ class Modality:
         """
         raise NotImplementedError(f"{type(self).__name__}.sheet")
 
-    def compare(
-        self,
-        path: str | os.PathLike[str],
-        columns: Mapping[str, np.ndarray],
-        title: str | None = None,
-        titles: Sequence[str] | None = None,
-    ) -> None:
+    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Write one PNG with a column per entry of ``columns`` and a row per example, atomically.
 
         Args:
@@ -176,12 +170,7 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def preview(
-        self,
-        run_dir: str | os.PathLike[str],
-        step: int,
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        beside: Mapping[str, np.ndarray] | None = None,
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
     ) -> None:
         """Write ``previews/step-<step>.png`` of a run.
 
@@ -199,7 +188,7 @@ class Modality:
         else:
             self.sheet(path, x, titles, title)
 
-    def animation(self, run_dir: str | os.PathLike[str]) -> Path:
+    def animation(self, run_dir: PathLike) -> Path:
         """Join the previews of a run into ``previews/animation.gif``; see `animate`."""
         return animate(run_dir)
 
@@ -249,12 +238,12 @@ class Modality:
         return {}
 
 
-def preview_path(run_dir: str | os.PathLike[str], step: int) -> Path:
+def preview_path(run_dir: PathLike, step: int) -> Path:
     """Return the path of the picture of a preview."""
     return Path(run_dir) / "previews" / f"step-{step:08d}.png"
 
 
-def with_output(x: np.ndarray, beside: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_output(x: np.ndarray, beside: Signals) -> dict[str, np.ndarray]:
     """Return the columns of a comparison: those of ``beside`` except the target, the output, the target.
 
     If ``beside`` has a column ``output``, it already is complete.
@@ -266,7 +255,7 @@ def with_output(x: np.ndarray, beside: Mapping[str, np.ndarray]) -> dict[str, np
     return columns | {name: signals for name, signals in beside.items() if name == "target"}
 
 
-def check_columns(columns: Mapping[str, Any], titles: Sequence[str] | None = None) -> int:
+def check_columns(columns: Mapping[str, Any], titles: Titles = None) -> int:
     """Return the number of rows of a comparison. ValueError for columns, or titles, of different lengths."""
     counts = {name: len(x) for name, x in columns.items()}
     if titles is not None:
@@ -321,7 +310,7 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def animate(run_dir: str | os.PathLike[str], seconds: float = 8.0, most: int = 160) -> Path:
+def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     """Join the previews of a run into ``previews/animation.gif``.
 
     Pictures that cannot be read, or that differ in size from the last one, are skipped. The size is checked before the

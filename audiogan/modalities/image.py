@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,11 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.files import check_file
 from audiogan.metrics.patches import Patches
 from audiogan.metrics.pixels import Pixels
-from audiogan.modalities.base import Modality, as_array, check_columns, in_range
+from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, in_range
 from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
 from audiogan.png import open_png, save_png
+from audiogan.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
+from audiogan.reading.reader import Unreadable
+from audiogan.text import printable
 from audiogan.typeface import font, short
 
 if TYPE_CHECKING:
@@ -44,15 +47,18 @@ class Image(Modality):
         if len(shape) != 3 or shape[0] not in (1, 3):
             raise UserError(f"an image cannot have the shape {list(shape)}")
 
-    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a picture of any size and any format that Pillow knows.
+    def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
+        """Read a picture of any size and any common format.
 
-        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Pictures of 16 bits are
-        reduced to 8 bits. Of an animation the first picture is read.
+        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Of an animation the
+        first picture is read.
         """
-        from audiogan.reading.pixels import read_pixels
-
-        return _scaled(read_pixels(path, _channels(shape)))
+        channels = _channels(shape)
+        check_file(path)
+        try:
+            return to_float(read_picture(path).flat(channels))
+        except (OSError, Unreadable) as error:
+            raise UserError(f"{printable(path)}: cannot be read ({error})") from error
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Convert a Pillow image, an array or a tensor.
@@ -64,23 +70,26 @@ class Image(Modality):
         """
         from PIL import Image as Pillow
 
-        from audiogan.reading.pixels import picture_pixels
-
         channels = _channels(shape)
         if isinstance(value, Pillow.Image):
-            return _scaled(picture_pixels(value, channels))
+            try:
+                return to_float(from_image(value).flat(channels))
+            except Unreadable as error:
+                raise UserError(f"the image has {error}") from error
         planar = isinstance(value, Tensor)
         x = as_array(value, self.noun, KINDS)
         if x.dtype.kind == "f":
             x = x[None] if x.ndim == 2 else x
             if x.ndim != 3 or len(x) not in (1, 3):
                 raise UserError(f"floating-point pixels must be [1 or 3, H, W], got {list(x.shape)}")
-            return _recoloured(in_range(x, self.noun), channels)
+            return with_channels(in_range(x, self.noun), channels)
         if x.dtype not in (np.uint8, np.uint16):
             raise UserError(f"an array of {x.dtype} is not an image; give {KINDS}")
-        return _recoloured(_composited(_planes(x, planar)), channels)
+        x = _planes(x, planar)
+        colours = 1 if len(x) < 3 else 3
+        return to_float(Picture(x[:colours], x[colours] if len(x) > colours else None).flat(channels))
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+    def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
         """Write one image ``[C, H, W]`` as an 8-bit PNG, with a comment in it.
 
         Raises:
@@ -102,7 +111,7 @@ class Image(Modality):
         save_png(path, picture, pnginfo=info)
 
     @staticmethod
-    def read_comment(path: str | os.PathLike[str]) -> str:
+    def read_comment(path: PathLike) -> str:
         with open_png(path, LARGEST_COMMENTED) as picture:
             # audiogan writes the text before the pixels; other programs may write it behind them.
             return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
@@ -116,9 +125,9 @@ class Image(Modality):
 
     def sheet(
         self,
-        path: str | os.PathLike[str],
+        path: PathLike,
         x: np.ndarray,
-        titles: Sequence[str] | None = None,
+        titles: Titles = None,
         title: str | None = None,
         columns: int | None = None,
     ) -> None:
@@ -138,19 +147,14 @@ class Image(Modality):
             raise ValueError(f"{len(titles)} titles for {len(x)} images")
         if columns is not None and columns < 1:
             raise ValueError(f"columns={columns} has to be at least 1")
-        picture = _draw(np.asarray(x), titles, title, columns)
-        save_png(path, picture, compress_level=4)
+        save_png(path, _draw(list(zip(*_bytes(np.asarray(x)), strict=True)), columns, title, titles), compress_level=4)
 
-    def compare(
-        self,
-        path: str | os.PathLike[str],
-        columns: Mapping[str, np.ndarray],
-        title: str | None = None,
-        titles: Sequence[str] | None = None,
-    ) -> None:
+    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """See `Modality.compare`. Smaller images are enlarged to the largest; grey images may stand beside RGB."""
         check_columns(columns, titles)
-        save_png(path, _draw_columns(columns, title, titles), compress_level=4)
+        drawn = [zip(*_bytes(np.asarray(x)), strict=True) for x in columns.values()]
+        cells = [cell for row in zip(*drawn, strict=True) for cell in row]
+        save_png(path, _draw(cells, len(columns), title, titles, list(columns)), compress_level=4)
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write a bare grid of the images to TensorBoard."""
@@ -177,12 +181,6 @@ def _channels(shape: Sequence[int | None]) -> int:
     return shape[0]
 
 
-def _scaled(pixels: np.ndarray) -> NDArray[np.float32]:
-    """Return uint8 or uint16 pixels as float32: 0 is exactly -1, the largest value exactly 1."""
-    middle = np.float32(np.iinfo(pixels.dtype).max / 2)
-    return (pixels.astype(np.float32) - middle) / middle
-
-
 def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
     """Return integer pixels as ``[C, H, W]``; ``planar`` decides where both layouts are possible."""
     if x.ndim == 2:
@@ -194,24 +192,6 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
         if last:
             return x.transpose(2, 0, 1)
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
-
-
-def _composited(planes: np.ndarray) -> NDArray[np.float32]:
-    """Return float32 ``[1 or 3, H, W]`` of integer pixels; an alpha channel is composited on white."""
-    x = _scaled(planes)
-    if len(x) in (1, 3):
-        return x
-    alpha = (x[-1:] + 1) / 2
-    return np.asarray((x[:-1] + 1) * alpha + 2 * (1 - alpha) - 1, np.float32)
-
-
-def _recoloured(x: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return grey or RGB ``[C, H, W]`` as grey (ITU-R 601 luma, as in Pillow) or RGB."""
-    if len(x) == channels:
-        return np.ascontiguousarray(x)
-    if channels == 3:
-        return np.repeat(x, 3, axis=0)
-    return np.tensordot(np.array([[0.299, 0.587, 0.114]], np.float32), x, 1)
 
 
 def grid(x: np.ndarray, border: int = 2) -> np.ndarray:
@@ -240,69 +220,55 @@ def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.broadcast_to(level.transpose(0, 2, 3, 1), (*level.shape[:1], *level.shape[2:], 3)).copy(), broken
 
 
-def _draw(x: np.ndarray, titles: Sequence[str] | None, title: str | None, columns: int | None) -> Any:
+def _draw(
+    cells: Sequence[tuple[np.ndarray, bool]],
+    across: int | None,
+    title: str | None,
+    titles: Titles,
+    heads: Sequence[str] = (),
+) -> Any:
+    """Draw images in rows, small ones enlarged by a whole factor.
+
+    Args:
+        cells: pixels ``[H, W, 3]`` of each image, and whether it is not finite.
+        across: number of columns; by default about as many as rows.
+        title: headline.
+        titles: a title below each image; with ``heads`` below each row.
+        heads: header of each column.
+    """
     from PIL import Image as Pillow
     from PIL import ImageDraw
 
-    pixels, broken = _bytes(x)
-    count, height, width, _ = pixels.shape
-    factor = max(1, -(-CELL // max(height, width)))
-    height, width = factor * height, factor * width
-    gap, edge, label = 6, 14, 16 if titles is not None else 0
-    if columns is None:
-        columns = min(int(np.ceil(np.sqrt(count))), max(1, (_WIDE - 2 * edge) // (width + gap)))
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    top = edge + (26 if title else 0)
-    size = (2 * edge + columns * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
-    sheet = Pillow.new("RGB", size, _BACKGROUND)
-    pen = ImageDraw.Draw(sheet)
-    if title:
-        pen.text((edge, edge - 3), short(title, size[0] - 2 * edge, font(15)), fill=_TEXT, font=font(15))
-    for i in range(count):
-        left, upper = edge + i % columns * (width + gap), top + i // columns * (height + label + gap)
-        if broken[i]:
-            _label_broken(pen, left, upper, width, height)
-        else:
-            sheet.paste(Pillow.fromarray(pixels[i].repeat(factor, 0).repeat(factor, 1)), (left, upper))
-        if titles is not None:
-            pen.text((left, upper + height + 1), short(titles[i], width, font(11)), fill=_FAINT, font=font(11))
-    return sheet
-
-
-def _label_broken(pen: Any, left: int, upper: int, width: int, height: int) -> None:
-    pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
-    pen.text((left + width / 2, upper + height / 2), "not finite", fill=_ALERT, font=font(11), anchor="mm")
-
-
-def _draw_columns(columns: Mapping[str, np.ndarray], title: str | None, titles: Sequence[str] | None) -> Any:
-    """Draw a comparison: a header per column, a row per example, the title of an example below its row."""
-    from PIL import Image as Pillow
-    from PIL import ImageDraw
-
-    drawn = [_bytes(np.asarray(x)) for x in columns.values()]
-    rows = len(drawn[0][0])
-    tallest, widest = (max(pixels.shape[axis] for pixels, _ in drawn) for axis in (1, 2))
+    tallest, widest = (max(pixels.shape[axis] for pixels, _ in cells) for axis in (0, 1))
     factor = max(1, -(-CELL // max(tallest, widest)))
     height, width = factor * tallest, factor * widest
     gap, edge, label = 6, 14, 16 if titles is not None else 0
-    top = edge + (26 if title else 0) + 18
-    size = (2 * edge + len(drawn) * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
+    if across is None:
+        across = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (_WIDE - 2 * edge) // (width + gap)))
+    across = min(across, len(cells))
+    top, rows = edge + (26 if title else 0) + (18 if heads else 0), -(-len(cells) // across)
+    size = (2 * edge + across * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
     sheet = Pillow.new("RGB", size, _BACKGROUND)
     pen = ImageDraw.Draw(sheet)
+
+    def write(x: int, y: int, text: str, room: int, points: int, colour: str) -> None:
+        pen.text((x, y), short(text, room, font(points)), fill=colour, font=font(points))
+
     if title:
-        pen.text((edge, edge - 3), short(title, size[0] - 2 * edge, font(15)), fill=_TEXT, font=font(15))
-    for column, (name, (pixels, broken)) in enumerate(zip(columns, drawn, strict=True)):
-        left = edge + column * (width + gap)
-        pen.text((left, top - 17), short(name, width, font(12)), fill=_TEXT, font=font(12))
-        scale = max(1, min(height // pixels.shape[1], width // pixels.shape[2]))
-        for row in range(rows):
-            upper = top + row * (height + label + gap)
-            if broken[row]:
-                _label_broken(pen, left, upper, width, height)
-            else:
-                sheet.paste(Pillow.fromarray(pixels[row].repeat(scale, 0).repeat(scale, 1)), (left, upper))
-    for row, text in enumerate(titles or ()):
-        upper = top + row * (height + label + gap) + height + 1
-        pen.text((edge, upper), short(text, size[0] - 2 * edge, font(11)), fill=_FAINT, font=font(11))
+        write(edge, edge - 3, title, size[0] - 2 * edge, 15, _TEXT)
+    for column, name in enumerate(heads):
+        write(edge + column * (width + gap), top - 17, name, width, 12, _TEXT)
+    for i, (pixels, broken) in enumerate(cells):
+        left, upper = edge + i % across * (width + gap), top + i // across * (height + label + gap)
+        if broken:
+            pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
+            middle = (left + width / 2, upper + height / 2)
+            pen.text(middle, "not finite", fill=_ALERT, font=font(11), anchor="mm")
+        else:
+            scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
+            sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))
+    step, room = (across, size[0] - 2 * edge) if heads else (1, width)
+    for i, text in enumerate(titles or ()):
+        row, column = divmod(i * step, across)
+        write(edge + column * (width + gap), top + row * (height + label + gap) + height + 1, text, room, 11, _FAINT)
     return sheet

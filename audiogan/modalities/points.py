@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.files import check_file
 from audiogan.metrics.pixels import Coordinates
-from audiogan.modalities.base import Modality, as_array, check_columns
+from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns
 from audiogan.pictures import _BACKGROUND, _CHANNELS, _FAINT, _PANEL, _TEXT
 from audiogan.text import printable
 from audiogan.writing import write_file
@@ -98,7 +98,7 @@ class Points(Modality):
         if tuple(shape) != (2,):
             raise UserError(f"a point cannot have the shape {list(shape)}")
 
-    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+    def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Read a ``.npy`` file, or a text file with one point per line and commas between its coordinates.
 
         A first line that is not numeric is a header.
@@ -132,7 +132,7 @@ class Points(Modality):
             raise UserError("coordinates are NaN or infinite")
         return np.ascontiguousarray(x, np.float32)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+    def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
         """Write all points ``[N, 2]`` as one ``.npy`` file, float32. The format has no comments."""
         path = Path(path)
         if path.suffix.lower() != ".npy":
@@ -141,13 +141,7 @@ class Points(Modality):
         np.save(content, _checked(x).astype(np.float32), allow_pickle=False)
         write_file(path, content.getbuffer())
 
-    def sheet(
-        self,
-        path: str | os.PathLike[str],
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        title: str | None = None,
-    ) -> None:
+    def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
         """Write a scatter plot of all points ``[N, 2]`` as one PNG.
 
         Faint circles show the modes of the real data (3 sigma). Points of one title share a colour. The caption counts
@@ -158,13 +152,7 @@ class Points(Modality):
             raise ValueError(f"{len(titles)} titles for {len(x)} points")
         _write(path, self._figure({"": x}, titles, title))
 
-    def compare(
-        self,
-        path: str | os.PathLike[str],
-        columns: Mapping[str, np.ndarray],
-        title: str | None = None,
-        titles: Sequence[str] | None = None,
-    ) -> None:
+    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Write one PNG with a scatter plot per column. Points of one title share a colour in all plots."""
         check_columns(columns, titles)
         _write(path, self._figure({name: _checked(x) for name, x in columns.items()}, titles, title))
@@ -196,7 +184,7 @@ class Points(Modality):
             raise ValueError("the modes of these points are not known")
         return modes_held(points, np.asarray(self.centres), self.std, k_sigma)
 
-    def _figure(self, columns: Mapping[str, np.ndarray], titles: Sequence[str] | None, title: str | None) -> Any:
+    def _figure(self, columns: Signals, titles: Titles, title: str | None) -> Any:
         """Draw a scatter plot per column; the column's name, if it has one, stands before the caption."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -212,7 +200,7 @@ class Points(Modality):
             figure.text((0.09 + i) / count, 0.905, caption, color=_FAINT, fontsize=8, parse_math=False)
         return figure
 
-    def _scatter(self, axes: Any, x: np.ndarray, titles: Sequence[str] | None) -> None:
+    def _scatter(self, axes: Any, x: np.ndarray, titles: Titles) -> None:
         from matplotlib.collections import EllipseCollection
 
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit))
@@ -255,7 +243,7 @@ def _numeric(line: str) -> bool:
     return True
 
 
-def _write(path: str | os.PathLike[str], figure: Any) -> None:
+def _write(path: PathLike, figure: Any) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
     write_file(path, content.getbuffer())

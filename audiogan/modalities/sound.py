@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -18,7 +17,17 @@ from torch.nn import functional as F
 
 from audiogan.errors import UserError
 from audiogan.metrics.embedding import LogMel
-from audiogan.modalities.base import Modality, as_array, check_columns, in_range, preview_path, with_output
+from audiogan.modalities.base import (
+    Modality,
+    PathLike,
+    Signals,
+    Titles,
+    as_array,
+    check_columns,
+    in_range,
+    preview_path,
+    with_output,
+)
 from audiogan.reading.levels import mix
 from audiogan.sounds import COMMENT_BYTES, level, save_wav
 from audiogan.text import printable
@@ -51,10 +60,15 @@ class Sound(Modality):
     suffix: ClassVar[str] = ".wav"
     edge: ClassVar[float | None] = 1.0
     output_name: ClassVar[str | None] = "wave"
+    animated: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.sample_rate, int) or self.sample_rate < 1:
             raise ValueError(f"sample_rate={self.sample_rate!r} must be a whole number of Hz")
+
+    def same_kind(self, other: Modality | None) -> bool:
+        """Return whether ``other`` is a sound of the same sample rate."""
+        return isinstance(other, Sound) and other.sample_rate == self.sample_rate
 
     def check_shape(self, shape: Sequence[int]) -> None:
         low, high = RATES
@@ -65,7 +79,7 @@ class Sound(Modality):
         if len(shape) != 2 or shape[0] > MOST_CHANNELS:
             raise UserError(f"a sound cannot have the shape {list(shape)}")
 
-    def load(self, path: str | os.PathLike[str], shape: Sequence[int | None]) -> NDArray[np.float32]:
+    def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
         """Read a whole sound file, resampled to `sample_rate`; see `audiogan.reading.sound.read_sound`.
 
         The level of the file is kept, also with ``normalize="peak"``.
@@ -89,13 +103,13 @@ class Sound(Modality):
             x = (x - half if x.dtype.kind == "u" else x) / half
         return np.ascontiguousarray(mix(in_range(x, self.noun).T, channels).T)
 
-    def save(self, path: str | os.PathLike[str], x: np.ndarray, comment: str | None = None) -> None:
+    def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
         """Write one sound ``[C, T]`` as a 16-bit WAV file. A comment longer than 2,000 bytes is left out."""
         fits = comment is not None and len(comment.encode()) <= COMMENT_BYTES
         save_wav(path, x, self.sample_rate, comment=comment if fits else None)
 
     @staticmethod
-    def read_comment(path: str | os.PathLike[str]) -> str:
+    def read_comment(path: PathLike) -> str:
         try:
             with soundfile.SoundFile(path) as file:
                 return file.comment or ""
@@ -119,25 +133,13 @@ class Sound(Modality):
         count, channels, length = padded.shape
         return padded.transpose(1, 0, 2).reshape(channels, count * length)[:, : count * length - gap]
 
-    def sheet(
-        self,
-        path: str | os.PathLike[str],
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        title: str | None = None,
-    ) -> None:
+    def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
         """Write waveform and spectrogram of each sound ``[N, C, T]`` as one PNG."""
         from audiogan.pictures import contact_sheet
 
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
-    def compare(
-        self,
-        path: str | os.PathLike[str],
-        columns: Mapping[str, np.ndarray],
-        title: str | None = None,
-        titles: Sequence[str] | None = None,
-    ) -> None:
+    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """See `Modality.compare`. Shorter sounds are padded with silence; mono is repeated beside stereo."""
         from audiogan.pictures import contact_sheet
 
@@ -150,14 +152,9 @@ class Sound(Modality):
         contact_sheet(path, waves, self.sample_rate, names, columns=len(columns), title=title)
 
     def preview(
-        self,
-        run_dir: str | os.PathLike[str],
-        step: int,
-        x: np.ndarray,
-        titles: Sequence[str] | None = None,
-        beside: Mapping[str, np.ndarray] | None = None,
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
     ) -> None:
-        """Write the picture and the outputs as a WAV file; see `Modality.preview` and `write_preview`."""
+        """Write the picture and the sounds in one WAV file; see `Modality.preview` and `write_preview`."""
         write_preview(run_dir, step, x, self.sample_rate, titles, beside)
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
@@ -211,12 +208,12 @@ def _filters(sample_rate: int, n_fft: int) -> Tensor:
 
 
 def write_preview(
-    run_dir: str | os.PathLike[str],
+    run_dir: PathLike,
     step: int,
     waves: np.ndarray,
     sample_rate: int,
-    titles: Sequence[str] | None = None,
-    beside: Mapping[str, np.ndarray] | None = None,
+    titles: Titles = None,
+    beside: Signals | None = None,
 ) -> None:
     """Write ``previews/step-<step>.wav`` and ``.png`` of a run: all sounds in one file, and their contact sheet.
 
@@ -229,7 +226,8 @@ def write_preview(
         waves: ``[N, C, T]``, full scale ±1.
         sample_rate: in Hz.
         titles: one title per sound, such as its class; numbers from 1 are put before them.
-        beside: name -> sounds that the picture shows beside ``waves``; see `Modality.preview`.
+        beside: name -> sounds that the picture shows beside ``waves``; see `Modality.preview`. Those of the same shape
+            are in the WAV file too.
 
     Raises:
         ValueError: another shape, or another number of titles.
@@ -247,6 +245,10 @@ def write_preview(
         modality.compare(picture, with_output(waves, beside), title, names)
     else:
         contact_sheet(picture, waves, sample_rate, names, title=title)
+    if beside:  # in the order of the picture
+        columns = {name: x for name, x in with_output(waves, beside).items() if np.shape(x) == waves.shape}
+        names = [f"{printable(column)[:30]} {name}" for name in names for column in columns]
+        waves = np.stack(list(columns.values()), axis=1).reshape(-1, *waves.shape[1:])
     whole = np.isfinite(waves).all(axis=(1, 2), keepdims=True)
     every = waves.shape[-1] + round(GAP_SECONDS * sample_rate)
     layout = {"count": len(waves), "seconds": waves.shape[-1] / sample_rate, "every": every / sample_rate}

@@ -1,9 +1,9 @@
-"""Read a whole sound file at another sample rate and with another number of channels."""
+"""Read sound files at another sample rate and with another number of channels."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +15,8 @@ from audiogan.files import check_file
 from audiogan.reading.levels import cancelled, full_scale, mix, ranges
 from audiogan.reading.reader import BLOCK, SoundReader, Unreadable
 from audiogan.text import printable
+
+Wave = NDArray[np.float32]
 
 
 @contextmanager
@@ -36,15 +38,41 @@ def opened(path: str | os.PathLike[str]) -> Iterator[SoundReader]:
         raise UserError(f"{what}: not a sound file that can be read ({error})") from error
 
 
-def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) -> NDArray[np.float32]:
+def blocks(reader: SoundReader) -> Iterator[Wave]:
+    """Yield the samples of a file block by block, ``[n, C]``.
+
+    Raises:
+        Unreadable: no samples, or NaN or infinite ones.
+    """
+    empty = True
+    while len(block := reader.read(BLOCK)):
+        if not np.isfinite(block).all():
+            raise Unreadable("it holds NaN or infinite samples")
+        yield block
+        empty = False
+    if empty:
+        raise Unreadable(reader.why_broken if reader.damaged else "no samples in it")
+
+
+def resampled(parts: Iterable[Wave], channels: int, rate: int, wanted: int) -> Iterator[Wave]:
+    """Resample the blocks ``[n, C]`` of one sound (soxr, quality HQ)."""
+    if rate == wanted:
+        yield from parts
+        return
+    stream = soxr.ResampleStream(rate, wanted, channels, dtype="float32", quality="HQ")
+    for part in parts:
+        yield stream.resample_chunk(np.ascontiguousarray(part, np.float32)).reshape(-1, channels)
+    yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True).reshape(-1, channels)
+
+
+def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) -> Wave:
     """Read a sound file as the data set of a training does, but whole, at its own level and with its silence.
 
-    Files with more channels are mixed down: channel i is the mean of the file's channels i, i + channels, ... A mean
-    in which channels cancel out is replaced by the loudest of them. Files with fewer channels repeat them.
+    Channels are mixed as `mix` does. A mean in which channels cancel out is replaced by the loudest of them.
 
     Args:
         path: the file.
-        sample_rate: of the result, in Hz (soxr, quality HQ).
+        sample_rate: of the result, in Hz.
         channels: of the result.
 
     Returns:
@@ -55,38 +83,14 @@ def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) ->
     """
     check_file(path)
     with opened(path) as reader:
-        blocks = list(_blocks(reader))
-        if not blocks:
-            raise UserError(f"{printable(path)}: {reader.why_broken if reader.damaged else 'no samples in it'}")
-        rate = reader.sample_rate
-    extremes = _extremes(blocks)
-    peak = float(np.abs(extremes).max())  # NaN if there is any
-    scale = full_scale(peak) if np.isfinite(peak) else None
-    if scale is None:
-        what = f"samples up to {peak:.3g}, beyond the scale of any format" if np.isfinite(peak) else "NaN or infinity"
-        raise UserError(f"{printable(path)}: holds {what}")
-    mixed = [mix(block, channels) for block in blocks]
-    if instead := cancelled(ranges(extremes) / scale, ranges(_extremes(mixed)) / scale):
-        mixed = [mix(block, channels, instead=instead) for block in blocks]
-    del blocks
-    if rate != sample_rate:
-        stream = soxr.ResampleStream(rate, sample_rate, channels, dtype="float32", quality="HQ")
-        last = len(mixed) - 1
-        mixed = [
-            stream.resample_chunk(np.ascontiguousarray(block, np.float32), last=i == last).reshape(-1, channels)
-            for i, block in enumerate(mixed)
-        ]
-    whole = np.concatenate(mixed).T
-    if not whole.size:
-        raise UserError(f"{printable(path)}: too short to be resampled to {sample_rate:,} Hz")
-    return np.ascontiguousarray(whole if scale == 1 else whole / np.float32(scale), np.float32)
-
-
-def _blocks(reader: SoundReader) -> Iterator[NDArray[np.float32]]:
-    while len(block := reader.read(BLOCK)):
-        yield block
-
-
-def _extremes(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the smallest and largest samples of each channel in each block, ``[2 * blocks, C]``."""
-    return np.stack([f(block, axis=0) for block in blocks for f in (np.min, np.max)])
+        x, rate = np.concatenate(list(blocks(reader))), reader.sample_rate
+        peak = float(np.abs(x).max())
+        scale = full_scale(peak)
+        if scale is None:
+            raise Unreadable(f"samples up to {peak:.3g}, beyond the scale of any format")
+        mixed = mix(x, channels)
+        mixed = mix(x, channels, instead=cancelled(ranges(x) / scale, ranges(mixed) / scale))
+        whole = np.concatenate(list(resampled([mixed], channels, rate, sample_rate))).T
+        if not whole.size:
+            raise Unreadable(f"too short to be resampled to {sample_rate:,} Hz")
+        return np.ascontiguousarray(whole if scale == 1 else whole / np.float32(scale), np.float32)

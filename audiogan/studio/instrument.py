@@ -51,6 +51,7 @@ class Instrument:
     def __init__(self, generator: Generator) -> None:
         if generator.modality.sample_rate is None:
             raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
+        generator.check_drawable("the pads of the studio")
         self.generator = generator
         path = generator.checkpoint
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""

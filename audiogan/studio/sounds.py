@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from audiogan.studio.instrument import Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe
 from audiogan.studio.limits import SOUNDS, Limits, Slots, Strict, parsed
-from audiogan.studio.wav import float_wav
 
 if TYPE_CHECKING:
     from audiogan.recipe import Recipe
@@ -126,3 +127,23 @@ async def morph(request: Request) -> dict[str, Any]:
 
 def _listed(studio: Studio, recipes: list[Recipe]) -> dict[str, Any]:
     return {"recipes": [studio.instrument.outside(recipe) for recipe in recipes]}
+
+
+def float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
+    """A WAV file of 32-bit floats with one sound `[C, T]` and a comment.
+
+    The same sound makes the same bytes: libsndfile would put the time of day into the file.
+    """
+    channels, length = wave.shape
+    frame = 4 * channels
+    text = comment.encode() + b"\0"
+    chunks = _chunk(b"fmt ", struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame, frame, 32, 0))
+    chunks += _chunk(b"fact", struct.pack("<I", length))
+    if comment:
+        chunks += _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", text))
+    chunks += _chunk(b"data", np.ascontiguousarray(wave.T, "<f4").tobytes())
+    return _chunk(b"RIFF", b"WAVE" + chunks)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment import AdaptiveAugment, Augment, Gain
+from audiogan.augment import AdaptiveAugment, Augment, Shift
 from audiogan.core import Callback, Engine, Game, Move, Play, Player, Stream, Trainer, load_state, save_state
 
 
@@ -41,7 +41,7 @@ def trainer(values: list[float], p: float, steps: int, augment: Any = "default",
     torch.manual_seed(0)
     ada = AdaptiveAugment(**{"speed": 0.2, **options})  # 200 examples from 0 to 1
     stream = Stream(Given(values), 10, shuffle=False)
-    game = Scores(Augment([Gain(3)], p) if augment == "default" else augment)
+    game = Scores(Augment([Shift(3)], p) if augment == "default" else augment)
     player = Player("critic", ("critic",), partial(torch.optim.SGD, lr=0.0))
     return Trainer(game, [player], {"train": stream}, {"ada": ada}, Engine("cpu"), steps=steps)
 
@@ -136,7 +136,7 @@ def test_p_is_noted_for_whoever_is_told_of_a_move() -> None:
     assert seen == pytest.approx([0.25] * 4 + [0.45])
 
 
-@pytest.mark.parametrize("augment", [None, Gain(3)])
+@pytest.mark.parametrize("augment", [None, Shift(3)])
 def test_a_game_without_a_probability_is_named(augment: Any) -> None:
     with pytest.raises(ValueError, match=type(augment).__name__):
         trainer(OVERFIT, 0.0, 1, augment)

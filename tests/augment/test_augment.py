@@ -9,23 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment import (
-    Augment,
-    Cutout,
-    FrequencyMask,
-    Gain,
-    LogGain,
-    Polarity,
-    Shift,
-    SpectrogramGain,
-    Tilt,
-    TimeShift,
-)
-from audiogan.representations import ComplexSTFT, LogMagnitude
+from audiogan.augment import Augment, Cutout, Shift
 
-WAVE = [Shift(20), Shift(20, min_samples=0), Gain(6), Polarity(), Tilt(0.3)]
-PICTURE = [TimeShift(5), FrequencyMask(8), Cutout(0.5), SpectrogramGain(6), LogGain(0.1), Polarity()]
-IDENTITY = [Shift(0), Gain(0), Tilt(0), TimeShift(0), FrequencyMask(0), Cutout(0), SpectrogramGain(0), LogGain(0)]
+WAVE = [Shift(20), Shift(20, min_samples=0)]
+PICTURE = [Cutout(0.5)]
+IDENTITY = [Shift(0), Cutout(0)]
 
 
 def seeded(seed: int = 0) -> Callable[..., Tensor]:
@@ -41,7 +29,7 @@ ALMOST_ONE = 1 - 2**-24  # the largest value rand can draw
 
 
 def example(transform: nn.Module, n: int = 4, dtype: torch.dtype = torch.float32) -> Tensor:
-    shape = (n, 2, 300) if transform in WAVE or isinstance(transform, (Shift, Gain, Tilt)) else (n, 2, 24, 30)
+    shape = (n, 2, 300) if isinstance(transform, Shift) else (n, 2, 24, 30)
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
@@ -119,68 +107,6 @@ def test_later_only_keeps_the_attack() -> None:
         Shift(3, min_samples=5)
 
 
-def test_gain_is_uniform_in_decibels_within_its_limits() -> None:
-    y = Gain(6)(torch.ones(4000, 1, 2), seeded())
-    db = 20 * y[:, 0, 0].log10()
-    assert db.abs().max() <= 6.001 and db.mean().abs() < 0.2 and db.std() == pytest.approx(12 / 12**0.5, abs=0.1)
-    assert torch.equal(y[:, :, 0], y[:, :, 1])
-
-
-def test_polarity_flips_half() -> None:
-    x = torch.randn(2000, 1, 3)
-    y = Polarity()(x, seeded())
-    flipped = (y == -x).flatten(1).all(1)
-    assert ((y == x).flatten(1).all(1) | flipped).all() and 900 < flipped.sum() < 1100
-
-
-@pytest.mark.parametrize(("value", "low", "high"), [(ALMOST_ONE, 1.0, 0.7 / 1.3), (0.0, 0.7 / 1.3, 1.0)])
-def test_tilt_turns_the_spectrum(value: float, low: float, high: float) -> None:
-    impulse = torch.zeros(1, 1, 64)
-    impulse[..., 8] = 1
-    response = torch.fft.rfft(Tilt(0.3)(impulse, constant(value))[0, 0]).abs()
-    assert torch.allclose(response[[0, -1]], torch.tensor([low, high]), atol=1e-5) and response.max() <= 1.00001
-
-
-def test_time_shift_of_a_complex_stft_is_a_shift_of_the_sound() -> None:
-    representation = ComplexSTFT(4096)
-    wave = torch.zeros(1, 1, 4096)
-    wave[..., 1000:2000] = torch.randn(1000) * 0.1
-    moved = TimeShift(4)(representation.encode(wave), constant(ALMOST_ONE))
-    assert torch.allclose(representation.decode(moved), wave.roll(4 * 128, -1), atol=1e-5)
-
-
-def test_time_shift_fills_with_silence() -> None:
-    y = TimeShift(3, fill=-1.0)(torch.zeros(1, 1, 4, 10), constant(0.0))
-    assert torch.equal(y[..., 7:], torch.full((1, 1, 4, 3), -1.0)) and not y[..., :7].any()
-
-
-def test_spectrogram_gain_is_a_gain_of_the_sound() -> None:
-    representation = ComplexSTFT(4096, power=0.5)
-    wave = torch.randn(3, 1, 4096) * 0.1
-    louder = representation.decode(SpectrogramGain(6, power=0.5)(representation.encode(wave), constant(ALMOST_ONE)))
-    assert torch.allclose(louder, wave * 10 ** (6 / 20), atol=1e-4)
-
-
-def test_log_gain_is_a_gain_of_the_sound() -> None:
-    representation = LogMagnitude(4096)
-    # Seeded: of bins as low as the floor of the logarithm, which are rare, it is none.
-    wave = torch.randn(3, 1, 4096, generator=torch.Generator().manual_seed(0)) * 0.1
-    representation.deviation.fill_(5.0)
-    y = LogGain(0.1)(representation.encode(wave), constant(ALMOST_ONE))
-    assert torch.allclose(y, representation.encode(wave * torch.tensor(0.1 * 3 * 5).exp()), atol=1e-3)
-
-
-def test_frequency_mask_is_one_band_of_every_width_and_place() -> None:
-    x = torch.ones(3000, 2, 10, 4)
-    y = FrequencyMask(3, fill=-1.0)(x, seeded())
-    masked = y[:, 0, :, 0] == -1
-    assert torch.equal(y == -1, masked[:, None, :, None].expand_as(y))  # all channels, all frames
-    widths = masked.sum(1)
-    assert widths.bincount(minlength=4).min() > 650 and widths.max() == 3
-    edges = masked.long().diff(dim=1, prepend=torch.zeros(3000, 1), append=torch.zeros(3000, 1)).abs().sum(1)
-    assert (edges[widths > 0] == 2).all() and masked.any(0).all()
-
-
 def test_cutout_is_a_rectangle() -> None:
     y = Cutout(0.5)(torch.ones(2000, 1, 10, 20), seeded())
     removed = y[:, 0] == 0
@@ -192,15 +118,14 @@ def test_cutout_is_a_rectangle() -> None:
 def test_augment_acts_on_each_clip_with_probability_p() -> None:
     x = torch.randn(4000, 1, 3)
     for p in (0.0, 0.3, 1.0):
-        changed = (Augment([Gain(6)], p=p)(x, seeded()) != x).flatten(1).any(1).float().mean()
+        changed = (Augment([Shift(1, min_samples=1)], p=p)(x, seeded()) != x).flatten(1).any(1).float().mean()
         assert changed == pytest.approx(p, abs=0.03 if 0 < p < 1 else 0)
 
 
 def test_augment_draws_for_each_transform_and_keeps_p_in_the_checkpoint() -> None:
-    x = torch.ones(4000, 1, 3)
-    y = Augment([LogGain(0), Gain(6), LogGain(5)], p=0.5)(x, seeded())
-    loud, offset = (y[:, 0, 0] - 1).abs() > 1.0, y[:, 0, 0] == 1
-    assert 0.2 < offset.float().mean() < 0.3 and loud.float().mean() > 0.3  # neither: a quarter
+    x = torch.eye(9)[2].expand(4000, 1, 9)
+    moved = Augment([Shift(1, min_samples=1), Shift(3, min_samples=3)], p=0.5)(x, seeded()).argmax(-1) - 2
+    assert (moved.flatten().bincount(minlength=5)[[0, 1, 3, 4]] > 900).all()  # neither, each, both: a quarter
     augment = Augment([Shift(3)], p=0.0)
     augment.load_state_dict({"p": torch.tensor(1.0)})
     impulse = torch.eye(9)[4].expand(1, 1, 9)
@@ -211,10 +136,8 @@ def test_augment_draws_for_each_transform_and_keeps_p_in_the_checkpoint() -> Non
     ("make", "named"),
     [
         (lambda: Shift(-1), "max_samples=-1"),
-        (lambda: Gain(float("nan")), "db=nan"),
         (lambda: Augment([], p=1.5), "p=1.5"),
         (lambda: Cutout(2), "ratio=2"),
-        (lambda: FrequencyMask(40)(torch.zeros(1, 1, 24, 30), seeded()), "max_bins=40.*24 bins"),
     ],
 )
 def test_wrong_use_is_named(make: Any, named: str) -> None:

@@ -22,12 +22,14 @@ import soundfile
 
 from audiogan import config
 from audiogan.cli import main
+from audiogan.data import download
 from audiogan.data.sources import downloads, open_sounds
-from audiogan.data.speech import LARGEST, SETS, WORDS, SpeechSet, get_speech
+from audiogan.data.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
 from audiogan.errors import UserError
 from audiogan.training import open_data
 
 Files = dict[str, bytes]
+SETS = {name: SpokenDigits.described(name, download.described()[name]) for name in ("sc09", "fsdd")}
 
 
 def wav(seed: int, sample_rate: int = 8000, channels: int = 1, length: int = 400) -> bytes:
@@ -83,12 +85,13 @@ class Site:
     cut: set[str] = field(default_factory=set)
     ranges: bool = True
 
-    def put(self, wanted: SpeechSet, data: bytes) -> SpeechSet:
-        (self.root / wanted.file).write_bytes(data)
-        urls = (f"{self.url}/nowhere/{wanted.file}", f"{self.url}/{wanted.file}")
-        digest = hashlib.sha256(data).hexdigest() if wanted.sha256 else None
+    def put(self, wanted: SpokenDigits, data: bytes) -> SpokenDigits:
+        file = wanted.archive.name
+        (self.root / file).write_bytes(data)
+        urls = (f"{self.url}/nowhere/{file}", f"{self.url}/{file}")
+        digest = hashlib.sha256(data).hexdigest() if wanted.archive.sha256 else None
         names = frozenset(re.findall(r"(?<=recordings/)\S+?\.wav", " ".join(fsdd()))) if wanted.names else frozenset()
-        return replace(wanted, urls=urls, sha256=digest, names=names)
+        return replace(wanted, archive=replace(wanted.archive, urls=urls, sha256=digest), names=names)
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -131,8 +134,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     http.server_close()
 
 
-def get(wanted: SpeechSet, out: Path) -> Path:
-    return get_speech("tiny", out, progress=False, sets={"tiny": wanted})
+def get(wanted: SpokenDigits, out: Path) -> Path:
+    return download.get(replace(wanted, name="tiny"), out, progress=False)
 
 
 def tree(folder: Path) -> list[str]:
@@ -177,29 +180,30 @@ def test_of_a_tar_only_digits_reach_the_disk(site: Site, tmp_path: Path) -> None
 def test_a_broken_download_goes_on_where_it_ended(site: Site, tmp_path: Path, ranges: bool) -> None:
     data = tarred(commands())
     wanted = site.put(SETS["sc09"], data)
-    site.cut.add(wanted.file)
+    site.cut.add(wanted.archive.name)
     site.ranges = ranges
     with pytest.raises(UserError, match=r"no connection.*; the same command again goes on from there") as error:
         get(wanted, tmp_path / "out")
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
-    have = (tmp_path / ".out.partial" / f"{wanted.file}.part").stat().st_size
+    have = (tmp_path / ".out.partial" / f"{wanted.archive.name}.part").stat().st_size
     assert len(data) // 4 < have <= len(data) // 2
     site.cut.clear()
     site.requests.clear()
     assert len(tree(get(wanted, tmp_path / "out"))) == 22
-    assert site.requests[-1] == (f"/{wanted.file}", f"bytes={have}-")
+    assert site.requests[-1] == (f"/{wanted.archive.name}", f"bytes={have}-")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "site"]
 
 
 def test_an_archive_that_came_whole_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
     wanted = site.put(SETS["sc09"], tarred(commands()))
     parts = tmp_path / ".out.partial"
-    (parts / "unpacked" / "zero").mkdir(parents=True)  # as a run leaves it that was killed while unpacking
-    (parts / "unpacked" / "zero" / "junk.wav").write_bytes(b"")
-    (parts / wanted.file).write_bytes((site.root / wanted.file).read_bytes())
+    (parts / "unpacked-0" / "zero").mkdir(parents=True)  # as a run leaves it that was killed while unpacking
+    for junk in (MARK, "zero/junk.wav"):
+        (parts / "unpacked-0" / junk).write_bytes(b"")
+    (parts / wanted.archive.name).write_bytes((site.root / wanted.archive.name).read_bytes())
     assert len(tree(get(wanted, tmp_path / "out"))) == 22 and not site.requests and not parts.exists()
     parts.mkdir()  # or killed before the last chunk was checked
-    (parts / f"{wanted.file}.part").write_bytes((site.root / wanted.file).read_bytes())
+    (parts / f"{wanted.archive.name}.part").write_bytes((site.root / wanted.archive.name).read_bytes())
     assert len(tree(get(wanted, tmp_path / "again" / ".." / "out2"))) == 22
 
 
@@ -261,7 +265,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
             get(wanted, tmp_path / name)
         assert not (tmp_path / name).exists() and not list(tmp_path.glob(".*.partial/*.zip"))
     wanted = site.put(SETS["sc09"], tarred(commands()))
-    (site.root / wanted.file).write_bytes(tarred(fsdd()))
+    (site.root / wanted.archive.name).write_bytes(tarred(fsdd()))
     with pytest.raises(UserError, match="wrong SHA-256 and was thrown away"):
         get(wanted, tmp_path / "out")
     for data in (b"not gzip", tarred(commands())[:-2000], tarred({"./zero/0a7c2a8d_nohash_0.wav": wav(0)})):
@@ -271,11 +275,11 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no data set 'timit'; there are: sc09, fsdd"):
-        get_speech("timit", tmp_path / "out")
+    with pytest.raises(UserError, match="no data set 'timit'; there are: drums, sc09, fsdd,"):
+        download.data_set("timit")
     for url, said in ((f"{site.url}/nowhere", "the server said 404"), ("http://127.0.0.1:9", "no connection")):
         with pytest.raises(UserError, match=rf"free-spoken-digit-dataset-1\.0\.10\.zip could not .*{said}"):
-            get_speech("fsdd", tmp_path / "out", base_url=url, progress=False)
+            download.get(SETS["fsdd"], tmp_path / "out", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
@@ -287,7 +291,8 @@ def test_from_the_command_to_the_training_data(
         open_data(config.compose("speech"))
     with pytest.raises(UserError, match=r"data\.root=fsdd: not downloaded yet; run: audiogan data get fsdd"):
         open_data(config.compose("speech", ["data.root=fsdd"]))
-    monkeypatch.setitem(SETS, "fsdd", site.put(SETS["fsdd"], zipped(fsdd())))
+    tiny = site.put(SETS["fsdd"], zipped(fsdd()))
+    monkeypatch.setattr(download, "data_set", {"fsdd": tiny}.__getitem__)
     assert main(["data", "get", "fsdd", "--base-url", f"{site.url}/"]) == 0
     assert f"fsdd is in {downloads() / 'fsdd'}" in (said := capsys.readouterr().out)
     assert said.strip().endswith("audiogan train speech data.root=fsdd")
@@ -315,8 +320,8 @@ def test_which_data_serves_without_a_root(site: Site, tmp_path: Path, monkeypatc
 
 
 def test_the_published_sets() -> None:
-    assert len(SETS["fsdd"].names) == 3000 and SETS["sc09"].sha256 is not None and len(SETS["sc09"].sha256) == 64
-    assert all(url.startswith("https://") for wanted in SETS.values() for url in wanted.urls)
+    assert len(SETS["fsdd"].names) == 3000 and len(SETS["sc09"].archive.sha256 or "") == 64
+    assert all(url.startswith("https://") for wanted in SETS.values() for url in wanted.archive.urls)
     assert {"0_george_0.wav", "7_yweweler_49.wav"} <= SETS["fsdd"].names
     match = re.fullmatch(SETS["fsdd"].member, "free-spoken-digit-dataset-1.0.10/recordings/7_yweweler_49.wav")
     assert match and (match["digit"], match["speaker"], match["name"]) == ("7", "yweweler", "7_yweweler_49.wav")

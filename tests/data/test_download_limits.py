@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from audiogan.cli import main
-from audiogan.data.download import get_drums
+from audiogan.data.download import data_set, get
+from audiogan.data.drum_kits import DrumKits
 from audiogan.data.fetch import Unfit, fetch
-from audiogan.data.image_sources import Source as ImageSource
-from audiogan.data.image_sources import get_images, read_idx
-from audiogan.data.speech import SETS, get_speech
+from audiogan.data.idx import PARTS, IdxImages, read_idx
+from audiogan.data.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 
 MOST = 300_000
@@ -126,24 +126,24 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
 
     url, _ = serve(endless)
     with pytest.raises(UserError, match="larger than the 8,000 bytes"):
-        listed = registry(tmp_path / "list.csv")
-        get_drums(tmp_path / "drums", registry=listed, base_url=url, retries=0, progress=False)
+        get(DrumKits(registry=registry(tmp_path / "list.csv")), tmp_path / "drums", url, retries=0, progress=False)
     for name in ("fsdd", "sc09"):
-        assert SETS[name].most < 3e9
-        small = {name: replace(SETS[name], most=MOST)}
+        data = data_set(name)
+        assert isinstance(data, SpokenDigits) and data.archive.most < 3e9
+        small = replace(data, archive=replace(data.archive, most=MOST))
         with pytest.raises(UserError, match="larger than the 300,000 bytes"):
-            get_speech(name, tmp_path / name, base_url=url, progress=False, sets=small)
-    files = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
-    source = ImageSource((), dict.fromkeys(files, "0" * 64), "# Tiny\n", most=MOST)
+            get(small, tmp_path / name, url, progress=False)
+    sha256 = dict.fromkeys((file for files in PARTS.values() for file in files), "0" * 64)
+    images = IdxImages.described("tiny", {"mirrors": [], "sha256": sha256, "about": "# Tiny\n", "most": MOST})
     with pytest.raises(UserError, match="larger than the 300,000 bytes"):
-        get_images("tiny", tmp_path / "images", base_url=url, progress=False, sources={"tiny": source})
+        get(images, tmp_path / "images", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
 @pytest.mark.parametrize("name", ["drums", "fsdd", "sc09", "mnist", "fashion-mnist"])
 def test_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("audiogan.data.download._HOPELESS", 1)
-    monkeypatch.setattr("audiogan.data.download.select", lambda sources, *_: sources[:1])
+    monkeypatch.setattr("audiogan.data.download.HOPELESS", 1)
+    monkeypatch.setattr("audiogan.data.drum_kits.select", lambda sources, *_: sources[:1])
     own = ["d/.partial/mine", "d/.partial/kick/mine.wav", ".d.partial/mine", ".d.partial/unpacked/mine"]
     if name not in ("fsdd", "sc09"):
         own += ["d/mine"]
@@ -173,7 +173,7 @@ def test_lists_of_the_user_are_not_replaced(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_image_file_that_unpacks_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.data.image_sources.UNPACKED", 1 << 20)
+    monkeypatch.setattr("audiogan.data.idx.UNPACKED", 1 << 20)
     (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(1 << 24)))
     with pytest.raises(UserError, match="unpacks to more than"):
         read_idx(tmp_path / "x.gz")
@@ -185,4 +185,4 @@ def test_a_list_of_someone_else_is_no_finished_set(tmp_path: Path) -> None:
         out.mkdir(exist_ok=True)
         (out / "manifest.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
         with pytest.raises(UserError, match="not empty"):
-            get_speech("fsdd", out, base_url="http://127.0.0.1:9", progress=False)
+            get(data_set("fsdd"), out, "http://127.0.0.1:9", progress=False)

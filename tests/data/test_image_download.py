@@ -6,16 +6,17 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from audiogan.data.image_sources import FILES, SOURCES, Source, get_images, open_images, read_idx
+from audiogan.data.download import data_set, get
+from audiogan.data.idx import PARTS, IdxImages, read_idx
+from audiogan.data.image_sources import DOWNLOADED, open_images
 from audiogan.errors import UserError
 
 
@@ -27,13 +28,13 @@ def idx(array: np.ndarray) -> bytes:
 @dataclass
 class Site:
     root: Path
-    source: Source
+    source: IdxImages
     arrays: dict[str, np.ndarray]
     url: str = ""
     requests: list[str] = field(default_factory=list)
 
-    def get(self, out: Path, **options: Any) -> Path:
-        return get_images("tiny", out, **{"progress": False, "sources": {"tiny": self.source}, **options})
+    def get(self, out: Path, base_url: str | None = None) -> Path:
+        return get(self.source, out, base_url, progress=False)
 
 
 @pytest.fixture
@@ -42,12 +43,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     rng, root = np.random.default_rng(0), tmp_path / "site"
     root.mkdir()
     arrays, digests = {}, {}
-    for (images, labels), count in zip(FILES.values(), (6, 3), strict=True):
+    for (images, labels), count in zip(PARTS.values(), (6, 3), strict=True):
         arrays |= {images: rng.integers(0, 256, (count, 5, 4)), labels: rng.integers(0, 2, count)}
     for name, array in arrays.items():
         (root / name).write_bytes(idx(array))
         digests[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
-    site = Site(root, Source((), digests, "# Tiny\n\nLicence: none.\n", ("left", "right")), arrays)
+    facts = {"about": "# Tiny\n\nLicence: none.\n", "names": ["left", "right"], "most": 1 << 20, "sha256": digests}
+    site = Site(root, IdxImages.described("tiny", facts | {"mirrors": []}), arrays)
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -60,7 +62,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
     threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
     site.url = f"http://127.0.0.1:{http.server_port}/"
-    site.source = replace(site.source, mirrors=(site.url + "nowhere/", site.url))
+    site.source = IdxImages.described("tiny", facts | {"mirrors": [site.url + "nowhere/", site.url]})
     yield site
     http.shutdown()
     http.server_close()
@@ -69,12 +71,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def test_files_arrive_as_npz_with_credits_and_can_be_opened(site: Site, tmp_path: Path) -> None:
     out = site.get(tmp_path / "out", base_url=site.url)
     assert sorted(p.name for p in out.iterdir()) == ["README.md", "test.npz", "train.npz"]
-    for part, (images, labels) in FILES.items():
-        with np.load(out / f"{part}.npz", allow_pickle=False) as held:
+    for part, (images, labels) in PARTS.items():
+        with np.load(out / part, allow_pickle=False) as held:
             assert held["x"].dtype == np.uint8
             assert (held["x"] == site.arrays[images]).all() and (held["y"] == site.arrays[labels]).all()
     page = (out / "README.md").read_text()
-    assert page.startswith("# Tiny") and all(digest in page for digest in site.source.sha256.values())
+    assert page.startswith("# Tiny") and all(
+        str(file.sha256) in page for part in site.source.parts.values() for file in part
+    )
     data = open_images(out)
     assert (len(data), data.shape, data.labels) == (6, (1, 5, 4), ["left", "right"])
     assert data.targets.tolist() == site.arrays["train-labels-idx1-ubyte.gz"].tolist()
@@ -108,8 +112,8 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
 
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no data set 'cifar'; there are: mnist, fashion-mnist"):
-        get_images("cifar", tmp_path)
+    with pytest.raises(UserError, match="no data set 'cifar'; there are: drums, sc09, fsdd, mnist, fashion-mnist"):
+        data_set("cifar")
     with pytest.raises(UserError, match="nowhere: the server said 404"):
         site.get(tmp_path / "o", base_url=site.url + "nowhere")
     with pytest.raises(UserError, match="no connection"):
@@ -133,10 +137,13 @@ def test_files_of_another_format_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_published_lists() -> None:
-    for source in SOURCES.values():
-        assert set(source.sha256) == {file for pair in FILES.values() for file in pair}
-        assert all(len(digest) == 64 and int(digest, 16) for digest in source.sha256.values())
-        assert len(source.mirrors) >= 2 and all(mirror.endswith("/") for mirror in source.mirrors)
-    digests = [digest for source in SOURCES.values() for digest in source.sha256.values()]
+    digests = []
+    for name in DOWNLOADED:
+        source = data_set(name)
+        assert isinstance(source, IdxImages) and list(source.parts) == ["train.npz", "test.npz"]
+        for file in (file for part in source.parts.values() for file in part):
+            assert file.sha256 is not None and len(file.sha256) == 64 and int(file.sha256, 16)
+            assert len(file.urls) >= 2 and all(url.endswith(f"/{file.name}") for url in file.urls)
+            digests.append(file.sha256)
+        assert ("CC BY-SA 3.0" if name == "mnist" else "WITHOUT WARRANTY") in source.about
     assert len(set(digests)) == 8
-    assert "CC BY-SA 3.0" in SOURCES["mnist"].about and "WITHOUT WARRANTY" in SOURCES["fashion-mnist"].about

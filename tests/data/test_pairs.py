@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from audiogan.data.pair_scan import scan_pairs
 from audiogan.data.pairs import open_domains, open_pairs
 from audiogan.errors import UserError
 
@@ -71,7 +70,7 @@ def test_named_folders_and_channels(root: Path) -> None:
     for i in range(3):
         save(root / "black" / f"{i}.png", noise(i))
         save(root / "color" / f"{i}.png", noise(9 + i))
-    with pytest.raises(UserError, match=r"there are no folders a and b; name them with data\.a and data\.b"):
+    with pytest.raises(UserError, match=r"no folders a and b; it has .*; name two with data\.a and data\.b"):
         pairs(root)
     table = pairs(root, a="black", b="color", source_channels=1, size=4)
     assert table.columns["source"].shape == (1, 4, 4) and table.shape == (3, 4, 4)
@@ -212,7 +211,7 @@ def test_the_cache_is_used_again_and_follows_changes(root: Path, monkeypatch: py
         save(root / "b" / f"{i}.png", noise(9 + i))
     first = pairs(root)
     with monkeypatch.context() as patch:
-        patch.setattr("audiogan.data.pair_scan._build", lambda *_: pytest.fail("decoded again"))
+        patch.setattr("audiogan.data.image_scan._build", lambda *_: pytest.fail("decoded again"))
         assert torch.equal(pairs(root).signals([0, 1, 2]), first.signals([0, 1, 2]))
     save(root / "b" / "1.png", noise(77))
     assert torch.equal(pairs(root).column("x", [1])[0], signal(noise(77)))
@@ -268,11 +267,20 @@ def test_no_folder_and_no_pair_are_one_clear_line(root: Path) -> None:
         pairs(root)
 
 
-def test_a_scan_without_pairs_is_not_an_error(root: Path) -> None:
+def test_empty_folders_are_one_clear_line(root: Path) -> None:
     (root / "a").mkdir()
     (root / "b").mkdir()
-    scan = scan_pairs(root, cache=root.parent / "cache", progress=False)
-    assert (scan.clips, scan.total) == (0, 0) and "0 pairs" in scan.summary()
+    with pytest.raises(UserError, match=r"no usable pair in .*: the folders are empty"):
+        pairs(root)
+
+
+def test_a_listed_file_that_cannot_be_read_is_counted_once(root: Path) -> None:
+    for i in range(3):
+        save(root / f"{i}.png", noise(i))
+    (root / "photo.heic").write_bytes(b"x")
+    (root / "list.csv").write_text("source,target\n0.png,1.png\n2.png,photo.heic\n")
+    found = pairs(root, pairs="list.csv").scan
+    assert found.counts == {"usable": 2, "unreadable": 1, "partner unusable": 1, "not an image": 1}
 
 
 def test_two_folders_are_two_domains(root: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from audiogan.data.drawing import COLOURS, KINDS, Figure, outline, patterned, shaded
-from audiogan.data.shapes import Drawings, open_shapes
+from audiogan.data.columns import Rendered
+from audiogan.data.shapes import COLOURS, KINDS, Figure, by_kind, open_shapes, outline, painted, patterned
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng
@@ -35,12 +37,18 @@ def test_a_picture_depends_on_seed_and_row_only() -> None:
     assert torch.equal(held.signals([0]), whole[held.rows[:1]])
 
 
-def test_memory_is_bounded_and_pictures_beyond_it_are_drawn_again() -> None:
-    drawings = Drawings(1_000_000_000, 16, "pairs", 0, 3, 1, memory=10_000)
-    assert len(drawings._kept) == 9
-    assert np.array_equal(drawings.read(999_999_999), drawings.read(999_999_999))
-    kept = drawings.read(3)
-    assert drawings.read(3) is not kept and np.shares_memory(drawings.read(3), drawings._kept)
+def test_memory_is_bounded_and_signals_beyond_it_are_made_again() -> None:
+    made: list[int] = []
+
+    def make(row: int) -> np.ndarray:
+        made.append(row)
+        return np.full((1, 16, 16), row % 7, np.uint8)
+
+    storage = Rendered(make, 1_000_000_000, (1, 16, 16), np.uint8, memory=2500)
+    for _ in range(2):
+        assert storage[np.array([3, 999_999_999])][:, 0, 0, 0].tolist() == [3, 999_999_999 % 7]
+    assert made == [3, 999_999_999, 999_999_999] and storage._kept.nbytes == 9 * 256
+    assert len(open_shapes(100_000_000, size=16, memory=10_000).examples([99_999_999])["x"]) == 1
 
 
 def test_a_batch_is_a_copy() -> None:
@@ -71,13 +79,13 @@ def test_domains_have_two_labels_of_other_colours() -> None:
 
 def test_plain_figures_are_classes() -> None:
     table = open_shapes(20, size=16, kind="plain", channels=1)
-    assert (table.labels, table.class_counts, table.shape) == (list(KINDS), [4] * 5, (1, 16, 16))
+    assert (table.labels, table.class_counts, table.shape) == (list(KINDS), [7, 7, 6], (1, 16, 16))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_colour_follows_from_the_figure(kind: str) -> None:
     part = Figure(kind, 0.0, 0.0, 0.8, 0.2)
-    middle = shaded([part], 33)[:, 16, 20]
+    middle = painted([part], 33, by_kind)[:, 16, 20]
     assert np.argmax(middle) == np.argmax(COLOURS[kind]) and np.argmin(middle) == np.argmin(COLOURS[kind])
     assert outline([part], 33)[0, 16, 16] == 1.0
     assert float(part.distance(np.zeros(1, np.float32), np.zeros(1, np.float32))[0]) < -0.1
@@ -88,7 +96,7 @@ def test_a_figure_hides_the_lines_below_it() -> None:
     alone, both = outline([above], 64)[0], outline([below, above], 64)[0]
     inside = above.distance(*np.meshgrid(*[(np.arange(64, dtype=np.float32) + 0.5) / 32 - 1] * 2)) < -0.05
     assert np.array_equal(alone[inside], both[inside]) and not np.array_equal(alone, both)
-    warm, cold = patterned([above], 64, "striped"), patterned([above], 64, "dotted")
+    warm, cold = (painted([above], 64, partial(patterned, pattern=name)) for name in ("striped", "dotted"))
     corner = (slice(None), slice(0, 8), slice(0, 8))
     assert np.array_equal(warm[corner], cold[corner]) and not np.array_equal(warm, cold)
 

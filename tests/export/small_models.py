@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from audiogan.games import Sampling
+from audiogan.games import Generative
 from audiogan.generator import Generator
+from audiogan.inputs import Classes, Input, Knobs, Scale
 from audiogan.inputs.scale import POINTS
 from audiogan.modalities import Image, Modality, Sound
 from audiogan.networks.dcgan import DCGANGenerator
@@ -71,8 +72,11 @@ def small(kind: str) -> Generator:
     """A model of one of ``KINDS``, always the same."""
     torch.manual_seed(0)
     network, representation, modality = KINDS[kind]()
-    game = Sampling(network.eval(), representation)
-    names = ["brightness", "decay"][: game.conditions.knobs]
-    scale = {"names": names, "quantiles": [np.linspace(0, 1, POINTS).tolist() for _ in names]}
-    config = {"name": kind, "facts": {"labels": ["kick", "snare"][: game.classes], "knob_scale": scale}}
-    return Generator(game, modality, config, Path(f"{kind}.ckpt"), 0)
+    names = ["brightness", "decay"][: getattr(network, "knobs", 0)]
+    labels = ["kick", "snare"][: getattr(network, "classes", 0)]
+    quantiles = np.tile(np.linspace(0, 1, POINTS), (len(names), 1))
+    inputs: dict[str, Input] = {"classes": Classes(labels=labels)} if labels else {}
+    if names:
+        inputs["knobs"] = Knobs(scale=Scale(tuple(names), quantiles))
+    game = Generative(network.eval(), representation, inputs)
+    return Generator(game, modality, {"name": kind, "facts": {"labels": labels}}, Path(f"{kind}.ckpt"), 0)

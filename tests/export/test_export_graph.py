@@ -11,8 +11,8 @@ from small_models import small
 
 import audiogan
 from audiogan.export import Playable, arrays, facts
-from audiogan.export.graph import normal_scores
 from audiogan.export.metadata import licence
+from audiogan.inputs.scale import normal_scores
 from audiogan.modalities import Points, Sound
 from audiogan.sounds import level as numpy_level
 

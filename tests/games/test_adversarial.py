@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment import Gain
+from audiogan.augment import Shift
 from audiogan.core import Play
 from audiogan.games import Adversarial
 from audiogan.inputs import Classes, Input
@@ -183,7 +183,7 @@ def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
 
 
 def test_score_sees_real_examples_as_they_are() -> None:
-    it = game(Waveform(16), classes=3, augment=Gain(6.0))
+    it = game(Waveform(16), classes=3, augment=Shift(3))
     batch = {"x": torch.randn(5, 1, 16), "label": torch.arange(5) % 3}
     expected = it.nets["critic"](batch["x"], classes=torch.eye(3)[batch["label"]])
     torch.testing.assert_close(it.score(batch), expected)

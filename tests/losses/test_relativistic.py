@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from audiogan.losses import AdversarialLoss, Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
+from audiogan.losses import Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
 
 REAL, FAKE = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
 
@@ -17,7 +17,7 @@ def softplus(x: float) -> float:
 
 
 def test_values() -> None:
-    loss: AdversarialLoss = RelativisticPairing()
+    loss = RelativisticPairing()
     assert loss.critic(REAL, FAKE).item() == pytest.approx((softplus(-1.5) + softplus(4.0)) / 2)
     assert loss.generator(FAKE, REAL).item() == pytest.approx((softplus(1.5) + softplus(-4.0)) / 2)
 

@@ -1,4 +1,4 @@
-// Previews: the same latents at every step, to be heard sound by sound, or seen.
+// Previews: the same inputs at every step, to be heard sound by sound, or seen.
 
 import { liveContext, Voices } from "./audio.js";
 import { arrow, draw, element, hue, plain, roving } from "./looks.js";
@@ -102,7 +102,7 @@ export class Previews {
     const heard = Boolean(one.wav);
     for (const id of ["grow", "play-all", "sounds"]) this.find(id).hidden = !heard;
     this.find("sheet-fold").hidden = !heard || !one.png;
-    this.find("listen-hint").textContent = heard ? "The same latents at every step." : "The same latents at every step: move the slider.";
+    this.find("listen-hint").textContent = heard ? "The same inputs at every step." : "The same inputs at every step: move the slider.";
     this.build();
     if (!now) await sleep(PATIENCE);
     if (this.all[this.at] !== one) return;

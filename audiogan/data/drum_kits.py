@@ -1,0 +1,184 @@
+"""Freely licensed drum kits. `drums_sources.csv` lists their files; a commit never changes, so neither do the files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from audiogan.data.download import DataSet, File, check_own, described
+from audiogan.data.fetch import digest
+from audiogan.errors import UserError
+
+GITHUB = "https://raw.githubusercontent.com"
+REGISTRY = Path(__file__).with_name("drums_sources.csv")
+MANIFEST, LICENCES = "manifest.csv", "LICENCES.md"
+COLUMNS = ("path", "label", "kit", "licence", "credit", "source")
+TITLE = "# Licences and credits of these sounds"
+_SHAPES = {
+    "repo": r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*",
+    "commit": r"[0-9a-f]{7,64}",
+    # relative, no empty, `.` or `..` parts, no backslash, a plain extension
+    "path": r"(?!.*(?:^|/)\.{0,2}(?:/|$))[^\x00-\x1f\\:]+\.[A-Za-z0-9]{1,5}",
+    "bytes": r"[0-9]{1,12}",
+    "sha256": r"[0-9a-f]{64}",
+    "label": r"[A-Za-z0-9_][A-Za-z0-9_-]*",
+    "licence": r"[^\x00-\x1f]+",
+    "kit": r"[^\x00-\x1f/\\]+",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One row of the list: where a file comes from and its properties."""
+
+    repo: str
+    commit: str
+    path: str
+    bytes: int
+    sha256: str
+    label: str
+    licence: str
+    kit: str
+
+    @property
+    def target(self) -> str:
+        """`label/kit-name-hash.ext`: legal on every system, unique (kits repeat names), the same in every download."""
+        path = PurePosixPath(self.path)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{self.kit}-{path.stem}")[:96].strip("._-")
+        return f"{self.label}/{name}-{self.sha256[:6]}{path.suffix.lower()}"
+
+
+def read_registry(registry: str | os.PathLike[str] = REGISTRY) -> list[Source]:
+    """The rows of a list of sources. Raises UserError for a row that cannot be trusted."""
+    try:
+        with Path(registry).open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"cannot read the list of sources {registry}: {error}") from error
+    sources = []
+    for line, row in enumerate(rows, start=2):
+        values = {field.name: row.get(field.name) or "" for field in fields(Source)}
+        for key, value in values.items():
+            if not re.fullmatch(_SHAPES[key], value):
+                raise UserError(f"{registry}, line {line}: {key} '{value}' is refused (missing, malformed or unsafe)")
+        sources.append(Source(**{**values, "bytes": int(values["bytes"])}))  # type: ignore[arg-type]
+    twice = [name for name, n in Counter(source.target.lower() for source in sources).items() if n > 1]
+    if twice:
+        raise UserError(f"{registry}: several rows would be written to {twice[0]}; keep one of them")
+    return sources
+
+
+def list_kits() -> list[tuple[str, int, int, str]]:
+    """Name, number of files, size in bytes and licences of each kit, by name."""
+    sources = read_registry()
+    listed = []
+    for kit in sorted({source.kit for source in sources}):
+        rows = [source for source in sources if source.kit == kit]
+        licences = ", ".join(sorted({row.licence for row in rows}))
+        listed.append((kit, len(rows), sum(row.bytes for row in rows), licences))
+    return listed
+
+
+def select(sources: Sequence[Source], kits: Collection[str] | None, licences: Collection[str] | None) -> list[Source]:
+    """The rows of these kits and licences. None: of all."""
+    for wanted, known, what in (
+        (kits, {source.kit for source in sources}, "kit"),
+        (licences, {source.licence for source in sources}, "licence"),
+    ):
+        for name in wanted or ():
+            if name not in known:
+                raise UserError(f"there is no {what} '{name}'; there are: {', '.join(sorted(known))}")
+    chosen = [
+        source
+        for source in sources
+        if (kits is None or source.kit in kits) and (licences is None or source.licence in licences)
+    ]
+    if not chosen:
+        raise UserError("no file is left by this choice of kits and licences; choose more of either")
+    return chosen
+
+
+class DrumKits(DataSet):
+    """Sounds in ``label/``, with ``LICENCES.md`` and ``manifest.csv`` of those that are there.
+
+    Args:
+        kits: names as in `list_kits()`, default all. licences: such as ``["CC0-1.0"]``, default any.
+        registry: the list of sources.
+
+    Raises:
+        UserError: an unknown kit or licence, or an unsafe list.
+    """
+
+    name, many = "drums", True
+
+    def __init__(
+        self,
+        kits: Collection[str] | None = None,
+        licences: Collection[str] | None = None,
+        registry: str | os.PathLike[str] = REGISTRY,
+    ) -> None:
+        self.sources = read_registry(registry)
+        self.parts = {}
+        for s in select(self.sources, kits, licences):
+            address = f"{s.repo}/{s.commit}/{quote(s.path)}"
+            self.parts[s.target] = (File(s.target, (f"{GITHUB}/{address}",), s.bytes, s.sha256, address),)
+
+    def check(self, folder: Path) -> None:
+        check_own(folder / MANIFEST, ",".join(COLUMNS))
+        check_own(folder / LICENCES, TITLE)
+
+    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+        return _size(target) == files[0].most and digest(target) == files[0].sha256
+
+    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(paths[0], target)
+
+    def pages(self, folder: Path) -> dict[str, str]:
+        have = [source for source in self.sources if _size(folder / source.target) == source.bytes]
+        texts = {MANIFEST: manifest(have), LICENCES: licence_page(have)}
+        return {name: text for name, text in texts.items() if have or (folder / name).exists()}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def manifest(sources: Iterable[Source]) -> str:
+    """CSV text: path (below the folder), label, kit, licence, credit, source."""
+    credits = described()["drums"]["credits"]
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for s in sorted(sources, key=lambda source: source.target):
+        origin = f"https://github.com/{s.repo}/blob/{s.commit}/{quote(s.path)}"
+        table.writerow([s.target, s.label, s.kit, s.licence, credits.get(s.kit, ""), origin])
+    return stream.getvalue()
+
+
+def licence_page(sources: Iterable[Source]) -> str:
+    """Markdown text: for each kit its licence, its source and whom to credit."""
+    facts = described()["drums"]
+    groups = Counter((s.kit, s.licence, s.repo, s.commit) for s in sources)
+    lines = [
+        TITLE,
+        "",
+        "The files are as published by their makers; `manifest.csv` names the source of each. Kits under a CC-BY",
+        "licence ask for the credit below wherever their sounds are passed on; CC-BY-SA also asks to keep the licence.",
+    ]
+    for (kit, licence, repo, commit), count in sorted(groups.items()):
+        page = f" ({facts['licences'][licence]})" if licence in facts["licences"] else ""
+        credit = facts["credits"].get(kit, "none asked for" if licence == "CC0-1.0" else "see the source")
+        lines += ["", f"## {kit}", "", f"- Files: {count}", f"- Licence: {licence}{page}", f"- Credit: {credit}"]
+        lines += [f"- Source: https://github.com/{repo}/tree/{commit}"]
+    return "\n".join(lines) + "\n"

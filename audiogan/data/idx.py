@@ -1,0 +1,98 @@
+"""Images in gzipped IDX files (MNIST, Fashion-MNIST), kept as .npz files."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogan.archives import open_zip
+from audiogan.data.download import DataSet, File, check_own
+from audiogan.errors import UserError
+from audiogan.files import replacing
+
+UNPACKED = 256 << 20
+"""Bytes that a file of a data set may unpack to; the largest has 47 MB."""
+PARTS = {
+    "train.npz": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test.npz": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+README = "README.md"
+
+
+@dataclass(frozen=True)
+class IdxImages(DataSet):
+    """``train.npz`` and ``test.npz`` (arrays x, y), and ``README.md``. ``names``: of the classes."""
+
+    name: str
+    parts: dict[str, tuple[File, ...]]
+    about: str
+    names: tuple[str, ...] = ()
+
+    @staticmethod
+    def described(name: str, facts: dict[str, Any]) -> IdxImages:
+        def file(name: str) -> File:
+            return File(name, tuple(m + name for m in facts["mirrors"]), facts["most"], facts["sha256"][name])
+
+        parts = {target: tuple(map(file, names)) for target, names in PARTS.items()}
+        return IdxImages(name, parts, facts["about"], tuple(facts.get("names", ())))
+
+    def check(self, folder: Path) -> None:
+        check_own(folder / README, self.about.splitlines()[0])
+        for target in self.parts:
+            path = folder / target
+            if path.exists() and not (folder / README).exists() and not _whole(path):
+                raise UserError(f"{path}: not written by audiogan; move it away or choose another folder")
+
+    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+        return _whole(target)
+
+    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+        x, y = (read_idx(path) for path in paths)
+        if x.ndim != 3 or y.shape != x.shape[:1]:
+            raise UserError(f"{self.name}: {list(x.shape)} images with {list(y.shape)} labels in {paths[0].name}")
+        arrays: dict[str, Any] = {"x": x, "y": y} | ({"names": np.array(self.names)} if self.names else {})
+        with replacing(target) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
+
+    def pages(self, folder: Path) -> dict[str, str]:
+        if not any((folder / target).exists() for target in self.parts):
+            return {}
+        files = [file for part in self.parts.values() for file in part]
+        mirror = files[0].urls[0].removesuffix(files[0].name)
+        listed = "".join(f"- {file.name}: {file.sha256}\n" for file in files)
+        origin = f"\nFetched from {mirror} or a mirror; SHA-256 of the files as published:\n\n{listed}"
+        return {README: self.about + origin}
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file is an archive of arrays x and y that can be read."""
+    try:
+        with open(path, "rb") as stream, open_zip(stream) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            return {"x.npy", "y.npy"} <= sizes.keys() and sum(sizes.values()) <= UNPACKED and archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error):
+        return False
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Array of a gzipped IDX file of bytes: 0, 0, 8, number of dimensions, their sizes (4 bytes, high first), data."""
+    try:
+        with gzip.open(path) as stream:
+            data = stream.read(UNPACKED + 1)
+    except (OSError, EOFError, zlib.error) as e:
+        raise UserError(f"{path}: not a gzip file that can be read ({e})") from e
+    if len(data) > UNPACKED:
+        raise UserError(f"{path}: unpacks to more than {UNPACKED:,} bytes; not a file of such a data set")
+    if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
+        raise UserError(f"{path}: not an IDX file of bytes")
+    shape = np.frombuffer(data, ">u4", data[3], 4).astype(int)
+    if len(data) != 4 + 4 * data[3] + math.prod(shape.tolist()):
+        raise UserError(f"{path}: {len(data):,} bytes do not hold an array of shape {shape.tolist()}")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)

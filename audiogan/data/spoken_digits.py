@@ -1,0 +1,174 @@
+"""Spoken digits from an archive (SC09: the digits of Speech Commands; FSDD), in folders `zero` to `nine`."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+import os
+import re
+import secrets
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import soundfile
+
+from audiogan.archives import open_zip
+from audiogan.data.download import DataSet, File
+from audiogan.data.fetch import digest
+from audiogan.errors import UserError
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LARGEST = 1 << 20
+"""Largest recording in bytes; real ones have up to 37 thousand."""
+MOST = 100_000
+"""Largest number of recordings; SC09 has 39 thousand."""
+MARK = ".audiogan"
+"""File in a folder to unpack into: audiogan made the folder and may delete it."""
+# RuntimeError: encrypted, or a compression that zipfile does not know
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class SpokenDigits(DataSet):
+    """The recordings of an archive (`.zip` or `.tar.gz`) with ``README.md`` and ``manifest.csv``.
+
+    Members of another name, kind or size never reach the disk. The folder appears under its name when it is whole.
+
+    Attributes:
+        archive: if it has no SHA-256, ``names`` and ``sample_rate`` are checked instead.
+        member: pattern of a recording's path in the archive with the groups ``digit`` (0 to 9, or the word), ``name``
+            (of the file) and ``speaker``.
+        about: description, author and licence.
+        names: of all recordings. sample_rate: of each, in Hz.
+    """
+
+    name: str
+    archive: File
+    member: str
+    about: str
+    names: frozenset[str] = frozenset()
+    sample_rate: int | None = None
+
+    @staticmethod
+    def described(name: str, facts: dict[str, Any]) -> SpokenDigits:
+        archive = File(facts["file"], tuple(facts["urls"]), facts["most"], facts.get("sha256"))
+        known = itertools.product(range(10), facts.get("speakers", ()), range(facts.get("takes", 0)))
+        names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
+        return SpokenDigits(name, archive, facts["member"], facts["about"], names, facts.get("sample_rate"))
+
+    @property
+    def parts(self) -> dict[str, tuple[File, ...]]:  # type: ignore[override]
+        return {"": (self.archive,)}
+
+    def partial(self, folder: Path) -> Path:
+        return folder.with_name(f".{folder.name}.partial")
+
+    def check(self, folder: Path) -> None:
+        if folder.exists() and not self.has(folder, ()) and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder}: not empty, and not the whole of {self.name}; remove it or choose a new folder")
+
+    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+        """Whether every file of the list in the folder is there."""
+        try:
+            with open(target / "manifest.csv", newline="", encoding="utf-8") as stream:
+                rows = [row.get("path") for row in itertools.islice(csv.DictReader(stream), MOST)]
+        except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, csv.Error):
+            return False
+        return bool(rows) and all(path and (target / path).is_file() for path in rows)
+
+    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+        """Unpack beside the folder, check, and move the whole to its place."""
+        archive = paths[0]
+        draft = archive.with_name(f"unpacked-{secrets.token_hex(4)}")
+        draft.mkdir()
+        (draft / MARK).touch()
+        try:
+            found = self._unpack(archive, draft, progress)
+            self._describe(archive, found, draft)
+            if target.exists():
+                target.rmdir()
+            (draft / MARK).unlink()
+            os.replace(draft, target)
+        finally:
+            for left in archive.parent.glob("unpacked-*"):  # also those of a run that was killed
+                if (left / MARK).is_file():
+                    shutil.rmtree(left, ignore_errors=True)
+
+    def _unpack(self, archive: Path, draft: Path, progress: bool) -> list[tuple[str, str, str]]:
+        """Write the recordings below ``draft``. Returns their paths, words and speakers, by path."""
+        found: dict[str, tuple[str, str, str]] = {}
+        try:
+            for member, size, data in _members(archive, progress):
+                match = re.fullmatch(self.member, member)
+                if match is None:
+                    continue
+                word = WORDS[int(match["digit"])] if match["digit"].isdecimal() else match["digit"]
+                path = f"{word}/{match['name']}"
+                if path in found or size > LARGEST or len(found) >= MOST:
+                    raise _unfit(archive, f"{member} is there twice, too large ({size:,} bytes) or one too many")
+                (draft / word).mkdir(exist_ok=True)
+                (draft / path).write_bytes(data.read())
+                if self.sample_rate is not None:
+                    _listen(archive, member, draft / path, self.sample_rate)
+                found[path] = path, word, match["speaker"]
+        except _DAMAGED as error:
+            raise _unfit(archive, str(error) or type(error).__name__) from error
+        names = {path.partition("/")[2] for path in found}
+        odd = sorted(self.names ^ names if self.names else set(WORDS) - {word for _, word, _ in found.values()})
+        if odd:
+            raise _unfit(archive, f"{len(found):,} recordings; missing or unknown: {', '.join(odd[:3])}")
+        return sorted(found.values())
+
+    def _describe(self, archive: Path, found: list[tuple[str, str, str]], draft: Path) -> None:
+        """Write `manifest.csv` and `README.md`."""
+        with open(draft / "manifest.csv", "w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([("path", "label", "speaker"), *found])
+        counts = Counter(word for _, word, _ in found)
+        listed = "\n".join(f"- {word}: {counts[word]:,}" for word in WORDS)
+        origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 as it arrived: {digest(archive)}"
+        page = f"{self.about}\n{len(found):,} recordings:\n\n{listed}\n\n{origin}\n"
+        (draft / "README.md").write_text(page, encoding="utf-8")
+
+
+def _members(archive: Path, progress: bool) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """(path, bytes, stream) of every regular file; each stream must be read before the next."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=archive.stat().st_size, unit="B", unit_scale=True, disable=not progress, desc="unpacking")
+    with bar, open(archive, "rb") as stream:
+        if archive.suffix == ".zip":
+            with open_zip(stream) as packed:
+                for info in packed.infolist():
+                    bar.update(info.compress_size)
+                    with packed.open(info) as data:
+                        yield info.filename, info.file_size, data
+            return
+        with tarfile.open(fileobj=stream, mode="r|gz") as packed_tar:
+            for member in packed_tar:
+                bar.update(stream.tell() - bar.n)
+                held = packed_tar.extractfile(member) if member.isreg() else None
+                if held is not None:
+                    yield member.name, member.size, held
+
+
+def _listen(archive: Path, path: str, file: Path, sample_rate: int) -> None:
+    """UserError unless the file is a mono sound of this rate."""
+    try:
+        wave, rate = soundfile.read(file, always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise _unfit(archive, f"{path} cannot be decoded") from error
+    if rate != sample_rate or wave.shape[1] != 1 or not len(wave):
+        raise _unfit(archive, f"{path} has {len(wave)} samples, {wave.shape[1]} channels at {rate} Hz")
+
+
+def _unfit(archive: Path, why: str) -> UserError:
+    archive.unlink(missing_ok=True)
+    return UserError(f"{archive.name}: not the archive it should be ({why}); it was thrown away, get it again")

@@ -1,0 +1,44 @@
+"""States of trainings, compared bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiogan.core import load_state, newest_state
+
+
+def final(run: Path) -> dict[str, Any]:
+    """Return the newest state of the trainer of a run, without what depends on the clock."""
+    _, state, damaged = newest_state(run / "checkpoints")
+    assert not damaged
+    return comparable(state["trainer"])
+
+
+def state_at(run: Path, step: int) -> dict[str, Any]:
+    """Return the state of the trainer at a step, as `final` does."""
+    return comparable(load_state(run / f"checkpoints/step-{step:08d}.ckpt")["trainer"])
+
+
+def comparable(trainer: dict[str, Any]) -> dict[str, Any]:
+    trainer["engine"]["rng"] = trainer["engine"]["rng"]["torch"]  # nothing draws from the others
+    return {key: value for key, value in trainer.items() if key != "seconds"}
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Compare two states bit by bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert a.dtype == b.dtype and torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}.{i}")
+    else:
+        assert a == b, where
