@@ -216,13 +216,13 @@ LARGER = (
     + CONVOLVE
     + """
 def open_larger():
-    x = pixels(60, 3, 16, 16)
-    return Table({"x": Signals(x, Image()), "source": Signals(x[:, :1, ::2, ::2].copy(), Image())}, 60)
+    x = pixels(120, 3, 16, 16)
+    return Table({"x": Signals(x, Image()), "source": Signals(x[:, :1, ::2, ::2].copy(), Image())}, 120)
 """,
     """
 defaults: [{trainer: default}, {loss: least-squares}, _self_]
 batch_size: 4
-data: {_target_: MODULE.open_larger}
+data: {_target_: MODULE.open_larger, holdout: 0.5}
 inputs: {source: {_target_: audiogan.inputs.Signal}}
 game:
   _target_: audiogan.games.Adversarial
@@ -240,16 +240,16 @@ SEVERAL = (
     + DENSE
     + """
 def open_masked():
-    x = pixels(60, 3, 8, 8)
-    mask = (pixels(60, 1, 8, 8) > 0).astype(np.float32)
-    words = Texts.from_strings(["ab", "b", "cab"] * 20)
+    x = pixels(120, 3, 8, 8)
+    mask = (pixels(120, 1, 8, 8) > 0).astype(np.float32)
+    words = Texts.from_strings(["ab", "b", "cab"] * 40)
     columns = {"x": x, "photo": x * mask, "mask": mask}
-    return Table({"words": words, **{name: Signals(each, Image()) for name, each in columns.items()}}, 60)
+    return Table({"words": words, **{name: Signals(each, Image()) for name, each in columns.items()}}, 120)
 """,
     """
 defaults: [{trainer: default}, {loss: non-saturating}, _self_]
 batch_size: 4
-data: {_target_: MODULE.open_masked}
+data: {_target_: MODULE.open_masked, holdout: 0.5}
 inputs:
   photo: {_target_: audiogan.inputs.Signal, column: photo}
   mask: {_target_: audiogan.inputs.Signal, column: mask}
@@ -270,14 +270,14 @@ SINGING = (
     + DENSE
     + """
 def open_singing():
-    x = pixels(60, 1, 512)
-    picture, label = Signals(pixels(60, 1, 8, 8), Image()), Labels(np.arange(60) % 2, ["a", "b"])
-    return Table({"x": Signals(x, Sound(8000)), "picture": picture, "label": label}, 60)
+    x = pixels(120, 1, 512)
+    picture, label = Signals(pixels(120, 1, 8, 8), Image()), Labels(np.arange(120) % 2, ["a", "b"])
+    return Table({"x": Signals(x, Sound(8000)), "picture": picture, "label": label}, 120)
 """,
     """
 defaults: [{trainer: default}, {loss: non-saturating}, _self_]
 batch_size: 4
-data: {_target_: MODULE.open_singing}
+data: {_target_: MODULE.open_singing, holdout: 0.5}
 inputs: {picture: {_target_: audiogan.inputs.Signal, column: picture}}
 representation: {_target_: audiogan.representations.ComplexSTFT, length: 512, n_fft: 64, hop_length: 32}
 game:
@@ -315,13 +315,13 @@ class Regression(Generative):
 
 
 def open_noisy():
-    x = pixels(60, 1, 512)
-    return Table({"x": Signals(x, Sound(8000)), "noisy": Signals(0.5 * x, Sound(8000))}, 60)
+    x = pixels(120, 1, 512)
+    return Table({"x": Signals(x, Sound(8000)), "noisy": Signals(0.5 * x, Sound(8000))}, 120)
 """,
     """
 defaults: [{trainer: default}, {optimizer: adam}, _self_]
 batch_size: 4
-data: {_target_: MODULE.open_noisy}
+data: {_target_: MODULE.open_noisy, holdout: 0.5}
 inputs: {noisy: {_target_: audiogan.inputs.Signal, column: noisy}}
 players: {critic: null}
 game:
