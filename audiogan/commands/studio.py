@@ -102,9 +102,10 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     reason = "it has no checkpoint yet"
     if any(where.glob("checkpoints/step-*.ckpt")):
         generator = load(where)
-        if generator.modality.sample_rate is not None:
+        needed = ", ".join(generator.game.needed)
+        if generator.modality.sample_rate is not None and not needed:
             return generator, None
-        reason = f"it makes {generator.modality.noun}s"
+        reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"
     print(f"{where} cannot be played: {reason}; it can be watched")
     return load(shipped()[DEFAULT]), where
 
