@@ -14,16 +14,7 @@ from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.image import image_table
 from audiogan.data.image_scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.image_scan import TARGETS as IMAGE_LABELS
-from audiogan.data.pair_scan import (
-    CODES,
-    FOLDERS,
-    FORWARD,
-    SIDE_BY_SIDE,
-    SOURCES,
-    TARGETS,
-    PairScan,
-    scan_pairs,
-)
+from audiogan.data.pair_scan import CODES, FOLDERS, FORWARD, SIDE_BY_SIDE, SOURCES, TARGETS, PairScan, scan_pairs
 from audiogan.data.scan import data_folder
 from audiogan.data.shapes import open_shapes
 from audiogan.data.table import Table

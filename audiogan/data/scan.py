@@ -268,10 +268,12 @@ def _final_table(
     flagged: Counter[str] = Counter()
     copied = set(original[~kept & (original >= 0)].tolist())
     paths: dict[int, str] = {}
+    decoded = count()
     with open(rough, **TEXT) as source, open(folder / TABLE, "w", **TEXT) as target:
         out = csv.writer(target)
         out.writerow(COLUMNS)
-        for row, i in _numbered(csv.reader(source)):
+        for row in csv.reader(source):
+            i = next(decoded) if row[1] == "usable" else -1  # place among the decoded files
             if i >= 0 and not kept[i]:
                 row[1], row[2], row[5] = ("duplicate", "", "0") if original[i] >= 0 else ("no label", "", "0")
                 row[3] = f"same as {paths[original[i]]}" if original[i] >= 0 else ""
@@ -283,10 +285,3 @@ def _final_table(
             tally[row[1]] += 1
             flagged.update(row[2].split("+") if row[2] and row[1] == "usable" else ())
     return tally, flagged
-
-
-def _numbered(rows: Iterable[list[str]]) -> Iterator[tuple[list[str], int]]:
-    """Rows with their place among the decoded files, -1 for the others."""
-    decoded = count()
-    for row in rows:
-        yield row, next(decoded) if row[1] == "usable" else -1
