@@ -138,15 +138,8 @@ def scan_images(
     entries = list(image_entries(folder, follow))
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
-    job = Job(
-        [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries],
-        naming,
-        size,
-        (channels,),
-        (PIXELS, TARGETS),
-        REASONS,
-        "image",
-    )
+    items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
+    job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
     parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
     place, about = run(job, home, hash_of(*parts), entries, folder.name, progress)
@@ -310,7 +303,8 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
     np.save(folder / job.names[-1], targets)
     names, shapes = ("shape", "source_shape"), [[c, size, size] for c in reversed(channels)]
     more = dict(zip(names, shapes, strict=False))
-    write_about(folder, job.reasons, ledger.counts, ledger.flags, labels, targets, len(ledger.kept), job.naming, **more)
+    tally, clips = (ledger.counts, ledger.flags), len(ledger.kept)
+    write_about(folder, job.naming, job.reasons, tally, labels, targets, clips=clips, **more)
     return key
 
 

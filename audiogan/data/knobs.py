@@ -162,9 +162,13 @@ def known(names: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
-    """Return the slices in which ``count`` sounds of ``shape`` ``(C, T)`` are measured, in bounded memory."""
-    size = max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+def together(shape: Sequence[int]) -> int:
+    """Return how many sounds of ``shape`` ``(C, T)`` are measured at a time, in bounded memory."""
+    return max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Return slices of ``range(count)`` of ``size`` each; the last may be shorter."""
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
 
@@ -190,7 +194,7 @@ def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = N
     if sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}: must be positive")
     out = np.empty((len(waves), len(names)), np.float32)
-    for part in parts(len(waves), waves.shape[1:]):
+    for part in parts(len(waves), together(waves.shape[1:])):
         if broken := np.count_nonzero(~np.isfinite(waves[part]).all(axis=(1, 2))):
             raise ValueError(f"{broken} of sounds {part.start} to {part.stop - 1} have NaN or infinities")
         analysis = Analysis(waves[part], sample_rate)
