@@ -7,7 +7,6 @@ import csv
 import hashlib
 import json
 import os
-import stat
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +23,11 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
-from audiogan.data.kinds import suffix_set
+from audiogan.data.kinds import first_bytes, suffix_set
 from audiogan.data.labels import Labels
 from audiogan.data.scan import ABOUT, data_folder, hash_of, write_about
 from audiogan.data.verdicts import TABLE, TEXT, Scan
-from audiogan.data.walk import LEFT_OUT, Entry, follows, stamp, walk
+from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
 from audiogan.errors import UserError
 from audiogan.reading.pictures import PHOTO
 from audiogan.text import printable
@@ -139,15 +138,8 @@ def scan_images(
     entries = list(image_entries(folder, follow))
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
-    job = Job(
-        [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries],
-        naming,
-        size,
-        (channels,),
-        (PIXELS, TARGETS),
-        REASONS,
-        "image",
-    )
+    items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
+    job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
     parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
     place, about = run(job, home, hash_of(*parts), entries, folder.name, progress)
@@ -172,30 +164,10 @@ def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
         elif (suffix := os.path.splitext(entry.path)[1].lower()) in FOREIGN_IMAGES:
             yield replace(entry, kind="unreadable", detail=FOREIGN_IMAGES[suffix])
         elif suffix not in SUFFIXES:
-            misnamed = not suffix and _looks_like_an_image(entry.path)
+            misnamed = not suffix and first_bytes(entry.path).startswith(_MAGIC)
             yield replace(entry, kind="misnamed" if misnamed else "not an image", detail="")
         else:
-            try:
-                info = os.stat(entry.path)
-            except OSError as e:
-                why = "broken link" if os.path.islink(entry.path) else e.strerror or str(e)
-                yield replace(entry, kind="unreadable", detail=why)
-                continue
-            if stat.S_ISREG(info.st_mode):
-                yield Entry(entry.path, entry.rel, "image", "", info.st_size, stamp(info))
-            else:
-                yield replace(entry, kind="unreadable", detail="not a regular file")
-
-
-def _looks_like_an_image(path: str) -> bool:
-    """Whether a file without an extension begins as an image does."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        with open(path, "rb") as file:
-            return file.read(8).startswith(_MAGIC)
-    except OSError:
-        return False
+            yield file_entry(entry.path, entry.rel, "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +303,8 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
     np.save(folder / job.names[-1], targets)
     names, shapes = ("shape", "source_shape"), [[c, size, size] for c in reversed(channels)]
     more = dict(zip(names, shapes, strict=False))
-    write_about(folder, job.reasons, ledger.counts, ledger.flags, labels, targets, len(ledger.kept), job.naming, **more)
+    tally, clips = (ledger.counts, ledger.flags), len(ledger.kept)
+    write_about(folder, job.naming, job.reasons, tally, labels, targets, clips=clips, **more)
     return key
 
 

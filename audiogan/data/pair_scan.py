@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -143,28 +143,37 @@ class _Found:
 
 def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
     """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
-    if (a is None) != (b is None):
-        raise UserError("data.a and data.b belong together: give both names, or neither")
-    if a is not None and b is not None:
-        for key, name in (("a", a), ("b", b)):
-            if not (root / name).is_dir():
-                raise UserError(f"data.{key}={printable(name)}: there is no such folder in {root}; {_folders(root)}")
-        if (root / a).resolve() == (root / b).resolve():
-            raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
-        return a, b
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    more = ", ..." if len(names) > 10 else ""
+    held = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+    if given := both(a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {held}"):
+        return given
     for pair in DEFAULTS:
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; {_folders(root)}; name two with data.a and data.b, or choose "
+        f"data.root={root}: there are no folders a and b; {held}; name two with data.a and data.b, or choose "
         "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
     )
 
 
-def _folders(root: Path) -> str:
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    more = ", ..." if len(names) > 10 else ""
-    return f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+def both(
+    a: str | None, b: str | None, root: Path, held: Callable[[str], bool], otherwise: str
+) -> tuple[str, str] | None:
+    """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
+
+    UserError, with ``otherwise`` as the reason, for a name that is not ``held``; or if the two are not two folders.
+    """
+    if a is None and b is None:
+        return None
+    if a is None or b is None:
+        raise UserError("data.a and data.b belong together: give both names, or neither")
+    for key, name in (("a", a), ("b", b)):
+        if not held(name):
+            raise UserError(f"data.{key}={printable(name)}: {otherwise}")
+    if (root / a).resolve() == (root / b).resolve():
+        raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
+    return a, b
 
 
 def _two_folders(root: Path, source: str, target: str, labels: File | None, follow: bool) -> _Found:

@@ -8,7 +8,7 @@ import json
 import os
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -114,24 +114,26 @@ def hash_of(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
+Tally = tuple[Counter[str], Counter[str]]
+"""Number of files by reason and by flag."""
+
+
 def write_about(
     folder: Path,
-    reasons: Iterable[str],
-    counts: Counter[str],
-    flags: Counter[str],
-    labels: Sequence[str],
-    targets: np.ndarray,
-    clips: int,
     naming: Labels,
+    reasons: Iterable[str],
+    tally: Tally,
+    labels: list[str],
+    targets: np.ndarray,
     **more: Any,
 ) -> None:
     """Write the totals of a scan into the cache."""
+    counts, flags = tally
     about = {
         "counts": {reason: counts[reason] for reason in (*reasons, *counts) if counts[reason]},
         "flags": dict(flags),
-        "labels": list(labels),
+        "labels": labels,
         "class_counts": np.bincount(targets, minlength=len(labels)).tolist(),
-        "clips": clips,
         "notes": naming.notes(),
     }
     (folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
@@ -244,10 +246,10 @@ def _settle(folder: Path, rough: Path, draft: _Draft, naming: Labels) -> None:
     index["label"] = np.repeat(code_to_label[codes[kept]], counts)
     index["file"] = np.repeat(np.nonzero(kept)[0], counts)
     np.save(folder / INDEX, index)
-    tally, flags = _final_table(folder, rough, original, kept, labelled)
+    tally = _final_table(folder, rough, original, kept, labelled)
     rough.unlink()
     targets = index["label"] if labelled else index["label"][:0]
-    write_about(folder, REASONS, tally, flags, names, targets, len(index), naming)
+    write_about(folder, naming, REASONS, tally, names, targets, clips=len(index))
 
 
 def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
@@ -261,17 +263,17 @@ def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
     return result
 
 
-def _final_table(
-    folder: Path, rough: Path, original: np.ndarray, kept: np.ndarray, labelled: bool
-) -> tuple[Counter[str], Counter[str]]:
+def _final_table(folder: Path, rough: Path, original: np.ndarray, kept: np.ndarray, labelled: bool) -> Tally:
     tally: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
     copied = set(original[~kept & (original >= 0)].tolist())
     paths: dict[int, str] = {}
+    decoded = count()
     with open(rough, **TEXT) as source, open(folder / TABLE, "w", **TEXT) as target:
         out = csv.writer(target)
         out.writerow(COLUMNS)
-        for row, i in _numbered(csv.reader(source)):
+        for row in csv.reader(source):
+            i = next(decoded) if row[1] == "usable" else -1  # place among the decoded files
             if i >= 0 and not kept[i]:
                 row[1], row[2], row[5] = ("duplicate", "", "0") if original[i] >= 0 else ("no label", "", "0")
                 row[3] = f"same as {paths[original[i]]}" if original[i] >= 0 else ""
@@ -283,10 +285,3 @@ def _final_table(
             tally[row[1]] += 1
             flagged.update(row[2].split("+") if row[2] and row[1] == "usable" else ())
     return tally, flagged
-
-
-def _numbered(rows: Iterable[list[str]]) -> Iterator[tuple[list[str], int]]:
-    """Rows with their place among the decoded files, -1 for the others."""
-    decoded = count()
-    for row in rows:
-        yield row, next(decoded) if row[1] == "usable" else -1

@@ -242,3 +242,11 @@ def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
     assert isinstance(seed, np.random.SeedSequence)
     key = (*seed.spawn_key, zlib.crc32(name.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
+
+
+def counted(table: Table, total: int, things: str, origin: str) -> str:
+    """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
+    facts = [f"{len(table.labels)} classes"] if table.labels else []
+    facts += [table.note] if table.note else []
+    part = f" of {total:,}" if len(table) != total else ""
+    return f"{len(table):,}{part} {things} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")
