@@ -20,14 +20,7 @@ from typing import TYPE_CHECKING, Any
 from audiogan.config_kinds import check_places, present, resolve_target
 from audiogan.errors import UserError
 from audiogan.overrides import hydra_overrides
-from audiogan.settings import (
-    check_numbers,
-    check_sections,
-    check_values,
-    make_whole,
-    refuse_interpolation,
-    settle,
-)
+from audiogan.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
 from audiogan.text import printable
 
 if TYPE_CHECKING:
@@ -58,10 +51,7 @@ MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
 MOST_COPIED = 20_000
 """Values in these entries at most."""
-SECTIONS = {
-    "trainer": {"steps", "minutes", "clock"},
-    "checkpoints": {"every_minutes", "every_steps", "keep"},
-}
+SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
 # Callbacks that only watch a training.
 WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 # Overrides that change how long or where a run goes, not what it is; they don't show in its name.
