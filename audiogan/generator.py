@@ -176,10 +176,7 @@ class Generator:
         return made
 
     def requested(
-        self,
-        label: Label = None,
-        knobs: Mapping[str, float] | None = None,
-        inputs: Mapping[str, Any] | None = None,
+        self, label: Label = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return requested values as tensors, by input; a list of signals as a list of tensors."""
         values = {"classes": label, "knobs": knobs or None, **(inputs or {})}

@@ -204,13 +204,7 @@ def build_callbacks(
             wanted = inspect.signature(target).parameters
         except (TypeError, ValueError) as error:
             raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
-        offered = {
-            "run_dir": cfg.run_dir,
-            "log": log,
-            "modality": train.modality,
-            "train": train,
-            "held_out": held_out,
-        }
+        offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
         callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
         log = built if isinstance(built, MetricsLog) else log

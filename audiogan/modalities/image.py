@@ -124,12 +124,7 @@ class Image(Modality):
         return x.clamp(-1, 1)
 
     def sheet(
-        self,
-        path: PathLike,
-        x: np.ndarray,
-        titles: Titles = None,
-        title: str | None = None,
-        columns: int | None = None,
+        self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None, columns: int | None = None
     ) -> None:
         """Write all images ``[N, C, H, W]`` in a grid as one PNG; small ones are enlarged by a whole factor.
 
