@@ -80,12 +80,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
-    about = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "step": generator.step,
-        "config": config,
-    }
+    about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
     if needed := outside(config):  # modules of one's own, which a bundle does not hold
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
