@@ -222,7 +222,5 @@ def test_the_guard_refuses_a_move_of_both_generators() -> None:
 
 
 def test_accuracy_needs_a_game_that_classifies() -> None:
-    with pytest.raises(
-        ValueError, match="with `classify`, such as SemiSupervised; Cycle has none"
-    ):
+    with pytest.raises(ValueError, match="with `classify`, such as SemiSupervised; Cycle has none"):
         Accuracy(domains()).on_start(trainer(1))
