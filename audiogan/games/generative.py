@@ -231,7 +231,7 @@ class Generative(Game):
         """
         name = self.main if generator is None else generator
         own: Any = self.nets[name]
-        net: Any = own if nets is None else nets.get(name, own)
+        net: Any = nets[name] if nets is not None and name in nets else own  # a ModuleDict has no method `get`
         device = next(own.parameters()).device
         values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
         with evaluating(net):
