@@ -81,7 +81,9 @@ class Generative(Game):
             check_takes(net, self.inputs)
             check_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
-        self._taken = {name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()}
+        self._taken: dict[str, list[tuple[str, Any]]] = {
+            name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()
+        }
 
     def _implied(self) -> dict[str, Input]:
         return {name: given for net in self.generator_nets.values() for name, given in implied_inputs(net).items()}
