@@ -52,7 +52,7 @@ class Playable(nn.Module):
         game = generator.game
         name = generator.route(route)
         self.network: nn.Module = copy.deepcopy(game.nets[name])
-        self.names = [key for key in game.inputs if key in self.network.takes]  # type: ignore[operator]
+        self.names = [key for key in game.inputs if key in self.network.takes]
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
         self.representation: Representation = copy.deepcopy(game.representation)
         self.output = output_name(generator.name, generator.modality)
