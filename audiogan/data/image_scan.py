@@ -8,14 +8,12 @@ import hashlib
 import json
 import os
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, TextIO, TypeVar
+from typing import Any, BinaryIO, ClassVar, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -25,7 +23,7 @@ from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
 from audiogan.data.kinds import first_bytes, suffix_set
 from audiogan.data.labels import Labels
-from audiogan.data.scan import ABOUT, data_folder, hash_of, write_about
+from audiogan.data.scan import ABOUT, ahead, data_folder, hash_of, write_about
 from audiogan.data.verdicts import TABLE, TEXT, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
 from audiogan.errors import UserError
@@ -282,7 +280,7 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
         labelled = job.naming.applies(np.fromiter(numbers, np.int32, len(pictures)))
         files = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
         ledger = _Ledger(files, stack.enter_context(open(folder / TABLE, "w", **TEXT)))
-        decoded = _ahead(partial(_decoded, forms=forms), pictures)
+        decoded = ahead(partial(_decoded, forms=forms), pictures)
         quiet = None if progress else True
         text = printable(f"decoding {name}")
         bar = stack.enter_context(tqdm(total=len(pictures), desc=text, unit=job.noun, disable=quiet))
@@ -290,7 +288,7 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
             found = tuple(Found(file.kind, file.detail) for file in item.files)
             label = item.label if labelled else ""
             if any(file.kind == "image" for file in item.files):
-                found = job.judge(item, next(decoded))
+                found = job.judge(*next(decoded))
                 bar.update()
                 if labelled and not label and all(each.reason == "usable" for each in found):
                     found = rejected(found, "no label")
@@ -316,21 +314,6 @@ def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, 
     )
 
 
-T = TypeVar("T")
-S = TypeVar("S")
-
-
-def _ahead(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
-    """`map`, in threads (decoding releases the interpreter lock), never far ahead of what is consumed."""
-    workers, rest = min(4, os.cpu_count() or 1), iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        futures = deque(pool.submit(work, item) for item in islice(rest, 16 * workers))
-        while futures:
-            result = futures.popleft().result()
-            futures.extend(pool.submit(work, item) for item in islice(rest, 1))
-            yield result
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Pillow's warnings, which name no file, from the terminal; `decode` judges the size itself."""
@@ -346,7 +329,7 @@ def _shape(images: list[Entry], s: Settings) -> tuple[int, int]:
     """(size, channels) as asked for, or as the files have it."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels
-    heads = [head for head in _ahead(_head, images) if head]
+    heads = [head for _, head in ahead(_head, images) if head]
     sides = Counter(side for side, _ in heads)
     common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
     grey = bool(heads) and all(each for _, each in heads)
@@ -366,5 +349,5 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
 
 def _bits(images: list[Entry]) -> int:
     """Return the number of bits that the 16-bit files of a folder use. One number for all keeps them comparable."""
-    found = [value for value in _ahead(highest, images) if value is not None]
+    found = [value for _, value in ahead(highest, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -66,7 +66,7 @@ class Analysis:
 
         size = max(1, round(definitions.ENVELOPE_SECONDS / 2 * self.sample_rate))
         power = np.pad(np.square(self.waves).sum(axis=1), ((0, 0), (2 * size, 2 * size)))
-        for definitions._ in range(2):
+        for _ in range(2):
             power = uniform_filter1d(power, size, axis=1, mode="constant")
         return np.sqrt(np.maximum(power, 0.0))
 

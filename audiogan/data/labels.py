@@ -36,11 +36,7 @@ class Labels:
 
     @classmethod
     def parse(
-        cls,
-        labels: str | os.PathLike[str] | None,
-        root: Path,
-        follow: bool = False,
-        suffixes: Collection[str] = READABLE,
+        cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
     ) -> Labels:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
