@@ -104,10 +104,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UserError):
         return text or "bad input", 2
     if isinstance(error, MemoryError) or "can't allocate memory" in text or type(error).__name__ == "OutOfMemoryError":
-        return (
-            f"not enough memory ({text[:160] or 'MemoryError'}); use a smaller batch, network or number of samples",
-            2,
-        )
+        what = text[:160] or "MemoryError"
+        return f"not enough memory ({what}); use a smaller batch, network or number of samples", 2
     kind = type(error).__name__
     return f"{kind}: {text[:300]} (a fault of audiogan; AUDIOGAN_DEBUG=1 shows where, please report it)", 1
 

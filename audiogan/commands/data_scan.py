@@ -140,8 +140,7 @@ def _section(cfg: DictConfig | None) -> dict[str, Any]:
 
     if cfg is None:
         return {}
-    section = OmegaConf.to_container(cfg.data, resolve=True)
-    assert isinstance(section, dict)
+    section: Any = OmegaConf.to_container(cfg.data, resolve=True)
     return {str(key): value for key, value in section.items() if key not in OTHER}
 
 
@@ -163,12 +162,9 @@ def _holds_images(folder: str) -> bool:
 
 def _scan_sounds(folder: str, settings: dict[str, Any]) -> Scan:
     from audiogan.data.scan import scan_folder
-
-    if Path(folder).exists():
-        return scan_folder(folder, **settings)
     from audiogan.data.sources import sound_folder
 
-    return scan_folder(sound_folder(folder), **settings)
+    return scan_folder(folder if Path(folder).exists() else sound_folder(folder), **settings)
 
 
 def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:

@@ -43,9 +43,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         generator = load_sounds(args.run)
         kit = new_kit(generator, args.seed, layers=LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, say=print)
-    try:
-        save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
-    except OSError as error:
-        raise UserError(f"{args.out}: cannot be written ({error.strerror or error})") from error
+    save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
     print(f"{args.out}: {len(pattern.strokes)} strokes, {wave.shape[1] / args.rate:.1f} s")
     return 0
