@@ -269,11 +269,11 @@ class Generator:
                 f"{self.name}: it needs the input {', '.join(needed)}, and {what} draw all inputs; {instead}"
             )
 
-    def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
+    def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""
         from audiogan.applying import apply_signal
 
-        return apply_signal(self, source, **options)
+        return apply_signal(self, source, route=generator, **options)
 
     @torch.inference_mode()
     def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
