@@ -1,4 +1,4 @@
-"""Every shipped configuration supports every command: train, resume, sample, apply, inputs, evaluate, export, doctor."""
+"""Every shipped configuration supports every command."""
 
 from __future__ import annotations
 
