@@ -57,8 +57,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.bundle import save_bundle
 
         save_bundle(args.file, generator, card)
-        words = ["apply", "FILE", "OUT"] if generator.game.needed else ["sample", "out/"]
-        command = shlex.join(["audiogan", *words, "--run", str(args.file)])
+        words = ["apply", "FILE", "OUT", "--run"] if generator.game.needed else ["sample", "--run"]
+        command = shlex.join(["audiogan", *words, str(args.file), *([] if generator.game.needed else ["out/"])])
         print(f"{args.file}: {_size(args.file)}; try it: {command}")
     else:
         _export(args.file, generator, card, route)
