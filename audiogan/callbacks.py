@@ -118,11 +118,9 @@ class MetricsLog(Callback):
         row = {"step": trainer.step, "seconds": round(trainer.seconds, 3), "examples_per_second": rate, **means}
         self.last = means
         self.add(trainer, row)
-        broken = next(
-            (name for name, value in means.items() if not math.isfinite(value) and "grad_norm" not in name), None
-        )
+        broken = [name for name, value in means.items() if not math.isfinite(value) and "grad_norm" not in name]
         if broken:
-            trainer.stop(f"{broken} is no longer finite at step {trainer.step}")
+            trainer.stop(f"{broken[0]} is no longer finite at step {trainer.step}")
 
     def add(self, trainer: Trainer, row: dict[str, float]) -> bool:
         """Append one row, which must have a ``step``. Returns whether it is in the file now."""

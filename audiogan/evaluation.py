@@ -204,9 +204,8 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
     cfg = OmegaConf.create(generator.config)
     if generator.checkpoint.suffix.lower() == SUFFIX:
         if data is None:
-            raise UserError(
-                f"{generator.name}: a model brings no data; give real data, in folders by class, with --data"
-            )
+            advice = "give real data, in folders by class, with --data"
+            raise UserError(f"{generator.name}: a model brings no data; {advice}")
         cfg.data.root, data = data, None
         settle_paths(cfg)
     train, held_out = None, None
@@ -266,9 +265,8 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Modes held, where they are known."""
-    values, floor = (
-        {f"{name}@{len(x)}": value for name, value in generator.modality.measures(x).items()} for x in (fakes, reals)
-    )
+    measures = generator.modality.measures
+    values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
     return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 

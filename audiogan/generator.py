@@ -229,9 +229,8 @@ class Generator:
         """
         if generator is None:
             return next(iter(self.routes))
-        found = [name for name in self.routes if name == generator] or [
-            name for name, route in self.routes.items() if self._domain(route.target) == generator
-        ]
+        by_class = [name for name, route in self.routes.items() if self._domain(route.target) == generator]
+        found = [generator] if generator in self.routes else by_class
         if len(found) != 1:
             raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
         return found[0]
@@ -264,10 +263,8 @@ class Generator:
     def check_drawable(self, what: str) -> None:
         """Raise ``UserError`` if a person must give some inputs, for ``what`` draws all of them."""
         if needed := self.game.needed:
-            instead = "use `audiogan apply` or `audiogan sample --input`"
-            raise UserError(
-                f"{self.name}: it needs the input {', '.join(needed)}, and {what} draw all inputs; {instead}"
-            )
+            names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
+            raise UserError(f"{self.name}: it needs the input {names}, and {what} draw all inputs; {instead}")
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""

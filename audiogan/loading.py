@@ -235,9 +235,8 @@ def _check_finite(game: Any) -> None:
     for name, value in game.state_dict().items():
         # The sum is not finite if a value is not; large values can overflow it, so all of them decide.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
-            raise UserError(
-                f"its weights are not finite numbers ({printable(name)[:80]}); get another version of this model"
-            )
+            shown = printable(name)[:80]
+            raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")
 
 
 def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "facts.") -> None:

@@ -64,8 +64,9 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
         size = math.prod(inputs["latent"].shape)  # type: ignore[arg-type]
     for recipe in recipes:
         if len(recipe.latent) != size:
-            have = f"a latent of {len(recipe.latent)} numbers"
-            raise UserError(f"{model}: it wants latents of {size}; the recipe has {have}")
+            raise UserError(
+                f"{model}: it wants latents of {size}; the recipe has a latent of {len(recipe.latent)} numbers"
+            )
         if recipe.names != names:
             raise UserError(f"{model}: the recipe is of another model: it has {_named(recipe)}")
     values: dict[str, Tensor] = {}
@@ -74,9 +75,7 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
             latents = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
             values[name] = latents.reshape(-1, *each.shape)  # type: ignore[arg-type]
             continue
-        parts = [
-            recipe.signals[name] if name in recipe.signals else each.from_json(recipe.value(name)) for recipe in recipes
-        ]
+        parts = [r.signals[name] if name in r.signals else each.from_json(r.value(name)) for r in recipes]
         values[name] = torch.stack(parts) if len(parts) > 1 else parts[0][None]
     return values
 

@@ -119,9 +119,8 @@ class _Job:
     def __init__(
         self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: ItemProgress, n: int
     ) -> None:
-        self.modality, self.listing, self.settings, self.progress, self.n = (
-            generator.modality, listing, settings, progress, n
-        )  # fmt: skip
+        self.modality, self.listing, self.settings = generator.modality, listing, settings
+        self.progress, self.n = progress, n
         self.files: list[Path] = []
         self.generator, self.route, self.drawn = generator, "", True
         self.inputs: dict[str, Any] = {}

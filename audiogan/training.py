@@ -146,20 +146,11 @@ def build_trainer(
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
         extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
-        callbacks["checkpoints"] = Checkpoints(
-            Path(cfg.run_dir) / "checkpoints", extra=extra, say=say, **cfg.checkpoints
-        )
-        return Trainer(
-            game,
-            players,
-            streams,
-            callbacks,
-            engine,
-            steps=cfg.trainer.steps,
-            minutes=cfg.trainer.minutes,
-            seed=cfg.seed,
-            clock=time.process_time if cfg.trainer.clock == "cpu" else time.monotonic,
-        )
+        folder = Path(cfg.run_dir) / "checkpoints"
+        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, say=say, **cfg.checkpoints)
+        clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
+        budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
+        return Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
     except (TypeError, ValueError) as error:
         raise UserError(f"{cfg.name}: {error}") from error
 

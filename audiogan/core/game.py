@@ -96,9 +96,8 @@ class Play:
     def kept(self, name: str) -> Tensor:
         """What an earlier move of this step kept as ``name``; ``KeyError`` if none did."""
         if name not in self._kept:
-            raise KeyError(
-                f"nothing was kept as {name!r} before the move of {self.player!r}; kept: {sorted(self._kept)}"
-            )
+            kept = sorted(self._kept)
+            raise KeyError(f"nothing was kept as {name!r} before the move of {self.player!r}; kept: {kept}")
         return self._kept[name]
 
     def note(self, **stats: Tensor | float) -> None:

@@ -227,9 +227,8 @@ class Trainer:
             raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
         check_weights(game)
         if set(state["optimizers"]) != set(self.optimizers):
-            raise CheckpointError(
-                f"players are {sorted(self.optimizers)}, in the checkpoint {sorted(state['optimizers'])}"
-            )
+            mine, theirs = sorted(self.optimizers), sorted(state["optimizers"])
+            raise CheckpointError(f"players are {mine}, in the checkpoint {theirs}")
         self.game.load_state_dict(game)
         missing = []
         for player in self.players:
@@ -256,12 +255,8 @@ class Trainer:
 
 
 def _mean(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    if len(terms) == 1:
-        return terms[0]
-    return {name: torch.stack([t[name] for t in terms]).mean(0) for name in terms[0]}
+    return terms[0] if len(terms) == 1 else {k: torch.stack([t[k] for t in terms]).mean(0) for k in terms[0]}
 
 
 def _joined(notes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    if len(notes) == 1:
-        return notes[0]
-    return {name: torch.cat([n[name].reshape(-1) for n in notes]) for name in notes[0]}
+    return notes[0] if len(notes) == 1 else {k: torch.cat([n[k].reshape(-1) for n in notes]) for k in notes[0]}

@@ -74,9 +74,8 @@ def _model(generator: Generator, told: dict[str, str], route: str | None) -> Any
                 dynamo=True,
             )
     except Exception as error:  # whatever torch finds, in any of its own classes
-        raise UserError(
-            f"{generator.name}: ONNX does not support one of its operations ({first_line(error)})"
-        ) from error
+        why = first_line(error)
+        raise UserError(f"{generator.name}: ONNX does not support one of its operations ({why})") from error
     assert made is not None
     model = made.model_proto
     for node in model.graph.node:  # where each came from in the source

@@ -24,9 +24,8 @@ class GradientPenalty:
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         if real.shape != fake.shape:
-            raise ValueError(
-                f"GradientPenalty needs as many fakes as reals, got {list(fake.shape)} and {list(real.shape)}"
-            )
+            shapes = f"{list(fake.shape)} and {list(real.shape)}"
+            raise ValueError(f"GradientPenalty needs as many fakes as reals, got {shapes}")
         mix = rand(real.shape[0], *[1] * (real.dim() - 1))
         squares = _gradient_squares(critic, torch.lerp(real.detach(), fake.detach(), mix.to(real.dtype)))
         # The floor keeps the root's derivative finite where a gradient vanishes, as it does in a dead critic.
@@ -47,14 +46,11 @@ class R1:
         return self.every * 0.5 * self.weight * _gradient_squares(critic, real.detach()).mean()
 
 
-class R2:
+class R2(R1):
     """R1's counterpart on fake samples (Mescheder et al. 2018, section 4.1): weight / 2 * E |grad D(x)|^2 there.
 
     With both, a critic goes flat where real and fake agree, so that no mode is left again.
     """
-
-    def __init__(self, weight: float = 10.0, every: int = 16) -> None:
-        self.weight, self.every = _checked(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         return self.every * 0.5 * self.weight * _gradient_squares(critic, fake.detach()).mean()

@@ -25,8 +25,7 @@ class RelativisticPairing:
 
 def _preference(above: Tensor, below: Tensor) -> Tensor:
     if above.shape != below.shape:
-        raise ValueError(
-            "RelativisticPairing needs equally many real and generated samples, got logits of shape "
-            f"{list(above.shape)} and {list(below.shape)}"
-        )
+        shapes = f"{list(above.shape)} and {list(below.shape)}"
+        needs = "needs equally many real and generated samples"
+        raise ValueError(f"RelativisticPairing {needs}, got logits of shape {shapes}")
     return F.softplus(below - above).mean()

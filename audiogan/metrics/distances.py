@@ -45,10 +45,8 @@ def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: in
         return _mmd2(a, b)
     rng = np.random.default_rng(seed)
     n, m = min(subset, len(a)), min(subset, len(b))
-    draws = [
-        _mmd2(a[rng.choice(len(a), n, replace=False)], b[rng.choice(len(b), m, replace=False)]) for _ in range(subsets)
-    ]
-    return float(np.mean(draws))
+    draws = ((rng.choice(len(a), n, replace=False), rng.choice(len(b), m, replace=False)) for _ in range(subsets))
+    return float(np.mean([_mmd2(a[rows], b[columns]) for rows, columns in draws]))
 
 
 def _mmd2(a: Features, b: Features) -> float:

@@ -209,11 +209,8 @@ class Points(Modality):
         if self.centres:
             width = np.full(len(self.centres), 6 * self.std)
             circles: Any = {"units": "x", "offsets": np.asarray(self.centres), "offset_transform": axes.transData}
-            axes.add_collection(
-                EllipseCollection(
-                    width, width, 0 * width, facecolor="#343848", edgecolor=_FAINT, lw=0.6, zorder=0.5, **circles
-                )
-            )
+            circles |= {"facecolor": "#343848", "edgecolor": _FAINT, "lw": 0.6, "zorder": 0.5}
+            axes.add_collection(EllipseCollection(width, width, 0 * width, **circles))
         names, codes = np.unique(list(titles) if titles is not None else [""] * len(x), return_inverse=True)
         colours = np.array(_CHANNELS)[codes % len(_CHANNELS)] if len(names) > 1 else _CHANNELS[0]
         size = float(np.clip(6000 / len(x), 2, 12))

@@ -73,9 +73,8 @@ class Sound(Modality):
     def check_shape(self, shape: Sequence[int]) -> None:
         low, high = RATES
         if not low <= self.sample_rate <= high or self.normalize not in (None, "none", "peak"):
-            raise UserError(
-                f"sample_rate={self.sample_rate} must be from {low} to {high} Hz, and normalize one of peak, none, null"
-            )
+            rate = f"sample_rate={self.sample_rate} must be from {low} to {high} Hz"
+            raise UserError(f"{rate}, and normalize one of peak, none, null")
         if len(shape) != 2 or shape[0] > MOST_CHANNELS:
             raise UserError(f"a sound cannot have the shape {list(shape)}")
 

@@ -139,18 +139,15 @@ class Monitors(Callback):
         self._known = True
         rates = {f"lr.{name}": opt.param_groups[0]["lr"] for name, opt in trainer.optimizers.items()}
         roles = {f"players.{p.name}.role": p.role for p in trainer.players if p.role != "other"}
-        self.history.settings = (read_settings(self.path.parent) or rates | roles) | {
-            "trainer.steps": trainer.steps,
-            "trainer.minutes": trainer.minutes,
-        }
+        budget = {"trainer.steps": trainer.steps, "trainer.minutes": trainer.minutes}
+        self.history.settings = (read_settings(self.path.parent) or rates | roles) | budget
         able = all(hasattr(trainer.game, name) for name in ("generate", "draw", "needed"))
         if able and self.train is not None and len(self.train) >= LEAST:
             if self.embedding is None and self.modality is not None:
                 self.embedding = self.modality.embedding(tuple(self.train.signals(np.array([0])).shape[1:]))
             if self.embedding is not None:
-                self.probe = Probe(
-                    trainer.game, self.embedding, self.train, self.held_out, self.count, seed=trainer.seed
-                )
+                data = self.train, self.held_out
+                self.probe = Probe(trainer.game, self.embedding, *data, self.count, seed=trainer.seed)
 
     def _take(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Append a row to the log, and let the rules see all that is new in it; they say only what is new now."""

@@ -27,9 +27,8 @@ def dead_start(history: History) -> Finding | None:
     still = {p: c.last for p, c in losses.items() if len(c) >= ROWS and _still(c.tail(ROWS).values)}
     if still:
         names = " and ".join(still)
-        return _finding(
-            history, f"the loss of {names} does not change at all", {f"{p}/loss": v for p, v in still.items()}
-        )
+        figures = {f"{p}/loss": v for p, v in still.items()}
+        return _finding(history, f"the loss of {names} does not change at all", figures)
     for critic in history.players("critic"):
         spread = history.find(f"{critic}/logit_spread")
         if len(spread) >= WINDOW and spread.tail(WINDOW).values.max() < FLAT:

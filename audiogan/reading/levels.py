@@ -62,9 +62,8 @@ def mix(x: np.ndarray, channels: int, keep: bool = False, instead: dict[int, int
     if keep:
         return x[:, :channels]
     instead = instead or {}
-    return np.stack(
-        [x[:, instead[i]] if i in instead else x[:, i::channels].mean(axis=1) for i in range(channels)], axis=1
-    )
+    mixed = [x[:, instead[i]] if i in instead else x[:, i::channels].mean(axis=1) for i in range(channels)]
+    return np.stack(mixed, axis=1)
 
 
 def cancelled(before: np.ndarray, after: np.ndarray) -> dict[int, int]:

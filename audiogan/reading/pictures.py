@@ -156,9 +156,7 @@ def _raw(args: Any) -> str:
 def _decoded(source: Any, raw: str) -> Pixels:
     """Decode a picture with another layout of its bytes."""
     with opened(source) as image:
-        image.tile = [
-            tile._replace(args=raw if isinstance(tile[3], str) else (raw, *tile[3][1:])) for tile in image.tile
-        ]
+        image.tile = [t._replace(args=raw if isinstance(t[3], str) else (raw, *t[3][1:])) for t in image.tile]
         return np.asarray(image)
 
 

@@ -48,9 +48,8 @@ class Mel(LogMagnitude):
         filters = bank.T.double()
         empty = (filters.sum(1) == 0).nonzero().flatten().tolist()
         if empty:
-            raise ValueError(
-                f"n_mels={n_mels} is too many for n_fft={n_fft} at {sample_rate} Hz: no bin in bands {empty}"
-            )
+            rates = f"n_fft={n_fft} at {sample_rate} Hz"
+            raise ValueError(f"n_mels={n_mels} is too many for {rates}: no bin in bands {empty}")
         self.register_buffer("filters", filters.T.float(), persistent=False)  # [F, K]
         self.register_buffer("inverse", torch.linalg.pinv(filters).T.float().contiguous(), persistent=False)  # [K, F]
 

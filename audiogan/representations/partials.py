@@ -108,9 +108,8 @@ class PartialMeter(nn.Module):
         self.bins = min(math.ceil(highest / sample_rate * self.size) + 24, self.size // 2 + 1)
         k = torch.arange(self.bins)[:, None]
         turns = 2 * math.pi * k * n / self.size
-        inverse = torch.cat([turns.cos(), -turns.sin()]) * torch.where((k == 0) | (2 * k == self.size), 1, 2).repeat(
-            2, 1
-        )
+        twice = torch.where((k == 0) | (2 * k == self.size), 1, 2).repeat(2, 1)
+        inverse = torch.cat([turns.cos(), -turns.sin()]) * twice
         self.register_buffer("middle", (low + BAND / 2).float()[:, None], persistent=False)
         self.register_buffer("places", places.float(), persistent=False)
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
@@ -122,9 +121,8 @@ class PartialMeter(nn.Module):
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
         spectrum = torch.fft.rfft(x.unfold(1, self.size, hops * self.hop_length))[..., : self.bins]
         heard = torch.cat([spectrum.real, spectrum.imag], dim=2).flatten(0, 1) @ self.analysis
-        return (
-            heard.unflatten(1, (2, self.count, self.steps)).square().sum(1).unflatten(0, (len(x), -1)).transpose(1, 2)
-        )
+        power = heard.unflatten(1, (2, self.count, self.steps)).square().sum(1)
+        return power.unflatten(0, (len(x), -1)).transpose(1, 2)
 
     @torch.no_grad()
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
