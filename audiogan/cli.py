@@ -17,7 +17,8 @@ COMMANDS = (
     *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
-"""Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run`."""
+"""Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run` (returns an exit code,
+None for 0)."""
 
 EPILOG = """\
 examples:
@@ -133,7 +134,7 @@ def _run(arguments: list[str], out: Output) -> int:
     from audiogan.trust import trusting
 
     with trusting(names, command_line=True):
-        return _command(args.command).run(args, arguments)
+        return _command(args.command).run(args, arguments) or 0
 
 
 def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -70,7 +70,7 @@ def add(scan: argparse.ArgumentParser) -> None:
     scan.add_argument("--links", help="follow: use links that lead out of the folder")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print what is usable, write the table if asked to, and say what a training with these settings would use."""
     if args.csv:
         _check_csv(args.csv)
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if scan is None:
         if args.csv:
             raise UserError(f"--csv: {folder} is no folder; only files of a folder have verdicts")
-        return 0
+        return
     print(scan.summary())
     if args.csv:
         with contextlib.suppress(OSError):  # said by `write`
@@ -103,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
         _say_images(scan)
     if cfg is not None and scan.clips:
         _say_training(cfg, scan.root, flags)
-    return 0
 
 
 def _check_csv(path: Path) -> None:

@@ -31,8 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--extractor-weights", help="its weights (.safetensors, or .pt without pickled code)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     from audiogan.evaluation import evaluate_run
 
     evaluate_run(args.run, args.data, **{name: getattr(args, name) for name in OPTIONS})
-    return 0

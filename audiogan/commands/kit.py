@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--name", help="of the kit (default: that of the folder)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     chosen = {"--pads": args.pads, "--layers": args.layers, "--seed": args.seed, "--class": args.labels}
     chosen["--knob"] = args.knob or None
     if args.kit and (given := [flag for flag, value in chosen.items() if value is not None]):
@@ -60,7 +60,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
     files = save_kit(generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, say=print, **audio)
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
-    return 0
 
 
 def _classes(text: str, known: list[str]) -> list[str]:
