@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.archives import open_zip
 from audiogan.config_kinds import outside
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import replacing
 from audiogan.text import printable
 
@@ -87,13 +87,11 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     for name, content in parts:
         if len(content) > LARGEST[name]:
             raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {LARGEST[name]:,}")
-    try:
+    with reporting(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in parts:
                 archive.writestr(zipfile.ZipInfo(name, STAMP), content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     return path
 
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.bundle import SUFFIX
 from audiogan.data.table import Table
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import replacing
 from audiogan.games.calling import takes
 from audiogan.generator import Generator
@@ -379,18 +379,14 @@ def _untrained(generator: Generator) -> Any:
 
 
 def _draw(sheet: str, generator: Generator, real: Table, seed: int) -> None:
-    try:
+    with reporting(f"--sheet {sheet}: cannot be written"):
         side_by_side(sheet, generator, real, seed=seed)
-    except OSError as error:
-        raise UserError(f"--sheet {sheet}: cannot be written ({error.strerror or error})") from error
 
 
 def _write(report: Report, run_dir: Path) -> None:
     from audiogan.report import write_report
 
-    try:
+    with reporting(f"{run_dir / STORED}: cannot be written"):
         with replacing(run_dir / STORED) as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)
-    except OSError as error:
-        raise UserError(f"{run_dir / STORED}: cannot be written ({error.strerror or error})") from error

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """Flags of `os.open`: fail at a symbolic link, do not wait for the other end of a FIFO."""
@@ -18,11 +18,8 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(
 
 def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
     """A file of at most ``largest`` bytes. UserError for a larger one, as no ``what`` is, or one that is not there."""
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(largest + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with reporting(f"{path}: cannot be read"), open(path, "rb") as stream:
+        content = stream.read(largest + 1)
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
     if len(content) > largest:

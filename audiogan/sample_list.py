@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import append
 from audiogan.text import printable, table_cell, table_text
 from audiogan.writing import write_file
@@ -86,10 +86,8 @@ class SampleList:
             self._read(missing)
         row = _csv([[table_cell(cells.get(name, "")) for name in self._columns]])
         if self._canonical:
-            try:
+            with reporting(f"{self.path}: cannot be written"):
                 append(os.path.realpath(self.path), row.encode())
-            except OSError as error:
-                raise UserError(f"{self.path}: cannot be written ({error.strerror or error})") from error
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
         self._canonical, self._rows, self._state = True, [], self._now()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import check_file
 from audiogan.generator import Generator, Label
 from audiogan.inputs import Signal
@@ -264,10 +264,8 @@ def working_folder(out: Path) -> Iterator[None]:
     """Make a folder; remove it again if the block raises and the folder is empty."""
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:
-        try:
+        with reporting(f"{out}: cannot be written to"):
             out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         yield
     except BaseException:
         for path in made:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.pictures import _BACKGROUND
 
 NAME = "contact-sheet.png"
@@ -16,15 +16,13 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def check_sheet(path: str | os.PathLike[str]) -> None:
     """Raise UserError if something other than a contact sheet of audiogan is at ``path``."""
-    try:
+    with reporting(f"{path}: cannot be read"):
         if not os.path.lexists(path):
             return
         if Path(path).is_file():
             with open(path, "rb") as stream:
                 if _first_pixel(stream) == bytes.fromhex(_BACKGROUND[1:]):
                     return
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     raise UserError(f"{path}: not a contact sheet of audiogan; rename it, or choose another folder")
 
 

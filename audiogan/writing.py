@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import replacing
 
 
@@ -17,11 +17,8 @@ def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> Non
     Raises:
         UserError: it cannot be written, for example because the disk is full.
     """
-    try:
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    with reporting(f"{path}: cannot be written"), replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

@@ -52,11 +52,7 @@ class Intermixed(argparse.ArgumentParser):
 def add(scan: argparse.ArgumentParser) -> None:
     scan.add_argument("folder", help="a folder of sounds or images, or the name of a data set that was downloaded")
     scan.add_argument(
-        "settings",
-        nargs="*",
-        default=[],
-        metavar="KEY=VALUE",
-        help="as for `audiogan train`: data.long=slice data.labels=FILE",
+        "settings", nargs="*", metavar="KEY=VALUE", help="as for `audiogan train`: data.long=slice data.labels=FILE"
     )
     scan.add_argument("--config", help="the configuration that will train on it (default: drums, or images)")
     scan.add_argument("--images", action="store_true", help="look at the images, although there are sounds")

@@ -98,11 +98,10 @@ def decent(title: str, zones: Sequence[Zone]) -> str:
             group.set("silencingMode", "fast")
         note = str(zone.note)
         for sample in zone.samples:
-            one = ET.SubElement(group, "sample", path=sample.file, rootNote=note, loNote=note, hiNote=note)
-            one.set("pitchKeyTrack", "0")
-            one.set("loVel", str(sample.low))
-            one.set("hiVel", str(sample.high))
-            one.set("volume", f"{20 * math.log10(127 / sample.high):.3f}dB")
+            keys = {"rootNote": note, "loNote": note, "hiNote": note, "pitchKeyTrack": "0"}
+            velocities = {"loVel": str(sample.low), "hiVel": str(sample.high)}
+            volume = f"{20 * math.log10(127 / sample.high):.3f}dB"
+            ET.SubElement(group, "sample", {"path": sample.file, **keys, **velocities, "volume": volume})
     return _text(preset)
 
 

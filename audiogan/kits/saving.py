@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.bundle import shipped
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import read_small, replacing
 from audiogan.kits import formats
 from audiogan.kits.drums import role
@@ -97,10 +97,8 @@ def save_kit(
     about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
     written: list[Path] = []
     made = [folder for folder in (out / FOLDERS[format], out, *out.parents) if not folder.exists()]
-    try:
+    with reporting(f"{out}: cannot be written to"):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
     fresh = [path for path in (out / file for file in [KIT, *listed]) if not path.exists()]
     try:
         # First: the same command can then finish a kit that was interrupted.

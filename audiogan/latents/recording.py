@@ -37,7 +37,9 @@ def prepare(
     what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
         what = printable(os.fspath(wave))
-        samples, rate, part = _read(wave)
+        with opened(wave) as file:
+            samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
+            part = f"in its first {LONGEST_SECONDS:g} seconds" if samples.shape[1] < file.frames else ""
     else:
         samples, rate = np.atleast_2d(np.asarray(wave, np.float32)), sample_rate or 0
         if samples.ndim != 2:
@@ -94,10 +96,3 @@ def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") ->
             raise UserError(f"{what}: silence {part}, and no more is read; cut off what comes before the sound")
         raise UserError(f"{what}: silence, nothing in it is louder than -60 dB of full scale")
     return samples
-
-
-def _read(path: str | os.PathLike[str]) -> tuple[NDArray[np.float32], int, str]:
-    """Return samples `[C, T]` of a file (at most ten minutes), its rate in Hz, and which part that is."""
-    with opened(path) as file:
-        samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
-        return samples, rate, f"in its first {LONGEST_SECONDS:g} seconds" * (samples.shape[1] < file.frames)

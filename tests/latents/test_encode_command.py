@@ -20,7 +20,7 @@ def call(*words: object) -> int:
     parser = argparse.ArgumentParser()
     encode.add(parser.add_subparsers(dest="command"))
     arguments = ["encode", *map(str, words)]
-    return encode.run(parser.parse_args(arguments), arguments)
+    return encode.run(parser.parse_args(arguments), arguments) or 0
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def call(*words: object) -> int:
     parser = argparse.ArgumentParser()
     encode.add(parser.add_subparsers(dest="command"))
     arguments = ["encode", *map(str, words), "--run", "drums", "--seconds", "0.1"]
-    return encode.run(parser.parse_args(arguments), arguments)
+    return encode.run(parser.parse_args(arguments), arguments) or 0
 
 
 def hit(rate: int = RATE) -> np.ndarray:

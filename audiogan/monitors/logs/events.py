@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audiogan.errors import UserError
+from audiogan.errors import reporting
 
 MARK = "tfevents"
 """Part of the name of an event file."""
@@ -67,27 +67,24 @@ def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
     from tensorboard.compat.proto import event_pb2
 
     broken = 0
-    try:
-        with open(path, "rb") as file:
-            left = file.seek(0, 2)
-            file.seek(0)
-            while left:
-                head = file.read(12)
-                size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else left
-                left -= 12 + size + 4
-                if left < 0:
-                    remarks.append(f"{path.name} ends in the middle of an event; what follows there is missing")
-                    break
-                if size > LARGEST_RECORD:
-                    file.seek(size + 4, 1)
-                    continue
-                content = file.read(size + 4)[:size]
-                try:
-                    yield event_pb2.Event.FromString(content)
-                except DecodeError:
-                    broken += 1
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with reporting(f"{path}: cannot be read"), open(path, "rb") as file:
+        left = file.seek(0, 2)
+        file.seek(0)
+        while left:
+            head = file.read(12)
+            size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else left
+            left -= 12 + size + 4
+            if left < 0:
+                remarks.append(f"{path.name} ends in the middle of an event; what follows there is missing")
+                break
+            if size > LARGEST_RECORD:
+                file.seek(size + 4, 1)
+                continue
+            content = file.read(size + 4)[:size]
+            try:
+                yield event_pb2.Event.FromString(content)
+            except DecodeError:
+                broken += 1
     if broken:
         remarks.append(f"{path.name}: {broken} event{'s'[: broken > 1]} could not be read")
 

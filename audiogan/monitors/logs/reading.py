@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
 from audiogan.files import read_small
 from audiogan.monitors.history import STEPS, canonical, half, words_of
 from audiogan.monitors.logs.events import MARK, is_events, read_events
@@ -94,11 +94,8 @@ def read_log(path: Path) -> Log:
         files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
         rows, remarks = read_events(files)
         return _finished(path, rows, [], remarks)
-    try:
-        with open(path, "rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    with reporting(f"{path}: cannot be read"), open(path, "rb") as file:
+        start = file.read(64)
     if is_events(path, start):
         rows, remarks = read_events([path])
         return _finished(path, rows, [], remarks)
