@@ -171,10 +171,11 @@ def _decode(f: SoundReader, s: Settings) -> Decoded:
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
     flags, notes = _flags(f, facts, whole)
     if longer and s.long == "slice":
-        count = _windows(round((facts.frames - start) * s.sample_rate / rate), s.length)
+        count, rest = divmod(round((facts.frames - start) * s.sample_rate / rate), s.length)
+        count += 2 * rest >= s.length
         return Decoded("usable", notes, flags, _slices(f.source, facts, rate, s, start, count), count, **about)
     x = facts.mixed(facts.read(f, start, need), s, start)
-    y = _resample(x, rate, s)[: s.length]
+    y = (x if rate == s.sample_rate or not len(x) else soxr.resample(x, rate, s.sample_rate, quality="HQ"))[: s.length]
     if not np.isfinite(y).all():
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
     if (
@@ -275,10 +276,6 @@ def _onset(f: SoundReader, facts: _Facts, s: Settings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def _resample(x: np.ndarray, rate: int, s: Settings) -> np.ndarray:
-    return x if rate == s.sample_rate or not len(x) else soxr.resample(x, rate, s.sample_rate, quality="HQ")
-
-
 def finish(x: np.ndarray, s: Settings) -> np.ndarray:
     """`[N, C]` at the final rate -> one clip `[C, T]`: cropped or padded, and scaled as the settings say."""
     clip = np.zeros((s.channels, s.length), np.float32)
@@ -288,10 +285,6 @@ def finish(x: np.ndarray, s: Settings) -> np.ndarray:
     if s.normalize == "peak" and peak > 0:
         clip *= np.float32(PEAK) / np.float32(peak)
     return clip
-
-
-def _windows(n: int, length: int) -> int:
-    return n // length + (2 * (n % length) >= length)
 
 
 def _blocks(source: str | os.PathLike[str] | bytes, facts: _Facts, s: Settings, start: int) -> Iterator[np.ndarray]:

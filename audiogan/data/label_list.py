@@ -95,9 +95,8 @@ def read_rows(text: str, where: str) -> Iterator[Row]:
         UserError: the list has no column of files or of labels.
     """
     text, delimiters = text.removeprefix("\ufeff"), DELIMITERS
-    if separator := re.match(
-        r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE
-    ):  # the first line that Excel obeys
+    separator = re.match(r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE)  # the first line that Excel obeys
+    if separator:
         text, delimiters = text[separator.end() :], separator[1]
     skipped = 1 if separator else 0
     while text.startswith("#") and not any(_columns(_head(text, delimiter)) for delimiter in delimiters):
@@ -241,15 +240,13 @@ def _match_unclear(
         places, way = _find(_parts(row.name), common, indices)
         if len(places) == 1 and next(iter(places)) not in label_of:
             proposals[next(iter(places))].append((row, way))
-        elif len(places) > 1:
-            found.missing.append((row, f"in the label list; could be any of {len(places)} files"))
         else:
-            found.missing.append((row, reason))
+            several = f"in the label list; could be any of {len(places)} files"
+            found.missing.append((row, several if len(places) > 1 else reason))
     for place, proposed in proposals.items():
         if len({row.label for row, _ in proposed}) > 1:
-            found.missing += [
-                (row, "in the label list; another label is given for the same file") for row, _ in proposed
-            ]
+            why = "in the label list; another label is given for the same file"
+            found.missing += [(row, why) for row, _ in proposed]
         else:
             label_of[place] = proposed[0][0].label
             found.ways.update(way for _, way in proposed)

@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +63,13 @@ class Labels:
 
     @cached_property
     def _matches(self) -> Matches:
-        folders: dict[str, str] = {}
-        files: dict[str, str] = {}
+        files, real = dict[str, str](), cache(os.path.realpath)
         for entry in walk(self.root, self.follow):
-            if os.path.islink(entry.path):
-                if not os.path.isdir(entry.path):
-                    files[entry.rel] = os.path.realpath(entry.path)
-            else:
+            if not os.path.islink(entry.path):
                 folder, name = os.path.split(entry.path)
-                if folder not in folders:
-                    folders[folder] = os.path.realpath(folder)
-                files[entry.rel] = os.path.join(folders[folder], name)
+                files[entry.rel] = os.path.join(real(folder), name)
+            elif not os.path.isdir(entry.path):
+                files[entry.rel] = os.path.realpath(entry.path)
         where = f"data.labels={printable(self.path)}"
         return match(self.rows, files, self.suffixes, self.root, self.path.resolve().parent, where)
 

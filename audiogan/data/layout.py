@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-_TRAIN = re.compile(r"(x[ _-]?)?(train(ing)?|trn)([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?", re.I)
-_OTHER = re.compile(
-    r"(x[ _-]?)?(test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?|hold[ _-]?out)"
-    r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?",
-    re.I,
-)
+_REST = r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?"
+_PARTS = r"test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?|hold[ _-]?out"
+_TRAIN = re.compile(rf"(x[ _-]?)?(train(ing)?|trn){_REST}", re.I)
+_OTHER = re.compile(rf"(x[ _-]?)?({_PARTS}){_REST}", re.I)
 _FOLD = re.compile(r"(fold|split|part|subset|chunk|shard)[ _.-]?\d+", re.I)
 _LISTED = 8  # names in one line
 
@@ -32,9 +30,8 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
     if parts := _parts(names):
         train, other = (shlex.quote(str(root / folder / name)) for name in parts)
-        listed = _listed(names)
         return [
-            f"the folders {listed} are parts of a data set, not classes: "
+            f"the folders {_listed(names)} are parts of a data set, not classes: "
             f"to train on one of them give data.root={train}, and evaluate with --data {other}"
         ]
     if len(names) > 1 and all(_FOLD.fullmatch(name) for name in names):

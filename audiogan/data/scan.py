@@ -121,7 +121,7 @@ Tally = tuple[Counter[str], Counter[str]]
 def write_about(
     folder: Path,
     naming: Labels,
-    reasons: Iterable[str],
+    known: Iterable[str],
     tally: Tally,
     labels: list[str],
     targets: np.ndarray,
@@ -130,7 +130,7 @@ def write_about(
     """Write the totals of a scan into the cache."""
     counts, flags = tally
     about = {
-        "counts": {reason: counts[reason] for reason in (*reasons, *counts) if counts[reason]},
+        "counts": {reason: counts[reason] for reason in (*known, *counts) if counts[reason]},
         "flags": dict(flags),
         "labels": labels,
         "class_counts": np.bincount(targets, minlength=len(labels)).tolist(),

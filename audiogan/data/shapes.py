@@ -95,11 +95,9 @@ def open_shapes(
     if labels:
         columns["label"] = Labels((np.arange(count) % len(labels)).astype(np.int32), labels)
     noun = {"pairs": "pairs of drawings", "domains": "striped or dotted figures", "plain": "figures"}[kind]
+    augment = {"x": Mirror()} if mirror else {}
     return Table(
-        columns,
-        count,
-        source=lambda table: f"built-in shapes: {len(table):,} {noun}, seed {seed}",
-        augment={"x": Mirror()} if mirror else {},
+        columns, count, source=lambda table: f"built-in shapes: {len(table):,} {noun}, seed {seed}", augment=augment
     )
 
 

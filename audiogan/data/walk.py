@@ -108,14 +108,6 @@ def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _outside(link: str, top: str) -> str | None:
-    """Return where a link to a file leads if it leads out of ``top``."""
-    if not os.path.exists(link):
-        return None
-    real = os.path.realpath(link)
-    return None if _inside(real, top) else real
-
-
 def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
     """Sorted names: of files, with whether they are links; of folders; of links to folders."""
     files: list[tuple[str, bool]] = []
@@ -144,8 +136,8 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
     name = os.path.basename(path)
     if reason := hidden(name):
         return Entry(path, rel, HIDDEN, reason)
-    if outside := _outside(path, top) if top is not None else None:
-        return Entry(path, rel, OUTSIDE, f"to {outside}")
+    if top is not None and os.path.exists(path) and not _inside(real := os.path.realpath(path), top):
+        return Entry(path, rel, OUTSIDE, f"to {real}")
     suffix = os.path.splitext(name)[1].lower()
     if suffix in FOREIGN:
         return Entry(path, rel, "unreadable", FOREIGN[suffix])
