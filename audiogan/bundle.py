@@ -49,6 +49,7 @@ def shipped() -> dict[str, Path]:
 def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Path:
     """Write a generator as a bundle; the file appears under its name only when whole.
 
+    Critics are left out, unless the game that made the model is needed to rebuild it; see `generator_sections`.
     Weights are rounded to half precision, which changes a sound by some -70 dB.
 
     Raises:
@@ -59,9 +60,10 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     path = Path(path)
     weights = {}
+    sections = generator_sections(generator)
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     for name, value in generator.game.state_dict().items():
-        if not name.startswith(kept_parts):
+        if sections is not None and not name.startswith(kept_parts):
             continue
         small = value.half() if value.is_floating_point() else value
         if not torch.isfinite(small).all():
@@ -75,15 +77,10 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     labels = Path(str(kept["data"].get("labels")))
     if labels.suffix or len(labels.parts) > 1:  # a list of labels on this machine
         kept["data"]["labels"] = "auto"
-    game: dict[str, Any] = {"_target_": "audiogan.games.Generative", **generator_sections(generator)}
+    game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
-    about = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "step": generator.step,
-        "config": config,
-    }
+    about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
     if needed := outside(config):  # modules of one's own, which a bundle does not hold
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
@@ -100,12 +97,22 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     return path
 
 
-def generator_sections(generator: Generator) -> dict[str, Any]:
-    """Return the settings of `audiogan.games.Generative` that rebuild the generators of a model."""
-    game = generator.config["game"]
-    if "generator" in game and len(generator.routes) == 1:
+def generator_sections(generator: Generator) -> dict[str, Any] | None:
+    """Return the settings of `audiogan.games.Generative` that rebuild the generators of a model.
+
+    ``None``: only the whole game can rebuild them, because it makes signals in its own way, or has generators without
+    a section of their own.
+    """
+    from audiogan.games import Generative
+
+    kind, game = type(generator.game), generator.config["game"]
+    if any(getattr(kind, name, None) is not getattr(Generative, name) for name in ("generate", "draw")):
+        return None
+    if "generator" in game and list(generator.routes) == ["generator"]:
         return {"generator": game["generator"]}
-    networks = game.get("generators") or game["generator"]
+    networks = game.get("generators") or game.get("generator") or {}
+    if not all(name in networks for name in generator.routes):
+        return None
     routes = {
         name: {"_target_": "audiogan.games.Route", "source": route.source, "target": route.target}
         for name, route in generator.routes.items()

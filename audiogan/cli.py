@@ -17,7 +17,8 @@ COMMANDS = (
     *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
-"""Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run`."""
+"""Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run` (returns an exit code,
+None for 0)."""
 
 EPILOG = """\
 examples:
@@ -104,10 +105,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UserError):
         return text or "bad input", 2
     if isinstance(error, MemoryError) or "can't allocate memory" in text or type(error).__name__ == "OutOfMemoryError":
-        return (
-            f"not enough memory ({text[:160] or 'MemoryError'}); use a smaller batch, network or number of samples",
-            2,
-        )
+        what = text[:160] or "MemoryError"
+        return f"not enough memory ({what}); use a smaller batch, network or number of samples", 2
     kind = type(error).__name__
     return f"{kind}: {text[:300]} (a fault of audiogan; AUDIOGAN_DEBUG=1 shows where, please report it)", 1
 
@@ -135,7 +134,7 @@ def _run(arguments: list[str], out: Output) -> int:
     from audiogan.trust import trusting
 
     with trusting(names, command_line=True):
-        return _command(args.command).run(args, arguments)
+        return _command(args.command).run(args, arguments) or 0
 
 
 def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -17,17 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.config_kinds import check_places, present, resolve_target
+from audiogan.config_kinds import check_places, present, resolve_target, targets
 from audiogan.errors import UserError
 from audiogan.overrides import hydra_overrides
-from audiogan.settings import (
-    check_numbers,
-    check_sections,
-    check_values,
-    make_whole,
-    refuse_interpolation,
-    settle,
-)
+from audiogan.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
 from audiogan.text import printable
 
 if TYPE_CHECKING:
@@ -58,10 +51,7 @@ MOST_COPIES = 1000
 """Entries that one key with ``copies`` makes at most."""
 MOST_COPIED = 20_000
 """Values in these entries at most."""
-SECTIONS = {
-    "trainer": {"steps", "minutes", "clock"},
-    "checkpoints": {"every_minutes", "every_steps", "keep"},
-}
+SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
 # Callbacks that only watch a training.
 WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 # Overrides that change how long or where a run goes, not what it is; they don't show in its name.
@@ -118,8 +108,8 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
             make_whole(cfg, config)
         check(cfg, config)
         _check_measured(cfg, config, overrides)
-        for key in _caches(OmegaConf.to_container(cfg.data, resolve=False), "data"):
-            if not _typed(key, overrides):
+        for key, cache in targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
+            if cache is not None and not _typed(key, overrides):  # a folder to write to
                 raise UserError(
                     f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
                 )
@@ -130,8 +120,6 @@ def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any
     """Yield the name, the class and the settings of each entry of ``inputs``."""
     from omegaconf import OmegaConf
     from torch.nn import ModuleDict
-
-    from audiogan.config_kinds import resolve_target
 
     sections = cfg.get("inputs") or {}
     if not OmegaConf.is_dict(sections):
@@ -234,15 +222,6 @@ def fitting(name: str) -> Iterator[None]:
 def _typed(key: str, overrides: Sequence[str]) -> bool:
     """Whether the person gave ``key`` on the command line."""
     return any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
-
-
-def _caches(node: Any, key: str) -> Iterator[str]:
-    """The keys of all settings ``cache`` in a plain section: folders to write to."""
-    if isinstance(node, dict) and node.get("cache") is not None:
-        yield f"{key}.cache"
-    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for name, value in items:
-        yield from _caches(value, f"{key}.{name}")
 
 
 def _check_name(name: Any, config: str) -> None:

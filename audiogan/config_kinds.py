@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ MOVED = {
     "audiogan.games.Sampling": "audiogan.games.Generative",
 }
 """Names in configurations and models of earlier versions, and their present names."""
+Test = Callable[[Any, str], bool]
+"""Whether a place takes a class or function, given with its module."""
 
 
 def targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
@@ -156,26 +158,23 @@ def _from(home: str, *packages: str) -> bool:
 
 def _data(found: Any, home: str) -> bool:
     """The functions of `audiogan.data.cache` are no data: they write to any folder."""
-    return (
-        inspect.isfunction(found)
-        and found.__name__.startswith("open_")
-        and _from(home, "audiogan.data")
-        and home != "audiogan.data.cache"
-    )
+    opens = inspect.isfunction(found) and found.__name__.startswith("open_")
+    return opens and _from(home, "audiogan.data") and home != "audiogan.data.cache"
 
 
-def _column(found: Any, home: str) -> bool:
-    return isinstance(found, type) and _from(home, *COLUMNS) and not _builds_runs(found)
+def _of(*modules: str) -> Test:
+    """A test for classes of ``modules`` that have no place of their own in a run."""
+    return lambda found, home: isinstance(found, type) and _from(home, *modules) and not _builds_runs(found)
 
 
-def _input(found: Any, home: str) -> bool:
-    from audiogan.inputs import Input
+def _kind(module: str, name: str, *modules: str) -> Test:
+    """A test for the subclasses of a class; with ``modules``, of those that are defined there."""
 
-    return _is(found, Input)
+    def test(found: Any, home: str) -> bool:
+        kind = getattr(importlib.import_module(module), name)
+        return _is(found, kind) and (not modules or _from(home, *modules))
 
-
-def _view(found: Any, home: str) -> bool:
-    return isinstance(found, type) and _from(home, "audiogan.data.views") and not _builds_runs(found)
+    return test
 
 
 def _modality(found: Any, home: str) -> bool:
@@ -190,12 +189,6 @@ def _engine(found: Any, home: str) -> bool:
     return found is Engine
 
 
-def _player(found: Any, home: str) -> bool:
-    from audiogan.core import Player
-
-    return _is(found, Player)
-
-
 def _optimizer(found: Any, home: str) -> bool:
     from torch.optim import Optimizer
 
@@ -207,18 +200,6 @@ def _callback(found: Any, home: str) -> bool:
     from audiogan.core import Callback, Checkpoints
 
     return _is(found, Callback) and not _is(found, Checkpoints)
-
-
-def _representation(found: Any, home: str) -> bool:
-    from audiogan.representations import Representation
-
-    return _is(found, Representation)
-
-
-def _game(found: Any, home: str) -> bool:
-    from audiogan.core import Game
-
-    return _is(found, Game) and _from(home, "audiogan.games")
 
 
 def _part(found: Any, home: str) -> bool:
@@ -248,19 +229,19 @@ def _is(found: Any, kind: type) -> bool:
 
 PLACES = (
     (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
-    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _column),
-    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _input),
-    (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _view),
+    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _of(*COLUMNS)),
+    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
+    (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _of("audiogan.data.views")),
     (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
      "a modality: audiogan.modalities.Sound, Image or Points", _modality),
     (r"engine\._target_", "audiogan.core.Engine", _engine),
-    (r"players\.[^.]+\._target_", "audiogan.core.Player", _player),
+    (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),
     (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),
     (r"callbacks\.[^.]+\._target_", "a callback; checkpoints have a section of their own", _callback),
     (r"((game\.)?inputs\.[^.]+\.)?representation\._target_", "a representation of audiogan.representations",
-     _representation),
+     _kind("audiogan.representations", "Representation")),
     (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _nothing),
-    (r"game\._target_", "a game of audiogan.games", _game),
+    (r"game\._target_", "a game of audiogan.games", _kind("audiogan.core", "Game", "audiogan.games")),
     (r"game\.(?!inputs\.).*\._target_",
      "a network, loss, augmentation, representation or Route of audiogan, or a layer of torch.nn", _game_part),
     (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",

@@ -135,21 +135,13 @@ class _Line:
         x, y = np.array(steps), np.array(values)
         finite = np.isfinite(y)
         x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # sums of larger ones would overflow
-        at = np.unique(np.linspace(0, len(y), min(len(y), _BINS), endpoint=False).astype(int))
+        lost = int((~finite).sum())
         if not len(y):
-            return cls(name, label, x, y, y, y, y, int((~finite).sum()), 0.0)
-        size = np.diff(np.append(at, len(y)))
-        return cls(
-            name,
-            label,
-            np.add.reduceat(x, at) / size,
-            np.add.reduceat(y, at) / size,
-            np.minimum.reduceat(y, at),
-            np.maximum.reduceat(y, at),
-            y,
-            int((~finite).sum()),
-            float(x[np.abs(y).argmax()]),
-        )
+            return cls(name, label, x, y, y, y, y, lost, 0.0)
+        at = np.unique(np.linspace(0, len(y), min(len(y), _BINS), endpoint=False).astype(int))
+        step, mean = (np.add.reduceat(each, at) / np.diff(np.append(at, len(y))) for each in (x, y))
+        low, high = np.minimum.reduceat(y, at), np.maximum.reduceat(y, at)
+        return cls(name, label, step, mean, low, high, y, lost, float(x[np.abs(y).argmax()]))
 
 
 class _Scale:
@@ -212,13 +204,20 @@ def _heading(title: str) -> str:
     return f"{player}: {_TITLES[part]}" if player and part == "scores" else _TITLES.get(title, title)
 
 
-def _safe(text: object) -> str:
-    """Text from a log as HTML; control characters are written as escapes."""
+def safe(text: object) -> str:
+    """Text in one line as HTML; control characters are written as escapes."""
     return html.escape(printable(text))
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:
     return "M" + "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+
+
+def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Title, HTML and numbers of each figure of the page; see `group` and `plot`."""
+    last = max((max(steps) for steps, _ in series.values()), default=0.0)
+    groups = group(list(series)).items()
+    return [(title, *plot(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
 
 
 def plot(
@@ -246,8 +245,8 @@ def plot(
     for place, line in enumerate(lines):
         colour = f"s{place % 8}"
         value = figure(float(line.mean[-1])) if len(line.mean) else "–"
-        swatch = f'<i class="{colour}"></i>{_safe(line.label)} ' if line.label else ""
-        legend.append(f'<span title="{_safe(line.name)}">{swatch}<b>{value}</b></span>')
+        swatch = f'<i class="{colour}"></i>{safe(line.label)} ' if line.label else ""
+        legend.append(f'<span title="{safe(line.name)}">{swatch}<b>{value}</b></span>')
         if line.lost:
             notes.append(f"{line.label} values that were not finite: {line.lost:,}".strip())
         if scale and len(line.mean):
@@ -259,14 +258,14 @@ def plot(
         notes.append("logarithmic")
     if floors:
         notes.append("dashed: what real sounds reach")
-    small = f"<small>{_safe('; '.join(notes))}</small>" if notes else ""
-    heading = _safe(_heading(title))
+    small = f"<small>{safe('; '.join(notes))}</small>" if notes else ""
+    heading = safe(_heading(title))
     body = "".join(_grid(scale, last_step, across) + drawn) if scale else ""
     body += "".join(f'<path class="floor" d="M{_LEFT},{scale(f):.1f}H{_RIGHT}"/>' for f in floors if scale)
     figure_html = (
         f'<figure class="card" data-plot="{index}"><figcaption><strong>{heading}</strong>'
         f'<span class="at info"></span>{"".join(legend)}</figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_safe(title)} over steps">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{safe(title)} over steps">'
         f'<clipPath id="clip{index}"><path d="M{_LEFT},0H{_RIGHT + 4}V{_BOTTOM}H{_LEFT}z"/></clipPath>'
         f'{body.replace("CLIP", f"clip{index}")}<line class="cursor" y1="{_TOP}" y2="{_BOTTOM}"/></svg>{small}</figure>'
     )

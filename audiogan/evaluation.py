@@ -223,7 +223,7 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
         settle_paths(cfg)
         real, _ = open_data(cfg)
     if real is None or not len(real):
-        raise UserError(f"{generator.name}: its data was too small to hold any back; give real data with --data FOLDER")
+        raise UserError(f"{generator.name}: no data was held out (few examples, or data.holdout=0); use --data FOLDER")
     return Sets(train, held_out if held_out is not None and len(held_out) else None, real)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -130,18 +130,9 @@ class Generator:
         wanted: Any = {"seed": seed, "label": label, "knobs": knobs, "truncation": truncation, "inputs": inputs}
         return self.render(self.recipes(n, **wanted), generator=generator)
 
-    def sample_with_labels(
-        self,
-        n: int | None = None,
-        *,
-        seed: int | None = None,
-        label: Label = None,
-        knobs: Mapping[str, float] | None = None,
-        truncation: float | None = None,
-        inputs: Mapping[str, Any] | None = None,
-    ) -> tuple[NDArray[np.float32], list[str]]:
+    def sample_with_labels(self, n: int | None = None, **options: Any) -> tuple[NDArray[np.float32], list[str]]:
         """Like `sample`; also return the class of each sample: of a mixture the largest, empty without classes."""
-        recipes = self.recipes(n, seed=seed, label=label, knobs=knobs, truncation=truncation, inputs=inputs)
+        recipes = self.recipes(n, **options)
         return self.render(recipes), [recipe.label for recipe in recipes]
 
     def recipes(
@@ -176,10 +167,7 @@ class Generator:
         return made
 
     def requested(
-        self,
-        label: Label = None,
-        knobs: Mapping[str, float] | None = None,
-        inputs: Mapping[str, Any] | None = None,
+        self, label: Label = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return requested values as tensors, by input; a list of signals as a list of tensors."""
         values = {"classes": label, "knobs": knobs or None, **(inputs or {})}
@@ -281,11 +269,11 @@ class Generator:
                 f"{self.name}: it needs the input {', '.join(needed)}, and {what} draw all inputs; {instead}"
             )
 
-    def apply(self, source: Any, **options: Any) -> NDArray[np.float32]:
+    def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
         """Translate a signal of any size; see `audiogan.applying.apply_signal`."""
         from audiogan.applying import apply_signal
 
-        return apply_signal(self, source, **options)
+        return apply_signal(self, source, route=generator, **options)
 
     @torch.inference_mode()
     def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
@@ -333,34 +321,19 @@ class Generator:
             raise UserError(f"steps={steps}: a morph has at least two sounds")
         return [a.towards(b, i / (steps - 1)) for i in range(steps)]
 
-    def kit(
-        self,
-        pads: int = 16,
-        *,
-        seed: int | None = None,
-        labels: Sequence[str] | None = None,
-        layers: int = 1,
-        knobs: Mapping[str, float] | None = None,
-    ) -> Kit:
+    def kit(self, pads: int = 16, **options: Any) -> Kit:
         """A set of sounds by class that belong together; see `audiogan.kits.make_kit`."""
         from audiogan.kits import make_kit
 
-        return make_kit(self, pads, seed=seed, labels=labels, layers=layers, knobs=knobs)
+        return make_kit(self, pads, **options)
 
     def encode(
-        self,
-        wave: str | os.PathLike[str] | NDArray[np.floating],
-        sample_rate: int | None = None,
-        *,
-        label: Label = None,
-        seconds: float = 10.0,
-        seed: int = 0,
-        progress: Callable[[float], object] | None = None,
+        self, wave: str | os.PathLike[str] | NDArray[np.floating], sample_rate: int | None = None, **options: Any
     ) -> Encoding:
         """The recipe whose sound is nearest to a recorded one; see `audiogan.latents.encode`."""
         from audiogan.latents import encode
 
-        return encode(self, wave, sample_rate, label=label, seconds=seconds, seed=seed, progress=progress)
+        return encode(self, wave, sample_rate, **options)
 
     def neighbours(self, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
         """The sounds of this model that are most like one of them; see `audiogan.latents.neighbours`."""
@@ -368,19 +341,11 @@ class Generator:
 
         return neighbours(self, recipe, n, pool=pool, seed=seed)
 
-    def directions(
-        self,
-        n: int = 8,
-        *,
-        method: Literal["pca", "factorisation"] = "pca",
-        label: Label = None,
-        knobs: bool = True,
-        seed: int = 0,
-    ) -> list[Direction]:
+    def directions(self, n: int = 8, **options: Any) -> list[Direction]:
         """Directions in which its sounds change most, named by what they change; see `audiogan.latents.directions`."""
         from audiogan.latents import directions
 
-        return directions(self, n, method=method, label=label, knobs=knobs, seed=seed)
+        return directions(self, n, **options)
 
     def edit(self, recipe: Recipe, direction: Direction, amount: float = 1.0) -> Recipe:
         """The recipe ``amount`` steps along a direction, or against it; see `audiogan.latents.edit`."""

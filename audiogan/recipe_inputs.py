@@ -6,18 +6,16 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.inputs import Input
 from audiogan.recipe import Recipe
 from audiogan.text import printable
-
-if TYPE_CHECKING:
-    from audiogan.inputs import Input
 
 
 def recipe_of(

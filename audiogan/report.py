@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import math
 import os
@@ -31,10 +30,10 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.curves import Series, figure, group, number, plot, read_series
+from audiogan.curves import Series, figure, number, plots, read_series, safe
 from audiogan.errors import UserError
 from audiogan.files import is_plain, replacing
-from audiogan.text import printable
+from audiogan.text import json_object
 
 _MOST_TITLES = 4096  # names of sounds in one preview, at most
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
@@ -88,11 +87,8 @@ def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     for index, line in enumerate(lines):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if isinstance(row, dict):
+        row = json_object(line)
+        if row is not None:
             rows.append(row)
         elif index < len(lines) - 1:
             broken += 1
@@ -109,11 +105,7 @@ def _text(path: Path) -> str:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(path) or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return json_object(_text(path)) or {}
 
 
 def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
@@ -145,7 +137,7 @@ def _evaluation(run_dir: Path) -> tuple[str, dict[str, float]]:
         return "–" if value is None else figure(value)
 
     columns = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
-    rows = [(f"<code>{_safe(n)}</code>", *(cell(column.get(n)) for column in columns.values())) for n in values]
+    rows = [(f"<code>{safe(n)}</code>", *(cell(column.get(n)) for column in columns.values())) for n in values]
     hint = "The floor is what real data scores against other real data: the most a model can hope for."
     if nothing:
         hint += " Do nothing is what the sources score as outputs: a model should do better."
@@ -162,42 +154,41 @@ def _findings(run_dir: Path) -> str:
         severity = str(row.get("severity", "info"))
         level = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}.get(severity.lower(), "error")
         step = number(row.get("step"))
-        advice = f'<br><span class="info">{_safe(row["advice"])}</span>' if row.get("advice") else ""
+        advice = f'<br><span class="info">{safe(row["advice"])}</span>' if row.get("advice") else ""
         if row.get("override"):
-            advice += f"<br><code>{_safe(row['override'])}</code>"
+            advice += f"<br><code>{safe(row['override'])}</code>"
         at = "" if step is None or not math.isfinite(step) else f"{step:,.0f}"
-        kind = _safe(row.get("kind", ""))
-        cells.append((at, f'<span class="{level}">{_safe(severity)}</span>', kind, _safe(row.get("text", "")) + advice))
+        kind = safe(row.get("kind", ""))
+        cells.append((at, f'<span class="{level}">{safe(severity)}</span>', kind, safe(row.get("text", "")) + advice))
     note = f'<p class="hint">{broken:,} lines of findings.jsonl could not be read.</p>' if broken else ""
     return "<h2>Findings</h2>" + _table(("step", "severity", "kind", "what"), cells, (0,)) + note
 
 
 def _curves(series: Series, broken: int, floor: dict[str, float]) -> tuple[str, list[dict[str, Any]]]:
     series = {name: points for name, points in series.items() if name != "seconds"}
-    last = max((max(steps) for steps, _ in series.values()), default=0.0)
-    drawn = [plot(i, t, n, series, last, floor) for i, (t, n) in enumerate(group(list(series)).items())]
+    drawn = plots(series, floor)
     if not drawn:
         return "", []
     hint = "Over training steps. A line is a mean; the shade around it reaches from the smallest value to the largest."
     if broken:
         hint += f" {broken:,} lines of metrics.jsonl could not be read."
-    figures = "".join(each for each, _ in drawn)
-    return f'<h2>Curves</h2><p class="hint">{hint}</p><div class="curves">{figures}</div>', [each for _, each in drawn]
+    _, figures, points = zip(*drawn, strict=True)
+    return f'<h2>Curves</h2><p class="hint">{hint}</p><div class="curves">{"".join(figures)}</div>', list(points)
 
 
 def _listen(previews: list[_Preview], animated: bool = False) -> str:
     if not previews:
         return ""
     newest = previews[-1]
-    sheet = next((_safe(p.png) for p in reversed(previews) if p.png), "")
+    sheet = next((safe(p.png) for p in reversed(previews) if p.png), "")
     items = []
     for age, preview in enumerate(reversed(previews)):
         name = f"step {preview.step:,}"
-        items.append("<li>" + (f'<a href="{_safe(preview.png)}">{name}</a>' if preview.png else f"{name} "))
+        items.append("<li>" + (f'<a href="{safe(preview.png)}">{name}</a>' if preview.png else f"{name} "))
         if preview.wav and age < _AUDIO_CONTROLS:
-            items.append(f'<audio controls preload="none" src="{_safe(preview.wav)}"></audio>')
+            items.append(f'<audio controls preload="none" src="{safe(preview.wav)}"></audio>')
         elif preview.wav:
-            items.append(f'<a href="{_safe(preview.wav)}">listen</a>')
+            items.append(f'<a href="{safe(preview.wav)}">listen</a>')
         items.append("</li>")
     heard = any(preview.wav for preview in previews)
     hint = "move the slider, pick a sound, hear it grow up" if heard else "move the slider and see them grow up"
@@ -250,7 +241,7 @@ def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> str:
     checkpoints = sorted(path.name for path in (run_dir / "checkpoints").glob("*.ckpt"))
     if checkpoints:
         facts.append(f"newest checkpoint: {checkpoints[-1]}")
-    return " · ".join(_safe(fact) for fact in facts)
+    return " · ".join(safe(fact) for fact in facts)
 
 
 def _page(title: str, body: str, data: dict[str, Any]) -> str:
@@ -258,24 +249,19 @@ def _page(title: str, body: str, data: dict[str, Any]) -> str:
     script = files("audiogan").joinpath("report.js").read_text(encoding="utf-8")
     # Only this script may run, whatever a file name or a label tries to smuggle in.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    safe = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")
+    content = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="script-src \'sha256-{digest}\'">\n'
-        f"<title>{_safe(title)}</title>\n<style>\n{style}</style>\n<body>\n{body}\n"
-        f'<script type="application/json" id="data">{safe}</script>\n<script>{script}</script>\n'
+        f"<title>{safe(title)}</title>\n<style>\n{style}</style>\n<body>\n{body}\n"
+        f'<script type="application/json" id="data">{content}</script>\n<script>{script}</script>\n'
     )
-
-
-def _safe(text: Any) -> str:
-    """Text in one line as HTML; control characters are written as escapes."""
-    return html.escape(printable(text))
 
 
 def _block(text: str) -> str:
     """Text of several lines as HTML."""
-    return "\n".join(_safe(line) for line in text.splitlines())
+    return "\n".join(safe(line) for line in text.splitlines())
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> Path:
@@ -299,7 +285,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     scan = _text(run_dir / "scan.txt").strip()
     name = run_dir.resolve().name
     parts = [
-        f'<h1>{_safe(name)}</h1><p class="lead">{_facts(run_dir, config, series)}</p>',
+        f'<h1>{safe(name)}</h1><p class="lead">{_facts(run_dir, config, series)}</p>',
         _listen(previews, (run_dir / "previews" / "animation.gif").is_file()),
         _findings(run_dir),
         evaluation,

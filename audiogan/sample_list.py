@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError
+from audiogan.files import append
 from audiogan.text import printable, table_cell, table_text
 from audiogan.writing import write_file
 
@@ -85,24 +86,13 @@ class SampleList:
             self._read(missing)
         row = _csv([[table_cell(cells.get(name, "")) for name in self._columns]])
         if self._canonical:
-            self._append(row.encode())
+            try:
+                append(os.path.realpath(self.path), row.encode())
+            except OSError as error:
+                raise UserError(f"{self.path}: cannot be written ({error.strerror or error})") from error
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
         self._canonical, self._rows, self._state = True, [], self._now()
-
-    def _append(self, line: bytes) -> None:
-        try:
-            with open(self.path, "ab", buffering=0) as stream:
-                before = stream.tell()
-                try:
-                    rest = memoryview(line)
-                    while rest:
-                        rest = rest[stream.write(rest) :]
-                except BaseException:
-                    stream.truncate(before)
-                    raise
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 
     def _now(self) -> tuple[int, ...] | None:
         """What changes when another process writes the list."""

@@ -177,22 +177,22 @@ def check_numbers(cfg: DictConfig, source: str) -> None:
     steps, minutes = cfg.trainer.get("steps"), cfg.trainer.get("minutes")
     if steps is None and minutes is None:
         raise UserError(f"{source}: set trainer.steps, trainer.minutes or both; a training needs an end")
-    if steps is not None and (not _is_whole(steps) or steps < 0):
+    if steps is not None and (not is_whole(steps) or steps < 0):
         raise UserError(f"{source}: trainer.steps={steps!r} must be a whole number of at least 0")
-    if minutes is not None and (not _is_number(minutes) or minutes < 0):
+    if minutes is not None and (not is_number(minutes) or minutes < 0):
         raise UserError(f"{source}: trainer.minutes={minutes!r} must be a number of at least 0")
     for key, least, most in (("batch_size", 1, LARGEST_BATCH), ("seed", 0, LARGEST)):
         value = cfg.get(key)
-        if not _is_whole(value) or not least <= value <= most:
+        if not is_whole(value) or not least <= value <= most:
             raise UserError(f"{source}: {key}={value!r} must be a whole number from {least} to {most}")
     lr = cfg.get("lr", {})
     rates = {f"lr.{name}": rate for name, rate in lr.items()} if OmegaConf.is_dict(lr) else {"lr": lr}
     for key, rate in rates.items():
-        if not _is_number(rate) or rate < 0:
+        if not is_number(rate) or rate < 0:
             raise UserError(f"{source}: {key}={rate!r} must be a number of at least 0")
     betas = cfg.get("betas")
     if betas is not None and (
-        not OmegaConf.is_list(betas) or [_is_number(beta) and 0 <= beta < 1 for beta in betas] != [True, True]
+        not OmegaConf.is_list(betas) or [is_number(beta) and 0 <= beta < 1 for beta in betas] != [True, True]
     ):
         raise UserError(f"{source}: betas={betas!r} must be two numbers from 0 to below 1, such as [0.0,0.99]")
     if cfg.trainer.get("clock") not in ("wall", "cpu"):
@@ -253,34 +253,25 @@ def check_sections(plain: Any, source: str) -> None:
             shown = f"streams.{printable(name)}={printable(repr(part))[:60]}"
             raise UserError(f"{source}: {shown} must be a section or null")
         size = (part or {}).get("batch_size", 1)
-        if not _is_whole(size) or not 1 <= size <= LARGEST_BATCH:
+        if not is_whole(size) or not 1 <= size <= LARGEST_BATCH:
             raise UserError(f"{source}: streams.{printable(name)}.batch_size={size!r} must be a whole number from 1")
     saved = plain["checkpoints"]
     for key, least, empty in (("keep", 1, False), ("every_steps", 1, True), ("every_minutes", 0, True)):
         value = saved.get(key, least)
-        fits = _is_number(value) if key == "every_minutes" else _is_whole(value)
+        fits = is_number(value) if key == "every_minutes" else is_whole(value)
         if not (value is None and empty) and not (fits and value >= least):
             what = "a number" if key == "every_minutes" else "a whole number"
             raise UserError(f"{source}: checkpoints.{key}={value!r} must be {what} of at least {least}")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Return whether a value is an integer; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _numbers(node: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
-    """Every number in a plain container, with its key."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for name, value in items:
-        path = f"{key}.{name}" if key else str(name)
-        if _is_number(value):
-            yield path, value
-        else:
-            yield from _numbers(value, path)
 
 
 def make_whole(cfg: DictConfig, source: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins with one of these characters as a formula."""
@@ -19,6 +21,15 @@ def printable(text: object) -> str:
         'a\\\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
+
+
+def json_object(text: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object that ``text`` holds, None for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def table_cell(value: object) -> object:

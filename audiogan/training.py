@@ -9,11 +9,11 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from audiogan import config as configuration
 from audiogan.changes import changes, data_changes, identity
@@ -22,22 +22,18 @@ from audiogan.config_kinds import resolve_target
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.data.sources import FEWEST, about_held_out
+from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import replacing
 from audiogan.games import Generative
+from audiogan.inputs import Input
+from audiogan.modalities import Modality
 from audiogan.optional import optional
+from audiogan.representations import Representation
 from audiogan.run_folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.settings import refuse_interpolation
 from audiogan.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.trust import flags
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from audiogan.data.table import Table
-    from audiogan.inputs import Input
-    from audiogan.modalities import Modality
-    from audiogan.representations import Representation
 
 Say = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
@@ -204,13 +200,7 @@ def build_callbacks(
             wanted = inspect.signature(target).parameters
         except (TypeError, ValueError) as error:
             raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
-        offered = {
-            "run_dir": cfg.run_dir,
-            "log": log,
-            "modality": train.modality,
-            "train": train,
-            "held_out": held_out,
-        }
+        offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
         callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
         log = built if isinstance(built, MetricsLog) else log

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from audiogan.config_kinds import check_places, outside
 from audiogan.errors import UserError
+from audiogan.settings import is_number, is_whole
 from audiogan.text import printable
 from audiogan.trust import require
 
@@ -97,7 +98,7 @@ def _check_inputs(inputs: Any) -> None:
         if shape is not None and not _is_shape(shape):
             raise UserError(f"{key}.shape: expected at most {SIZES} sizes and {SIGNAL:,} values")
         for k in ("size", "length"):
-            if k in facts and not (_is_whole(facts[k]) and 0 <= facts[k] <= ENTRIES):
+            if k in facts and not (is_whole(facts[k]) and 0 <= facts[k] <= ENTRIES):
                 raise UserError(f"{key}.{k}={printable(facts[k])[:40]}: must be from 0 to {ENTRIES:,}")
     _Walk(BUILT).check(built, "facts.inputs", 0)
 
@@ -111,18 +112,14 @@ def _check_input_names(inputs: dict[Any, Any], key: str) -> None:
 
 
 def _counts(counts: Sequence[Any]) -> bool:
-    real = all(isinstance(x, int | float) and not isinstance(x, bool) and 0 <= x < WHOLE for x in counts)
+    real = all(is_number(x) and 0 <= x < WHOLE for x in counts)
     return real and (not counts or sum(counts) > 0)
 
 
 def _is_shape(shape: Any) -> bool:
-    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (_is_whole(x) and x > 0) for x in shape):
+    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (is_whole(x) and x > 0) for x in shape):
         return False
     return math.prod(x or 1 for x in shape) <= SIGNAL
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_names(names: Any, key: str) -> None:
@@ -213,7 +210,8 @@ class Budget(TorchFunctionMode):
             raise UserError(f"{TOO_LARGE}: too many operations")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
             return func(*args, **kwargs)
-        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
+        bound = _product((*args, *kwargs.values())) ** (2 if name in SQUARES else 1)  # at least the true size
+        if bound > self.largest and _elements(func, args, kwargs) > self.largest:
             raise UserError(f"{TOO_LARGE}: a tensor would not fit")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
@@ -224,12 +222,6 @@ class Budget(TorchFunctionMode):
             if min(self.computed, self.created) < 0:
                 raise UserError(f"{TOO_LARGE}: too much memory")
         return out
-
-
-def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """An upper bound of the elements of a result, found from the arguments alone."""
-    bound = _product((*args, *kwargs.values()))
-    return bound * bound if name in SQUARES else bound
 
 
 def _product(values: Sequence[Any]) -> int:

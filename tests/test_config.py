@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan import config
-from audiogan.config import PACKAGED, compose, run_name, shipped
+from audiogan.config import PACKAGED, compose, run_name
 from audiogan.config_kinds import resolve_target, targets
 from audiogan.errors import UserError
 from audiogan.training import open_data
@@ -46,12 +46,6 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
         "open_pairs": ["data.size=16", "width=4", "game.critic.layers=1"],  # drawn figures
         "open_domains": ["data.size=24", "width=4", "blocks=1"],
     }[cfg.data._target_.rpartition(".")[2]]
-
-
-@pytest.mark.parametrize("name", shipped())
-def test_every_configuration_takes_two_steps(name: str, tiny_sounds: Path, tmp_path: Path) -> None:
-    overrides = [*SMALL, *data_for(compose(name), tiny_sounds), f"run_dir={tmp_path}"]
-    assert run(compose(name, overrides), progress=False).step == 2
 
 
 def test_every_network_is_tried() -> None:

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Every shipped configuration supports every command."""
+=======
+"""Every shipped configuration supports every command; see `every_command`."""
+>>>>>>> main
 
 from __future__ import annotations
 

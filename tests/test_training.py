@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from states import assert_same, final
 from tiny import TINY
 
 from audiogan.cli import main
 from audiogan.config import compose
-from audiogan.core import load_state, newest_state
+from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
 from audiogan.training import build_game, build_representation, locked, train
@@ -114,30 +115,6 @@ def rows(run: Path) -> list[dict[str, Any]]:
 def figures(run: Path) -> list[dict[str, Any]]:
     timed = ("seconds", "examples_per_second")
     return [{key: value for key, value in row.items() if key not in timed} for row in lines(run)]
-
-
-def final(run: Path) -> dict[str, Any]:
-    _, state, damaged = newest_state(run / "checkpoints")
-    assert not damaged
-    state["trainer"]["engine"]["rng"] = state["trainer"]["engine"]["rng"]["torch"]  # nothing draws from the others
-    return {key: value for key, value in state["trainer"].items() if key != "seconds"}
-
-
-def assert_same(a: Any, b: Any, where: str = "") -> None:
-    """Bit by bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert a.dtype == b.dtype and torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_same(a[key], b[key], f"{where}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{where}.{i}")
-    else:
-        assert a == b, where
 
 
 def until(condition: Callable[[], bool], seconds: float = 120) -> None:

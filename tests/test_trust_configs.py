@@ -191,5 +191,7 @@ def test_data_takes_nothing_else_of_audiogan(target: str) -> None:
 
 
 def test_a_file_sets_no_cache_of_a_column(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "mine.yaml").write_text(POINTS + "data: {columns: {x: {cache: victim}}}\n")
+    (here / "mine.yaml").write_text(
+        POINTS + "data: {columns: {x: {_target_: audiogan.data.measures.KnobValues, cache: victim}}}\n"
+    )
     assert "data.columns.x.cache is set by a file" in refused(capsys, "mine.yaml")

@@ -22,19 +22,5 @@ from audiogan.augment.image import (
 )
 from audiogan.augment.waveform import Augment, Shift
 
-__all__ = [
-    "ADAPipeline",
-    "AdaptiveAugment",
-    "Augment",
-    "Brightness",
-    "Contrast",
-    "Cutout",
-    "DiffAugment",
-    "Flip",
-    "Hue",
-    "Rotate90",
-    "Saturation",
-    "Scale",
-    "Shift",
-    "Translate",
-]
+__all__ = ["ADAPipeline", "AdaptiveAugment", "Augment", "Brightness", "Contrast", "Cutout", "DiffAugment", "Flip"]
+__all__ += ["Hue", "Rotate90", "Saturation", "Scale", "Shift", "Translate"]

@@ -24,9 +24,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     get.add_argument("--base-url", help="another server with the same layout")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.verb == "scan":
-        return data_scan.run(args)
+        data_scan.run(args)
+        return
     from audiogan.data.download import data_set, get
     from audiogan.data.drum_kits import DrumKits, list_kits
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         print(f"{'kit':32} {'files':>6} {'MB':>7}  licence")
         for kit, files, size, licence in list_kits():
             print(f"{kit:32} {files:6} {size / 1e6:7.1f}  {licence}")
-        return 0
+        return
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
     out = get(DrumKits(**options) if drums else data_set(args.what), args.out, args.base_url)
@@ -45,4 +46,3 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
     verb, them = ("are", "them") if drums else ("is", "it")
     print(f"{args.what} {verb} in {out}; train on {them} with: {shlex.join(['audiogan', 'train', config, *root])}")
-    return 0

@@ -70,7 +70,7 @@ def add(scan: argparse.ArgumentParser) -> None:
     scan.add_argument("--links", help="follow: use links that lead out of the folder")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Print what is usable, write the table if asked to, and say what a training with these settings would use."""
     if args.csv:
         _check_csv(args.csv)
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if scan is None:
         if args.csv:
             raise UserError(f"--csv: {folder} is no folder; only files of a folder have verdicts")
-        return 0
+        return
     print(scan.summary())
     if args.csv:
         with contextlib.suppress(OSError):  # said by `write`
@@ -103,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
         _say_images(scan)
     if cfg is not None and scan.clips:
         _say_training(cfg, scan.root, flags)
-    return 0
 
 
 def _check_csv(path: Path) -> None:
@@ -140,8 +139,7 @@ def _section(cfg: DictConfig | None) -> dict[str, Any]:
 
     if cfg is None:
         return {}
-    section = OmegaConf.to_container(cfg.data, resolve=True)
-    assert isinstance(section, dict)
+    section: Any = OmegaConf.to_container(cfg.data, resolve=True)
     return {str(key): value for key, value in section.items() if key not in OTHER}
 
 
@@ -163,12 +161,9 @@ def _holds_images(folder: str) -> bool:
 
 def _scan_sounds(folder: str, settings: dict[str, Any]) -> Scan:
     from audiogan.data.scan import scan_folder
-
-    if Path(folder).exists():
-        return scan_folder(folder, **settings)
     from audiogan.data.sources import sound_folder
 
-    return scan_folder(sound_folder(folder), **settings)
+    return scan_folder(folder if Path(folder).exists() else sound_folder(folder), **settings)
 
 
 def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:

@@ -13,8 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     from audiogan.monitors import doctor
 
     doctor(args.path)
-    return 0

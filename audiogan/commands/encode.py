@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     files, left = _files(args.recording, args.out)
     _check_out(args.out, [stem for _, stem in files])
     import numpy as np
@@ -79,7 +79,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     contact_sheet(args.out / SHEET, np.stack(waves[:64]), generator.sample_rate, titles[:64])
     done = len(waves) // 2
     print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and {SHEET}: {args.out}")
-    return 0
 
 
 def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:

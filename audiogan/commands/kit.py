@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--name", help="of the kit (default: that of the folder)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     chosen = {"--pads": args.pads, "--layers": args.layers, "--seed": args.seed, "--class": args.labels}
     chosen["--knob"] = args.knob or None
     if args.kit and (given := [flag for flag, value in chosen.items() if value is not None]):
@@ -57,20 +57,9 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         labels = None if args.labels is None else _classes(args.labels, generator.labels)
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
-    files = save_kit(
-        generator,
-        kit,
-        args.out,
-        args.format,
-        sample_rate=args.rate,
-        bits=args.bits,
-        name=args.name,
-        sheet=True,
-        locate=True,
-        say=print,
-    )
+    audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
+    files = save_kit(generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, say=print, **audio)
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
-    return 0
 
 
 def _classes(text: str, known: list[str]) -> list[str]:

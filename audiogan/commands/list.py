@@ -12,7 +12,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("what", nargs="?", choices=["configs", "runs", "models"], help="default: all")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     from audiogan.config import PACKAGED, shipped
     from audiogan.text import printable
 
@@ -39,4 +39,3 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
         for name, path in models().items():
             print(f"  {name:16} {path.stat().st_size / 1e6:.1f} MB")
-    return 0

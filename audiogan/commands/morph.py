@@ -17,10 +17,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--run", help="as for sample (default: the newest run that fits)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     steps = whole(args.steps, "--steps")
     from audiogan.commands.newest import load_for_morph
     from audiogan.morphing import write_morph
 
     write_morph(load_for_morph(args.run, (args.start, args.end)), args.out, args.start, args.end, steps)
-    return 0

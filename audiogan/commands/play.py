@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--bits", type=int, default=16, choices=[16, 24], help="(default 16)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.kit and args.seed is not None:
         raise UserError("--kit and --seed: a kit or a new one; leave out one of them")
     if args.out.suffix.lower() != ".wav":
@@ -43,9 +43,5 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         generator = load_sounds(args.run)
         kit = new_kit(generator, args.seed, layers=LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, say=print)
-    try:
-        save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
-    except OSError as error:
-        raise UserError(f"{args.out}: cannot be written ({error.strerror or error})") from error
+    save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
     print(f"{args.out}: {len(pattern.strokes)} strokes, {wave.shape[1] / args.rate:.1f} s")
-    return 0

@@ -27,17 +27,17 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UserError(f"--port {args.port}: must be from 0 to 65535")
     listener = _listen(args.host, args.port)  # before anything that takes long
     try:
-        return _serve(args, listener)
+        _serve(args, listener)
     finally:
         listener.close()
 
 
-def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
+def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     import secrets
     import threading
     import webbrowser
@@ -70,7 +70,6 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> int:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     with contextlib.suppress(KeyboardInterrupt):
         Server(app).run(sockets=[listener])
-    return 0
 
 
 def _warm_up(generator: Generator) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from audiogan.errors import UserError
+
+V = TypeVar("V")
 
 
 def mixture(text: str | None) -> str | dict[str, float] | None:
@@ -16,51 +19,31 @@ def mixture(text: str | None) -> str | dict[str, float] | None:
 
 def pairs(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
     """``NAME=NUMBER`` for each name, at most once."""
-    found: dict[str, float] = {}
-    for name, value in (pair(text, separator, flag) for text in texts):
-        if name in found:
-            raise UserError(f"{flag}: {name} is given twice; leave out one of them")
-        found[name] = value
-    return found
+    return _once((pair(text, separator, flag) for text in texts), flag)
 
 
 def inputs(texts: Iterable[str]) -> dict[str, str]:
     """``NAME=VALUE`` for each input, at most once; the inputs of the model parse the values."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        name = name.strip()
-        if not separator or not name:
-            raise UserError(f"--input {text!r}: write NAME=VALUE")
-        if name in found:
-            raise UserError(f"--input: {name} is given twice; leave out one of them")
-        found[name] = value
-    return found
+    return _once(map(_input, texts), "--input")
 
 
 def repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
     """``NAME=VALUE``, any number of times for each input."""
     found: dict[str, list[str]] = {}
-    for text in texts:
-        for name, value in inputs([text]).items():
-            found.setdefault(name, []).append(value)
+    for name, value in map(_input, texts):
+        found.setdefault(name, []).append(value)
     return found
 
 
 def whole(text: str, flag: str) -> int:
     """A whole number, such as ``1000`` or ``1e3``."""
     try:
-        if len(text) > 30:
+        number = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
+        if len(text) > 30 or number != int(number):
             raise ValueError
-        return int(text) if text.strip().lstrip("+-").isdecimal() else _exact(float(text))
+        return int(number)
     except (ValueError, OverflowError):
         raise UserError(f"{flag} {text[:40]!r}: write a whole number") from None
-
-
-def _exact(number: float) -> int:
-    if number != int(number):
-        raise ValueError
-    return int(number)
 
 
 def pair(text: str, separator: str, flag: str) -> tuple[str, float]:
@@ -71,3 +54,19 @@ def pair(text: str, separator: str, flag: str) -> tuple[str, float]:
         return name.strip(), float(value)
     except ValueError:
         raise UserError(f"{flag} {text!r}: write NAME{separator}NUMBER") from None
+
+
+def _input(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise UserError(f"--input {text!r}: write NAME=VALUE")
+    return name.strip(), value
+
+
+def _once(named: Iterable[tuple[str, V]], flag: str) -> dict[str, V]:
+    found: dict[str, V] = {}
+    for name, value in named:
+        if name in found:
+            raise UserError(f"{flag}: {name} is given twice; leave out one of them")
+        found[name] = value
+    return found

@@ -11,20 +11,5 @@ from audiogan.core.player import Player
 from audiogan.core.stream import Stream
 from audiogan.core.trainer import Trainer
 
-__all__ = [
-    "EMA",
-    "Anneal",
-    "Callback",
-    "CheckpointError",
-    "Checkpoints",
-    "Engine",
-    "Game",
-    "Move",
-    "Play",
-    "Player",
-    "Stream",
-    "Trainer",
-    "load_state",
-    "newest_state",
-    "save_state",
-]
+__all__ = ["EMA", "Anneal", "Callback", "CheckpointError", "Checkpoints", "Engine", "Game", "Move", "Play", "Player"]
+__all__ += ["Stream", "Trainer", "load_state", "newest_state", "save_state"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from audiogan.core.callback import Callback
-
-if TYPE_CHECKING:
-    from audiogan.core.trainer import Trainer
+from audiogan.core.trainer import Trainer
 
 LEAST = 0.01
 """Default share of a learning rate that remains at the end of the budget."""

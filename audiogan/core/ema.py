@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from audiogan.core.callback import Callback, Move
 from audiogan.core.checking import count
-
-if TYPE_CHECKING:
-    from audiogan.core.trainer import Trainer
+from audiogan.core.trainer import Trainer
 
 
 class EMA(Callback):

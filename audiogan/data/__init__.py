@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from audiogan.data.sources import open_sounds
     from audiogan.data.table import Table
 
+FileName = str | os.PathLike[str]
+
 __all__ = [
     "Table",
     "cache_dir",

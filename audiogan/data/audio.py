@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from audiogan.data.columns import Column, Labels, Signals
 from audiogan.data.scan import CLIPS, INDEX, scan_folder
-from audiogan.data.table import Table
-from audiogan.data.verdicts import Scan, require_usable
+from audiogan.data.table import Table, counted
+from audiogan.data.verdicts import require_usable
 from audiogan.modalities.sound import Sound
 from audiogan.text import printable
 
@@ -59,19 +60,5 @@ def open_audio_folder(
     columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize), places=index["row"])}
     if scan.labels:
         columns["label"] = Labels(index["label"], scan.labels)
-    return Table(
-        columns,
-        len(index),
-        source=lambda table: _source(table, scan),
-        scan=scan,
-        strata=index["label"],
-        recordings=index["file"],
-    )
-
-
-def _source(table: Table, scan: Scan) -> str:
-    facts = [f"{len(table.labels)} classes"] if table.labels else []
-    facts += [table.note] if table.note else []
-    classes = f" ({'; '.join(facts)})" if facts else ""
-    part = f" of {scan.clips:,}" if len(table) != scan.clips else ""
-    return f"{len(table):,}{part} clips from {printable(str(scan.root))}{classes}"
+    source = partial(counted, total=scan.clips, things="clips", origin=printable(str(scan.root)))
+    return Table(columns, len(index), source=source, scan=scan, strata=index["label"], recordings=index["file"])

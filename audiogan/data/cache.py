@@ -145,10 +145,8 @@ def _alive(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as e:
+        return not isinstance(e, ProcessLookupError)
     return True
 
 

@@ -249,10 +249,7 @@ class Derived(Column):
 
     def __call__(self, table: Any) -> Derived:
         """Return this column with the shape that the function gives for the first example of ``table``."""
-        for name in self.of:
-            if name not in table.columns:
-                raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
-        sources = [table.columns[name] for name in self.of]
+        sources = [table.require(name) for name in self.of]
         column = Derived(
             self.of, self.function, modality=self.modality or sources[0].modality, fresh=self.fresh, seed=self.seed
         )

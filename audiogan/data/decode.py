@@ -16,19 +16,7 @@ import numpy as np
 import soxr
 
 from audiogan.errors import UserError
-from audiogan.reading import RATES, SoundReader, Unreadable
-from audiogan.reading.levels import (
-    CLICK_SAMPLES,
-    OFFSET,
-    SILENCE,
-    Rest,
-    Windows,
-    cancelled,
-    full_scale,
-    mix,
-    only_clicks,
-    ranges,
-)
+from audiogan.reading import RATES, SoundReader, Unreadable, levels
 from audiogan.reading.reader import BLOCK
 
 SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
@@ -122,7 +110,7 @@ class _Facts:
         scale: full scale of its samples. instead: see `mix`. rest: the offset to remove.
     """
 
-    windows: Windows
+    windows: levels.Windows
     frames: int = 0
     clipped: int = 0
     finite: bool = True
@@ -133,11 +121,18 @@ class _Facts:
     after: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: float = 1.0
     instead: dict[int, int] = field(default_factory=dict)
-    rest: Rest | None = None
+    rest: levels.Rest | None = None
 
     @property
     def peak(self) -> float:
         return float(self.windows.peaks(self.rest).max(initial=0.0))
+
+    def read(self, f: SoundReader, start: int, count: int) -> np.ndarray:
+        """Return frames of the file, `[N, c]`."""
+        if self.held is not None:
+            return self.held[start : start + count]
+        f.seek(start)
+        return f.read(count)
 
     def mixed(self, x: np.ndarray, s: Settings, start: int = 0) -> np.ndarray:
         """Samples of the file `[N, c]`, from frame ``start`` on -> `[N, C]` at full scale 1, without an offset."""
@@ -146,7 +141,7 @@ class _Facts:
 
     def mix(self, x: np.ndarray, s: Settings) -> np.ndarray:
         x = x if self.scale == 1 else x / np.float32(self.scale)
-        return mix(x, s.channels, s.channel_mode == "keep", self.instead)
+        return levels.mix(x, s.channels, s.channel_mode == "keep", self.instead)
 
 
 def _decode(f: SoundReader, s: Settings) -> Decoded:
@@ -157,7 +152,7 @@ def _decode(f: SoundReader, s: Settings) -> Decoded:
     limit = None if whole else need
     with np.errstate(all="ignore"):
         facts = _examine(f, s, limit)
-        scale, instead = full_scale(facts.largest), cancelled(facts.before, facts.after)
+        scale, instead = levels.full_scale(facts.largest), levels.cancelled(facts.before, facts.after)
         if facts.finite and scale and (scale != 1 or instead):
             f.seek(0)
             facts = _examine(f, s, limit, scale, instead)
@@ -167,7 +162,7 @@ def _decode(f: SoundReader, s: Settings) -> Decoded:
         return Decoded(reason, detail, **about)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
     crop = s.trim or (longer and s.long == "onset")
-    facts.rest = facts.windows.rest(OFFSET)
+    facts.rest = facts.windows.rest(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
         # A smaller offset counts only where it would pass for the onset.
@@ -178,23 +173,22 @@ def _decode(f: SoundReader, s: Settings) -> Decoded:
     if longer and s.long == "slice":
         count = _windows(round((facts.frames - start) * s.sample_rate / rate), s.length)
         return Decoded("usable", notes, flags, _slices(f.source, facts, rate, s, start, count), count, **about)
-    if facts.held is not None:
-        x = facts.held[start : start + need]
-    else:
-        f.seek(start)
-        x = f.read(need)
-    x = facts.mixed(x, s, start)
+    x = facts.mixed(facts.read(f, start, need), s, start)
     y = _resample(x, rate, s)[: s.length]
     if not np.isfinite(y).all():
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
-    if not len(y) or ranges(y).max() < SILENCE or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate)):
+    if (
+        not len(y)
+        or levels.ranges(y).max() < levels.SILENCE
+        or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
+    ):
         return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
     return Decoded("usable", notes, flags, [finish(y, s)], 1, **about)
 
 
 def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
     x = x[: math.ceil(len(y) * ratio)]
-    return only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
+    return levels.only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
 
 
 def _verdict(f: SoundReader, facts: _Facts, s: Settings) -> tuple[str, str]:
@@ -202,11 +196,11 @@ def _verdict(f: SoundReader, facts: _Facts, s: Settings) -> tuple[str, str]:
         return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
     if not facts.finite:
         return "non-finite", "holds NaN or infinite samples"
-    if full_scale(facts.largest) is None:
+    if levels.full_scale(facts.largest) is None:
         return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
-    if facts.after.max() < SILENCE:
+    if facts.after.max() < levels.SILENCE:
         level = f"peak {20 * math.log10(facts.peak):.0f} dBFS" if facts.peak else "all zero"
-        return "silent", level if facts.peak < SILENCE else "a constant"
+        return "silent", level if facts.peak < levels.SILENCE else "a constant"
     if facts.frames < s.min_seconds * f.sample_rate:
         return "too short", f"{1000 * facts.frames / f.sample_rate:.1f} ms, data.min_seconds={s.min_seconds:g}"
     return "", ""
@@ -239,7 +233,7 @@ def _examine(
     """One pass over the file (at most `limit` frames): range, peaks, clipping and a digest of all samples."""
     digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
     full = FULL_SCALE.get(f.subtype, 0.9999)
-    facts = _Facts(Windows(f.sample_rate), scale=scale, instead=instead or {})
+    facts = _Facts(levels.Windows(f.sample_rate), scale=scale, instead=instead or {})
     extremes = []
     while limit is None or facts.frames < limit:
         x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames))
@@ -254,8 +248,8 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = ranges(facts.windows.table[:2].reshape(-1, s.channels))
-    facts.before = ranges(np.stack(extremes)) if extremes else facts.after
+    facts.after = levels.ranges(facts.windows.table[:2].reshape(-1, s.channels))
+    facts.before = levels.ranges(np.stack(extremes)) if extremes else facts.after
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
@@ -276,12 +270,7 @@ def _onset(f: SoundReader, facts: _Facts, s: Settings) -> int:
     level = ONSET * float(peaks.max())
     first = int(np.argmax(peaks > level)) * facts.windows.size
     block = first // BLOCK * BLOCK
-    if facts.held is not None:
-        x = facts.held
-    else:
-        f.seek(block)
-        x = f.read(BLOCK)
-    above = np.abs(facts.mixed(x, s, block)).max(axis=1) > level
+    above = np.abs(facts.mixed(facts.read(f, block, BLOCK), s, block)).max(axis=1) > level
     onset = block + int(np.argmax(above)) if above.any() else first
     return max(0, onset - round(s.lead * f.sample_rate))
 
@@ -333,7 +322,7 @@ def _slices(
         while made < count and (len(rest) >= s.length or (block is None and len(rest))):
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
             energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
-            loud = np.abs(window).max() >= max(floor, SILENCE)
-            constant = len(window) > CLICK_SAMPLES and ranges(window).max() < SILENCE
-            if loud and not constant and not (ratio > 1 and only_clicks(window, energy)):
+            loud = np.abs(window).max() >= max(floor, levels.SILENCE)
+            constant = len(window) > levels.CLICK_SAMPLES and levels.ranges(window).max() < levels.SILENCE
+            if loud and not constant and not (ratio > 1 and levels.only_clicks(window, energy)):
                 yield finish(window, s)

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from audiogan.data import FileName
 from audiogan.data.fetch import Unfit, digest, fetch, reason
 from audiogan.data.sources import downloads
 from audiogan.errors import UserError
@@ -103,12 +104,7 @@ def data_set(name: str) -> DataSet:
 
 
 def get(
-    data: DataSet,
-    out: str | os.PathLike[str] | None = None,
-    base_url: str | None = None,
-    *,
-    progress: bool = True,
-    retries: int = 2,
+    data: DataSet, out: FileName | None = None, base_url: str | None = None, *, progress: bool = True, retries: int = 2
 ) -> Path:
     """Download a data set into ``out``.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from audiogan.data import FileName
 from audiogan.data.download import DataSet, File, check_own, described
 from audiogan.data.fetch import digest
 from audiogan.errors import UserError
@@ -20,6 +21,7 @@ GITHUB = "https://raw.githubusercontent.com"
 REGISTRY = Path(__file__).with_name("drums_sources.csv")
 MANIFEST, LICENCES = "manifest.csv", "LICENCES.md"
 COLUMNS = ("path", "label", "kit", "licence", "credit", "source")
+Choice = Collection[str] | None  # of names; None: all
 TITLE = "# Licences and credits of these sounds"
 _SHAPES = {
     "repo": r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*",
@@ -55,7 +57,7 @@ class Source:
         return f"{self.label}/{name}-{self.sha256[:6]}{path.suffix.lower()}"
 
 
-def read_registry(registry: str | os.PathLike[str] = REGISTRY) -> list[Source]:
+def read_registry(registry: FileName = REGISTRY) -> list[Source]:
     """The rows of a list of sources. Raises UserError for a row that cannot be trusted."""
     try:
         with Path(registry).open(newline="", encoding="utf-8") as stream:
@@ -86,7 +88,7 @@ def list_kits() -> list[tuple[str, int, int, str]]:
     return listed
 
 
-def select(sources: Sequence[Source], kits: Collection[str] | None, licences: Collection[str] | None) -> list[Source]:
+def select(sources: Sequence[Source], kits: Choice, licences: Choice) -> list[Source]:
     """The rows of these kits and licences. None: of all."""
     for wanted, known, what in (
         (kits, {source.kit for source in sources}, "kit"),
@@ -118,12 +120,7 @@ class DrumKits(DataSet):
 
     name, many = "drums", True
 
-    def __init__(
-        self,
-        kits: Collection[str] | None = None,
-        licences: Collection[str] | None = None,
-        registry: str | os.PathLike[str] = REGISTRY,
-    ) -> None:
+    def __init__(self, kits: Choice = None, licences: Choice = None, registry: FileName = REGISTRY) -> None:
         self.sources = read_registry(registry)
         self.parts = {}
         for s in select(self.sources, kits, licences):
@@ -148,10 +145,7 @@ class DrumKits(DataSet):
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
+    return os.path.getsize(path) if os.path.isfile(path) else -1
 
 
 def manifest(sources: Iterable[Source]) -> str:

@@ -12,6 +12,7 @@ from audiogan.text import printable
 TIMEOUT = 30.0
 """Seconds to wait for a connection, and for each piece of a file."""
 PIECE = 1 << 16
+Progress = Callable[[int, int], object] | None
 
 
 class Unfit(ValueError):
@@ -19,13 +20,7 @@ class Unfit(ValueError):
 
 
 def fetch(
-    url: str,
-    path: Path,
-    *,
-    most: int,
-    sha256: str | None = None,
-    resume: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    url: str, path: Path, *, most: int, sha256: str | None = None, resume: bool = False, progress: Progress = None
 ) -> None:
     """Download a file of at most ``most`` bytes. It appears under its name when it is whole and checked.
 
@@ -60,7 +55,7 @@ def fetch(
         raise
 
 
-def _receive(url: str, part: Path, most: int, progress: Callable[[int, int], object] | None) -> None:
+def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
     """Append the missing bytes to ``part``."""
     import requests
     from urllib3.exceptions import HTTPError

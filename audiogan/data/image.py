@@ -18,9 +18,9 @@ from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.image_decode import square
-from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings, require_usable, scan_images
+from audiogan.data.image_scan import LIMITS, PIXELS, TARGETS, Settings
 from audiogan.data.scan import ABOUT, hash_of
-from audiogan.data.table import Table
+from audiogan.data.table import Table, counted
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
 from audiogan.errors import UserError
@@ -73,47 +73,14 @@ def image_table(
     columns: dict[str, Column] = {"x": Signals(pixels, Image(), group="picture")}
     if labels:
         columns["label"] = Labels(np.asarray(targets, np.int64), labels)
-    total = len(pixels)
-    return Table(
-        columns,
-        total,
-        source=lambda table: _source(table, total, origin),
-        scan=scan,
-        augment={"picture": Mirror()} if mirror else None,
-    )
-
-
-def _source(table: Table, total: int, origin: str) -> str:
-    channels, height, width = table.shape
-    classes = f" ({len(table.labels)} classes)" if table.labels else ""
-    part = f" of {total:,}" if len(table) != total else ""
-    colour = "grey" if channels == 1 else "colour"
-    return f"{len(table):,}{part} {colour} images of {width}x{height} from {origin}{classes}"
-
-
-def from_folder(
-    root: Path,
-    settings: Settings,
-    labels: str | os.PathLike[str] | None = "auto",
-    mirror: bool = False,
-    cache: str | os.PathLike[str] | None = None,
-    progress: bool = True,
-    links: str | None = None,
-) -> Table:
-    """The usable images below a folder; see `scan_images`. UserError if there is none."""
-    size, channels = settings.size, settings.channels
-    scan = scan_images(root, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
-    require_usable(scan)
-    pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
-    return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(root), mirror=mirror, scan=scan)
+    total, (channels, height, width) = len(pixels), pixels.shape[1:]
+    things = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
+    source = partial(counted, total=total, things=things, origin=origin)
+    return Table(columns, total, source=source, scan=scan, augment={"picture": Mirror()} if mirror else None)
 
 
 def from_npz(
-    path: Path,
-    settings: Settings,
-    labels: str | None = "auto",
-    mirror: bool = False,
-    cache: str | os.PathLike[str] | None = None,
+    path: Path, settings: Settings, labels: str | None, mirror: bool, cache: str | os.PathLike[str] | None
 ) -> Table:
     """The images of an ``.npz`` file.
 

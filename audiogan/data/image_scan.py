@@ -7,16 +7,13 @@ import csv
 import hashlib
 import json
 import os
-import stat
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, TextIO, TypeVar
+from typing import Any, BinaryIO, ClassVar, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -24,11 +21,11 @@ from tqdm import tqdm
 from audiogan.data import cache_dir
 from audiogan.data.cache import open_or_build
 from audiogan.data.image_decode import BITS, FLAGS, Found, decode, highest
-from audiogan.data.kinds import suffix_set
+from audiogan.data.kinds import first_bytes, suffix_set
 from audiogan.data.labels import Labels
-from audiogan.data.scan import ABOUT, data_folder, hash_of, write_about
+from audiogan.data.scan import ABOUT, ahead, data_folder, hash_of, write_about
 from audiogan.data.verdicts import TABLE, TEXT, Scan
-from audiogan.data.walk import LEFT_OUT, Entry, follows, stamp, walk
+from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
 from audiogan.errors import UserError
 from audiogan.reading.pictures import PHOTO
 from audiogan.text import printable
@@ -139,15 +136,8 @@ def scan_images(
     entries = list(image_entries(folder, follow))
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
-    job = Job(
-        [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries],
-        naming,
-        size,
-        (channels,),
-        (PIXELS, TARGETS),
-        REASONS,
-        "image",
-    )
+    items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
+    job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
     parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
     place, about = run(job, home, hash_of(*parts), entries, folder.name, progress)
@@ -172,30 +162,10 @@ def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
         elif (suffix := os.path.splitext(entry.path)[1].lower()) in FOREIGN_IMAGES:
             yield replace(entry, kind="unreadable", detail=FOREIGN_IMAGES[suffix])
         elif suffix not in SUFFIXES:
-            misnamed = not suffix and _looks_like_an_image(entry.path)
+            misnamed = not suffix and first_bytes(entry.path).startswith(_MAGIC)
             yield replace(entry, kind="misnamed" if misnamed else "not an image", detail="")
         else:
-            try:
-                info = os.stat(entry.path)
-            except OSError as e:
-                why = "broken link" if os.path.islink(entry.path) else e.strerror or str(e)
-                yield replace(entry, kind="unreadable", detail=why)
-                continue
-            if stat.S_ISREG(info.st_mode):
-                yield Entry(entry.path, entry.rel, "image", "", info.st_size, stamp(info))
-            else:
-                yield replace(entry, kind="unreadable", detail="not a regular file")
-
-
-def _looks_like_an_image(path: str) -> bool:
-    """Whether a file without an extension begins as an image does."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        with open(path, "rb") as file:
-            return file.read(8).startswith(_MAGIC)
-    except OSError:
-        return False
+            yield file_entry(entry.path, entry.rel, "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +280,7 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
         labelled = job.naming.applies(np.fromiter(numbers, np.int32, len(pictures)))
         files = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
         ledger = _Ledger(files, stack.enter_context(open(folder / TABLE, "w", **TEXT)))
-        decoded = _ahead(partial(_decoded, forms=forms), pictures)
+        decoded = ahead(partial(_decoded, forms=forms), pictures)
         quiet = None if progress else True
         text = printable(f"decoding {name}")
         bar = stack.enter_context(tqdm(total=len(pictures), desc=text, unit=job.noun, disable=quiet))
@@ -318,7 +288,7 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
             found = tuple(Found(file.kind, file.detail) for file in item.files)
             label = item.label if labelled else ""
             if any(file.kind == "image" for file in item.files):
-                found = job.judge(item, next(decoded))
+                found = job.judge(*next(decoded))
                 bar.update()
                 if labelled and not label and all(each.reason == "usable" for each in found):
                     found = rejected(found, "no label")
@@ -331,7 +301,8 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
     np.save(folder / job.names[-1], targets)
     names, shapes = ("shape", "source_shape"), [[c, size, size] for c in reversed(channels)]
     more = dict(zip(names, shapes, strict=False))
-    write_about(folder, job.reasons, ledger.counts, ledger.flags, labels, targets, len(ledger.kept), job.naming, **more)
+    tally, clips = (ledger.counts, ledger.flags), len(ledger.kept)
+    write_about(folder, job.naming, job.reasons, tally, labels, targets, clips=clips, **more)
     return key
 
 
@@ -341,21 +312,6 @@ def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, 
         decode(file, *form, half) if file.kind == "image" else Found(file.kind, file.detail)
         for file, form, half in zip(item.files, forms, halves, strict=False)
     )
-
-
-T = TypeVar("T")
-S = TypeVar("S")
-
-
-def _ahead(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
-    """`map`, in threads (decoding releases the interpreter lock), never far ahead of what is consumed."""
-    workers, rest = min(4, os.cpu_count() or 1), iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        futures = deque(pool.submit(work, item) for item in islice(rest, 16 * workers))
-        while futures:
-            result = futures.popleft().result()
-            futures.extend(pool.submit(work, item) for item in islice(rest, 1))
-            yield result
 
 
 @contextlib.contextmanager
@@ -373,7 +329,7 @@ def _shape(images: list[Entry], s: Settings) -> tuple[int, int]:
     """(size, channels) as asked for, or as the files have it."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels
-    heads = [head for head in _ahead(_head, images) if head]
+    heads = [head for _, head in ahead(_head, images) if head]
     sides = Counter(side for side, _ in heads)
     common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
     grey = bool(heads) and all(each for _, each in heads)
@@ -393,5 +349,5 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
 
 def _bits(images: list[Entry]) -> int:
     """Return the number of bits that the 16-bit files of a folder use. One number for all keeps them comparable."""
-    found = [value for value in _ahead(highest, images) if value is not None]
+    found = [value for _, value in ahead(highest, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogan.data.image import from_folder, from_npz, image_table, resized
-from audiogan.data.image_scan import Settings
+from audiogan.data.image import from_npz, image_table, resized
+from audiogan.data.image_scan import PIXELS, TARGETS, Settings, require_usable, scan_images
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -61,7 +61,10 @@ def open_images(
         path = path / "train.npz"
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)
-    return from_folder(path, settings, labels, mirror, cache, progress, links)
+    scan = scan_images(path, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
+    require_usable(scan)
+    pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
+    return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(path), mirror=mirror, scan=scan)
 
 
 def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import stat
+from contextlib import suppress
+
+from audiogan.files import is_plain
 
 
 def suffix_set(words: str) -> frozenset[str]:
@@ -102,18 +104,21 @@ _MAGIC = (
 _PACKED = rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ\x00|\x28\xb5\x2f\xfd"
 
 
+def first_bytes(path: str) -> bytes:
+    """Return the first 32 bytes of a file; none where it is no regular file or cannot be read."""
+    with suppress(OSError):
+        if is_plain(path):
+            with open(path, "rb") as file:
+                return file.read(32)
+    return b""
+
+
 def look(path: str) -> tuple[str, str] | None:
     """Return kind and detail of a sound or an archive without the extension of one, judged by its first bytes."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _QUIET or suffix in IMAGES:
         return None
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        with open(path, "rb") as file:
-            head = file.read(32)
-    except OSError:
-        return None
+    head = first_bytes(path)
     for pattern, name in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
             return "misnamed", f"holds {name}; add .{name.lower().replace('aiff', 'aif')} to its name"

@@ -17,16 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.inputs.knob_definitions import (
-    ENVELOPE_SECONDS,
-    FALL_DB,
-    FLATNESS_FLOOR_DB,
-    LOWEST_HZ,
-    ONSET,
-    PITCH_SECONDS,
-    SHORTEST_SECONDS,
-    SPECTRUM_SECONDS,
-)
+from audiogan.inputs import knob_definitions as definitions
 
 Array = NDArray[np.float64]
 
@@ -48,7 +39,7 @@ class Analysis:
         import librosa
         from scipy.fft import next_fast_len  # here, as samplers need neither
 
-        n_fft = next_fast_len(max(4, round(SPECTRUM_SECONDS * self.sample_rate)), real=True)
+        n_fft = next_fast_len(max(4, round(definitions.SPECTRUM_SECONDS * self.sample_rate)), real=True)
         n_fft += n_fft % 2  # librosa takes the length of the transform from the number of bins as even
         short = max(0, n_fft - self.waves.shape[-1])
         waves = np.pad(self.waves, ((0, 0), (0, 0), (0, short))).astype(np.float32)
@@ -73,7 +64,7 @@ class Analysis:
         """
         from scipy.ndimage import uniform_filter1d  # here, for it takes a while and samplers need it not
 
-        size = max(1, round(ENVELOPE_SECONDS / 2 * self.sample_rate))
+        size = max(1, round(definitions.ENVELOPE_SECONDS / 2 * self.sample_rate))
         power = np.pad(np.square(self.waves).sum(axis=1), ((0, 0), (2 * size, 2 * size)))
         for _ in range(2):
             power = uniform_filter1d(power, size, axis=1, mode="constant")
@@ -94,7 +85,7 @@ def _brightness(a: Analysis) -> Array:
     import librosa
 
     centroid = librosa.feature.spectral_centroid(S=a.magnitude, sr=a.sample_rate)
-    return np.log2(np.maximum(a.over_frames(centroid, silent=LOWEST_HZ), LOWEST_HZ))
+    return np.log2(np.maximum(a.over_frames(centroid, silent=definitions.LOWEST_HZ), definitions.LOWEST_HZ))
 
 
 def _attack(a: Analysis) -> Array:
@@ -102,11 +93,11 @@ def _attack(a: Analysis) -> Array:
 
     Two equal peaks, or a long last step to a peak that is hardly higher, make the time of the peak itself arbitrary.
     """
-    onset = (a.envelope >= ONSET * a.peak).argmax(axis=1)[:, None]
+    onset = (a.envelope >= definitions.ONSET * a.peak).argmax(axis=1)[:, None]
     risen = np.ones_like(a.envelope)
     np.divide(np.maximum.accumulate(a.envelope, axis=1), a.peak, out=risen, where=a.peak > 0)
     missing = np.where(a.time >= onset, 1.0 - risen, 0.0).sum(axis=1)
-    return np.log10(np.maximum(2 * missing / a.sample_rate, SHORTEST_SECONDS))
+    return np.log10(np.maximum(2 * missing / a.sample_rate, definitions.SHORTEST_SECONDS))
 
 
 def _decay(a: Analysis) -> Array:
@@ -115,9 +106,9 @@ def _decay(a: Analysis) -> Array:
     """
     to_come = np.square(a.envelope[:, ::-1]).cumsum(axis=1)[:, ::-1]
     start = a.envelope.argmax(axis=1)[:, None]
-    enough = np.take_along_axis(to_come, start, axis=1) * 10 ** (-FALL_DB / 10)
+    enough = np.take_along_axis(to_come, start, axis=1) * 10 ** (-definitions.FALL_DB / 10)
     samples = ((to_come > enough) & (a.time >= start)).sum(axis=1)
-    return np.log10(np.maximum(samples / a.sample_rate, SHORTEST_SECONDS))
+    return np.log10(np.maximum(samples / a.sample_rate, definitions.SHORTEST_SECONDS))
 
 
 def _noisiness(a: Analysis) -> Array:
@@ -125,15 +116,15 @@ def _noisiness(a: Analysis) -> Array:
 
     loudest = a.magnitude.max(axis=1, keepdims=True)  # relative to it, or the floor would depend on the level
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
-    flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (FLATNESS_FLOOR_DB / 10), power=2.0)
-    return 10 * np.log10(a.over_frames(flatness, silent=10 ** (FLATNESS_FLOOR_DB / 10)))
+    flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
+    return 10 * np.log10(a.over_frames(flatness, silent=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
 
 
 def _pitch(a: Analysis) -> Array:
     """The median over the frames that have a voice; NaN where none has."""
     from audiogan.data.pitch import measure_pitch
 
-    hertz = measure_pitch(a.waves, a.sample_rate, max(1, round(PITCH_SECONDS * a.sample_rate)))
+    hertz = measure_pitch(a.waves, a.sample_rate, max(1, round(definitions.PITCH_SECONDS * a.sample_rate)))
     return np.ma.median(np.ma.log2(np.ma.masked_invalid(hertz)), axis=1).filled(np.nan)
 
 
@@ -171,9 +162,13 @@ def known(names: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def parts(count: int, shape: Sequence[int]) -> Iterator[slice]:
-    """Return the slices in which ``count`` sounds of ``shape`` ``(C, T)`` are measured, in bounded memory."""
-    size = max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+def together(shape: Sequence[int]) -> int:
+    """Return how many sounds of ``shape`` ``(C, T)`` are measured at a time, in bounded memory."""
+    return max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+
+
+def parts(count: int, size: int) -> Iterator[slice]:
+    """Return slices of ``range(count)`` of ``size`` each; the last may be shorter."""
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
 
@@ -199,7 +194,7 @@ def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = N
     if sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}: must be positive")
     out = np.empty((len(waves), len(names)), np.float32)
-    for part in parts(len(waves), waves.shape[1:]):
+    for part in parts(len(waves), together(waves.shape[1:])):
         if broken := np.count_nonzero(~np.isfinite(waves[part]).all(axis=(1, 2))):
             raise ValueError(f"{broken} of sounds {part.start} to {part.stop - 1} have NaN or infinities")
         analysis = Analysis(waves[part], sample_rate)

@@ -43,24 +43,18 @@ class Row:
     line: int
 
 
-def read_list(path: Path, where: str) -> tuple[list[Row], bytes, list[str]]:
-    """Return the rows of a list, the content of the file, and remarks on it.
+def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
+    """Return the text of a list, the content of the file, and remarks on its encoding.
 
-    The function detects the encoding (UTF-8, UTF-16, else Windows-1252), the delimiter and the columns.
+    The encoding is detected: UTF-8, UTF-16, else Windows-1252.
 
     Args:
         path: the file.
         where: what errors begin with, such as ``data.labels=list.csv``.
 
     Raises:
-        UserError: the file cannot be read, is no text or has no column of files or of labels.
+        UserError: the file cannot be read, or is no text.
     """
-    text, data, notes = read_text(path, where)
-    return list(_rows(text, where)), data, notes
-
-
-def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
-    """Return the text of a list, the content of the file, and remarks on its encoding."""
     try:
         if path.stat().st_size > LARGEST:
             raise UserError(f"{where}: larger than {LARGEST >> 20} MB; a list is not")
@@ -94,7 +88,12 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     return text, notes
 
 
-def _rows(text: str, where: str) -> Iterator[Row]:
+def read_rows(text: str, where: str) -> Iterator[Row]:
+    """Yield the rows of a list; the delimiter and the columns are detected.
+
+    Raises:
+        UserError: the list has no column of files or of labels.
+    """
     text, delimiters = text.removeprefix("\ufeff"), DELIMITERS
     if separator := re.match(
         r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.data.kinds import READABLE
-from audiogan.data.label_list import Matches, Row, match, read_list
+from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
 from audiogan.text import printable
@@ -36,11 +36,7 @@ class Labels:
 
     @classmethod
     def parse(
-        cls,
-        labels: str | os.PathLike[str] | None,
-        root: Path,
-        follow: bool = False,
-        suffixes: Collection[str] = READABLE,
+        cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
     ) -> Labels:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
@@ -61,9 +57,9 @@ class Labels:
             path = root / path
         if not path.is_file():
             raise UserError(f"{where}: not auto, folders or none, and there is no such CSV file")
-        rows, data, notes = read_list(path, where)
+        text, data, notes = read_text(path, where)
         key = hashlib.blake2b(data, digest_size=16).hexdigest() + str(path.resolve())
-        return cls(LIST, key, root, follow, path, rows, notes, suffixes)
+        return cls(LIST, key, root, follow, path, list(read_rows(text, where)), notes, suffixes)
 
     @cached_property
     def _matches(self) -> Matches:
@@ -86,10 +82,6 @@ class Labels:
         if self.mode == LIST:
             return self._matches.labels.get(entry.rel, "")
         return "" if self.mode == NONE or "/" not in entry.rel else _text(entry.rel.split("/", 1)[0])
-
-    def unseen(self) -> Iterator[tuple[str, str]]:
-        """(path, label) of the list's rows without a file."""
-        return ((path, label) for path, label, _ in self.missing())
 
     def missing(self) -> Iterator[tuple[str, str, str]]:
         """(path, label, reason) of the list's rows without a file."""

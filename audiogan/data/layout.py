@@ -31,7 +31,7 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
         return []
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
     if parts := _parts(names):
-        train, other = (_shown(root / folder / name) for name in parts)
+        train, other = (shlex.quote(str(root / folder / name)) for name in parts)
         listed = _listed(names)
         return [
             f"the folders {listed} are parts of a data set, not classes: "
@@ -43,7 +43,7 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
             "name the classes in a list, data.labels=FILE, or train without classes, data.labels=none"
         ]
     if folder:
-        inner = _shown(root / folder)
+        inner = shlex.quote(str(root / folder))
         listed = _listed(names)
         return [f"the folders in {folder} ({listed}) look like classes: to use them give data.root={inner}"]
     return []
@@ -71,10 +71,6 @@ def _parts(names: Sequence[str]) -> tuple[str, str] | None:
     if not train or not other or 2 * (len(train) + len(other)) <= len(names):
         return None
     return train[0], other[0]
-
-
-def _shown(path: Path) -> str:
-    return shlex.quote(str(path))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.knobs import known, measure, parts
+from audiogan.data.knobs import known, measure, parts, together
 from audiogan.data.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.scan import hash_of
 from audiogan.data.table import Table
@@ -34,7 +34,7 @@ class Measured(Values):
         table: the examples.
         function: signals ``[n, *shape]`` to values ``[n, *shape]``. A value depends on its own signal only.
         shape: shape of the values of one example.
-        chunks: slices of ``range(count)``, for a given count: how many signals are measured together.
+        together: number of signals that are measured at a time.
         name: what is measured, for the progress bar.
         key: settings of the measurement, for the cache.
         names: see `Values`.
@@ -46,7 +46,7 @@ class Measured(Values):
         table: Table,
         function: Callable[[np.ndarray], NDArray[np.float32]],
         shape: tuple[int, ...],
-        chunks: Callable[[int], Iterable[slice]],
+        together: int,
         name: str,
         key: str,
         names: Sequence[str] = (),
@@ -55,7 +55,7 @@ class Measured(Values):
         self.names, self.shape = tuple(names), shape
         self._rows, first = np.unique(table.rows, return_index=True)
         self._table, self._sizes = table.take(first), (len(first), *shape)
-        self._function, self._chunks, self._name, self._key, self._progress = function, chunks, name, key, progress
+        self._function, self._together, self._name, self._key, self._progress = function, together, name, key, progress
         self._measured: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
 
@@ -89,7 +89,7 @@ class Measured(Values):
     def _fill(self, out: NDArray[np.float32]) -> None:
         description, quiet = f"measuring {self._name}", None if self._progress else True
         with tqdm(total=len(out), desc=description, unit="sound", disable=quiet, delay=2) as bar:
-            for part in self._chunks(len(out)):
+            for part in parts(len(out), self._together):
                 out[part] = self._function(self._table.signals(part).numpy())
                 bar.update(len(out[part]))
 
@@ -117,15 +117,9 @@ class KnobValues:
         if modality is None or modality.sample_rate is None:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {table.source}")
         rate = modality.sample_rate
+        key, size = repr((names, rate)), together(shape)
         return Measured(
-            table,
-            lambda waves: measure(waves, rate, names),
-            (len(names),),
-            lambda count: parts(count, shape),
-            "knobs",
-            repr((names, rate)),
-            names,
-            self.progress,
+            table, lambda waves: measure(waves, rate, names), (len(names),), size, "knobs", key, names, self.progress
         )
 
 
@@ -155,12 +149,5 @@ class PitchTrack:
         if modality is None or modality.sample_rate is None:
             raise UserError(f"voice: the pitch is that of sounds, but this is other data: {table.source}")
         rate, frames = modality.sample_rate, 1 + -(-table.shape[-1] // hop)
-        return Measured(
-            table,
-            lambda waves: measure_pitch(waves, rate, hop)[:, :frames],
-            (frames,),
-            lambda count: (slice(i, min(i + AT_A_TIME, count)) for i in range(0, count, AT_A_TIME)),
-            "pitch",
-            repr((hop, rate)),
-            progress=self.progress,
-        )
+        key, function = repr((hop, rate)), lambda waves: measure_pitch(waves, rate, hop)[:, :frames]
+        return Measured(table, function, (frames,), AT_A_TIME, "pitch", key, progress=self.progress)

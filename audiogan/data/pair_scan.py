@@ -6,13 +6,13 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from audiogan.data import cache_dir
+from audiogan.data import FileName, cache_dir
 from audiogan.data.image_decode import Found
 from audiogan.data.image_scan import REASONS as IMAGE_REASONS
 from audiogan.data.image_scan import SUFFIXES, ImageScan, Item, Job, Settings, image_entries, rejected, run
@@ -39,7 +39,6 @@ REASONS = {
     "missing": "in the list of pairs or labels, but not in the folder",
 }
 TOLERANCE = 0.02  # difference of the proportions of two pictures that show the same
-File = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -60,16 +59,16 @@ class PairScan(ImageScan):
 
 
 def scan_pairs(
-    root: File,
+    root: FileName,
     size: int | None,
     channels: tuple[int | None, int | None],
     folders: tuple[str | None, str | None],
     layout: str,
     direction: str,
-    pairs: File | None,
-    labels: File | None,
+    pairs: FileName | None,
+    labels: FileName | None,
     links: str | None,
-    cache: File | None,
+    cache: FileName | None,
     progress: bool,
 ) -> PairScan:
     """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.pairs.open_pairs`.
@@ -112,12 +111,12 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
     """Return the verdict on both files of a pair."""
     first, second = found
     if first.reason != "usable" or second.reason != "usable":
-        both = zip(found, pair.files[::-1], found[::-1], strict=True)
+        sides = zip(found, pair.files[::-1], found[::-1], strict=True)
         return tuple(
             rejected([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
             if each.reason == "usable"
             else each
-            for each, file, other in both
+            for each, file, other in sides
         )
     sizes = [f"{each.width}x{each.height}" for each in found]
     across, down = first.width * second.height, first.height * second.width
@@ -143,31 +142,40 @@ class _Found:
 
 def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
     """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
-    if (a is None) != (b is None):
-        raise UserError("data.a and data.b belong together: give both names, or neither")
-    if a is not None and b is not None:
-        for key, name in (("a", a), ("b", b)):
-            if not (root / name).is_dir():
-                raise UserError(f"data.{key}={printable(name)}: there is no such folder in {root}; {_folders(root)}")
-        if (root / a).resolve() == (root / b).resolve():
-            raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
-        return a, b
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    more = ", ..." if len(names) > 10 else ""
+    held = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+    if given := both(a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {held}"):
+        return given
     for pair in DEFAULTS:
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; {_folders(root)}; name two with data.a and data.b, or choose "
+        f"data.root={root}: there are no folders a and b; {held}; name two with data.a and data.b, or choose "
         "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
     )
 
 
-def _folders(root: Path) -> str:
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
-    more = ", ..." if len(names) > 10 else ""
-    return f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+def both(
+    a: str | None, b: str | None, root: Path, held: Callable[[str], bool], otherwise: str
+) -> tuple[str, str] | None:
+    """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
+
+    UserError, with ``otherwise`` as the reason, for a name that is not ``held``; or if the two are not two folders.
+    """
+    if a is None and b is None:
+        return None
+    if a is None or b is None:
+        raise UserError("data.a and data.b belong together: give both names, or neither")
+    for key, name in (("a", a), ("b", b)):
+        if not held(name):
+            raise UserError(f"data.{key}={printable(name)}: {otherwise}")
+    if (root / a).resolve() == (root / b).resolve():
+        raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
+    return a, b
 
 
-def _two_folders(root: Path, source: str, target: str, labels: File | None, follow: bool) -> _Found:
+def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
     naming = Labels.parse(labels, (root / target).resolve(), follow, SUFFIXES)
     found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
@@ -204,7 +212,7 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
     return partner | {two[1][0].rel: two[0][0] for two in stems.values() if len(two[0]) == len(two[1]) == 1}
 
 
-def _side_by_side(root: Path, labels: File | None, follow: bool, backward: bool) -> _Found:
+def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     naming = Labels.parse(labels, root, follow, SUFFIXES)
     found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
     half = "right" if backward else "left"
@@ -213,7 +221,7 @@ def _side_by_side(root: Path, labels: File | None, follow: bool, backward: bool)
     return found
 
 
-def _from_list(root: Path, listed: File, labels: File | None, follow: bool, backward: bool) -> _Found:
+def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     where = f"data.pairs={printable(str(listed))}"
     if labels not in (None, "none", "auto"):
         raise UserError(f"data.labels={printable(str(labels))}: the list of pairs has the labels; choose auto or none")

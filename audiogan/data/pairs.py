@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,10 @@ from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.image import image_table
 from audiogan.data.image_scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.image_scan import TARGETS as IMAGE_LABELS
-from audiogan.data.pair_scan import (
-    CODES,
-    FOLDERS,
-    FORWARD,
-    SIDE_BY_SIDE,
-    SOURCES,
-    TARGETS,
-    PairScan,
-    scan_pairs,
-)
+from audiogan.data.pair_scan import CODES, FOLDERS, FORWARD, SIDE_BY_SIDE, SOURCES, TARGETS, both, scan_pairs
 from audiogan.data.scan import data_folder
 from audiogan.data.shapes import open_shapes
-from audiogan.data.table import Table
+from audiogan.data.table import Table, counted
 from audiogan.data.walk import LEFT_OUT, follows, walk
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
@@ -92,20 +84,9 @@ def open_pairs(
         columns[name] = Signals(np.memmap(scan.folder / file, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
     if scan.labels:
         columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
-    return Table(
-        columns,
-        scan.clips,
-        source=lambda table: _about(table, scan),
-        scan=scan,
-        augment={"x": Mirror()} if mirror else None,
-    )
-
-
-def _about(table: Table, scan: PairScan) -> str:
-    part = f" of {scan.clips:,}" if len(table) != scan.clips else ""
-    _, height, width = table.shape
-    classes = f" ({len(table.labels)} classes)" if table.labels else ""
-    return f"{len(table):,}{part} pairs of {width}x{height} pictures from {printable(str(scan.root))}{classes}"
+    things = f"pairs of {scan.shape[2]}x{scan.shape[1]} pictures"
+    source = partial(counted, total=scan.clips, things=things, origin=printable(str(scan.root)))
+    return Table(columns, scan.clips, source=source, scan=scan, augment={"x": Mirror()} if mirror else None)
 
 
 def _refuse(**given: object) -> None:
@@ -150,15 +131,9 @@ def open_domains(
         _refuse(a=a, b=b)
         return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
     names = _domains(data_folder(root), a, b, follows(links))
+    cache = cache_dir() / "domains" if cache is None else cache
     scan = scan_images(
-        root,
-        size=size,
-        channels=channels,
-        labels="folders",
-        links=links,
-        cache=cache_dir() / "domains" if cache is None else cache,
-        progress=progress,
-        only=names,
+        root, size=size, channels=channels, labels="folders", links=links, cache=cache, progress=progress, only=names
     )
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
@@ -180,15 +155,8 @@ def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[st
         if "/" in entry.rel and entry.kind not in LEFT_OUT and os.path.splitext(entry.rel)[1].lower() in SUFFIXES
     }
     found = ", ".join(map(printable, sorted(held)[:10])) or "none"
-    if a is not None or b is not None:
-        if a is None or b is None:
-            raise UserError("data.a and data.b belong together: give both names, or neither")
-        for key, name in (("a", a), ("b", b)):
-            if name not in held:
-                raise UserError(f"data.{key}={printable(name)}: no folder of pictures in {root}; there are: {found}")
-        if a == b:
-            raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
-        return a, b
+    if given := both(a, b, root, lambda name: name in held, f"no folder of pictures in {root}; there are: {found}"):
+        return given
     if set(TRAINING) <= held:
         return TRAINING
     if len(held) == 2 and not {name.lower() for name in held} <= {"train", *PARTS}:

@@ -8,13 +8,13 @@ import json
 import os
 from array import array
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -30,11 +30,11 @@ from audiogan.errors import UserError
 from audiogan.text import printable
 
 VERSION = 2  # of the cache's content; raise it when decoding changes
-LARGE = (
-    1 << 16
-)  # bytes; below, handing a file to a thread and waiting for the interpreter lock costs more than it gains
+LARGE = 1 << 16  # bytes; below, handing a file to a thread and waiting for the GIL costs more than it gains
 CLIPS, INDEX, ABOUT = "clips.f32", "index.npy", "about.json"
 INDEX_TYPE = np.dtype([("row", "<i8"), ("label", "<i4"), ("file", "<i4")])
+S = TypeVar("S")
+T = TypeVar("T")
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
 
 
@@ -63,8 +63,8 @@ def scan_folder(
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    known = [field.name for field in fields(Settings)]
-    for name in settings.keys() - {*known}:
+    known = Settings.__dataclass_fields__
+    for name in settings.keys() - known.keys():
         raise UserError(f"data.{name}: there is no such setting; there are {', '.join([*known, 'labels', 'links'])}")
     chosen, follow = Settings(**settings), follows(links)
     folder = data_folder(root)
@@ -114,27 +114,33 @@ def hash_of(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
+Tally = tuple[Counter[str], Counter[str]]
+"""Number of files by reason and by flag."""
+
+
 def write_about(
     folder: Path,
-    reasons: Iterable[str],
-    counts: Counter[str],
-    flags: Counter[str],
-    labels: Sequence[str],
-    targets: np.ndarray,
-    clips: int,
     naming: Labels,
+    reasons: Iterable[str],
+    tally: Tally,
+    labels: list[str],
+    targets: np.ndarray,
     **more: Any,
 ) -> None:
     """Write the totals of a scan into the cache."""
+    counts, flags = tally
     about = {
         "counts": {reason: counts[reason] for reason in (*reasons, *counts) if counts[reason]},
         "flags": dict(flags),
-        "labels": list(labels),
+        "labels": labels,
         "class_counts": np.bincount(targets, minlength=len(labels)).tolist(),
-        "clips": clips,
         "notes": naming.notes(),
     }
     (folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+
+
+def _large(entry: Entry) -> bool:
+    return entry.kind == "audio" and entry.size >= LARGE
 
 
 class _Draft:
@@ -162,7 +168,7 @@ def _build(
             total=total, desc=printable(f"decoding {root.name}"), unit="file", disable=None if progress else True
         )
         with bar:
-            for entry, found in _decoded(_entries(root, follow), s):
+            for entry, found in ahead(partial(_decoded, s=s), _entries(root, follow), 4, _large):
                 entry.feed(print_of)
                 bar.update(entry.kind == "audio")
                 rows.writerow(_store(entry, found, clips, draft, naming, s))
@@ -171,23 +177,32 @@ def _build(
     return f"{group}-{print_of.hexdigest()}"
 
 
-def _decoded(entries: Iterator[Entry], s: Settings) -> Iterator[tuple[Entry, Decoded]]:
-    """Entries with what they gave, in order. Large files are decoded ahead in threads."""
-    workers = min(4, os.cpu_count() or 1)
+def ahead(
+    work: Callable[[S], T], items: Iterable[S], each: int = 16, threaded: Callable[[S], bool] = lambda item: True
+) -> Iterator[tuple[S, T]]:
+    """Yield items with the results of ``work``, in order. Threads work ahead, never far: decoding releases the GIL.
+
+    Args:
+        work: function of an item.
+        items: what to work on.
+        each: number of items that are taken ahead for each thread.
+        threaded: whether an item is worth a thread; others are worked on when they are due.
+    """
+    workers, rest = min(4, os.cpu_count() or 1), iter(items)
     with ThreadPoolExecutor(workers) as pool:
 
-        def submit(entry: Entry) -> tuple[Entry, Future[Decoded] | None]:
-            large = entry.kind == "audio" and entry.size >= LARGE
-            return entry, pool.submit(decode, entry.path, s) if large else None
+        def submit(item: S) -> tuple[S, Future[T] | None]:
+            return item, pool.submit(work, item) if threaded(item) else None
 
-        ahead = deque(submit(e) for e in islice(entries, 4 * workers))
-        while ahead:
-            entry, future = ahead.popleft()
-            ahead.extend(submit(e) for e in islice(entries, 1))
-            if future:
-                yield entry, future.result()
-            else:
-                yield entry, decode(entry.path, s) if entry.kind == "audio" else Decoded(entry.kind, entry.detail)
+        queue = deque(map(submit, islice(rest, each * workers)))
+        while queue:
+            item, future = queue.popleft()
+            queue.extend(map(submit, islice(rest, 1)))
+            yield item, future.result() if future else work(item)
+
+
+def _decoded(entry: Entry, s: Settings) -> Decoded:
+    return decode(entry.path, s) if entry.kind == "audio" else Decoded(entry.kind, entry.detail)
 
 
 def _store(e: Entry, found: Decoded, clips: BinaryIO, draft: _Draft, naming: Labels, s: Settings) -> list[Any]:
@@ -244,10 +259,10 @@ def _settle(folder: Path, rough: Path, draft: _Draft, naming: Labels) -> None:
     index["label"] = np.repeat(code_to_label[codes[kept]], counts)
     index["file"] = np.repeat(np.nonzero(kept)[0], counts)
     np.save(folder / INDEX, index)
-    tally, flags = _final_table(folder, rough, original, kept, labelled)
+    tally = _final_table(folder, rough, original, kept, labelled)
     rough.unlink()
     targets = index["label"] if labelled else index["label"][:0]
-    write_about(folder, REASONS, tally, flags, names, targets, len(index), naming)
+    write_about(folder, naming, REASONS, tally, names, targets, clips=len(index))
 
 
 def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
@@ -261,17 +276,17 @@ def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
     return result
 
 
-def _final_table(
-    folder: Path, rough: Path, original: np.ndarray, kept: np.ndarray, labelled: bool
-) -> tuple[Counter[str], Counter[str]]:
+def _final_table(folder: Path, rough: Path, original: np.ndarray, kept: np.ndarray, labelled: bool) -> Tally:
     tally: Counter[str] = Counter()
     flagged: Counter[str] = Counter()
     copied = set(original[~kept & (original >= 0)].tolist())
     paths: dict[int, str] = {}
+    decoded = count()
     with open(rough, **TEXT) as source, open(folder / TABLE, "w", **TEXT) as target:
         out = csv.writer(target)
         out.writerow(COLUMNS)
-        for row, i in _numbered(csv.reader(source)):
+        for row in csv.reader(source):
+            i = next(decoded) if row[1] == "usable" else -1  # place among the decoded files
             if i >= 0 and not kept[i]:
                 row[1], row[2], row[5] = ("duplicate", "", "0") if original[i] >= 0 else ("no label", "", "0")
                 row[3] = f"same as {paths[original[i]]}" if original[i] >= 0 else ""
@@ -283,10 +298,3 @@ def _final_table(
             tally[row[1]] += 1
             flagged.update(row[2].split("+") if row[2] and row[1] == "usable" else ())
     return tally, flagged
-
-
-def _numbered(rows: Iterable[list[str]]) -> Iterator[tuple[list[str], int]]:
-    """Rows with their place among the decoded files, -1 for the others."""
-    decoded = count()
-    for row in rows:
-        yield row, next(decoded) if row[1] == "usable" else -1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,9 @@ def open_sounds(
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
-    known = [*_decoding(), "labels", "links", "cache", "progress"]
+    from audiogan.data.decode import Settings
+
+    known = [*Settings.__dataclass_fields__, "labels", "links", "cache", "progress"]
     for name in settings:
         if name not in known:
             raise UserError(f"data.{name}: there is no such setting; there are root, sets, {', '.join(known)}")
@@ -86,13 +87,6 @@ def _downloaded(name: str) -> bool:
     return (downloads() / name / "manifest.csv").is_file()
 
 
-def _decoding() -> list[str]:
-    """Names of the settings of `audiogan.data.decode.Settings`."""
-    from audiogan.data.decode import Settings
-
-    return [field.name for field in fields(Settings)]
-
-
 def _drum_machine(settings: dict[str, Any]) -> Table:
     """The drum machine with settings that are all valid."""
     from audiogan.data.decode import Settings
@@ -100,7 +94,7 @@ def _drum_machine(settings: dict[str, Any]) -> Table:
     from audiogan.data.labels import AUTO, FOLDERS, NONE
     from audiogan.data.walk import follows
 
-    chosen = Settings(**{name: value for name, value in settings.items() if name in _decoding()})
+    chosen = Settings(**{name: value for name, value in settings.items() if name in Settings.__dataclass_fields__})
     labels = settings.get("labels", AUTO)
     if labels not in (None, AUTO, FOLDERS, NONE):
         raise UserError(

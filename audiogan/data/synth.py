@@ -11,7 +11,7 @@ banks of square waves for cymbals and cowbells: Reid, "Synth Secrets" (Sound on 
 
 from __future__ import annotations
 
-from typing import overload
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -29,24 +29,19 @@ SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Hz, the oscill
 
 
 class Dice:
-    """Draws parameters; separate from the noise, so that a sound keeps its parameters at every rate and length."""
+    """Draws parameters; separate from the noise, so that a sound keeps its parameters at every rate and length.
+
+    Each draw is a float, or an array of ``size`` floats.
+    """
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    @overload
-    def uni(self, low: float, high: float) -> float: ...
-    @overload
-    def uni(self, low: float, high: float, size: int) -> Array: ...
-    def uni(self, low: float, high: float, size: int | None = None) -> Num:
+    def uni(self, low: float, high: float, size: int | None = None) -> Any:
         """Even between `low` and `high`."""
         return self.rng.uniform(low, high, size)
 
-    @overload
-    def log(self, low: float, high: float) -> float: ...
-    @overload
-    def log(self, low: float, high: float, size: int) -> Array: ...
-    def log(self, low: float, high: float, size: int | None = None) -> Num:
+    def log(self, low: float, high: float, size: int | None = None) -> Any:
         """Even between their logarithms, as ears count frequencies, times and gains."""
         return np.exp(self.rng.uniform(np.log(low), np.log(high), size))
 

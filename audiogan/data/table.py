@@ -116,7 +116,7 @@ class Table:
 
     def column(self, name: str, places: Places) -> Tensor:
         """Return the values ``[n, ...]`` of one column, without augmentation."""
-        self._require(name)
+        self.require(name)
         return self._read(self.rows[places], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
@@ -182,7 +182,7 @@ class Table:
 
     def _values_of(self, name: str) -> NDArray[np.int64]:
         """Return a number for each example; examples with the same value of a column have the same number."""
-        if self._require(name).modality is not None:
+        if self.require(name).modality is not None:
             raise UserError(f"the column {name!r} holds signals; choose a column of labels, numbers or texts")
         values = self.column(name, slice(None)).numpy()
         return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
@@ -215,7 +215,7 @@ class Table:
 
     def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
         """Return a view with a column of numbers replaced by ``function(values [N, K])``, as float32."""
-        column = self._require(name)
+        column = self.require(name)
         if not isinstance(column, Values):
             raise ValueError(f"the column {name!r} holds no numbers")
         rows = np.unique(self.rows)
@@ -224,7 +224,8 @@ class Table:
         array[rows] = made
         return self._with(columns={**self.columns, name: Values(array, column.names)})
 
-    def _require(self, name: str) -> Column:
+    def require(self, name: str) -> Column:
+        """Return a column; UserError if there is none of this name."""
         if name not in self.columns:
             raise UserError(f"the data has no column {name!r}; it has {', '.join(self.columns)}: {self.source}")
         return self.columns[name]
@@ -242,3 +243,11 @@ def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
     assert isinstance(seed, np.random.SeedSequence)
     key = (*seed.spawn_key, zlib.crc32(name.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
+
+
+def counted(table: Table, total: int, things: str, origin: str) -> str:
+    """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
+    facts = [f"{len(table.labels)} classes"] if table.labels else []
+    facts += [table.note] if table.note else []
+    part = f" of {total:,}" if len(table) != total else ""
+    return f"{len(table):,}{part} {things} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")

@@ -153,6 +153,11 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
         return Entry(path, rel, ARCHIVE)
     if suffix not in READABLE:
         return Entry(path, rel, "not audio")
+    return file_entry(path, rel, "audio")
+
+
+def file_entry(path: str, rel: str, kind: str) -> Entry:
+    """Return the entry of a file of this kind, or the reason why it cannot be read."""
     try:
         info = os.stat(path)
     except OSError as e:
@@ -160,4 +165,4 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
         return Entry(path, rel, "unreadable", "broken link" if missing else e.strerror or str(e))
     if not stat.S_ISREG(info.st_mode):
         return Entry(path, rel, "unreadable", "not a regular file")
-    return Entry(path, rel, "audio", "", info.st_size, stamp(info))
+    return Entry(path, rel, kind, "", info.st_size, stamp(info))

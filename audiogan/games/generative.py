@@ -81,7 +81,9 @@ class Generative(Game):
             check_takes(net, self.inputs)
             check_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
-        self._taken = {name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()}
+        self._taken: dict[str, list[tuple[str, Any]]] = {
+            name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()
+        }
 
     def _implied(self) -> dict[str, Input]:
         return {name: given for net in self.generator_nets.values() for name, given in implied_inputs(net).items()}
@@ -231,7 +233,7 @@ class Generative(Game):
         """
         name = self.main if generator is None else generator
         own: Any = self.nets[name]
-        net: Any = own if nets is None else nets.get(name, own)
+        net: Any = nets[name] if nets is not None and name in nets else own  # a ModuleDict has no method `get`
         device = next(own.parameters()).device
         values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
         with evaluating(net):

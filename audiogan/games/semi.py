@@ -136,6 +136,11 @@ class Accuracy(Callback):
         self.held_out, self.log, self.every = held_out, log, every
         self.last: dict[str, float] = {}
 
+    def on_start(self, trainer: Trainer) -> None:
+        if not hasattr(trainer.game, "classify"):
+            name = type(trainer.game).__name__
+            raise ValueError(f"Accuracy needs a game with `classify`, such as SemiSupervised; {name} has none")
+
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
             self.measure(trainer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -145,7 +144,11 @@ class Classes(Input):
         for name, weight in value.items():
             if name not in self.labels:
                 raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
-            if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= weight <= LARGEST:
+            if (
+                isinstance(weight, bool)
+                or not isinstance(weight, int | float | np.number)
+                or not 0 <= weight <= LARGEST
+            ):
                 raise UserError(f"class {name!r}: its weight {weight!r:.60} must be from 0 to {LARGEST:g}")
             weights[self.labels.index(name)] = weight
         if not weights.sum() > 0:

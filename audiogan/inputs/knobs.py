@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -174,7 +173,7 @@ class Knobs(Input):
         for name, share in value.items():
             if name not in self.names:
                 raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.names)}")
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share <= 1:
+            if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
                 raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
             shares[self.names.index(name)] = share
         return torch.from_numpy(self.scale.scores_of_shares(shares))

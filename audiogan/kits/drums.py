@@ -10,34 +10,15 @@ FIRST = 36
 
 # Note: (role, name), in the order in which a kit grows.
 NOTES: dict[int, tuple[str, str]] = {
-    36: ("kick", "kick"),
-    38: ("snare", "snare"),
-    42: ("closed hat", "closed hat"),
-    46: ("open hat", "open hat"),
-    39: ("clap", "clap"),
-    37: ("rim", "rim"),
-    45: ("tom", "low tom"),
-    49: ("crash", "crash"),
-    51: ("ride", "ride"),
-    60: ("perc", "perc"),
-    56: ("cowbell", "cowbell"),
-    54: ("tambourine", "tambourine"),
-    48: ("tom", "mid tom"),
-    41: ("tom", "floor tom"),
-    40: ("snare", "snare 2"),
-    35: ("kick", "kick 2"),
-    44: ("closed hat", "pedal hat"),
-    50: ("tom", "high tom"),
-    57: ("crash", "crash 2"),
-    43: ("tom", "floor tom 2"),
-    61: ("perc", "perc 2"),
-    59: ("ride", "ride 2"),
-    47: ("tom", "low tom 2"),
-    55: ("crash", "crash 3"),
-    53: ("ride", "ride 3"),
-    52: ("crash", "crash 4"),
+    36: ("kick", "kick"), 38: ("snare", "snare"), 42: ("closed hat", "closed hat"),
+    46: ("open hat", "open hat"), 39: ("clap", "clap"), 37: ("rim", "rim"), 45: ("tom", "low tom"),
+    49: ("crash", "crash"), 51: ("ride", "ride"), 60: ("perc", "perc"), 56: ("cowbell", "cowbell"),
+    54: ("tambourine", "tambourine"), 48: ("tom", "mid tom"), 41: ("tom", "floor tom"),
+    40: ("snare", "snare 2"), 35: ("kick", "kick 2"), 44: ("closed hat", "pedal hat"), 50: ("tom", "high tom"),
+    57: ("crash", "crash 2"), 43: ("tom", "floor tom 2"), 61: ("perc", "perc 2"), 59: ("ride", "ride 2"),
+    47: ("tom", "low tom 2"), 55: ("crash", "crash 3"), 53: ("ride", "ride 3"), 52: ("crash", "crash 4"),
     **{note: ("perc", f"perc {i}") for i, note in enumerate([*range(62, 82), 58], 3)},
-}
+}  # fmt: skip
 
 WORDS: dict[str, set[str]] = {
     "kick": {"kick", "kicks", "bd", "bassdrum"},

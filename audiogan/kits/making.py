@@ -89,11 +89,7 @@ def make_kit(
 
 
 def _relatives(
-    generator: Generator,
-    seed: int,
-    label: str,
-    keys: Iterable[int],
-    knobs: Mapping[str, float] | None,
+    generator: Generator, seed: int, label: str, keys: Iterable[int], knobs: Mapping[str, float] | None
 ) -> list[Recipe]:
     """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note); the first is nearest.
 

@@ -109,23 +109,20 @@ def read_midi(content: bytes) -> Song:
 def _unwrapped(content: bytes) -> bytes:
     """A MIDI file without what other formats put around it: RIFF (RMID), or the 128 bytes of MacBinary."""
     if content[:4] == b"RIFF":
-        at = 12
-        while at + 8 <= len(content):
-            name, size = struct.unpack("<4sI", content[at : at + 8])
+        for name, body, _ in _chunks(content, 12, "<4sI"):
             if name == b"data":
-                return content[at + 8 : at + 8 + size]
-            at += 8 + size + size % 2
+                return body
         raise BadMidi("it is a RIFF file without MIDI in it")
     return content[128:] if content[:1] == b"\0" and content[128:132] == b"MThd" else content
 
 
-def _chunks(content: bytes, at: int) -> Iterator[tuple[bytes, bytes, bool]]:
+def _chunks(content: bytes, at: int, head: str = ">4sI") -> Iterator[tuple[bytes, bytes, bool]]:
     """(kind, content, whether all of it is there) of each chunk."""
     while at + 8 <= len(content):
-        name, size = struct.unpack(">4sI", content[at : at + 8])
+        name, size = struct.unpack(head, content[at : at + 8])
         at += 8
         yield name, content[at : at + size], at + size <= len(content)
-        at += size
+        at += size + (size % 2 if head[0] == "<" else 0)  # RIFF pads to an even size
 
 
 def _track(data: bytes, whole: bool) -> Track:

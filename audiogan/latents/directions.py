@@ -161,21 +161,13 @@ class _Places:
         return {**values, **changed}
 
     def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
-        """Return signals ``[B, *shape]``."""
-        return rendered(self.generator, self.inputs(places, values))
-
-    def heard(self, places: Tensor, values: dict[str, Tensor]) -> Array:
-        """Return features ``[B, D]``."""
-        return _heard(self.generator, self.signals(places, values))
-
-
-def rendered(generator: Generator, values: dict[str, Tensor]) -> NDArray[np.float32]:
-    """Return signals ``[N, *shape]``, made in batches: faster than `Generator.render`, but not the same to the bit."""
-    parts = []
-    for i in range(0, len(next(iter(values.values()))), BATCH):
-        made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
-        parts.append(generator.modality.finish(made.cpu().numpy()))
-    return np.concatenate(parts)
+        """Return signals ``[B, *shape]``, made in batches: faster than `Generator.render`, but not bit-identical."""
+        generator, values = self.generator, self.inputs(places, values)
+        parts = []
+        for i in range(0, len(places), BATCH):
+            made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
+            parts.append(generator.modality.finish(made.cpu().numpy()))
+        return np.concatenate(parts)
 
 
 def _heard(generator: Generator, x: NDArray[np.float32]) -> Array:
@@ -189,8 +181,8 @@ def _principal(places: _Places, seed: int) -> Array:
     rng = torch.Generator().manual_seed(seed + 1)
     # Two sounds of one class: what comes of the class alone, which is most, is not in their difference.
     b = a + torch.randn(a.shape, generator=rng)
-    change = places.heard(b, values) - places.heard(a, values)
-    effect = np.linalg.lstsq((b - a).double().numpy(), change, rcond=None)[0]
+    there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
+    effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]
     return np.linalg.svd(effect)[0].T
 
 
@@ -240,7 +232,7 @@ def _tried(places: _Places, vector: Array, seed: int) -> Direction:
     sure = [k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(CLEAR, SURE * errors[k])]
     sign = float(np.sign(effects[sure[0]])) if sure else 1.0
     words = [list(names.values())[k] for k in sure[:WORDS]]
-    said = [w.more if sign * effects[k] > 0 else w.less for k, w in zip(sure, words, strict=False)]
+    said = [more if sign * effects[k] > 0 else less for k, (less, more) in zip(sure, words, strict=False)]
     strength = np.sqrt(np.square(_heard(generator, up) - _heard(generator, down)).mean()) / (2 * STEP)
     latent, knobs = np.split(sign * vector, [places.latent_dim])
     return Direction(

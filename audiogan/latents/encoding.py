@@ -117,15 +117,11 @@ class _Places:
     loss: Tensor
 
     def best(self, count: int) -> _Places:
-        order = self.loss.argsort(stable=True)[:count]
-        free, fixed = (
-            {name: x.detach()[order].clone() for name, x in part.items()} for part in (self.free, self.fixed)
-        )
-        return _Places(free, fixed, self.loss.detach()[order].clone())
+        return self.rows(self.loss.argsort(stable=True)[:count])  # copies
 
-    def rows(self, rows: slice) -> _Places:
-        free, fixed = ({name: x[rows] for name, x in part.items()} for part in (self.free, self.fixed))
-        return _Places(free, fixed, self.loss[rows])
+    def rows(self, rows: slice | Tensor) -> _Places:
+        free, fixed = ({name: x.detach()[rows] for name, x in part.items()} for part in (self.free, self.fixed))
+        return _Places(free, fixed, self.loss.detach()[rows])
 
 
 class _Search:

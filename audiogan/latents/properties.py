@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,35 +14,29 @@ if TYPE_CHECKING:
     from audiogan.modalities import Modality
 
 Array = NDArray[np.float64]
+Property = tuple[str, str]
+"""What a figure is called when it falls, and when it rises."""
 BASS_HZ = 150.0
 
 
-@dataclass(frozen=True)
-class Property:
-    """What a figure is called when it falls and when it rises."""
-
-    less: str
-    more: str
-
-
 SOUND = {
-    "brightness": Property("darker", "brighter"),
-    "attack": Property("sharper", "softer"),
-    "decay": Property("shorter", "longer"),
-    "noisiness": Property("more tonal", "noisier"),
-    "loudness": Property("quieter", "louder"),
-    "pitch": Property("lower", "higher"),
-    "bass": Property("less bass", "more bass"),
+    "brightness": ("darker", "brighter"),
+    "attack": ("sharper", "softer"),
+    "decay": ("shorter", "longer"),
+    "noisiness": ("more tonal", "noisier"),
+    "loudness": ("quieter", "louder"),
+    "pitch": ("lower", "higher"),
+    "bass": ("less bass", "more bass"),
 }
 """The first four are the knobs of `data.knobs`; loudness is the root mean square of a sound at its level (dB), pitch
 the frequency where its spectrum is highest (log2 Hz), bass the part of its power below 150 Hz (dB)."""
 
 IMAGE = {
-    "lightness": Property("darker", "lighter"),
-    "contrast": Property("flatter", "more contrast"),
-    "detail": Property("smoother", "more detail"),
-    "height": Property("lower", "higher"),
-    "side": Property("to the left", "to the right"),
+    "lightness": ("darker", "lighter"),
+    "contrast": ("flatter", "more contrast"),
+    "detail": ("smoother", "more detail"),
+    "height": ("lower", "higher"),
+    "side": ("to the left", "to the right"),
 }
 """Mean, standard deviation and mean step from pixel to pixel; where the middle of what is light lies."""
 

@@ -11,27 +11,6 @@ from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
 from audiogan.losses.told import PartialTracks, Pitch, Told, Width
 
-__all__ = [
-    "L1",
-    "L2",
-    "R1",
-    "R2",
-    "Attack",
-    "Brightness",
-    "Charbonnier",
-    "Decay",
-    "GradientPenalty",
-    "Hinge",
-    "LeastSquares",
-    "Noisiness",
-    "NonSaturating",
-    "OrthogonalRegularisation",
-    "PartialTracks",
-    "Pitch",
-    "RelativisticPairing",
-    "SpectralDistance",
-    "Told",
-    "Wasserstein",
-    "WeightClip",
-    "Width",
-]
+__all__ = ["L1", "L2", "R1", "R2", "Attack", "Brightness", "Charbonnier", "Decay", "GradientPenalty", "Hinge"]
+__all__ += ["LeastSquares", "Noisiness", "NonSaturating", "OrthogonalRegularisation", "PartialTracks", "Pitch"]
+__all__ += ["RelativisticPairing", "SpectralDistance", "Told", "Wasserstein", "WeightClip", "Width"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -69,34 +69,17 @@ def augmentation_gain(
     values: dict[str, float] = {}
     sizes = [len(train)] + ([few] if few < len(train) else [])
     steps = [recipe.steps(size + len(fake)) for size in sizes]
-    with tqdm(
-        total=2 * seeds * sum(steps), desc="training classifiers", leave=False, disable=None if progress else True
-    ) as bar:
+    total, hidden = 2 * seeds * sum(steps), None if progress else True
+    with tqdm(total=total, desc="training classifiers", leave=False, disable=hidden) as bar:
         for size, total in zip(sizes, steps, strict=True):
             scores = []
             for seed in range(seeds):
                 rows = some_of_each(np.asarray(train.targets), size, np.random.default_rng(seed))
-                scores.append(
-                    [
-                        accuracy(
-                            fit(
-                                x[rows],
-                                y[rows],
-                                len(train.labels),
-                                recipe=recipe,
-                                seed=seed,
-                                steps=total,
-                                more=also,
-                                tell=bar.update,
-                            ),
-                            *unseen,
-                        )
-                        for also in (None, more)
-                    ]
-                )
-            values |= _summary(
-                np.array(scores), f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{seeds}"
-            )
+                options: Any = {"recipe": recipe, "seed": seed, "steps": total, "tell": bar.update}
+                nets = (fit(x[rows], y[rows], len(train.labels), more=also, **options) for also in (None, more))
+                scores.append([accuracy(net, *unseen) for net in nets])
+            suffix = f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{seeds}"
+            values |= _summary(np.array(scores), suffix)
     counts = {"train": len(train), "held_out": len(held_out), "generated": len(fake)}
     return Report(values, {}, {name: BETTER[name.split("/")[0]] for name in values}, counts)
 

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,10 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.files import is_plain
+from audiogan.metrics.embedding import Embedding
 from audiogan.png import open_png
 from audiogan.text import printable
 from audiogan.writing import write_file
-
-if TYPE_CHECKING:
-    from audiogan.metrics.embedding import Embedding
 
 PathLike = str | os.PathLike[str]
 Titles = Sequence[str] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.files import check_file
+from audiogan.metrics.embedding import Embedding
 from audiogan.metrics.patches import Patches
 from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, in_range
@@ -22,9 +23,6 @@ from audiogan.reading.pictures import Picture, from_image, read_picture, to_floa
 from audiogan.reading.reader import Unreadable
 from audiogan.text import printable
 from audiogan.typeface import font, short
-
-if TYPE_CHECKING:
-    from audiogan.metrics.embedding import Embedding
 
 CELL = 80
 """Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""
@@ -124,12 +122,7 @@ class Image(Modality):
         return x.clamp(-1, 1)
 
     def sheet(
-        self,
-        path: PathLike,
-        x: np.ndarray,
-        titles: Titles = None,
-        title: str | None = None,
-        columns: int | None = None,
+        self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None, columns: int | None = None
     ) -> None:
         """Write all images ``[N, C, H, W]`` in a grid as one PNG; small ones are enlarged by a whole factor.
 

@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-BETTER = {
-    "l1": "lower",
-    "psnr": "higher",
-    "ssim": "higher",
-    "si_sdr": "higher",
-    "log_spectral_distance": "lower",
-}
+BETTER = {"l1": "lower", "psnr": "higher", "ssim": "higher", "si_sdr": "higher", "log_spectral_distance": "lower"}
 """Name of each measure -> the direction in which outputs come nearer to their targets."""
 RANGE = 2.0
 """Distance from the lowest to the highest value."""

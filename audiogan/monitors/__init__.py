@@ -10,20 +10,5 @@ from audiogan.monitors.history import Curve, History, Missing
 from audiogan.monitors.probe import Probe
 from audiogan.monitors.watch import RULES, Rule, Watch
 
-__all__ = [
-    "RULES",
-    "Curve",
-    "Diagnosis",
-    "Finding",
-    "Guard",
-    "History",
-    "Missing",
-    "Monitors",
-    "Probe",
-    "Rule",
-    "Watch",
-    "diagnose",
-    "doctor",
-    "read_findings",
-    "write_findings",
-]
+__all__ = ["RULES", "Curve", "Diagnosis", "Finding", "Guard", "History", "Missing", "Monitors", "Probe", "Rule"]
+__all__ += ["Watch", "diagnose", "doctor", "read_findings", "write_findings"]

@@ -78,11 +78,7 @@ class History:
             ``players.NAME.role`` says which players are critics and generators. Empty for a foreign log.
     """
 
-    def __init__(
-        self,
-        rows: Iterable[Mapping[str, Any]] = (),
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]] = (), settings: Mapping[str, Any] | None = None) -> None:
         self.settings = dict(settings or {})
         self.step, self.seconds = 0, 0.0
         self._lists: dict[str, tuple[list[float], list[float]]] = {}

@@ -99,8 +99,7 @@ class Probe:
             self.game.generate({name: value[i : i + SCORED] for name, value in self.inputs.items()})
             for i in range(0, count, SCORED)
         ]
-        x = torch.cat(parts)
-        x = x.detach().cpu()
+        x = torch.cat(parts).detach().cpu()
         if not torch.isfinite(x).all():
             return {"finite": 0.0}
         features = embed(x, self.embedding, batch=SCORED, what="outputs")

@@ -9,15 +9,5 @@ from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
 from audiogan.representations.waveform import Waveform
 
-__all__ = [
-    "ComplexSTFT",
-    "Identity",
-    "LogMagnitude",
-    "LogMelView",
-    "Mel",
-    "PartialMeter",
-    "Partials",
-    "Representation",
-    "STFTView",
-    "Waveform",
-]
+__all__ = ["ComplexSTFT", "Identity", "LogMagnitude", "LogMelView", "Mel", "PartialMeter", "Partials"]
+__all__ += ["Representation", "STFTView", "Waveform"]

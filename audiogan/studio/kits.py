@@ -27,12 +27,7 @@ PADS = 16
 FIRST = 36
 """Note of the first pad, as on pad controllers; lower ones come last."""
 RATES = [44_100, 48_000]
-TITLES = {
-    "sfz": "SFZ (most samplers)",
-    "hydrogen": "Hydrogen drum kit",
-    "decent": "Decent Sampler",
-    "wav": "WAV files",
-}
+TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
 STAMP = (2020, 1, 1, 0, 0, 0)  # so that the same kit makes the same archive
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 import anyio
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -20,7 +20,6 @@ from audiogan.trust import carried
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound=BaseModel)
 
 SOUNDS = 64
 """Most sounds that one request can ask for."""
@@ -108,18 +107,6 @@ async def read(request: Request, limit: int, seconds: float) -> bytes:
     except TimeoutError:
         raise Refused(400, f"the body did not arrive within {seconds:g} seconds") from None
     return bytes(body)
-
-
-async def parsed(request: Request, model: type[M], limits: Limits) -> M:
-    """The JSON body as one of the models; ``Refused`` says which value is wrong."""
-    body = await read(request, limits.json_bytes, limits.body_seconds)
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part)[:40] for part in first["loc"][:4])
-        line = " ".join(f"{where}: {first['msg']}".split()) if where else first["msg"]
-        raise Refused(400 if first["type"] == "json_invalid" else 422, line[:300]) from None
 
 
 class Slots:

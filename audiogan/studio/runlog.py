@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.curves import Series, group, number, plot
+from audiogan.curves import Series, number, plots
+from audiogan.text import json_object
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
@@ -176,21 +176,16 @@ class Log:
         """
         series: Series = {name: curve.points() for name, curve in self.curves.items()}
         series = {name: points for name, points in series.items() if points[0]}
-        last = max((max(steps) for steps, _ in series.values()), default=0.0)
-        drawn = []
-        for index, (title, names) in enumerate(group(list(series)).items()):
-            html, points = plot(index, title, names, series, last, floor)
-            drawn.append({"title": title, "section": _section(title), "html": html, "points": points})
-        return drawn
+        return [
+            {"title": title, "section": _section(title), "html": html, "points": points}
+            for title, html, points in plots(series, floor)
+        ]
 
 
 def row_of(line: bytes) -> dict[str, Any] | None:
     """The object in a line of the log, its step a float from 0 on; None where it is none."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    step = number(row.get("step")) if isinstance(row, dict) else None
+    row = json_object(line) or {}
+    step = number(row.get("step"))
     if step is None or not 0 <= step <= 1e15:
         return None
     return {**row, "step": float(int(step))}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 import os
 import re
@@ -18,7 +17,7 @@ from typing import Any
 from audiogan.curves import number
 from audiogan.monitors.finding import VERDICT, Finding
 from audiogan.studio.runlog import row_of
-from audiogan.text import printable
+from audiogan.text import json_object, printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """A folder with one of these is a run."""
@@ -63,11 +62,7 @@ class Run:
 
     def object(self, name: str) -> dict[str, Any]:
         """A JSON file; empty where it is none."""
-        try:
-            value = json.loads(self.text(name) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        return json_object(self.text(name)) or {}
 
     def tail(self, name: str, size: int) -> list[bytes]:
         """The last whole lines of a file."""
@@ -94,30 +89,18 @@ class Run:
         """What was planned: ``steps`` and ``minutes``, those that are known."""
         # A whole YAML parser takes longer than all else here together; the file is our own, two spaces a level.
         block = re.search(r"^trainer:\n((?:[ ]+.*\n?)+)", self.text("config.yaml"), re.MULTILINE)
-        found = re.findall(r"^  (steps|minutes): ([0-9.eE+]{1,20})$", block[1] if block else "", re.MULTILINE)
-        plan = {}
-        for name, digits in found:
-            try:
-                plan[name] = float(digits)
-            except ValueError:
-                continue
-        return {name: value for name, value in plan.items() if 0 < value < 1e15}
+        number_ = r"([0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,3})?)"
+        found = re.findall(rf"^  (steps|minutes): {number_}$", block[1] if block else "", re.MULTILINE)
+        return {name: float(digits) for name, digits in found if 0 < float(digits) < 1e15}
 
     def findings(self) -> list[dict[str, Any]]:
         """What the monitors say, the verdict first, then the newest."""
-        found = []
-        for line in self.tail("findings.jsonl", SMALL // 4):
-            try:
-                finding = Finding.from_row(json.loads(line))
-            except (ValueError, RecursionError, OverflowError):
-                continue
-            if finding is not None and 0 <= finding.step < 10**15:
-                found.append(finding)
-        found = sorted(found[-FINDINGS:], key=lambda f: f.step, reverse=True)
+        rows = map(json_object, self.tail("findings.jsonl", SMALL // 4))
+        found = [f for f in map(Finding.from_row, rows) if f is not None and 0 <= f.step < 10**15]
         return [
             {k: _lines(str(getattr(f, k))[:2000]) for k in ("kind", "severity", "text", "advice", "override")}
             | {"step": f.step}
-            for f in sorted(found, key=lambda f: f.kind != VERDICT)
+            for f in sorted(found[-FINDINGS:], key=lambda f: (f.kind != VERDICT, -f.step))
         ]
 
     def facts(self, held: set[int] | None = None) -> dict[str, Any]:

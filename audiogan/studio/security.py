@@ -39,12 +39,15 @@ HEADERS = {
 
 def is_local(host: str) -> bool:
     """Whether only this machine can reach a server bound to ``host``."""
-    if host == "localhost":
-        return True
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 class Guard:
@@ -102,15 +105,8 @@ class Guard:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name in self.names:
-            return True
-        if not self.anywhere:
-            return False
-        try:  # an address cannot be rebound; only names can
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        # An address cannot be rebound; only names can.
+        return name in self.names or (self.anywhere and _address(name) is not None)
 
     def _stranger(self, scope: Scope, headers: Headers, host: str) -> Response | None:
         """None for who has the token. Who brings it in the address gets it as a cookie and is sent on without it, so

@@ -97,9 +97,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or []:
-            listener.listen(
-                512
-            )  # so many may wait in the system; the backlog above is also what asyncio accepts at once
+            # So many may wait in the system; the backlog above is also what asyncio accepts at once.
+            listener.listen(512)
 
 
 def connections() -> int:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from audiogan.studio.instrument import Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe
-from audiogan.studio.limits import SOUNDS, Limits, Slots, Strict, parsed
+from audiogan.studio.limits import SOUNDS, Limits, Refused, Slots, Strict, read
 
 if TYPE_CHECKING:
     from audiogan.recipe import Recipe
@@ -36,8 +36,15 @@ class Studio:
         return request.app.state.studio
 
     async def asked(self, request: Request, model: type[M]) -> M:
-        """The body of a request."""
-        return await parsed(request, model, self.limits)
+        """The JSON body of a request as one of the models; ``Refused`` says which value is wrong."""
+        body = await read(request, self.limits.json_bytes, self.limits.body_seconds)
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(str(part)[:40] for part in first["loc"][:4])
+            line = " ".join(f"{where}: {first['msg']}".split()) if where else first["msg"]
+            raise Refused(400 if first["type"] == "json_invalid" else 422, line[:300]) from None
 
 
 class NewSounds(Strict):

@@ -23,7 +23,7 @@ from fastapi import APIRouter, Request, Response
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import Log
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.text import printable
+from audiogan.text import json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -202,12 +202,10 @@ def layout(path: Path) -> dict[str, Any]:
 
     try:
         with soundfile.SoundFile(path) as file:
-            stored = json.loads(file.comment)
+            stored = json_object(file.comment) or {}
         count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
         titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:SOUNDS]]
-    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
-    except OverflowError:  # int(inf)
+    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
     count = min(count, SOUNDS)
     if count < 1 or not 0 < seconds <= every < 3600:
@@ -219,18 +217,15 @@ def layout(path: Path) -> dict[str, Any]:
 
 def _listed(folder: Path) -> list[tuple[str, str]]:
     """Preview files in a folder and their versions; links are left out."""
-    found = []
     try:
         if folder.is_symlink():
             return []
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if _kind(entry.name) and entry.is_file(follow_symlinks=False):
-                    about = entry.stat(follow_symlinks=False)
-                    found.append((entry.name, f"{about.st_mtime_ns:x}-{about.st_size:x}"))
+            files = (e for e in entries if _kind(e.name) and e.is_file(follow_symlinks=False))
+            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
     except OSError:
         return []
-    return found
+    return [(name, f"{about.st_mtime_ns:x}-{about.st_size:x}") for name, about in found]
 
 
 def _kind(name: str) -> str:

@@ -13,7 +13,7 @@ from translators import Critic, Translator, domains, play, source
 
 from audiogan.core import EMA, Engine, Player, Stream, Trainer, load_state, save_state
 from audiogan.core.engine import frozen_except
-from audiogan.games import Cycle, Route
+from audiogan.games import Accuracy, Cycle, Route
 from audiogan.losses import L1, R1, LeastSquares, RelativisticPairing, WeightClip
 from audiogan.monitors import Guard
 from audiogan.representations import Identity
@@ -219,3 +219,8 @@ def test_the_guard_refuses_a_move_of_both_generators() -> None:
     run.run()
     assert run.step == 11 and "explosion: the loss of generator is nan" in (run.stop_reason or "")
     assert all(bool(torch.isfinite(p).all()) for p in run.game.parameters())
+
+
+def test_accuracy_needs_a_game_that_classifies() -> None:
+    with pytest.raises(ValueError, match="with `classify`, such as SemiSupervised; Cycle has none"):
+        Accuracy(domains()).on_start(trainer(1))

@@ -22,7 +22,7 @@ def run(*arguments: object) -> int:
     play_command.add(commands)
     words = [str(word) for word in arguments]
     args = parser.parse_args(words)
-    return {"kit": kit_command, "play": play_command}[args.command].run(args, words)
+    return {"kit": kit_command, "play": play_command}[args.command].run(args, words) or 0
 
 
 @pytest.fixture

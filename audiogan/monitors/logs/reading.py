@@ -30,10 +30,10 @@ FOREIGN = {
     b"PK": "a ZIP archive or a workbook; save it as CSV",
     b"\x1f\x8b": "compressed; unpack it first",
     b"\x93NUMPY": "an array of NumPy; save it as CSV",
-    b"\x80\x02": "a pickle, which may run code and is not opened; save it as JSON or CSV",
-    b"\x80\x03": "a pickle, which may run code and is not opened; save it as JSON or CSV",
-    b"\x80\x04": "a pickle, which may run code and is not opened; save it as JSON or CSV",
-    b"\x80\x05": "a pickle, which may run code and is not opened; save it as JSON or CSV",
+    **{
+        bytes([0x80, protocol]): "a pickle, which may run code and is not opened; save it as JSON or CSV"
+        for protocol in range(2, 6)
+    },
     b"\x89HDF": "an HDF5 file; save it as CSV",
     b"SQLite": "a database; save it as CSV",
     b":W&B": "a log of Weights & Biases in its own format; download its history as CSV",
