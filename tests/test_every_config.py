@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Every shipped configuration supports every command."""
-=======
 """Every shipped configuration supports every command; see `every_command`."""
->>>>>>> main
 
 from __future__ import annotations
 

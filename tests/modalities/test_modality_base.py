@@ -135,17 +135,8 @@ def test_a_preview_with_sources_is_a_comparison(modality: Modality, tmp_path: Pa
     titles = [f"{i + 1} a" for i in range(4)] if modality.noun == "sound" else ["a"] * 4
     modality.compare(tmp_path / "b.png", {"source": source, "output": x, "target": target}, "step 5", titles)
     assert path.read_bytes() == (tmp_path / "b.png").read_bytes()
-<<<<<<< HEAD
-    if modality.noun == "sound":  # the WAV file holds source, output and target of each example
-        modality.preview(tmp_path / "plain", 5, x, ["a"] * 4)
-        plain, _ = soundfile.read(tmp_path / "plain" / "previews" / "step-00000005.wav")
-        whole, _ = soundfile.read(path.with_suffix(".wav"))
-        assert len(plain) == 4 * 800 + 3 * 2000 and len(whole) == 12 * 800 + 11 * 2000
-        assert np.array_equal(whole[2800 : 2800 + 800], plain[:800])
-=======
     if modality.noun == "sound":  # the WAV file holds the sounds of the picture
         assert soundfile.info(path.with_suffix(".wav")).frames == 12 * 800 + 11 * 2000
->>>>>>> main
     assert modality.animation(tmp_path).is_file()
 
 
