@@ -80,13 +80,15 @@ def write_samples(
     check_folder(out)
     listing = _listing(out)
 
+    chosen: dict[str, Any] = {} if route is None else {"generator": route}
+
     def blocks() -> Iterator[Block]:
         wanted: dict[str, Any] = {"label": label, "knobs": knobs, "truncation": truncation}
         for start in range(0, max(n, 1), BLOCK):
             count = min(BLOCK, n - start)
             part = {k: v[start : start + count] if isinstance(v, list) else v for k, v in (inputs or {}).items()}
             recipes = generator.recipes(count, seed=first + start, inputs=part, **wanted)
-            yield recipes, generator.render(recipes, **({} if route is None else {"generator": route}))
+            yield recipes, generator.render(recipes, **chosen)
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]

@@ -116,7 +116,9 @@ def resumed(run: Run) -> None:
 def sampled(run: Run) -> None:
     """``sample`` writes files of two samples, from given signals where the model needs some."""
     out, values = run.folder / "samples", run.given()
-    flags = [f"--input={name}={value}" for name, value in values.items()]
+    flags = [f"--input={name}={value}" for name, value in values.items() for _ in range(2)]
+    if len(run.generator.routes) > 1:
+        flags += ["--generator", list(run.generator.routes)[-1]]
     run.command("sample", "-n", 2, "--seed", 1, out, "--run", run.path, *flags)
     modality = run.generator.modality
     assert len([path for path in out.iterdir() if path.suffix == modality.suffix]) >= (2 if modality.single else 1)
