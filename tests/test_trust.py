@@ -71,7 +71,7 @@ def test_no_module_of_python_can_be_trusted() -> None:
     [
         *("torch", "Torch", "TORCH", "torchaudio", "torchvision", "numpy", "NumPy", "audiogan", "AudioGAN", "hydra"),
         *("omegaconf", "torch.nn", "audiogan.networks", "os.path", "builtins", "__main__", "test", "pip"),
-        *("../my_networks", "./my_networks", "/tmp/my_networks", "a/b", "a\\b", "..", ".", ".my", "my.", "a..b"),
+        *("../my_networks", "./my_networks", "/my_networks", "a/b", "a\\b", "..", ".", ".my", "my.", "a..b"),
         *("my_networks.py", "my.networks", "my-networks", "5nets", "my networks", "", " ", ",", "a,,b", "a,os"),
         *("ne\nts", "nets\0", "\x1b[2J", "ｏｓ", "nets:Maker", "a__b", "__init__", "n" * 200, "~", "$HOME"),
         *(5, None, ["a"], b"nets"),
