@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from torch import Tensor
@@ -34,6 +35,11 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 SQUARES = {"eye", "diag", "diag_embed"}
 """Operations with a result of n x n elements for an argument of n."""
 VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
+ALIKE = {"mv", "batch_norm", "group_norm", "layer_norm", "reshape", "view_as", "float", "double", "to", "clone"}
+ALIKE |= {"contiguous"}
+"""Operations with a result as large as their first argument."""
+ELEMENTWISE = {"add", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv", "rtruediv", "rdiv", "pow", "rpow"}
+ELEMENTWISE |= {"where", "addcmul", "polar", "complex", "maximum", "minimum", "lerp", "linalg_vecdot"}
 TOO_LARGE = "its networks are larger than its weights"
 
 
@@ -210,8 +216,7 @@ class Budget(TorchFunctionMode):
             raise UserError(f"{TOO_LARGE}: too many operations")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
             return func(*args, **kwargs)
-        bound = _product((*args, *kwargs.values())) ** (2 if name in SQUARES else 1)  # at least the true size
-        if bound > self.largest and _elements(func, args, kwargs) > self.largest:
+        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
             raise UserError(f"{TOO_LARGE}: a tensor would not fit")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
@@ -222,6 +227,33 @@ class Budget(TorchFunctionMode):
             if min(self.computed, self.created) < 0:
                 raise UserError(f"{TOO_LARGE}: too much memory")
         return out
+
+
+def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Return an upper bound of the elements of a result, from the arguments alone.
+
+    The bound is close for common operations: `_elements` imports a compiler of torch, which takes a second.
+    """
+    first = args[0] if args else None
+    if isinstance(first, Tensor):
+        if name in ALIKE:
+            return first.numel()
+        if name == "linear":
+            return first.numel() // max(1, first.shape[-1]) * len(args[1])
+        if name in ("matmul", "__matmul__") and min(first.dim(), args[1].dim()) > 1:
+            return _broadcast([first[..., :1], args[1][..., :1, :]])
+    values = (*args, *kwargs.values())
+    if name.strip("_") in ELEMENTWISE:
+        return _broadcast([value for value in values if isinstance(value, Tensor)])
+    if name in ("tensor", "as_tensor"):
+        return ENTRIES  # of a list of the configuration
+    bound = _product(values)
+    return bound * bound if name in SQUARES else bound
+
+
+def _broadcast(tensors: Sequence[Tensor]) -> int:
+    """Return the elements of the shape that tensors have in common."""
+    return math.prod(map(max, zip_longest(*(tuple(x.shape)[::-1] for x in tensors), fillvalue=1)))
 
 
 def _product(values: Sequence[Any]) -> int:
