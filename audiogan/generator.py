@@ -76,7 +76,7 @@ class Generator:
         self.routes: dict[str, Any] = dict(game.generators)
         self._weight = next(game.parameters())  # to look for one takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
-        self._traced: dict[str, torch.nn.Module] | None = None
+        self._traced: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Generator({self.name!r}, step={self.step}, labels={self.labels})"
@@ -285,7 +285,7 @@ class Generator:
         values: Mapping[str, torch.Tensor],
         truncation: float | None,
         name: str,
-        nets: dict[str, torch.nn.Module] | None = None,
+        nets: dict[str, Any] | None = None,
     ) -> NDArray[np.float32]:
         """Return finished signals `[B, *shape]` of input values."""
         out = self.game.generate(values, generator=name, nets=nets, truncation=truncation)
@@ -294,17 +294,17 @@ class Generator:
             raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
         return self.modality.finish(out.cpu().numpy())
 
-    def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, torch.nn.Module] | None:
+    def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
         """Return the generator as `traced`, once many signals were made one by one; ``None`` until then."""
         with self._counting:
             self._count += 1
             due = self._count == TRACED_AFTER
         if due and None not in (size for given in self.inputs.values() for size in given.shape):
-            from audiogan.tracing import traced
+            from audiogan.tracing import Direct, traced
 
             name, net = self.game.main, self.game.nets[self.game.main]
             script = traced(net, {key: value for key, value in values.items() if key in net.takes})
-            self._traced = None if script is None else {name: script}
+            self._traced = None if script is None else {name: Direct(script)}
         return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:

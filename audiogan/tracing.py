@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,3 +46,15 @@ def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
         if all(torch.equal(script(**trial), net(**trial)) for trial in trials):
             return script
     return None
+
+
+class Direct:
+    """A traced network in evaluation mode, called without the hooks of ``nn.Module``, which take 2 % of a call."""
+
+    training = False
+
+    def __init__(self, script: Any) -> None:
+        self.forward = script._c._get_method("forward")
+
+    def __call__(self, **inputs: Tensor) -> Tensor:
+        return self.forward(**inputs)
