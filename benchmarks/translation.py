@@ -2,9 +2,9 @@
 
     python benchmarks/translation.py RUN FOLDER     FOLDER has trainA, trainB, testA and testB
 
-A classifier of the two domains is trained on the training pictures, apart from the run. It then judges each translation
-of the test pictures; the pictures themselves (doing nothing) and the real pictures of the target domain stand beside
-it. Further figures: PSNR of the way there and back, and the correlation of edges of source and translation.
+A separate classifier of the two domains is trained on the training pictures. It judges each translation of a test
+picture. For comparison, it also judges the sources (doing nothing) and real pictures of the target domain. The script
+also prints the PSNR of a picture that is translated there and back, and the correlation of edges of source and output.
 """
 
 from __future__ import annotations
