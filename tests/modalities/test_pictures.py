@@ -142,7 +142,7 @@ def test_a_sheet_needs_neither_matplotlib_nor_torch(tmp_path: Path) -> None:
         f"contact_sheet({str(tmp_path / 'a.png')!r}, np.ones((1, 1, 50)), 8000)\n"
         "assert not {'matplotlib', 'torch', 'scipy'} & set(sys.modules)"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 

@@ -22,7 +22,7 @@ from audiogan.model.export import arrays, save_onnx
 pytest.importorskip("onnxscript", reason="pip install 'audiogan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_drums.py"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "onnx_drums.py"
 ALONE = """
 import importlib.abc, sys
 class Blocked(importlib.abc.MetaPathFinder):

@@ -344,7 +344,7 @@ sys.exit(main(["apply", "-", "-", "--run", "x"]))
 
 
 def piped(content: bytes, shape: str = "") -> subprocess.CompletedProcess[bytes]:
-    code = PIPED.format(tests=str(Path(__file__).parent), shape=shape)
+    code = PIPED.format(tests=str(Path(__file__).parents[1]), shape=shape)
     return subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, timeout=120)
 
 
