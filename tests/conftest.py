@@ -71,5 +71,5 @@ def tiny_run(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     run_dir = tmp_path_factory.mktemp("run") / "tiny"
     os.environ["AUDIOGAN_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
     overrides = [*TINY, f"data.root={tiny_sounds}", f"run_dir={run_dir}", "trainer.steps=4", "callbacks.log.every=2"]
-    train(config.compose("drums", overrides), progress=False, say=lambda line: None)
+    train(config.compose("drums", overrides), progress=False, echo=lambda line: None)
     return run_dir

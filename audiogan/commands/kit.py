@@ -58,7 +58,9 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
-    files = save_kit(generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, say=print, **audio)
+    files = save_kit(
+        generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, echo=print, **audio
+    )
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
 
 

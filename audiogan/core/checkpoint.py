@@ -173,7 +173,7 @@ class Checkpoints(Callback):
         every_minutes, every_steps: how often, by wall clock and by steps.
         keep: how many to keep; older ones are deleted after a new one was written.
         extra: saved along, e.g. the configuration that rebuilds the game.
-        say: called with a line for the user.
+        echo: called with a line for the user.
     """
 
     def __init__(
@@ -184,13 +184,13 @@ class Checkpoints(Callback):
         every_steps: int | None = None,
         keep: int = 2,
         extra: Mapping[str, Any] | None = None,
-        say: Callable[[str], None] = print,
+        echo: Callable[[str], None] = print,
     ) -> None:
         if keep < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
         self.extra = dict(extra or {})
-        self._say = say
+        self._echo = echo
         self._saved_at = 0.0
         self._written: set[Path] = set()
         self._failing = False
@@ -213,7 +213,7 @@ class Checkpoints(Callback):
             self._failing = False
         except OSError as error:
             if not self._failing:
-                self._say(f"{_reason(error)}; {self._last()}; the run continues and tries again")
+                self._echo(f"{_reason(error)}; {self._last()}; the run continues and tries again")
             self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -225,7 +225,7 @@ class Checkpoints(Callback):
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
             if self._path(trainer) in self._written and is_plain(self._path(trainer)):
-                self._say(text)  # saved after the last step already
+                self._echo(text)  # saved after the last step already
             else:
                 trainer.stop(text)
 

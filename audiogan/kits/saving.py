@@ -53,7 +53,7 @@ def save_kit(
     loudness: float = LOUDNESS,
     sheet: bool = False,
     locate: bool = False,
-    say: Callable[[str], None] | None = None,
+    echo: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write a kit into the folder ``out``, with its recipes (``kit.json``, and in every WAV: see `recall`).
 
@@ -72,7 +72,7 @@ def save_kit(
         loudness: in LUFS, see `render_hits`.
         sheet: also draw ``contact-sheet.png``.
         locate: also write into ``kit.json`` where the model lies, relative to the kit and from the root of the disk.
-        say: called with a line about pads that are softer than asked.
+        echo: called with a line about pads that are softer than asked.
 
     Returns:
         The files written.
@@ -126,8 +126,8 @@ def save_kit(
             raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         raise
     late = [f"{pad.name} ({its[0].short:.1f})" for pad, its in zip(kit.pads, hits, strict=True) if its[0].short > 0.05]
-    if say is not None and late:
-        say(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
+    if echo is not None and late:
+        echo(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
     return written
 
 

@@ -27,7 +27,7 @@ WHOLE = "morph.wav"
 
 
 def write_morph(
-    generator: Generator, out: Path, start: str, end: str, steps: int = 9, say: Callable[[str], None] = print
+    generator: Generator, out: Path, start: str, end: str, steps: int = 9, echo: Callable[[str], None] = print
 ) -> list[Recipe]:
     """Write a morph into a folder: a file for each step, all sounds in a row as ``morph.wav``, and a contact sheet.
 
@@ -38,7 +38,7 @@ def write_morph(
         out: the folder; it is made if it is missing.
         start, end: a seed, ``CLASS-SEED`` as in the names of sampled files, or such a file.
         steps: how many sounds, both ends included; 2 to 1,000.
-        say: prints a line.
+        echo: prints a line.
 
     Returns:
         The recipes of the steps.
@@ -79,7 +79,7 @@ def write_morph(
                 path.unlink(missing_ok=True)
             for path in sorted(folder.iterdir()):
                 os.replace(path, out / path.name)
-    say(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
+    echo(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
     return recipes
 
 

@@ -44,7 +44,7 @@ def write_samples(
     truncation: float | None = None,
     inputs: Mapping[str, Any] | None = None,
     route: str | None = None,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
 ) -> list[Path]:
     """Write ``n`` samples into a folder: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
     ``samples.csv``.
@@ -59,7 +59,7 @@ def write_samples(
         seed, label, knobs, truncation, inputs: as in `Generator.sample`. If signals are given as files, samples are
             named after them and the contact sheet shows them.
         route: name of one of several generators.
-        say: prints a line.
+        echo: prints a line.
 
     Returns:
         The files.
@@ -90,7 +90,7 @@ def write_samples(
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
-    progress = ItemProgress(n, modality.noun, say)
+    progress = ItemProgress(n, modality.noun, echo)
     job = _Job(generator, listing, settings, progress, n)
     job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
     try:
@@ -99,7 +99,7 @@ def write_samples(
     except KeyboardInterrupt:
         progress.close()
         if job.files:
-            say(f"stopped: {job.state()}: {out}")
+            echo(f"stopped: {job.state()}: {out}")
         raise
     except (UserError, OSError) as error:
         if not job.files:
@@ -109,7 +109,7 @@ def write_samples(
         progress.close()
     model = f"{printable(generator.name)} (step {generator.step:,})"
     seeds = f", seeds {seed} to {seed + n - 1}" if drawn else ""
-    say(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
+    echo(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
     return job.files
 
 

@@ -35,7 +35,7 @@ from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import flags
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
 FIT_LIMIT = 4096
 
@@ -122,7 +122,7 @@ def build_trainer(
     fit: bool = True,
     progress: bool = True,
     engine: Engine | None = None,
-    say: Say = print,
+    echo: Echo = print,
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
@@ -147,7 +147,7 @@ def build_trainer(
     try:
         extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
-        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, say=say, **cfg.checkpoints)
+        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
         return Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
@@ -200,12 +200,12 @@ def build_callbacks(
     return callbacks
 
 
-def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: bool = True) -> Trainer:
+def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: bool = True) -> Trainer:
     """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
     run_dir = Path(cfg.run_dir)
     engine = build_engine(cfg)
     if not engine.chief:
-        say = _silent
+        echo = _silent
     check_links(run_dir)
     claim(run_dir)
     with created(run_dir), locked(run_dir) if engine.chief else contextlib.nullcontext():
@@ -213,35 +213,35 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
             tidy(run_dir)
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
-            say(f"damaged checkpoint skipped: {complaint}")
+            echo(f"damaged checkpoint skipped: {complaint}")
         with configuration.fitting(cfg.name):
             data, held_out = open_data(cfg)
-        say(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
+        echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
-            say(scan.summary())
+            echo(scan.summary())
         else:
             for hint in getattr(scan, "hints", list)():
-                say(f"data: {hint}")
+                echo(f"data: {hint}")
         with configuration.fitting(cfg.name):
-            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, say=say)
+            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
-            resume(trainer, cfg, path, state, say)
-        say(f"run: {run_dir}  {describe(trainer)}")
+            resume(trainer, cfg, path, state, echo)
+        echo(f"run: {run_dir}  {describe(trainer)}")
         # A run that was killed after its last step still gets its verdict and report.
         if trainer.budget_spent and path is not None and status(run_dir) != "running":
-            say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
+            echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
             with replacing(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
-        with stopped_by_signals(trainer, say):
-            perform(trainer, cfg, data.source, command, say)
+        with stopped_by_signals(trainer, echo):
+            perform(trainer, cfg, data.source, command, echo)
     return trainer
 
 
-def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, say: Say) -> None:
+def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
     """Run a training that is ready, and write its status and its report."""
     run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
 
@@ -265,7 +265,7 @@ def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, say: S
     how = f"stopped ({reason})" if reason else "finished"
     tell(how)
     if chief:
-        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", say)
+        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo)
     trainer.stop_reason = reason  # whatever signals came meanwhile
 
 
@@ -280,26 +280,26 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) -> None:
+def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
     """Write the report and say what came of it."""
     from audiogan.run.report import write_report
 
-    say(how)
+    echo(how)
     with optional(Path(cfg.run_dir) / "report.html"):
-        say(f"report:  {write_report(Path(cfg.run_dir))}")
+        echo(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
         run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
         game: Any = trainer.game
         if isinstance(game, Generative) and game.needed:
             several = f" --generator {game.main}" if len(game.generators) > 1 else ""
-            say(f"apply:   audiogan apply FILE OUT {run}{several}")
+            echo(f"apply:   audiogan apply FILE OUT {run}{several}")
         else:
-            say(f"sample:  audiogan sample -n 16 out/ {run}")
+            echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and command:
-        say(f"go on:   {command}")
+        echo(f"go on:   {command}")
 
 
-def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], say: Say) -> None:
+def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], echo: Echo) -> None:
     """Continue from a checkpoint. Settings and data that changed since are reported.
 
     Raises:
@@ -320,11 +320,11 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
             advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{flags()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
-    say(f"resuming from {path} at step {trainer.step:,}")
+    echo(f"resuming from {path} at step {trainer.step:,}")
     if changed:
-        say(f"changed since that checkpoint: {'; '.join(changed)}")
+        echo(f"changed since that checkpoint: {'; '.join(changed)}")
     for line in missing:
-        say(f"warning: {line}")
+        echo(f"warning: {line}")
 
 
 def describe(trainer: Trainer) -> str:

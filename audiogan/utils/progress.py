@@ -25,11 +25,11 @@ class ItemProgress:
     Args:
         total: steps of the work.
         noun: one of the things that are made.
-        say: prints a line.
+        echo: prints a line.
     """
 
-    def __init__(self, total: int, noun: str, say: Callable[[str], None]) -> None:
-        self.total, self.noun, self.say, self.done = total, noun, say, 0
+    def __init__(self, total: int, noun: str, echo: Callable[[str], None]) -> None:
+        self.total, self.noun, self.echo, self.done = total, noun, echo, 0
         self._wait = PATIENCE
         self._due = time.monotonic() + PATIENCE
         self._bar: Any = None
@@ -46,7 +46,7 @@ class ItemProgress:
         if self._bar is not None:
             self._bar.update(count)
         elif time.monotonic() >= self._due and self.done < self.total:
-            self.say(f"{self.done:,} of {self.total:,} {self.noun}s")
+            self.echo(f"{self.done:,} of {self.total:,} {self.noun}s")
             self._wait = min(2 * self._wait, LINES)
             self._due = time.monotonic() + self._wait
 

@@ -22,7 +22,7 @@ from audiogan.model.tracing import traced
 from audiogan.run.config import compose
 from audiogan.run.training import train
 
-SILENT = partial(train, progress=False, say=lambda line: None)
+SILENT = partial(train, progress=False, echo=lambda line: None)
 
 
 def trained(folder: Path, name: str, *overrides: str) -> str:
@@ -63,7 +63,7 @@ def test_transfer_reads_what_the_critic_sees(
     if name == "drums":
         overrides = [*overrides, f"data.root={sounds}", "data.length=2048", "data.holdout=0.45"]
     run = trained(tmp_path, name, *overrides)
-    report = evaluation.evaluate_run(run, count=20, classifier=False, transfer=True, say=lambda line: None)
+    report = evaluation.evaluate_run(run, count=20, classifier=False, transfer=True, echo=lambda line: None)
     found = [key.partition("@")[0] for key in report.values if key.startswith("transfer/")]
     assert found == [f"transfer/{critic}", f"transfer/untrained-{critic}", "transfer/picture"]
 
@@ -124,7 +124,7 @@ def test_measures_that_need_labels_are_refused_before_anything_is_measured(
     run = trained(tmp_path, "drums", *small, "classes=0", f"data.root={sounds}", "data.holdout=0.45")
     monkeypatch.setattr(evaluation, "_samples", lambda *args: pytest.fail("measured"))
     with pytest.raises(UserError, match="--gain needs samples of known class"):
-        evaluation.evaluate_run(run, count=20, gain=True, say=lambda line: None)
+        evaluation.evaluate_run(run, count=20, gain=True, echo=lambda line: None)
 
 
 class Untraceable(nn.Module):

@@ -116,7 +116,7 @@ def trained(folder: Path, name: str, *overrides: str) -> Path:
 
     common = ("trainer.steps=2", "batch_size=8", "engine.threads=1", "callbacks.previews.count=4")
     cfg = config.compose(name, [*common, f"run_dir={folder / name}", *overrides])
-    train(cfg, progress=False, say=lambda line: None)
+    train(cfg, progress=False, echo=lambda line: None)
     return folder / name
 
 
@@ -134,7 +134,7 @@ def by_metric(report: Report) -> dict[str, str]:
 
 def test_images_with_labels_are_judged_by_a_classifier_of_them(digits_run: Path) -> None:
     said: list[str] = []
-    report = evaluate_run(str(digits_run), count=60, say=said.append)
+    report = evaluate_run(str(digits_run), count=60, echo=said.append)
     names = by_metric(report)
     assert {"inception", "frechet", "kernel", "precision_capped", "recall_capped", "agreement"} <= set(names)
     assert "60 generated against 60 real images" in said[0] and any("classifier of 10 classes" in line for line in said)
@@ -145,7 +145,7 @@ def test_images_with_labels_are_judged_by_a_classifier_of_them(digits_run: Path)
     stored = json.loads((digits_run / "evaluation.json").read_text())
     assert stored["values"] == report.values and stored["details"] == report.details
     assert agreement in (digits_run / "report.html").read_text()
-    assert evaluate_run(str(digits_run), count=60, say=said.append) == report
+    assert evaluate_run(str(digits_run), count=60, echo=said.append) == report
 
 
 def test_classes_have_the_shares_of_the_training_data(digits_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_classes_have_the_shares_of_the_training_data(digits_run: Path, monkeypa
 
     render_recipes = Generator.render
     monkeypatch.setattr(Generator, "render", rendered)
-    evaluate_run(str(digits_run), count=60, seed=3, classifier=False, say=lambda line: None)
+    evaluate_run(str(digits_run), count=60, seed=3, classifier=False, echo=lambda line: None)
     generator = load(str(digits_run))
     counts = generator.game.inputs["classes"].counts
     for label, share in zip(generator.labels, counts / counts.sum(), strict=True):
@@ -175,14 +175,14 @@ def test_a_classifier_is_trained_only_where_it_is_wanted(
 
     monkeypatch.setattr(classifier, "fit", fit)
     monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path))
-    report = evaluate_run(str(digits_run), count=40, classifier=False, say=lambda line: None)
+    report = evaluate_run(str(digits_run), count=40, classifier=False, echo=lambda line: None)
     assert report.values and all("/pixels" in name for name in report.values)
     with pytest.raises(AssertionError, match="trained"):
-        evaluate_run(str(digits_run), count=40, say=lambda line: None)
+        evaluate_run(str(digits_run), count=40, echo=lambda line: None)
 
 
 def test_what_samples_and_critic_are_good_for(digits_run: Path) -> None:
-    report = evaluate_run(str(digits_run), count=40, classifier=False, gain=True, transfer=True, say=lambda line: None)
+    report = evaluate_run(str(digits_run), count=40, classifier=False, gain=True, transfer=True, echo=lambda line: None)
     values = {name.partition("@")[0]: value for name, value in report.values.items()}
     transfer = {name: value for name, value in values.items() if name.startswith("transfer/")}
     assert list(transfer) == ["transfer/critic", "transfer/untrained-critic", "transfer/picture"]
@@ -194,7 +194,7 @@ def test_what_samples_and_critic_are_good_for(digits_run: Path) -> None:
 def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "of_mine.py").write_text("import torch\nnet = torch.nn.Flatten()\n")
     monkeypatch.chdir(tmp_path)
-    report = evaluate_run(str(digits_run), count=40, classifier=False, extractor="of_mine:net", say=lambda line: None)
+    report = evaluate_run(str(digits_run), count=40, classifier=False, extractor="of_mine:net", echo=lambda line: None)
     assert sum("/of_mine.net-" in name for name in report.values) == 9
     with pytest.raises(UserError, match="--extractor of_mine:gone"):
         evaluate_run(str(digits_run), count=40, extractor="of_mine:gone")
@@ -202,21 +202,21 @@ def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeyp
 
 def test_points_are_asked_for_their_modes(tmp_path: Path) -> None:
     run = trained(tmp_path, "points", "data.count=400", "widths=[16,16]")
-    report = evaluate_run(str(run), count=40, say=lambda line: None)
+    report = evaluate_run(str(run), count=40, echo=lambda line: None)
     assert report.counts["real"] == 40 and report.floor["share_at_modes/3sigma@40"] > 0.9
     assert report.values["modes/3sigma@40"] < report.floor["modes/3sigma@40"] <= 25
     assert any(name.startswith("frechet/coordinates2@") for name in report.values)
     for wanted in ({"gain": True}, {"transfer": True}):
         with pytest.raises(UserError, match="with labels and a held-out part"):
-            evaluate_run(str(run), count=40, say=lambda line: None, **wanted)
+            evaluate_run(str(run), count=40, echo=lambda line: None, **wanted)
 
 
 def test_a_critic_that_classifies_is_asked_to(tmp_path: Path) -> None:
     run = trained(tmp_path, "semi-supervised", "data.root=digits", "width=8", "game.critic.widths=[16]")
-    report = evaluate_run(str(run), count=40, classifier=False, say=lambda line: None)
+    report = evaluate_run(str(run), count=40, classifier=False, echo=lambda line: None)
     assert 0 <= report.values["accuracy/critic@179"] < 0.6
     with pytest.raises(UserError, match="knows no classes"):
-        evaluate_run(str(run), count=40, classifier=False, gain=True, say=lambda line: None)
+        evaluate_run(str(run), count=40, classifier=False, gain=True, echo=lambda line: None)
 
 
 def test_samples_are_drawn_beside_real_ones(

@@ -168,14 +168,14 @@ class TestRoutes:
 class TestFiles:
     def test_a_file(self, tmp_path: Path) -> None:
         pixels = picture(tmp_path / "a.png")
-        done = apply_files(Translator(), tmp_path / "a.png", tmp_path / "new" / "b.png", say=silent)
+        done = apply_files(Translator(), tmp_path / "a.png", tmp_path / "new" / "b.png", echo=silent)
         assert done.files == [tmp_path / "new" / "b.png"] and not done.failed
         assert (read_picture(tmp_path / "new" / "b.png").pixels == 255 - pixels).all()
 
     def test_a_file_into_a_folder(self, tmp_path: Path) -> None:
         picture(tmp_path / "a.gif")
         (tmp_path / "out").mkdir()
-        assert apply_files(Translator(), tmp_path / "a.gif", tmp_path / "out", say=silent).files == [
+        assert apply_files(Translator(), tmp_path / "a.gif", tmp_path / "out", echo=silent).files == [
             tmp_path / "out" / "a.png"
         ]
 
@@ -193,7 +193,7 @@ class TestFiles:
         os.mkfifo(source / "pipe.png")
         (source / "loop").symlink_to(source)
         said.clear()
-        done = apply_files(Translator(), source, out, say=silent)
+        done = apply_files(Translator(), source, out, echo=silent)
         names = {path.relative_to(out).as_posix() for path in done.files}
         assert names == {"a.png", "B.PNG", "deep/er/c.jpg", "deep/d.png", "link.png"}
         assert names == {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -212,7 +212,7 @@ class TestFiles:
     def test_out_may_lie_in_the_source(self, tmp_path: Path) -> None:
         picture(tmp_path / "a.png")
         for overwrite in (False, True):
-            done = apply_files(Translator(), tmp_path, tmp_path / "out", overwrite=overwrite, say=silent)
+            done = apply_files(Translator(), tmp_path, tmp_path / "out", overwrite=overwrite, echo=silent)
             assert done.files == [tmp_path / "out" / "a.png"]
 
     def test_nothing_of_a_person_is_replaced(self, tmp_path: Path) -> None:
@@ -220,21 +220,21 @@ class TestFiles:
         picture(source / "a.png")
         own = picture(out / "a.png", seed=1)
         with pytest.raises(UserError, match=r"a\.png: there already.*--overwrite"):
-            apply_files(Translator(), source, out, say=silent)
+            apply_files(Translator(), source, out, echo=silent)
         assert (read_picture(out / "a.png").pixels == own).all()
-        assert apply_files(Translator(), source, out, overwrite=True, say=silent).files
+        assert apply_files(Translator(), source, out, overwrite=True, echo=silent).files
         assert (read_picture(out / "a.png").pixels != own).any()
         (out / "a.png").unlink()
         os.mkfifo(out / "a.png")
         with pytest.raises(UserError, match="not a regular file"):
-            apply_files(Translator(), source, out, overwrite=True, say=silent)
+            apply_files(Translator(), source, out, overwrite=True, echo=silent)
 
     def test_collisions(self, tmp_path: Path) -> None:
         source = tmp_path / "in"
         picture(source / "a.png")
         picture(source / "a.gif")
         with pytest.raises(UserError, match="would both be written"):
-            apply_files(Translator(), source, tmp_path / "out", say=silent)
+            apply_files(Translator(), source, tmp_path / "out", echo=silent)
         assert not (tmp_path / "out").exists()
 
     def test_the_source_is_never_the_target(self, tmp_path: Path) -> None:
@@ -243,28 +243,28 @@ class TestFiles:
         os.link(tmp_path / "in" / "a.png", tmp_path / "hard.png")
         for target in (tmp_path / "in" / "a.png", tmp_path / "in", tmp_path / "link.png", tmp_path / "hard.png"):
             with pytest.raises(UserError, match="a source or"):
-                apply_files(Translator(), tmp_path / "in" / "a.png", target, overwrite=True, say=silent)
+                apply_files(Translator(), tmp_path / "in" / "a.png", target, overwrite=True, echo=silent)
         with pytest.raises(UserError, match="a source or"):
-            apply_files(Translator(), tmp_path / "in", tmp_path / "in" / ".." / "in", overwrite=True, say=silent)
+            apply_files(Translator(), tmp_path / "in", tmp_path / "in" / ".." / "in", overwrite=True, echo=silent)
         picture(tmp_path / "x" / "y" / "a.png")
         picture(tmp_path / "x" / "y" / "y" / "a.png")
         with pytest.raises(UserError, match="a source or"):
-            apply_files(Translator(), tmp_path / "x" / "y", tmp_path / "x", overwrite=True, say=silent)
+            apply_files(Translator(), tmp_path / "x" / "y", tmp_path / "x", overwrite=True, echo=silent)
 
     def test_bad_names(self, tmp_path: Path) -> None:
         picture(tmp_path / "a.png")
         with pytest.raises(UserError, match=r"must end in one of \.png"):
-            apply_files(Translator(), tmp_path / "a.png", tmp_path / "b.gif", say=silent)
+            apply_files(Translator(), tmp_path / "a.png", tmp_path / "b.gif", echo=silent)
         with pytest.raises(UserError, match="no such file"):
-            apply_files(Translator(), tmp_path / "none.png", tmp_path / "b.png", say=silent)
+            apply_files(Translator(), tmp_path / "none.png", tmp_path / "b.png", echo=silent)
         with pytest.raises(UserError, match="is not a folder"):
-            apply_files(Translator(), tmp_path, tmp_path / "a.png", say=silent)
+            apply_files(Translator(), tmp_path, tmp_path / "a.png", echo=silent)
         (tmp_path / "empty").mkdir()
         with pytest.raises(UserError, match="no images in it"):
-            apply_files(Translator(), tmp_path / "empty", tmp_path / "out", say=silent)
+            apply_files(Translator(), tmp_path / "empty", tmp_path / "out", echo=silent)
         (tmp_path / "bad.png").write_bytes(b"x")
         with pytest.raises(UserError, match=r"bad\.png: cannot be read"):
-            apply_files(Translator(), tmp_path / "bad.png", tmp_path / "new" / "b.png", say=silent)
+            apply_files(Translator(), tmp_path / "bad.png", tmp_path / "new" / "b.png", echo=silent)
         assert not (tmp_path / "new").exists()
 
     def test_a_full_disk_ends_the_work(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +276,7 @@ class TestFiles:
 
         monkeypatch.setattr("audiogan.model.translation.formats._put", full)
         with pytest.raises(UserError, match="No space left"):
-            apply_files(Translator(), tmp_path / "in", tmp_path / "out", say=silent)
+            apply_files(Translator(), tmp_path / "in", tmp_path / "out", echo=silent)
         assert not (tmp_path / "out").exists()
 
     def test_interrupts_leave_finished_files(self, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ class TestFiles:
         generator.net.made = made
         said.clear()
         with pytest.raises(KeyboardInterrupt):
-            apply_files(generator, tmp_path / "in", tmp_path / "out", say=silent)
+            apply_files(generator, tmp_path / "in", tmp_path / "out", echo=silent)
         assert os.listdir(tmp_path / "out") == ["a.png"]
         assert any("1 of 3" in line for line in said)
         assert read_picture(tmp_path / "out" / "a.png").pixels.shape == (3, 20, 30)

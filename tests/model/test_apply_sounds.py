@@ -28,7 +28,7 @@ def tone(seconds: float, rate: int, channels: int = 1, hz: float = 200.0) -> np.
 
 
 def translated(generator: Any, source: Path, target: Path, **options: Any) -> tuple[np.ndarray, Any]:
-    apply_files(generator, source, target, say=lambda line: None, **options)
+    apply_files(generator, source, target, echo=lambda line: None, **options)
     wave, _ = soundfile.read(target, always_2d=True)
     return wave, soundfile.info(target)
 
@@ -175,7 +175,7 @@ def test_folder(tmp_path: Path) -> None:
     (source / "bad.wav").write_bytes(b"x")
     (source / "c.mp4").write_bytes(b"x")
     (source / "notes.txt").write_text("x")
-    done = apply_files(Translator((1, 64)), source, out, say=lambda line: None)
+    done = apply_files(Translator((1, 64)), source, out, echo=lambda line: None)
     assert {path.relative_to(out).as_posix() for path in done.files} == {"a.WAV", "deep/b.wav"}
     assert len(done.failed) == 2
     assert {path.name for path in out.rglob("*") if path.is_file()} == {"a.WAV", "b.wav"}

@@ -127,7 +127,7 @@ def test_a_model_without_classes_has_no_labels(tiny_run: Path, tiny_sounds: Path
     from audiogan.run.training import train
 
     overrides = [*TINY, f"data.root={tiny_sounds}", "trainer.steps=1", f"run_dir={tmp_path}", "classes=0"]
-    train(compose("drums", [*overrides, "callbacks.previews=null"]), progress=False, say=lambda line: None)
+    train(compose("drums", [*overrides, "callbacks.previews=null"]), progress=False, echo=lambda line: None)
     plain = audiogan.load(tmp_path)
     assert plain.labels == [] and plain.sample_with_labels(2, seed=1)[1] == ["", ""]
     with pytest.raises(audiogan.UserError, match="without classes"):

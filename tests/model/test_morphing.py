@@ -20,7 +20,7 @@ from audiogan.model.sampling import recall, write_samples
 
 
 def morph(out: Path, start: str = "kick-3", end: str = "snare-8", steps: int = 9, stub: Any = None) -> list[Any]:
-    return write_morph(stub or Stub(), out, start, end, steps, say=lambda line: None)
+    return write_morph(stub or Stub(), out, start, end, steps, echo=lambda line: None)
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -69,7 +69,7 @@ def test_other_files_stay(tmp_path: Path) -> None:
 
 
 def test_a_sample_of_a_class_called_morph_is_no_step(tmp_path: Path) -> None:
-    write_samples(Stub(["morph"]), tmp_path, 1, seed=7, say=lambda line: None)  # type: ignore[arg-type]
+    write_samples(Stub(["morph"]), tmp_path, 1, seed=7, echo=lambda line: None)  # type: ignore[arg-type]
     before = contents(tmp_path)
     with pytest.raises(UserError, match=r"morph-7\.wav: a sample"):
         morph(tmp_path)
@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_the_earlier_morph_whole(tmp_path: Path) -> None:
 
 def test_a_model_may_be_named_by_another_path(tmp_path: Path) -> None:
     (file,) = write_samples(
-        Stub(name="runs/a/step-1.ckpt"), tmp_path, 1, seed=2, say=lambda line: None  # type: ignore[arg-type]
+        Stub(name="runs/a/step-1.ckpt"), tmp_path, 1, seed=2, echo=lambda line: None  # type: ignore[arg-type]
     )  # fmt: skip
     recipes = morph(tmp_path / "out", str(file), "snare-8", 2, Stub(name="../a/step-1.ckpt"))
     assert {recipe.model for recipe in recipes} == {"../a/step-1.ckpt"}

@@ -23,7 +23,7 @@ from audiogan.model.sampling import write_samples
 
 
 def sample(out: Path, n: int = 1, stub: Any = None, **options: Any) -> list[Path]:
-    return write_samples(stub or Stub(), out, n, say=lambda line: None, **options)
+    return write_samples(stub or Stub(), out, n, echo=lambda line: None, **options)
 
 
 def rows(out: Path) -> list[dict[str, str]]:

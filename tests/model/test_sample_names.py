@@ -22,7 +22,7 @@ NAMES += ["\ud800", "\u202egpj", "太" * 90, "𝔵" * 90, "..", "", "-3", "CON"]
 def sample(generator: Any, out: Path, n: int, **options: Any) -> tuple[list[Path], str]:
     lines: list[str] = []
     stub: Generator = generator
-    return write_samples(stub, out, n, say=lines.append, **options), "\n".join(lines)
+    return write_samples(stub, out, n, echo=lines.append, **options), "\n".join(lines)
 
 
 def test_no_name_runs_in_a_spreadsheet_or_leaves_the_folder(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 def sample(generator: Generator, out: Path, given: dict[str, list[str]], n: int | None = None, **options: Any) -> str:
     lines: list[str] = []
     count, values = matched(generator, expanded(generator, given, out), n)
-    write_samples(generator, out, count, inputs=values, say=lines.append, **options)
+    write_samples(generator, out, count, inputs=values, echo=lines.append, **options)
     return "\n".join(lines)
 
 

@@ -48,7 +48,7 @@ def test_a_signal_between_blocks_keeps_what_is_there(number: int, tmp_path: Path
     stub, before = Stub(), signal.getsignal(number)
     interrupted(stub, number, 128)
     with pytest.raises(KeyboardInterrupt):
-        write_samples(stub, tmp_path / "out", 1000, seed=0, say=lines.append)  # type: ignore[arg-type]
+        write_samples(stub, tmp_path / "out", 1000, seed=0, echo=lines.append)  # type: ignore[arg-type]
     assert signal.getsignal(number) == before
     assert consistent(tmp_path / "out") == 128 and (tmp_path / "out/contact-sheet.png").is_file()
     assert "128 of 1,000 sounds" in lines[-1] and "samples.csv" in lines[-1]
@@ -64,7 +64,7 @@ def test_a_signal_while_a_file_is_written_waits_for_its_row(tmp_path: Path, monk
 
     monkeypatch.setattr(SampleList, "add", strike)
     with pytest.raises(KeyboardInterrupt):
-        write_samples(Stub(), tmp_path, 50, seed=0, say=lambda line: None)  # type: ignore[arg-type]
+        write_samples(Stub(), tmp_path, 50, seed=0, echo=lambda line: None)  # type: ignore[arg-type]
     assert consistent(tmp_path) == 11
 
 
@@ -82,7 +82,7 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
     try:
         stub = Stub()
         interrupted(stub, signal.SIGHUP, 64)
-        write_samples(stub, tmp_path, 70, seed=0, say=lambda line: None)  # type: ignore[arg-type]
+        write_samples(stub, tmp_path, 70, seed=0, echo=lambda line: None)  # type: ignore[arg-type]
     finally:
         signal.signal(signal.SIGHUP, before)
     assert consistent(tmp_path) == 70
@@ -102,7 +102,7 @@ def test_a_disk_that_fills_up_keeps_what_is_there(full: str, tmp_path: Path, mon
     with room(2000), pytest.raises(UserError, match=r"cannot be written \(File too large\); \d+ of 60 sounds"):
         write_samples(stub, out, 60, seed=0)  # type: ignore[arg-type]
     assert 5 < consistent(out) < 60
-    write_samples(stub, out, 60, seed=0, say=lambda line: None)  # type: ignore[arg-type]
+    write_samples(stub, out, 60, seed=0, echo=lambda line: None)  # type: ignore[arg-type]
     assert consistent(out) == 60 == len({*listed(out)})
 
 
@@ -119,10 +119,10 @@ def test_more_than_the_disk_holds_is_refused_before_anything_is_written(
 
 def test_long_work_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    write_samples(Stub(), tmp_path, 3, seed=0, say=lines.append)  # type: ignore[arg-type]
+    write_samples(Stub(), tmp_path, 3, seed=0, echo=lines.append)  # type: ignore[arg-type]
     assert len(lines) == 1
     monkeypatch.setattr(long_work, "PATIENCE", 0.0)
-    write_samples(Stub(), tmp_path, 3, seed=0, say=lines.append)  # type: ignore[arg-type]
+    write_samples(Stub(), tmp_path, 3, seed=0, echo=lines.append)  # type: ignore[arg-type]
     assert lines[1:3] == ["1 of 3 sounds", "2 of 3 sounds"]
 
 

@@ -66,9 +66,9 @@ def test_a_run_of_a_trusted_network_is_measured(run: Path, own: str) -> None:
     from audiogan.evaluation.evaluate import evaluate_run
 
     with pytest.raises(UserError, match=f"it needs the module {own}"):
-        evaluate_run(str(run), say=lambda line: None)
+        evaluate_run(str(run), echo=lambda line: None)
     with pytest.raises(UserError, match="at least 20"):  # the data of this run is too small, but the network is loaded
-        evaluate_run(str(run), trust=own, say=lambda line: None)
+        evaluate_run(str(run), trust=own, echo=lambda line: None)
 
 
 def test_a_run_says_which_module_it_needs(run: Path, own: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ COMMON = ("trainer.steps=4", "callbacks.log.every=2", "callbacks.previews=null",
 def report_of(folder: Path, name: str, *overrides: str) -> str:
     """The page of a tiny training."""
     cfg = compose(name, [*COMMON, *overrides, "engine.threads=1", f"run_dir={folder}"])
-    train(cfg, progress=False, say=lambda line: None)
+    train(cfg, progress=False, echo=lambda line: None)
     return (folder / "report.html").read_text()
 
 

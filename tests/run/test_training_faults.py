@@ -38,7 +38,7 @@ def train(run: Path) -> Train:
     def start(*overrides: str) -> tuple[Trainer, list[str]]:
         said: list[str] = []
         cfg = compose("points", [*SMALL, f"run_dir={run}", "callbacks.log.every=1", *overrides])
-        return training.train(cfg, progress=False, say=said.append), said
+        return training.train(cfg, progress=False, echo=said.append), said
 
     return start
 

@@ -45,7 +45,7 @@ def apply_files(
     out: Path,
     *,
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
     **options: Any,
 ) -> Done:
     """Translate files of any size; see `apply_signal`.
@@ -59,7 +59,7 @@ def apply_files(
         source: a file or a folder.
         out: a file or a folder.
         overwrite: replace files.
-        say: prints a line.
+        echo: prints a line.
         options: ``route``, ``inputs`` and ``seed``; see `Translation`.
 
     Raises:
@@ -80,7 +80,7 @@ def apply_files(
         check_folder(out)
         names, done.failed, others = listed(source, translation.sound, out)
         if others:
-            say(f"no {noun}s by their names, left out: {_shown(others)}")
+            echo(f"no {noun}s by their names, left out: {_shown(others)}")
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
@@ -90,7 +90,7 @@ def apply_files(
         check_file(source)
         jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
     _check(jobs, known, overwrite)
-    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", say)
+    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", echo)
     first = jobs[0][1]
     folder = out if many else None if first is None else first.parent
     try:
@@ -99,7 +99,7 @@ def apply_files(
                 share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
                     with tempfile.TemporaryFile(dir=folder) as spool:
-                        _translate(translation, path, place, spool, share, say)
+                        _translate(translation, path, place, spool, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -111,15 +111,15 @@ def apply_files(
     except BaseException:
         if many:
             progress.close()
-            say(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
+            echo(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
         raise
     finally:
         progress.close()
     for line in done.failed:
-        say(f"skipped: {line}")
+        echo(f"skipped: {line}")
     if not piped:
         name, count = f"{printable(generator.name)} (step {generator.step:,})", len(done.files)
-        say(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
+        echo(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
     return done
 
 
@@ -136,7 +136,7 @@ def _translate(
     target: Path | None,
     spool: BinaryIO,
     share: formats.Share,
-    say: Callable[[str], None],
+    echo: Callable[[str], None],
 ) -> None:
     """Translate one file and write the result, whole or not at all; to standard output without a ``target``.
 
@@ -147,7 +147,7 @@ def _translate(
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
         work = formats.sound if translation.sound else formats.picture
-        save = work(translation, source, spool, share, lambda line: say(f"{name}: {line}"))
+        save = work(translation, source, spool, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error
     except (OSError, Unreadable) as error:

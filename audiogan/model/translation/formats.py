@@ -117,12 +117,12 @@ def encode_picture(picture: Picture, format: str) -> bytes:
 
 
 def picture(
-    translation: Translation, source: Source, spool: BinaryIO, share: Share, say: Callable[[str], None]
+    translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]
 ) -> Save:
     """Translate a picture; see `translate_picture`."""
     made = translate_picture(translation, source, share)
     if made.animated:
-        say("animated; only its first picture was translated")
+        echo("animated; only its first picture was translated")
     known = made.format if made.format in PICTURES.values() else "PNG"
     return lambda path, format: _put(path, encode_picture(made, format or known))
 
@@ -131,7 +131,7 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def sound(translation: Translation, source: Source, spool: BinaryIO, share: Share, say: Callable[[str], None]) -> Save:
+def sound(translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]) -> Save:
     """Translate a sound.
 
     The sound is resampled to the rate of the model and back. If the model has fewer channels, each group of so many
@@ -143,7 +143,7 @@ def sound(translation: Translation, source: Source, spool: BinaryIO, share: Shar
         source: a path, or the content of a file.
         spool: an empty temporary file for the result, before its level is known.
         share: called with the share of the work that is done.
-        say: called with a line if the file is damaged.
+        echo: called with a line if the file is damaged.
 
     Raises:
         OSError, Unreadable: the source cannot be read.
@@ -171,7 +171,7 @@ def sound(translation: Translation, source: Source, spool: BinaryIO, share: Shar
             spool.write(np.ascontiguousarray(part.T, np.float32).data)
             share(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.hole:
-            say(f"damaged after {frames / rate:.2f} s; translated up to there")
+            echo(f"damaged after {frames / rate:.2f} s; translated up to there")
     out_rate = max(rate, made_rate) if made_rate > model_rate else rate
     gain = modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
