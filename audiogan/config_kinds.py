@@ -23,6 +23,8 @@ PARTS = ("augment", "losses", "networks", "representations")
 COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
 """Modules with the columns that a configuration may add to the data."""
 MOVED = {
+    "audiogan.augment.Brightness": "audiogan.augment.RandomBrightness",
+    "audiogan.augment.Scale": "audiogan.augment.RandomScale",
     "audiogan.data.points.Points": "audiogan.data.points.open_points",
     "audiogan.games.Sampling": "audiogan.games.Generative",
 }

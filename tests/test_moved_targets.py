@@ -12,6 +12,7 @@ from audiogan.bundle import ABOUT, shipped
 from audiogan.config_kinds import MOVED, check_places, present, resolve_target, targets
 
 PLACES = {"games.Sampling": "game._target_", "points.Points": "data._target_"}
+PLACES |= {f"augment.{name}": "game.augment.transforms[0]._target_" for name in ("Brightness", "Scale")}
 
 
 def stored(name: str) -> dict[str, Any]:

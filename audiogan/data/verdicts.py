@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from audiogan.data.decode import Settings
+from audiogan.data.decode import DecodeSettings
 from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
@@ -57,7 +57,7 @@ class Scan:
     known_flags: ClassVar[dict[str, str]] = FLAGS
 
     root: Path
-    settings: Settings
+    settings: DecodeSettings
     folder: Path  # the cache: clips, index and the table of files
     counts: dict[str, int]  # reason -> files
     flags: dict[str, int]  # flag -> usable files that have it
