@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiogan.errors import UserError
-    from audiogan.generator import Generator
-    from audiogan.loading import load
-    from audiogan.recipe import Recipe
+    from audiogan.model.generator import Generator
+    from audiogan.model.loading import load
+    from audiogan.model.recipe import Recipe
 
 __version__ = "0.1.0"
 __all__ = ["Generator", "Recipe", "UserError", "__version__", "load"]
 
 _HOMES = {
-    "Generator": "audiogan.generator",
-    "Recipe": "audiogan.recipe",
+    "Generator": "audiogan.model.generator",
+    "Recipe": "audiogan.model.recipe",
     "UserError": "audiogan.errors",
-    "load": "audiogan.loading",
+    "load": "audiogan.model.loading",
 }
 
 

@@ -69,9 +69,9 @@ def judged(values: dict[str, float]) -> Figures:
 
 def gaussian(run_dir: Path, seed: int) -> Figures:
     """What a Gaussian with the mean and covariance of the training pixels gets."""
-    from audiogan.evaluation import open_sets
-    from audiogan.loading import load
+    from audiogan.evaluation.evaluate import open_sets
     from audiogan.metrics import evaluate_labelled, train_classifier
+    from audiogan.model.loading import load
 
     sets = open_sets(load(run_dir), None)
     assert sets.train is not None and sets.held_out is not None

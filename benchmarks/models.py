@@ -19,8 +19,8 @@ from scipy.signal import butter, sosfilt
 from scipy.stats import spearmanr
 
 import audiogan
-from audiogan.data.audio import open_audio_folder
-from audiogan.metrics.embedding import LogMel, embed
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.features.embedding import LogMel, embed
 from audiogan.metrics.neighbours import nearest
 
 

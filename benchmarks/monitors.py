@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from audiogan import config
-from audiogan.training import build_trainer, open_data
+from audiogan.run import config
+from audiogan.run.training import build_trainer, open_data
 
 WATCHED = ("guard", "monitors")
 

@@ -56,7 +56,7 @@ def audiogan(*arguments: str) -> str:
 
 def rates(overrides: list[str], factor: float) -> list[str]:
     """Overrides that multiply all learning rates of a configuration."""
-    from audiogan import config
+    from audiogan.run import config
 
     with COMPOSING:
         cfg = config.compose("drums", overrides)

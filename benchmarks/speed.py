@@ -56,7 +56,7 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
     """Latents from numpy, everything else in the graph: what a program without torch does."""
     import onnxruntime
 
-    from audiogan.export import arrays, save_onnx
+    from audiogan.model.export import arrays, save_onnx
 
     print(f"ONNX: {save_onnx(folder / 'model.onnx', model).how}", file=sys.stderr)
     options = onnxruntime.SessionOptions()

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 import audiogan
 from audiogan.files import replacing
-from audiogan.generator import Generator
+from audiogan.model.generator import Generator
 
 PSIS = (0.0, 0.25, 0.5, 0.7, 1.0, 1.3)
 
@@ -87,7 +87,7 @@ def classifier(model: Generator) -> Any:
     from omegaconf import OmegaConf
 
     from audiogan.metrics.classifier import fit, look
-    from audiogan.training import open_data
+    from audiogan.run.training import open_data
 
     train, _ = open_data(OmegaConf.create(model.config))
     net = fit(look(train, model.modality.picture), torch.as_tensor(train.targets), len(model.labels))

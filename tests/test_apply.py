@@ -15,9 +15,6 @@ import torch
 from fake_translator import Translator, noise, numbers
 from PIL import Image
 
-from audiogan.applying import apply_files, apply_signal
-from audiogan.applying.formats import encode_picture
-from audiogan.applying.signals import Translation
 from audiogan.cli import main
 from audiogan.commands.inputs import lines
 from audiogan.commands.values import inputs
@@ -25,8 +22,11 @@ from audiogan.errors import UserError
 from audiogan.games.generative import Route
 from audiogan.inputs import Classes, Latent, Seeded, Signal
 from audiogan.modalities import Image as Pictures
-from audiogan.reading.pictures import Picture, read_picture
-from audiogan.workers import Workers
+from audiogan.modalities.reading.pictures import Picture, read_picture
+from audiogan.model.translation.files import apply_files
+from audiogan.model.translation.formats import encode_picture
+from audiogan.model.translation.signals import Translation, apply_signal
+from audiogan.utils.workers import Workers
 
 said: list[str] = []
 
@@ -83,7 +83,7 @@ class TestSignals:
         x = numbers(1, 3, 100, 70).clamp(-1, 1).numpy()
         made = []
         for count in (1, 3):
-            monkeypatch.setattr("audiogan.applying.signals.WORKERS", Workers(count))
+            monkeypatch.setattr("audiogan.model.translation.signals.WORKERS", Workers(count))
             made.append(apply_signal(generator, x))
         assert (made[0] == made[1]).all()
 
@@ -274,7 +274,7 @@ class TestFiles:
         def full(path: Path, content: bytes) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("audiogan.applying.formats._put", full)
+        monkeypatch.setattr("audiogan.model.translation.formats._put", full)
         with pytest.raises(UserError, match="No space left"):
             apply_files(Translator(), tmp_path / "in", tmp_path / "out", say=silent)
         assert not (tmp_path / "out").exists()
@@ -303,7 +303,7 @@ class TestCommand:
     @pytest.fixture(autouse=True)
     def model(self, monkeypatch: pytest.MonkeyPatch) -> Translator:
         generator = Translator(more={"classes": Classes(labels=["day", "night"]), "latent": Latent("latent", 2)})
-        monkeypatch.setattr("audiogan.loading.load", lambda run: generator)
+        monkeypatch.setattr("audiogan.model.loading.load", lambda run: generator)
         return generator
 
     def test_exit_codes(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,8 +336,8 @@ PIPED = """
 import sys
 sys.path[:0] = [{tests!r}]
 from fake_translator import Translator
-import audiogan.loading
-audiogan.loading.load = lambda run: Translator({shape})
+import audiogan.model.loading
+audiogan.model.loading.load = lambda run: Translator({shape})
 from audiogan.cli import main
 sys.exit(main(["apply", "-", "-", "--run", "x"]))
 """

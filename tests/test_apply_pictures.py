@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from audiogan.applying.formats import encode_picture, translate_picture
-from audiogan.applying.signals import Translation, apply_signal
 from audiogan.errors import UserError
-from audiogan.reading.pictures import Picture, read_picture, to_float, to_pixels, turned, with_channels
-from audiogan.reading.reader import Unreadable
+from audiogan.modalities.reading.pictures import Picture, read_picture, to_float, to_pixels, turned, with_channels
+from audiogan.modalities.reading.reader import Unreadable
+from audiogan.model.translation.formats import encode_picture, translate_picture
+from audiogan.model.translation.signals import Translation, apply_signal
 
 DEEP = np.uint16
 
@@ -215,7 +215,7 @@ def test_hostile_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_result_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.applying.formats.LARGEST", 100)
+    monkeypatch.setattr("audiogan.model.translation.formats.LARGEST", 100)
     with pytest.raises(UserError, match="at most 100"):
         translate_picture(Translation(Translator()), encode_picture(Picture(noise(3, 20, 20)), "PNG"))
 

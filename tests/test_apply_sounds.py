@@ -12,12 +12,13 @@ import pytest
 import soundfile
 from fake_translator import Translator
 
-from audiogan.applying import apply_files, apply_signal, formats
-from audiogan.applying.signals import Translation
 from audiogan.errors import UserError
 from audiogan.inputs import Signal
 from audiogan.modalities import Sound
-from audiogan.reading import Unreadable
+from audiogan.modalities.reading import Unreadable
+from audiogan.model.translation import formats
+from audiogan.model.translation.files import apply_files
+from audiogan.model.translation.signals import Translation, apply_signal
 
 
 def tone(seconds: float, rate: int, channels: int = 1, hz: float = 200.0) -> np.ndarray:
@@ -137,7 +138,7 @@ def test_file_and_array_give_the_same(tmp_path: Path) -> None:
 
 
 def test_long_sounds_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.tiling.AT_ONCE", 2)
+    monkeypatch.setattr("audiogan.model.translation.tiling.AT_ONCE", 2)
     peaks = []
     for seconds in (60, 600):
         with soundfile.SoundFile(tmp_path / "a.wav", "w", 44_100, 1) as file:

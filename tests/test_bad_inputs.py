@@ -10,13 +10,13 @@ from PIL import Image
 from torch import nn
 
 from audiogan.cli import main
-from audiogan.config import compose
 from audiogan.data.columns import Labels, Signals, Values
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.representations import Identity
-from audiogan.training import add_facts, build_game, build_representation, open_data
+from audiogan.run.config import compose
+from audiogan.run.training import add_facts, build_game, build_representation, open_data
 
 Captured = pytest.CaptureFixture[str]
 COMMON = ("trainer.steps=1", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")

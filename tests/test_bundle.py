@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import audiogan
-from audiogan.bundle import ABOUT, CARD, WEIGHTS, read_bundle, save_bundle, shipped
 from audiogan.cli import main
+from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, read_bundle, save_bundle, shipped
 
 
 @pytest.fixture(scope="module")

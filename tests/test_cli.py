@@ -16,8 +16,8 @@ from PIL import Image
 from tiny import TINY
 
 from audiogan.cli import main
-from audiogan.data.drum_machine import render
-from audiogan.sounds import save_wav
+from audiogan.data.toys.drum_machine import render
+from audiogan.modalities.wav import save_wav
 
 Captured = pytest.CaptureFixture[str]
 

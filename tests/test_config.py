@@ -8,12 +8,13 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
-from audiogan import config
-from audiogan.config import PACKAGED, compose, run_name
-from audiogan.config_kinds import resolve_target, targets
 from audiogan.errors import UserError
-from audiogan.training import open_data
-from audiogan.training import train as run
+from audiogan.run import config
+from audiogan.run.config import PACKAGED, compose
+from audiogan.run.folder import run_name
+from audiogan.run.targets import resolve_target, targets
+from audiogan.run.training import open_data
+from audiogan.run.training import train as run
 
 SMALL = ("batch_size=2", "trainer.steps=2", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
 LOSSES = sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml"))

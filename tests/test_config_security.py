@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from audiogan.cli import main
-from audiogan.config import MOST_COPIES, compose
 from audiogan.errors import UserError
 from audiogan.modalities import Points
-from audiogan.training import add_facts
+from audiogan.run.config import MOST_COPIES, compose
+from audiogan.run.training import add_facts
 
 POINTS = "defaults: [points, _self_]\ntrainer: {steps: 1}\ncallbacks: {previews: null, monitors: null}\n"
 WRITER = (
@@ -139,7 +139,7 @@ KINDS = {
     "as data": f"data: {{{DISK}}}",
     "as a view": f"streams: {{train: {{{DISK}}}}}",
     "as a representation": f"representation: {{{DISK}}}",
-    "a folder as a callback": "callbacks: {more: {_target_: audiogan.data.sources.open_sounds, root: .}}",
+    "a folder as a callback": "callbacks: {more: {_target_: audiogan.data.sounds.sources.open_sounds, root: .}}",
     "an engine as a network": "game: {critic: {_target_: audiogan.core.Engine, threads: 8}}",
     "a key that looks like another place": "game: {'augment: engine': {_target_: audiogan.core.Engine}}",
     "a network as a callback": "callbacks: {more: {_target_: torch.nn.Linear, in_features: 1, out_features: 1}}",
@@ -324,7 +324,7 @@ COSTLY = {
     "a number as a key": "1: 2",
     "many copies": f"voice: {{'x_{{i}}': {{copies: 1000, v: [{','.join(400 * '1')}]}}}}",
     "long copies": f"voice: {{'x_{{i}}': {{copies: 1000, v: '{30_000 * '{i}'}'}}}}",
-    "previews": "callbacks: {previews: {_target_: audiogan.callbacks.Previews, count: 1000000000}}",
+    "previews": "callbacks: {previews: {_target_: audiogan.run.callbacks.Previews, count: 1000000000}}",
     "numbers as keys": "voice: {1: 2, null: 3}",
 }
 

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 import audiogan
-from audiogan import evaluation
 from audiogan.cli import main
-from audiogan.config import compose
-from audiogan.data.drum_machine import render
+from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
-from audiogan.outputs import unwritable
-from audiogan.sounds import save_wav
-from audiogan.tracing import traced
-from audiogan.training import train
+from audiogan.evaluation.evaluate import evaluate as evaluation
+from audiogan.files import unwritable
+from audiogan.modalities.wav import save_wav
+from audiogan.model.tracing import traced
+from audiogan.run.config import compose
+from audiogan.run.training import train
 
 SILENT = partial(train, progress=False, say=lambda line: None)
 
@@ -91,7 +91,7 @@ def test_a_sheet_that_cannot_be_written_is_refused_at_once(
 
 
 def test_endings_may_be_in_any_case_and_folders_are_made(tmp_path: Path) -> None:
-    from audiogan.outputs import check_output
+    from audiogan.files import check_output
 
     check_output(tmp_path / "new/folder/S.PNG", "--sheet", [".png"])
     assert not (tmp_path / "new").exists()

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from audiogan.data import open_domains, open_pairs
 from audiogan.modalities import Image
-from audiogan.report import write_report
+from audiogan.run.report import write_report
 
 SMALL = {
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1", "data.holdout=0.05"],

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from audiogan.cli import main
-from audiogan.data.drum_machine import render
+from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
-from audiogan.evaluation import evaluate_run
-from audiogan.generator import Generator
-from audiogan.loading import load
+from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.metrics import Report
-from audiogan.recipe import Recipe
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
+from audiogan.model.generator import Generator
+from audiogan.model.loading import load
+from audiogan.model.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)
@@ -111,8 +111,8 @@ def test_what_cannot_be_measured_is_one_line(
 
 def trained(folder: Path, name: str, *overrides: str) -> Path:
     """The run folder of a training of two steps."""
-    from audiogan import config
-    from audiogan.training import train
+    from audiogan.run import config
+    from audiogan.run.training import train
 
     common = ("trainer.steps=2", "batch_size=8", "engine.threads=1", "callbacks.previews.count=4")
     cfg = config.compose(name, [*common, f"run_dir={folder / name}", *overrides])
@@ -238,9 +238,9 @@ def test_samples_are_drawn_beside_real_ones(
 
 def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import audiogan
-    from audiogan.data.audio import open_audio_folder
+    from audiogan.data.sounds.folder import open_audio_folder
+    from audiogan.evaluation.side_by_side import side_by_side
     from audiogan.modalities import Sound
-    from audiogan.side_by_side import side_by_side
 
     for name in ("kick", "snare", "cowbell"):
         for i in range(3):

@@ -16,8 +16,8 @@ from audiogan.modalities.base import animate
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.modalities.sound import Sound
-from audiogan.optional import optional
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
+from audiogan.run.optional import optional
 
 
 def noise(*shape: int) -> np.ndarray:

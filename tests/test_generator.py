@@ -17,8 +17,8 @@ import torch
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
-from audiogan.loading import from_state
-from audiogan.sounds import load_wav
+from audiogan.modalities.wav import load_wav
+from audiogan.model.loading import from_state
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_the_averaged_weights_are_used(model: audiogan.Generator, tiny_run: Path
 def test_a_model_without_classes_has_no_labels(tiny_run: Path, tiny_sounds: Path, tmp_path: Path) -> None:
     from tiny import TINY
 
-    from audiogan.config import compose
-    from audiogan.training import train
+    from audiogan.run.config import compose
+    from audiogan.run.training import train
 
     overrides = [*TINY, f"data.root={tiny_sounds}", "trainer.steps=1", f"run_dir={tmp_path}", "classes=0"]
     train(compose("drums", [*overrides, "callbacks.previews=null"]), progress=False, say=lambda line: None)

@@ -15,11 +15,11 @@ from small_translators import cycle, filtering, pix2pix
 
 import audiogan
 from audiogan.errors import UserError
-from audiogan.generator import Generator
 from audiogan.kits import make_kit
 from audiogan.latents import directions, encode, neighbours
-from audiogan.morphing import write_morph
-from audiogan.recipe import Recipe
+from audiogan.model.generator import Generator
+from audiogan.model.morphing import write_morph
+from audiogan.model.recipe import Recipe
 
 OLD = '{"model": "drums", "seed": 3, "truncation": 0.5, "classes": {"kick": 1.0}, "knobs": {}, "latent": "AACAPw=="}'
 

@@ -14,9 +14,9 @@ from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
-from audiogan.morphing import write_morph
-from audiogan.sampling import recall, write_samples
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
+from audiogan.model.morphing import write_morph
+from audiogan.model.sampling import recall, write_samples
 
 
 def morph(out: Path, start: str = "kick-3", end: str = "snare-8", steps: int = 9, stub: Any = None) -> list[Any]:

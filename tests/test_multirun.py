@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from audiogan.cli import main
-from audiogan.multirun import jobs, multirun
+from audiogan.run.multirun import jobs, multirun
 
 Captured = pytest.CaptureFixture[str]
 POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=null", "engine.threads=1")

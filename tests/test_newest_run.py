@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import audiogan.loading
+import audiogan.model.loading
 from audiogan.commands.newest import load_for_morph, load_sounds
 from audiogan.commands.studio import _chosen
 
@@ -31,7 +31,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of models in the order in which they are loaded, in a folder without runs."""
     monkeypatch.chdir(tmp_path)
     names: list[str] = []
-    monkeypatch.setattr(audiogan.loading, "load", lambda run: names.append(Path(run).stem))
+    monkeypatch.setattr(audiogan.model.loading, "load", lambda run: names.append(Path(run).stem))
     return names
 
 

@@ -9,9 +9,9 @@ import pytest
 from tiny import TINY
 
 from audiogan.cli import main
-from audiogan.config import compose
 from audiogan.errors import UserError
-from audiogan.overrides import hydra_overrides, parse, settings_of_run
+from audiogan.run.config import compose
+from audiogan.run.overrides import hydra_overrides, parse, settings_of_run
 
 NAMES = [
     "Bob's drums", "it's \"loud\"", "Trömmel", "太鼓", "drums (1)", "drums(1)", "drums [808]", "[808]", "{a: 1}",

@@ -10,8 +10,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from audiogan.pictures import contact_sheet, spectrogram_image
-from audiogan.sounds import load_wav
+from audiogan.modalities.drawing.spectrograms import contact_sheet, spectrogram_image
+from audiogan.modalities.wav import load_wav
 
 RATE = 16000
 
@@ -138,7 +138,7 @@ def test_a_sheet_needs_neither_matplotlib_nor_torch(tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys, numpy as np; from audiogan.pictures import contact_sheet\n"
+        "import sys, numpy as np; from audiogan.modalities.drawing.spectrograms import contact_sheet\n"
         f"contact_sheet({str(tmp_path / 'a.png')!r}, np.ones((1, 1, 50)), 8000)\n"
         "assert not {'matplotlib', 'torch', 'scipy'} & set(sys.modules)"
     )

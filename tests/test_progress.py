@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from audiogan import progress
-from audiogan.progress import Progress
+from audiogan.run import progress_bar as progress
+from audiogan.run.progress_bar import Progress
 
 
 class Clock:

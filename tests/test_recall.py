@@ -16,8 +16,8 @@ from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities.base import animate
 from audiogan.modalities.image import Image
-from audiogan.recipe import Recipe
-from audiogan.sampling import recall
+from audiogan.model.recipe import Recipe
+from audiogan.model.sampling import recall
 
 RECIPE = Recipe("m", (0.5, -1.0), {"kick": 1.0}, {}, 3)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import audiogan
 from audiogan import Recipe, UserError
 from audiogan.cli import main
-from audiogan.sampling import recall
-from audiogan.sounds import load_wav, save_wav
+from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.model.sampling import recall
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 names = st.text(min_size=1, max_size=8)

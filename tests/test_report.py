@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.curves import group, read_series, round_ticks
 from audiogan.errors import UserError
 from audiogan.modalities.sound import write_preview
-from audiogan.report import write_report
-from audiogan.sounds import load_wav
+from audiogan.modalities.wav import load_wav
+from audiogan.run.curves import group, read_series, round_ticks
+from audiogan.run.report import write_report
 
 RATE = 8000
 EVIL = '"><script>alert(1)</script>'

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.config import compose
-from audiogan.curves import group, number, plot, read_series
-from audiogan.report import write_report
-from audiogan.sounds import save_wav
-from audiogan.training import train
+from audiogan.modalities.wav import save_wav
+from audiogan.run.config import compose
+from audiogan.run.curves import group, number, plot, read_series
+from audiogan.run.report import write_report
+from audiogan.run.training import train
 
 COMMON = ("trainer.steps=4", "callbacks.log.every=2", "callbacks.previews=null", "callbacks.monitors=null")
 

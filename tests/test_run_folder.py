@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from audiogan import run_folder
 from audiogan.errors import UserError
-from audiogan.run_folder import FILES, FOLDERS, check_links, locked, note, status, tidy
+from audiogan.run import folder as run_folder
+from audiogan.run.folder import FILES, FOLDERS, check_links, locked, note, status, tidy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 

@@ -15,11 +15,11 @@ from PIL import Image as Pillow
 from stub_generator import Stub
 
 from audiogan.errors import UserError
+from audiogan.modalities.drawing.sheets import check_sheet
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
-from audiogan.sample_list import FIELDS, SampleList
-from audiogan.sampling import write_samples
-from audiogan.sheets import check_sheet
+from audiogan.model.sample_list import FIELDS, SampleList
+from audiogan.model.sampling import write_samples
 
 
 def sample(out: Path, n: int = 1, stub: Any = None, **options: Any) -> list[Path]:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from stub_generator import Stub
 
-from audiogan.generator import Generator
 from audiogan.modalities.sound import write_preview
-from audiogan.sampling import write_samples
-from audiogan.text import table_text
+from audiogan.model.generator import Generator
+from audiogan.model.sampling import write_samples
+from audiogan.utils.text import table_text
 
 NAMES = ["=1+1", "@SUM(A1)", "+1|x", "-cmd", "\t=1", "\r=1", "'=1", "../../up", "a/b", "\x1b[2J", "new\nline", "\0"]
 NAMES += ["\ud800", "\u202egpj", "太" * 90, "𝔵" * 90, "..", "", "-3", "CON"]

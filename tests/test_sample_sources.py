@@ -15,12 +15,12 @@ from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.games.generative import Route
-from audiogan.generator import Generator
 from audiogan.inputs import Inputs, Latent, Signal
 from audiogan.modalities import Image
+from audiogan.model.generator import Generator
+from audiogan.model.sample_inputs import expanded, matched
+from audiogan.model.sampling import recall, write_samples
 from audiogan.representations import Identity
-from audiogan.sample_inputs import expanded, matched
-from audiogan.sampling import recall, write_samples
 
 SHAPE = (1, 8, 8)
 

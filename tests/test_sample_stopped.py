@@ -12,12 +12,13 @@ import pytest
 from room import room
 from stub_generator import Stub
 
-from audiogan import long_work, sampling
 from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities.points import Points
-from audiogan.sample_list import SampleList
-from audiogan.sampling import write_samples
+from audiogan.model import sampling
+from audiogan.model.sample_list import SampleList
+from audiogan.model.sampling import write_samples
+from audiogan.utils import progress as long_work
 
 
 def listed(out: Path) -> list[str]:

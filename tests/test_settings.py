@@ -11,12 +11,13 @@ from omegaconf import OmegaConf
 from tiny import TINY
 
 from audiogan.cli import main
-from audiogan.config import compose, run_name
 from audiogan.core import load_state
 from audiogan.errors import UserError
-from audiogan.evaluation import open_sets
-from audiogan.loading import load
-from audiogan.training import open_data
+from audiogan.evaluation.evaluate import open_sets
+from audiogan.model.loading import load
+from audiogan.run.config import compose
+from audiogan.run.folder import run_name
+from audiogan.run.training import open_data
 
 Captured = pytest.CaptureFixture[str]
 POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=null", "engine.threads=1")
@@ -162,7 +163,7 @@ def test_a_run_finds_its_data_from_anywhere(
 
 
 def test_a_model_keeps_no_path_of_its_labels(tiny_sounds: Path) -> None:
-    from audiogan.bundle import read_bundle
+    from audiogan.model.bundle import read_bundle
 
     files = [path.relative_to(tiny_sounds) for path in sorted(tiny_sounds.rglob("*.wav"))]
     Path("list.csv").write_text("path,label\n" + "".join(f"{file},{file.parent}\n" for file in files))

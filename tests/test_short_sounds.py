@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from audiogan.cli import main
-from audiogan.data.drum_machine import render
+from audiogan.data.toys.drum_machine import render
 from audiogan.metrics import LogMel, evaluate
 from audiogan.modalities import Sound
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

@@ -12,7 +12,7 @@ import soundfile
 from every_command import Run
 from own_modules import write_module
 
-from audiogan.sounds import load_wav, save_wav
+from audiogan.modalities.wav import load_wav, save_wav
 
 NETWORKS = '''
 import torch

@@ -8,7 +8,7 @@ import soundfile
 
 from audiogan.errors import UserError
 from audiogan.files import replacing
-from audiogan.sounds import level, load_wav, save_wav
+from audiogan.modalities.wav import level, load_wav, save_wav
 
 
 def tone(channels: int = 1, samples: int = 4000, level: float = 0.5) -> np.ndarray:

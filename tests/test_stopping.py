@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audiogan.stopping import INTERRUPTED, stopped_by_signals
+from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX")
 

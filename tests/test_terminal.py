@@ -11,7 +11,7 @@ import pytest
 
 from audiogan.cli import explain
 from audiogan.errors import UserError
-from audiogan.terminal import Output
+from audiogan.utils.terminal import Output
 
 POINTS = ["train", "points", "trainer.steps=3", "data.count=200", "widths=[4,4]", "callbacks.monitors=null"]
 POINTS += ["callbacks.previews=null"]

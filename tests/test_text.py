@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiogan.text import printable, table_cell, table_text
+from audiogan.utils.text import printable, table_cell, table_text
 
 
 def test_control_sequences_become_visible():

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from audiogan import tiling
 from audiogan.errors import UserError
-from audiogan.tiling import Array, Process, reflect, tiled
+from audiogan.model.translation import tiling
+from audiogan.model.translation.tiling import Array, Process, reflect, tiled
 
 
 def exact(source: Any, process: Process, field: int, multiple: int = 1, tile: Any = None, trained: Any = ()) -> Any:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 import audiogan
-from audiogan import generator
+from audiogan.model import generator
+from audiogan.model.tracing import traced
 from audiogan.networks.mlp import MLPGenerator
 from audiogan.networks.tonenoise import ToneNoiseGenerator
-from audiogan.tracing import traced
 
 
 class Drawing(nn.Module):
@@ -97,5 +97,5 @@ def test_an_error_of_the_network_is_left_to_the_network() -> None:
 
 def test_a_large_network_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     net, inputs = small()
-    monkeypatch.setattr("audiogan.tracing.LARGEST", 8)
+    monkeypatch.setattr("audiogan.model.tracing.LARGEST", 8)
     assert traced(net, inputs) is None

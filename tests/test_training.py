@@ -22,16 +22,17 @@ from states import assert_same, final
 from tiny import TINY
 
 from audiogan.cli import main
-from audiogan.config import compose
 from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
-from audiogan.training import build_game, build_representation, locked, train
+from audiogan.run.config import compose
+from audiogan.run.training import build_game, build_representation, locked, train
 
 # `python -m audiogan ARGUMENTS` for each line of input. What takes seconds is imported once, before the fork.
 SERVER = """
 import json, os, runpy, sys
-import audiogan.callbacks, audiogan.training, audiogan.report, audiogan.pictures, audiogan.data.audio
+import audiogan.run.callbacks, audiogan.run.training, audiogan.run.report
+import audiogan.modalities.drawing.spectrograms, audiogan.data.sounds.folder
 import hydra, matplotlib.figure, torch._dynamo, torch.utils.tensorboard
 for line in sys.stdin:
     job = json.loads(line)

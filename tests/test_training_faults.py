@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import torch
 
-from audiogan import callbacks, training
-from audiogan.changes import data_changes, identity
 from audiogan.cli import main
-from audiogan.config import compose
 from audiogan.core import Trainer, load_state, newest_state, save_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.data.columns import Labels, Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities import Points
+from audiogan.run import callbacks, training
+from audiogan.run.changes import data_changes, identity
+from audiogan.run.config import compose
 
 SMALL = ["widths=[8,8]", "data.count=100", "batch_size=8", "engine.threads=1", "callbacks.previews=null"]
 Train = Callable[..., tuple[Trainer, list[str]]]
@@ -138,14 +138,14 @@ def full(*names: str) -> Callable[..., Any]:
 def test_a_log_that_cannot_be_written_is_left_out_and_said_once(
     train: Train, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from audiogan import board
     from audiogan.monitors import callback as monitors
+    from audiogan.run import tensorboard as board
 
     monkeypatch.setattr(callbacks, "append", full())
     monkeypatch.setattr(board, "append", full())
     monkeypatch.setattr(monitors, "write_findings", full())
-    monkeypatch.setattr("audiogan.report.write_report", full())
-    previews = "callbacks.previews={_target_: audiogan.callbacks.Previews, every: 2, count: 4}"
+    monkeypatch.setattr("audiogan.run.report.write_report", full())
+    previews = "callbacks.previews={_target_: audiogan.run.callbacks.Previews, every: 2, count: 4}"
     trainer, _ = train("trainer.steps=5", previews)
     lines = capsys.readouterr().err.splitlines()
     assert trainer.step == 5 and status(run) == "finished" and newest_state(run / "checkpoints")[1]

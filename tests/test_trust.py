@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from own_modules import write_module
 
-from audiogan import trust
-from audiogan.config_kinds import check_places, outside, resolve_target
 from audiogan.errors import UserError
-from audiogan.trust import carried, check_names, hint, require, trusted, trusting
+from audiogan.run import trust
+from audiogan.run.targets import check_places, outside, resolve_target
+from audiogan.run.trust import carried, check_names, hint, require, trusted, trusting
 
 PARTS = """
 import os, subprocess, functools, enum

@@ -12,11 +12,11 @@ import pytest
 from own_modules import write_module
 
 import audiogan.data
-import audiogan.trust
+import audiogan.run.trust
 from audiogan.cli import main
-from audiogan.config import compose
-from audiogan.config_kinds import resolve_target
 from audiogan.errors import UserError
+from audiogan.run.config import compose
+from audiogan.run.targets import resolve_target
 
 LOSS = "from audiogan.losses import NonSaturating\nclass Mine(NonSaturating):\n    pass\n"
 POINTS = """\
@@ -123,8 +123,11 @@ SETS_TRUST = {
     "a key": ("trust: [{own}]", "cannot trust modules"),
     "a key with a text": ("trust: {own}", "cannot trust modules"),
     "a key that a value refers to": ("trust: [{own}]\nname: ${{trust.0}}", "cannot trust modules"),
-    "the module itself": ("game: {{loss: {{_target_: audiogan.trust.trusting, names: [{own}]}}}}", "this place takes"),
-    "a function of it": ("data: {{_target_: audiogan.trust.open_mine}}", "this place takes"),
+    "the module itself": (
+        "game: {{loss: {{_target_: audiogan.run.trust.trusting, names: [{own}]}}}}",
+        "this place takes",
+    ),
+    "a function of it": ("data: {{_target_: audiogan.run.trust.open_mine}}", "this place takes"),
     "hydra": ("hydra: {{job: {{env_set: {{PYTHONPATH: .}}}}}}", "hydra"),
     "an interpolation": ("voice: Mine\ngame: {{loss: {{_target_: '{own}.${{voice}}'}}}}", "is not allowed"),
 }
@@ -161,7 +164,7 @@ def test_data_from_outside(here: Path) -> None:
     own = write_module(here, "def open_mine(count: int = 5): pass\ndef other(): pass\nclass Mine:\n    pass\n")
     for name, good in (("open_mine", True), ("other", False), ("Mine", False)):
         (here / "mine.yaml").write_text(f"{POINTS}data: {{_target_: {own}.{name}, count: 2e2}}\n")
-        with audiogan.trust.trusting(own):
+        with audiogan.run.trust.trusting(own):
             if good:
                 assert compose("mine.yaml").data.count == 200  # as the annotation of `count` says
                 continue

@@ -14,11 +14,11 @@ import pytest
 from own_modules import write_module
 
 import audiogan
-from audiogan.bundle import ABOUT, CARD, WEIGHTS, save_bundle
 from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints, save_state
 from audiogan.errors import UserError
+from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, save_bundle
 
 NETWORK = "from audiogan.networks.stftgan import STFTGenerator\nclass Mine(STFTGenerator):\n    pass\n"
 
@@ -63,7 +63,7 @@ def test_a_run_of_a_trusted_network_sounds_as_ever(run: Path, own: str, tiny_run
 
 
 def test_a_run_of_a_trusted_network_is_measured(run: Path, own: str) -> None:
-    from audiogan.evaluation import evaluate_run
+    from audiogan.evaluation.evaluate import evaluate_run
 
     with pytest.raises(UserError, match=f"it needs the module {own}"):
         evaluate_run(str(run), say=lambda line: None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audiogan.errors import UserError
-from audiogan.untrusted import check_config
+from audiogan.model.untrusted import check_config
 
 SOUND = {"_target_": "audiogan.modalities.Sound", "sample_rate": 16000, "normalize": "peak"}
 CONFIG: dict[str, Any] = {
@@ -75,7 +75,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("inputs.source.shape", list(range(6_000)), ": more than 5,000 values"),
     ("inputs.source.scale", float("nan"), "finite"),
     ("inputs.source.scale", "${oc.env:HOME}", "interpolations"),
-    ("game.inputs.source._target_", "audiogan.callbacks.Previews", "takes an input"),
+    ("game.inputs.source._target_", "audiogan.run.callbacks.Previews", "takes an input"),
     ("game.generators", {"a": {"_target_": "audiogan.core.Engine"}}, "game.generators.a"),
     ("facts.inputs", [], "facts.inputs: expected a mapping, got list"),
     ("facts.inputs", {f"x{i}": {} for i in range(1000)}, "facts.inputs: 1,000 inputs"),
@@ -108,7 +108,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("facts.inputs.source.shape", [1] * 9, "shape: expected"),
     ("facts.inputs.source.shape", "abc", "shape: expected"),
     ("facts.inputs.source.modality._target_", "audiogan.core.Engine", "takes a modality"),
-    ("facts.inputs.source.modality._target_", "audiogan.data.sources.open_sounds", "takes a modality"),
+    ("facts.inputs.source.modality._target_", "audiogan.data.sounds.sources.open_sounds", "takes a modality"),
     ("facts.inputs.source.modality.centres", list(range(6_000)), ": more than 5,000 values"),
     ("facts.inputs.source.more", {"_target_": "torch.nn.Linear"}, "takes no class"),
     ("facts.inputs.source.more", DEEP, "levels deep"),
@@ -124,7 +124,7 @@ def test_hostile_facts_are_one_line(key: str, value: Any, words: str) -> None:
 
 
 def test_a_route_stands_only_inside_of_a_game() -> None:
-    from audiogan.config_kinds import resolve_target
+    from audiogan.run.targets import resolve_target
 
     for key in ("representation.x", "data", "callbacks.x", "inputs.x", "voice.x"):
         with pytest.raises(UserError, match=r"this place takes|does not exist"):

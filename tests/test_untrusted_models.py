@@ -18,12 +18,12 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 
 import audiogan
-from audiogan.bundle import ABOUT, CARD, WEIGHTS, save_bundle
 from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints, save_state
 from audiogan.errors import UserError
-from audiogan.untrusted import Budget
+from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, save_bundle
+from audiogan.model.untrusted import Budget
 
 Parts = dict[str, Any]
 
@@ -67,7 +67,7 @@ def refusal(path: Path) -> str:
 DEEP: Any = "end"
 for _ in range(200):
     DEEP = [DEEP]
-SOUNDS = {"_target_": "audiogan.data.sources.open_sounds", "root": "sounds", "cache": "victim"}
+SOUNDS = {"_target_": "audiogan.data.open_sounds", "root": "sounds", "cache": "victim"}
 MLP = {"_target_": "audiogan.networks.mlp.MLPGenerator", "shape": [1, 2048], "classes": 2}
 WRONG: list[tuple[str, Any, str]] = [
     ("config.facts.modality", SOUNDS, "open_sounds"),
@@ -80,7 +80,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("config.representation", {"_target_": "audiogan.representations.Identity", "shape": [1, 1 << 30]}, ""),
     ("config.representation.n_fft", 1 << 30, "larger than its weights"),
     ("config.game", {**SOUNDS, "generator": None}, "open_sounds"),
-    ("config.game.extra", {"_target_": "audiogan.callbacks.Previews"}, "Previews"),
+    ("config.game.extra", {"_target_": "audiogan.run.callbacks.Previews"}, "Previews"),
     ("config.game.generator", {**MLP, "widths": [10**6, 10**6]}, "larger than its weights"),
     ("config.game.generator", {**MLP, "widths": [10**6]}, "larger than its weights"),
     ("config.game.generator", {**MLP, "widths": [1] * 4_000}, "too many operations"),

@@ -14,11 +14,11 @@ import pytest
 from safetensors.torch import save
 
 import audiogan
-from audiogan.bundle import ABOUT, CARD, FORMAT, WEIGHTS
 from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.inputs import Signal
 from audiogan.modalities import Image
+from audiogan.model.bundle import ABOUT, CARD, FORMAT, WEIGHTS
 from audiogan.networks.unet import UNet
 from audiogan.representations import Identity
 

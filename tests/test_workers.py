@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import audiogan
-from audiogan import generator
-from audiogan.workers import Workers
+from audiogan.model import generator
+from audiogan.utils.workers import Workers
 
 
 def in_new_thread() -> int:
@@ -73,7 +73,7 @@ def test_a_call_may_call_again() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore")
 def test_a_forked_process_has_workers_of_its_own() -> None:
-    from audiogan.workers import WORKERS
+    from audiogan.utils.workers import WORKERS
 
     assert WORKERS.map(str, [1]) == ["1"]
     child = os.fork()

@@ -39,8 +39,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     values: dict[str, Any] = {**inputs(args.input)}
     seed = whole(args.seed, "--seed")
-    from audiogan.applying import apply_files
-    from audiogan.loading import load
+    from audiogan.model.loading import load
+    from audiogan.model.translation.files import apply_files
 
     generator = load(args.run)
     if args.label is not None:

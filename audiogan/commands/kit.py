@@ -12,8 +12,8 @@ from audiogan.errors import UserError
 from audiogan.files import read_small
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
     from audiogan.kits import Kit
+    from audiogan.model.generator import Generator
 
 PACKED = (".zip", ".h2drumkit", ".gz", ".dslibrary")
 """Suffixes of archives in which kits come."""
@@ -87,10 +87,10 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
         path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_model`.
         run: as for `load`.
     """
-    from audiogan.bundle import shipped
     from audiogan.kits import Kit
     from audiogan.kits.saving import KIT, LARGEST_KIT, find_model
-    from audiogan.loading import load
+    from audiogan.model.bundle import shipped
+    from audiogan.model.loading import load
 
     if path.is_dir():
         path /= KIT

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 
 def load_sounds(run: str | None, say: Callable[[str], None] = print) -> Generator:
@@ -15,7 +15,7 @@ def load_sounds(run: str | None, say: Callable[[str], None] = print) -> Generato
 
     Where nobody chose the model, one line says which it is.
     """
-    from audiogan.loading import load
+    from audiogan.model.loading import load
 
     return load(newest_sounds(say) if run is None else run)
 
@@ -28,7 +28,7 @@ def load_for_morph(run: str | None, ends: Iterable[str], say: Callable[[str], No
         ends: as `write_morph` takes them: a seed, ``CLASS-SEED``, or a sampled file.
         say: called with one line that says which model was taken.
     """
-    from audiogan.loading import load
+    from audiogan.model.loading import load
 
     if run is not None:
         return load(run)
@@ -46,8 +46,8 @@ def newest_sounds(say: Callable[[str], None] = print) -> Path:
 
 
 def _newest(fits: Callable[[Path], bool], what: str, say: Callable[[str], None]) -> Path:
-    from audiogan.bundle import shipped
-    from audiogan.loading import DEFAULT, find, runs
+    from audiogan.model.bundle import shipped
+    from audiogan.model.loading import DEFAULT, find, runs
 
     found = runs()
     run = next((run for run in found if fits(run)), None)
@@ -68,7 +68,7 @@ def _kind(run: Path) -> str:
     if isinstance(target, str):
         return target.rpartition(".")[2]
     from audiogan.errors import UserError
-    from audiogan.loading import load
+    from audiogan.model.loading import load
 
     try:
         return type(load(run).modality).__name__

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     from audiogan.commands.newest import load_sounds
     from audiogan.kits import play_pattern
     from audiogan.kits.playing import read_pattern
-    from audiogan.sounds import save_wav
+    from audiogan.modalities.wav import save_wav
 
     pattern = read_pattern(args.pattern)  # before a model is loaded: what is wrong here is said at once
     if args.kit:

@@ -19,11 +19,10 @@ from typing import Any
 
 import yaml
 
-from audiogan.data import FileName
 from audiogan.data.fetch import Unfit, digest, fetch, reason
-from audiogan.data.sources import downloads
+from audiogan.data.sounds.sources import downloads
 from audiogan.errors import UserError
-from audiogan.files import replacing
+from audiogan.files import FileName, replacing
 
 HOPELESS = 12
 """Lost connections in a row after which the network is taken for dead."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from audiogan.data import FileName
 from audiogan.data.download import DataSet, File, check_own, described
 from audiogan.data.fetch import digest
 from audiogan.errors import UserError
+from audiogan.files import FileName
 
 GITHUB = "https://raw.githubusercontent.com"
 REGISTRY = Path(__file__).with_name("drums_sources.csv")

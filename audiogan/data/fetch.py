@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 TIMEOUT = 30.0
 """Seconds to wait for a connection, and for each piece of a file."""

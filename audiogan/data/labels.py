@@ -16,7 +16,7 @@ from audiogan.data.kinds import READABLE
 from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 FOLDERS, AUTO, NONE, LIST = "folders", "auto", "none", "csv"
 

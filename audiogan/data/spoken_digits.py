@@ -20,10 +20,10 @@ from typing import IO, Any
 
 import soundfile
 
-from audiogan.archives import open_zip
 from audiogan.data.download import DataSet, File
 from audiogan.data.fetch import digest
 from audiogan.errors import UserError
+from audiogan.utils.archives import open_zip
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LARGEST = 1 << 20

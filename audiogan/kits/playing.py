@@ -21,7 +21,7 @@ from audiogan.kits.rendering import LOUDNESS, render_pads
 from audiogan.kits.saving import hat
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 DRUMS = 9
 """General MIDI's drum channel, counted from 0."""

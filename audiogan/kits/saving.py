@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiogan.bundle import shipped
 from audiogan.errors import UserError, reporting
 from audiogan.files import read_small, replacing
 from audiogan.kits import formats
@@ -23,10 +22,11 @@ from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocities
 from audiogan.kits.names import file_stem, safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
-from audiogan.sounds import COMMENT_BYTES, save_wav
+from audiogan.modalities.wav import COMMENT_BYTES, save_wav
+from audiogan.model.bundle import shipped
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
+from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.latents.properties import measured, properties_of
-from audiogan.metrics.embedding import embed
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator, Label
+    from audiogan.model.generator import Generator, Label
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48

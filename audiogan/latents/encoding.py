@@ -18,10 +18,10 @@ from audiogan.games.calling import call
 from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare
 from audiogan.losses.spectra import Likeness, log_spectral_distance
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 COST = 0.014
 """Seconds in which a core of a small server makes, compares and improves one sound of a second."""
@@ -164,7 +164,7 @@ class _Search:
 
     def _measured(self) -> dict[str, Tensor]:
         """Return the knobs of the recording."""
-        from audiogan.data.knobs import measure
+        from audiogan.data.sounds.knobs import measure
 
         found = {}
         for name, given in self.generator.inputs.items():

@@ -1,4 +1,4 @@
-"""Knobs as a loss can use them: measured as in `audiogan.data.knobs`, but differentiable.
+"""Knobs as a loss can use them: measured as in `audiogan.data.sounds.knobs`, but differentiable.
 
 A network that listens in frames tells 4 ms from 6 ms badly, and a generator that is to please it obeys badly; half of
 all drums rise within 4 to 11 ms. And what a network takes for noise is not what is measured. The definitions of these

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+from audiogan.features.embedding import Embedding, LogMel, embed
+from audiogan.features.patches import Patches
 from audiogan.metrics.classifier import Classifier, train_classifier
 from audiogan.metrics.convnet import ClassifierRecipe
 from audiogan.metrics.distances import frechet_distance, kernel_distance
 from audiogan.metrics.diversity import inception_score, vendi_score
-from audiogan.metrics.embedding import Embedding, LogMel, embed
 from audiogan.metrics.extractor import Extractor, load_extractor
 from audiogan.metrics.gain import augmentation_gain
 from audiogan.metrics.labelled import agreement, evaluate_labelled
 from audiogan.metrics.neighbours import Memorisation, Prdc, memorisation, nearest, prdc
-from audiogan.metrics.patches import Patches
 from audiogan.metrics.report import Report, evaluate
 
 __all__ = ["Classifier", "ClassifierRecipe", "Embedding", "Extractor", "LogMel", "Memorisation", "Patches", "Prdc"]

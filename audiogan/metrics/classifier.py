@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.core.checkpoint import save_tensors
-from audiogan.data import cache_dir
 from audiogan.errors import UserError
+from audiogan.files import cache_dir
 from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Net, Picture, digest, fit, glance, look, some_of_each
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ def look(signals: Any, picture: Picture, *, index: NDArray[np.int64] | None = No
     """What a classifier sees: pictures float32 `[N, C, H, W]`, the longer side at most 96.
 
     Args:
-        signals: a data set (see `audiogan.data.sources`), or an array or tensor `[N, ...]`.
+        signals: a data set (see `audiogan.data.sounds.sources`), or an array or tensor `[N, ...]`.
         picture: the modality's.
         index: only these.
     """

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.features.embedding import Embedding
+from audiogan.features.patches import Patches
+from audiogan.features.pixels import Pixels
 from audiogan.files import check_file
-from audiogan.metrics.embedding import Embedding
-from audiogan.metrics.patches import Patches
-from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, in_range
-from audiogan.pictures import ALERT, BACKGROUND, FAINT, TEXT
-from audiogan.png import open_png, save_png
-from audiogan.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
-from audiogan.reading.reader import Unreadable
-from audiogan.text import printable
-from audiogan.typeface import font, short
+from audiogan.modalities.drawing.png import open_png, save_png
+from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, TEXT
+from audiogan.modalities.drawing.typeface import font, short
+from audiogan.modalities.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
+from audiogan.modalities.reading.reader import Unreadable
+from audiogan.utils.text import printable
 
 CELL = 80
 """Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.files import check_file
-from audiogan.metrics.pixels import Coordinates
+from audiogan.features.pixels import Coordinates
+from audiogan.files import check_file, write_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns
-from audiogan.pictures import BACKGROUND, CHANNEL_COLOURS, FAINT, PANEL, TEXT
-from audiogan.text import printable
-from audiogan.writing import write_file
+from audiogan.modalities.drawing.spectrograms import BACKGROUND, CHANNEL_COLOURS, FAINT, PANEL, TEXT
+from audiogan.utils.text import printable
 
 MOST = 1 << 24
 """Largest number of values in a file."""

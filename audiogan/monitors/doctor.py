@@ -16,7 +16,7 @@ from audiogan.monitors.history import History, step_of
 from audiogan.monitors.logs import find_log, read_log
 from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 LOOKS = 60  # at a log in which nobody looked while it grew
 KNOWN = "loss of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"

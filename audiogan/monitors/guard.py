@@ -16,7 +16,7 @@ from audiogan.monitors.advice import offered
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
 from audiogan.monitors.finding import Finding
-from audiogan.optional import notify
+from audiogan.run.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
 EARLY = 32  # moves of a player that say what is usual

@@ -20,7 +20,7 @@ from audiogan.studio.security import RequestGuard
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from audiogan.bundle import shipped
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.recipe import LONGEST, Recipe
+from audiogan.model.bundle import shipped
+from audiogan.model.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 Name = Annotated[str, Field(max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.curves import Series, number, plots
-from audiogan.text import json_object
+from audiogan.run.curves import Series, number, plots
+from audiogan.utils.text import json_object
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""

@@ -15,7 +15,7 @@ from audiogan.studio.instrument import Instrument, Name, Seed, Share, Truncation
 from audiogan.studio.limits import SOUNDS, Limits, Refused, Slots, Strict, read
 
 if TYPE_CHECKING:
-    from audiogan.recipe import Recipe
+    from audiogan.model.recipe import Recipe
 
 M = TypeVar("M", bound=BaseModel)
 router = APIRouter(prefix="/api")

@@ -23,7 +23,7 @@ from fastapi import APIRouter, Request, Response
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.text import json_object, printable
+from audiogan.utils.text import json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}

@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audiogan
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.decode import PEAK, DecodeSettings, decode
-from audiogan.data.scan import scan_folder
+from audiogan.data.sounds.decode import PEAK, DecodeSettings, decode
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng
@@ -224,7 +224,7 @@ def test_the_cache_is_used_and_follows_the_folder(tmp_path: Path, monkeypatch: p
     root, home = make(tmp_path / "s", ["a.wav", "b.wav"]), tmp_path / "cache"
     first = scan_folder(root, cache=home, length=800, progress=False)
     with monkeypatch.context() as m:
-        m.setattr("audiogan.data.scan.decode", lambda *_: pytest.fail("decoded again"))
+        m.setattr("audiogan.data.sounds.scan.decode", lambda *_: pytest.fail("decoded again"))
         assert scan_folder(root, cache=home, length=800, progress=False) == first
     assert len(cached(home)) == 1
     scan_folder(root, cache=home, length=900, progress=False)
@@ -261,7 +261,7 @@ def build_elsewhere(code: str, *args: object) -> subprocess.Popen[str]:
 
 KILLED = """
 import os, signal, sys
-from audiogan.data import scan
+from audiogan.data.sounds import scan
 store, left = scan._store, [20]
 def store_some(*args):
     left[0] -= 1
@@ -285,7 +285,7 @@ def test_a_killed_build_leaves_nothing_that_is_believed(tmp_path: Path) -> None:
 
 TOGETHER = """
 import sys, time
-from audiogan.data import scan
+from audiogan.data.sounds import scan
 time.sleep(max(0, float(sys.argv[3]) - time.time()))
 s = scan.scan_folder(sys.argv[1], cache=sys.argv[2], length=1600, progress=False)
 print(s.clips, s.folder.name, (s.folder / scan.CLIPS).stat().st_size)
@@ -303,7 +303,7 @@ def test_processes_that_build_at_once(tmp_path: Path) -> None:
 
 FULL = """
 import resource, sys
-from audiogan.data.scan import scan_folder
+from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

@@ -16,7 +16,7 @@ import pytest
 
 from audiogan.data.download import data_set, get
 from audiogan.data.idx import PARTS, IdxImages, read_idx
-from audiogan.data.image_sources import DOWNLOADED, open_images
+from audiogan.data.images.sources import DOWNLOADED, open_images
 from audiogan.errors import UserError
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.data.audio import open_audio_folder
 from audiogan.data.measures import PitchTrack
-from audiogan.data.pitch import measure_pitch
-from audiogan.data.points import open_points
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.sounds.pitch import measure_pitch
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.decode import DecodeSettings, decode
-from audiogan.data.scan import scan_folder
+from audiogan.data.sounds.decode import DecodeSettings, decode
+from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 
 

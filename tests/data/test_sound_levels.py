@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.decode import Decoded, DecodeSettings, decode
-from audiogan.reading.levels import Windows, full_scale
+from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
+from audiogan.modalities.reading.levels import Windows, full_scale
 
 RATE = 16_000
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from audiogan.games import Generative
-from audiogan.generator import Generator
 from audiogan.inputs import Classes, Input, Knobs, Scale
 from audiogan.inputs.scale import POINTS
 from audiogan.modalities import Image, Modality, Sound
+from audiogan.model.generator import Generator
 from audiogan.networks.dcgan import DCGANGenerator
 from audiogan.networks.specgan import SpecGANGenerator
 from audiogan.networks.stftgan import STFTGenerator

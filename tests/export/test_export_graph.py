@@ -10,11 +10,11 @@ import torch
 from small_models import small
 
 import audiogan
-from audiogan.export import Playable, arrays, facts
-from audiogan.export.metadata import licence
 from audiogan.inputs.scale import normal_scores
 from audiogan.modalities import Points, Sound
-from audiogan.sounds import level as numpy_level
+from audiogan.modalities.wav import level as numpy_level
+from audiogan.model.export import Playable, arrays, facts
+from audiogan.model.export.metadata import licence
 
 
 def test_normal_scores_are_those_of_the_scale() -> None:

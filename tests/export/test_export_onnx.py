@@ -16,8 +16,8 @@ from small_models import small
 import audiogan
 from audiogan import Recipe
 from audiogan.cli import main
-from audiogan.export import arrays, save_onnx
-from audiogan.sounds import load_wav
+from audiogan.modalities.wav import load_wav
+from audiogan.model.export import arrays, save_onnx
 
 pytest.importorskip("onnxscript", reason="pip install 'audiogan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -13,7 +13,7 @@ from small_models import small
 
 import audiogan
 from audiogan.cli import main
-from audiogan.export import arrays, save_pt2
+from audiogan.model.export import arrays, save_pt2
 
 LOAD = """
 import sys

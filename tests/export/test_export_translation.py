@@ -11,8 +11,8 @@ import torch
 from small_translators import cycle, pix2pix
 
 import audiogan
-from audiogan.export import arrays, save_onnx, save_pt2
-from audiogan.export.graph import examples
+from audiogan.model.export import arrays, save_onnx, save_pt2
+from audiogan.model.export.graph import examples
 
 
 @pytest.mark.parametrize("noise", [0, 3])

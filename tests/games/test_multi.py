@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.config import compose
 from audiogan.core import Engine, Play, Player, Stream, Trainer
 from audiogan.games import MultiCritic
 from audiogan.losses import R1, NonSaturating, WeightClip
 from audiogan.networks.mlp import MLPCritic, MLPGenerator
 from audiogan.representations import Identity
-from audiogan.training import train as run
+from audiogan.run.config import compose
+from audiogan.run.training import train as run
 
 
 class Judge(MLPCritic):

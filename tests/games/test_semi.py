@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.config import compose
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer
 from audiogan.errors import UserError
 from audiogan.games import Accuracy, SemiSupervised
 from audiogan.losses import R1, NonSaturating
 from audiogan.networks.classifying import DenseClassifier
 from audiogan.representations import Identity
-from audiogan.training import train as run
+from audiogan.run.config import compose
+from audiogan.run.training import train as run
 
 
 class Maker(nn.Module):

@@ -10,11 +10,11 @@ import pytest
 
 import audiogan
 from audiogan import Generator, Recipe, UserError
-from audiogan.data.knobs import measure
+from audiogan.data.sounds.knobs import measure
+from audiogan.features.embedding import LogMel, embed
 from audiogan.kits import Kit, make_kit
 from audiogan.kits.drums import NOTES, compose, role, stand_in
 from audiogan.kits.making import softer
-from audiogan.metrics.embedding import LogMel, embed
 
 
 def _labels(kit: Kit) -> dict[int, str]:

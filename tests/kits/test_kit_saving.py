@@ -22,7 +22,7 @@ import audiogan.kits.saving
 from audiogan import Generator, UserError
 from audiogan.kits import FORMATS, Kit, Pad, save_kit
 from audiogan.kits.rendering import Hit
-from audiogan.sampling import recall
+from audiogan.model.sampling import recall
 
 # The opcodes used, of those of version 1 of the format (sfzformat.com, "SFZ v1 opcodes"), and their ranges.
 OPCODES: dict[str, Any] = {"key": range(128), "lovel": range(1, 128), "hivel": range(128), "sample": str}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.data.image_sources import open_images
-from audiogan.data.points import open_points
+from audiogan.data.images.sources import open_images
 from audiogan.data.table import Table
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 from audiogan.metrics import Classifier, ClassifierRecipe, embed, train_classifier
 from audiogan.metrics import classifier as module

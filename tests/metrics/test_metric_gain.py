@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.sources import open_images
 from audiogan.data.table import Table
 from audiogan.metrics import ClassifierRecipe, Report, augmentation_gain
 

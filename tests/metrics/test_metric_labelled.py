@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.sources import open_images
+from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.metrics import Classifier, ClassifierRecipe, agreement, evaluate_labelled, train_classifier
 
 N = 200

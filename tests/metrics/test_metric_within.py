@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan import config
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.drum_machine import drum_machine
-from audiogan.evaluation import evaluate_run
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.toys.drum_machine import drum_machine
+from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.metrics import Report
 from audiogan.metrics.spacing import SeenByClassifier, distance_within, evaluate_spacing
 from audiogan.modalities.sound import Sound
-from audiogan.training import train
+from audiogan.run import config
+from audiogan.run.training import train
 
 LENGTH = 4096
 N = 60

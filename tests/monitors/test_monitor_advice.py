@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from audiogan.config import compose, shipped
 from audiogan.monitors import (
     History,
     Monitors,
@@ -29,6 +28,7 @@ from audiogan.monitors.advice import offered, pasteable
 from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
+from audiogan.run.config import compose, shipped
 
 RUNS = [(name,) for name in shipped()] + [
     ("points", "loss=wgan"),

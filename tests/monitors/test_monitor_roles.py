@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.callbacks import MetricsLog
 from audiogan.core import Engine, Game, Play, Player, Stream, Trainer
 from audiogan.monitors import Guard, History, Monitors, diagnose
 from audiogan.monitors.advice import slower
 from audiogan.monitors.collapse import _finding as collapsed
 from audiogan.monitors.overpowering import overpowering_critic
+from audiogan.run.callbacks import MetricsLog
 
 # Names and scores that would be guessed wrongly: a generator called "d" that also notes real logits.
 ROLES = {"players.a.role": "critic", "players.d.role": "generator", "players.E.role": "other"}
@@ -131,7 +131,7 @@ def test_the_guard_clips_these_players(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize(("name", "critics"), [("points", 1), ("semi-supervised", 1), ("md-gan", 4), ("drums", 1)])
 def test_shipped_configurations_have_roles(name: str, critics: int) -> None:
-    from audiogan.config import compose
+    from audiogan.run.config import compose
 
     roles = {key: player.get("role", "other") for key, player in compose(name).players.items() if player}
     assert [key for key, role in roles.items() if role == "generator"] == ["generator"]

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.decode import Decoded, DecodeSettings, decode
+from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import FLAGS
-from audiogan.reading import SoundReader, Unreadable
-from audiogan.reading.quiet import quiet
+from audiogan.modalities.reading import SoundReader, Unreadable
+from audiogan.modalities.reading.quiet import quiet
 
 RATE = 16_000
 
