@@ -3,7 +3,7 @@
 >>> import audiogan
 >>> g = audiogan.load("drums")               # doctest: +SKIP
 >>> waves = g.sample(4, seed=1)              # doctest: +SKIP
->>> g.save_wav("kick.wav", waves[0])         # doctest: +SKIP
+>>> g.save("kick.wav", waves[0])             # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ _HOMES = {
 }
 
 
+_PACKAGES = ("games", "inputs", "kits", "latents", "losses", "metrics", "networks")
+
+
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then: torch takes a second."""
+    """Import a name on first use, because importing PyTorch takes a second."""
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"audiogan.{name}")
     raise AttributeError(f"module 'audiogan' has no attribute {name!r}")

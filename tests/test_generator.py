@@ -17,7 +17,7 @@ import torch
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
-from audiogan.modalities.wav import load_wav
+from audiogan.modalities.wav import load_wav, save_wav
 from audiogan.model.loading import from_state
 
 
@@ -138,7 +138,7 @@ def test_wav_round_trip(model: audiogan.Generator, tmp_path: Path) -> None:
     wave = model.sample(1, seed=2)[0]
     for subtype, error in (("PCM_16", 1 / 32768), ("FLOAT", 0)):
         path = tmp_path / "new folder" / f"{subtype}.wav"
-        model.save_wav(path, wave, subtype=subtype)
+        save_wav(path, wave, model.sample_rate, subtype=subtype)
         back, rate = load_wav(path)
         assert rate == 16000 and back.shape == (1, 2048) and np.abs(back - wave).max() <= error
         assert soundfile.info(path).subtype == subtype

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audiogan.core.callback import Callback
 from audiogan.core.checking import CheckpointError, is_count
+from audiogan.core.trainer import Callback, Trainer
 from audiogan.files import is_plain, replacing
-
-if TYPE_CHECKING:
-    from audiogan.core.trainer import Trainer
 
 FORMAT = 1
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
@@ -159,20 +156,6 @@ def _moved_aside(path: Path) -> str:
     except OSError as error:
         return f"; it cannot be renamed ({error.strerror or error})"
     return f"; renamed to {name}"
-
-
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
-    """One line naming how two state dicts differ in names and shapes; empty if they don't."""
-    lines = []
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            lines.append(f"{name} {list(expected[name].shape)} is new")
-        elif name not in expected:
-            lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
-        elif expected[name].shape != found[name].shape:
-            lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
-    more = f" and {len(lines) - most} more" if len(lines) > most else ""
-    return "; ".join(lines[:most]) + more
 
 
 class Checkpoints(Callback):

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
-from audiogan.modalities.wav import save_wav
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import input_values, recipe_of, with_signals
 from audiogan.utils.text import printable
@@ -25,8 +24,6 @@ from audiogan.utils.workers import WORKERS
 
 if TYPE_CHECKING:
     from audiogan.inputs import Input, Scale
-    from audiogan.kits import Kit
-    from audiogan.latents import Direction, Encoding, Neighbour
 
 BATCH = 16
 """Samples that are made together on other devices than a CPU."""
@@ -318,41 +315,18 @@ class Generator:
             raise UserError(f"steps={steps}: a morph has at least two sounds")
         return [a.towards(b, i / (steps - 1)) for i in range(steps)]
 
-    def kit(self, pads: int = 16, **options: Any) -> Kit:
-        """A set of sounds by class that belong together; see `audiogan.kits.make_kit`."""
-        from audiogan.kits import make_kit
+    def save(self, path: str | os.PathLike[str], signal: NDArray[np.float32]) -> None:
+        """Write one signal to a file, atomically: a sound as 16-bit WAV, an image as 8-bit PNG.
 
-        return make_kit(self, pads, **options)
+        Args:
+            path: the file. Its name must end in ``.wav`` for sounds and in ``.png`` for images. Missing folders are
+                created.
+            signal: the signal ``[*shape]``; for points, a whole batch ``[n, 2]``, saved as ``.npy``.
 
-    def encode(
-        self, wave: str | os.PathLike[str] | NDArray[np.floating], sample_rate: int | None = None, **options: Any
-    ) -> Encoding:
-        """The recipe whose sound is nearest to a recorded one; see `audiogan.latents.encode`."""
-        from audiogan.latents import encode
-
-        return encode(self, wave, sample_rate, **options)
-
-    def neighbours(self, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
-        """The sounds of this model that are most like one of them; see `audiogan.latents.neighbours`."""
-        from audiogan.latents import neighbours
-
-        return neighbours(self, recipe, n, pool=pool, seed=seed)
-
-    def directions(self, n: int = 8, **options: Any) -> list[Direction]:
-        """Directions in which its sounds change most, named by what they change; see `audiogan.latents.directions`."""
-        from audiogan.latents import directions
-
-        return directions(self, n, **options)
-
-    def edit(self, recipe: Recipe, direction: Direction, amount: float = 1.0) -> Recipe:
-        """The recipe ``amount`` steps along a direction, or against it; see `audiogan.latents.edit`."""
-        from audiogan.latents import edit
-
-        return edit(recipe, direction, amount)
-
-    def save_wav(self, path: str | os.PathLike[str], wave: NDArray[np.float32], subtype: str = "PCM_16") -> None:
-        """Write one sound ``[channels, samples]`` (or ``[samples]``) at this model's sample rate."""
-        save_wav(path, wave, self.sample_rate, subtype=subtype)
+        Raises:
+            ValueError: another ending or shape, or values that are not finite.
+        """
+        self.modality.save(path, signal)
 
     def input_values(self, recipes: Sequence[Recipe]) -> dict[str, torch.Tensor]:
         """Return the input values ``[B, ...]`` of recipes, by name; ``UserError`` if one does not fit this model."""

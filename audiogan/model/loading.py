@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from audiogan.core import CheckpointError, load_state
-from audiogan.core.checkpoint import checkpoints, differences
+from audiogan.core.checking import differences
+from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
 from audiogan.files import is_plain
 from audiogan.inputs import Signal

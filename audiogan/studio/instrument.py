@@ -37,6 +37,8 @@ class WireRecipe(Strict):
     truncation: Truncation | None = None
 
 
+RATES = [44_100, 48_000]
+TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
 NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
 
 
@@ -95,3 +97,10 @@ class Instrument:
         for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
             text = text.replace(path, self.name)
         return printable(text)[:300]
+
+
+def formats() -> list[dict[str, str]]:
+    """Return the file formats of kits."""
+    from audiogan.kits import FORMATS
+
+    return [{"name": name, "title": TITLES.get(name, name)} for name in FORMATS]
