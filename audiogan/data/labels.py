@@ -22,7 +22,7 @@ FOLDERS, AUTO, NONE, LIST = "folders", "auto", "none", "csv"
 
 
 @dataclass
-class Labels:
+class LabelRule:
     """How files are labelled. `key` changes whenever the outcome may."""
 
     mode: str
@@ -37,7 +37,7 @@ class Labels:
     @classmethod
     def parse(
         cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
-    ) -> Labels:
+    ) -> LabelRule:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
         Args:

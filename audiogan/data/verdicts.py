@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
-from audiogan.data.sounds.decode import Settings
+from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
 from audiogan.utils.text import printable, table_cell
@@ -57,7 +57,7 @@ class Scan:
     known_flags: ClassVar[dict[str, str]] = FLAGS
 
     root: Path
-    settings: Settings
+    settings: DecodeSettings
     folder: Path  # the cache: clips, index and the table of files
     counts: dict[str, int]  # reason -> files
     flags: dict[str, int]  # flag -> usable files that have it

@@ -15,7 +15,7 @@ from torch import Tensor
 from audiogan.core.checkpoint import save_tensors
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
-from audiogan.metrics.convnet import STANDARD, Net, Picture, Recipe, digest, fit, glance, look, some_of_each
+from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Net, Picture, digest, fit, glance, look, some_of_each
 
 if TYPE_CHECKING:
     from audiogan.data.table import Table
@@ -55,7 +55,7 @@ class Classifier:
 
 
 def train_classifier(
-    data: Table, *, recipe: Recipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
+    data: Table, *, recipe: ClassifierRecipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
 ) -> Classifier:
     """The classifier of labelled ``data``, from the cache if it was trained before on the same pictures and settings.
 

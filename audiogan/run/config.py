@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
+from audiogan.run.folder import run_name
 from audiogan.run.overrides import hydra_overrides
 from audiogan.run.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
 from audiogan.run.targets import check_places, present, resolve_target, targets
@@ -53,10 +53,6 @@ MOST_COPIES = 1000
 MOST_COPIED = 20_000
 """Values in these entries at most."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
-# Callbacks that only watch a training.
-WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
-# Overrides that change how long or where a run goes, not what it is; they don't show in its name.
-UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *WATCHING, "hydra")
 
 
 def shipped() -> list[str]:
@@ -290,20 +286,6 @@ def _filled(template: Any, i: int) -> Any:
     if isinstance(template, str) and "{i}" in template:
         return i if template == "{i}" else template.replace("{i}", str(i))
     return template
-
-
-def run_name(name: str, overrides: Sequence[str]) -> str:
-    """The name of the run folder: the same command always means the same run."""
-    telling = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
-    telling.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
-    if not telling:
-        return name
-    text = ",".join(telling)
-    short = ",".join(re.sub(r"=.*[/\\](?=[^/\\]+)", "=", o).rstrip("/\\") for o in telling)
-    slug = re.sub(r"[^A-Za-z0-9=_.,-]+", "-", short).strip("-.")
-    if slug != text or len(slug) > 80:
-        slug = f"{slug[:60].rstrip('-.,')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    return f"{name},{slug}"
 
 
 def check(cfg: DictConfig, source: str) -> None:

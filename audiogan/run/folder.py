@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError
@@ -20,6 +22,24 @@ FILES = (
     *("evaluation.json", ".lock"),
 )
 LARGEST = 1 << 20  # bytes of run.json
+WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
+"""Callbacks that only observe training."""
+UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *WATCHING, "hydra")
+"""Overrides that change the length or the place of a run, not its result; the name of its folder leaves them out."""
+
+
+def run_name(name: str, overrides: Sequence[str]) -> str:
+    """Return the name of the run folder. The same command always gives the same name."""
+    telling = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
+    telling.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
+    if not telling:
+        return name
+    text = ",".join(telling)
+    short = ",".join(re.sub(r"=.*[/\\](?=[^/\\]+)", "=", o).rstrip("/\\") for o in telling)
+    slug = re.sub(r"[^A-Za-z0-9=_.,-]+", "-", short).strip("-.")
+    if slug != text or len(slug) > 80:
+        slug = f"{slug[:60].rstrip('-.,')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return f"{name},{slug}"
 
 
 def claim(run_dir: Path) -> None:

@@ -132,7 +132,8 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
     goes on (returns True). Otherwise a new run starts (returns False).
     """
-    from audiogan.run.config import KEYS, run_name
+    from audiogan.run.config import KEYS
+    from audiogan.run.folder import run_name
 
     for override in overrides:
         key = override.lstrip("+~")

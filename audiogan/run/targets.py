@@ -23,6 +23,8 @@ PARTS = ("augment", "losses", "networks", "representations")
 COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
 """Modules with the columns that a configuration may add to the data."""
 MOVED = {
+    "audiogan.augment.Brightness": "audiogan.augment.RandomBrightness",
+    "audiogan.augment.Scale": "audiogan.augment.RandomScale",
     "audiogan.callbacks.MetricsLog": "audiogan.run.callbacks.MetricsLog",
     "audiogan.callbacks.Previews": "audiogan.run.callbacks.Previews",
     "audiogan.data.image_sources.open_images": "audiogan.data.open_images",

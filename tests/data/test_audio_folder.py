@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audiogan
-from audiogan.data.sounds.decode import PEAK, Settings, decode
+from audiogan.data.sounds.decode import PEAK, DecodeSettings, decode
 from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
@@ -39,7 +39,7 @@ def make(root: Path, names: list[str], samples: int = 1600, rate: int = 16_000) 
 
 def clip_of(path: Path, **how: Any) -> np.ndarray:
     """The one clip `[C, T]` of a usable file."""
-    found = decode(path, Settings(**how))
+    found = decode(path, DecodeSettings(**how))
     assert found.reason == "usable", found
     (clip,) = found.clips
     return clip
@@ -122,7 +122,7 @@ def test_clips_have_their_shape_and_are_finite(
     x[:silence] = 0
     path = tmp_path_factory.getbasetemp() / "property.wav"
     sf.write(path, x, rate, subtype="FLOAT")
-    found = decode(path, Settings(min_seconds=0, **how))
+    found = decode(path, DecodeSettings(min_seconds=0, **how))
     assert found.reason == "usable" or (found.reason == "silent" and (silence or how["length"] < 50))
     clips = list(found.clips)
     assert 0 < len(clips) <= max(1, found.windows) or found.reason == "silent"
@@ -157,7 +157,7 @@ def test_long_files_are_cropped_at_the_onset(tmp_path: Path, suffix: str) -> Non
     clip = clip_of(tmp_path / f"a.{suffix}")[0]
     first = int(np.argmax(np.abs(clip) > 0.1))
     assert abs(first - 0.005 * 16_000) < (160 if suffix == "mp3" else 6)  # a lossy codec smears the attack
-    assert decode(tmp_path / f"a.{suffix}", Settings(long="start")).seconds < 1.1
+    assert decode(tmp_path / f"a.{suffix}", DecodeSettings(long="start")).seconds < 1.1
 
 
 def test_slices_are_the_file_cut_up(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_slices_are_the_file_cut_up(tmp_path: Path) -> None:
     assert next(data.scan.files())["detail"] == "18 slices, 2 more are silent"
     # Resampled as a stream, the slices are what resampling the whole file gives; a last half-full one is padded.
     whole = soxr.resample(x, 16_000, 11_025, quality="HQ")
-    settings = Settings(sample_rate=11_025, length=9_000, long="slice", normalize="none")
+    settings = DecodeSettings(sample_rate=11_025, length=9_000, long="slice", normalize="none")
     clips = np.concatenate([c[0] for c in decode(tmp_path / "a.wav", settings).clips])
     kept_whole = np.delete(np.pad(whole, (0, 9_000)), np.s_[18_000:27_000])[: len(clips)]
     assert len(clips) == 14 * 9_000

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.sounds.decode import Settings, decode
+from audiogan.data.sounds.decode import DecodeSettings, decode
 from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 
@@ -285,7 +285,7 @@ def test_a_lying_sample_rate_is_refused(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "a.wav").read_bytes())
     content[24:28] = (2**31 - 1).to_bytes(4, "little")
     (tmp_path / "a.wav").write_bytes(content)
-    found = decode(tmp_path / "a.wav", Settings())
+    found = decode(tmp_path / "a.wav", DecodeSettings())
     assert found.reason == "unreadable" and "2,147,483,647 Hz" in found.detail
 
 

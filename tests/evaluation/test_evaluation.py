@@ -24,11 +24,11 @@ from audiogan.model.recipe import Recipe
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classifiers that take a second."""
-    from audiogan.metrics import Recipe, augmentation_gain, classifier, gain, train_classifier
+    from audiogan.metrics import ClassifierRecipe, augmentation_gain, classifier, gain, train_classifier
 
-    recipe = Recipe(widths=(8, 16), features=32, examples=3000)
+    recipe = ClassifierRecipe(widths=(8, 16), features=32, examples=3000)
     monkeypatch.setattr(classifier, "train_classifier", partial(train_classifier, recipe=recipe))
-    short = Recipe(widths=(8, 16), features=32, examples=320, least=10)
+    short = ClassifierRecipe(widths=(8, 16), features=32, examples=320, least=10)
     monkeypatch.setattr(gain, "augmentation_gain", partial(augmentation_gain, recipe=short, seeds=2))
 
 

@@ -10,7 +10,8 @@ from tiny import TINY
 
 from audiogan.errors import UserError
 from audiogan.run import config
-from audiogan.run.config import PACKAGED, compose, run_name
+from audiogan.run.config import PACKAGED, compose
+from audiogan.run.folder import run_name
 from audiogan.run.targets import resolve_target, targets
 from audiogan.run.training import open_data
 from audiogan.run.training import train as run

@@ -15,7 +15,8 @@ from audiogan.core import load_state
 from audiogan.errors import UserError
 from audiogan.evaluation.evaluate import open_sets
 from audiogan.model.loading import load
-from audiogan.run.config import compose, run_name
+from audiogan.run.config import compose
+from audiogan.run.folder import run_name
 from audiogan.run.training import open_data
 
 Captured = pytest.CaptureFixture[str]

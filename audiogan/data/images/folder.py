@@ -17,7 +17,7 @@ import numpy as np
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.images.decode import square
-from audiogan.data.images.scan import LIMITS, PIXELS, TARGETS, Settings
+from audiogan.data.images.scan import LIMITS, PIXELS, TARGETS, ImageSettings
 from audiogan.data.sounds.scan import ABOUT, hash_of
 from audiogan.data.table import Table, counted
 from audiogan.data.verdicts import Scan
@@ -80,7 +80,7 @@ def image_table(
 
 
 def from_npz(
-    path: Path, settings: Settings, labels: str | None, mirror: bool, cache: str | os.PathLike[str] | None
+    path: Path, settings: ImageSettings, labels: str | None, mirror: bool, cache: str | os.PathLike[str] | None
 ) -> Table:
     """The images of an ``.npz`` file.
 
@@ -113,7 +113,7 @@ def from_npz(
     return image_table(pixels, targets, named, origin=str(path), mirror=mirror)
 
 
-def _build(path: Path, settings: Settings, key: str, folder: Path) -> str:
+def _build(path: Path, settings: ImageSettings, key: str, folder: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         x, y = _members(archive, path)
         with archive.open(x) as stream, open(folder / PIXELS, "wb") as out:
@@ -157,7 +157,7 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _convert(stream: IO[bytes], out: IO[bytes], s: Settings, where: str) -> tuple[int, list[int]]:
+def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) -> tuple[int, list[int]]:
     """Copy images, chunk by chunk, as `[C, H, W]` of the wanted size and channels; returns (count, shape)."""
     shape, dtype = _header(stream, where)
     if dtype != np.uint8:

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 from audiogan.data.images.decode import Found
 from audiogan.data.images.scan import REASONS as IMAGE_REASONS
-from audiogan.data.images.scan import SUFFIXES, ImageScan, Item, Job, Settings, image_entries, rejected, run
+from audiogan.data.images.scan import SUFFIXES, ImageScan, ImageSettings, Item, Job, image_entries, rejected, run
 from audiogan.data.label_list import DELIMITERS, read_text
-from audiogan.data.labels import LIST, NONE, Labels
+from audiogan.data.labels import LIST, NONE, LabelRule
 from audiogan.data.sounds.scan import data_folder, hash_of
 from audiogan.data.walk import Entry, follows
 from audiogan.errors import UserError
@@ -76,9 +76,9 @@ def scan_pairs(
     ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
     """
     source_channels, target_channels = channels
-    chosen, follow, folder = Settings(size, target_channels), follows(links), data_folder(root)
+    chosen, follow, folder = ImageSettings(size, target_channels), follows(links), data_folder(root)
     try:
-        Settings(None, source_channels)
+        ImageSettings(None, source_channels)
     except UserError as e:
         raise UserError(str(e).replace("data.channels", "data.source_channels")) from e
     for key, value, known in (("layout", layout, LAYOUTS), ("direction", direction, DIRECTIONS)):
@@ -130,7 +130,7 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
 class _Found:
     """The pairs of a folder, other files, everything in the folder, and a key that changes when the outcome may."""
 
-    naming: Labels
+    naming: LabelRule
     key: str
     pairs: list[Item] = field(default_factory=list)
     others: list[Item] = field(default_factory=list)
@@ -176,7 +176,7 @@ def both(
 
 
 def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
-    naming = Labels.parse(labels, (root / target).resolve(), follow, SUFFIXES)
+    naming = LabelRule.parse(labels, (root / target).resolve(), follow, SUFFIXES)
     found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
     for name in (source, target):
@@ -213,7 +213,7 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
 
 
 def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
-    naming = Labels.parse(labels, root, follow, SUFFIXES)
+    naming = LabelRule.parse(labels, root, follow, SUFFIXES)
     found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
     half = "right" if backward else "left"
     found.pairs = [Item((entry, entry), naming.of(entry), half) for entry in found.entries if entry.kind == "image"]
@@ -233,7 +233,7 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
     rows, content = _rows(text, where), hash_of(text)
     labelled = labels == "auto" and any(label for *_, label in rows)
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
-    naming = Labels(LIST if labelled else NONE, content, root)
+    naming = LabelRule(LIST if labelled else NONE, content, root)
     found = _Found(naming, hash_of("list", str(labelled), str(backward), base, content))
     found.entries = list(image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}

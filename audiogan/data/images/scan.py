@@ -21,7 +21,7 @@ from tqdm import tqdm
 from audiogan.data.cache import open_or_build
 from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest
 from audiogan.data.kinds import first_bytes, suffix_set
-from audiogan.data.labels import Labels
+from audiogan.data.labels import LabelRule
 from audiogan.data.sounds.scan import ABOUT, ahead, data_folder, hash_of, write_about
 from audiogan.data.verdicts import TABLE, TEXT, Scan
 from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
@@ -65,7 +65,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class ImageSettings:
     """How a file becomes an image.
 
     Args:
@@ -119,7 +119,7 @@ def scan_images(
 
     Args:
         root: folder, searched with all its sub-folders.
-        size, channels: see `Settings`.
+        size, channels: see `ImageSettings`.
         labels: `auto` (folders, where at least two first-level folders hold image files and most image files are in
             one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
         links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
@@ -130,9 +130,9 @@ def scan_images(
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    chosen, follow = Settings(size, channels), follows(links)
+    chosen, follow = ImageSettings(size, channels), follows(links)
     folder = data_folder(root)
-    naming = Labels.parse(labels, folder, follow, SUFFIXES)
+    naming = LabelRule.parse(labels, folder, follow, SUFFIXES)
     entries = list(image_entries(folder, follow))
     if only:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
@@ -199,7 +199,7 @@ class Job:
     """
 
     items: Sequence[Item]
-    naming: Labels
+    naming: LabelRule
     size: int | None
     channels: tuple[int | None, ...]
     names: tuple[str, ...]
@@ -271,9 +271,9 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
     pictures = [item for item in job.items if any(file.kind == "image" for file in item.files)]
     with _quiet(), contextlib.ExitStack() as stack:
         sides = [[item.files[i] for item in pictures] for i in range(len(job.channels))]
-        size, last = _shape(sides[-1], Settings(job.size, job.channels[-1]))
+        size, last = _shape(sides[-1], ImageSettings(job.size, job.channels[-1]))
         rest = zip(sides[:-1], job.channels[:-1], strict=True)
-        channels = [*(_shape(side, Settings(size, wanted))[1] for side, wanted in rest), last]
+        channels = [*(_shape(side, ImageSettings(size, wanted))[1] for side, wanted in rest), last]
         forms = [(size, c, _bits(side)) for c, side in zip(channels, sides, strict=True)]
         codes = {"": -1}
         numbers = (codes.setdefault(item.label, len(codes)) for item in pictures)
@@ -325,7 +325,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _shape(images: list[Entry], s: Settings) -> tuple[int, int]:
+def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
     """(size, channels) as asked for, or as the files have it."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels

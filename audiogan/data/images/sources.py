@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.data.images.folder import from_npz, image_table, resized
-from audiogan.data.images.scan import PIXELS, TARGETS, Settings, require_usable, scan_images
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, require_usable, scan_images
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -47,7 +47,7 @@ def open_images(
     """
     from audiogan.data.sounds.sources import downloads
 
-    settings = Settings(size, channels)
+    settings = ImageSettings(size, channels)
     if root is None:
         root = "mnist" if (downloads() / "mnist" / "train.npz").is_file() else "digits"
     path = Path(root).expanduser()
@@ -67,7 +67,7 @@ def open_images(
     return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(path), mirror=mirror, scan=scan)
 
 
-def digits(settings: Settings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Table:
+def digits(settings: ImageSettings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Table:
     """The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak, UCI 1998), from scikit-learn.
 
     1,797 grey images of 8x8 pixels; their levels 0 ... 16 become -1 ... 1 to the nearest 1/255.

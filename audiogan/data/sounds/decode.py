@@ -28,7 +28,7 @@ FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
 
 
 @dataclass(frozen=True)
-class Settings:
+class DecodeSettings:
     """How a file becomes clips.
 
     Args:
@@ -86,7 +86,7 @@ class Decoded:
     channels: int = 0
 
 
-def decode(path: str | os.PathLike[str], settings: Settings) -> Decoded:
+def decode(path: str | os.PathLike[str], settings: DecodeSettings) -> Decoded:
     """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
     try:
         mode = os.stat(path).st_mode
@@ -134,17 +134,17 @@ class _Facts:
         f.seek(start)
         return f.read(count)
 
-    def mixed(self, x: np.ndarray, s: Settings, start: int = 0) -> np.ndarray:
+    def mixed(self, x: np.ndarray, s: DecodeSettings, start: int = 0) -> np.ndarray:
         """Samples of the file `[N, c]`, from frame ``start`` on -> `[N, C]` at full scale 1, without an offset."""
         y = self.mix(x, s)
         return y if self.rest is None else self.rest.remove(y, start)
 
-    def mix(self, x: np.ndarray, s: Settings) -> np.ndarray:
+    def mix(self, x: np.ndarray, s: DecodeSettings) -> np.ndarray:
         x = x if self.scale == 1 else x / np.float32(self.scale)
         return levels.mix(x, s.channels, s.channel_mode == "keep", self.instead)
 
 
-def _decode(f: SoundReader, s: Settings) -> Decoded:
+def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     rate = f.sample_rate
     # The resampler looks ahead; 50 ms is more than its filter is long.
     need = math.ceil(s.length * rate / s.sample_rate) + rate // 20
@@ -192,7 +192,7 @@ def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
     return levels.only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
 
 
-def _verdict(f: SoundReader, facts: _Facts, s: Settings) -> tuple[str, str]:
+def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str]:
     if facts.frames == 0:
         return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
     if not facts.finite:
@@ -229,7 +229,7 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
 
 
 def _examine(
-    f: SoundReader, s: Settings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
+    f: SoundReader, s: DecodeSettings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
 ) -> _Facts:
     """One pass over the file (at most `limit` frames): range, peaks, clipping and a digest of all samples."""
     digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
@@ -266,7 +266,7 @@ def _longest_run(x: np.ndarray, full: float) -> int:
     return 1 + int(np.max(np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1], initial=0))
 
 
-def _onset(f: SoundReader, facts: _Facts, s: Settings) -> int:
+def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
     peaks = facts.windows.peaks(facts.rest)
     level = ONSET * float(peaks.max())
     first = int(np.argmax(peaks > level)) * facts.windows.size
@@ -276,7 +276,7 @@ def _onset(f: SoundReader, facts: _Facts, s: Settings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def finish(x: np.ndarray, s: Settings) -> np.ndarray:
+def finish(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
     """`[N, C]` at the final rate -> one clip `[C, T]`: cropped or padded, and scaled as the settings say."""
     clip = np.zeros((s.channels, s.length), np.float32)
     n = min(len(x), s.length)
@@ -287,7 +287,9 @@ def finish(x: np.ndarray, s: Settings) -> np.ndarray:
     return clip
 
 
-def _blocks(source: str | os.PathLike[str] | bytes, facts: _Facts, s: Settings, start: int) -> Iterator[np.ndarray]:
+def _blocks(
+    source: str | os.PathLike[str] | bytes, facts: _Facts, s: DecodeSettings, start: int
+) -> Iterator[np.ndarray]:
     """Mixed blocks `[N, C]` from frame ``start`` on."""
     if facts.held is not None:
         yield facts.mixed(facts.held[start:], s, start)
@@ -300,7 +302,7 @@ def _blocks(source: str | os.PathLike[str] | bytes, facts: _Facts, s: Settings, 
 
 
 def _slices(
-    source: str | os.PathLike[str] | bytes, facts: _Facts, rate: int, s: Settings, start: int, count: int
+    source: str | os.PathLike[str] | bytes, facts: _Facts, rate: int, s: DecodeSettings, start: int, count: int
 ) -> Iterator[np.ndarray]:
     """Consecutive clips of a file, resampled as it is read; quiet ones are left out."""
     stream = soxr.ResampleStream(rate, s.sample_rate, s.channels, dtype="float32", quality="HQ")

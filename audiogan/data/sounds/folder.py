@@ -41,7 +41,7 @@ def open_audio_folder(
     Args:
         root: folder of sounds, searched with its sub-folders.
         sample_rate, length, channels, channel_mode, long, trim, lead, min_seconds, normalize:
-            see `audiogan.data.sounds.decode.Settings`.
+            see `audiogan.data.sounds.decode.DecodeSettings`.
         labels: `auto`, `folders`, `none` or a CSV file (see `audiogan.data.sounds.scan.scan_folder`).
         links: `follow` also uses links that lead out of the folder; None or `inside` skips them.
         cache: folder for the cache instead of the user's.

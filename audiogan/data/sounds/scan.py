@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.kinds import archive, look
-from audiogan.data.labels import Labels
-from audiogan.data.sounds.decode import Decoded, Settings, decode
+from audiogan.data.labels import LabelRule
+from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import REASONS, TABLE, TEXT, Scan
 from audiogan.data.walk import Entry, follows, walk
 from audiogan.errors import UserError
@@ -57,18 +57,18 @@ def scan_folder(
         links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
         cache: folder for the cache instead of `cache_dir()`.
         progress: show a progress bar while decoding.
-        settings: see `Settings`.
+        settings: see `DecodeSettings`.
 
     Raises:
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    known = Settings.__dataclass_fields__
+    known = DecodeSettings.__dataclass_fields__
     for name in settings.keys() - known.keys():
         raise UserError(f"data.{name}: there is no such setting; there are {', '.join([*known, 'labels', 'links'])}")
-    chosen, follow = Settings(**settings), follows(links)
+    chosen, follow = DecodeSettings(**settings), follows(links)
     folder = data_folder(root)
-    naming = Labels.parse(labels, folder, follow)
+    naming = LabelRule.parse(labels, folder, follow)
     group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
     print_of, total = _fingerprint(), 0
     for entry in _entries(folder, follow):
@@ -120,7 +120,7 @@ Tally = tuple[Counter[str], Counter[str]]
 
 def write_about(
     folder: Path,
-    naming: Labels,
+    naming: LabelRule,
     known: Iterable[str],
     tally: Tally,
     labels: list[str],
@@ -158,7 +158,7 @@ class _Draft:
 
 
 def _build(
-    root: Path, follow: bool, s: Settings, naming: Labels, group: str, total: int, progress: bool, folder: Path
+    root: Path, follow: bool, s: DecodeSettings, naming: LabelRule, group: str, total: int, progress: bool, folder: Path
 ) -> str:
     draft, print_of = _Draft(), _fingerprint()
     rough = folder / "draft.csv"
@@ -201,11 +201,11 @@ def ahead(
             yield item, future.result() if future else work(item)
 
 
-def _decoded(entry: Entry, s: Settings) -> Decoded:
+def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:
     return decode(entry.path, s) if entry.kind == "audio" else Decoded(entry.kind, entry.detail)
 
 
-def _store(e: Entry, found: Decoded, clips: BinaryIO, draft: _Draft, naming: Labels, s: Settings) -> list[Any]:
+def _store(e: Entry, found: Decoded, clips: BinaryIO, draft: _Draft, naming: LabelRule, s: DecodeSettings) -> list[Any]:
     label = naming.of(e)
     size = 4 * s.channels * s.length
     start = clips.tell()
@@ -240,7 +240,7 @@ def _next(clips: Iterator[np.ndarray]) -> tuple[np.ndarray | None, str]:
         return None, str(e)
 
 
-def _settle(folder: Path, rough: Path, draft: _Draft, naming: Labels) -> None:
+def _settle(folder: Path, rough: Path, draft: _Draft, naming: LabelRule) -> None:
     """Decide labels and duplicates, write the index and the final table."""
     codes = np.asarray(draft.codes, np.int32)
     labelled = naming.applies(codes)

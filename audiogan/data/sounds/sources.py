@@ -49,9 +49,9 @@ def open_sounds(
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
-    from audiogan.data.sounds.decode import Settings
+    from audiogan.data.sounds.decode import DecodeSettings
 
-    known = [*Settings.__dataclass_fields__, "labels", "links", "cache", "progress"]
+    known = [*DecodeSettings.__dataclass_fields__, "labels", "links", "cache", "progress"]
     for name in settings:
         if name not in known:
             raise UserError(f"data.{name}: there is no such setting; there are root, sets, {', '.join(known)}")
@@ -90,11 +90,13 @@ def _downloaded(name: str) -> bool:
 def _drum_machine(settings: dict[str, Any]) -> Table:
     """The drum machine with settings that are all valid."""
     from audiogan.data.labels import AUTO, FOLDERS, NONE
-    from audiogan.data.sounds.decode import Settings
+    from audiogan.data.sounds.decode import DecodeSettings
     from audiogan.data.toys.drum_machine import drum_machine
     from audiogan.data.walk import follows
 
-    chosen = Settings(**{name: value for name, value in settings.items() if name in Settings.__dataclass_fields__})
+    chosen = DecodeSettings(
+        **{name: value for name, value in settings.items() if name in DecodeSettings.__dataclass_fields__}
+    )
     labels = settings.get("labels", AUTO)
     if labels not in (None, AUTO, FOLDERS, NONE):
         raise UserError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audiogan.data.columns import Labels, Rendered, Signals
 from audiogan.data.table import Table
-from audiogan.data.toys.synth import MEMBRANE, TOP, Array, Dice, Studio, band, cymbal, drive, plate, squares
+from audiogan.data.toys.synth import MEMBRANE, TOP, Array, Dice, Synth, band, cymbal, drive, plate, squares
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
 
@@ -21,7 +21,7 @@ PEAK = 0.95
 # The voices: (dice, studio) -> wave [T] of any level, starting at the stroke.
 
 
-def _kick(d: Dice, s: Studio) -> Array:
+def _kick(d: Dice, s: Synth) -> Array:
     f = d.log(38, 75)
     if d.chance(0.5):  # electronic: a deep fall, a long tail
         body = s.glides(f, d.log(2, 7), d.log(0.006, 0.03), d.log(0.3, 1.5), phase=d.uni(0, 1))
@@ -34,7 +34,7 @@ def _kick(d: Dice, s: Studio) -> Array:
     return drive(body, d.log(0.3, 4.0)) + d.log(0.02, 0.5) * click + d.log(0.02, 0.3) * knock
 
 
-def _snare(d: Dice, s: Studio) -> Array:
+def _snare(d: Dice, s: Synth) -> Array:
     ratios = MEMBRANE[:5] * d.log(0.96, 1.04, 5)
     t60, amps, bend = d.log(0.15, 0.9) / ratios, d.log(0.2, 1.0, 5) / ratios, d.log(1.02, 1.5)
     head = s.glides(d.log(140, 330) * ratios, bend, d.log(0.008, 0.04), t60, amps, d.uni(0, 1.5))
@@ -50,7 +50,7 @@ def _snare(d: Dice, s: Studio) -> Array:
     return wave
 
 
-def _hat(d: Dice, s: Studio, t60: float) -> Array:
+def _hat(d: Dice, s: Synth, t60: float) -> Array:
     acoustic = d.chance(0.65)
     low, tilt = d.log(500, 4000) if acoustic else d.log(3000, 7500), d.uni(-2, 3)
     f, amp, phase = cymbal(d, low, TOP, tilt)
@@ -63,18 +63,18 @@ def _hat(d: Dice, s: Studio, t60: float) -> Array:
     return wave
 
 
-def _hat_closed(d: Dice, s: Studio) -> Array:
+def _hat_closed(d: Dice, s: Synth) -> Array:
     return _hat(d, s, d.log(0.08, 0.6))
 
 
-def _hat_open(d: Dice, s: Studio) -> Array:
+def _hat_open(d: Dice, s: Synth) -> Array:
     wave = _hat(d, s, d.log(1.0, 2.5))
     if d.chance(0.3):  # the foot closes it
         wave *= 1 / (1 + np.exp((s.t - d.uni(0.25, 0.6)) / 0.012))
     return wave
 
 
-def _crash(d: Dice, s: Studio) -> Array:
+def _crash(d: Dice, s: Synth) -> Array:
     low, tilt, t60 = d.log(200, 1200), d.uni(-3, 2), d.log(2.0, 4.5)
     f, amp, phase = cymbal(d, low, TOP, tilt)
     each = t60 * (f / 2000) ** d.uni(-0.5, -0.1) * d.log(0.7, 1.4, len(f))
@@ -84,7 +84,7 @@ def _crash(d: Dice, s: Studio) -> Array:
     return metal + d.log(0.3, 1.5) * wash + d.log(0.1, 1.2) * burst
 
 
-def _ride(d: Dice, s: Studio) -> Array:
+def _ride(d: Dice, s: Synth) -> Array:
     t60 = d.log(1.6, 3.6)
     f, amp, phase = cymbal(d, d.log(200, 1200), TOP, d.uni(-4, 0.5))
     each = t60 * (f / 2000) ** d.uni(-0.4, 0.0) * d.log(0.6, 1.5, len(f))
@@ -96,7 +96,7 @@ def _ride(d: Dice, s: Studio) -> Array:
     return d.log(0.25, 1.4) * wash + d.uni(0.4, 1.0) * ring + d.log(0.3, 1.5) * stick
 
 
-def _drum(d: Dice, s: Studio, f: float, t60: float, bend: float) -> Array:
+def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
     """A tuned membrane: modes that fall together, higher ones dying sooner, and the stroke's noise."""
     ratios = MEMBRANE[:6] ** d.uni(0.85, 1.0)  # the air's load draws them together
     amps = np.append(1.0, d.log(0.04, 0.6, 5) / ratios[1:])
@@ -105,7 +105,7 @@ def _drum(d: Dice, s: Studio, f: float, t60: float, bend: float) -> Array:
     return drive(tone, d.log(0.2, 2.0)) + d.log(0.05, 0.8) * slap
 
 
-def _tom(d: Dice, s: Studio) -> Array:
+def _tom(d: Dice, s: Synth) -> Array:
     if d.chance(0.3):  # electronic: one falling sine and a breath of noise
         tone = s.glides(d.log(75, 260), d.log(1.3, 3.0), d.log(0.02, 0.12), d.log(0.3, 1.2))
         breath = s.noise(200, d.log(1000, 5000), d.log(0.05, 0.3))
@@ -116,7 +116,7 @@ def _tom(d: Dice, s: Studio) -> Array:
     return _drum(d, s, d.log(75, 240), d.log(0.6, 2.2), d.log(1.02, 1.4)) + d.log(0.005, 0.1) * buzz
 
 
-def _clap(d: Dice, s: Studio) -> Array:
+def _clap(d: Dice, s: Synth) -> Array:
     centre, width = d.log(800, 2200), d.log(1.2, 2.2)
     if d.chance(0.6):  # one pair of hands, several strokes in a row
         gaps = d.log(0.006, 0.014) * d.uni(0.8, 1.2, int(d.rng.integers(2, 4)))
@@ -133,7 +133,7 @@ def _clap(d: Dice, s: Studio) -> Array:
     return wave + d.log(0.15, 0.8) * tail
 
 
-def _rim(d: Dice, s: Studio) -> Array:
+def _rim(d: Dice, s: Synth) -> Array:
     click = s.noise(d.log(600, 4000), TOP, d.log(0.004, 0.06), steep=False)
     if d.chance(0.4):  # electronic: two ringing filters
         f, amp = d.log(380, 650) * np.array([1, d.log(2.5, 4.2)]), np.array([d.uni(0.3, 1), 1])
@@ -144,7 +144,7 @@ def _rim(d: Dice, s: Studio) -> Array:
     return s.partials(f, amp, t60, d.uni(0, 1.5)) + d.log(0.1, 1.2) * click
 
 
-def _cowbell(d: Dice, s: Studio) -> Array:
+def _cowbell(d: Dice, s: Synth) -> Array:
     base, ratio = d.log(420, 900), d.uni(1.42, 1.58)
     if d.chance(0.5):
         f, amp = squares(base * np.array([1, ratio]))
@@ -158,11 +158,11 @@ def _cowbell(d: Dice, s: Studio) -> Array:
     return s.partials(f, amp, each) + d.uni(0.2, 1) * s.partials(f, amp, short) + d.log(0.02, 0.2) * stick
 
 
-def _conga(d: Dice, s: Studio) -> Array:
+def _conga(d: Dice, s: Synth) -> Array:
     return _drum(d, s, d.log(170, 480), d.log(0.15, 0.9), d.log(1.0, 1.12))
 
 
-def _wood(d: Dice, s: Studio) -> Array:
+def _wood(d: Dice, s: Synth) -> Array:
     """Wood block and claves: a cavity or bar with two to four stiff, short modes."""
     f, count = d.log(550, 2600), int(d.rng.integers(1, 5))
     ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.log(0.95, 1.05, count)
@@ -170,7 +170,7 @@ def _wood(d: Dice, s: Studio) -> Array:
     return tone + d.log(0.02, 0.4) * s.noise(f, f * 4, 0.01)
 
 
-def _tambourine(d: Dice, s: Studio) -> Array:
+def _tambourine(d: Dice, s: Synth) -> Array:
     f, amp = plate(d, 3500, 120)
     amp = amp * band(f, d.log(4000, 7000), d.log(10000, 18000))
     strokes = np.concatenate([[0.0], np.sort(d.uni(0.004, 0.09, int(d.rng.integers(1, 5))))])
@@ -184,23 +184,23 @@ def _tambourine(d: Dice, s: Studio) -> Array:
     return wave
 
 
-def _shaker(d: Dice, s: Studio) -> Array:
+def _shaker(d: Dice, s: Synth) -> Array:
     centre = d.log(3500, 7500)
     return s.noise(centre / 1.4, centre * d.log(1.5, 3), d.log(0.06, 0.3), attack=d.log(0.004, 0.05))
 
 
-def _triangle(d: Dice, s: Studio) -> Array:
+def _triangle(d: Dice, s: Synth) -> Array:
     f = d.log(900, 2200) * np.array([1, 1.73, 2.41, 3.2, 4.37, 5.61, 7.02]) * d.log(0.93, 1.07, 7)
     ring = s.partials(f, d.log(0.2, 1, 7), d.log(0.4, 2.0) * d.log(0.5, 1.2, 7), d.uni(0, 6.28, 7))
     return ring + d.log(0.05, 0.4) * s.noise(4000, TOP, 0.01)
 
 
-def _perc(d: Dice, s: Studio) -> Array:
+def _perc(d: Dice, s: Synth) -> Array:
     kinds = (_conga, _conga, _wood, _wood, _tambourine, _shaker, _triangle)
     return kinds[int(d.rng.integers(len(kinds)))](d, s)
 
 
-_VOICES: dict[str, Callable[[Dice, Studio], Array]] = {
+_VOICES: dict[str, Callable[[Dice, Synth], Array]] = {
     "clap": _clap,
     "cowbell": _cowbell,
     "crash": _crash,
@@ -225,7 +225,7 @@ def _highpass(n: int, sample_rate: int) -> NDArray[np.float32]:
 def _produce(label: str, sample_rate: int, length: int, channels: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """One sound [C, T]: the voice in the middle, a small room that differs between channels, and a clean end."""
     seeds = rng.integers(0, 2**63, size=2)
-    d, s = Dice(int(seeds[0])), Studio(sample_rate, length, int(seeds[1]))
+    d, s = Dice(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
     amount, rt60, delay, ramp = d.log(0.02, 0.3), d.log(0.06, 0.45), d.uni(0.001, 0.008), d.log(0.0003, 0.001)
     dark = d.log(3000, 9000)
     dry = _VOICES[label](d, s)

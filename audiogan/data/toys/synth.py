@@ -67,7 +67,7 @@ def drive(x: Array, gain: Num) -> Array:
     return np.tanh(gain * x) / np.tanh(gain)
 
 
-class Studio:
+class Synth:
     """The time axis of one sound, its noise, and the three things it is built of. Times are in seconds.
 
     Each returns a wave [T]. What has fallen by 120 dB is not computed: most strokes are far shorter than the sound.

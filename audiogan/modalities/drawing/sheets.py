@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from audiogan.errors import UserError, reporting
-from audiogan.modalities.drawing.spectrograms import _BACKGROUND
+from audiogan.modalities.drawing.spectrograms import BACKGROUND
 
 NAME = "contact-sheet.png"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,7 +21,7 @@ def check_sheet(path: str | os.PathLike[str]) -> None:
             return
         if Path(path).is_file():
             with open(path, "rb") as stream:
-                if _first_pixel(stream) == bytes.fromhex(_BACKGROUND[1:]):
+                if _first_pixel(stream) == bytes.fromhex(BACKGROUND[1:]):
                     return
     raise UserError(f"{path}: not a contact sheet of audiogan; rename it, or choose another folder")
 

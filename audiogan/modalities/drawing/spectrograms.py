@@ -19,8 +19,8 @@ SILENT = 2.0**-16
 """A clip whose peak is below this rounds to nothing in a 16-bit file."""
 
 # One dark look, because a picture is seen on white and on black pages alike.
-_BACKGROUND, _PANEL, _TEXT, _FAINT, _ALERT = "#12131a", "#1a1c26", "#e8e8ee", "#8d90a0", "#ff8a80"
-_CHANNELS = ("#f2b35e", "#6fb7e9", "#a5d67c", "#d890d8")
+BACKGROUND, PANEL, TEXT, FAINT, ALERT = "#12131a", "#1a1c26", "#e8e8ee", "#8d90a0", "#ff8a80"
+CHANNEL_COLOURS = ("#f2b35e", "#6fb7e9", "#a5d67c", "#d890d8")
 # Seventeen points of matplotlib's magma, straight lines between.
 _POINTS = """000004 0a0822 1d1146 36106a 50127c 691c81 822681 9c2e7f b63779 cf4170 e65163 f5695c fb8761 fea571 fec387
 fde0a2 fcfdbf"""
@@ -106,11 +106,11 @@ class _Sheet:
         top = 73 if title else 40
         width = self.left + columns * (self.cell + self.across) - self.across + self.right
         down = self.wave + self.inner + self.picture + self.between
-        self.image = Image.new("RGB", (width, top + rows * down - self.between + self.bottom), _BACKGROUND)
+        self.image = Image.new("RGB", (width, top + rows * down - self.between + self.bottom), BACKGROUND)
         self.pen = ImageDraw.Draw(self.image)
         if title:
             wide = font(18)
-            self.pen.text((self.left, 16), short(title, width - self.left - 16, wide), fill=_TEXT, font=wide)
+            self.pen.text((self.left, 16), short(title, width - self.left - 16, wide), fill=TEXT, font=wide)
         for index, wave in enumerate(waves):
             row, column = divmod(index, columns)
             x, y = self.left + column * (self.cell + self.across), top + row * down
@@ -121,7 +121,7 @@ class _Sheet:
                 self.times(x, y + self.wave + self.inner + self.picture)
         self.key(width - self.right + 13, top + self.wave + self.inner)
 
-    def text(self, x: float, y: float, text: str, anchor: str = "ls", colour: str = _FAINT, size: int = 11) -> None:
+    def text(self, x: float, y: float, text: str, anchor: str = "ls", colour: str = FAINT, size: int = 11) -> None:
         self.pen.text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
     def upright(self, x: int, y: int, text: str) -> None:
@@ -132,7 +132,7 @@ class _Sheet:
         letters = Image.new("L", size)
         ImageDraw.Draw(letters).text((1, 7), text, fill=255, font=font(11), anchor="lm")
         turned = letters.rotate(90, expand=True)
-        self.image.paste(_FAINT, (x - turned.width // 2, y - turned.height // 2), turned)
+        self.image.paste(FAINT, (x - turned.width // 2, y - turned.height // 2), turned)
 
     def paint(self, x: int, y: int, pixels: np.ndarray) -> None:
         """Pixels `[H, W, 3]`, uint8."""
@@ -142,19 +142,19 @@ class _Sheet:
 
     def sound(self, x: int, y: int, wave: np.ndarray, title: str) -> None:
         condition, peak = _condition(wave), float(np.abs(wave).max())
-        note, colour = condition, _ALERT
+        note, colour = condition, ALERT
         if not condition:
             decibels = 20 * np.log10(peak)
             note = f"peak {decibels:.1f} dB" if peak <= 1 else f"too loud: +{decibels:.1f} dB"
-            colour = _FAINT if peak <= 1 else _ALERT
+            colour = FAINT if peak <= 1 else ALERT
         room = self.cell - font(11).getlength(note) - 8
-        self.text(x, y - 5, short(title, int(room), font(12)), colour=_TEXT, size=12)
+        self.text(x, y - 5, short(title, int(room), font(12)), colour=TEXT, size=12)
         self.text(x + self.cell, y - 5, note, "rs", colour)
         self.paint(x, y, _outline(wave, self.wave, self.cell))
         below = y + self.wave + self.inner
         if condition:
-            self.pen.rectangle((x, below, x + self.cell - 1, below + self.picture - 1), fill=_PANEL)
-            self.text(x + self.cell / 2, below + self.picture / 2, condition, "mm", _ALERT, 15)
+            self.pen.rectangle((x, below, x + self.cell - 1, below + self.picture - 1), fill=PANEL)
+            self.text(x + self.cell / 2, below + self.picture / 2, condition, "mm", ALERT, 15)
         else:
             self.paint(x, below, _coloured(_spectrogram(wave, self.sample_rate, self.picture, self.cell)[::-1]))
 
@@ -167,7 +167,7 @@ class _Sheet:
             if hz <= self.sample_rate / 2:
                 mark = below + self.picture * (1 - float(_warp(hz)) / top)
                 self.text(x - 8, mark, f"{hz:,}", "ra" if mark < below + 4 else "rm")
-                self.pen.line((x - 5, mark, x - 1, mark), fill=_FAINT)
+                self.pen.line((x - 5, mark, x - 1, mark), fill=FAINT)
         self.upright(x - 57, y + self.wave // 2, "level")
         self.upright(x - 57, below + self.picture // 2, "frequency (Hz)")
 
@@ -177,7 +177,7 @@ class _Sheet:
             mark = x + self.cell * tick / self.seconds
             anchor = "la" if mark < x + 11 else "ra" if mark > x + self.cell - 11 else "ma"
             self.text(mark, y + 6, f"{tick:g}", anchor)
-            self.pen.line((mark, y + 1, mark, y + 4), fill=_FAINT)
+            self.pen.line((mark, y + 1, mark, y + 4), fill=FAINT)
         self.text(x + self.cell / 2, y + 21, "time (s)", "ma")
 
     def key(self, x: int, y: int) -> None:
@@ -207,12 +207,12 @@ def _outline(wave: np.ndarray, height: int, width: int) -> np.ndarray:
     whole = np.logical_and.reduceat(finite, at, axis=-1)
     middle, scale, line = height / 2, height / 2 - 2, 0.45  # where nothing sounds, a thin line
     rows = np.arange(height)[:, None]
-    pixels = np.broadcast_to(np.array(_rgb(_PANEL)), (height, width, 3)).astype(np.float64)
+    pixels = np.broadcast_to(np.array(_rgb(PANEL)), (height, width, 3)).astype(np.float64)
     for channel in range(len(wave)):
         top, bottom = middle - scale * high[channel] - line, middle - scale * low[channel] + line
         cover = np.clip(np.minimum(rows + 1, bottom) - np.maximum(rows, top), 0, 1) * whole[channel]
         cover *= 1.0 if len(wave) == 1 else 0.65
-        colour = np.array(_rgb(_CHANNELS[channel % len(_CHANNELS)]))
+        colour = np.array(_rgb(CHANNEL_COLOURS[channel % len(CHANNEL_COLOURS)]))
         pixels += cover[..., None] * (colour - pixels)
     return np.rint(pixels).astype(np.uint8)
 

@@ -24,7 +24,7 @@ WINDOW = {1: 1 << 16, 2: 512}
 """Sizes of windows along dimensions in which the function was trained with any size, by number of dimensions."""
 
 
-class Stream:
+class SignalStream:
     """A signal that is read once, from the start to the end of its first dimension. Earlier parts are forgotten.
 
     Args:
@@ -145,7 +145,7 @@ def tiled(
     Yields:
         Consecutive parts ``[C', n, ...]`` of the result.
     """
-    stream = Stream(source)
+    stream = SignalStream(source)
     dimensions = 1 + len(stream.sizes)
     if field is not None:
         margin = -(-field // multiple) * multiple
@@ -160,7 +160,9 @@ def tiled(
     return _tiled(stream, process, plans, trained)
 
 
-def _tiled(stream: Stream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]) -> Iterator[Array]:
+def _tiled(
+    stream: SignalStream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]
+) -> Iterator[Array]:
     first = trained[0] if trained else None
     if first and stream.sizes == tuple(trained[1:]) and stream.reach(first) == first:
         yield process([stream.take(0, first)])[0]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.sounds.decode import Decoded, Settings, decode
+from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import FLAGS
 from audiogan.modalities.reading import SoundReader, Unreadable
 from audiogan.modalities.reading.quiet import quiet
@@ -34,7 +34,7 @@ def content(seconds: float = 0.5, **how: str) -> bytes:
 
 def judged(path: Path, text: bytes, name: str = "a.wav") -> Decoded:
     (path / name).write_bytes(text)
-    found = decode(path / name, Settings())
+    found = decode(path / name, DecodeSettings())
     assert set(found.flags) <= set(FLAGS)
     return found
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_cut_off_is_used_as_far_as_it_goes(
     assert found.reason == "usable" and found.flags == ("truncated",) and found.detail
     assert 0.2 * seconds < found.seconds < 0.98 * seconds
     assert np.isfinite(next(iter(found.clips))).all()
-    slices = decode(tmp_path / "a.wav", Settings(long="slice", length=2048))
+    slices = decode(tmp_path / "a.wav", DecodeSettings(long="slice", length=2048))
     assert len(list(slices.clips)) >= 1
     assert capfd.readouterr().err == ""
 
@@ -216,7 +216,7 @@ def test_the_mp3_decoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFix
     damaged[len(mp3) // 2 : len(mp3) // 2 + 40] = b"\xff" * 40
     for text in (tagged, bytes(damaged), mp3[: len(mp3) // 2], b"ID3\3\0\0\0\0\1\0" + bytes(128) + mp3):
         (tmp_path / "a.mp3").write_bytes(text)
-        decode(tmp_path / "a.mp3", Settings())
+        decode(tmp_path / "a.mp3", DecodeSettings())
         with SoundReader(text) as file:
             file.read_seconds(1)
     assert capfd.readouterr().err == ""
