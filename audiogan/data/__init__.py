@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,18 +52,18 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'audiogan.data' has no attribute {name!r}")
 
 
-def cache_dir() -> Path:
-    """Folder for what can be made again: `AUDIOGAN_CACHE`, else the platform's cache folder for audiogan.
+def cache_dir(part: str = "", chosen: FileName | None = None) -> Path:
+    """Return the folder for files that audiogan can make again. It may not exist yet.
 
-    The folder may not exist yet; whoever writes there creates it.
+    Args:
+        part: subfolder of the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE`` replaces
+            that folder.
+        chosen: folder to return instead.
     """
-    chosen = os.environ.get("AUDIOGAN_CACHE")
-    if chosen:
+    if chosen is not None:
         return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "audiogan"
+    if folder := os.environ.get("AUDIOGAN_CACHE"):
+        return Path(folder).expanduser() / part
+    from platformdirs import user_cache_path
+
+    return user_cache_path("audiogan", appauthor=False) / part
