@@ -20,15 +20,21 @@ LONGEST = 240
 """Bytes of a file name. File systems allow 255; the temporary name beside a file is longer than the file's."""
 
 
-def cache_dir() -> Path:
-    """Return the folder for files that can be made again: `AUDIOGAN_CACHE`, else the platform's cache folder.
+def cache_dir(part: str = "", chosen: FileName | None = None) -> Path:
+    """Return the folder for files that audiogan can make again. It may not exist yet.
 
-    The folder may not exist yet.
+    Args:
+        part: subfolder of the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE`` replaces
+            that folder.
+        chosen: folder to return instead.
     """
-    import platformdirs
+    if chosen is not None:
+        return Path(chosen).expanduser()
+    if folder := os.environ.get("AUDIOGAN_CACHE"):
+        return Path(folder).expanduser() / part
+    from platformdirs import user_cache_path
 
-    chosen = os.environ.get("AUDIOGAN_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("audiogan", appauthor=False)
+    return user_cache_path("audiogan", appauthor=False) / part
 
 
 def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:

@@ -102,8 +102,7 @@ def from_npz(
     try:
         group = hash_of(str(path.resolve()), repr(settings), str(VERSION))[:16]
         key = f"{group}-{hash_of(stamp(info))}"
-        home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
-        place = open_or_build(home, key, partial(_build, path, settings, key))
+        place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings, key))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
         raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))

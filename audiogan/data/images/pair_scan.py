@@ -95,8 +95,7 @@ def scan_pairs(
     items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
     job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
     group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
-    home = Path(cache).expanduser() if cache is not None else cache_dir() / "pairs"
-    place, about = run(job, home, group, found.entries, folder.name, progress)
+    place, about = run(job, cache_dir("pairs", cache), group, found.entries, folder.name, progress)
     scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
     if scan.clips:
         return scan

@@ -131,7 +131,7 @@ def open_domains(
         _refuse(a=a, b=b)
         return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
     names = _domains(data_folder(root), a, b, follows(links))
-    cache = cache_dir() / "domains" if cache is None else cache
+    cache = cache_dir("domains", cache)
     scan = scan_images(
         root, size=size, channels=channels, labels="folders", links=links, cache=cache, progress=progress, only=names
     )

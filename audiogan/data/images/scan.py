@@ -139,8 +139,7 @@ def scan_images(
     items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
     job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
     parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
-    home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
-    place, about = run(job, home, hash_of(*parts), entries, folder.name, progress)
+    place, about = run(job, cache_dir("images", cache), hash_of(*parts), entries, folder.name, progress)
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
@@ -209,13 +208,13 @@ class Job:
 
 
 def run(
-    job: Job, home: Path, group: str, entries: Iterable[Entry], name: str, progress: bool
+    job: Job, folder: Path, group: str, entries: Iterable[Entry], name: str, progress: bool
 ) -> tuple[Path, dict[str, Any]]:
     """Decode items into the cache unless it has them. Return the folder in the cache and the totals.
 
     Args:
         job: what to decode, and how.
-        home: folder of the cache.
+        folder: the cache.
         group: digest of the folder and of all settings.
         entries: everything in the folder; the cache is used only while none of it changes.
         name: of the folder, for the progress bar.
@@ -225,7 +224,7 @@ def run(
     for entry in entries:
         entry.feed(digest)
     key = f"{group[:16]}-{digest.hexdigest()}"
-    place = open_or_build(home, key, partial(_build, job, key, name, progress))
+    place = open_or_build(folder, key, partial(_build, job, key, name, progress))
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return place, {k: tuple(v) if k.endswith("shape") else v for k, v in about.items()}
 

@@ -74,9 +74,8 @@ def scan_folder(
     for entry in _entries(folder, follow):
         entry.feed(print_of)
         total += entry.kind == "audio"
-    home = Path(cache).expanduser() if cache is not None else cache_dir() / "audio"
     build = partial(_build, folder, follow, chosen, naming, group, total, progress)
-    place = open_or_build(home, f"{group}-{print_of.hexdigest()}", build)
+    place = open_or_build(cache_dir("audio", cache), f"{group}-{print_of.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return Scan(folder, chosen, place, naming=naming.mode, **about)
 
