@@ -51,7 +51,7 @@ class Critic(nn.Module):
 '''
 CONFIG = """
 defaults:
-  - trainer: default
+  - base: default
   - data: sounds
   - loss: least-squares
   - _self_
