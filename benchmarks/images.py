@@ -70,7 +70,6 @@ def judged(values: dict[str, float]) -> Figures:
 def gaussian(run_dir: Path, seed: int) -> Figures:
     """What a Gaussian with the mean and covariance of the training pixels gets."""
     from audiogan.evaluation.evaluate import open_sets
-
     from audiogan.metrics import evaluate_labelled, train_classifier
     from audiogan.model.loading import load
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audiogan.evaluation.evaluate import evaluate_run
 
+from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.run import config
 from audiogan.run.training import train
 

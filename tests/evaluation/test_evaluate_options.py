@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audiogan.evaluation.evaluate import evaluate as evaluation
 from torch import Tensor, nn
 
 import audiogan
 from audiogan.cli import main
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
+from audiogan.evaluation.evaluate import evaluate as evaluation
 from audiogan.files import unwritable
 from audiogan.modalities.wav import save_wav
 from audiogan.model.tracing import traced

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audiogan.evaluation.evaluate import evaluate_run
 
 from audiogan.cli import main
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
+from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.metrics import Report
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
@@ -237,10 +237,9 @@ def test_samples_are_drawn_beside_real_ones(
 
 
 def test_each_class_has_its_own_examples_beside_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from audiogan.evaluation.side_by_side import side_by_side
-
     import audiogan
     from audiogan.data.sounds.folder import open_audio_folder
+    from audiogan.evaluation.side_by_side import side_by_side
     from audiogan.modalities import Sound
 
     for name in ("kick", "snare", "cowbell"):

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audiogan.evaluation.evaluate import evaluate_run
 
 from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.data.toys.drum_machine import drum_machine
+from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.metrics import Report
 from audiogan.metrics.spacing import SeenByClassifier, distance_within, evaluate_spacing
 from audiogan.modalities.sound import Sound

@@ -11,7 +11,12 @@ import pytest
 from audiogan.model.bundle import ABOUT, shipped
 from audiogan.run.targets import MOVED, check_places, present, resolve_target, targets
 
-PLACES = {"games.Sampling": "game._target_", "points.Points": "data._target_", ".open_": "data._target_", ".augment.": "game.augment._target_"}
+PLACES = {
+    "games.Sampling": "game._target_",
+    "points.Points": "data._target_",
+    ".open_": "data._target_",
+    ".augment.": "game.augment._target_",
+}
 PLACES |= dict.fromkeys(("callbacks.MetricsLog", "callbacks.Previews"), "callbacks.log._target_")
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from audiogan.evaluation.evaluate import open_sets
 from omegaconf import OmegaConf
 from tiny import TINY
 
 from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.errors import UserError
+from audiogan.evaluation.evaluate import open_sets
 from audiogan.model.loading import load
 from audiogan.run.config import compose
 from audiogan.run.folder import run_name
