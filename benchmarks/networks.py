@@ -1,4 +1,4 @@
-"""The networks at equal CPU minutes on the same sounds: the table in the README.
+"""The networks at equal CPU minutes on the same sounds: the table in docs/measurements.md.
 
     python benchmarks/networks.py FOLDER --minutes 15 --seeds 0,1,2 --tune 5 --jobs 2
 
