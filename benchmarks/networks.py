@@ -129,7 +129,7 @@ def main() -> None:
         chosen = dict.fromkeys(names, 1.0)
         if args.tune:
             tries = [(name, factor) for name in names for factor in FACTORS]
-            found = list(pool.map(lambda t: measure(*t, args.tune, TUNING, args)["Fréchet, log-mel"], tries))
+            found = list(pool.map(lambda t: measure(t[0], t[1], args.tune, TUNING, args)["Fréchet, log-mel"], tries))
             for name in names:
                 chosen[name] = min((d, f) for (n, f), d in zip(tries, found, strict=True) if n == name)[1]
         for row, factor in (rate.split("=") for rate in args.rate):

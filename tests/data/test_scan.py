@@ -30,7 +30,9 @@ def awkward(root: Path) -> dict[str, str]:
     want = {f"{k}/good{i}.wav": "usable" for i in range(3) for k in ("kick", "snare")}
     for i, name in enumerate(want):
         sf.write(root / name, hit(seed=i), 16_000)
-    formats = {"f.flac": {}, "f.ogg": {}, "f.mp3": {}, "f.aiff": {}, "f.au": {}, "f.caf": {}, "f.w64": {}}
+    formats: dict[str, dict[str, str]] = {
+        f"f.{kind}": {} for kind in ("flac", "ogg", "mp3", "aiff", "au", "caf", "w64")
+    }
     formats |= {"mu.WAV": {"subtype": "ULAW"}, "f24.wav": {"subtype": "PCM_24"}, "double.wav": {"subtype": "DOUBLE"}}
     formats |= {"U8.Wav": {"subtype": "PCM_U8"}, "o.opus": {"format": "OGG", "subtype": "OPUS"}}
     rates = {"mu.WAV": (8_000, 1), "f24.wav": (96_000, 2), "o.opus": (48_000, 2), "f.flac": (11_025, 6)}
