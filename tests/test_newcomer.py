@@ -46,7 +46,7 @@ class Judge(nn.Module):
 '''
 CONFIG = """
 defaults:
-  - trainer: default
+  - base: default
   - data: images
   - loss: non-saturating
   - _self_

@@ -16,13 +16,13 @@ from audiogan.data.kinds import READABLE
 from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 FOLDERS, AUTO, NONE, LIST = "folders", "auto", "none", "csv"
 
 
 @dataclass
-class Labels:
+class LabelRule:
     """How files are labelled. `key` changes whenever the outcome may."""
 
     mode: str
@@ -37,7 +37,7 @@ class Labels:
     @classmethod
     def parse(
         cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
-    ) -> Labels:
+    ) -> LabelRule:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
         Args:

@@ -14,9 +14,9 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.knobs import known, measure, parts, together
-from audiogan.data.pitch import AT_A_TIME, measure_pitch
-from audiogan.data.scan import hash_of
+from audiogan.data.sounds.knobs import known, measure, parts, together
+from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
+from audiogan.data.sounds.scan import hash_of
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -95,10 +95,10 @@ class Measured(Values):
 
 
 class KnobValues:
-    """The knobs of sounds, each in its own unit (`audiogan.data.knobs.Knob.unit`): a column float32 ``[N, K]``.
+    """The knobs of sounds, each in its own unit (`audiogan.data.sounds.knobs.Knob.unit`): a column float32 ``[N, K]``.
 
     Args:
-        names: names of knobs; see `audiogan.data.knobs.KNOBS`. Without names there is no column.
+        names: names of knobs; see `audiogan.data.sounds.knobs.KNOBS`. Without names there is no column.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -126,7 +126,7 @@ class KnobValues:
 class PitchTrack:
     """The pitch of voices over time, in Hz: a column float32 ``[N, frames]``, NaN where there is no voice.
 
-    See `audiogan.data.pitch.measure_pitch`.
+    See `audiogan.data.sounds.pitch.measure_pitch`.
 
     Args:
         hop_length: samples from one frame to the next.

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from audiogan.data.decode import Settings
 from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
+from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
-from audiogan.text import printable, table_cell
+from audiogan.utils.text import printable, table_cell
 
 TABLE = "files.csv"
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
@@ -57,7 +57,7 @@ class Scan:
     known_flags: ClassVar[dict[str, str]] = FLAGS
 
     root: Path
-    settings: Settings
+    settings: DecodeSettings
     folder: Path  # the cache: clips, index and the table of files
     counts: dict[str, int]  # reason -> files
     flags: dict[str, int]  # flag -> usable files that have it
@@ -132,7 +132,7 @@ class Scan:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`audiogan.text.table_cell`), and
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`table_cell`), and
         control characters are written as escapes.
         """
         path = Path(path)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 
 class Random(Protocol):

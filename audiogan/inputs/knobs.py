@@ -13,7 +13,7 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.inputs.base import Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256

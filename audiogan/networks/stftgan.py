@@ -32,7 +32,7 @@ class Modulate(nn.Module):
         return torch.addcmul(shift, x, 1 + scale)
 
 
-class UpBlock(nn.Module):
+class STFTUpBlock(nn.Module):
     """Twice the frequencies and frames: a transposed convolution, normalised and modulated, then a convolution."""
 
     def __init__(self, cin: int, cout: int, style_dim: int, bins: int) -> None:
@@ -97,7 +97,8 @@ class STFTGenerator(nn.Module):
         )
         self.start = nn.Linear(style_dim, widths[0] * self.grid[0] * self.grid[1])
         self.blocks = nn.ModuleList(
-            UpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1)) for i, (cin, cout) in enumerate(pairwise(widths))
+            STFTUpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1))
+            for i, (cin, cout) in enumerate(pairwise(widths))
         )
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
         self.mapping.apply(he)

@@ -11,9 +11,9 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.image_scan import scan_images
-from audiogan.data.scan import scan_folder
+from audiogan.data.images.scan import scan_images
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 
 

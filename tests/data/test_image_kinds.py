@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audiogan.data.image_scan import scan_images
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.scan import scan_images
+from audiogan.data.images.sources import open_images
 from audiogan.errors import UserError
-from audiogan.training import build_trainer, open_data, write_scan
+from audiogan.run.training import build_trainer, open_data, write_scan
 
 GREY = np.linspace(0, 1, 256).reshape(16, 16)
 X = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
@@ -28,7 +28,7 @@ def verdicts(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def test_a_folder_in_which_every_image_is_usable_trains(tmp_path: Path) -> None:
-    from audiogan.config import compose
+    from audiogan.run.config import compose
 
     for i in range(4):
         save(tmp_path / "images" / f"{i}.png", np.roll((255 * GREY).astype(np.uint8), i))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from audiogan.data.pairs import open_domains, open_pairs
+from audiogan.data.images.pairs import open_domains, open_pairs
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng
@@ -211,7 +211,7 @@ def test_the_cache_is_used_again_and_follows_changes(root: Path, monkeypatch: py
         save(root / "b" / f"{i}.png", noise(9 + i))
     first = pairs(root)
     with monkeypatch.context() as patch:
-        patch.setattr("audiogan.data.image_scan._build", lambda *_: pytest.fail("decoded again"))
+        patch.setattr("audiogan.data.images.scan._build", lambda *_: pytest.fail("decoded again"))
         assert torch.equal(pairs(root).signals([0, 1, 2]), first.signals([0, 1, 2]))
     save(root / "b" / "1.png", noise(77))
     assert torch.equal(pairs(root).column("x", [1])[0], signal(noise(77)))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.decode import Settings, decode
-from audiogan.data.scan import scan_folder
+from audiogan.data.sounds.decode import DecodeSettings, decode
+from audiogan.data.sounds.scan import scan_folder
 from audiogan.errors import UserError
 
 
@@ -30,7 +30,9 @@ def awkward(root: Path) -> dict[str, str]:
     want = {f"{k}/good{i}.wav": "usable" for i in range(3) for k in ("kick", "snare")}
     for i, name in enumerate(want):
         sf.write(root / name, hit(seed=i), 16_000)
-    formats = {"f.flac": {}, "f.ogg": {}, "f.mp3": {}, "f.aiff": {}, "f.au": {}, "f.caf": {}, "f.w64": {}}
+    formats: dict[str, dict[str, str]] = {
+        f"f.{kind}": {} for kind in ("flac", "ogg", "mp3", "aiff", "au", "caf", "w64")
+    }
     formats |= {"mu.WAV": {"subtype": "ULAW"}, "f24.wav": {"subtype": "PCM_24"}, "double.wav": {"subtype": "DOUBLE"}}
     formats |= {"U8.Wav": {"subtype": "PCM_U8"}, "o.opus": {"format": "OGG", "subtype": "OPUS"}}
     rates = {"mu.WAV": (8_000, 1), "f24.wav": (96_000, 2), "o.opus": (48_000, 2), "f.flac": (11_025, 6)}
@@ -285,7 +287,7 @@ def test_a_lying_sample_rate_is_refused(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "a.wav").read_bytes())
     content[24:28] = (2**31 - 1).to_bytes(4, "little")
     (tmp_path / "a.wav").write_bytes(content)
-    found = decode(tmp_path / "a.wav", Settings())
+    found = decode(tmp_path / "a.wav", DecodeSettings())
     assert found.reason == "unreadable" and "2,147,483,647 Hz" in found.detail
 
 
