@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from audiogan import cli, config
-from audiogan.multirun import jobs
-from audiogan.overrides import hydra_overrides
+from audiogan import cli
+from audiogan.run import config
+from audiogan.run.multirun import jobs
+from audiogan.run.overrides import hydra_overrides
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
