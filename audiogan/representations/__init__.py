@@ -1,4 +1,4 @@
-"""Representations: invertible objects between signals and what networks see."""
+"""Representations: transforms between signals and the tensors that networks process."""
 
 from __future__ import annotations
 

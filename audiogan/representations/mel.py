@@ -1,4 +1,4 @@
-"""Log-mel spectrograms."""
+"""Log-mel spectrogram with an approximate inverse."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from audiogan.representations.stft import LogMagnitude
 
 
 class Mel(LogMagnitude):
-    """Log-mel spectrogram `[B, C, n_mels, frames]` in -1 ... 1, normalised as LogMagnitude is.
+    """Log-mel spectrogram `[B, C, n_mels, frames]` within -1 ... 1, normalised per band like `LogMagnitude`.
 
-    Filters are torchaudio's, with Slaney's scale and norm. Decoding estimates the linear magnitudes by non-negative
-    least squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
+    The filters are those of torchaudio, with Slaney's mel scale and normalisation. Decoding estimates linear magnitudes
+    by non-negative least squares and phases by Griffin-Lim, so details within a band are lost. Call `fit` before use.
     """
 
     accuracy = "<= -9 dB mean spectral convergence"

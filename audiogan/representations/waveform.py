@@ -1,4 +1,4 @@
-"""The wave itself."""
+"""Waveform: networks process samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from audiogan.representations.base import Identity
 
 
 class Waveform(Identity):
-    """Samples as they are: `[B, C, T]` on both sides."""
+    """Identity for sounds `[B, C, T]`."""
 
     def __init__(self, length: int, channels: int = 1) -> None:
         super().__init__((channels, length))
