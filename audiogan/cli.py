@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.terminal import Output, safe_output
-from audiogan.text import printable
+from audiogan.utils.terminal import Output, safe_output
+from audiogan.utils.text import printable
 
 COMMANDS = (
     *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
@@ -131,7 +131,7 @@ def _run(arguments: list[str], out: Output) -> int:
         top.print_help()
         return 0
     out.plain = True
-    from audiogan.trust import trusting
+    from audiogan.run.trust import trusting
 
     with trusting(names, command_line=True):
         return _command(args.command).run(args, arguments) or 0

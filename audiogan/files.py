@@ -7,13 +7,34 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError, reporting
 
+FileName = str | os.PathLike[str]
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """Flags of `os.open`: fail at a symbolic link, do not wait for the other end of a FIFO."""
+LONGEST = 240
+"""Bytes of a file name. File systems allow 255; the temporary name beside a file is longer than the file's."""
+
+
+def cache_dir(part: str = "", chosen: FileName | None = None) -> Path:
+    """Return the folder for files that audiogan can make again. It may not exist yet.
+
+    Args:
+        part: subfolder of the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE`` replaces
+            that folder.
+        chosen: folder to return instead.
+    """
+    if chosen is not None:
+        return Path(chosen).expanduser()
+    if folder := os.environ.get("AUDIOGAN_CACHE"):
+        return Path(folder).expanduser() / part
+    from platformdirs import user_cache_path
+
+    return user_cache_path("audiogan", appauthor=False) / part
 
 
 def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
@@ -116,3 +137,94 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
     """The same error about `path`."""
     return OSError(error.errno, error.strerror or os.strerror(error.errno or errno.EIO), str(path))
+
+
+@contextlib.contextmanager
+def working_folder(out: Path) -> Iterator[None]:
+    """Make a folder; remove it again if the block raises and the folder is empty."""
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        with reporting(f"{out}: cannot be written to"):
+            out.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+    """Write a file, atomically; missing folders are made.
+
+    Raises:
+        UserError: it cannot be written, for example because the disk is full.
+    """
+    with reporting(f"{path}: cannot be written"), replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Raise UserError with the reason unless files can be written into the folder ``path``, which need not exist."""
+    if reason := _unwritable(Path(path)):
+        raise UserError(f"{path}: cannot be written to ({reason}); choose another folder")
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Raise UserError with the reason unless a file can be written at ``path``. An existing file may be replaced."""
+    if os.path.isdir(path):
+        raise UserError(f"{path}: a folder; name a file")
+    if reason := _unwritable(Path(path).parent, Path(path)):
+        raise UserError(f"{path}: cannot be written ({reason})")
+
+
+def _unwritable(folder: Path, file: Path | None = None) -> str:
+    """The reason why nothing can be written into a folder; empty if it can."""
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(folder if file is None else file.with_name(f".{file.name}.01234567.tmp"))  # as `replacing` writes
+        while not os.path.lexists(folder) and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            missing = folder.is_symlink() and not folder.exists()
+            return f"{folder} is a link to a folder that does not exist" if missing else f"{folder} is not a folder"
+        with tempfile.TemporaryFile(dir=folder):  # only the system knows
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def unwritable(path: str | os.PathLike[str]) -> str:
+    """Return why no file can be written at ``path``, or an empty string. Missing folders can be made."""
+    path = Path(path)
+    if len(os.fsencode(path.name)) > LONGEST:
+        return "its name is too long"
+    try:
+        if path.is_dir():
+            return "it is a folder; give the name of a file"
+        folder = path.absolute().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+    except OSError as error:
+        return error.strerror or str(error)
+    if not folder.is_dir():
+        return f"{folder} is not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
+
+
+def check_output(path: str | os.PathLike[str], flag: str, endings: Sequence[str]) -> None:
+    """Check that a command can write the file that a flag names.
+
+    Args:
+        path: the value of the flag.
+        flag: its name, for the error: ``--sheet``.
+        endings: allowed endings of the name, in lower case; those of the path may be in any case.
+
+    Raises:
+        UserError: another ending, a folder, or a place where no file can be written.
+    """
+    reason = unwritable(path)
+    if not reason and Path(path).suffix.lower() not in endings:
+        reason = f"the name of this file must end in {' or '.join(endings)}"
+    if reason:
+        raise UserError(f"{flag} {path}: {reason}")

@@ -69,9 +69,9 @@ def judged(values: dict[str, float]) -> Figures:
 
 def gaussian(run_dir: Path, seed: int) -> Figures:
     """What a Gaussian with the mean and covariance of the training pixels gets."""
-    from audiogan.evaluation import open_sets
-    from audiogan.loading import load
+    from audiogan.evaluation.evaluate import open_sets
     from audiogan.metrics import evaluate_labelled, train_classifier
+    from audiogan.model.loading import load
 
     sets = open_sets(load(run_dir), None)
     assert sets.train is not None and sets.held_out is not None
@@ -104,7 +104,7 @@ def main() -> None:
     work = [(name, overrides, args.minutes) for name, overrides in ROWS.items() if args.rows in name]
     work += [(name, overrides, 0.0) for name, overrides in UNTRAINED.items()]
     with ThreadPoolExecutor(args.jobs) as pool:
-        found = list(pool.map(lambda w: run(*w, args), work))
+        found = list(pool.map(lambda w: run(w[0], w[1], w[2], args), work))
     names = found[0]["names"]
     print(f"| network | steps | {' | '.join(names.get(key, key) for key in SHOWN)} |")
     print(f"|---|---|{'---|' * len(SHOWN)}")

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 import audiogan
-from audiogan.kits import Kit
+from audiogan.kits import Kit, make_kit
 from audiogan.latents.recording import prepare
 
 Sounds = list[tuple[str, np.ndarray]]  # class and embedding of each pad
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="real kits, a folder for each")
     args = parser.parse_args()
     model = audiogan.load(args.run)
-    kits = [model.kit(args.pads, seed=seed) for seed in range(args.kits)]
+    kits = [make_kit(model, args.pads, seed=seed) for seed in range(args.kits)]
     compare({f"{args.kits} kits": of_kits(model, kits), "picks": of_picks(model, kits)})
     if args.real:
         real = of_folder(model, args.real, args.pads)

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 import audiogan
-from audiogan import generator
-from audiogan.workers import Workers
+from audiogan.model import generator
+from audiogan.utils.workers import Workers
 
 
 def seconds_each(work: Callable[[Workers], object], rounds: int) -> list[float]:

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 import audiogan
-from audiogan.games import Sampling
+from audiogan.games import Generative
 from audiogan.modalities import Sound
 from audiogan.networks.wavegan import WaveGANGenerator
 from audiogan.representations import Waveform
@@ -48,7 +48,7 @@ AUDIOGAN = [sys.executable, "-m", "audiogan"]
 
 def wavegan() -> audiogan.Generator:
     """Untrained, one second of 16 kHz."""
-    game = Sampling(WaveGANGenerator(16384, model_size=64).eval().requires_grad_(False), Waveform(16384))
+    game = Generative(WaveGANGenerator(16384, model_size=64).eval().requires_grad_(False), Waveform(16384))
     return audiogan.Generator(game, Sound(16000, "peak"), {"facts": {"labels": []}}, Path("wavegan"), 0)
 
 
@@ -56,7 +56,7 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
     """Latents from numpy, everything else in the graph: what a program without torch does."""
     import onnxruntime
 
-    from audiogan.export import arrays, save_onnx
+    from audiogan.model.export import arrays, save_onnx
 
     print(f"ONNX: {save_onnx(folder / 'model.onnx', model).how}", file=sys.stderr)
     options = onnxruntime.SessionOptions()

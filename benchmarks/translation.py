@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 import audiogan
-from audiogan.data.image_sources import open_images
-from audiogan.data.pairs import open_domains
+from audiogan.data.images.pairs import open_domains
+from audiogan.data.images.sources import open_images
 from audiogan.metrics import embed
 from audiogan.metrics.classifier import train_classifier
 from audiogan.modalities.references import psnr

@@ -27,7 +27,7 @@ from audiogan.files import replacing
 from audiogan.metrics import classifier
 from audiogan.metrics.distances import frechet_distance
 from audiogan.metrics.neighbours import prdc
-from audiogan.training import open_data
+from audiogan.run.training import open_data
 
 
 def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tuple[Tensor, np.ndarray]:

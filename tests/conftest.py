@@ -51,8 +51,8 @@ def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 40 short drum-machine sounds in two classes."""
     import numpy as np
 
-    from audiogan.data.drum_machine import render
-    from audiogan.sounds import save_wav
+    from audiogan.data.toys.drum_machine import render
+    from audiogan.modalities.wav import save_wav
 
     root = tmp_path_factory.mktemp("sounds")
     for i in range(40):
@@ -65,11 +65,11 @@ def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a training of four steps."""
-    from audiogan import config
-    from audiogan.training import train
+    from audiogan.run import config
+    from audiogan.run.training import train
 
     run_dir = tmp_path_factory.mktemp("run") / "tiny"
     os.environ["AUDIOGAN_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
     overrides = [*TINY, f"data.root={tiny_sounds}", f"run_dir={run_dir}", "trainer.steps=4", "callbacks.log.every=2"]
-    train(config.compose("drums", overrides), progress=False, say=lambda line: None)
+    train(config.compose("drums", overrides), progress=False, echo=lambda line: None)
     return run_dir

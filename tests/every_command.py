@@ -14,9 +14,9 @@ from states import assert_same, state_at
 
 import audiogan
 from audiogan.cli import main
-from audiogan.generator import Generator
 from audiogan.inputs import Signal, Text
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
+from audiogan.model.generator import Generator
 
 STEPS, KILLED = 5, 3
 OFTEN = (

@@ -1,4 +1,4 @@
-"""A generator that translates signals, for tests of `audiogan.applying`: it needs no training."""
+"""A generator that translates signals, for tests of `audiogan.model.translation`: it needs no training."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.games.generative import Generative, Route
-from audiogan.generator import Generator
 from audiogan.inputs import Input, Signal
 from audiogan.modalities import Image, Sound
+from audiogan.model.generator import Generator
 from audiogan.representations import Identity
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guide import examples
 
-HEAD = "defaults: [{trainer: default}, {data: images}, {loss: non-saturating}, _self_]\nbatch_size: 4\n"
+HEAD = "defaults: [{base: default}, {data: images}, {loss: non-saturating}, _self_]\nbatch_size: 4\n"
 IDENTITY = 'representation: {_target_: audiogan.representations.Identity, shape: "${facts.signal_shape}"}\n'
 LIGHT = "import math\n\nimport numpy as np\nimport torch\nfrom torch import nn\n\n"
 DENSE = '''
@@ -101,7 +101,7 @@ class Exchange(Generative):
         return {"loss": total}
 ''',
     """
-defaults: [{trainer: default}, {data: domains}, _self_]
+defaults: [{base: default}, {data: domains}, _self_]
 batch_size: 2
 data: {size: 16}
 inputs: {source: {_target_: audiogan.inputs.Signal, column: x}}
@@ -154,7 +154,7 @@ def open_larger():
     return Table({"x": Signals(x, Image()), "source": Signals(x[:, :1, ::2, ::2].copy(), Image())}, 120)
 """,
     """
-defaults: [{trainer: default}, {loss: least-squares}, _self_]
+defaults: [{base: default}, {loss: least-squares}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_larger, holdout: 0.5}
 inputs: {source: {_target_: audiogan.inputs.Signal}}
@@ -181,7 +181,7 @@ def open_masked():
     return Table({"words": words, **{name: Signals(each, Image()) for name, each in columns.items()}}, 120)
 """,
     """
-defaults: [{trainer: default}, {loss: non-saturating}, _self_]
+defaults: [{base: default}, {loss: non-saturating}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_masked, holdout: 0.5}
 inputs:
@@ -209,7 +209,7 @@ def open_singing():
     return Table({"x": Signals(x, Sound(8000)), "picture": picture, "label": label}, 120)
 """,
     """
-defaults: [{trainer: default}, {loss: non-saturating}, _self_]
+defaults: [{base: default}, {loss: non-saturating}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_singing, holdout: 0.5}
 inputs: {picture: {_target_: audiogan.inputs.Signal, column: picture}}
@@ -253,7 +253,7 @@ def open_noisy():
     return Table({"x": Signals(x, Sound(8000)), "noisy": Signals(0.5 * x, Sound(8000))}, 120)
 """,
     """
-defaults: [{trainer: default}, {optimizer: adam}, _self_]
+defaults: [{base: default}, {optimizer: adam}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_noisy, holdout: 0.5}
 inputs: {noisy: {_target_: audiogan.inputs.Signal, column: noisy}}

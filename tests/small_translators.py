@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.games import Generative, Route
-from audiogan.generator import Generator
 from audiogan.inputs import Signal
 from audiogan.modalities import Image, Modality, Sound
+from audiogan.model.generator import Generator
 from audiogan.networks.resnet import ResNetGenerator
 from audiogan.networks.unet import UNet
 from audiogan.representations import Identity, Waveform

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiogan.modalities.sound import Sound
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 
 class Stub:

@@ -79,8 +79,8 @@ def test_accumulation_moves_like_one_batch() -> None:
 
 def test_the_shipped_drums_train_on_cuda(tiny_sounds: Path, tmp_path: Path) -> None:
     from audiogan import load
-    from audiogan.config import compose
-    from audiogan.training import train
+    from audiogan.run.config import compose
+    from audiogan.run.training import train
 
     cfg = compose(
         "drums", [f"data.root={tiny_sounds}", f"run_dir={tmp_path}", "trainer.steps=20", "engine.precision=bf16"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.bundle import shipped
+from audiogan.model.bundle import shipped
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import audiogan
-from audiogan.bundle import shipped
-from audiogan.sampling import recall
-from audiogan.sounds import load_wav
+from audiogan.modalities.wav import load_wav
+from audiogan.model.bundle import shipped
+from audiogan.model.sampling import recall
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from audiogan import config
-from audiogan.evaluation import evaluate_run
-from audiogan.training import train
+from audiogan.evaluation.evaluate import evaluate_run
+from audiogan.run import config
+from audiogan.run.training import train
 
 pytestmark = pytest.mark.slow
 

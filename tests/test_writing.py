@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import audiogan.data.download
-import audiogan.loading
+import audiogan.model.loading
 from audiogan.cli import main
 from audiogan.errors import UserError
-from audiogan.generator import Generator
-from audiogan.writing import check_folder, check_target
+from audiogan.files import check_folder, check_target
+from audiogan.model.generator import Generator
 
 Captured = pytest.CaptureFixture[str]
 
@@ -79,7 +79,7 @@ def test_export_is_refused_before_the_work(
     def never(*args: object) -> None:
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr(audiogan.loading, "load", never)
+    monkeypatch.setattr(audiogan.model.loading, "load", never)
     before = sorted(places.rglob("*"))
     assert main(["export", "drums", name]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()

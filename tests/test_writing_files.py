@@ -15,7 +15,7 @@ import torch
 
 from audiogan.errors import UserError
 from audiogan.files import append, is_plain, replacing
-from audiogan.sounds import save_wav
+from audiogan.modalities.wav import save_wav
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
@@ -106,7 +106,7 @@ def test_a_fifo_or_folder_is_never_waited_for(tmp_path: Path) -> None:
 def test_tensorboard_files_can_be_read_after_the_disk_was_full(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from audiogan.board import Board
+    from audiogan.run.tensorboard import Board
 
     board = Board(tmp_path, purge_step=1)
     board.add_scalar("loss", 1.5, 1)

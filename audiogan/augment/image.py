@@ -36,7 +36,7 @@ class Cutout(nn.Module):
         return x.masked_fill(sides[0].unsqueeze(-1) & sides[1].unsqueeze(-2), self.fill)
 
 
-class Brightness(nn.Module):
+class RandomBrightness(nn.Module):
     """Adds a constant to each picture: uniform in -amount ... amount, or (`normal`) of that standard deviation."""
 
     def __init__(self, amount: float = 0.5, normal: bool = False) -> None:
@@ -136,7 +136,7 @@ class Translate(nn.Module):
         return moved if self.fill is None else moved.masked_fill((source < 0) | (source >= size), self.fill)
 
 
-class Scale(nn.Module):
+class RandomScale(nn.Module):
     """Enlarges each picture around its centre by two to a normal power of standard deviation `std`, both sides alike.
 
     Bilinear, with a wider kernel where it shrinks; the picture mirrored at its edges fills what comes in. Written as
@@ -176,7 +176,7 @@ class DiffAugment(Augment):
     def __init__(
         self, colour: bool = True, translation: float = 0.125, cutout: float = 0.5, fill: float = 0.0, p: float = 1.0
     ) -> None:
-        colours = [Brightness(), Saturation(), Contrast()] if colour else []
+        colours = [RandomBrightness(), Saturation(), Contrast()] if colour else []
         super().__init__([*colours, Translate(translation, fill), Cutout(cutout, fill)], p)
 
 
@@ -205,8 +205,8 @@ class ADAPipeline(Augment):
     ) -> None:
         places: list[nn.Module] = [Flip()] if flip else []
         places += [Rotate90()] if rotate else []
-        places += [Translate(translation, fill=None), Scale(scale)]
-        colours = [Brightness(0.2, normal=True), Contrast(0.5, normal=True), Hue(), Saturation(1.0, normal=True)]
+        places += [Translate(translation, fill=None), RandomScale(scale)]
+        colours = [RandomBrightness(0.2, normal=True), Contrast(0.5, normal=True), Hue(), Saturation(1.0, normal=True)]
         super().__init__([*places, *(colours if colour else [])], p)
 
 

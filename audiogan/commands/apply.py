@@ -39,8 +39,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     values: dict[str, Any] = {**inputs(args.input)}
     seed = whole(args.seed, "--seed")
-    from audiogan.applying import apply_files
-    from audiogan.loading import load
+    from audiogan.model.loading import load
+    from audiogan.model.translation.files import apply_files
 
     generator = load(args.run)
     if args.label is not None:
@@ -56,6 +56,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         inputs=values,
         seed=seed,
         overwrite=args.overwrite,
-        say=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
+        echo=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
     )
     return 2 if done.failed else 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the data that have a flag."""
-SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sources.open_sounds")
-IMAGES = ("audiogan.data.open_images", "audiogan.data.image_sources.open_images")
+SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
+IMAGES = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
 """Both names of the functions that open sounds and images."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
 OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_csv(path: Path) -> None:
     """Raise UserError unless the table can be written at ``path``: a new file, or one in place of an older table."""
-    from audiogan.writing import check_target
+    from audiogan.files import check_target
 
     check_target(path)
     if path.exists():
@@ -121,7 +121,7 @@ def _expanded(folder: str) -> str:
 
 
 def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
-    from audiogan import config as configuration
+    from audiogan.run import config as configuration
 
     cfg = configuration.compose(config, overrides)
     if cfg.data.get("_target_") not in (*SOUNDS, *IMAGES):
@@ -156,16 +156,16 @@ def _holds_images(folder: str) -> bool:
 
 
 def _scan_sounds(folder: str, settings: dict[str, Any]) -> Scan:
-    from audiogan.data.scan import scan_folder
-    from audiogan.data.sources import sound_folder
+    from audiogan.data.sounds.scan import scan_folder
+    from audiogan.data.sounds.sources import sound_folder
 
     return scan_folder(folder if Path(folder).exists() else sound_folder(folder), **settings)
 
 
 def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
     """The scan of a folder of images; None for an .npz file, which is described here."""
-    from audiogan.data.image_scan import scan_images
-    from audiogan.data.image_sources import open_images
+    from audiogan.data.images.scan import scan_images
+    from audiogan.data.images.sources import open_images
     from audiogan.data.verdicts import class_line
 
     known = ("size", "channels", "labels", "links")
@@ -185,15 +185,15 @@ def _say_images(scan: Scan) -> None:
     """Say that there are images, too, where they are more than the sounds."""
     from audiogan.data.kinds import is_image
 
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images > scan.usable:
         command = shlex.join(["audiogan", "data", "scan", "--images", str(scan.root)])
         print(printable(f"  {images:,} files are images; to look at them: {command}"))
 
 
 def _say_training(cfg: DictConfig, root: Path, flags: dict[str, Any]) -> None:
-    from audiogan.data.sources import about_held_out
-    from audiogan.training import open_data
+    from audiogan.data.sounds.sources import about_held_out
+    from audiogan.run.training import open_data
 
     cfg.data.update({"root": str(root), **flags})
     train, held_out = open_data(cfg)

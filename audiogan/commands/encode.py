@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import mixture
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
     from audiogan.latents import Encoding
+    from audiogan.model.generator import Generator
 
 NAMED = 5
 """Names of skipped files in a message, at most."""
@@ -73,8 +73,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         print(f"skipped: {line}")
     if not waves:
         raise UserError(f"{printable(args.recording)}: none of its {len(files)} sounds can be imitated")
-    from audiogan.pictures import contact_sheet
-    from audiogan.sheets import NAME as SHEET
+    from audiogan.modalities.drawing.sheets import NAME as SHEET
+    from audiogan.modalities.drawing.spectrograms import contact_sheet
 
     contact_sheet(args.out / SHEET, np.stack(waves[:64]), generator.sample_rate, titles[:64])
     done = len(waves) // 2
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
 
 def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:
     """Write an imitation and its recording: both or neither."""
-    from audiogan.sampling import working_folder
+    from audiogan.files import working_folder
 
     imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
     new = [path for path in (imitation, recording) if not path.exists()]
@@ -149,9 +149,9 @@ def _check_out(out: Path, stems: list[str]) -> None:
 
     An imitation holds its recipe. A recording holds none, so it counts as one of an earlier imitation beside it.
     """
-    from audiogan.sampling import recall
-    from audiogan.sheets import NAME, check_sheet
-    from audiogan.writing import check_folder
+    from audiogan.files import check_folder
+    from audiogan.modalities.drawing.sheets import NAME, check_sheet
+    from audiogan.model.sampling import recall
 
     check_folder(out)
     if not out.is_dir():

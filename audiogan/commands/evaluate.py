@@ -32,6 +32,6 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.evaluation import evaluate_run
+    from audiogan.evaluation.evaluate import evaluate_run
 
     evaluate_run(args.run, args.data, **{name: getattr(args, name) for name in OPTIONS})

@@ -11,7 +11,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_file, read_small
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 KINDS = {
     ".audiogan": "for audiogan on any machine",
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if suffix not in KINDS:
         raise UserError(f"{args.file}: the name of a model ends in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}")
     card = _card(args.card) if args.card else ""
-    from audiogan.loading import load
-    from audiogan.writing import check_target
+    from audiogan.files import check_target
+    from audiogan.model.loading import load
 
     check_target(args.file)  # tracing takes half a minute
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if suffix == ".audiogan":
         if args.generator is not None:
             raise UserError(f"--generator {args.generator}: {args.file} holds all generators; leave it out")
-        from audiogan.bundle import save_bundle
+        from audiogan.model.bundle import save_bundle
 
         save_bundle(args.file, generator, card)
         words = ["apply", "FILE", "OUT", "--run"] if generator.game.needed else ["sample", "--run"]
@@ -69,7 +69,7 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
     """Write a graph, and print how it was checked, its inputs and its output."""
     which = f", {route}" if len(generator.routes) > 1 else ""
     print(f"{generator.name}{which} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
-    from audiogan.export import Playable, save_onnx, save_pt2
+    from audiogan.model.export import Playable, save_onnx, save_pt2
 
     checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card, route)
     playable = Playable(generator, route)

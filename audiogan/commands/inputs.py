@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    from audiogan.loading import load
+    from audiogan.model.loading import load
 
     for line in lines(load(args.run)):
         print(line)

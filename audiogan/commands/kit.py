@@ -12,8 +12,8 @@ from audiogan.errors import UserError
 from audiogan.files import read_small
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
     from audiogan.kits import Kit
+    from audiogan.model.generator import Generator
 
 PACKED = (".zip", ".h2drumkit", ".gz", ".dslibrary")
 """Suffixes of archives in which kits come."""
@@ -58,7 +58,9 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
-    files = save_kit(generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, say=print, **audio)
+    files = save_kit(
+        generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, echo=print, **audio
+    )
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
 
 
@@ -87,10 +89,10 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
         path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_model`.
         run: as for `load`.
     """
-    from audiogan.bundle import shipped
     from audiogan.kits import Kit
     from audiogan.kits.saving import KIT, LARGEST_KIT, find_model
-    from audiogan.loading import load
+    from audiogan.model.bundle import shipped
+    from audiogan.model.loading import load
 
     if path.is_dir():
         path /= KIT

@@ -20,6 +20,6 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
     steps = whole(args.steps, "--steps")
     from audiogan.commands.newest import load_for_morph
-    from audiogan.morphing import write_morph
+    from audiogan.model.morphing import write_morph
 
     write_morph(load_for_morph(args.run, (args.start, args.end)), args.out, args.start, args.end, steps)

@@ -41,9 +41,9 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if n is not None and n < 1:
         raise UserError(f"-n {n}: ask for at least one")
     label, knobs, given = mixture(args.label), pairs(args.knob, "=", "--knob"), repeated_inputs(args.input)
-    from audiogan.loading import load
-    from audiogan.sample_inputs import expanded, matched
-    from audiogan.sampling import write_samples
+    from audiogan.model.loading import load
+    from audiogan.model.sample_inputs import expanded, matched
+    from audiogan.model.sampling import write_samples
 
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it

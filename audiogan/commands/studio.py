@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from audiogan.errors import UserError
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 PORT = 8642
 
@@ -86,9 +86,9 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     """The model that is played; and the run that is watched while the shipped drums are played, as it has no model yet,
     or one of no sounds.
     """
-    from audiogan.bundle import shipped
     from audiogan.commands.newest import newest_sounds
-    from audiogan.loading import DEFAULT, find, load, runs
+    from audiogan.model.bundle import shipped
+    from audiogan.model.loading import DEFAULT, find, load, runs
     from audiogan.studio.runs import MARKS
 
     if run is None:

@@ -20,22 +20,22 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    from audiogan import config
-    from audiogan.overrides import settings_of_run
+    from audiogan.run import config
+    from audiogan.run.overrides import settings_of_run
 
     for override in args.overrides:
         if "=" not in override and not override.startswith("~"):
             raise UserError(f"{override!r} is not an override; write KEY=VALUE, such as trainer.steps=2000")
     command = shlex.join(["audiogan", *arguments])
     if args.multirun:
-        from audiogan.multirun import multirun
+        from audiogan.run.multirun import multirun
 
         return multirun(args.config, args.overrides, command)
     kept = settings_of_run(args.config, args.overrides)
     if kept:
         print(f"settings of the run: {' '.join(kept)}")
     cfg = config.compose(args.config, [*kept, *args.overrides])
-    from audiogan.training import INTERRUPTED, train
+    from audiogan.run.training import INTERRUPTED, train
 
     trainer = train(cfg, command=command)
     trainer.engine.close()

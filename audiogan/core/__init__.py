@@ -1,7 +1,6 @@
 """The adversarial core: players, games and the one loop that trains them. It knows no domain."""
 
 from audiogan.core.anneal import Anneal
-from audiogan.core.callback import Callback, Move
 from audiogan.core.checking import CheckpointError
 from audiogan.core.checkpoint import Checkpoints, load_state, newest_state, save_state
 from audiogan.core.ema import EMA
@@ -9,7 +8,7 @@ from audiogan.core.engine import Engine
 from audiogan.core.game import Game, Play
 from audiogan.core.player import Player
 from audiogan.core.stream import Stream
-from audiogan.core.trainer import Trainer
+from audiogan.core.trainer import Callback, Move, Trainer
 
 __all__ = ["EMA", "Anneal", "Callback", "CheckpointError", "Checkpoints", "Engine", "Game", "Move", "Play", "Player"]
 __all__ += ["Stream", "Trainer", "load_state", "newest_state", "save_state"]

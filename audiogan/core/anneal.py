@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from audiogan.core.callback import Callback
-from audiogan.core.trainer import Trainer
+from audiogan.core.trainer import Callback, Trainer
 
 LEAST = 0.01
 """Default share of a learning rate that remains at the end of the budget."""

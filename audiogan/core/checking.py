@@ -116,3 +116,17 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
 def _short(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
+    """One line naming how two state dicts differ in names and shapes; empty if they don't."""
+    lines = []
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            lines.append(f"{name} {list(expected[name].shape)} is new")
+        elif name not in expected:
+            lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
+        elif expected[name].shape != found[name].shape:
+            lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
+    more = f" and {len(lines) - most} more" if len(lines) > most else ""
+    return "; ".join(lines[:most]) + more

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audiogan.core.callback import Callback
 from audiogan.core.checking import CheckpointError, is_count
+from audiogan.core.trainer import Callback, Trainer
 from audiogan.files import is_plain, replacing
-
-if TYPE_CHECKING:
-    from audiogan.core.trainer import Trainer
 
 FORMAT = 1
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
@@ -161,20 +158,6 @@ def _moved_aside(path: Path) -> str:
     return f"; renamed to {name}"
 
 
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
-    """One line naming how two state dicts differ in names and shapes; empty if they don't."""
-    lines = []
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            lines.append(f"{name} {list(expected[name].shape)} is new")
-        elif name not in expected:
-            lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
-        elif expected[name].shape != found[name].shape:
-            lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
-    more = f" and {len(lines) - most} more" if len(lines) > most else ""
-    return "; ".join(lines[:most]) + more
-
-
 class Checkpoints(Callback):
     """Saves the whole run at intervals and at its end. Put it last, so that it saves what the other callbacks did.
 
@@ -190,7 +173,7 @@ class Checkpoints(Callback):
         every_minutes, every_steps: how often, by wall clock and by steps.
         keep: how many to keep; older ones are deleted after a new one was written.
         extra: saved along, e.g. the configuration that rebuilds the game.
-        say: called with a line for the user.
+        echo: called with a line for the user.
     """
 
     def __init__(
@@ -201,13 +184,13 @@ class Checkpoints(Callback):
         every_steps: int | None = None,
         keep: int = 2,
         extra: Mapping[str, Any] | None = None,
-        say: Callable[[str], None] = print,
+        echo: Callable[[str], None] = print,
     ) -> None:
         if keep < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
         self.extra = dict(extra or {})
-        self._say = say
+        self._echo = echo
         self._saved_at = 0.0
         self._written: set[Path] = set()
         self._failing = False
@@ -230,7 +213,7 @@ class Checkpoints(Callback):
             self._failing = False
         except OSError as error:
             if not self._failing:
-                self._say(f"{_reason(error)}; {self._last()}; the run continues and tries again")
+                self._echo(f"{_reason(error)}; {self._last()}; the run continues and tries again")
             self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -242,7 +225,7 @@ class Checkpoints(Callback):
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
             if self._path(trainer) in self._written and is_plain(self._path(trainer)):
-                self._say(text)  # saved after the last step already
+                self._echo(text)  # saved after the last step already
             else:
                 trainer.stop(text)
 

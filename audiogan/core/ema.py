@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from audiogan.core.callback import Callback, Move
 from audiogan.core.checking import count
-from audiogan.core.trainer import Trainer
+from audiogan.core.trainer import Callback, Move, Trainer
 
 
 class EMA(Callback):

@@ -23,7 +23,7 @@ Rng = np.random.Generator | None
 Beside = Mapping[str, Tensor] | None
 
 
-class Augment(Protocol):
+class ViewAugment(Protocol):
     """A random augmentation that the columns of one group share, such as `Mirror`."""
 
     def draw(self, n: int, rng: np.random.Generator) -> View:

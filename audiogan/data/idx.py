@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.archives import open_zip
 from audiogan.data.download import DataSet, File, check_own
 from audiogan.errors import UserError
 from audiogan.files import replacing
+from audiogan.utils.archives import open_zip
 
 UNPACKED = 256 << 20
 """Bytes that a file of a data set may unpack to; the largest has 47 MB."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 LARGEST = 1 << 28  # bytes
 DELIMITERS = ",;\t|"

@@ -5,24 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-
-import numpy as np
 
 from audiogan.data.kinds import READABLE
 from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 FOLDERS, AUTO, NONE, LIST = "folders", "auto", "none", "csv"
 
 
 @dataclass
-class Labels:
+class LabelRule:
     """How files are labelled. `key` changes whenever the outcome may."""
 
     mode: str
@@ -37,7 +36,7 @@ class Labels:
     @classmethod
     def parse(
         cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
-    ) -> Labels:
+    ) -> LabelRule:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
         Args:
@@ -93,12 +92,13 @@ class Labels:
         found = ", ".join(f"{count:,} of {total:,} files were found {way}" for way, count in ways)
         return [*self.remarks, *([f"{self.path.name}: {found}"] if found else [])]
 
-    def applies(self, codes: np.ndarray) -> bool:
-        """Whether the data set has labels, given the code of each decodable file (-1: none)."""
-        if self.mode == AUTO:
-            inside = int((codes >= 0).sum())
-            return len(np.unique(codes[codes >= 0])) >= 2 and 2 * inside > len(codes)
-        return self.mode != NONE
+    def applies(self, labels: Iterable[str]) -> bool:
+        """Return whether the data set has labels, given the label of each decodable file ("" for none)."""
+        if self.mode != AUTO:
+            return self.mode != NONE
+        counts = Counter(labels)
+        without = counts.pop("", 0)
+        return len(counts) >= 2 and counts.total() > without
 
 
 def _text(name: str) -> str:

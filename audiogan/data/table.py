@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiogan.data.columns import Augment, Column, Labels, Rows, Values, View
+from audiogan.data.columns import Column, Labels, Rows, Values, View, ViewAugment
 from audiogan.data.splitting import choose
 from audiogan.data.verdicts import Scan
 from audiogan.errors import UserError
@@ -44,7 +44,7 @@ class Table:
         *,
         source: str | Callable[[Table], str] = "memory",
         scan: Scan | None = None,
-        augment: Mapping[str, Augment] | None = None,
+        augment: Mapping[str, ViewAugment] | None = None,
         strata: np.ndarray | None = None,
         recordings: np.ndarray | None = None,
     ) -> None:

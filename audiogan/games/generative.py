@@ -229,7 +229,7 @@ class Generative(Game):
             inputs: values ``[n, ...]`` by name, as `draw` returns them.
             generator: name of one of several generators; the first by default.
             nets: networks that replace the game's by name, such as an average of the weights.
-            truncation: see `audiogan.generator.Generator.sample`.
+            truncation: see `audiogan.model.generator.Generator.sample`.
         """
         name = self.main if generator is None else generator
         own: Any = self.nets[name]

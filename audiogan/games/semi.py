@@ -126,7 +126,7 @@ class Accuracy(Callback):
 
     Args:
         held_out: labelled data kept from training.
-        log: has ``add(trainer, row)``, as `audiogan.callbacks.MetricsLog`; ``None``: figures stay in ``last``.
+        log: has ``add(trainer, row)``, as `audiogan.run.callbacks.MetricsLog`; ``None``: figures stay in ``last``.
         every: steps between two measurements.
     """
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from audiogan.kits.drums import NOTES
-from audiogan.text import table_cell
+from audiogan.utils.text import table_cell
 
 COLUMNS = ["file", "pad", "note", "general_midi", "lowest_velocity", "highest_velocity", "hat", "seconds"]
 COLUMNS += ["momentary_lufs", "true_peak_dbtp"]

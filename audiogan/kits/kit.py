@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from audiogan.errors import UserError
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 FORMAT = 1
 MOST_LAYERS = 16

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from audiogan.errors import UserError
 from audiogan.kits.drums import compose, role
 from audiogan.kits.kit import MOST_LAYERS, Kit, Pad
-from audiogan.recipe import Recipe
-from audiogan.text import printable
+from audiogan.model.recipe import Recipe
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 APART = 0.5
 """How far a sound lies from its kit's centre, towards any other of its class.
@@ -148,7 +148,7 @@ def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, .
 
 def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.float32]:
     """Of the sounds of recipes, in octaves."""
-    from audiogan.data.knobs import measure
+    from audiogan.data.sounds.knobs import measure
 
     return measure(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
 

@@ -21,7 +21,7 @@ from audiogan.kits.rendering import LOUDNESS, render_pads
 from audiogan.kits.saving import hat
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 DRUMS = 9
 """General MIDI's drum channel, counted from 0."""
@@ -58,7 +58,7 @@ def play_pattern(
     sample_rate: int = 44100,
     tail: float = 1.0,
     loudness: float = LOUDNESS,
-    say: Callable[[str], None] | None = None,
+    echo: Callable[[str], None] | None = None,
 ) -> NDArray[np.float32]:
     """A MIDI file played on a kit, float32 `[C, T]`.
 
@@ -70,7 +70,7 @@ def play_pattern(
         sample_rate: in Hz.
         tail: seconds that ring on after the end of the file; 0 for a loop.
         loudness: of the loudest layer of each pad, in LUFS, see `render_hits`.
-        say: called with one line each about what was left out and which notes are played by other pads.
+        echo: called with one line each about what was left out and which notes are played by other pads.
 
     Raises:
         UserError: a file that is no MIDI, has no notes, or is too long; see `render_hits`.
@@ -80,13 +80,13 @@ def play_pattern(
     pattern = read_pattern(midi_path)
     pads = {pad.note: pad for pad in kit.pads}
     roles = {pad.note: role(pad.layers[-1].label) for pad in kit.pads}
-    if say is not None:
+    if echo is not None:
         for line in pattern.remarks:
-            say(line)
+            echo(line)
     instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in pads}
-    if instead and say is not None:
+    if instead and echo is not None:
         told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
-        say(f"notes that the kit lacks: {', '.join(told)}")
+        echo(f"notes that the kit lacks: {', '.join(told)}")
     played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
     needed = {note for _, note, _ in played}
     used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)

@@ -13,7 +13,7 @@ from audiogan.errors import UserError
 from audiogan.kits.kit import Kit, velocities
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 LOUDNESS = -26.0
 """LUFS. So much is within the reach of nearly every drum without a peak that is too high."""

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiogan.bundle import shipped
 from audiogan.errors import UserError, reporting
 from audiogan.files import read_small, replacing
 from audiogan.kits import formats
@@ -23,10 +22,11 @@ from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocities
 from audiogan.kits.names import file_stem, safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
-from audiogan.sounds import COMMENT_BYTES, save_wav
+from audiogan.modalities.wav import COMMENT_BYTES, save_wav
+from audiogan.model.bundle import shipped
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
@@ -53,7 +53,7 @@ def save_kit(
     loudness: float = LOUDNESS,
     sheet: bool = False,
     locate: bool = False,
-    say: Callable[[str], None] | None = None,
+    echo: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write a kit into the folder ``out``, with its recipes (``kit.json``, and in every WAV: see `recall`).
 
@@ -72,7 +72,7 @@ def save_kit(
         loudness: in LUFS, see `render_hits`.
         sheet: also draw ``contact-sheet.png``.
         locate: also write into ``kit.json`` where the model lies, relative to the kit and from the root of the disk.
-        say: called with a line about pads that are softer than asked.
+        echo: called with a line about pads that are softer than asked.
 
     Returns:
         The files written.
@@ -126,8 +126,8 @@ def save_kit(
             raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         raise
     late = [f"{pad.name} ({its[0].short:.1f})" for pad, its in zip(kit.pads, hits, strict=True) if its[0].short > 0.05]
-    if say is not None and late:
-        say(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
+    if echo is not None and late:
+        echo(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
     return written
 
 

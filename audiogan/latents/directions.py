@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
+from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.latents.properties import measured, properties_of
-from audiogan.metrics.embedding import embed
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator, Label
+    from audiogan.model.generator import Generator, Label
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48
@@ -91,7 +91,7 @@ def directions(
         UserError: a number out of range, another method, a model of points.
     """
     generator.check_drawable("directions")
-    places = _Places(generator, label, knobs)
+    places = _InputVectors(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
     properties_of(generator.modality, generator.shape)
@@ -130,7 +130,7 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     return replace(recipe, latent=tuple(latent.tolist()), knobs=knobs, seed=None)
 
 
-class _Places:
+class _InputVectors:
     """The free inputs of a model, as vectors ``[B, size]``: latents and, with ``knobs``, knobs as normal scores."""
 
     def __init__(self, generator: Generator, label: Label, knobs: bool) -> None:
@@ -174,7 +174,7 @@ def _heard(generator: Generator, x: NDArray[np.float32]) -> Array:
     return embed(torch.from_numpy(x), generator.modality.embedding(generator.shape))
 
 
-def _principal(places: _Places, seed: int) -> Array:
+def _principal(places: _InputVectors, seed: int) -> Array:
     """Unit vectors `[size, size]` by how much they change what is heard, the strongest first."""
     count = max(PAIRS, 2 * places.size)
     a, values = places.draw(count, seed)
@@ -186,7 +186,7 @@ def _principal(places: _Places, seed: int) -> Array:
     return np.linalg.svd(effect)[0].T
 
 
-def _factors(places: _Places) -> Array:
+def _factors(places: _InputVectors) -> Array:
     """Unit vectors `[size, size]` by how much the first layer makes of them, the strongest first."""
     _, values = places.draw(1, seed=0)
     units = torch.cat([torch.zeros(1, places.size), torch.eye(places.size)])
@@ -219,7 +219,7 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
     return found[0] if found else None
 
 
-def _tried(places: _Places, vector: Array, seed: int) -> Direction:
+def _tried(places: _InputVectors, vector: Array, seed: int) -> Direction:
     """The direction of a vector `[size]`, with what it does on sounds of which none was found."""
     generator = places.generator
     names = properties_of(generator.modality, generator.shape)

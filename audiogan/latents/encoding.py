@@ -18,10 +18,10 @@ from audiogan.games.calling import call
 from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare
 from audiogan.losses.spectra import Likeness, log_spectral_distance
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 COST = 0.014
 """Seconds in which a core of a small server makes, compares and improves one sound of a second."""
@@ -109,19 +109,19 @@ def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32],
 
 
 @dataclass
-class _Places:
+class _Candidates:
     """Candidates: parameters ``[B, ...]`` of the inputs that are searched, values of the fixed ones, and losses."""
 
     free: dict[str, Tensor]
     fixed: dict[str, Tensor]
     loss: Tensor
 
-    def best(self, count: int) -> _Places:
+    def best(self, count: int) -> _Candidates:
         return self.rows(self.loss.argsort(stable=True)[:count])  # copies
 
-    def rows(self, rows: slice | Tensor) -> _Places:
+    def rows(self, rows: slice | Tensor) -> _Candidates:
         free, fixed = ({name: x.detach()[rows] for name, x in part.items()} for part in (self.free, self.fixed))
-        return _Places(free, fixed, self.loss.detach()[rows])
+        return _Candidates(free, fixed, self.loss.detach()[rows])
 
 
 class _Search:
@@ -138,7 +138,7 @@ class _Search:
         self.device = next(generator.game.parameters()).device
         self.likeness = Likeness(torch.from_numpy(recording).to(self.device), generator.sample_rate)
 
-    def draw(self, count: int, seed: int) -> _Places:
+    def draw(self, count: int, seed: int) -> _Candidates:
         """Draw random candidates and their losses; half of them have the knobs of the recording."""
         game = self.generator.game
         rng = torch.Generator().manual_seed(seed)
@@ -156,7 +156,7 @@ class _Search:
         for name, x in values.items():
             parameter = None if name in self.requested else game.inputs[name].to_free(x)
             (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)
-        places = _Places(free, fixed, torch.zeros(count))
+        places = _Candidates(free, fixed, torch.zeros(count))
         with torch.no_grad():
             losses = [self.loss(places.rows(slice(i, i + 16))) for i in range(0, count, 16)]
         places.loss = torch.cat(losses)
@@ -164,7 +164,7 @@ class _Search:
 
     def _measured(self) -> dict[str, Tensor]:
         """Return the knobs of the recording."""
-        from audiogan.data.knobs import measure
+        from audiogan.data.sounds.knobs import measure
 
         found = {}
         for name, given in self.generator.inputs.items():
@@ -173,7 +173,7 @@ class _Search:
                 found[name] = torch.from_numpy(given.scale.scores(values)[0])
         return found
 
-    def improve(self, places: _Places, budget: float, progress: Progress | None) -> _Places:
+    def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
         """Return better candidates, after about ``budget`` steps of one sound."""
         rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
         total, done, spent = sum(steps for _, steps in rounds), 0, 0
@@ -206,12 +206,12 @@ class _Search:
             places = best
         return places
 
-    def values(self, places: _Places) -> dict[str, Tensor]:
+    def values(self, places: _Candidates) -> dict[str, Tensor]:
         """Return the input values of candidates."""
         inputs = self.generator.inputs
         return {**places.fixed, **{name: inputs[name].from_free(x) for name, x in places.free.items()}}
 
-    def loss(self, places: _Places) -> Tensor:
+    def loss(self, places: _Candidates) -> Tensor:
         """Return the loss ``[B]`` of the sounds at the level at which they are played."""
         game = self.generator.game
         values = self.values(places)
@@ -221,12 +221,12 @@ class _Search:
         return self.likeness(made * (float(np.abs(self.recording).max()) / peak))
 
     @torch.no_grad()
-    def bound(self, places: _Places) -> None:
+    def bound(self, places: _Candidates) -> None:
         """Move candidates to where the model was trained."""
         for name, parameter in places.free.items():
             self.generator.inputs[name].bound(parameter)
 
-    def finished(self, places: _Places) -> Encoding:
+    def finished(self, places: _Candidates) -> Encoding:
         """Return the best candidate with the sound that its recipe gives."""
         generator, best = self.generator, places.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}

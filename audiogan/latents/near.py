@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.metrics.embedding import embed
-from audiogan.recipe import Recipe
+from audiogan.features.embedding import embed
+from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 LARGEST = 20_000
 KEPT = 4

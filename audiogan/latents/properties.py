@@ -56,7 +56,7 @@ def measured(modality: Modality, x: np.ndarray) -> Array:
 
 
 def _sounds(x: np.ndarray, sample_rate: int) -> Array:
-    from audiogan.data.knobs import measure
+    from audiogan.data.sounds.knobs import measure
 
     loudness = 10 * np.log10(np.square(x).mean((1, 2)) + 1e-10)
     power = np.square(np.abs(np.fft.rfft(x, axis=-1))).sum(1)

@@ -11,13 +11,13 @@ import soxr
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.reading import RATES
-from audiogan.reading.levels import SILENCE, Windows, cancelled, full_scale, mix, only_clicks, ranges
-from audiogan.reading.sound import opened
-from audiogan.text import printable
+from audiogan.modalities.reading import RATES
+from audiogan.modalities.reading.levels import SILENCE, Windows, cancelled, full_scale, mix, only_clicks, ranges
+from audiogan.modalities.reading.sound import opened
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 ONSET, LEAD_SECONDS = 0.02, 0.0005
 """A recording begins this long before it first exceeds this share of its peak, as the sounds of a model do."""

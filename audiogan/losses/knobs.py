@@ -1,4 +1,4 @@
-"""Knobs as a loss can use them: measured as in `audiogan.data.knobs`, but differentiable.
+"""Knobs as a loss can use them: measured as in `audiogan.data.sounds.knobs`, but differentiable.
 
 A network that listens in frames tells 4 ms from 6 ms badly, and a generator that is to please it obeys badly; half of
 all drums rise within 4 to 11 ms. And what a network takes for noise is not what is measured. The definitions of these
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.core.engine import double
 from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
     FALL_DB,
@@ -89,7 +90,7 @@ class EnvelopeRuler(Ruler):
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))  # of the mean of a mean, in envelope samples
         power = F.pad(power, (2 * size * self.few, 2 * size * self.few))
         for stride in (self.few, 1):  # by differences of sums: avg_pool1d takes ten times as long
-            total = F.pad(power.double().cumsum(1), (1, 0))
+            total = F.pad(double(power).cumsum(1), (1, 0))
             n = size * stride
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from audiogan.losses.penalties import _checked
+from audiogan.losses.penalties import checked_schedule
 
 
 class OrthogonalRegularisation:
@@ -24,7 +24,7 @@ class OrthogonalRegularisation:
     """
 
     def __init__(self, weight: float = 1e-4, every: int = 1, skip: Sequence[str] = ("embed",)) -> None:
-        self.weight, self.every = _checked(weight, every)
+        self.weight, self.every = checked_schedule(weight, every)
         self.skip = tuple(skip)
 
     def __call__(self, generator: nn.Module, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:

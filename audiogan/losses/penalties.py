@@ -20,7 +20,7 @@ class GradientPenalty:
     """Gulrajani et al. 2017 (WGAN-GP), equation 3: weight * E (|grad D(x)| - 1)^2 on lines between real and fake."""
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
-        self.weight, self.every = _checked(weight, every)
+        self.weight, self.every = checked_schedule(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         if real.shape != fake.shape:
@@ -40,7 +40,7 @@ class R1:
     """
 
     def __init__(self, weight: float = 10.0, every: int = 16) -> None:
-        self.weight, self.every = _checked(weight, every)
+        self.weight, self.every = checked_schedule(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         return self.every * 0.5 * self.weight * _gradient_squares(critic, real.detach()).mean()
@@ -70,7 +70,7 @@ class WeightClip:
             parameter.clamp_(-self.limit, self.limit)
 
 
-def _checked(weight: float, every: int) -> tuple[float, int]:
+def checked_schedule(weight: float, every: int) -> tuple[float, int]:
     if weight < 0 or every < 1:
         raise ValueError(f"a penalty needs weight >= 0 and every >= 1, got weight={weight}, every={every}")
     return float(weight), int(every)

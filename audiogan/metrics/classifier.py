@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.core.checkpoint import save_tensors
-from audiogan.data import cache_dir
 from audiogan.errors import UserError
-from audiogan.metrics.convnet import STANDARD, Net, Picture, Recipe, digest, fit, glance, look, some_of_each
+from audiogan.files import cache_dir
+from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Net, Picture, digest, fit, glance, look, some_of_each
 
 if TYPE_CHECKING:
     from audiogan.data.table import Table
@@ -55,7 +55,7 @@ class Classifier:
 
 
 def train_classifier(
-    data: Table, *, recipe: Recipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
+    data: Table, *, recipe: ClassifierRecipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
 ) -> Classifier:
     """The classifier of labelled ``data``, from the cache if it was trained before on the same pictures and settings.
 
@@ -75,7 +75,7 @@ def train_classifier(
     rows = some_of_each(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
     x, y = look(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
     key = digest(recipe.key, str(seed), json.dumps(data.labels), x, y)
-    path = (cache_dir() / "classifiers" if cache is None else cache) / f"{key}.safetensors"
+    path = cache_dir("classifiers", cache) / f"{key}.safetensors"
     net = _stored(path, Net(x.shape[1:], len(data.labels), recipe))
     if net is None:
         from tqdm import tqdm

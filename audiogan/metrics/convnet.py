@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["STANDARD", "Net", "Picture", "Recipe", "accuracy", "digest", "fit", "look", "some_of_each"]
+__all__ = ["STANDARD", "ClassifierRecipe", "Net", "Picture", "accuracy", "digest", "fit", "look", "some_of_each"]
 
 SIDE = 64
 """Pictures of more than half as much again are averaged down to about this before the classifier sees them."""
@@ -31,7 +31,7 @@ Picture = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClassifierRecipe:
     """How a classifier is built and trained.
 
     Args:
@@ -64,7 +64,7 @@ class Recipe:
         return hashlib.blake2b(json.dumps([VERSION, asdict(self)]).encode(), digest_size=4).hexdigest()
 
 
-STANDARD = Recipe()
+STANDARD = ClassifierRecipe()
 
 
 class Net(nn.Module):
@@ -77,7 +77,7 @@ class Net(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, shape: Sequence[int], classes: int, recipe: Recipe = STANDARD) -> None:
+    def __init__(self, shape: Sequence[int], classes: int, recipe: ClassifierRecipe = STANDARD) -> None:
         super().__init__()
         wide, side = shape[0], min(shape[1:])
         layers: list[nn.Module] = []
@@ -112,7 +112,7 @@ def look(signals: Any, picture: Picture, *, index: NDArray[np.int64] | None = No
     """What a classifier sees: pictures float32 `[N, C, H, W]`, the longer side at most 96.
 
     Args:
-        signals: a data set (see `audiogan.data.sources`), or an array or tensor `[N, ...]`.
+        signals: a data set (see `audiogan.data.sounds.sources`), or an array or tensor `[N, ...]`.
         picture: the modality's.
         index: only these.
     """
@@ -133,7 +133,7 @@ def fit(
     y: Tensor,
     classes: int,
     *,
-    recipe: Recipe = STANDARD,
+    recipe: ClassifierRecipe = STANDARD,
     seed: int = 0,
     steps: int | None = None,
     more: tuple[Tensor, Tensor] | None = None,

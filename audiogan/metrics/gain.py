@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiogan.metrics.convnet import STANDARD, Picture, Recipe, accuracy, fit, look, some_of_each
+from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Picture, accuracy, fit, look, some_of_each
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def augmentation_gain(
     *,
     few: int = 100,
     seeds: int = 3,
-    recipe: Recipe = STANDARD,
+    recipe: ClassifierRecipe = STANDARD,
     progress: bool = True,
 ) -> Report:
     """Accuracy on ``held_out`` of a classifier trained on real and generated examples, against real ones alone.

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiogan.features.embedding import embed
 from audiogan.metrics.classifier import Classifier
 from audiogan.metrics.diversity import inception_score
-from audiogan.metrics.embedding import embed
 from audiogan.metrics.report import BETTER, Report, compare, matched
 
 __all__ = ["Agreement", "agreement", "evaluate_labelled"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiogan.features.embedding import Embedding, LogMel, embed
 from audiogan.metrics.distances import frechet_distance, kernel_distance
 from audiogan.metrics.diversity import vendi_score
-from audiogan.metrics.embedding import Embedding, LogMel, embed
 from audiogan.metrics.neighbours import memorisation, nearest, prdc
 
 __all__ = ["Report", "evaluate"]

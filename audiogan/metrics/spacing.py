@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiogan.features.embedding import embed
 from audiogan.metrics.convnet import glance
-from audiogan.metrics.embedding import embed
 from audiogan.metrics.neighbours import nearest
 from audiogan.metrics.report import Report
 

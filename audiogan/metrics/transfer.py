@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiogan.features.embedding import Embedding, embed
 from audiogan.metrics.convnet import Picture, glance, some_of_each
-from audiogan.metrics.embedding import Embedding, embed
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.files import is_plain
-from audiogan.metrics.embedding import Embedding
-from audiogan.png import open_png
-from audiogan.text import printable
-from audiogan.writing import write_file
+from audiogan.features.embedding import Embedding
+from audiogan.files import is_plain, write_file
+from audiogan.modalities.drawing.png import open_png
+from audiogan.utils.text import printable
 
 PathLike = str | os.PathLike[str]
 Titles = Sequence[str] | None

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
+from audiogan.features.embedding import Embedding
+from audiogan.features.patches import Patches
+from audiogan.features.pixels import Pixels
 from audiogan.files import check_file
-from audiogan.metrics.embedding import Embedding
-from audiogan.metrics.patches import Patches
-from audiogan.metrics.pixels import Pixels
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, in_range
-from audiogan.pictures import _ALERT, _BACKGROUND, _FAINT, _TEXT
-from audiogan.png import open_png, save_png
-from audiogan.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
-from audiogan.reading.reader import Unreadable
-from audiogan.text import printable
-from audiogan.typeface import font, short
+from audiogan.modalities.drawing.png import open_png, save_png
+from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, TEXT
+from audiogan.modalities.drawing.typeface import font, short
+from audiogan.modalities.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
+from audiogan.modalities.reading.reader import Unreadable
+from audiogan.utils.text import printable
 
 CELL = 80
 """Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""
@@ -241,27 +241,27 @@ def _draw(
     across = min(across, len(cells))
     top, rows = edge + (26 if title else 0) + (18 if heads else 0), -(-len(cells) // across)
     size = (2 * edge + across * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
-    sheet = Pillow.new("RGB", size, _BACKGROUND)
+    sheet = Pillow.new("RGB", size, BACKGROUND)
     pen = ImageDraw.Draw(sheet)
 
     def write(x: int, y: int, text: str, room: int, points: int, colour: str) -> None:
         pen.text((x, y), short(text, room, font(points)), fill=colour, font=font(points))
 
     if title:
-        write(edge, edge - 3, title, size[0] - 2 * edge, 15, _TEXT)
+        write(edge, edge - 3, title, size[0] - 2 * edge, 15, TEXT)
     for column, name in enumerate(heads):
-        write(edge + column * (width + gap), top - 17, name, width, 12, _TEXT)
+        write(edge + column * (width + gap), top - 17, name, width, 12, TEXT)
     for i, (pixels, broken) in enumerate(cells):
         left, upper = edge + i % across * (width + gap), top + i // across * (height + label + gap)
         if broken:
-            pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=_ALERT)
+            pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=ALERT)
             middle = (left + width / 2, upper + height / 2)
-            pen.text(middle, "not finite", fill=_ALERT, font=font(11), anchor="mm")
+            pen.text(middle, "not finite", fill=ALERT, font=font(11), anchor="mm")
         else:
             scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
             sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))
     step, room = (across, size[0] - 2 * edge) if heads else (1, width)
     for i, text in enumerate(titles or ()):
         row, column = divmod(i * step, across)
-        write(edge + column * (width + gap), top + row * (height + label + gap) + height + 1, text, room, 11, _FAINT)
+        write(edge + column * (width + gap), top + row * (height + label + gap) + height + 1, text, room, 11, FAINT)
     return sheet

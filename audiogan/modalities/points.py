@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.files import check_file
-from audiogan.metrics.pixels import Coordinates
+from audiogan.features.pixels import Coordinates
+from audiogan.files import check_file, write_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns
-from audiogan.pictures import _BACKGROUND, _CHANNELS, _FAINT, _PANEL, _TEXT
-from audiogan.text import printable
-from audiogan.writing import write_file
+from audiogan.modalities.drawing.spectrograms import BACKGROUND, CHANNEL_COLOURS, FAINT, PANEL, TEXT
+from audiogan.utils.text import printable
 
 MOST = 1 << 24
 """Largest number of values in a file."""
@@ -190,29 +189,29 @@ class Points(Modality):
         from matplotlib.figure import Figure
 
         count = len(columns)
-        figure = Figure(figsize=(4.8 * count, 5.1), dpi=110, facecolor=_BACKGROUND)
+        figure = Figure(figsize=(4.8 * count, 5.1), dpi=110, facecolor=BACKGROUND)
         FigureCanvasAgg(figure)
-        figure.text(0.09 / count, 0.945, title or "", color=_TEXT, fontsize=12, parse_math=False)
+        figure.text(0.09 / count, 0.945, title or "", color=TEXT, fontsize=12, parse_math=False)
         for i, (name, x) in enumerate(columns.items()):
-            axes = figure.add_axes(((0.09 + i) / count, 0.06, 0.88 / count, 0.83), facecolor=_PANEL, aspect="equal")
+            axes = figure.add_axes(((0.09 + i) / count, 0.06, 0.88 / count, 0.83), facecolor=PANEL, aspect="equal")
             self._scatter(axes, x, titles)
             caption = f"{printable(name)[:40]}: {self._caption(x)}" if name else self._caption(x)
-            figure.text((0.09 + i) / count, 0.905, caption, color=_FAINT, fontsize=8, parse_math=False)
+            figure.text((0.09 + i) / count, 0.905, caption, color=FAINT, fontsize=8, parse_math=False)
         return figure
 
     def _scatter(self, axes: Any, x: np.ndarray, titles: Titles) -> None:
         from matplotlib.collections import EllipseCollection
 
         axes.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit))
-        axes.tick_params(colors=_FAINT, labelsize=7, length=2)
-        axes.spines[:].set_color(_FAINT)
+        axes.tick_params(colors=FAINT, labelsize=7, length=2)
+        axes.spines[:].set_color(FAINT)
         if self.centres:
             width = np.full(len(self.centres), 6 * self.std)
             circles: Any = {"units": "x", "offsets": np.asarray(self.centres), "offset_transform": axes.transData}
-            circles |= {"facecolor": "#343848", "edgecolor": _FAINT, "lw": 0.6, "zorder": 0.5}
+            circles |= {"facecolor": "#343848", "edgecolor": FAINT, "lw": 0.6, "zorder": 0.5}
             axes.add_collection(EllipseCollection(width, width, 0 * width, **circles))
         names, codes = np.unique(list(titles) if titles is not None else [""] * len(x), return_inverse=True)
-        colours = np.array(_CHANNELS)[codes % len(_CHANNELS)] if len(names) > 1 else _CHANNELS[0]
+        colours = np.array(CHANNEL_COLOURS)[codes % len(CHANNEL_COLOURS)] if len(names) > 1 else CHANNEL_COLOURS[0]
         size = float(np.clip(6000 / len(x), 2, 12))
         axes.scatter(x[:, 0], x[:, 1], s=size, c=colours, alpha=0.7, linewidths=0)
 
@@ -242,5 +241,5 @@ def _numeric(line: str) -> bool:
 
 def _write(path: PathLike, figure: Any) -> None:
     content = io.BytesIO()
-    figure.savefig(content, format="png", facecolor=_BACKGROUND, pil_kwargs={"compress_level": 4})
+    figure.savefig(content, format="png", facecolor=BACKGROUND, pil_kwargs={"compress_level": 4})
     write_file(path, content.getbuffer())

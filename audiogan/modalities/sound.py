@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.metrics.embedding import LogMel
+from audiogan.features.embedding import LogMel
 from audiogan.modalities.base import (
     Modality,
     PathLike,
@@ -28,9 +28,9 @@ from audiogan.modalities.base import (
     preview_path,
     with_output,
 )
-from audiogan.reading.levels import mix
-from audiogan.sounds import COMMENT_BYTES, level, save_wav
-from audiogan.text import printable
+from audiogan.modalities.reading.levels import mix
+from audiogan.modalities.wav import COMMENT_BYTES, level, save_wav
+from audiogan.utils.text import printable
 
 GAP_SECONDS = 0.25
 """Silence between two sounds that are joined."""
@@ -79,11 +79,11 @@ class Sound(Modality):
             raise UserError(f"a sound cannot have the shape {list(shape)}")
 
     def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a whole sound file, resampled to `sample_rate`; see `audiogan.reading.sound.read_sound`.
+        """Read a whole sound file, resampled to `sample_rate`; see `audiogan.modalities.reading.sound.read_sound`.
 
         The level of the file is kept, also with ``normalize="peak"``.
         """
-        from audiogan.reading.sound import read_sound
+        from audiogan.modalities.reading.sound import read_sound
 
         return read_sound(path, self.sample_rate, _channels(shape))
 
@@ -134,13 +134,13 @@ class Sound(Modality):
 
     def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
         """Write waveform and spectrogram of each sound ``[N, C, T]`` as one PNG."""
-        from audiogan.pictures import contact_sheet
+        from audiogan.modalities.drawing.spectrograms import contact_sheet
 
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
     def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """See `Modality.compare`. Shorter sounds are padded with silence; mono is repeated beside stereo."""
-        from audiogan.pictures import contact_sheet
+        from audiogan.modalities.drawing.spectrograms import contact_sheet
 
         rows = check_columns(columns, titles)
         channels, length = (max(x.shape[axis] for x in columns.values()) for axis in (1, 2))
@@ -158,7 +158,7 @@ class Sound(Modality):
 
     def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write the sounds, one after another, and their spectrograms to TensorBoard."""
-        from audiogan.pictures import spectrogram_image
+        from audiogan.modalities.drawing.spectrograms import spectrogram_image
 
         joined = np.pad(x, ((0, 0), (0, 0), (0, self.sample_rate // 8))).transpose(1, 0, 2).reshape(x.shape[1], -1)
         writer.add_audio(tag, torch.from_numpy(joined[:1]), step, self.sample_rate)
@@ -231,7 +231,7 @@ def write_preview(
     Raises:
         ValueError: another shape, or another number of titles.
     """
-    from audiogan.pictures import contact_sheet
+    from audiogan.modalities.drawing.spectrograms import contact_sheet
 
     waves = np.asarray(waves, dtype=np.float32)
     names = [str(i + 1) for i in range(len(waves))]

@@ -51,7 +51,7 @@ def _composes(settings: Mapping[str, Any], choice: str) -> bool:
     A run folder holds the configuration with all values filled in. Groups are no longer in it, and neither are
     entries from which copies were made, so the shipped configuration of that name is composed, too.
     """
-    from audiogan.config import PACKAGED, shipped
+    from audiogan.run.config import PACKAGED, shipped
 
     parts = choice.split()
     groups = [part for part in parts if (PACKAGED / part.partition("=")[0]).is_dir()]
@@ -78,8 +78,8 @@ def _closed(settings: Mapping[str, Any], key: str) -> bool:
 @lru_cache(maxsize=256)
 def _takes(name: str, overrides: tuple[str, ...]) -> bool:
     """Return whether a shipped configuration accepts overrides."""
-    from audiogan.config import compose
     from audiogan.errors import UserError
+    from audiogan.run.config import compose
 
     try:
         compose(name, overrides)

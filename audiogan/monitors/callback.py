@@ -20,12 +20,12 @@ from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_fin
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
 from audiogan.monitors.watch import Watch
-from audiogan.optional import notify, optional
+from audiogan.run.optional import notify, optional
 
 if TYPE_CHECKING:
-    from audiogan.callbacks import MetricsLog
     from audiogan.metrics import Embedding
     from audiogan.modalities import Modality
+    from audiogan.run.callbacks import MetricsLog
 
 SHARE = 0.02
 FORWARDS = 6  # through networks that an example of a move costs at least, backward counted

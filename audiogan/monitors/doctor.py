@@ -16,7 +16,7 @@ from audiogan.monitors.history import History, step_of
 from audiogan.monitors.logs import find_log, read_log
 from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 LOOKS = 60  # at a log in which nobody looked while it grew
 KNOWN = "loss of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
@@ -87,11 +87,11 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained), remarks)
 
 
-def doctor(path: str | os.PathLike[str], say: Callable[[str], None] = print) -> Diagnosis:
+def doctor(path: str | os.PathLike[str], echo: Callable[[str], None] = print) -> Diagnosis:
     """`diagnose`, and say it."""
     diagnosis = diagnose(path)
     for line in diagnosis.lines:
-        say(line)
+        echo(line)
     return diagnosis
 
 

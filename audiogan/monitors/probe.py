@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiogan.features.embedding import Embedding
 from audiogan.metrics import embed, kernel_distance, nearest
-from audiogan.metrics.embedding import Embedding
 
 Features = NDArray[np.float64]
 

@@ -85,7 +85,7 @@ class EqualConv2d(nn.Conv2d):
         return F.conv2d(x, self.weight * self.weight_scale, bias, self.stride, self.padding)
 
 
-class _Scaled(nn.Module):
+class _WeightScale(nn.Module):
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
@@ -101,10 +101,10 @@ def equalise(network: nn.Module, scale: float) -> None:
     """Give the dense layers of a foreign network an equalised learning rate; the values of their weights stay."""
     for module in list(network.modules()):
         if isinstance(module, nn.Linear):
-            parametrize.register_parametrization(module, "weight", _Scaled(scale))
+            parametrize.register_parametrization(module, "weight", _WeightScale(scale))
 
 
-class Blur(nn.Module):
+class BinomialFilter(nn.Module):
     """The binomial filter ``[1, 3, 3, 1]`` in both directions, before halving or after doubling (StyleGAN2, C).
 
     ``padding`` zeros are added on each side; ``gain`` makes up for the zeros between samples after doubling.
@@ -125,7 +125,7 @@ class Blur(nn.Module):
 
 
 def double(image: Tensor) -> Tensor:
-    """An image of twice the size. Bilinear is the same filter as `Blur`'s, but for the borders, which it repeats."""
+    """Return images of twice the size. Equal to a `BinomialFilter` except at the borders, which are repeated."""
     return F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -136,7 +136,7 @@ class UpConv2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.scale, self.padding = (inputs * kernel * kernel) ** -0.5, kernel // 2
-        self.blur = Blur(1, gain=4.0) if up else None
+        self.blur = BinomialFilter(1, gain=4.0) if up else None
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight * self.scale
@@ -245,9 +245,9 @@ class CriticBlock(nn.Module):
         super().__init__()
         self.conv = EqualConv2d(inputs, inputs, 3, gain=ACTIVE)
         # Half the energy from each branch: the root of one half is in the weights.
-        self.blur = Blur(2)
+        self.blur = BinomialFilter(2)
         self.down = EqualConv2d(inputs, outputs, 3, stride=2)
-        self.blur_down = Blur(1, stride=2)
+        self.blur_down = BinomialFilter(1, stride=2)
         self.skip = EqualConv2d(inputs, outputs, 1, gain=0.5**0.5, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import Halvings, he
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
-from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.stft import Frames
@@ -276,16 +275,13 @@ class MelTrunk(nn.Module):
         fold = 2 ** len(widths)
         self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold)
         _, rows, columns = self.view.shape
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
+        self.convs = Halvings([channels, *widths])
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
         self.apply(he)
 
     def forward(self, signal: Tensor) -> Tensor:
         check_tensor(self, "signal", signal, self.shape)
-        x = self.view(signal).contiguous(memory_format=torch.channels_last)
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
-        return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        return F.leaky_relu(self.hidden(self.convs(self.view(signal)).flatten(1)), 0.2)
 
 
 class ToneNoiseEncoder(nn.Module):

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import (
-    ClassFiLM,
-    SameConv1d,
-    SameConvTranspose1d,
-    check_inputs,
-    check_sizes,
-    check_tensor,
-    glorot,
-    named_inputs,
-    normalise_spectra,
-)
+from audiogan.networks.blocks import ClassFiLM, SameConv1d, SameConvTranspose1d, glorot, normalise_spectra
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 
 KERNEL = 25
@@ -113,8 +103,7 @@ class WaveGANCritic(nn.Module):
         )
         self.head = Head(16 * widths[-1], classes, conditioning)
         self.takes = self.head.takes
-        glorot(self.layers)
-        glorot(self.head.score)
+        glorot(self.layers, self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
@@ -130,7 +119,7 @@ class WaveGANCritic(nn.Module):
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
         check_inputs(self, classes=classes)
-        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
+        return self.head(self.features(x), classes)
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:

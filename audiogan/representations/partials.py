@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.core.engine import double
+
 LOWEST_HZ = 35.0
 """Of the lowest band."""
 BAND = 0.5
@@ -64,7 +66,7 @@ class Partials(nn.Module):
         The gradient goes to amplitudes alone: of a frequency it would be one of phases, and say nothing useful.
         """
         with torch.no_grad():
-            step = octaves.transpose(1, 2).double().exp2() / self.sample_rate  # cycles a sample, [B, N, K]
+            step = double(octaves.transpose(1, 2)).exp2() / self.sample_rate  # cycles a sample, [B, N, K]
             cycles = F.pad((0.5 * self.hop_length * (step[:, 1:] + step[:, :-1])).cumsum(1), (0, 0, 1, 0))
             phase, turn = (2 * math.pi * x.float() for x in (cycles - cycles.round(), step))
             phase, turn = (torch.cat([x, x], dim=2)[:, :, None] for x in (phase, turn))

@@ -152,16 +152,16 @@ class ComplexSTFT(Representation):
         self._check_signal(wave)
         spectrum = torch.view_as_real(self.frames.analyse(wave) * self._unit)
         planes = spectrum.permute(0, 1, 4, 3, 2).contiguous()  # [B, C, 2, F, N]
-        return (_Scaled.apply(planes, self.floor, self.power - 1) / self.scale).flatten(1, 2)
+        return (_PowerLaw.apply(planes, self.floor, self.power - 1) / self.scale).flatten(1, 2)
 
     def decode(self, x: Tensor) -> Tensor:
         self._check_encoded(x)
         planes = (x.to(self.scale.dtype) * self.scale).unflatten(1, (self.channels, 2))
-        real, imag = _Scaled.apply(planes, self.floor**self.power, 1 / self.power - 1).unbind(2)
+        real, imag = _PowerLaw.apply(planes, self.floor**self.power, 1 / self.power - 1).unbind(2)
         return self.frames.synthesise(torch.complex(real, imag).transpose(-1, -2)) / self._unit
 
 
-class _Scaled(torch.autograd.Function):
+class _PowerLaw(torch.autograd.Function):
     """`X * max(|X|, floor) ** exponent` for complex X as `[B, C, 2, F, N]`, and its gradient (finite everywhere).
 
     Written out because autograd's own chain of small steps takes twice as long and this runs in every training step.
@@ -172,16 +172,16 @@ class _Scaled(torch.autograd.Function):
     def forward(ctx: Any, planes: Tensor, floor: float, exponent: float) -> Tensor:
         ctx.save_for_backward(planes)
         ctx.constants = floor, exponent
-        return planes * _power(_square(planes, planes), floor, exponent).unsqueeze(2)
+        return planes * _power(inner_product(planes, planes), floor, exponent).unsqueeze(2)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (planes,), (floor, exponent) = ctx.saved_tensors, ctx.constants
-        square = _square(planes, planes)
+        square = inner_product(planes, planes)
         gain = _power(square, floor, exponent)
         # Along X the gain changes too; below the floor it does not.
         slope = exponent * gain / square.clamp_min(floor**2) * (square > floor**2)
-        radial = _square(planes, grad) * slope
+        radial = inner_product(planes, grad) * slope
         return torch.addcmul(grad * gain.unsqueeze(2), planes, radial.unsqueeze(2)), None, None
 
 
@@ -206,7 +206,7 @@ class _Magnitude(torch.autograd.Function):
         return spectrum * (grad / out), None
 
 
-def _square(a: Tensor, b: Tensor) -> Tensor:
+def inner_product(a: Tensor, b: Tensor) -> Tensor:
     """Inner product of the complex planes `[B, C, 2, F, N]` -> `[B, C, F, N]`."""
     return torch.addcmul(a[:, :, 0] * b[:, :, 0], a[:, :, 1], b[:, :, 1])
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.representations.stft import Frames, _square, magnitudes
+from audiogan.representations.stft import Frames, inner_product, magnitudes
 
 
 class LogMelView(nn.Module):
@@ -75,7 +75,7 @@ class STFTView(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         spectrum = _rows(self.frames.analyse(signal)[..., : self.shape[2]], self.shape[1]) * self._unit
         planes = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # [B, C, 2, N, F]
-        magnitude = (_square(planes, planes) + self.floor**2).pow(self.power / 2).unsqueeze(2)
+        magnitude = (inner_product(planes, planes) + self.floor**2).pow(self.power / 2).unsqueeze(2)
         gain = magnitude.pow(1 - 1 / self.power)
         return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
 

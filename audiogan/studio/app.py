@@ -16,11 +16,11 @@ from audiogan.errors import UserError
 from audiogan.studio import imitate, kits, sounds, watching
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
-from audiogan.studio.security import Guard
+from audiogan.studio.security import RequestGuard
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -62,7 +62,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)
-    app.add_middleware(Guard, host=host, token=token)
+    app.add_middleware(RequestGuard, host=host, token=token)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _wrong_query)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from audiogan.errors import UserError
-from audiogan.reading import SoundReader, Unreadable
+from audiogan.modalities.reading import SoundReader, Unreadable
 from audiogan.studio.limits import read
 from audiogan.studio.sounds import Studio
 

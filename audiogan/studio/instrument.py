@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from audiogan.bundle import shipped
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.recipe import LONGEST, Recipe
+from audiogan.model.bundle import shipped
+from audiogan.model.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    from audiogan.generator import Generator
+    from audiogan.model.generator import Generator
 
 Name = Annotated[str, Field(max_length=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -37,6 +37,8 @@ class WireRecipe(Strict):
     truncation: Truncation | None = None
 
 
+RATES = [44_100, 48_000]
+TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
 NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
 
 
@@ -95,3 +97,10 @@ class Instrument:
         for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
             text = text.replace(path, self.name)
         return printable(text)[:300]
+
+
+def formats() -> list[dict[str, str]]:
+    """Return the file formats of kits."""
+    from audiogan.kits import FORMATS
+
+    return [{"name": name, "title": TITLES.get(name, name)} for name in FORMATS]

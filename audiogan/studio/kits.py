@@ -26,8 +26,6 @@ router = APIRouter(prefix="/api")
 PADS = 16
 FIRST = 36
 """Note of the first pad, as on pad controllers; lower ones come last."""
-RATES = [44_100, 48_000]
-TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
 STAMP = (2020, 1, 1, 0, 0, 0)  # so that the same kit makes the same archive
 
 
@@ -51,13 +49,6 @@ class KitFile(Strict):
     name: Annotated[str, Field(max_length=60)] = "kit"
     sample_rate: Literal[44_100, 48_000] = 44_100
     bits: Literal[16, 24] = 24
-
-
-def formats() -> list[dict[str, str]]:
-    """The kinds of files a kit can become."""
-    from audiogan.kits import FORMATS
-
-    return [{"name": name, "title": TITLES.get(name, name)} for name in FORMATS]
 
 
 @router.post("/kit")

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from audiogan.trust import carried
+from audiogan.run.trust import carried
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.curves import Series, number, plots
-from audiogan.text import json_object
+from audiogan.run.curves import Series, number, plots
+from audiogan.utils.text import json_object
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
@@ -22,7 +22,7 @@ MARK = 64  # bytes before the place where reading stopped: are they still the sa
 
 
 @dataclass
-class Curve:
+class ThinnedCurve:
     """One metric. Where it is long, a point is the mean of ``each`` lines: the line that is drawn stays a true mean."""
 
     steps: list[float] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Curve:
         self.each *= 2
 
 
-class Log:
+class RunLog:
     """``metrics.jsonl`` of a run.
 
     Attributes:
@@ -94,7 +94,7 @@ class Log:
 
     def _clear(self) -> None:
         self.revision += 1
-        self.curves: dict[str, Curve] = {}
+        self.curves: dict[str, ThinnedCurve] = {}
         self.share, self.broken = 0.0, 0
         self._offset, self._mark, self._inside, self._step = 0, b"", False, -1.0
 
@@ -157,11 +157,11 @@ class Log:
             if known is not None and amount is not None:
                 known.add(step, amount)
 
-    def _new(self, name: str) -> Curve | None:
+    def _new(self, name: str) -> ThinnedCurve | None:
         """Room for one more curve; None where there is none, or none is wanted."""
         if name in ("step", "seconds") or len(name) > NAME or len(self.curves) >= CURVES:
             return None
-        return self.curves.setdefault(name, Curve())
+        return self.curves.setdefault(name, ThinnedCurve())
 
     @property
     def each(self) -> int:

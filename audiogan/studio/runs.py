@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiogan.curves import number
 from audiogan.monitors.finding import VERDICT, Finding
+from audiogan.run.curves import number
 from audiogan.studio.runlog import row_of
-from audiogan.text import json_object, printable
+from audiogan.utils.text import json_object, printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """A folder with one of these is a run."""

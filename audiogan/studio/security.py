@@ -50,7 +50,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-class Guard:
+class RequestGuard:
     """Refuses (403) what did not come from the studio's own page or from a program of the user.
 
     * ``Host`` must name this machine. A page of a stranger whose domain is made to point here (DNS rebinding) would

@@ -11,11 +11,11 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from audiogan.studio.instrument import Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe
+from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, formats
 from audiogan.studio.limits import SOUNDS, Limits, Refused, Slots, Strict, read
 
 if TYPE_CHECKING:
-    from audiogan.recipe import Recipe
+    from audiogan.model.recipe import Recipe
 
 M = TypeVar("M", bound=BaseModel)
 router = APIRouter(prefix="/api")
@@ -74,8 +74,6 @@ class Morph(Strict):
 @router.get("/model")
 async def model(request: Request) -> dict[str, Any]:
     """What is played, and what may be asked of it."""
-    from audiogan.studio.kits import RATES, formats
-
     studio = Studio.of(request)
     limits = {"sounds": SOUNDS, "upload_bytes": studio.limits.upload_bytes, "seconds": studio.limits.imitate_seconds}
     return {**studio.instrument.about(), "formats": formats(), "rates": RATES, "limits": limits}

@@ -21,9 +21,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from audiogan.studio.limits import Limits, Refused, Slots
-from audiogan.studio.runlog import Log
+from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.text import json_object, printable
+from audiogan.utils.text import json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -39,7 +39,7 @@ class Watched:
     """A run that a page looks at: its log as far as it was read, and what was drawn of it."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.log, self.lock = run, Log(), threading.Lock()
+        self.run, self.log, self.lock = run, RunLog(), threading.Lock()
         self._born = secrets.token_hex(4)
         self._drawn: tuple[str, dict[str, Any]] = ("", {})
         self._layouts: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -12,22 +12,22 @@ from torch import Tensor, nn
 
 from audiogan.augment import (
     ADAPipeline,
-    Brightness,
     Contrast,
     DiffAugment,
     Flip,
     Hue,
+    RandomBrightness,
+    RandomScale,
     Rotate90,
     Saturation,
-    Scale,
     Translate,
 )
 
 EVERY = [
-    Brightness(), Brightness(0.2, normal=True), Saturation(), Saturation(1.0, normal=True), Contrast(),
-    Contrast(0.5, normal=True), Hue(), Flip(), Rotate90(), Translate(), Translate(0.3, fill=None), Scale(),
+    RandomBrightness(), RandomBrightness(0.2, normal=True), Saturation(), Saturation(1.0, normal=True), Contrast(),
+    Contrast(0.5, normal=True), Hue(), Flip(), Rotate90(), Translate(), Translate(0.3, fill=None), RandomScale(),
 ]  # fmt: skip
-NOTHING = [Brightness(0), Saturation(0), Contrast(0, normal=True), Hue(0), Translate(0), Scale(0)]
+NOTHING = [RandomBrightness(0), Saturation(0), Contrast(0, normal=True), Hue(0), Translate(0), RandomScale(0)]
 ALMOST_ONE = 1 - 2**-24  # the largest value rand can draw
 
 
@@ -86,7 +86,7 @@ def test_nothing_asked_is_the_identity(transform: nn.Module, channels: int) -> N
 
 @pytest.mark.parametrize(("normal", "spread"), [(False, 0.5 / 3**0.5), (True, 0.5)])
 def test_brightness_has_the_spread_it_says(normal: bool, spread: float) -> None:
-    added = Brightness(0.5, normal=normal)(torch.zeros(8000, 1, 1, 1), seeded()).flatten()
+    added = RandomBrightness(0.5, normal=normal)(torch.zeros(8000, 1, 1, 1), seeded()).flatten()
     assert added.mean().abs() < 0.02 and added.std() == pytest.approx(spread, rel=0.03)
     assert normal or added.abs().max() <= 0.5
 
@@ -144,12 +144,12 @@ def test_translation_is_uniform_in_whole_pixels_and_fills() -> None:
 
 def test_scale_enlarges_around_the_centre() -> None:
     ramp = torch.linspace(-1, 1, 33).expand(2000, 1, 33, 33)
-    y = Scale(0.2)(ramp, seeded())
+    y = RandomScale(0.2)(ramp, seeded())
     slope = (y[:, 0, 16, 24] - y[:, 0, 16, 8]) / (16 * 2 / 32)
     octaves = -slope.log2()
     assert octaves.mean().abs() < 0.02 and octaves.std() == pytest.approx(0.2, rel=0.06)
     assert y[:, 0, 16, 16].abs().max() < 1e-5  # the centre stays
-    flat = Scale(1.0)(torch.full((64, 1, 9, 9), 0.7), seeded())
+    flat = RandomScale(1.0)(torch.full((64, 1, 9, 9), 0.7), seeded())
     assert torch.allclose(flat, torch.tensor(0.7), atol=1e-5)
 
 
@@ -177,9 +177,9 @@ def test_ada_starts_as_the_identity_and_acts_with_its_p() -> None:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: Brightness(-1), "amount=-1"),
+        (lambda: RandomBrightness(-1), "amount=-1"),
         (lambda: Translate(2), "ratio=2"),
-        (lambda: Scale(math.nan), "std=nan"),
+        (lambda: RandomScale(math.nan), "std=nan"),
         (lambda: DiffAugment(p=2), "p=2"),
         (lambda: Rotate90()(torch.zeros(1, 1, 4, 5), seeded()), r"square.*\[1, 1, 4, 5\]"),
     ],

@@ -27,7 +27,8 @@ from audiogan.core import (
     newest_state,
     save_state,
 )
-from audiogan.core.checkpoint import checkpoints, differences
+from audiogan.core.checking import differences
+from audiogan.core.checkpoint import checkpoints
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toys import Numbers, line_trainer

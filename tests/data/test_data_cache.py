@@ -15,8 +15,8 @@ import torch
 from PIL import Image as Pillow
 
 from audiogan.data import cache
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.sources import open_images
+from audiogan.data.sounds.folder import open_audio_folder
 
 SIZE = 3 * cache.BLOCK * cache.BLOCKS + 12_345
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.audio import open_audio_folder
 from audiogan.data.measures import KnobValues
+from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.data.table import Table
 
 LENGTH = 400

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from audiogan.data.drum_machine import drum_machine
-from audiogan.data.knobs import KNOBS, measure
+from audiogan.data.sounds.knobs import KNOBS, measure
+from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.errors import UserError
 from audiogan.inputs import Scale
 

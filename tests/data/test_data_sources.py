@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiogan import config
-from audiogan.data.drum_machine import CLASSES
-from audiogan.data.sources import open_sounds
+from audiogan.data.sounds.sources import open_sounds
+from audiogan.data.toys.drum_machine import CLASSES
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
-from audiogan.training import open_data
+from audiogan.run import config
+from audiogan.run.training import open_data
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogan import config
 from audiogan.cli import main
 from audiogan.data import download
-from audiogan.data.sources import downloads, open_sounds
+from audiogan.data.sounds.sources import downloads, open_sounds
 from audiogan.data.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
 from audiogan.errors import UserError
-from audiogan.training import open_data
+from audiogan.run import config
+from audiogan.run.training import open_data
 
 Files = dict[str, bytes]
 SETS = {name: SpokenDigits.described(name, download.described()[name]) for name in ("sc09", "fsdd")}

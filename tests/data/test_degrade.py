@@ -11,8 +11,8 @@ import torch
 
 from audiogan.data import degrade
 from audiogan.data.columns import Signals
-from audiogan.data.shapes import open_shapes
 from audiogan.data.table import Table
+from audiogan.data.toys.shapes import open_shapes
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
 

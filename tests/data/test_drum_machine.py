@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from audiogan.data.drum_machine import CLASSES, drum_machine, render
+from audiogan.data.toys.drum_machine import CLASSES, drum_machine, render
 from audiogan.errors import UserError
 
 RATE, LENGTH, EACH = 16000, 16384, 24

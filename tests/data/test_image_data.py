@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from audiogan.data.image import image_table
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.folder import image_table
+from audiogan.data.images.sources import open_images
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng

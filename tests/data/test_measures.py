@@ -10,13 +10,13 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.drum_machine import drum_machine
-from audiogan.data.knobs import measure
 from audiogan.data.measures import KnobValues, PitchTrack
-from audiogan.data.pitch import measure_pitch
-from audiogan.data.points import open_points
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.sounds.knobs import measure
+from audiogan.data.sounds.pitch import measure_pitch
 from audiogan.data.table import Table
+from audiogan.data.toys.drum_machine import drum_machine
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 from audiogan.inputs import Knobs
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.data.points import open_points
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 from audiogan.modalities.points import modes_held
 

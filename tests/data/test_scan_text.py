@@ -12,9 +12,9 @@ import pytest
 import soundfile as sf
 from PIL import Image as Pillow
 
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.image_scan import scan_images
-from audiogan.data.scan import Scan, scan_folder
+from audiogan.data.images.scan import scan_images
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.data.sounds.scan import Scan, scan_folder
 from audiogan.errors import UserError
 
 FORMULAS = ("=1+1", "+1+cmd", "-1+cmd", "@SUM(A1)", "\t=1+1", "'=quoted")
@@ -46,7 +46,7 @@ def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
     shown = {f"'{name}" for name in FORMULAS if name[0] != "\t"} | {"\\x09=1+1"}
     assert shown <= {row[4] for row in rows}
     assert scan.labels == sorted(FORMULAS)  # a class keeps its name
-    assert f"{FORMULAS[0]}/{FORMULAS[0]}.wav" in {row["path"] for row in scan.files()}
+    assert f"{FORMULAS[0]}/{FORMULAS[0]}.wav" in {row["path"] for row in scan.rows()}
 
 
 def test_the_report_on_images_has_no_formula(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from audiogan.data.columns import Rendered
-from audiogan.data.shapes import COLOURS, KINDS, Figure, by_kind, open_shapes, outline, painted, patterned
+from audiogan.data.toys.shapes import COLOURS, KINDS, Figure, by_kind, open_shapes, outline, painted, patterned
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from audiogan.data.decode import Decoded, Settings, decode
-from audiogan.reading.levels import Windows, full_scale
+from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
+from audiogan.modalities.reading.levels import Windows, full_scale
 
 RATE = 16_000
 
@@ -24,7 +24,7 @@ def kick(at: float, seconds: float, level: float = 0.5, rate: int = RATE) -> np.
 
 def judged(path: Path, x: np.ndarray, rate: int = RATE, subtype: str = "PCM_16", **settings: Any) -> Decoded:
     sf.write(path / "a.wav", x, rate, subtype=subtype)
-    return decode(path / "a.wav", Settings(**settings))
+    return decode(path / "a.wav", DecodeSettings(**settings))
 
 
 def only(found: Decoded) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from audiogan.data.columns import Column, Derived, Labels, Mirror, Signals, Texts, Values
-from audiogan.data.image import image_table
+from audiogan.data.images.folder import image_table
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities import Image

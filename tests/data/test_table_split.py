@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from audiogan.data.columns import Labels, Signals, Texts, Values
-from audiogan.data.drum_machine import drum_machine
-from audiogan.data.image import image_table
-from audiogan.data.points import open_points
+from audiogan.data.images.folder import image_table
 from audiogan.data.table import Table
+from audiogan.data.toys.drum_machine import drum_machine
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 from audiogan.modalities import Image
 

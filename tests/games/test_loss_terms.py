@@ -163,7 +163,8 @@ def test_names_that_the_log_uses_are_refused() -> None:
 def test_terms_of_one_name_add_up() -> None:
     parts = {"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, {"a": torch.tensor(4.0)}
     assert values(joined(*parts)) == {"a": 5.0, "b": 2.0}
-    assert list(named({1: "x", "y": None}, "where")) == ["1"] and named(None, "where") == {}
+    terms: Any = {1: "x", "y": None}
+    assert list(named(terms, "where")) == ["1"] and named(None, "where") == {}
 
 
 class Encoder(nn.Module):

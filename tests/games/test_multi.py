@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.config import compose
 from audiogan.core import Engine, Play, Player, Stream, Trainer
 from audiogan.games import MultiCritic
 from audiogan.losses import R1, NonSaturating, WeightClip
 from audiogan.networks.mlp import MLPCritic, MLPGenerator
 from audiogan.representations import Identity
-from audiogan.training import train as run
+from audiogan.run.config import compose
+from audiogan.run.training import train as run
 
 
 class Judge(MLPCritic):
@@ -200,7 +200,7 @@ def test_misuse_is_named() -> None:
 def test_the_configuration_gives_each_worker_classes_of_its_own(tmp_path: Path) -> None:
     small = ["data.root=digits", "width=4", "workers=3", "game.swap_every=2", "callbacks.previews=null"]
     end = ["trainer.steps=3", "engine.threads=1", f"run_dir={tmp_path}"]
-    trained = run(compose("md-gan", [*small, *end]), progress=False, say=lambda line: None)
+    trained = run(compose("md-gan", [*small, *end]), progress=False, echo=lambda line: None)
     assert [p.name for p in trained.players] == ["generator", "critic_0", "critic_1", "critic_2"]
     shards = [set(trained.streams[f"shard_{i}"].dataset.targets.tolist()) for i in range(3)]  # type: ignore[attr-defined]
     assert set().union(*shards) == set(range(10)) and sum(map(len, shards)) == 10

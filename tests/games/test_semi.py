@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.config import compose
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer
 from audiogan.errors import UserError
 from audiogan.games import Accuracy, SemiSupervised
 from audiogan.losses import R1, NonSaturating
 from audiogan.networks.classifying import DenseClassifier
 from audiogan.representations import Identity
-from audiogan.training import train as run
+from audiogan.run.config import compose
+from audiogan.run.training import train as run
 
 
 class Maker(nn.Module):
@@ -196,7 +196,7 @@ SMALL = ("data.root=digits", "width=4", "game.critic.widths=[16]", "callbacks.pr
 def test_the_configuration_logs_accuracy_and_its_baseline_is_one_override(tmp_path: Path) -> None:
     for name, extra in (("semi", []), ("alone", ["game.unsupervised=0", "~players.generator"])):
         short = ["trainer.steps=4", "callbacks.accuracy.every=2", f"run_dir={tmp_path / name}"]
-        trainer = run(compose("semi-supervised", [*SMALL, *short, *extra]), progress=False, say=lambda line: None)
+        trainer = run(compose("semi-supervised", [*SMALL, *short, *extra]), progress=False, echo=lambda line: None)
         rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows if "held_out/accuracy_ema" in row] == [2, 4]
         assert len(trainer.streams["labelled"].dataset) == 100

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from audiogan.augment import Shift
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer, load_state, save_state
 from audiogan.core.engine import frozen_except
-from audiogan.data.drum_machine import drum_machine
 from audiogan.data.table import Table
+from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.games import VAEGAN
 from audiogan.losses import R1, NonSaturating, PartialTracks, Pitch, SpectralDistance, Width
 from audiogan.losses.told import width

@@ -12,8 +12,8 @@ from test_kit_commands import run
 
 import audiogan
 from audiogan import Generator, UserError
-from audiogan.bundle import save_bundle
 from audiogan.kits import Kit, make_kit
+from audiogan.model.bundle import save_bundle
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 
 import audiogan
 from audiogan import Generator, Recipe, UserError
-from audiogan.data.knobs import measure
+from audiogan.data.sounds.knobs import measure
+from audiogan.features.embedding import LogMel, embed
 from audiogan.kits import Kit, make_kit
 from audiogan.kits.drums import NOTES, compose, role, stand_in
 from audiogan.kits.making import softer
-from audiogan.metrics.embedding import LogMel, embed
 
 
 def _labels(kit: Kit) -> dict[int, str]:
@@ -111,7 +111,10 @@ def test_sounds_of_a_kit_belong_together_and_pads_of_a_class_differ(drums: Gener
         label: embed(drums.render(drums.recipes(24, seed=10_000, label=label)), extractor).mean(0)
         for label in drums.labels
     }
-    ours, others, near, far = [], [], [], []
+    ours: list[Any] = []
+    others: list[Any] = []
+    near: list[Any] = []
+    far: list[Any] = []
     for seed in range(6):
         kit = make_kit(drums, 16, seed=seed)
         recipes = [pad.layers[0] for pad in kit.pads]

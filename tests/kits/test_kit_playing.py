@@ -121,9 +121,9 @@ def test_hats_struck_together_do_not_silence_each_other(drums: Generator, kit: K
 
 def test_notes_the_kit_lacks_are_played_and_said(drums: Generator, kit: Kit, tmp_path: Path) -> None:
     said: list[str] = []
-    other = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(57)), (0, _hit(54))]), say=said.append)
+    other = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(57)), (0, _hit(54))]), echo=said.append)
     assert len(said) == 1 and "57 on crash" in said[0] and "54 on perc" in said[0]
-    same = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(49)), (0, _hit(60))]), say=said.append)
+    same = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(49)), (0, _hit(60))]), echo=said.append)
     assert np.array_equal(other, same) and len(said) == 1
 
 

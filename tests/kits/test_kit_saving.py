@@ -22,7 +22,7 @@ import audiogan.kits.saving
 from audiogan import Generator, UserError
 from audiogan.kits import FORMATS, Kit, Pad, save_kit
 from audiogan.kits.rendering import Hit
-from audiogan.sampling import recall
+from audiogan.model.sampling import recall
 
 # The opcodes used, of those of version 1 of the format (sfzformat.com, "SFZ v1 opcodes"), and their ranges.
 OPCODES: dict[str, Any] = {"key": range(128), "lovel": range(1, 128), "hivel": range(128), "sample": str}
@@ -97,7 +97,7 @@ def test_decent_sampler(saved: Path, kit: Kit) -> None:
         hat = {"hat_open": ("hat", "hat"), "hat_closed": ("hat", None)}.get(pad.layers[0].label, (None, None))
         assert (group.get("tags"), group.get("silencedByTags")) == hat
         assert group.get("name") == pad.name and group.get("ampVelTrack") == "1"
-        borders = []
+        borders: list[Any] = []
         for sample in group:
             one = sample.attrib
             assert one["rootNote"] == one["loNote"] == one["hiNote"] == str(pad.note)

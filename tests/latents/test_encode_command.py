@@ -10,10 +10,10 @@ from PIL import Image
 
 import audiogan
 from audiogan.commands import encode
-from audiogan.data.drum_machine import render
+from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
-from audiogan.sampling import recall
-from audiogan.sounds import load_wav, save_wav
+from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.model.sampling import recall
 
 
 def call(*words: object) -> int:

@@ -16,7 +16,7 @@ import audiogan
 from audiogan.commands import encode
 from audiogan.errors import UserError
 from audiogan.latents.recording import prepare
-from audiogan.sounds import load_wav
+from audiogan.modalities.wav import load_wav
 
 RATE = 16_000
 

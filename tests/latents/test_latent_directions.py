@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import audiogan
-from audiogan.data.knobs import measure
+from audiogan.data.sounds.knobs import measure
 from audiogan.errors import UserError
 from audiogan.latents import Direction, directions, edit, neighbours
 
@@ -132,14 +132,14 @@ def test_what_cannot_be_is_said_clearly(drums: Any, found: dict[str, list[Direct
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A model of images after two steps."""
-    from audiogan import config
-    from audiogan.training import train
+    from audiogan.run import config
+    from audiogan.run.training import train
 
     run_dir = tmp_path_factory.mktemp("digits") / "run"
     overrides = ["data.root=digits", "network=mlp", "widths=[16,16]", "batch_size=8", "trainer.steps=2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIOGAN_CACHE", str(run_dir.parent / "cache"))
-        train(config.compose("handwriting", [*overrides, f"run_dir={run_dir}"]), progress=False, say=lambda line: None)
+        train(config.compose("handwriting", [*overrides, f"run_dir={run_dir}"]), progress=False, echo=lambda line: None)
     return audiogan.load(run_dir)
 
 

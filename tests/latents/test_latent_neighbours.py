@@ -9,7 +9,7 @@ import torch
 import audiogan
 from audiogan.errors import UserError
 from audiogan.latents import neighbours
-from audiogan.recipe import Recipe
+from audiogan.model.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

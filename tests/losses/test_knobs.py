@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiogan.data.drum_machine import drum_machine
-from audiogan.data.knobs import measure
+from audiogan.data.sounds.knobs import measure
+from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.inputs import Scale
 from audiogan.losses import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.knobs import Ruler

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.data.drum_machine import render
+from audiogan.data.toys.drum_machine import render
 from audiogan.losses import SpectralDistance
 from audiogan.representations import LogMelView
 

@@ -54,7 +54,7 @@ def test_games_can_tell_which_losses_are_relativistic() -> None:
 
 
 def test_its_configuration_has_both_penalties() -> None:
-    from audiogan.config import compose
+    from audiogan.run.config import compose
 
     game = compose("images", ["loss=relativistic"]).game
     assert game.loss._target_ == "audiogan.losses.RelativisticPairing"

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.data.image_sources import open_images
-from audiogan.data.points import open_points
+from audiogan.data.images.sources import open_images
 from audiogan.data.table import Table
+from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
-from audiogan.metrics import Classifier, Recipe, embed, train_classifier
+from audiogan.metrics import Classifier, ClassifierRecipe, embed, train_classifier
 from audiogan.metrics import classifier as module
 from audiogan.metrics.convnet import Net, accuracy, digest, fit, look, some_of_each
 
-QUICK = Recipe(widths=(16, 32), examples=6_000)
+QUICK = ClassifierRecipe(widths=(16, 32), examples=6_000)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_second_time_it_comes_from_the_cache(
         x = digits[1].signals(np.arange(50))
         assert again.name == judge.name
         np.testing.assert_array_equal(again(x), judge(x))
-        for other in ({"seed": 1}, {"recipe": Recipe(widths=(16, 32), examples=5_000)}):
+        for other in ({"seed": 1}, {"recipe": ClassifierRecipe(widths=(16, 32), examples=5_000)}):
             with pytest.raises(AssertionError, match="trained again"):
                 train_classifier(digits[0], **{"recipe": QUICK, "cache": folder, **other})  # type: ignore[arg-type]
         with pytest.raises(AssertionError, match="trained again"):
@@ -79,7 +79,7 @@ def test_a_damaged_cache_is_trained_again(damage: str, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     data = open_points("ring", count=400, labels="modes")
-    quick = Recipe(widths=(8, 8), examples=3000)
+    quick = ClassifierRecipe(widths=(8, 8), examples=3000)
     first = train_classifier(data, recipe=quick, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     if damage == "cut":
@@ -123,7 +123,7 @@ def test_further_examples_are_half_of_each_batch(digits: tuple[Table, Table]) ->
 
 def test_points_are_told_apart_too(tmp_path: Path) -> None:
     train, held_out = open_points("ring", count=1500, labels="modes").split(0.2)
-    judge = train_classifier(train, recipe=Recipe(examples=8_000), cache=tmp_path)
+    judge = train_classifier(train, recipe=ClassifierRecipe(examples=8_000), cache=tmp_path)
     assert share(judge, held_out) > 0.98
 
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from audiogan.data.drum_machine import drum_machine
+from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.metrics import LogMel, Report, evaluate
 
 RATE = 16000

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from audiogan.config_kinds import resolve_target
 from audiogan.errors import UserError
 from audiogan.metrics import embed, evaluate, load_extractor
+from audiogan.run.targets import resolve_target
 
 MODULE = """
 import torch

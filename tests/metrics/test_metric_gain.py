@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiogan.data.image_sources import open_images
+from audiogan.data.images.sources import open_images
 from audiogan.data.table import Table
-from audiogan.metrics import Recipe, Report, augmentation_gain
+from audiogan.metrics import ClassifierRecipe, Report, augmentation_gain
 
-QUICK = Recipe(widths=(8, 16), features=32, examples=3_200)
+QUICK = ClassifierRecipe(widths=(8, 16), features=32, examples=3_200)
 Parts = tuple[Table, Table, Table]
 
 
@@ -21,7 +21,9 @@ def parts() -> Parts:
     return train, more, held_out  # type: ignore[return-value]
 
 
-def measure(parts: Parts, fake: np.ndarray, asked: np.ndarray, seeds: int = 2, recipe: Recipe = QUICK) -> Report:
+def measure(
+    parts: Parts, fake: np.ndarray, asked: np.ndarray, seeds: int = 2, recipe: ClassifierRecipe = QUICK
+) -> Report:
     train, _, held_out = parts
     return augmentation_gain(train, held_out, fake, asked, few=30, seeds=seeds, recipe=recipe, progress=False)
 
@@ -61,7 +63,7 @@ def test_wrong_labels_do_harm(parts: Parts) -> None:
 
 def test_the_same_figures_again(parts: Parts) -> None:
     fake, asked = made(parts)
-    hasty = Recipe(widths=(8, 8), features=16, examples=640, least=10)
+    hasty = ClassifierRecipe(widths=(8, 8), features=16, examples=640, least=10)
     first, again = (measure(parts, fake[:50], asked[:50], seeds=1, recipe=hasty).values for _ in range(2))
     assert first == again
     assert all(value == 0 for name, value in first.items() if name.startswith("gain_spread"))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from audiogan.data.audio import open_audio_folder
-from audiogan.data.image_sources import open_images
-from audiogan.metrics import Classifier, Recipe, agreement, evaluate_labelled, train_classifier
+from audiogan.data.images.sources import open_images
+from audiogan.data.sounds.folder import open_audio_folder
+from audiogan.metrics import Classifier, ClassifierRecipe, agreement, evaluate_labelled, train_classifier
 
 N = 200
 
@@ -43,7 +43,9 @@ class Case(NamedTuple):
 def case(data: Any, cache: Path, examples: int) -> Case:
     """A third of the held-out part stands for what a perfect generator would make."""
     train, held_out = data.split(2.2 * N / len(data))
-    judge = train_classifier(train, recipe=Recipe(widths=(16, 32, 64), examples=examples), cache=cache, progress=False)
+    judge = train_classifier(
+        train, recipe=ClassifierRecipe(widths=(16, 32, 64), examples=examples), cache=cache, progress=False
+    )
     rows = np.random.default_rng(0).permutation(len(held_out))
     first, second = rows[:N], rows[N : 2 * N]
     seen = train.signals(np.random.default_rng(1).permutation(len(train))[:N])

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audiogan.data.image_sources import open_images
-from audiogan.data.points import open_points
+from audiogan.data.images.sources import open_images
+from audiogan.data.toys.points import open_points
 from audiogan.games.features import hidden
 from audiogan.metrics.transfer import Function, Pictures, probe, transfer
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from audiogan.metrics.embedding import embed
-from audiogan.metrics.pixels import Pixels
+from audiogan.features.embedding import embed
+from audiogan.features.pixels import Pixels
 from audiogan.modalities import Image
 from audiogan.modalities.image import grid
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.callbacks import MetricsLog
 from audiogan.core import Callback, Engine, Player, Stream, Trainer
 from audiogan.data.columns import Labels, Signals
 from audiogan.data.table import Table
@@ -20,6 +19,7 @@ from audiogan.losses import R1, NonSaturating
 from audiogan.metrics import LogMel
 from audiogan.monitors import Guard, Monitors
 from audiogan.representations import Identity, LogMagnitude
+from audiogan.run.callbacks import MetricsLog
 
 
 def table(x: np.ndarray, targets: np.ndarray) -> Table:
@@ -70,7 +70,7 @@ def digits() -> Table:
 @lru_cache
 def drums() -> Table:
     """400 sounds of four drums, 512 samples at 4 kHz."""
-    from audiogan.data.drum_machine import render
+    from audiogan.data.toys.drum_machine import render
 
     rng = np.random.default_rng(0)
     names = ("kick", "snare", "clap", "cowbell")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_runs import Flat, digits, parted, ring, small_run
 
-from audiogan.metrics.embedding import embed
+from audiogan.features.embedding import embed
 from audiogan.monitors import Finding, Probe, read_findings, write_findings
 from audiogan.monitors.probe import alikeness, bandwidth, separation
 

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.callbacks import MetricsLog
 from audiogan.core import Engine, Game, Play, Player, Stream, Trainer
 from audiogan.monitors import Guard, History, Monitors, diagnose
 from audiogan.monitors.advice import slower
 from audiogan.monitors.collapse import _finding as collapsed
 from audiogan.monitors.overpowering import overpowering_critic
+from audiogan.run.callbacks import MetricsLog
 
 # Names and scores that would be guessed wrongly: a generator called "d" that also notes real logits.
 ROLES = {"players.a.role": "critic", "players.d.role": "generator", "players.E.role": "other"}
@@ -124,14 +124,14 @@ def test_overrides_name_the_keys_of_these_players() -> None:
 def test_the_guard_clips_these_players(capsys: pytest.CaptureFixture[str]) -> None:
     players = [SimpleNamespace(name=name, role=ROLES[f"players.{name}.role"]) for name in ("a", "d", "E")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
-    Guard()._say(trainer, "failure", 3, "it burst")
+    Guard()._echo(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.a.clip=1 players.d.clip=1" in said and "players.E" not in said
 
 
 @pytest.mark.parametrize(("name", "critics"), [("points", 1), ("semi-supervised", 1), ("md-gan", 4), ("drums", 1)])
 def test_shipped_configurations_have_roles(name: str, critics: int) -> None:
-    from audiogan.config import compose
+    from audiogan.run.config import compose
 
     roles = {key: player.get("role", "other") for key, player in compose(name).players.items() if player}
     assert [key for key, role in roles.items() if role == "generator"] == ["generator"]

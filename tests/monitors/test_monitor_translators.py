@@ -12,12 +12,12 @@ import torch
 from small_runs import Flat
 from torch import Tensor, nn
 
-from audiogan.callbacks import MetricsLog
 from audiogan.core import EMA, Engine, Player, Stream, Trainer
 from audiogan.games import Adversarial, Cycle
 from audiogan.losses import L1, LeastSquares
 from audiogan.monitors import Guard, Monitors, Probe, read_findings
 from audiogan.representations import Identity
+from audiogan.run.callbacks import MetricsLog
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "games"))
 from translators import Critic, Translator, domains, paired, source

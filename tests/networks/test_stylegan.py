@@ -16,7 +16,7 @@ from audiogan.games import Adversarial
 from audiogan.losses import R1, NonSaturating
 from audiogan.losses.path_length import PathLength
 from audiogan.networks.stylegan import Growth, StyleGANCritic, StyleGANGenerator, resolutions
-from audiogan.networks.stylegan_blocks import Blur, EqualLinear, ModulatedConv2d, UpConv2d, double
+from audiogan.networks.stylegan_blocks import BinomialFilter, EqualLinear, ModulatedConv2d, UpConv2d, double
 from audiogan.representations import Identity
 
 SMALL = {"channel_base": 112, "channel_max": 16}
@@ -65,7 +65,7 @@ def test_scaling_activations_is_the_papers_weight_modulation(up: bool) -> None:
     if up:
         stacked = weight.transpose(1, 2).reshape(18, 5, 3, 3)
         grown = F.conv_transpose2d(x.view(1, 18, 7, 7), stacked, stride=2, groups=3).view(3, 5, 15, 15)
-        expected = Blur(1, gain=4.0)(grown)
+        expected = BinomialFilter(1, gain=4.0)(grown)
     else:
         stacked = weight.reshape(15, 6, 3, 3)
         expected = F.conv2d(x.view(1, 18, 7, 7), stacked, padding=1, groups=3).view(3, 5, 7, 7)
@@ -84,15 +84,15 @@ def test_demodulation_undoes_the_size_of_a_style() -> None:
 
 def test_filters_keep_a_constant_and_remove_the_finest_pattern() -> None:
     flat = torch.ones(1, 2, 8, 8)
-    assert torch.allclose(Blur(1, stride=2)(flat)[..., 1:-1, 1:-1], torch.ones(()))
+    assert torch.allclose(BinomialFilter(1, stride=2)(flat)[..., 1:-1, 1:-1], torch.ones(()))
     board = (torch.arange(8)[:, None] + torch.arange(8)).remainder(2).float().expand(1, 1, 8, 8) * 2 - 1
-    assert Blur(1, stride=2)(board)[..., 1:-1, 1:-1].abs().max() < 1e-6
+    assert BinomialFilter(1, stride=2)(board)[..., 1:-1, 1:-1].abs().max() < 1e-6
     # Doubling by zeros and the blur is the bilinear doubling of the skips, inside.
     x = torch.randn(1, 1, 8, 8)
     zeros = torch.zeros(1, 1, 17, 17)
     zeros[..., :16:2, :16:2] = x
     torch.testing.assert_close(
-        Blur(1, gain=4.0)(F.pad(zeros, (1, 0, 1, 0)))[..., 2:14, 2:14], double(x)[..., 2:14, 2:14]
+        BinomialFilter(1, gain=4.0)(F.pad(zeros, (1, 0, 1, 0)))[..., 2:14, 2:14], double(x)[..., 2:14, 2:14]
     )
     assert UpConv2d(2, 3, up=True)(torch.randn(1, 2, 7, 7)).shape == (1, 3, 14, 14)
 

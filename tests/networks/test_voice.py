@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.data.pitch import measure_pitch
+from audiogan.data.sounds.pitch import measure_pitch
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogan.recipe import Recipe
-from audiogan.sampling import recall
+from audiogan.model.recipe import Recipe
+from audiogan.model.sampling import recall
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from audiogan.studio import runlog
-from audiogan.studio.runlog import Curve, Log
+from audiogan.studio.runlog import RunLog, ThinnedCurve
 
 
 def test_a_long_log_is_read_in_bounded_pieces_and_its_means_stay_true(tmp_path: Path) -> None:
     path, count = tmp_path / "metrics.jsonl", 60_000
     values = np.random.default_rng(0).gamma(2.0, size=count)
     path.write_text("".join(f'{{"step": {i}, "critic/loss": {v!r}}}\n' for i, v in enumerate(values.tolist())))
-    whole, pieces = Log(), 1
+    whole, pieces = RunLog(), 1
     while whole.read(path):
         pieces += 1
     assert path.stat().st_size / runlog.PIECE <= pieces <= path.stat().st_size / runlog.PIECE + 1
@@ -31,7 +31,7 @@ def test_a_line_longer_than_a_piece_is_skipped(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(runlog, "PIECE", 1000)
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": "' + "x" * 5000 + '"}\n{"step": 3, "loss": 3}\n')
-    read = Log()
+    read = RunLog()
     while read.read(path):
         pass
     assert read.curves["loss"].points() == ([1, 3], [1, 3]) and read.broken == 1
@@ -39,7 +39,7 @@ def test_a_line_longer_than_a_piece_is_skipped(tmp_path: Path, monkeypatch: pyte
 
 def test_halved_curves_skip_values_that_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runlog, "POINTS", 4)
-    curve = Curve()
+    curve = ThinnedCurve()
     for step, value in enumerate([1.0, float("nan"), float("inf"), float("nan"), 5.0, 7.0, 9.0]):
         curve.add(step, value)
     steps, values = curve.points()

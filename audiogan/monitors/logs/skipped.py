@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 
 @dataclass

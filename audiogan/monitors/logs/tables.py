@@ -9,7 +9,7 @@ from itertools import islice
 
 from audiogan.monitors.logs.numbers import MISSING, decimal_mark, number
 from audiogan.monitors.logs.skipped import Skipped
-from audiogan.text import printable
+from audiogan.utils.text import printable
 
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")

@@ -1,0 +1,1 @@
+"""Folders of images and pairs of images: reading and scanning."""

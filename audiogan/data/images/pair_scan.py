@@ -1,0 +1,290 @@
+"""Find pairs of pictures (two folders, side by side, a list), decode them once and account for each file by reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from audiogan.data.images.decode import Found
+from audiogan.data.images.scan import REASONS as IMAGE_REASONS
+from audiogan.data.images.scan import (
+    SUFFIXES,
+    ImageScan,
+    ImageSettings,
+    Item,
+    Job,
+    build_images,
+    image_entries,
+    rejected,
+)
+from audiogan.data.label_list import DELIMITERS, read_text
+from audiogan.data.labels import LIST, NONE, LabelRule
+from audiogan.data.sounds.scan import cached_scan, data_folder, hash_of
+from audiogan.data.walk import Entry, follows
+from audiogan.errors import UserError
+from audiogan.files import FileName, cache_dir
+from audiogan.utils.text import printable
+
+VERSION = 1  # of the cache's content; raise it when decoding changes
+SOURCES, TARGETS, CODES = "sources.u8", "targets.u8", "labels.npy"
+FOLDERS, SIDE_BY_SIDE = LAYOUTS = ("folders", "side-by-side")
+FORWARD, BACKWARD = DIRECTIONS = ("a-to-b", "b-to-a")
+DEFAULTS = (("a", "b"), ("A", "B"))
+"""Names of the two folders that are found without being given."""
+REASONS = {
+    **IMAGE_REASONS,
+    "usable": "used for training, with its partner",
+    "no partner": "the other picture of the pair is not there",
+    "partner unusable": "the other picture of the pair cannot be used",
+    "different size": "the two pictures of the pair differ in size",
+    "duplicate": "both pictures have the same pixels as those of an earlier pair; the first is used",
+    "missing": "in the list of pairs or labels, but not in the folder",
+}
+TOLERANCE = 0.02  # difference of the proportions of two pictures that show the same
+
+
+@dataclass(frozen=True)
+class PairScan(ImageScan):
+    """What a folder of pairs holds: `ImageScan`, where `clips` counts pairs and `shape` is that of the targets."""
+
+    reasons: ClassVar[dict[str, str]] = REASONS
+
+    source_shape: tuple[int, ...] = ()  # of a source, (C, H, W)
+
+    def _contents(self) -> str:
+        kinds = ("grey" if shape[0] == 1 else "colour" for shape in (self.source_shape, self.shape))
+        return f"{self.clips:,} pairs, {self.shape[2]}x{self.shape[1]}, {' to '.join(kinds)}"
+
+    def hints(self) -> list[str]:
+        """Return remarks on how labels were read."""
+        return list(self.notes)
+
+
+def scan_pairs(
+    root: FileName,
+    size: int | None,
+    channels: tuple[int | None, int | None],
+    folders: tuple[str | None, str | None],
+    layout: str,
+    direction: str,
+    pairs: FileName | None,
+    labels: FileName | None,
+    links: str | None,
+    cache: FileName | None,
+    progress: bool,
+) -> PairScan:
+    """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.images.pairs.open_pairs`.
+
+    ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
+    """
+    source_channels, target_channels = channels
+    chosen, follow, folder = ImageSettings(size, target_channels), follows(links), data_folder(root)
+    try:
+        ImageSettings(None, source_channels)
+    except UserError as e:
+        raise UserError(str(e).replace("data.channels", "data.source_channels")) from e
+    for key, value, known in (("layout", layout, LAYOUTS), ("direction", direction, DIRECTIONS)):
+        if value not in known:
+            raise UserError(f"data.{key}={value!r}: choose one of {', '.join(known)}")
+    backward = direction == BACKWARD
+    if pairs is not None:
+        found = _from_list(folder, pairs, labels, follow, backward)
+    elif layout == SIDE_BY_SIDE:
+        found = _side_by_side(folder, labels, follow, backward)
+    else:
+        source, target = two_folders(folder, *folders)[:: -1 if backward else 1]
+        found = _two_folders(folder, source, target, labels, follow)
+    items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
+    job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
+    group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
+    build = partial(build_images, job, folder.name, progress)
+    place, about = cached_scan(cache_dir("pairs", cache), group, found.entries, build)
+    scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
+    if scan.clips:
+        return scan
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folders are empty"
+    order = ("no partner", "different size", "missing", "unreadable", "no label")
+    examples = [(order.index(r), f"{p}: {r}" + (f", {d}" if d else "")) for p, r, d in scan.problems if r in order]
+    hint = f"; for example {min(examples)[1]}" if examples else ""
+    raise UserError(printable(f"no usable pair in {scan.root}: {counts}{hint}"))
+
+
+def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
+    """Return the verdict on both files of a pair."""
+    first, second = found
+    if first.reason != "usable" or second.reason != "usable":
+        sides = zip(found, pair.files[::-1], found[::-1], strict=True)
+        return tuple(
+            rejected([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
+            if each.reason == "usable"
+            else each
+            for each, file, other in sides
+        )
+    sizes = [f"{each.width}x{each.height}" for each in found]
+    across, down = first.width * second.height, first.height * second.width
+    if sizes[0] != sizes[1] and (not sized or abs(across - down) > TOLERANCE * max(across, down)):
+        advice = "the proportions differ" if sized else "data.size scales both alike"
+        return rejected(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
+    return found
+
+
+@dataclass
+class _Found:
+    """The pairs of a folder, other files, everything in the folder, and a key that changes when the outcome may."""
+
+    naming: LabelRule
+    key: str
+    pairs: list[Item] = field(default_factory=list)
+    others: list[Item] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    def leave_out(self, rel: str, reason: str, detail: str) -> None:
+        self.others.append(Item((Entry("", rel, reason, detail),)))
+
+
+def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
+    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    more = ", ..." if len(names) > 10 else ""
+    held = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+    if given := both(a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {held}"):
+        return given
+    for pair in DEFAULTS:
+        if all((root / name).is_dir() for name in pair):
+            return pair
+    raise UserError(
+        f"data.root={root}: there are no folders a and b; {held}; name two with data.a and data.b, or choose "
+        "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
+    )
+
+
+def both(
+    a: str | None, b: str | None, root: Path, held: Callable[[str], bool], otherwise: str
+) -> tuple[str, str] | None:
+    """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
+
+    UserError, with ``otherwise`` as the reason, for a name that is not ``held``; or if the two are not two folders.
+    """
+    if a is None and b is None:
+        return None
+    if a is None or b is None:
+        raise UserError("data.a and data.b belong together: give both names, or neither")
+    for key, name in (("a", a), ("b", b)):
+        if not held(name):
+            raise UserError(f"data.{key}={printable(name)}: {otherwise}")
+    if (root / a).resolve() == (root / b).resolve():
+        raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
+    return a, b
+
+
+def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
+    naming = LabelRule.parse(labels, (root / target).resolve(), follow, SUFFIXES)
+    found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
+    sides: list[list[Entry]] = []
+    for name in (source, target):
+        entries = list(image_entries((root / name).resolve(), follow))
+        found.entries += [_below(name, entry) for entry in entries]
+        sides.append([entry for entry in entries if entry.kind == "image"])
+    found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
+    partner = _partners(*sides)
+    for entry in sides[1]:
+        if other := partner.get(entry.rel):
+            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.of(entry)))
+    used = ({entry.rel for entry in partner.values()}, partner.keys())
+    for name, other_name, side, taken in zip((source, target), (target, source), sides, used, strict=True):
+        for entry in side:
+            if entry.rel not in taken:
+                found.leave_out(f"{name}/{entry.rel}", "no partner", f"no file of this name in {other_name}")
+    return found
+
+
+def _below(folder: str, entry: Entry) -> Entry:
+    return replace(entry, rel=f"{folder}/{entry.rel}")
+
+
+def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, Entry]:
+    """Return the source of each target, by its path: of the same path, else of the same path but for the extension."""
+    exact = {entry.rel: entry for entry in sources}
+    partner = {entry.rel: exact.pop(entry.rel) for entry in targets if entry.rel in exact}
+    stems: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
+    rest = [entry for entry in targets if entry.rel not in partner]
+    for side, entries in enumerate((exact.values(), rest)):
+        for entry in entries:
+            stems[os.path.splitext(entry.rel)[0]][side].append(entry)
+    return partner | {two[1][0].rel: two[0][0] for two in stems.values() if len(two[0]) == len(two[1]) == 1}
+
+
+def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
+    naming = LabelRule.parse(labels, root, follow, SUFFIXES)
+    found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
+    half = "right" if backward else "left"
+    found.pairs = [Item((entry, entry), naming.of(entry), half) for entry in found.entries if entry.kind == "image"]
+    found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
+    return found
+
+
+def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _Found:
+    where = f"data.pairs={printable(str(listed))}"
+    if labels not in (None, "none", "auto"):
+        raise UserError(f"data.labels={printable(str(labels))}: the list of pairs has the labels; choose auto or none")
+    path = Path(listed).expanduser()
+    path = path if path.is_file() else root / path
+    if not path.is_file():
+        raise UserError(f"{where}: no such file, neither as it is nor in {root}")
+    text = read_text(path, where)[0]
+    rows, content = _rows(text, where), hash_of(text)
+    labelled = labels == "auto" and any(label for *_, label in rows)
+    base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
+    naming = LabelRule(LIST if labelled else NONE, content, root)
+    found = _Found(naming, hash_of("list", str(labelled), str(backward), base, content))
+    found.entries = list(image_entries(root, follow))
+    by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
+    used = set()
+    for line, *names, label in rows:
+        places = [[os.path.normpath(p).replace(os.sep, "/") for p in (name, f"{base}/{name}")] for name in names]
+        files = [next((by_path[place] for place in two if place in by_path), None) for two in places]
+        pair = tuple(file for file in (reversed(files) if backward else files) if file)
+        if len(pair) == 2:
+            used |= {file.rel for file in pair}
+            found.pairs.append(Item(pair, label if labelled else ""))
+        for name, file in zip(names, files, strict=True):
+            if file is None:
+                found.leave_out(name, "missing", f"line {line} of the list")
+    for entry in found.entries:
+        if entry.kind != "image":
+            found.others += [Item((entry,))] if entry.rel not in used else []
+        elif entry.rel not in used:
+            found.leave_out(entry.rel, "no partner", "not in the list, or its partner is missing")
+    return found
+
+
+def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
+    """Return (line, source, target, label) of each row of a CSV with these columns; the label may be left out."""
+    text, rows = text.removeprefix("\ufeff"), []
+    for delimiter in DELIMITERS:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        try:
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            if not {"source", "target"} <= set(reader.fieldnames):
+                continue
+            for row in reader:
+                source, target, label = ((row.get(name) or "").strip() for name in ("source", "target", "label"))
+                if not any((source, target, label)):
+                    continue
+                if not source or not target:
+                    raise UserError(f"{where}, line {reader.line_num}: source or target is empty")
+                rows.append((reader.line_num, source.replace("\\", "/"), target.replace("\\", "/"), label))
+        except csv.Error as e:
+            raise UserError(f"{where}, line {reader.line_num}: {e}") from e
+        if not rows:
+            raise UserError(f"{where}: there is no row with a pair in it")
+        return rows
+    head = printable(text.split("\n", 1)[0].strip())[:80]
+    raise UserError(f"{where}: the first line must name the columns source and target (found: {head})")

@@ -1,0 +1,1 @@
+"""Folders of sounds: reading, scanning, measuring."""

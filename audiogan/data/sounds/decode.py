@@ -1,0 +1,323 @@
+"""One sound file -> clips of a fixed rate, length and channel count, or the reason why not.
+
+A file is read in blocks, so memory stays the same for a click and for an hour of music.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import soxr
+
+from audiogan.errors import UserError
+from audiogan.modalities.reading import RATES, SoundReader, Unreadable, levels
+from audiogan.modalities.reading.reader import BLOCK
+
+SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
+ONSET = 0.05  # a sound starts where it first exceeds this fraction of its peak (-26 dB)
+PEAK = 0.95  # what normalize="peak" scales to
+CLIP_RUN = 4  # equal samples in a row at full scale that count as clipped
+# The largest value a subtype holds; positive 8-bit and mu-law samples end well below 1.
+FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How a file becomes clips.
+
+    Args:
+        sample_rate: of the clips, Hz; files of other rates are resampled (soxr HQ, anti-aliased).
+        length: samples a clip; shorter files are padded with zeros at the end.
+        channels: of the clips. A file with fewer repeats its channels in turn (mono -> both sides).
+        channel_mode: for a file with more: `mix` (channel i is the mean of the file's channels i, i + channels, ...; so
+            the mean of all for mono) or `keep` (the first ones).
+        long: what a longer file gives: `onset` (one clip, from its onset, the first sample above 5 % of the peak),
+            `start` (its first samples; the rest is neither read nor judged), `slice` (consecutive clips, the
+            last only if at least half full; clips 40 dB below the file's peak are left out).
+        trim: start short files at their onset too.
+        lead: seconds of what is before the onset that are kept: words begin softer than drums.
+        min_seconds: a shorter file is "too short".
+        normalize: `peak` (each clip scaled to a peak of 0.95) or `none`.
+    """
+
+    sample_rate: int = 16_000
+    length: int = 16_384
+    channels: int = 1
+    channel_mode: str = "mix"
+    long: str = "onset"
+    trim: bool = False
+    lead: float = 0.005
+    min_seconds: float = 0.02
+    normalize: str = "peak"
+
+    def __post_init__(self) -> None:
+        choices = {"channel_mode": ("mix", "keep"), "long": ("onset", "start", "slice"), "normalize": ("peak", "none")}
+        for key, allowed in choices.items():
+            if getattr(self, key) not in allowed:
+                raise UserError(f"data.{key}={getattr(self, key)!r}: choose one of {', '.join(allowed)}")
+        limits = {"sample_rate": RATES, "length": (1, 1 << 28), "channels": (1, 64)}
+        limits |= {"lead": (0, 60), "min_seconds": (0, 3600)}
+        for key, (low, high) in limits.items():
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+                raise UserError(f"data.{key}={value!r}: must be a number from {low:,} to {high:,}")
+            if key not in ("lead", "min_seconds") and value != int(value):
+                raise UserError(f"data.{key}={value!r}: must be a whole number")
+
+
+@dataclass
+class Decoded:
+    """What one file gave: `reason` is "usable" or why it is not; `clips` yields float32 arrays `[C, T]`."""
+
+    reason: str
+    detail: str = ""
+    flags: tuple[str, ...] = ()
+    clips: Iterable[np.ndarray] = ()
+    windows: int = 0  # clips expected, silent ones included
+    digest: bytes = b""  # of the decoded samples, whatever the file format
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+
+
+def decode(path: str | os.PathLike[str], settings: DecodeSettings) -> Decoded:
+    """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return Decoded("unreadable", "not a regular file")
+        with SoundReader(path) as reader:
+            return _decode(reader, settings)
+    except OSError as e:
+        return Decoded("unreadable", e.strerror or str(e))
+    except (Unreadable, RuntimeError, ValueError, TypeError) as e:
+        return Decoded("unreadable", str(e) or type(e).__name__)
+
+
+@dataclass
+class _Facts:
+    """What one pass over a file shows.
+
+    Attributes:
+        windows: of the mixed channels. before, after: half range of the file's channels and of the mixed ones.
+        clipped: longest run of equal samples at full scale. held: all samples, if the file is only one block.
+        scale: full scale of its samples. instead: see `mix`. rest: the offset to remove.
+    """
+
+    windows: levels.Windows
+    frames: int = 0
+    clipped: int = 0
+    finite: bool = True
+    digest: bytes = b""
+    held: np.ndarray | None = None
+    largest: float = 0.0
+    before: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    after: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    scale: float = 1.0
+    instead: dict[int, int] = field(default_factory=dict)
+    rest: levels.Rest | None = None
+
+    @property
+    def peak(self) -> float:
+        return float(self.windows.peaks(self.rest).max(initial=0.0))
+
+    def read(self, f: SoundReader, start: int, count: int) -> np.ndarray:
+        """Return frames of the file, `[N, c]`."""
+        if self.held is not None:
+            return self.held[start : start + count]
+        f.seek(start)
+        return f.read(count)
+
+    def mixed(self, x: np.ndarray, s: DecodeSettings, start: int = 0) -> np.ndarray:
+        """Samples of the file `[N, c]`, from frame ``start`` on -> `[N, C]` at full scale 1, without an offset."""
+        y = self.mix(x, s)
+        return y if self.rest is None else self.rest.remove(y, start)
+
+    def mix(self, x: np.ndarray, s: DecodeSettings) -> np.ndarray:
+        x = x if self.scale == 1 else x / np.float32(self.scale)
+        return levels.mix(x, s.channels, s.channel_mode == "keep", self.instead)
+
+
+def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
+    rate = f.sample_rate
+    # The resampler looks ahead; 50 ms is more than its filter is long.
+    need = math.ceil(s.length * rate / s.sample_rate) + rate // 20
+    whole = s.long != "start" or s.trim
+    limit = None if whole else need
+    with np.errstate(all="ignore"):
+        facts = _examine(f, s, limit)
+        scale, instead = levels.full_scale(facts.largest), levels.cancelled(facts.before, facts.after)
+        if facts.finite and scale and (scale != 1 or instead):
+            f.seek(0)
+            facts = _examine(f, s, limit, scale, instead)
+    about = {"seconds": facts.frames / rate, "sample_rate": rate, "channels": f.channels, "digest": facts.digest}
+    reason, detail = _verdict(f, facts, s)
+    if reason:
+        return Decoded(reason, detail, **about)
+    longer = round(facts.frames * s.sample_rate / rate) > s.length
+    crop = s.trim or (longer and s.long == "onset")
+    facts.rest = facts.windows.rest(levels.OFFSET)
+    start = _onset(f, facts, s) if crop else 0
+    if longer and crop and facts.rest is None:
+        # A smaller offset counts only where it would pass for the onset.
+        facts.rest = facts.windows.rest(ONSET / 2)
+        later = start if facts.rest is None else _onset(f, facts, s)
+        start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
+    flags, notes = _flags(f, facts, whole)
+    if longer and s.long == "slice":
+        count, rest = divmod(round((facts.frames - start) * s.sample_rate / rate), s.length)
+        count += 2 * rest >= s.length
+        return Decoded("usable", notes, flags, _slices(f.source, facts, rate, s, start, count), count, **about)
+    x = facts.mixed(facts.read(f, start, need), s, start)
+    y = (x if rate == s.sample_rate or not len(x) else soxr.resample(x, rate, s.sample_rate, quality="HQ"))[: s.length]
+    if not np.isfinite(y).all():
+        return Decoded("non-finite", "NaN or infinite after resampling", **about)
+    if (
+        not len(y)
+        or levels.ranges(y).max() < levels.SILENCE
+        or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
+    ):
+        return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
+    return Decoded("usable", notes, flags, [finish(y, s)], 1, **about)
+
+
+def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
+    x = x[: math.ceil(len(y) * ratio)]
+    return levels.only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
+
+
+def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str]:
+    if facts.frames == 0:
+        return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
+    if not facts.finite:
+        return "non-finite", "holds NaN or infinite samples"
+    if levels.full_scale(facts.largest) is None:
+        return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
+    if facts.after.max() < levels.SILENCE:
+        level = f"peak {20 * math.log10(facts.peak):.0f} dBFS" if facts.peak else "all zero"
+        return "silent", level if facts.peak < levels.SILENCE else "a constant"
+    if facts.frames < s.min_seconds * f.sample_rate:
+        return "too short", f"{1000 * facts.frames / f.sample_rate:.1f} ms, data.min_seconds={s.min_seconds:g}"
+    return "", ""
+
+
+def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...], str]:
+    found = {}
+    if facts.clipped >= CLIP_RUN:
+        found["clipped"] = f"{facts.clipped} equal samples in a row at full scale"
+    if f.broken:
+        found["truncated"] = f"cut off or damaged after {facts.frames / f.sample_rate:.2f} s"
+    elif f.hole:
+        found["truncated"] = "parts of it are damaged and left out"
+    elif f.cut or (whole and facts.frames < f.frames < 1 << 62):
+        found["truncated"] = "ends before its header says"
+    if f.unfinished:
+        found["unfinished"] = "no length in its header; read to the end of the file"
+    if facts.scale != 1:
+        found["rescaled"] = f"float samples up to {facts.largest:,.0f}, divided by {facts.scale:,.0f}"
+    if facts.instead:
+        found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
+    if facts.rest is not None:
+        found["offset"] = f"an offset of {facts.rest.typical:.2g} removed"
+    return tuple(found), "; ".join(found.values())
+
+
+def _examine(
+    f: SoundReader, s: DecodeSettings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
+) -> _Facts:
+    """One pass over the file (at most `limit` frames): range, peaks, clipping and a digest of all samples."""
+    digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
+    full = FULL_SCALE.get(f.subtype, 0.9999)
+    facts = _Facts(levels.Windows(f.sample_rate), scale=scale, instead=instead or {})
+    extremes = []
+    while limit is None or facts.frames < limit:
+        x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames))
+        if not len(x):
+            break
+        facts.held = x if facts.frames == 0 else None
+        facts.frames += len(x)
+        digest.update(np.ascontiguousarray(x).data)
+        y = facts.mix(x, s)
+        facts.windows.add(y)
+        if y is not x:
+            extremes += [x.min(axis=0), x.max(axis=0)]
+        facts.clipped = max(facts.clipped, _longest_run(x, full))
+        facts.finite &= bool(np.isfinite(x).all())
+    facts.after = levels.ranges(facts.windows.table[:2].reshape(-1, s.channels))
+    facts.before = levels.ranges(np.stack(extremes)) if extremes else facts.after
+    facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
+    facts.digest = digest.digest()
+    return facts
+
+
+def _longest_run(x: np.ndarray, full: float) -> int:
+    """Longest run of equal samples at full scale in a channel of `[N, C]`; beyond it (float, MP3) nothing clips."""
+    size = np.abs(x)
+    if np.count_nonzero(size >= full) < CLIP_RUN:
+        return 0
+    flat = (size[1:] >= full) & (size[1:] <= 1.000001) & (x[1:] == x[:-1])
+    edges = np.diff(np.pad(flat, ((1, 1), (0, 0))).astype(np.int8), axis=0).T
+    return 1 + int(np.max(np.nonzero(edges == -1)[1] - np.nonzero(edges == 1)[1], initial=0))
+
+
+def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
+    peaks = facts.windows.peaks(facts.rest)
+    level = ONSET * float(peaks.max())
+    first = int(np.argmax(peaks > level)) * facts.windows.size
+    block = first // BLOCK * BLOCK
+    above = np.abs(facts.mixed(facts.read(f, block, BLOCK), s, block)).max(axis=1) > level
+    onset = block + int(np.argmax(above)) if above.any() else first
+    return max(0, onset - round(s.lead * f.sample_rate))
+
+
+def finish(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
+    """`[N, C]` at the final rate -> one clip `[C, T]`: cropped or padded, and scaled as the settings say."""
+    clip = np.zeros((s.channels, s.length), np.float32)
+    n = min(len(x), s.length)
+    clip[:, :n] = x[:n].T
+    peak = float(np.abs(clip).max())
+    if s.normalize == "peak" and peak > 0:
+        clip *= np.float32(PEAK) / np.float32(peak)
+    return clip
+
+
+def _blocks(
+    source: str | os.PathLike[str] | bytes, facts: _Facts, s: DecodeSettings, start: int
+) -> Iterator[np.ndarray]:
+    """Mixed blocks `[N, C]` from frame ``start`` on."""
+    if facts.held is not None:
+        yield facts.mixed(facts.held[start:], s, start)
+        return
+    with SoundReader(source) as f:
+        f.seek(start)
+        while len(x := f.read(BLOCK)):
+            yield facts.mixed(x, s, start)
+            start += len(x)
+
+
+def _slices(
+    source: str | os.PathLike[str] | bytes, facts: _Facts, rate: int, s: DecodeSettings, start: int, count: int
+) -> Iterator[np.ndarray]:
+    """Consecutive clips of a file, resampled as it is read; quiet ones are left out."""
+    stream = soxr.ResampleStream(rate, s.sample_rate, s.channels, dtype="float32", quality="HQ")
+    blocks, floor, ratio = _blocks(source, facts, s, start), facts.peak * SILENT_WINDOW, rate / s.sample_rate
+    rest, made, block = np.zeros((0, s.channels), np.float32), 0, next(blocks, None)
+    while block is not None and made < count:
+        following = next(blocks, None)
+        x = np.ascontiguousarray(block, np.float32)
+        if rate != s.sample_rate:
+            x = stream.resample_chunk(x, last=following is None)
+        rest, block = np.concatenate([rest, x.reshape(-1, s.channels)]), following
+        while made < count and (len(rest) >= s.length or (block is None and len(rest))):
+            window, rest, made = rest[: s.length], rest[s.length :], made + 1
+            energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
+            loud = np.abs(window).max() >= max(floor, levels.SILENCE)
+            constant = len(window) > levels.CLICK_SAMPLES and levels.ranges(window).max() < levels.SILENCE
+            if loud and not constant and not (ratio > 1 and levels.only_clicks(window, energy)):
+                yield finish(window, s)

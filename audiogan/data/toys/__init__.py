@@ -1,0 +1,1 @@
+"""Built-in data: a drum machine, drawn shapes, points in the plane."""

@@ -1,0 +1,307 @@
+"""A parametric drum machine, so that the first training needs neither sounds nor a network connection."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from audiogan.data.columns import Labels, Rendered, Signals
+from audiogan.data.table import Table
+from audiogan.data.toys.synth import MEMBRANE, TOP, Array, Dice, Synth, band, cymbal, drive, plate, squares
+from audiogan.errors import UserError
+from audiogan.modalities.sound import Sound
+
+PEAK = 0.95
+
+
+# The voices: (dice, studio) -> wave [T] of any level, starting at the stroke.
+
+
+def _kick(d: Dice, s: Synth) -> Array:
+    f = d.log(38, 75)
+    if d.chance(0.5):  # electronic: a deep fall, a long tail
+        body = s.glides(f, d.log(2, 7), d.log(0.006, 0.03), d.log(0.3, 1.5), phase=d.uni(0, 1))
+    else:  # a struck head: a small fall, overtones
+        t60, amps = d.log(0.25, 0.9), np.append(1.0, d.log(0.05, 0.5, 3))
+        ratios = MEMBRANE[:4]
+        body = s.glides(f * ratios, d.log(1.1, 2.2), d.log(0.01, 0.05), t60 / ratios**1.5, amps, d.uni(0, 1))
+    click = s.noise(d.log(600, 2500), d.log(3000, 12000), d.log(0.008, 0.05))
+    knock = s.partials(d.log(300, 3500), 1, d.log(0.01, 0.04))
+    return drive(body, d.log(0.3, 4.0)) + d.log(0.02, 0.5) * click + d.log(0.02, 0.3) * knock
+
+
+def _snare(d: Dice, s: Synth) -> Array:
+    ratios = MEMBRANE[:5] * d.log(0.96, 1.04, 5)
+    t60, amps, bend = d.log(0.15, 0.9) / ratios, d.log(0.2, 1.0, 5) / ratios, d.log(1.02, 1.5)
+    head = s.glides(d.log(140, 330) * ratios, bend, d.log(0.008, 0.04), t60, amps, d.uni(0, 1.5))
+    low, high, long = d.log(500, 3000), d.log(4000, 16000), d.log(0.2, 1.0)
+    wires = s.noise(low, 3000, long, attack=d.log(0.001, 0.006), steep=False)
+    wires += d.log(0.2, 1.0) * s.noise(low, high, long * d.uni(0.3, 0.8), steep=False)  # the top dies first
+    wires += d.uni(0, 1.5) * s.noise(low, high, d.log(0.02, 0.08), steep=False)
+    crack = s.noise(d.log(900, 3000), d.log(4000, 18000), d.log(0.006, 0.025))
+    wave = drive(head, d.log(0.2, 2.5)) + d.log(0.03, 0.4) * wires + d.log(0.05, 0.4) * crack
+    if d.chance(0.25):  # a rim shot: the hoop rings along
+        ring = d.log(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
+        wave += d.uni(0.2, 0.7) * s.partials(ring, d.uni(0.2, 1, 4), d.log(0.05, 0.25, 4))
+    return wave
+
+
+def _hat(d: Dice, s: Synth, t60: float) -> Array:
+    acoustic = d.chance(0.65)
+    low, tilt = d.log(500, 4000) if acoustic else d.log(3000, 7500), d.uni(-2, 3)
+    f, amp, phase = cymbal(d, low, TOP, tilt)
+    each = t60 * (f / 6000) ** d.uni(-0.5, 0.3) * d.log(0.6, 1.4, len(f))
+    wave = s.partials(f, amp, each, phase)
+    wave += d.log(0.3, 2.5) * s.noise(low, TOP, t60 * d.uni(0.5, 1), tilt=tilt)
+    wave += d.log(0.1, 1.0) * s.noise(d.log(800, 4000), TOP, d.log(0.005, 0.02))
+    if acoustic:  # two plates meet: a dull thud below the hiss
+        wave += d.log(0.1, 1.0) * s.partials(d.log(220, 650, 4), d.log(0.2, 1, 4), d.log(0.05, 0.3), d.uni(0, 6.28, 4))
+    return wave
+
+
+def _hat_closed(d: Dice, s: Synth) -> Array:
+    return _hat(d, s, d.log(0.08, 0.6))
+
+
+def _hat_open(d: Dice, s: Synth) -> Array:
+    wave = _hat(d, s, d.log(1.0, 2.5))
+    if d.chance(0.3):  # the foot closes it
+        wave *= 1 / (1 + np.exp((s.t - d.uni(0.25, 0.6)) / 0.012))
+    return wave
+
+
+def _crash(d: Dice, s: Synth) -> Array:
+    low, tilt, t60 = d.log(200, 1200), d.uni(-3, 2), d.log(2.0, 4.5)
+    f, amp, phase = cymbal(d, low, TOP, tilt)
+    each = t60 * (f / 2000) ** d.uni(-0.5, -0.1) * d.log(0.7, 1.4, len(f))
+    metal = s.partials(f, amp, each, phase, attack=d.log(0.001, 0.02))
+    wash = s.noise(low * 2, TOP, t60 * d.uni(0.5, 0.9), attack=d.log(0.002, 0.02), steep=False, tilt=tilt)
+    burst = s.noise(d.log(1500, 5000), TOP, d.log(0.05, 0.25))
+    return metal + d.log(0.3, 1.5) * wash + d.log(0.1, 1.2) * burst
+
+
+def _ride(d: Dice, s: Synth) -> Array:
+    t60 = d.log(1.6, 3.6)
+    f, amp, phase = cymbal(d, d.log(200, 1200), TOP, d.uni(-4, 0.5))
+    each = t60 * (f / 2000) ** d.uni(-0.4, 0.0) * d.log(0.6, 1.5, len(f))
+    wash = s.partials(f, amp, each, phase)
+    count = int(d.rng.integers(4, 9))  # the ping: a few modes stand out
+    ping = d.log(350, 900) * np.sort(d.log(1, 9, count)) if d.chance(0.6) else d.log(450, 800) * np.arange(1, count + 1)
+    ring = s.partials(ping, d.log(0.2, 1.0, count), t60 * d.log(0.4, 1.2, count), d.uni(0, 6.28, count))
+    stick = s.noise(d.log(2000, 5000), TOP, d.log(0.008, 0.04))
+    return d.log(0.25, 1.4) * wash + d.uni(0.4, 1.0) * ring + d.log(0.3, 1.5) * stick
+
+
+def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
+    """A tuned membrane: modes that fall together, higher ones dying sooner, and the stroke's noise."""
+    ratios = MEMBRANE[:6] ** d.uni(0.85, 1.0)  # the air's load draws them together
+    amps = np.append(1.0, d.log(0.04, 0.6, 5) / ratios[1:])
+    tone = s.glides(f * ratios, bend, d.log(0.015, 0.08), t60 / ratios**1.3, amps, d.uni(0, 1))
+    slap = s.noise(f * d.log(1.2, 4), d.log(2500, 14000), d.log(0.01, 0.1), steep=False)
+    return drive(tone, d.log(0.2, 2.0)) + d.log(0.05, 0.8) * slap
+
+
+def _tom(d: Dice, s: Synth) -> Array:
+    if d.chance(0.3):  # electronic: one falling sine and a breath of noise
+        tone = s.glides(d.log(75, 260), d.log(1.3, 3.0), d.log(0.02, 0.12), d.log(0.3, 1.2))
+        breath = s.noise(200, d.log(1000, 5000), d.log(0.05, 0.3))
+        return drive(tone, d.log(0.2, 3)) + d.log(0.01, 0.2) * breath
+    buzz = s.noise(
+        d.log(250, 900), d.log(1500, 9000), d.log(0.2, 0.9), attack=0.004, steep=False
+    )  # the kit rings along
+    return _drum(d, s, d.log(75, 240), d.log(0.6, 2.2), d.log(1.02, 1.4)) + d.log(0.005, 0.1) * buzz
+
+
+def _clap(d: Dice, s: Synth) -> Array:
+    centre, width = d.log(800, 2200), d.log(1.2, 2.2)
+    if d.chance(0.6):  # one pair of hands, several strokes in a row
+        gaps = d.log(0.006, 0.014) * d.uni(0.8, 1.2, int(d.rng.integers(2, 4)))
+        starts = np.concatenate([[0.0], np.cumsum(gaps)])
+    else:  # a few people, nearly together
+        starts = np.concatenate([[0.0], np.sort(d.uni(0.001, d.log(0.006, 0.04), int(d.rng.integers(1, 9))))])
+    burst = d.log(0.012, 0.06)
+    wave = np.zeros(s.length)
+    for start, gain in zip(starts, d.uni(0.5, 1.0, len(starts)), strict=True):
+        c = centre * d.log(0.85, 1.2)
+        wave += gain * s.noise(c / width, c * width, burst, attack=0.0005, start=start, tilt=-2.0)
+    edges = centre / width, centre * width * 1.5
+    tail = s.noise(*edges, d.log(0.15, 0.9), attack=0.002, start=starts[-1], steep=False, tilt=-2.0)
+    return wave + d.log(0.15, 0.8) * tail
+
+
+def _rim(d: Dice, s: Synth) -> Array:
+    click = s.noise(d.log(600, 4000), TOP, d.log(0.004, 0.06), steep=False)
+    if d.chance(0.4):  # electronic: two ringing filters
+        f, amp = d.log(380, 650) * np.array([1, d.log(2.5, 4.2)]), np.array([d.uni(0.3, 1), 1])
+        t60 = d.log(0.04, 0.15) * np.ones(2)
+    else:  # the stick across shell and hoop
+        f = d.log(280, 650) * np.array([1, 1.62, 2.77, 4.3, 6.1, 8.4]) * d.log(0.88, 1.14, 6)
+        amp, t60 = d.log(0.2, 1, 6) / np.arange(1, 7) ** 0.5, d.log(0.1, 0.5) / np.sqrt(np.arange(1, 7))
+    return s.partials(f, amp, t60, d.uni(0, 1.5)) + d.log(0.1, 1.2) * click
+
+
+def _cowbell(d: Dice, s: Synth) -> Array:
+    base, ratio = d.log(420, 900), d.uni(1.42, 1.58)
+    if d.chance(0.5):
+        f, amp = squares(base * np.array([1, ratio]))
+        amp = amp * band(f, base * ratio, base * ratio * d.log(1.3, 5), False)
+    else:  # folded sheet metal
+        f = base * np.array([1, ratio, 2.6, 3.4, 4.2, 5.3, 6.1, 7.4]) * d.log(0.98, 1.02, 8)
+        amp = d.log(0.3, 1, 8) / (f / base) ** d.uni(0.2, 1.0)
+    long, short = d.log(0.18, 0.9), d.log(0.02, 0.06)
+    each = long * (f / base) ** -d.uni(0.0, 0.6)
+    stick = s.noise(1500, 9000, 0.008)
+    return s.partials(f, amp, each) + d.uni(0.2, 1) * s.partials(f, amp, short) + d.log(0.02, 0.2) * stick
+
+
+def _conga(d: Dice, s: Synth) -> Array:
+    return _drum(d, s, d.log(170, 480), d.log(0.15, 0.9), d.log(1.0, 1.12))
+
+
+def _wood(d: Dice, s: Synth) -> Array:
+    """Wood block and claves: a cavity or bar with two to four stiff, short modes."""
+    f, count = d.log(550, 2600), int(d.rng.integers(1, 5))
+    ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.log(0.95, 1.05, count)
+    tone = s.partials(f * ratios, np.append(1, d.log(0.1, 0.7, 3))[:count], d.log(0.05, 0.3) / ratios)
+    return tone + d.log(0.02, 0.4) * s.noise(f, f * 4, 0.01)
+
+
+def _tambourine(d: Dice, s: Synth) -> Array:
+    f, amp = plate(d, 3500, 120)
+    amp = amp * band(f, d.log(4000, 7000), d.log(10000, 18000))
+    strokes = np.concatenate([[0.0], np.sort(d.uni(0.004, 0.09, int(d.rng.integers(1, 5))))])
+    t60 = d.log(0.1, 0.5)
+    jingles = s.partials(f, amp / np.sqrt(np.sum(amp**2) / 2), t60 * d.log(0.6, 1.5, len(f)), d.uni(0, 6.28, len(f)))
+    wave = np.zeros(s.length)
+    for start, gain in zip(strokes, np.append(1, d.uni(0.2, 0.8, len(strokes) - 1)), strict=True):
+        lag = min(round(start * s.sample_rate), s.length)
+        wave[lag:] += gain * jingles[: s.length - lag]
+        wave += gain * s.noise(4500, 15000, t60 / 2, attack=0.001, start=start)
+    return wave
+
+
+def _shaker(d: Dice, s: Synth) -> Array:
+    centre = d.log(3500, 7500)
+    return s.noise(centre / 1.4, centre * d.log(1.5, 3), d.log(0.06, 0.3), attack=d.log(0.004, 0.05))
+
+
+def _triangle(d: Dice, s: Synth) -> Array:
+    f = d.log(900, 2200) * np.array([1, 1.73, 2.41, 3.2, 4.37, 5.61, 7.02]) * d.log(0.93, 1.07, 7)
+    ring = s.partials(f, d.log(0.2, 1, 7), d.log(0.4, 2.0) * d.log(0.5, 1.2, 7), d.uni(0, 6.28, 7))
+    return ring + d.log(0.05, 0.4) * s.noise(4000, TOP, 0.01)
+
+
+def _perc(d: Dice, s: Synth) -> Array:
+    kinds = (_conga, _conga, _wood, _wood, _tambourine, _shaker, _triangle)
+    return kinds[int(d.rng.integers(len(kinds)))](d, s)
+
+
+_VOICES: dict[str, Callable[[Dice, Synth], Array]] = {
+    "clap": _clap,
+    "cowbell": _cowbell,
+    "crash": _crash,
+    "hat_closed": _hat_closed,
+    "hat_open": _hat_open,
+    "kick": _kick,
+    "perc": _perc,
+    "ride": _ride,
+    "rim": _rim,
+    "snare": _snare,
+    "tom": _tom,
+}
+CLASSES: tuple[str, ...] = tuple(_VOICES)
+
+
+@functools.lru_cache(maxsize=4)
+def _highpass(n: int, sample_rate: int) -> NDArray[np.float32]:
+    """Nothing below hearing, no DC: magnitudes for a real FFT of `n` samples."""
+    return band(np.arange(n // 2 + 1) * (sample_rate / n), 25.0, 1e9).astype(np.float32)
+
+
+def _produce(label: str, sample_rate: int, length: int, channels: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """One sound [C, T]: the voice in the middle, a small room that differs between channels, and a clean end."""
+    seeds = rng.integers(0, 2**63, size=2)
+    d, s = Dice(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
+    amount, rt60, delay, ramp = d.log(0.02, 0.3), d.log(0.06, 0.45), d.uni(0.001, 0.008), d.log(0.0003, 0.001)
+    dark = d.log(3000, 9000)
+    dry = _VOICES[label](d, s)
+    n = scipy.fft.next_fast_len(2 * length, real=True)
+    spectrum = scipy.fft.rfft(dry.astype(np.float32), n) * _highpass(n, sample_rate)
+    walls = [s.noise(250.0, dark, rt60, attack=0.002, start=delay, steep=False) for _ in range(channels)]
+    tails = np.stack(walls).astype(np.float32)
+    tails *= np.float32(amount) / np.sqrt(np.sum(tails**2, axis=1, keepdims=True) + 1e-12)
+    wave = scipy.fft.irfft(spectrum + spectrum * scipy.fft.rfft(tails, n), n)[:, :length]
+    wave *= np.sin(np.pi / 2 * np.minimum(s.t / ramp, 1.0)) ** 2
+    wave *= np.sin(np.pi / 2 * np.minimum((length - 1 - np.arange(length)) / (0.12 * length), 1.0)) ** 2
+    return (PEAK / np.abs(wave).max() * wave).astype(np.float32)
+
+
+def _check(sample_rate: int, length: int, channels: int) -> None:
+    if not 4000 <= sample_rate <= 384_000:
+        raise UserError(f"drum machine: sample_rate must be between 4000 and 384000 Hz, not {sample_rate}")
+    if length < 256:
+        raise UserError(f"drum machine: length must be at least 256 samples, not {length}")
+    if channels < 1:
+        raise UserError(f"drum machine: channels must be at least 1, not {channels}")
+
+
+def render(
+    label: str, *, sample_rate: int = 16000, length: int = 16384, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """A new sound of class `label` (one of `CLASSES`): float32 [length], peak 0.95. Same `rng` state, same bytes."""
+    if label not in _VOICES:
+        raise UserError(f"drum machine: there is no class '{label}'; there are {', '.join(CLASSES)}")
+    _check(sample_rate, length, 1)
+    return _produce(label, sample_rate, length, 1, rng)[0]
+
+
+def drum_machine(
+    count: int = 2000,
+    *,
+    sample_rate: int = 16000,
+    length: int = 16384,
+    channels: int = 1,
+    seed: int = 0,
+    memory: int = 512 << 20,
+    normalize: str = "peak",
+) -> Table:
+    """Return a table of ``count`` sounds, evenly over the classes.
+
+    A sound depends only on ``seed``, on its number and on the settings. With two or more channels, the stroke is in the
+    middle and the room around it differs between channels.
+
+    Args:
+        count: number of sounds.
+        sample_rate: in Hz, 4,000 to 384,000.
+        length: samples of a sound, at least 256.
+        channels: at least 1.
+        seed: at least 0.
+        memory: bytes for rendered sounds. Other sounds are rendered at each use, so memory stays bounded.
+        normalize: the level of finished sounds; see `audiogan.modalities.Sound`.
+
+    Raises:
+        UserError: a setting out of range.
+    """
+    if count < 1:
+        raise UserError(f"drum machine: count must be at least 1, not {count}")
+    if seed < 0:
+        raise UserError(f"drum machine: seed must not be negative, not {seed}")
+    _check(sample_rate, length, channels)
+    classes = np.arange(count) % len(CLASSES)
+
+    def make(row: int) -> NDArray[np.float32]:
+        rng = np.random.default_rng((seed, row))
+        return _produce(CLASSES[row % len(CLASSES)], sample_rate, length, channels, rng)
+
+    sounds = Rendered(make, count, (channels, length), np.float32, memory)
+
+    def source(table: Table) -> str:
+        used = len(np.unique(table.rows % len(CLASSES)))
+        return f"built-in drum machine: {len(table):,} sounds, {used} classes, seed {seed}"
+
+    columns = {"x": Signals(sounds, Sound(sample_rate, normalize)), "label": Labels(classes, CLASSES)}
+    return Table(columns, count, source=source, strata=classes)

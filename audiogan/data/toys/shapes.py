@@ -1,0 +1,214 @@
+"""Drawn figures as a data set: pictures without files, for image translation and for first trials.
+
+Figures are drawn with signed distances (negative inside a figure, 0 on its edge, positive outside), which give
+antialiased edges, lines and shadows. Lengths are in half pictures: a picture spans -1 ... 1 in x (right) and y (down).
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiogan.data.columns import Column, Labels, Mirror, Rendered, Signals
+from audiogan.data.degrade import LUMA
+from audiogan.data.images.scan import LIMITS
+from audiogan.data.table import Table
+from audiogan.errors import UserError
+from audiogan.modalities.image import Image
+
+Array = NDArray[np.floating]
+COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square": (0.20, 0.43, 0.85)}
+"""The figures, and the colour (RGB, 0 ... 1) that pairs give to each."""
+KINDS = tuple(COLOURS)
+CORNERS = {"triangle": 3, "square": 4}
+CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
+"""For each kind of data set: most figures in a picture, and whether they are nearly upright."""
+DOMAINS = ("dotted", "striped")
+MOST = 100_000_000  # pictures
+LINE = 0.05  # width of outlines
+SHADOW = (0.07, 0.09)  # offset of shadows
+LIGHT = (-0.55, -0.84)  # unit vector to the light
+PAPER = ((0.98, 0.96, 0.91), (0.86, 0.85, 0.84))  # colour at the top of the background and at its bottom
+
+
+def open_shapes(
+    count: int = 2000,
+    size: int | None = 64,
+    kind: str = "pairs",
+    seed: int = 0,
+    channels: int | None = 3,
+    source_channels: int | None = 1,
+    mirror: bool = False,
+    memory: int = 256 << 20,
+) -> Table:
+    """Return a table of drawn figures: discs, triangles and squares.
+
+    A picture depends only on ``seed``, on its row and on the settings. It is drawn at its first use and kept while
+    there is room in ``memory``. So any ``count`` runs in bounded memory.
+
+    Args:
+        count: pictures, or pairs.
+        size: pixels a side, from 16 to 4096; ``None``: 64.
+        kind: ``pairs``: ``source`` is a line drawing, ``x`` the same figures in colour, with light and shadow. The
+            colour follows from the figure: red discs, green triangles, blue squares.
+            ``domains``: figures in warm stripes or with cold dots, in equal numbers, as two classes without pairs.
+            ``plain``: one figure of any colour; its kind is the class.
+        seed: seed of the pictures, at least 0.
+        channels: of ``x``: 3 (RGB) or 1 (grey); ``None``: 3.
+        source_channels: of ``source``: 1 or 3; ``None``: 1. Only pairs have a source.
+        mirror: flip half of the examples of each batch left to right, source and ``x`` alike.
+        memory: bytes in which drawn pictures are kept.
+
+    Raises:
+        UserError: a setting out of range.
+    """
+    if kind not in CHOICES:
+        raise UserError(f"data.kind={kind!r}: choose one of {', '.join(CHOICES)}")
+    size, channels, source_channels = size or 64, channels or 3, source_channels or 1
+    for key, value, low, high in (("count", count, 2, MOST), ("size", size, 16, LIMITS[1]), ("seed", seed, 0, 2**63)):
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise UserError(f"data.{key}={value!r}: must be a whole number from {low} to {high:,}")
+    for key, value in (("channels", channels), ("source_channels", source_channels)):
+        if value not in (1, 3) or isinstance(value, bool):
+            raise UserError(f"data.{key}={value!r}: choose 1 (grey) or 3 (RGB)")
+
+    def pictures(channels: int, draw: Callable[[int], Array]) -> Signals:
+        def make(row: int) -> NDArray[np.uint8]:
+            x = draw(row)
+            x = np.tensordot(np.asarray(LUMA, np.float32), x, 1)[None] if channels < len(x) else x
+            return np.rint(255 * np.broadcast_to(x, shape)).astype(np.uint8)
+
+        shape = (channels, size, size)
+        room = memory // 2 if kind == "pairs" else memory
+        return Signals(Rendered(make, count, shape, np.uint8, room), Image(), group="x")
+
+    columns: dict[str, Column] = {}
+    if kind == "pairs":
+        columns["source"] = pictures(source_channels, lambda row: outline(figures(kind, seed, row), size))
+    columns["x"] = pictures(channels, lambda row: painted(figures(kind, seed, row), size, _paint(kind, row)))
+    labels = {"pairs": (), "domains": DOMAINS, "plain": KINDS}[kind]
+    if labels:
+        columns["label"] = Labels((np.arange(count) % len(labels)).astype(np.int32), labels)
+    noun = {"pairs": "pairs of drawings", "domains": "striped or dotted figures", "plain": "figures"}[kind]
+    augment = {"x": Mirror()} if mirror else {}
+    return Table(
+        columns, count, source=lambda table: f"built-in shapes: {len(table):,} {noun}, seed {seed}", augment=augment
+    )
+
+
+class Figure(NamedTuple):
+    """One figure: a name of `KINDS`, centre, distance of its corners from it, angle in radians, and hue, 0 ... 1."""
+
+    kind: str
+    x: float
+    y: float
+    radius: float
+    angle: float
+    hue: float = 0.5
+
+    def distance(self, x: Array, y: Array) -> Array:
+        """Return the signed distance of points to the edge."""
+        x, y = x - np.float32(self.x), y - np.float32(self.y)
+        if self.kind == "disc":
+            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # about the area of the other figures
+        n = CORNERS[self.kind]
+        normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
+        sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]
+        return np.max(sides, axis=0) - np.float32(np.cos(np.pi / n) * self.radius)
+
+
+def figures(kind: str, seed: int, row: int) -> list[Figure]:
+    """Return the figures of a picture, which overlap little; the last is on top."""
+    rng = np.random.default_rng((seed, row))
+    most, upright = CHOICES[kind]
+    count, found = int(rng.integers(1, most + 1)), list[Figure]()
+    for _ in range(count):
+        radius = float(rng.uniform(0.45, 0.75) if count == 1 else rng.uniform(0.35, 0.7 - 0.1 * count))
+        name = KINDS[row % len(KINDS) if kind == "plain" else int(rng.integers(len(KINDS)))]
+        hue, angle = float(rng.random()), float(rng.uniform(-1, 1) * (0.3 if upright else np.pi))
+        for x, y in rng.uniform(radius - 0.93, 0.93 - radius, (12, 2)).tolist():
+            if all(np.hypot(x - f.x, y - f.y) > 0.8 * (radius + f.radius) for f in found):
+                found.append(Figure(name, x, y, radius, angle, hue))
+                break
+    return found
+
+
+def outline(parts: Sequence[Figure], size: int) -> Array:
+    """Return a black line drawing on white, float32 ``[1, size, size]``, 0 (black) ... 1 (white)."""
+    canvas = np.ones((size, size), np.float32)
+    for part in parts:
+        d = part.distance(*_grid(size))
+        canvas = np.maximum(canvas, _cover(d, size))  # hides lines below
+        canvas *= 1 - _cover(np.abs(d) - LINE / 2, size)
+    return canvas[None]
+
+
+Paint = Callable[[Figure, Array, Array, int], tuple[Array, Array]]
+"""Colours of a figure, RGB: of its area ``[3, H or 1, W or 1]`` at places relative to its centre, and of its line."""
+
+
+def painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
+    """Return coloured figures with light and shadow on paper, float32 RGB ``[3, size, size]``, 0 ... 1."""
+    x, y = _grid(size)
+    top, bottom = (_rgb(colour) for colour in PAPER)
+    canvas = top + (bottom - top) * (y + 1) / 2
+    for part in parts:
+        d, u, v = part.distance(x, y), x - np.float32(part.x), y - np.float32(part.y)
+        canvas *= 1 - 0.35 * np.clip(0.5 - part.distance(x - SHADOW[0], y - SHADOW[1]) / 0.14, 0, 1) ** 2
+        area, line = paint(part, u, v, size)
+        light = 0.95 + 0.2 * np.clip((u * LIGHT[0] + v * LIGHT[1]) / part.radius, -1, 1)
+        light -= 0.16 * np.clip(1 + d / (0.3 * part.radius), 0, 1) ** 2  # darker at the edge
+        canvas += (area * light - canvas) * _cover(d, size)
+        canvas += (line - canvas) * _cover(np.abs(d) - LINE / 2, size)
+    return np.clip(canvas, 0, 1)
+
+
+def by_kind(part: Figure, u: Array, v: Array, size: int) -> tuple[Array, Array]:
+    """Paint a figure in the colour of its kind."""
+    return _rgb(COLOURS[part.kind]), 0.4 * _rgb(COLOURS[part.kind])
+
+
+def by_hue(part: Figure, u: Array, v: Array, size: int) -> tuple[Array, Array]:
+    """Paint a figure in a saturated colour, anywhere on the colour circle."""
+    colour = _rgb(colorsys.hsv_to_rgb(part.hue, 0.75, 0.88))
+    return colour, 0.4 * colour
+
+
+def patterned(part: Figure, u: Array, v: Array, size: int, pattern: str) -> tuple[Array, Array]:
+    """Paint a figure in warm stripes or with cold dots, which start at its centre and do not turn with it."""
+    if pattern == "striped":
+        dark, light = (_rgb(colorsys.hsv_to_rgb(0.12 * part.hue, *tone)) for tone in ((0.87, 0.85), (0.35, 1.0)))
+        mark = _cover((np.abs((0.71 * (u + v) / 0.28 + 0.25) % 1 - 0.5) - 0.25) * 0.28, size)
+        return light + (dark - light) * mark, 0.55 * dark
+    dark, light = (_rgb(colorsys.hsv_to_rgb(0.5 + 0.15 * part.hue, *tone)) for tone in ((0.8, 0.65), (0.2, 1.0)))
+    mark = _cover(np.hypot((u + 0.12) % 0.24 - 0.12, (v + 0.12) % 0.24 - 0.12) - 0.072, size)
+    return dark + (light - dark) * mark, 0.55 * dark
+
+
+def _paint(kind: str, row: int) -> Paint:
+    if kind == "domains":
+        return partial(patterned, pattern=DOMAINS[row % 2])
+    return by_kind if kind == "pairs" else by_hue
+
+
+def _rgb(colour: Sequence[float]) -> Array:
+    return np.asarray(colour, np.float32)[:, None, None]
+
+
+def _cover(distance: Array, size: int) -> Array:
+    """Return the share of a pixel inside, 0 ... 1, from the signed distance of its centre."""
+    return np.clip(np.float32(0.5) - distance * np.float32(size / 2), 0, 1)
+
+
+@lru_cache(maxsize=4)
+def _grid(size: int) -> tuple[Array, Array]:
+    """Return x and y of the centres of pixels."""
+    line = ((np.arange(size) + 0.5) * (2 / size) - 1).astype(np.float32)
+    x, y = np.meshgrid(line, line)
+    x.flags.writeable = y.flags.writeable = False
+    return x, y

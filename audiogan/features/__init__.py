@@ -1,0 +1,1 @@
+"""Training-free embeddings of signals for distances and neighbours."""

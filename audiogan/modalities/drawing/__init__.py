@@ -1,0 +1,1 @@
+"""Pictures of signals: spectrograms, contact sheets, PNG files."""

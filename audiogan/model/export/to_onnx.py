@@ -1,0 +1,89 @@
+"""Models as ONNX files (https://onnx.ai), for onnxruntime in any language."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from audiogan.errors import UserError
+from audiogan.files import write_file
+from audiogan.model.export.checking import Checked, check, first_line
+from audiogan.model.export.graph import arrays, examples, output_name, quiet, traced
+from audiogan.model.export.metadata import facts
+
+if TYPE_CHECKING:
+    from audiogan.model.generator import Generator
+
+
+def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
+    """Write a model as one ONNX file, weights and metadata (`facts`) inside; a file of that name is replaced.
+
+    Inputs and output are those of `Playable`; the output is called ``wave`` or ``image``. The signals of the file are
+    compared with `Generator.render` in onnxruntime before the file appears. Without onnxruntime the file is only
+    checked against the standard.
+
+    Args:
+        path: the file.
+        generator: the model.
+        card: its description, in Markdown.
+        route: name of one of several generators; the first by default.
+
+    Raises:
+        UserError: the packages onnx and onnxscript are missing, the model cannot be exported, or the file makes other
+            signals than the model.
+    """
+    path = Path(path)
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"{path}: ONNX needs the package {error.name}: pip install 'audiogan[onnx]'") from error
+    content = _model(generator, facts(generator, card, route), route).SerializeToString()
+    try:
+        import onnxruntime
+    except ImportError:
+        onnx.checker.check_model(content, full_check=True)
+        checked = Checked(None, "valid ONNX; onnxruntime is not installed, so nothing was compared")
+    else:
+        runtime = f"onnxruntime {onnxruntime.__version__}"
+        try:
+            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's classes have no base but this
+            raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
+        checked = check(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
+    write_file(path, content)
+    return checked
+
+
+def _model(generator: Generator, told: dict[str, str], route: str | None) -> Any:
+    """Return the `onnx.ModelProto` of a model."""
+    program = traced(generator, route)
+    names = list(arrays(generator, examples(generator, 1), route))
+    try:
+        with quiet(), torch.no_grad():
+            made = torch.onnx.export(
+                program,
+                (),
+                input_names=names,
+                output_names=[output_name(generator.name, generator.modality)],
+                external_data=False,
+                verbose=False,
+                dynamo=True,
+            )
+    except Exception as error:  # whatever torch finds, in any of its own classes
+        why = first_line(error)
+        raise UserError(f"{generator.name}: ONNX does not support one of its operations ({why})") from error
+    assert made is not None
+    model = made.model_proto
+    for node in model.graph.node:  # where each came from in the source
+        del node.metadata_props[:]
+        node.doc_string = ""
+    model.doc_string, model.producer_name = f"{told['model']}, a generator of audiogan", "audiogan"
+    model.producer_version = told["audiogan"]
+    for key, value in told.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    return model

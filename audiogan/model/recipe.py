@@ -1,0 +1,193 @@
+"""Recipes: the inputs of a sample, as plain values that files and links can hold."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from audiogan.errors import UserError
+from audiogan.inputs.latent import slerp
+from audiogan.utils.text import printable
+
+LONGEST = 4096
+"""Largest number of values of a latent."""
+LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
+"""Characters of a recipe as JSON, entries of its classes and of its knobs, and characters of a name."""
+HIGHEST = 1e6
+"""Largest absolute value of a number."""
+DEPTH, VALUES = 8, 100_000
+"""Levels of the other inputs, and values in them."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The inputs of one sample. Two equal recipes give the same sample.
+
+    Attributes:
+        model: name of the model, see `audiogan.load`.
+        latent: values of the input ``latent``, rounded to single precision; empty for a model without.
+        classes: weights of classes; they sum to 1. Empty for a model without classes.
+        knobs: shares 0 ... 1 for each of the model's knobs.
+        seed: the seed from which the recipe was drawn; ``None`` for one that was varied or mixed.
+        truncation: see `Generator.sample`.
+        inputs: all other inputs by name, as JSON values: see `Input.to_json`. A signal is its SHA-256 and shape.
+        signals: the signals of ``inputs`` themselves, float32; they are not part of the JSON.
+    """
+
+    model: str
+    latent: tuple[float, ...] = ()
+    classes: Mapping[str, float] = field(default_factory=dict)
+    knobs: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+    truncation: float | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    signals: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "latent", tuple(np.asarray(self.latent, np.float32).tolist()))
+
+    @property
+    def label(self) -> str:
+        """The class with the largest weight; empty without classes."""
+        return max(self.classes, key=lambda name: self.classes[name]) if self.classes else ""
+
+    def value(self, name: str) -> Any:
+        """Return the stored value of an input; ``None`` if the recipe has none."""
+        if name in ("classes", "knobs", "latent"):
+            return getattr(self, name) or None
+        return self.inputs.get(name)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the inputs that the recipe has values of."""
+        return {name for name in ("latent", "classes", "knobs") if getattr(self, name)} | set(self.inputs)
+
+    def to_json(self) -> str:
+        """Return one line of JSON. The latent is Base64 of little-endian float32 values."""
+        latent = base64.b64encode(np.asarray(self.latent, "<f4").tobytes()).decode()
+        content = {"model": self.model, "seed": self.seed, "truncation": self.truncation, "classes": dict(self.classes)}
+        content |= {"knobs": dict(self.knobs), "latent": latent}
+        return json.dumps(content | ({"inputs": dict(self.inputs)} if self.inputs else {}))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Return the recipe that `to_json` wrote. The text may come from a stranger's file or link.
+
+        Raises:
+            UserError: it is not a recipe, or a number or size is out of range.
+        """
+        try:
+            if len(text) > LARGEST:
+                raise ValueError(f"it has more than {LARGEST:,} characters")
+            content: dict[str, Any] = json.loads(text)
+            raw = base64.b64decode(_text(content["latent"], LARGEST), validate=True)
+            if len(raw) > 4 * LONGEST:
+                raise ValueError(f"its latent has more than {LONGEST} numbers")
+            truncation = content.get("truncation")
+            if truncation is not None and not _number(truncation) > 0:
+                raise ValueError(f"its truncation {truncation} is not more than 0")
+            return cls(
+                model=_text(content["model"], 4 * NAME),
+                latent=tuple(_number(x) for x in np.frombuffer(raw, "<f4").tolist()),
+                classes=_table(content.get("classes", {})),
+                knobs=_table(content.get("knobs", {})),
+                seed=_seed(content.get("seed")),
+                truncation=None if truncation is None else float(truncation),
+                inputs=_inputs(content.get("inputs", {})),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+            raise UserError(f"not a recipe of a sound: {printable(str(error)[:120])}") from error
+
+    def varied(self, amount: float, rng: np.random.Generator) -> Recipe:
+        """Return a recipe near this one, with the same inputs but for the latent.
+
+        Latent and noise are mixed by cosine and sine, so that the result is as likely a latent as any.
+
+        Args:
+            amount: 0: the same; 1: an independent latent.
+            rng: source of the noise.
+        """
+        if not 0 <= amount <= 1:
+            raise UserError(f"amount={amount} must be from 0 to 1")
+        scale, noise_scale = math.cos(amount * math.pi / 2), math.sin(amount * math.pi / 2)
+        noise = rng.standard_normal(len(self.latent))
+        latent = scale * np.array(self.latent) + noise_scale * noise
+        return replace(self, latent=tuple(latent), seed=self.seed if amount == 0 else None)
+
+    def towards(self, other: Recipe, share: float) -> Recipe:
+        """Return the recipe that lies ``share`` of the way to another one.
+
+        Latents follow a great circle (White 2016, "Sampling Generative Networks", section 2.1). Lengths, classes and
+        knobs change in a straight line. All other inputs must be equal.
+        """
+        if self.model != other.model or len(self.latent) != len(other.latent):
+            mine, theirs = printable(self.model)[:200], printable(other.model)[:200]
+            raise UserError(f"a sound of {mine} cannot become one of {theirs}: they are of different models")
+        if share in (0, 1):
+            return other if share else self
+        if different := [name for name in self.inputs if self.inputs[name] != other.inputs.get(name)]:
+            raise UserError(f"recipes with different values of {', '.join(different)} cannot be mixed")
+
+        def mixed(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+            return {k: (1 - share) * a.get(k, 0.0) + share * b.get(k, 0.0) for k in [*a, *(k for k in b if k not in a)]}
+
+        z = slerp(np.array(self.latent), np.array(other.latent), share)
+        return replace(
+            self,
+            latent=tuple(z),
+            classes={name: weight for name, weight in mixed(self.classes, other.classes).items() if weight > 0},
+            knobs=mixed(self.knobs, other.knobs),
+            seed=None,
+        )
+
+
+def _text(value: Any, longest: int = NAME) -> str:
+    if not isinstance(value, str) or len(value) > longest:
+        raise TypeError(f"{str(value)[:40]!r} is not a text of at most {longest:,} characters")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -HIGHEST <= value <= HIGHEST:
+        raise TypeError(f"{str(value)[:40]} is not a finite number from {-HIGHEST:g} to {HIGHEST:g}")
+    return float(value)
+
+
+def _table(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or len(value) > NAMES:
+        raise TypeError(f"classes and knobs are mappings of at most {NAMES:,} names to numbers")
+    return {_text(name): _number(x) for name, x in value.items()}
+
+
+def _inputs(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(value) > NAMES:
+        raise TypeError("inputs are a mapping of names to values")
+    left = [VALUES]
+
+    def check(node: Any, depth: int) -> Any:
+        left[0] -= 1
+        if left[0] < 0 or depth > DEPTH:
+            raise ValueError("its inputs are too large")
+        if isinstance(node, dict):
+            return {_text(name): check(x, depth + 1) for name, x in node.items()}
+        if isinstance(node, list):
+            return [check(x, depth + 1) for x in node]
+        if isinstance(node, str):
+            return _text(node, LARGEST)
+        if node is not None and not isinstance(node, bool):
+            _number(node)
+        return node
+
+    return {_text(name): check(x, 0) for name, x in value.items()}
+
+
+def _seed(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63):
+        raise TypeError(f"{str(value)[:40]} is not a seed, a whole number from 0 to 2**63 - 1")
+    return value

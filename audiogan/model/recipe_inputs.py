@@ -1,0 +1,119 @@
+"""Recipes and the values of inputs: from one to the other."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs import Input
+from audiogan.model.recipe import Recipe
+from audiogan.utils.text import printable
+
+
+def recipe_of(
+    inputs: Mapping[str, Input],
+    drawn: Mapping[str, Tensor],
+    model: str,
+    seed: int | None = None,
+    truncation: float | None = None,
+) -> Recipe:
+    """Return the recipe of one sample.
+
+    Args:
+        inputs: the inputs of the model.
+        drawn: their values ``[1, ...]``.
+        model: name of the model.
+        seed, truncation: see `Recipe`.
+    """
+    latent: list[float] = []
+    stored: dict[str, Any] = {}
+    signals = {}
+    for name, given in inputs.items():
+        value = drawn[name][0]
+        if name == "latent":
+            latent = (value if value.dim() == 1 else value.flatten()).tolist()
+            continue
+        stored[name] = given.to_json(value)
+        if not given.drawable:
+            signals[name] = value
+    classes, knobs = stored.pop("classes", {}), stored.pop("knobs", {})
+    return Recipe(model, tuple(latent), classes, knobs, seed, truncation, stored, signals)
+
+
+def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: str) -> dict[str, Tensor]:
+    """Return the values ``[B, ...]`` of recipes by name of the input.
+
+    Args:
+        inputs: the inputs of the model.
+        recipes: recipes with values of all inputs.
+        model: name of the model, for messages.
+
+    Raises:
+        UserError: a recipe does not fit the model, or its signal is missing.
+    """
+    names, size = set(inputs), 0
+    if "latent" in inputs:
+        size = math.prod(inputs["latent"].shape)  # type: ignore[arg-type]
+    for recipe in recipes:
+        if len(recipe.latent) != size:
+            raise UserError(
+                f"{model}: it wants latents of {size}; the recipe has a latent of {len(recipe.latent)} numbers"
+            )
+        if recipe.names != names:
+            raise UserError(f"{model}: the recipe is of another model: it has {_named(recipe)}")
+    values: dict[str, Tensor] = {}
+    for name, each in inputs.items():
+        if name == "latent":
+            latents = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
+            values[name] = latents.reshape(-1, *each.shape)  # type: ignore[arg-type]
+            continue
+        parts = [r.signals[name] if name in r.signals else each.from_json(r.value(name)) for r in recipes]
+        values[name] = torch.stack(parts) if len(parts) > 1 else parts[0][None]
+    return values
+
+
+def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: Mapping[str, Any]) -> list[Recipe]:
+    """Return recipes with the signals that a file with a recipe does not hold.
+
+    Args:
+        inputs: the inputs of the model.
+        recipes: recipes of the model.
+        given: by name of the input one value, as `Input.parse` takes it, or a list with one for each recipe.
+
+    Raises:
+        UserError: a signal is not the one with which a recipe was made, or the input is not a signal.
+    """
+    made = list(recipes)
+    for name, value in given.items():
+        each = inputs[name]
+        if each.drawable:
+            raise UserError(f"{name}: the recipe holds its value; leave it out")
+        several = isinstance(value, list | tuple)
+        if several and len(value) != len(made):
+            raise UserError(f"{name}: {len(value)} values for {len(made)} recipes; give one, or one for each")
+        parsed = [each.parse(one) for one in (value if several else [value])]
+        for i, recipe in enumerate(made):
+            signal = parsed[i if several else 0]
+            if name in recipe.inputs and recipe.inputs[name] != each.to_json(signal):
+                stored = printable(json.dumps(recipe.inputs[name]))[:120]
+                raise UserError(f"{name}: not the value with which the recipe was made; give the one of {stored}")
+            made[i] = replace(recipe, signals={**recipe.signals, name: signal})
+    return made
+
+
+def _named(recipe: Recipe) -> str:
+    """Return the inputs of a recipe in words."""
+    parts = []
+    for name in sorted(recipe.names):
+        value = recipe.value(name)
+        inside = f" ({', '.join(map(str, value))})" if isinstance(value, Mapping) else ""
+        parts.append(printable(f"{name}{inside}")[:200])
+    return ", ".join(parts) or "no inputs"

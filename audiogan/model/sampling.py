@@ -1,0 +1,294 @@
+"""``audiogan sample``: sounds, images or points as files, with a picture and a list of what they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogan.errors import UserError
+from audiogan.files import check_file, check_folder, working_folder
+from audiogan.inputs import Signal
+from audiogan.modalities import read_comment
+from audiogan.modalities.drawing.sheets import NAME, check_sheet
+from audiogan.model.generator import Generator, Label
+from audiogan.model.recipe import Recipe
+from audiogan.model.sample_inputs import draws
+from audiogan.model.sample_list import SampleList
+from audiogan.utils.progress import Interrupts, ItemProgress, interruptible
+from audiogan.utils.text import printable
+
+BLOCK = 64
+"""Samples that are in memory at a time, and most on a contact sheet."""
+MOST = 10**9
+"""Samples of one call."""
+LONGEST_NAME = 160
+"""Bytes of a label in a file name. File systems allow 255 for the whole name."""
+Block = tuple[list[Recipe], np.ndarray]
+
+
+def write_samples(
+    generator: Generator,
+    out: Path,
+    n: int,
+    *,
+    seed: int | None = None,
+    label: Label = None,
+    knobs: Mapping[str, float] | None = None,
+    truncation: float | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    route: str | None = None,
+    echo: Callable[[str], None] = print,
+) -> list[Path]:
+    """Write ``n`` samples into a folder: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
+    ``samples.csv``.
+
+    Each file holds its recipe (`recall`). Samples are written and listed as they are made, so that those that are there
+    when the work is interrupted are listed. Nothing in the folder is overwritten by another sample.
+
+    Args:
+        generator: the model.
+        out: the folder; it is made if it is missing.
+        n: how many.
+        seed, label, knobs, truncation, inputs: as in `Generator.sample`. If signals are given as files, samples are
+            named after them and the contact sheet shows them.
+        route: name of one of several generators.
+        echo: prints a line.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: bad arguments, a file of the person's own is in the way, or the disk is full.
+    """
+    if n > MOST:
+        raise UserError(f"n={n}: at most {MOST:,} at a time")
+    drawn = not inputs or draws(generator)
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if drawn else 0
+    if not 0 <= seed <= 2**63 - 1 - n:
+        raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
+    modality, first = generator.modality, seed
+    check_folder(out)
+    listing = _listing(out)
+
+    chosen: dict[str, Any] = {} if route is None else {"generator": route}
+
+    def blocks() -> Iterator[Block]:
+        wanted: dict[str, Any] = {"label": label, "knobs": knobs, "truncation": truncation}
+        for start in range(0, max(n, 1), BLOCK):
+            count = min(BLOCK, n - start)
+            part = {k: v[start : start + count] if isinstance(v, list) else v for k, v in (inputs or {}).items()}
+            recipes = generator.recipes(count, seed=first + start, inputs=part, **wanted)
+            yield recipes, generator.render(recipes, **chosen)
+
+    mixture = "" if label is None or isinstance(label, str) else _listed(label)
+    settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
+    progress = ItemProgress(n, modality.noun, echo)
+    job = _Job(generator, listing, settings, progress, n)
+    job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
+    try:
+        with interruptible() as interrupts, working_folder(out):
+            (job.one_file_each if modality.single else job.one_file)(blocks(), interrupts)
+    except KeyboardInterrupt:
+        progress.close()
+        if job.files:
+            echo(f"stopped: {job.state()}: {out}")
+        raise
+    except (UserError, OSError) as error:
+        if not job.files:
+            raise
+        raise UserError(f"{error}; {job.state()}") from error
+    finally:
+        progress.close()
+    model = f"{printable(generator.name)} (step {generator.step:,})"
+    seeds = f", seeds {seed} to {seed + n - 1}" if drawn else ""
+    echo(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
+    return job.files
+
+
+class _Job:
+    """One call of `write_samples`."""
+
+    def __init__(
+        self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: ItemProgress, n: int
+    ) -> None:
+        self.modality, self.listing, self.settings = generator.modality, listing, settings
+        self.progress, self.n = progress, n
+        self.files: list[Path] = []
+        self.generator, self.route, self.drawn = generator, "", True
+        self.inputs: dict[str, Any] = {}
+
+    def state(self) -> str:
+        noun = _plural(self.modality.noun, self.n)
+        return f"{len(self.files):,} of {self.n:,} {noun} are there and listed in {self.listing.path.name}"
+
+    def one_file_each(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
+        """Write sounds or images as they are made."""
+        for recipes, waves in blocks:
+            if not self.files:
+                self.check_room(self.size(waves[0]))
+            for recipe, wave in zip(recipes, waves, strict=True):
+                with interrupts.held():
+                    self.write(self.stem(recipe), recipe, wave)
+                self.progress.step()
+            if len(self.files) == len(waves):
+                self.sheet(recipes, waves)
+
+    def one_file(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
+        """Write all points into one file."""
+        first, parts = None, []
+        for recipes, points in blocks:
+            if first is None:
+                first = recipes[0]
+                self.check_room(points[0].nbytes)
+            parts.append(points)
+            self.progress.step(len(recipes))
+        assert first is not None
+        whole = np.concatenate(parts)
+        with interrupts.held():
+            self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
+        self.modality.sheet(self.listing.folder / NAME, whole)
+
+    def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
+        """Write the contact sheet: the samples, beside their sources if there are any that can be shown."""
+        path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
+        columns = {
+            name: np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes])
+            for name, given in self.signals.items()
+            if self.modality.same_kind(given.modality)
+        }
+        if columns:
+            self.modality.compare(path, {**columns, "output": waves}, titles=titles)
+        else:
+            self.modality.sheet(path, waves, titles)
+
+    @property
+    def signals(self) -> dict[str, Any]:
+        """The inputs that are signals and were given."""
+        return {name: given for name in self.inputs if isinstance(given := self.generator.inputs[name], Signal)}
+
+    def stem(self, recipe: Recipe) -> str:
+        """Return the name of the next file: that of its source, else its class and seed."""
+        for name in self.signals:
+            if isinstance(value := self.value(name), str | os.PathLike):
+                stem = _safe(Path(value).stem) or self.modality.noun
+                taken = f"{stem}{self.modality.suffix}".lower() == NAME
+                return f"{stem}-output" if taken else stem
+        return f"{_safe(recipe.label) or self.modality.noun}-{recipe.seed}"
+
+    def value(self, name: str) -> Any:
+        """Return the value of an input for the next file."""
+        value = self.inputs.get(name)
+        return value[len(self.files)] if isinstance(value, list) else value
+
+    def cell(self, recipe: Recipe) -> str:
+        """Return the inputs of the next file for the list; of files their names without folders."""
+        shown = []
+        for name in self.inputs:
+            value = self.value(name)
+            if name in self.signals:
+                is_path = isinstance(value, str | os.PathLike)
+                value = Path(value).name if is_path else recipe.inputs[name]["sha256"][:8]
+            shown.append(f"{name}={value}")
+        return " ".join(shown)
+
+    def write(self, base: str, recipe: Recipe, signal: np.ndarray) -> None:
+        """Write one file and its row: both or neither."""
+        seed = str(recipe.seed) if self.drawn else ""
+        row = [seed, recipe.label, *self.settings, self.cell(recipe), self.route]
+
+        def same(path: Path) -> bool:
+            """Whether a file was made from the same signals; their names may be the same by chance."""
+            if not self.signals:
+                return True
+            try:
+                return recall(path).inputs == recipe.inputs
+            except UserError:
+                return False
+
+        with self.listing.locked():
+            file = self.listing.name(base, self.modality.suffix, row, same)
+            path = self.listing.folder / file
+            self.modality.save(path, signal, recipe.to_json())
+            try:
+                self.listing.add(file, row)
+            except BaseException:
+                if file not in self.listing:
+                    path.unlink(missing_ok=True)
+                raise
+        self.files.append(path)
+
+    def size(self, signal: np.ndarray) -> int:
+        """Bytes of the file of one sample; 0 where there are too few samples to ask."""
+        if self.n <= BLOCK:
+            return 0
+        with tempfile.TemporaryDirectory(dir=self.listing.folder) as folder:
+            path = Path(folder) / f"one{self.modality.suffix}"
+            self.modality.save(path, signal)
+            return path.stat().st_size
+
+    def check_room(self, size: int) -> None:
+        """UserError if all samples, of ``size`` bytes each, need more room than there is."""
+        need, free = size * self.n, shutil.disk_usage(self.listing.folder).free
+        if need > free:
+            noun = _plural(self.modality.noun, self.n)
+            about = f"{self.n:,} {noun} need about {_bytes(need)}, and {_bytes(free)} are free"
+            raise UserError(f"{self.listing.folder}: {about}; make fewer")
+
+
+def _listing(out: Path) -> SampleList:
+    """The list in a folder. UserError that names each file of the person's own that is in the way."""
+    problems = []
+    try:
+        check_sheet(out / NAME)
+    except UserError as error:
+        problems.append(str(error))
+    try:
+        listing = SampleList(out)
+        if not problems:
+            return listing
+    except UserError as error:
+        problems.append(str(error))
+    raise UserError("; ".join(problems))
+
+
+def recall(path: str | os.PathLike[str]) -> Recipe:
+    """Return the recipe in a WAV or PNG file that this package wrote.
+
+    Raises:
+        UserError: the file cannot be read, or holds no recipe.
+    """
+    path = Path(path)
+    check_file(path)
+    text = read_comment(path)
+    if not text:
+        raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")
+    try:
+        return Recipe.from_json(text)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:g}" for name, value in values.items())
+
+
+def _safe(label: str) -> str:
+    """Return a label as part of a file name. It may come from a stranger's checkpoint."""
+    name = re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def _plural(noun: str, n: int) -> str:
+    return noun if n == 1 else f"{noun}s"

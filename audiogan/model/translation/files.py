@@ -1,0 +1,208 @@
+"""``audiogan apply``: translate a file, a folder of files, or standard input."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from audiogan.errors import UserError
+from audiogan.files import check_file, check_folder, is_plain, replacing, unwritable, working_folder
+from audiogan.modalities.reading.reader import Unreadable
+from audiogan.model.translation import formats
+from audiogan.model.translation.folders import listed
+from audiogan.model.translation.signals import Translation
+from audiogan.utils.progress import ItemProgress, interruptible
+from audiogan.utils.text import printable
+
+PIPE = "-"
+"""The name of standard input and standard output."""
+NAMED = 5
+"""Names in a message, at most."""
+
+
+@dataclass
+class Done:
+    """What `apply_files` did.
+
+    Attributes:
+        files: files that were written.
+        failed: lines about files that were not translated.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def apply_files(
+    generator: Any,
+    source: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    echo: Callable[[str], None] = print,
+    **options: Any,
+) -> Done:
+    """Translate files of any size; see `apply_signal`.
+
+    A file becomes a file, or a file of the same name in the folder ``out``. A folder becomes a folder with the same
+    names; suffixes change if files of that kind are not written. ``-`` stands for standard input or output. Each file
+    appears when it is complete. Files that cannot be read are fatal alone, and skipped in a folder.
+
+    Args:
+        generator: the model.
+        source: a file or a folder.
+        out: a file or a folder.
+        overwrite: replace files.
+        echo: prints a line.
+        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
+
+    Raises:
+        UserError: bad arguments, files in the way, a source that cannot be read, or a target that cannot be written.
+    """
+    translation = Translation(generator, **options)
+    noun, many, piped = generator.modality.noun, source.is_dir(), str(out) == PIPE
+    known = formats.SOUNDS if translation.sound else formats.PICTURES
+
+    def target(path: Path) -> Path:
+        return path if path.suffix.lower() in known else path.with_suffix(generator.modality.suffix)
+
+    done, content = Done(), _standard_input() if str(source) == PIPE else None
+    jobs: list[tuple[Path | bytes, Path | None]]
+    if piped and (many or sys.stdout.isatty()):
+        raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
+    if many:
+        check_folder(out)
+        names, done.failed, others = listed(source, translation.sound, out)
+        if others:
+            echo(f"no {noun}s by their names, left out: {_shown(others)}")
+        if not names:
+            raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
+        jobs = [(source / name, target(out / name)) for name in names]
+    elif content is not None:
+        jobs = [(content, None if piped else out)]
+    else:
+        check_file(source)
+        jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
+    _check(jobs, known, overwrite)
+    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", echo)
+    first = jobs[0][1]
+    folder = out if many else None if first is None else first.parent
+    try:
+        with interruptible(), working_folder(folder or Path()):
+            for path, place in jobs:
+                share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
+                try:
+                    with tempfile.TemporaryFile(dir=folder) as spool:
+                        _translate(translation, path, place, spool, share, echo)
+                except _Failed as error:
+                    if not many:
+                        raise UserError(str(error)) from error
+                    done.failed.append(str(error))
+                else:
+                    done.files += [place] if place is not None else []
+                if many:
+                    progress.step()
+    except BaseException:
+        if many:
+            progress.close()
+            echo(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
+        raise
+    finally:
+        progress.close()
+    for line in done.failed:
+        echo(f"skipped: {line}")
+    if not piped:
+        name, count = f"{printable(generator.name)} (step {generator.step:,})", len(done.files)
+        echo(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
+    return done
+
+
+class _Failed(Exception):
+    """A source cannot be read or translated."""
+
+
+def _ignore(share: float) -> None: ...
+
+
+def _translate(
+    translation: Translation,
+    source: Path | bytes,
+    target: Path | None,
+    spool: BinaryIO,
+    share: formats.Share,
+    echo: Callable[[str], None],
+) -> None:
+    """Translate one file and write the result, whole or not at all; to standard output without a ``target``.
+
+    Raises:
+        _Failed: the source cannot be read or translated.
+        UserError: the result cannot be written.
+    """
+    name = "standard input" if isinstance(source, bytes) else printable(source)
+    try:
+        work = formats.sound if translation.sound else formats.picture
+        save = work(translation, source, spool, share, lambda line: echo(f"{name}: {line}"))
+    except UserError as error:
+        raise _Failed(f"{name}: {error}") from error
+    except (OSError, Unreadable) as error:
+        raise _Failed(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if target is None:
+        with tempfile.TemporaryDirectory() as folder:
+            save(Path(folder, "result"), None)
+            content = Path(folder, "result").read_bytes()
+        with contextlib.suppress(BrokenPipeError), open(sys.stdout.fileno(), "wb", closefd=False) as pipe:
+            pipe.write(content)
+        return
+    try:
+        with replacing(target) as temporary:
+            save(temporary, (formats.SOUNDS | formats.PICTURES)[target.suffix.lower()])
+    except (OSError, UserError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{printable(target)}: cannot be written ({reason})") from error
+
+
+def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
+    """Raise UserError for targets that cannot be written, that are there, or that two files would have."""
+    taken: dict[Path, str] = {}
+    blocked = []
+    sources = {_identity(source) for source, _ in jobs if isinstance(source, Path)}
+    for source, target in jobs:
+        if target is None:
+            continue
+        name = printable(source) if isinstance(source, Path) else "standard input"
+        if target.suffix.lower() not in known:
+            raise UserError(f"{printable(target)}: the name of this file must end in one of {', '.join(known)}")
+        if target in taken:
+            raise UserError(f"{taken[target]} and {name} would both be written to {printable(target)}; rename one")
+        taken[target] = name
+        if reason := unwritable(target):
+            raise UserError(f"{printable(target)}: cannot be written ({reason})")
+        if os.path.lexists(target):
+            if not is_plain(target) or _identity(target) in sources:
+                raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
+            blocked.append(str(target))
+    if blocked and not overwrite:
+        raise UserError(f"{_shown(blocked)}: there already; --overwrite replaces files")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two names of one file have in common."""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(printable, names[:NAMED])) + more
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError("standard input is a terminal; name a file, or pipe one in")
+    return sys.stdin.buffer.read()

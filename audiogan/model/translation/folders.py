@@ -1,0 +1,36 @@
+"""Files of signals below a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from audiogan.utils.text import printable
+
+
+class Listing(NamedTuple):
+    """What a folder holds: names of signals below it, lines about those that cannot be read, names of other files."""
+
+    found: list[str]
+    failed: list[str]
+    others: list[str]
+
+
+def listed(source: Path, sound: bool, out: Path) -> Listing:
+    """List the sounds or pictures below a folder, except those in the folder ``out``, such as that of the results."""
+    from audiogan.data.images.scan import image_entries
+    from audiogan.data.walk import HIDDEN, OUTSIDE, walk
+
+    inside, whole = out.resolve(), source.resolve().is_relative_to(out.resolve())
+    listing = Listing([], [], [])
+    for entry in walk(source) if sound else image_entries(source):
+        if not whole and inside in Path(entry.path).parents:
+            continue
+        if entry.kind in ("audio", "image"):
+            listing.found.append(entry.rel)
+        elif entry.kind in ("unreadable", OUTSIDE):
+            reason = entry.kind if entry.kind == OUTSIDE else "cannot be read"
+            listing.failed.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
+        elif entry.kind not in (HIDDEN, "folder link"):
+            listing.others.append(entry.rel)
+    return listing

@@ -1,0 +1,202 @@
+"""Translate the content of one picture or sound file, with all that the format keeps."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from audiogan.errors import UserError
+from audiogan.modalities.drawing.png import encode_16_bits
+from audiogan.modalities.reading.pictures import (
+    Picture,
+    Pixels,
+    read_picture,
+    to_float,
+    to_image,
+    to_pixels,
+    with_channels,
+)
+from audiogan.modalities.reading.reader import BLOCK, SoundReader
+from audiogan.modalities.reading.sound import Wave, blocks, resampled
+from audiogan.model.translation.signals import Translation
+
+PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG"}
+SOUNDS = {
+    **{".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".mp3": "MP3"},
+    **{".ogg": "OGG", ".oga": "OGG", ".aif": "AIFF", ".aiff": "AIFF"},
+}
+"""Suffixes of files that can be written, with Pillow's and libsndfile's names of the formats."""
+LARGEST = 1 << 29
+"""Most pixels of a result."""
+LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+"""Most pixels a side."""
+BAND = 256
+"""Rows that become floating-point numbers at a time."""
+LONGEST_WAV = 3_900_000_000
+"""Most bytes of samples in a WAV file; longer sounds are written as RF64, which has no limit."""
+
+Source = str | os.PathLike[str] | bytes
+Share = Callable[[float], object]
+Save = Callable[[Path, str | None], None]
+"""Writes a result to a path in a format; ``None``: that of the source if it can be written."""
+
+
+def translate_picture(translation: Translation, source: Source, share: Share = lambda share: None) -> Picture:
+    """Return the translation of a picture.
+
+    The colours are translated. The transparency is copied, and scaled if the model changes the resolution. The result
+    has as many bits as the source.
+
+    Args:
+        translation: the model.
+        source: a path, or the content of a file.
+        share: called with the share of the work that is done.
+
+    Raises:
+        OSError, Unreadable: the file cannot be read.
+        UserError: the result would be too large, or is not finite.
+    """
+    picture = read_picture(source)
+    _, height, width = picture.pixels.shape
+    bands = (picture.pixels[:, row : row + BAND] for row in range(0, height, BAND))
+    values = (to_float(with_channels(band, translation.channels)) for band in bands)
+    finish, made, rows = translation.generator.modality.finish, [], 0
+    for part in translation.run(values, (height, width)):
+        down, across = translation.factors
+        if down * height * across * width > LARGEST:
+            size = f"{across * width:,} x {down * height:,} pixels"
+            raise UserError(f"the result would have {size}; at most {LARGEST:,} are made")
+        made.append(to_pixels(finish(part[None])[0], picture.pixels.dtype))
+        rows += part.shape[1]
+        share(rows / (down * height))
+    pixels, alpha = np.concatenate(made, axis=1), picture.alpha
+    return replace(picture, pixels=pixels, alpha=None if alpha is None else _enlarged(alpha, *pixels.shape[1:]))
+
+
+def _enlarged(alpha: Pixels, height: int, width: int) -> Pixels:
+    """Scale opacity with bicubic interpolation."""
+    from PIL import Image
+
+    if alpha.shape == (height, width):
+        return alpha
+    plane = Image.fromarray(alpha.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    return np.rint(np.clip(np.asarray(plane), 0, np.iinfo(alpha.dtype).max)).astype(alpha.dtype)
+
+
+def encode_picture(picture: Picture, format: str) -> bytes:
+    """Return the content of a file.
+
+    PNG keeps 16 bits; other formats get 8. JPEG has no transparency: the picture is put on white. JPEG and WebP are
+    written with a quality of 95.
+
+    Raises:
+        UserError: the format does not allow pictures of this size.
+    """
+    height, width = picture.pixels.shape[1:]
+    if max(height, width) > LONGEST_SIDE.get(format, 1 << 31):
+        raise UserError(f"{width:,} x {height:,} pixels; {format} allows {LONGEST_SIDE[format]:,} a side: choose PNG")
+    if format == "JPEG" or picture.alpha is None:
+        layers = picture.flat(len(picture.pixels))
+    else:
+        layers = np.concatenate([picture.pixels, picture.alpha[None]])
+    if layers.dtype == np.uint16:
+        if format == "PNG":
+            return encode_16_bits(layers)
+        layers = ((layers.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"quality": 95, "exact": True}}
+    content = io.BytesIO()
+    to_image(layers).save(content, format, **options.get(format, {}))
+    return content.getvalue()
+
+
+def picture(
+    translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]
+) -> Save:
+    """Translate a picture; see `translate_picture`."""
+    made = translate_picture(translation, source, share)
+    if made.animated:
+        echo("animated; only its first picture was translated")
+    known = made.format if made.format in PICTURES.values() else "PNG"
+    return lambda path, format: _put(path, encode_picture(made, format or known))
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def sound(translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]) -> Save:
+    """Translate a sound.
+
+    The sound is resampled to the rate of the model and back. If the model has fewer channels, each group of so many
+    channels is translated alone. The result has the rate, the length and, where the format allows it, the sample type
+    of the source. A model that raises the sample rate gives its own rate if that is higher.
+
+    Args:
+        translation: the model.
+        source: a path, or the content of a file.
+        spool: an empty temporary file for the result, before its level is known.
+        share: called with the share of the work that is done.
+        echo: called with a line if the file is damaged.
+
+    Raises:
+        OSError, Unreadable: the source cannot be read.
+        UserError: the sound does not fit the model, or the result is not finite.
+    """
+    modality, channels = translation.generator.modality, translation.channels
+    model_rate, made_rate = translation.source.modality.sample_rate, modality.sample_rate
+    frames = made = wide = 0
+    peak = 0.0
+    with SoundReader(source) as reader:
+        rate, known, subtype = reader.sample_rate, reader.format, reader.subtype
+        if reader.channels > 1 and reader.channels % channels:
+            raise UserError(f"it has {reader.channels} channels; the model takes {channels}")
+        repeat = channels if reader.channels == 1 else 1
+
+        def read() -> Iterator[Wave]:
+            nonlocal frames
+            for block in blocks(reader):
+                frames += len(block)
+                yield np.repeat(block, repeat, axis=1)
+
+        parts = (block.T for block in resampled(read(), repeat * reader.channels, rate, model_rate))
+        for part in translation.run(parts, groups=repeat * reader.channels // channels):
+            wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
+            spool.write(np.ascontiguousarray(part.T, np.float32).data)
+            share(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
+        if reader.broken or reader.cut or reader.hole:
+            echo(f"damaged after {frames / rate:.2f} s; translated up to there")
+    out_rate = max(rate, made_rate) if made_rate > model_rate else rate
+    gain = modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
+
+    def levelled() -> Iterator[Wave]:
+        spool.seek(0)
+        while content := spool.read(4 * wide * BLOCK):
+            yield np.frombuffer(content, np.float32).reshape(-1, wide) * gain
+
+    def save(path: Path, format: str | None) -> None:
+        left = round(frames * out_rate / rate)
+        chosen = format or (known if known in SOUNDS.values() else "WAV")
+        kind = subtype
+        if not soundfile.check_format(chosen, kind):
+            deep = soundfile.check_format(chosen, "PCM_24")
+            kind = "PCM_24" if deep else soundfile.default_subtype(chosen)
+        if chosen == "WAV" and left * wide * (8 if kind == "DOUBLE" else 4) > LONGEST_WAV:
+            chosen = "RF64"
+        try:
+            with soundfile.SoundFile(path, "w", out_rate, wide, kind, format=chosen) as file:
+                for block in resampled(levelled(), wide, made_rate, out_rate):
+                    file.write(np.clip(block[:left], -1.0, 1.0))
+                    left -= len(block[:left])
+                file.write(np.zeros((left, wide), np.float32))  # resampling to and fro rounds the length
+        except soundfile.SoundFileError as error:  # of a full disk, libsndfile says only "System error"
+            reason = getattr(error, "error_string", None) or str(error)
+            raise UserError(f"{reason.strip().rstrip('.')}; is the disk full?") from error
+
+    return save

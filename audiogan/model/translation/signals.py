@@ -1,0 +1,175 @@
+"""A generator as a function of one signal of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from audiogan.errors import UserError
+from audiogan.inputs import Seeded, Signal
+from audiogan.model.translation.tiling import Array, tiled
+from audiogan.representations import Identity
+from audiogan.utils.workers import WORKERS
+
+
+def apply_signal(
+    generator: Any, source: Any, *, progress: Callable[[float], object] | None = None, **options: Any
+) -> NDArray[np.float32]:
+    """Translate one signal of any size.
+
+    If the network states a finite receptive field, tiles of the signal are processed with a margin of that size, and
+    the result has no seams. Otherwise windows of the trained size fade into each other. A signal of the trained size is
+    processed in one piece, as `Generator.sample` does it. On the CPU the bits do not depend on the number of threads.
+
+    Args:
+        generator: the model.
+        source: a sound ``[C, T]`` at the sample rate of the model, a picture ``[C, H, W]``, or the path of a file; see
+            `convert` and `load` of the modality. `apply_files` keeps more of a file: 16 bits, transparency, each
+            channel of a sound.
+        progress: called with the share of the work that is done, 0 ... 1.
+        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
+
+    Returns:
+        float32 ``[C, T]`` or ``[C, H, W]``, ``k`` times the size of ``source`` for models that change the resolution.
+
+    Raises:
+        UserError: an unknown input or route, or a signal that does not fit.
+    """
+    translation = Translation(generator, **options)
+    signal = translation.source.parse(source, any_size=True).numpy()
+    parts, done = [], 0
+    for part in translation.run(signal, signal.shape[1:]):
+        parts.append(part)
+        done += part.shape[1]
+        if progress is not None:
+            progress(done / (signal.shape[1] * translation.factors[0]))
+    finished: NDArray[np.float32] = generator.modality.finish(np.concatenate(parts, axis=1)[None])[0]
+    return finished
+
+
+class Translation:
+    """A generator with all inputs but its source.
+
+    Args:
+        generator: the model.
+        route: name or target class of the network, for a model with several generators.
+        inputs: values of the other inputs, by name. Signals of the size of the source are cut into tiles as it is.
+        seed: of the inputs that are drawn, such as latents. One value serves the whole signal.
+
+    Attributes:
+        source: the signal input that is translated: the one named ``source``, else the first.
+        sound: whether it is a sound; else a picture.
+        channels: channels of the source.
+        factors: how many times larger the result is than the source, in each dimension; known after the first part.
+
+    Raises:
+        UserError: an unknown input or route, or a model that cannot be applied.
+    """
+
+    def __init__(
+        self, generator: Any, *, route: str | None = None, inputs: Mapping[str, Any] | None = None, seed: int = 0
+    ) -> None:
+        if not 0 <= seed < 2**63:
+            raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
+        self.generator, self.game, self.route = generator, generator.game, generator.chosen(route)
+        signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
+        if not signals:
+            names = ", ".join(generator.inputs) or "none"
+            hint = "its inputs are drawn; `audiogan sample` makes new signals"
+            raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
+        self.source: Signal = signals.get("source") or next(iter(signals.values()))
+        self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
+        self.sound = _is_sound(self.source, generator)
+        parsed = {}
+        for name, value in (inputs or {}).items():
+            if name == self.source.name:
+                raise UserError(f"input {name!r}: the signal that is translated; leave it out")
+            input = self.game.input(name)
+            parsed[name] = input.parse(value, any_size=True) if name in signals else input.parse(value)
+        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), skip=(self.source.name,), **parsed)
+        self.factors: tuple[int, ...] = ()
+
+    @property
+    def field(self) -> int | None:
+        """The receptive field of the network in samples of the source; ``None``: unbounded or unknown."""
+        spaces = (self.source.representation, self.game.representation)
+        plain = all(space is None or isinstance(space, Identity) for space in spaces)
+        return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
+
+    def run(
+        self,
+        source: Array | Iterable[Array],
+        sizes: tuple[int, ...] | None = None,
+        *,
+        groups: int = 1,
+        tile: int | None = None,
+    ) -> Iterator[Array]:
+        """Translate a signal.
+
+        Args:
+            source: float32 ``[groups * C, *sizes]``, or consecutive parts of it.
+            sizes: of the source, if they are known.
+            groups: the model is applied to each group of ``C`` channels alone.
+            tile: size of tiles, for tests; it has no effect on the result.
+
+        Yields:
+            Consecutive parts of the result, as the network makes them: `Modality.finish` was not called.
+        """
+        beside = self._beside(sizes)
+        if beside:
+            whole = source if isinstance(source, np.ndarray) else np.concatenate(list(source), axis=1)
+            source = np.concatenate([whole, *(self.others[name][0].numpy() for name in beside)])
+        alone = next(self.game.parameters()).device.type == "cpu"
+
+        def process(tiles: Sequence[Array]) -> Sequence[Array]:
+            jobs = [(tile, groups, beside) for tile in tiles]
+            done = WORKERS.map(self._made, jobs) if alone else [self._made(job) for job in jobs]
+            self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
+            return done
+
+        multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
+        return tiled(source, process, self.shape[1:], self.field, multiple, tile)
+
+    def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
+        """Return the other signals of the size of the source. They are cut as it is; others have the trained size."""
+        found = []
+        for name, x in self.others.items():
+            trained = self.generator.inputs[name].shape[1:]
+            if not isinstance(self.generator.inputs[name], Signal):
+                continue
+            if tuple(x.shape[2:]) == sizes:
+                found.append(name)
+            elif any(wanted not in (None, size) for wanted, size in zip(trained, x.shape[2:], strict=True)):
+                also = "" if sizes is None else f" or that of the source, {list(sizes)}"
+                raise UserError(f"{name}: it has the size {list(x.shape[2:])}; give the size {list(trained)}{also}")
+        return found
+
+    @torch.inference_mode()
+    def _made(self, job: tuple[Array, int, list[str]]) -> Array:
+        """Process one tile alone, each group of channels for itself."""
+        tile, groups, beside = job
+        sizes = [*[self.channels] * groups, *(self.others[name].shape[1] for name in beside)]
+        parts = torch.tensor(tile)[None].split(sizes, dim=1)
+        others = {**self.others, **dict(zip(beside, parts[groups:], strict=True))}
+        results = []
+        for part in parts[:groups]:
+            out = self.game.generate({**others, self.source.name: part}, generator=self.route)[0].float().cpu().numpy()
+            if not np.isfinite(out).all():
+                raise UserError(f"{self.generator.name}: its {self.generator.modality.noun}s are not finite numbers")
+            results.append(out)
+        return np.concatenate(results)
+
+
+def _is_sound(source: Signal, generator: Any) -> bool:
+    """Return whether a model translates sounds to sounds; `UserError` unless these or pictures to pictures."""
+    sound = [kind.sample_rate is not None for kind in (source.modality, generator.modality)]
+    ranks = (len(source.shape), len(generator.shape))
+    if (all(sound) and ranks == (2, 2)) or (not any(sound) and ranks == (3, 3)):
+        return all(sound)
+    ends = f"{source.modality.noun} to {generator.modality.noun}"
+    raise UserError(f"{generator.name}: from {ends} cannot be applied; only pictures to pictures and sounds to sounds")

@@ -1,0 +1,296 @@
+"""Limits for models from strangers: the size of a stored configuration, and the memory of its networks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from audiogan.errors import UserError
+from audiogan.run.settings import is_number, is_whole
+from audiogan.run.targets import check_places, outside
+from audiogan.run.trust import require
+from audiogan.utils.text import printable
+
+DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
+"""Levels of a stored configuration, entries of one list or mapping, and values altogether."""
+BUILT = 5_000
+"""Values of a section that objects are built from; omegaconf takes a tenth of a millisecond for each."""
+TEXT, LABEL = 10_000, 1_000
+"""Characters of a string of a configuration, and of a class name."""
+WHOLE = 2**63
+"""Whole numbers of a configuration are smaller than this."""
+INPUTS, SIZES = 64, 8
+"""Named inputs of a generator, and dimensions of one value."""
+INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+SIGNAL = 1 << 24
+"""Values of one signal: 17 minutes at 16 kHz, or an image of 4096x4096 pixels."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters: JSON can hold one alone, files cannot."""
+SQUARES = {"eye", "diag", "diag_embed"}
+"""Operations with a result of n x n elements for an argument of n."""
+VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
+ALIKE = {"mv", "batch_norm", "group_norm", "layer_norm", "reshape", "view_as", "float", "double", "to", "clone"}
+ALIKE |= {"contiguous"}
+"""Operations with a result as large as their first argument."""
+ELEMENTWISE = {"add", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv", "rtruediv", "rdiv", "pow", "rpow"}
+ELEMENTWISE |= {"where", "addcmul", "polar", "complex", "maximum", "minimum", "lerp", "linalg_vecdot"}
+TOO_LARGE = "its networks are larger than its weights"
+
+
+def check_config(config: Any) -> None:
+    """Check the configuration that is stored in a model, before anything is built from it.
+
+    A training stores a resolved configuration of a few hundred values. One that still asks for something (an
+    environment variable, for example) or is far larger was not written by a training.
+
+    Raises:
+        UserError: names the first key that is at fault.
+    """
+    if not isinstance(config, dict):
+        raise UserError(f"config: expected a mapping, got {type(config).__name__}")
+    _Walk(NODES).check(config, "", 0)
+    sections = {key: config.get(key) for key in ("facts", "game", "representation")}
+    if config.get("inputs") is not None:  # absent from models of version 0.1
+        sections["inputs"] = config["inputs"]
+    for key, node in sections.items():
+        if not isinstance(node, dict):
+            raise UserError(f"{key}: expected a mapping, got {type(node).__name__}")
+    require(outside(sections))
+    for key, node in sections.items():
+        _check_numbers(node, key)
+        check_places(node, key)
+    facts: Any = sections.pop("facts")
+    if not isinstance(facts.get("modality"), dict):
+        raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
+    for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
+        _Walk(BUILT).check(node, key, 0)
+    _check_input_names(sections.get("inputs") or {}, "inputs")
+    _check_inputs(facts.get("inputs"))
+    if facts.get("labels") is not None:
+        _check_names(facts["labels"], "facts.labels")
+    if facts.get("knob_scale") is not None:
+        _check_names(dict(facts["knob_scale"]).get("names"), "facts.knob_scale.names")
+
+
+def _check_inputs(inputs: Any) -> None:
+    """Check ``facts.inputs``: what the training data decided about each named input."""
+    if inputs is None:
+        return
+    if not isinstance(inputs, dict):
+        raise UserError(f"facts.inputs: expected a mapping, got {type(inputs).__name__}")
+    _check_input_names(inputs, "facts.inputs")
+    built = {}
+    for name, facts in inputs.items():
+        key = f"facts.inputs.{name}"
+        if not isinstance(facts, dict):
+            if facts is not None:
+                raise UserError(f"{key}: expected a mapping, got {type(facts).__name__}")
+            continue
+        # Tables of the data; everything else goes through omegaconf.
+        built[name] = {k: value for k, value in facts.items() if k not in ("labels", "counts", "scale")}
+        labels, counts, scale, shape = (facts.get(k) for k in ("labels", "counts", "scale", "shape"))
+        if labels is not None:
+            _check_names(labels, f"{key}.labels")
+        if counts is not None and not (_is_list(counts) and len(counts) in (0, len(labels or ())) and _counts(counts)):
+            raise UserError(f"{key}.counts: expected a count of at least 0 for each label, not all of them 0")
+        if scale is not None:
+            _check_names(scale.get("names") if isinstance(scale, dict) else scale, f"{key}.scale.names")
+        if shape is not None and not _is_shape(shape):
+            raise UserError(f"{key}.shape: expected at most {SIZES} sizes and {SIGNAL:,} values")
+        for k in ("size", "length"):
+            if k in facts and not (is_whole(facts[k]) and 0 <= facts[k] <= ENTRIES):
+                raise UserError(f"{key}.{k}={printable(facts[k])[:40]}: must be from 0 to {ENTRIES:,}")
+    _Walk(BUILT).check(built, "facts.inputs", 0)
+
+
+def _check_input_names(inputs: dict[Any, Any], key: str) -> None:
+    if len(inputs) > INPUTS:
+        raise UserError(f"{key}: {len(inputs):,} inputs; a generator has at most {INPUTS}")
+    for name in inputs:
+        if not isinstance(name, str) or not INPUT_NAME.fullmatch(name):
+            raise UserError(f"{key}: {printable(repr(name))[:80]} is not the name of an input (letters, digits and _)")
+
+
+def _counts(counts: Sequence[Any]) -> bool:
+    real = all(is_number(x) and 0 <= x < WHOLE for x in counts)
+    return real and (not counts or sum(counts) > 0)
+
+
+def _is_shape(shape: Any) -> bool:
+    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (is_whole(x) and x > 0) for x in shape):
+        return False
+    return math.prod(x or 1 for x in shape) <= SIGNAL
+
+
+def _check_names(names: Any, key: str) -> None:
+    if not isinstance(names, list | tuple):
+        raise UserError(f"{key}: expected a list of names, got {type(names).__name__}")
+    for i, name in enumerate(names):
+        if not isinstance(name, str) or len(name) > LABEL or (not name.isascii() and SURROGATE.search(name)):
+            raise UserError(f"{key}.{i}: expected text of at most {LABEL:,} characters, got {printable(name)[:40]}")
+
+
+class _Walk:
+    """Bounds on everything in a configuration.
+
+    Args:
+        left: values it may have.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.most = self.left = left
+
+    def check(self, node: Any, key: str, depth: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise UserError(f"{key}: more than {self.most:,} values")
+        if isinstance(node, str):
+            if len(node) > TEXT:
+                raise UserError(f"{key}: {len(node):,} characters; a string has at most {TEXT:,}")
+            if "${" in node:
+                shown = printable(node[:80])
+                raise UserError(f"{key}='{shown}': interpolations are not allowed in a stored model")
+        elif isinstance(node, dict | list | tuple):
+            if len(node) > ENTRIES:
+                raise UserError(f"{key or 'config'}: {len(node):,} entries; at most {ENTRIES:,} are read")
+            if depth >= DEPTH:
+                raise UserError(f"{key}: more than {DEPTH} levels deep")
+            for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+                if not isinstance(name, str | int) or len(str(name)) > LABEL or "${" in str(name):
+                    raise UserError(f"{key or 'config'}: a key is not a short name: {printable(name)[:80]}")
+                self.check(value, f"{key}.{printable(name)[:80]}" if key else printable(name)[:80], depth + 1)
+        elif isinstance(node, int):
+            if not -WHOLE < node < WHOLE:
+                raise UserError(f"{key}: the number is out of range (64 bits)")
+        elif node is not None and not isinstance(node, float):
+            raise UserError(f"{key}: a configuration cannot hold a {type(node).__name__}")
+
+
+def _check_numbers(node: Any, key: str) -> None:
+    """Numbers that networks are built from are finite; counts of classes and knobs are bounded."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UserError(f"{key}={node}: must be a finite number")
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ():
+        if name in ("classes", "knobs") and isinstance(value, int) and not 0 <= value <= ENTRIES:
+            raise UserError(f"{key}.{name}={value}: must be from 0 to {ENTRIES:,}")
+        _check_numbers(value, f"{key}.{name}")
+
+
+def _is_list(node: Any) -> bool:
+    return isinstance(node, list | tuple)
+
+
+class Budget(TorchFunctionMode):
+    """Limit the memory and the number of operations of torch while a block runs.
+
+    A few numbers in a configuration can ask for terabytes. Sizes are judged before memory is allocated.
+
+    Args:
+        largest: elements of one tensor.
+        created: elements of all tensors that are made from sizes, such as weights.
+        computed: elements of all tensors that are computed from others, such as tables.
+        calls: operations.
+
+    Raises:
+        UserError: inside the block, at the first operation beyond a limit.
+    """
+
+    def __init__(self, largest: int, created: int, computed: int, calls: int) -> None:
+        super().__init__()
+        self.largest, self.created, self.computed, self.calls = largest, created, computed, calls
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if name == "_set_grad_enabled":  # refused at the end of `torch.no_grad`, gradients would stay off
+            return func(*args, **kwargs)
+        self.calls -= 1
+        if self.calls < 0:
+            raise UserError(f"{TOO_LARGE}: too many operations")
+        if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
+            return func(*args, **kwargs)
+        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
+            raise UserError(f"{TOO_LARGE}: a tensor would not fit")
+        out = func(*args, **kwargs)
+        if isinstance(out, Tensor):
+            if any(_tensors((*args, *kwargs.values()))):
+                self.computed -= out.numel()
+            else:
+                self.created -= out.numel()
+            if min(self.computed, self.created) < 0:
+                raise UserError(f"{TOO_LARGE}: too much memory")
+        return out
+
+
+def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Return an upper bound of the elements of a result, from the arguments alone.
+
+    The bound is close for common operations: `_elements` imports a compiler of torch, which takes a second.
+    """
+    first = args[0] if args else None
+    if isinstance(first, Tensor):
+        if name in ALIKE:
+            return first.numel()
+        if name == "linear":
+            return first.numel() // max(1, first.shape[-1]) * len(args[1])
+        if name in ("matmul", "__matmul__") and min(first.dim(), args[1].dim()) > 1:
+            return _broadcast([first[..., :1], args[1][..., :1, :]])
+    values = (*args, *kwargs.values())
+    if name.strip("_") in ELEMENTWISE:
+        return _broadcast([value for value in values if isinstance(value, Tensor)])
+    if name in ("tensor", "as_tensor"):
+        return ENTRIES  # of a list of the configuration
+    bound = _product(values)
+    return bound * bound if name in SQUARES else bound
+
+
+def _broadcast(tensors: Sequence[Tensor]) -> int:
+    """Return the elements of the shape that tensors have in common."""
+    return math.prod(map(max, zip_longest(*(tuple(x.shape)[::-1] for x in tensors), fillvalue=1)))
+
+
+def _product(values: Sequence[Any]) -> int:
+    """The product of all sizes and whole numbers of arguments; of a list of tensors, the sum of their sizes."""
+    bound = 1
+    for value in values:
+        if isinstance(value, Tensor):
+            bound *= max(1, value.numel())
+        elif isinstance(value, int):
+            bound *= max(1, abs(value))
+        elif isinstance(value, tuple | list):
+            joined = bool(value) and isinstance(value[0], Tensor)
+            bound *= sum(part.numel() for part in value) if joined else _product(value)
+    return bound
+
+
+def _tensors(values: Sequence[Any]) -> Iterator[bool]:
+    """Whether each argument is a tensor or a list of tensors."""
+    for value in values:
+        yield isinstance(value[0] if isinstance(value, tuple | list) and value else value, Tensor)
+
+
+def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Elements of a result, from a run without memory; 0 for an operation that cannot run so."""
+    options = {name: _without_memory(value) for name, value in kwargs.items() if name != "generator"}
+    if not any(_tensors((*args, *kwargs.values()))):
+        options["device"] = "meta"
+    try:
+        out = func(*map(_without_memory, args), **options)
+    except Exception:  # the operation itself says what is wrong
+        return 0
+    return out.numel() if isinstance(out, Tensor) else 0
+
+
+def _without_memory(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    if isinstance(value, list | tuple) and any(isinstance(part, Tensor) for part in value):
+        return type(value)(map(_without_memory, value))
+    return value

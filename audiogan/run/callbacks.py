@@ -1,0 +1,279 @@
+"""Callbacks of a run folder: the log, the progress bar and the previews one looks at and listens to."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from audiogan.core import EMA, Callback, Move, Trainer
+from audiogan.core.checking import sums
+from audiogan.files import append, is_plain, replacing
+from audiogan.modalities import Modality
+from audiogan.modalities.base import LARGEST, preview_path
+from audiogan.modalities.drawing.png import open_png
+from audiogan.run.optional import optional
+from audiogan.run.progress_bar import Progress
+
+__all__ = ["MetricsLog", "Previews", "Progress", "averages"]
+MOST_PREVIEWS = 100_000
+"""Samples of a preview at most: they are all in memory at once."""
+
+
+class MetricsLog(Callback):
+    """Means of losses, scores and gradient norms over the last ``every`` steps, to ``metrics.jsonl`` and TensorBoard.
+
+    Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the
+    run. A line that cannot be written, for example on a full disk, is left out; this is reported once.
+
+    ``examples_per_second`` counts examples of real data, as papers do for a GAN: see `Trainer.real_examples`. With one
+    move of critic and generator a step this is the batch size times the steps per second.
+    """
+
+    def __init__(self, run_dir: str | Path, every: int = 50) -> None:
+        if every < 1:
+            raise ValueError(f"every={every} must be at least 1")
+        self.path, self.every = Path(run_dir) / "metrics.jsonl", every
+        self.last: dict[str, float] = {}
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._since = (0.0, 0)
+        self._first = 0
+        self._trimmed = False
+        self._writer: Any = None
+
+    def on_start(self, trainer: Trainer) -> None:
+        self._since, self._first = (trainer.seconds, trainer.real_examples), trainer.step
+
+    def on_resume(self, trainer: Trainer) -> None:
+        self.on_start(trainer)
+        device = trainer.engine.device
+        self._sums = {name: (total.to(device), count) for name, (total, count) in self._sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self._sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sums = sums(state.get("sums", {}), "the sums of the log")
+
+    def _trim(self) -> None:
+        """Drop lines written after the checkpoint this run continues from, as those steps are taken again, and lines
+        that cannot be read.
+
+        A new file is written even if no line is dropped: what is there may be a link or a FIFO.
+        """
+        if os.path.lexists(self.path):
+            lines = self.path.read_bytes().split(b"\n") if is_plain(self.path) else []
+            kept = [line for line in lines if _step(line) <= self._first]
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(b"".join(line + b"\n" for line in kept))
+        self._trimmed = True
+
+    @property
+    def board(self) -> Path:
+        """Folder of TensorBoard's files."""
+        return self.path.parent / "tensorboard"
+
+    @property
+    def writer(self) -> Any:
+        """TensorBoard's writer; steps that a resumed run takes again replace those of before. Use it inside
+        ``optional(log.board)``.
+        """
+        if self._writer is None:
+            from audiogan.run.tensorboard import Board
+
+            self._writer = Board(self.board, purge_step=self._first + 1)
+        return self._writer
+
+    def on_move(self, trainer: Trainer, move: Move) -> None:
+        if not move.applied:  # whoever refused the step tells of it
+            return
+        player = move.player.name
+        figures = {f"{player}/{name}": value for name, value in move.losses.items()}
+        figures[f"{player}/grad_norm"] = move.grad_norm
+        figures |= {f"{player}/{name}": value.float().mean() for name, value in move.notes.items()}
+        for name, value in figures.items():
+            total, count = self._sums.get(name, (torch.zeros_like(value), 0))
+            self._sums[name] = (total + value, count + 1)
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            self.write(trainer)
+
+    def on_end(self, trainer: Trainer) -> None:
+        if self._sums:
+            self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write a line now."""
+        means = {name: float(total) / count for name, (total, count) in self._sums.items()}
+        seconds, examples = self._since
+        rate = (trainer.real_examples - examples) / max(trainer.seconds - seconds, 1e-9)
+        self._sums, self._since = {}, (trainer.seconds, trainer.real_examples)
+        row = {"step": trainer.step, "seconds": round(trainer.seconds, 3), "examples_per_second": rate, **means}
+        self.last = means
+        self.add(trainer, row)
+        broken = [name for name, value in means.items() if not math.isfinite(value) and "grad_norm" not in name]
+        if broken:
+            trainer.stop(f"{broken[0]} is no longer finite at step {trainer.step}")
+
+    def add(self, trainer: Trainer, row: dict[str, float]) -> bool:
+        """Append one row, which must have a ``step``. Returns whether it is in the file now."""
+        if not trainer.engine.chief:
+            return False
+        written = False
+        with optional(self.path):
+            if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
+                self._trim()
+            clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
+            append(self.path, (json.dumps(clean) + "\n").encode())
+            written = True
+        with optional(self.board):
+            for name, value in row.items():
+                if name != "step" and math.isfinite(value):
+                    self.writer.add_scalar(name, value, row["step"])
+        return written
+
+
+def _step(line: bytes) -> float:
+    """The step of a line of the log; infinite for a line that is no row of figures, such as the cut last line of a
+    killed run.
+    """
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return math.inf
+
+
+class Previews(Callback):
+    """Samples of the same inputs again and again: as files, as a sheet, in TensorBoard and in the report.
+
+    Inputs that cannot be drawn, such as a source picture, are taken from held-out examples. The sheet then shows
+    source, output and target; TensorBoard gets it as ``comparison``.
+
+    Args:
+        run_dir: the run folder.
+        modality: the kind of the samples.
+        log: for TensorBoard; without it the samples are files only.
+        every: steps between previews; one more is made at the end.
+        count: number of samples.
+        train, held_out: data for the inputs that cannot be drawn.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | Path,
+        modality: Modality,
+        log: MetricsLog | None,
+        every: int = 500,
+        count: int = 16,
+        train: Any = None,
+        held_out: Any = None,
+    ) -> None:
+        if every < 1 or not 1 <= count <= MOST_PREVIEWS:
+            raise ValueError(f"every={every} must be at least 1, and count={count} from 1 to {MOST_PREVIEWS:,}")
+        self.run_dir, self.modality, self.log = Path(run_dir), modality, log
+        self.every, self.count = every, count
+        self.data = held_out if held_out is not None and len(held_out) else train
+        self._shown: dict[str, Shown] = {}
+        self._last = -1
+
+    def on_start(self, trainer: Trainer) -> None:
+        game: Any = trainer.game
+        for name in game.generators:
+            rng = torch.Generator().manual_seed(trainer.seed)
+            if not game.needed:
+                self._shown[name] = Shown(game.draw(self.count, rng, **game.even(self.count)), {}, {})
+                continue
+            sources, _ = game.places(self.data, name)
+            each = max(1, self.count // len(game.generators))
+            chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
+            batch = self.data.examples(chosen)
+            values = game.draw_beside(batch, rng)
+            before = {key: values[key] for key, given in game.needed.items() if self.modality.same_kind(given.modality)}
+            paired = game.generators[name].target is None and all(each.column != "x" for each in game.needed.values())
+            self._shown[name] = Shown(values, before, {"target": batch["x"]} if paired else {})
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            self.make(trainer)
+
+    def on_end(self, trainer: Trainer) -> None:
+        if trainer.step != self._last:
+            self.make(trainer)
+        pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
+        if pictures and self.modality.animated:
+            with optional(self.run_dir / "previews"):
+                self.modality.animation(self.run_dir)
+
+    def make(self, trainer: Trainer) -> None:
+        """Make a preview now."""
+        self._last = trainer.step
+        if not trainer.engine.chief or not self._shown:
+            return
+        from audiogan.run.report import write_report
+
+        game: Any = trainer.game
+        nets, made = averages(trainer), []
+        for name, shown in self._shown.items():
+            out = game.generate(shown.inputs, generator=name, nets=nets).cpu()
+            if not torch.isfinite(out).all():
+                trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
+                return
+            made.append(self.modality.finish(out.numpy()))
+        samples = np.concatenate(made)
+        first = next(iter(self._shown.values()))
+        titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
+        columns = self._columns(samples)
+        with optional(self.run_dir / "previews"):
+            self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
+        if self.log is not None:
+            with optional(self.log.board):
+                self.modality.board(self.log.writer, "previews", samples, trainer.step)
+                picture = preview_path(self.run_dir, trainer.step)
+                if columns and is_plain(picture):
+                    with open_png(picture, LARGEST) as sheet:
+                        pixels = np.asarray(sheet.convert("RGB"))
+                    self.log.writer.add_image("comparison", pixels, trainer.step, dataformats="HWC")
+        with optional(self.run_dir / "report.html"):
+            write_report(self.run_dir)
+
+    def _directions(self, game: Any, made: list[np.ndarray]) -> list[str]:
+        """Return for each sample what its generator translates, such as ``apples -> tomatoes``."""
+        titles = []
+        for name, part in zip(self._shown, made, strict=True):
+            ends = game.generators[name].source, game.generators[name].target
+            labels = [self.data.labels[end] for end in ends if end is not None] if self.data is not None else []
+            titles += [" -> ".join(labels) if len(labels) == 2 else name] * len(part)
+        return titles
+
+    def _columns(self, samples: np.ndarray) -> dict[str, np.ndarray] | None:
+        """Return the columns of a sheet: sources, samples and targets; ``None`` for samples alone."""
+        parts = list(self._shown.values())
+        if not parts[0].before and not parts[0].after:
+            return None
+        before = {key: np.concatenate([part.before[key].numpy() for part in parts]) for key in parts[0].before}
+        after = {key: np.concatenate([part.after[key].numpy() for part in parts]) for key in parts[0].after}
+        return {**before, "output": samples, **after}
+
+
+class Shown(NamedTuple):
+    """Inputs of a preview, and the signals to show before and after the samples, by title."""
+
+    inputs: dict[str, Tensor]
+    before: dict[str, Tensor]
+    after: dict[str, Tensor]
+
+
+def averages(trainer: Trainer) -> dict[str, nn.Module]:
+    """The networks that a moving average is kept of, by name."""
+    nets: dict[str, nn.Module] = {}
+    for callback in trainer.callbacks.values():
+        if isinstance(callback, EMA):
+            nets |= dict(callback.nets.items())
+    return nets

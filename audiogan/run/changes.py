@@ -1,0 +1,72 @@
+"""What changed since a checkpoint: settings and training data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiogan.run.config import KEYS
+from audiogan.run.folder import WATCHING
+from audiogan.run.targets import present
+from audiogan.utils.text import printable
+
+if TYPE_CHECKING:
+    from audiogan.data.table import Table
+
+IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
+"""Values of the examples that identify training data: of data from files, and of other data."""
+FREE = ("trainer.", "engine.", "checkpoints.", *WATCHING, "run_dir", "name", "data.cache")
+"""Settings that may change when a run is resumed."""
+
+
+def identity(data: Table) -> dict[str, Any]:
+    """Return what identifies training data: its source, its length, and a digest of its labels and of some examples.
+
+    Data with the same digest may still differ in other examples.
+    """
+    values = IDENTITY_FILES if getattr(data, "scan", None) is not None else IDENTITY_MADE
+    count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))
+    chosen = np.unique(np.linspace(0, len(data) - 1, count).astype(np.int64))
+    digest = hashlib.sha256(repr((len(data), list(data.labels), list(data.shape))).encode("utf-8", "surrogatepass"))
+    digest.update(np.ascontiguousarray(data.targets, np.int64).tobytes())
+    for name in [
+        "x",
+        *sorted(name for name, column in data.columns.items() if name != "x" and column.modality is not None),
+    ]:
+        for i in range(0, len(chosen), 64):
+            digest.update(data.column(name, chosen[i : i + 64]).contiguous().numpy().tobytes())
+    return {"source": data.source, "length": len(data), "digest": digest.hexdigest()}
+
+
+def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
+    """Return how training data differs from that of a checkpoint; empty if the checkpoint has no such information."""
+    if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
+        return []
+    if old.get("source") == new["source"]:
+        return [f"data: the examples of {printable(_short(new['source']))} are other ones"]
+    return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
+
+
+def changes(old: Any, new: Any) -> list[str]:
+    """Return settings that differ, as ``key: old -> new``, without those that may change freely."""
+    before, after = dict(_flat(present(old))), dict(_flat(present(new)))
+    # Keys that only one configuration has take effect through the keys that refer to them.
+    keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
+    keys = [k for k in keys if not k.startswith(FREE)]
+    return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _flat(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, node

@@ -1,0 +1,296 @@
+"""Training curves as inline SVG: what `metrics.jsonl` says, drawn so that it can be read at a glance."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from audiogan.utils.text import printable
+
+Series = dict[str, tuple[list[float], list[float]]]
+"""Steps and values of each metric, by name."""
+
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168  # the viewBox, and the frame in it
+_BINS = 100  # points a line has at most; what a bin hides is in the band around the line
+_LAST_STEP = 1e15
+_TITLES = {
+    "loss": "losses",
+    "scores": "scores of real and of fake",
+    "grad_norm": "gradient norms",
+    "examples_per_second": "examples per second",
+}
+
+
+def number(value: Any) -> float | None:
+    """Return the value as a float, which may be NaN or infinite, or None where it is no number.
+
+    Logs write values that are not finite as strings, since JSON has no such numbers.
+    """
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def read_series(rows: list[dict[str, Any]]) -> Series:
+    """Return metrics by name. Where a run went back to a checkpoint, the steps it took again replace those it lost.
+
+    Rows without a step, or with one below 0 or above 1e15, are left out.
+    """
+    kept: list[tuple[float, dict[str, Any]]] = []
+    for row in rows:
+        step = number(row.get("step"))
+        if step is None or not 0 <= step <= _LAST_STEP:
+            continue
+        step = float(int(step))
+        if kept and kept[-1][0] > step:
+            while kept and kept[-1][0] >= step:
+                kept.pop()
+        kept.append((step, row))
+    series: Series = {}
+    for step, row in kept:
+        for name, value in row.items():
+            amount = number(value)
+            if name != "step" and amount is not None:
+                steps, values = series.setdefault(name, ([], []))
+                steps.append(step)
+                values.append(amount)
+    return series
+
+
+def group(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return which metrics share a plot, by the plot's title, in the order of the page.
+
+    Measured figures have plots of their own and come first. The scores that critics give to real and fake samples
+    share a plot; of several critics, each has one. Then come figures that several players log, then all others.
+    """
+    last = [name.rsplit("/", 1)[-1] for name in names]
+    critics = {name.rsplit("/", 1)[0] for name in names if _score(name) == "real"}
+    groups: dict[str, list[str]] = {}
+    for name, part in zip(names, last, strict=True):
+        player = name.rsplit("/", 1)[0]
+        if "@" in name or "/" not in name:
+            title = name
+        elif _score(name) and len(critics) < 2:
+            title = "scores"
+        elif _score(name):
+            title = f"{player}/scores" if player in critics else name
+        elif part in ("loss", "grad_norm") or last.count(part) > 1:
+            title = part
+        else:
+            title = name
+        groups.setdefault(title, []).append(name)
+
+    def rank(title: str) -> tuple[int, str]:
+        order = ["loss", "scores", "grad_norm"]
+        kind = "scores" if any(map(_score, groups[title])) else title
+        place = order.index(kind) if kind in order else 4 if title == "examples_per_second" else 3
+        return (-1 if "@" in title else place, title)
+
+    return {title: groups[title] for title in sorted(groups, key=rank)}
+
+
+def _score(name: str) -> str:
+    """``real`` or ``fake`` for the mean score that a critic gave to such samples; empty for any other metric."""
+    found = re.search(r"/(real|fake)_(logits|scores?)$", name)
+    return found[1] if found else ""
+
+
+def figure(value: float) -> str:
+    """A number as short as it can be read: 0.0123, 4.57, 1,234, 12k, 3.4e+07."""
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 1e-3:
+        return f"{value:.3g}"
+    if size >= 1e4:
+        return f"{value / 1000:,.4g}k"
+    return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"
+
+
+@dataclass(eq=False)
+class _Line:
+    """One metric, thinned to what a plot can show."""
+
+    name: str
+    label: str
+    steps: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    values: np.ndarray  # all that are finite
+    lost: int  # how many were not
+    peak_step: float
+
+    @property
+    def newest(self) -> str:
+        return figure(float(self.mean[-1])) if len(self.mean) else "–"
+
+    @classmethod
+    def of(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
+        x, y = np.array(steps), np.array(values)
+        finite = np.isfinite(y)
+        x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # sums of larger ones would overflow
+        lost = int((~finite).sum())
+        if not len(y):
+            return cls(name, label, x, y, y, y, y, lost, 0.0)
+        at = np.unique(np.linspace(0, len(y), min(len(y), _BINS), endpoint=False).astype(int))
+        step, mean = (np.add.reduceat(each, at) / np.diff(np.append(at, len(y))) for each in (x, y))
+        low, high = np.minimum.reduceat(y, at), np.maximum.reduceat(y, at)
+        return cls(name, label, step, mean, low, high, y, lost, float(x[np.abs(y).argmax()]))
+
+
+class _Scale:
+    """Where a value is, from top to bottom of the frame: linear, or logarithmic where values span decades.
+
+    Args:
+        values: all values of the plot.
+        always: values that must be in the frame.
+        signed: whether values may be negative as well as positive, such as scores; then the scale is linear.
+    """
+
+    def __init__(self, values: np.ndarray, always: Sequence[float], signed: bool = False) -> None:
+        low, start, end, high = np.percentile(values, (0, 1, 99, 100))
+        self.log = bool(not signed and low > 0 and np.percentile(values, 98) / np.percentile(values, 2) > 15)
+        # A few wild values must not press everything else flat: they leave the frame, and `plot` says so.
+        if not self.log and high - low > 4 * (end - start) > 0:
+            low, high = start - (end - start) / 4, end + (end - start) / 4
+        low, high = min(low, *always, low), max(high, *always, high)
+        self.log = self.log and low > 0
+        self.low, self.high = float(low), float(high)
+        lower, upper = self._move(low), self._move(high)
+        margin = (upper - lower) * 0.05 or abs(upper) * 0.1 or 1.0
+        self._span = (float(lower - margin), float(upper + margin))
+
+    def _move(self, value: Any) -> Any:
+        return np.log10(np.maximum(value, 1e-300)) if self.log else value
+
+    def __call__(self, value: Any) -> Any:
+        share = (self._move(value) - self._span[0]) / (self._span[1] - self._span[0])
+        return np.clip(_BOTTOM + (_TOP - _BOTTOM) * share, -1e4, 1e4)
+
+    def ticks(self) -> list[float]:
+        lower, upper = self._span
+        if self.log and upper - lower > 1.5:
+            every = math.ceil((upper - lower) / 4)
+            return [10.0**power for power in range(math.ceil(lower), math.floor(upper) + 1, every)]
+        if self.log:
+            decades = range(math.floor(lower), math.ceil(upper) + 1)
+            return [d * 10.0**p for p in decades for d in (1, 2, 5) if lower <= math.log10(d) + p <= upper]
+        return round_ticks(lower, upper)
+
+
+def round_ticks(low: float, high: float, about: int = 4) -> list[float]:
+    """Round numbers from `low` to `high`, 1, 2 or 5 times a power of ten apart, about so many."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    every = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.8)
+    return [i * every for i in range(math.ceil(low / every), math.floor(high / every) + 1)]
+
+
+def _labels(title: str, names: Sequence[str]) -> list[str]:
+    if len(names) > 1 and all(map(_score, names)):
+        players = [name.rsplit("/", 1)[0] for name in names]
+        return [(f"{p} " if len(set(players)) > 1 else "") + _score(n) for p, n in zip(players, names, strict=True)]
+    return [name.removesuffix(f"/{title}") if len(names) > 1 or name != title else "" for name in names]
+
+
+def _heading(title: str) -> str:
+    player, _, part = title.rpartition("/")
+    return f"{player}: {_TITLES[part]}" if player and part == "scores" else _TITLES.get(title, title)
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """Return the environment of the HTML templates beside this file.
+
+    Every value is escaped. Control characters, line breaks included, are written as escapes; the filter `block` keeps
+    line breaks.
+    """
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
+    )
+    found.filters |= {
+        "figure": lambda value: "–" if value is None else figure(value),
+        "block": lambda text: Markup("\n").join(map(printable, text.splitlines())),
+    }
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return found
+
+
+def _path(x: np.ndarray, y: np.ndarray) -> Markup:
+    return Markup("L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
+
+
+def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
+    """Title, HTML and numbers of each figure of the page; see `group` and `plot`."""
+    last = max((max(steps) for steps, _ in series.values()), default=0.0)
+    groups = group(list(series)).items()
+    return [(title, *plot(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
+
+
+def plot(
+    index: int, title: str, names: Sequence[str], series: Series, last_step: float, floor: dict[str, float]
+) -> tuple[Markup, dict[str, Any]]:
+    """One figure of the page: HTML with an SVG in it, and the numbers its pointer shows.
+
+    Args:
+        index: of the figure on the page.
+        title: of its group (see `group`), with the metrics `names` in it.
+        series: all metrics.
+        last_step: where the axis of steps, which begins at 0, ends.
+        floor: by metric, the value real data reaches; drawn as a dashed line.
+    """
+    lines = [_Line.of(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
+    floors = [floor[name] for name in names if name in floor]
+    values = np.concatenate([line.values for line in lines])
+    scale = _Scale(values, floors, signed=any(map(_score, names))) if len(values) else None
+    last_step = last_step or 1.0
+
+    def across(steps: Any) -> Any:
+        return _LEFT + (_RIGHT - _LEFT) * steps / last_step
+
+    notes = []
+    for line in lines:
+        if line.lost:
+            notes.append(f"{line.label} values that were not finite: {line.lost:,}".strip())
+        if scale and len(line.mean):
+            wild = max(line.values.max(), line.values.min(), key=abs)
+            if not scale.low <= wild <= scale.high:
+                notes.append(f"{figure(float(wild))} at step {line.peak_step:,.0f} is outside the picture")
+    if scale and scale.log:
+        notes.append("logarithmic")
+    if floors:
+        notes.append("dashed: what real sounds reach")
+    drawn = (
+        templates()
+        .get_template("figure.html")
+        .render(
+            **{
+                "index": index,
+                "title": title,
+                "heading": _heading(title),
+                "lines": lines,
+                "floors": floors,
+                "notes": notes,
+            },
+            **{"scale": scale, "across": across, "path": _path, "zip": zip, "step_ticks": round_ticks(0, last_step)},
+            **{"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
+        )
+    )
+    points = [[[float(f"{v:.6g}") for v in part] for part in (line.steps, line.mean)] for line in lines]
+    return Markup(drawn), {"series": points, "range": [0, last_step], "frame": [_LEFT, _RIGHT, _WIDTH]}

@@ -1,0 +1,210 @@
+"""What a run leaves for people: previews one can play and see, and `report.html`, a page that opens from disk.
+
+The page is a function of the run folder alone, so it can be made again at any time, while a run goes on, after it was
+killed, or on another machine. Every file it reads may be missing or cut short:
+
+    config.yaml                   the resolved config
+    run.json                      {"status": "finished", "source": "built-in drum machine"}: free text, both optional
+    metrics.jsonl                 one flat JSON object a line, with "step" and mostly "seconds"
+    previews/step-00001000.png    contact sheet of the preview samples
+    previews/step-00001000.wav    sounds one after another; where each is, is in the file's comment
+    findings.jsonl                {"kind", "step", "severity", "text"} a line
+    evaluation.json               {"values": {name: value}, "floor": {name: value}, "nothing": {name: value}}
+    scan.txt                      what was found in the data
+    checkpoints/*.ckpt
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from audiogan.errors import UserError
+from audiogan.files import is_plain, replacing
+from audiogan.run.curves import Series, figure, number, plots, read_series, templates
+from audiogan.utils.text import json_object
+
+_MOST_TITLES = 4096  # names of sounds in one preview, at most
+_AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
+
+
+@dataclass
+class _Preview:
+    step: int
+    png: str | None
+    wav: str | None
+    titles: list[str]
+    seconds: float  # how long a sound is
+    every: float  # from the start of one to the start of the next
+
+
+def _previews(run_dir: Path) -> list[_Preview]:
+    found: dict[int, dict[str, Path]] = {}
+    for path in sorted((run_dir / "previews").glob("step-*")):
+        match = re.fullmatch(r"step-([0-9]+)\.(png|wav)", path.name)
+        if match and is_plain(path):
+            found.setdefault(int(match[1]), {})[match[2]] = path
+    previews = []
+    for step, kinds in sorted(found.items()):
+        names = {kind: f"previews/{path.name}" for kind, path in kinds.items()}
+        titles, seconds, every = _layout(kinds["wav"]) if "wav" in kinds else ([], 0.0, 0.0)
+        previews.append(_Preview(step, names.get("png"), names.get("wav"), titles, seconds, every))
+    return previews
+
+
+def _layout(path: Path) -> tuple[list[str], float, float]:
+    """Names of the sounds in a joined WAV, the length of each and the distance of their starts, in seconds."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            layout = json.loads(file.comment)
+        titles = layout.get("titles") or range(1, int(layout["count"]) + 1)
+        seconds, every = float(layout["seconds"]), float(layout["every"])
+        if len(titles) > _MOST_TITLES or not math.isfinite(seconds) or not math.isfinite(every):
+            raise ValueError("no preview has so many sounds, or sounds of such a length")
+        return [str(title) for title in titles], seconds, every
+    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
+        return [], 0.0, 0.0  # made by someone else: it still plays, as a whole
+
+
+def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The objects of a JSON-lines file and how many other lines could not be read (a cut last line is none of them)."""
+    rows: list[dict[str, Any]] = []
+    broken = 0
+    lines = _text(path).split("\n")
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        row = json_object(line)
+        if row is not None:
+            rows.append(row)
+        elif index < len(lines) - 1:
+            broken += 1
+    return rows, broken
+
+
+def _text(path: Path) -> str:
+    """The text of a file; empty if it is missing, no regular file, or a link to one outside of its folder."""
+    try:
+        inside = os.path.dirname(os.path.realpath(path)) == os.path.realpath(path.parent)
+        return path.read_text(encoding="utf-8", errors="replace") if inside and is_plain(path) else ""
+    except OSError:
+        return ""
+
+
+def _object(path: Path) -> dict[str, Any]:
+    return json_object(_text(path)) or {}
+
+
+def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
+    value = stored.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
+    return {name: number(value) for name, value in _section(stored, key).items()}
+
+
+def _finding(row: dict[str, Any]) -> dict[str, Any]:
+    """A finding as the page shows it."""
+    severity, step = str(row.get("severity", "info")), number(row.get("step"))
+    levels = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}
+    at = "" if step is None or not math.isfinite(step) else f"{step:,.0f}"
+    return {**row, "at": at, "severity": severity, "level": levels.get(severity.lower(), "error")}
+
+
+def _config(text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
+        config = None
+    return config if isinstance(config, dict) else {}
+
+
+def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
+    """Return status, steps, duration, speed, data source and newest checkpoint of a run."""
+    run = _object(run_dir / "run.json")
+    trainer, data = _section(config, "trainer"), _section(config, "data")
+    steps = max((max(steps) for steps, _ in series.values()), default=0.0)
+    seconds = max((v for v in series.get("seconds", ([], []))[1] if math.isfinite(v)), default=0.0)
+    speeds = [v for v in series.get("examples_per_second", ([], []))[1] if math.isfinite(v)]
+    status = run.get("status")
+    if not status:
+        planned, minutes = number(trainer.get("steps")), number(trainer.get("minutes"))
+        done = (planned and steps >= planned) or (minutes and seconds >= 60 * minutes)
+        status = "finished" if done else f"stopped, of {planned:,.0f} steps" if planned else "stopped"
+    facts = [str(status), f"{steps:,.0f} steps", f"{seconds / 60:,.1f} minutes"]
+    if speeds:
+        facts.append(f"{figure(float(np.median(speeds)))} examples a second")
+    source = run.get("source") or data.get("root")
+    if source:
+        facts.append(f"data: {source}")
+    checkpoints = sorted(path.name for path in (run_dir / "checkpoints").glob("*.ckpt"))
+    if checkpoints:
+        facts.append(f"newest checkpoint: {checkpoints[-1]}")
+    return facts
+
+
+def write_report(run_dir: str | os.PathLike[str]) -> Path:
+    """Write `report.html` into a run folder, atomically, and return its path.
+
+    One page without anything from elsewhere: what happened, previews to see and hear, findings, curves, measured
+    quality, the data scan and the config. Missing, cut or broken files leave their section out or say so.
+
+    Raises:
+        UserError: `run_dir` is no folder.
+    """
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise UserError(f"{run_dir}: no such run folder")
+    rows, broken_metrics = _json_lines(run_dir / "metrics.jsonl")
+    findings, broken_findings = _json_lines(run_dir / "findings.jsonl")
+    series, previews = read_series(rows), _previews(run_dir)
+    config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
+    values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
+    measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
+    drawn = plots(
+        {name: points for name, points in series.items() if name != "seconds"},
+        {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
+    )
+    script = Path(__file__).with_name("report.js").read_text(encoding="utf-8")
+    page = (
+        templates()
+        .get_template("report.html")
+        .render(
+            name=run_dir.resolve().name,
+            facts=_facts(run_dir, _config(config), series),
+            previews=previews,
+            players=_AUDIO_CONTROLS,
+            animation=(run_dir / "previews" / "animation.gif").is_file(),
+            findings=[_finding(row) for row in findings],
+            broken_findings=broken_findings,
+            measured=measured if values else {},
+            figures=[html for _, html, _ in drawn],
+            broken_metrics=broken_metrics,
+            scan=_text(run_dir / "scan.txt").strip(),
+            config=config,
+            data={"plots": [points for *_, points in drawn], "previews": [asdict(preview) for preview in previews]},
+            style=Markup(Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            # The browser runs no other script, even if a file name or a label contains one.
+            script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    path = run_dir / "report.html"
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+    return path

@@ -1,0 +1,331 @@
+"""What composed settings mean: files by their full path, one rate for all players, whole numbers.
+
+A run keeps these settings. They must mean the same wherever the run is opened later.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audiogan.errors import UserError
+from audiogan.utils.text import printable
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+LARGEST = 2**63 - 1
+"""Largest seed and largest whole number of any setting: what 64 bits hold."""
+LARGEST_BATCH = 2**31 - 1
+# Numbers outside of the building blocks that must be whole.
+WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
+LONGEST_TEXT = 100_000
+"""Characters of a value."""
+LABELLING = ("auto", "folders", "none")
+# Settings of a run's own configuration that may still be changed. Others were referred to, and are resolved now.
+CHANGEABLE = re.compile(
+    r"(name|run_dir|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
+    r"|data\.(?!(length|sample_rate|channels|size)\b)"
+)
+
+
+def settle(cfg: DictConfig, source: str, overrides: Sequence[str] = ()) -> bool:
+    """Complete a composed configuration, in place, before it is checked.
+
+    Args:
+        cfg: not in struct mode.
+        source: the configuration's file or name, as typed.
+        overrides: as typed.
+
+    Returns:
+        Whether ``run_dir`` is the folder of ``source`` now: the file is a run's own, and this run goes on.
+    """
+    from omegaconf import OmegaConf
+
+    own = bool(OmegaConf.select(cfg, "facts.modality")) and _take_up(cfg, source, overrides)
+    _spread_rate(cfg)
+    settle_paths(cfg)
+    return own
+
+
+def settle_paths(cfg: DictConfig) -> None:
+    """Replace relative paths of the data by absolute ones, in place.
+
+    Relative paths start at the current folder. Names of data sets stay names, unless a file or folder of this name is
+    in the current folder. ``run_dir`` may stay relative, for a run is looked for by its path.
+    """
+    from omegaconf import OmegaConf
+
+    from audiogan.data.sounds.sources import DATA_SETS
+
+    if _text(cfg, "run_dir") is not None:
+        cfg.run_dir = os.path.expanduser(cfg.run_dir)
+    if not OmegaConf.is_dict(cfg.get("data")) or "root" not in cfg.data:
+        return
+    root, labels, pairs, cache = (_text(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
+    is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
+    if root is not None and is_path:
+        cfg.data.root = root = _absolute("data.root", root)
+    if root in DATA_SETS or "named" in cfg.data:  # wherever the run is opened: there may be a folder of this name
+        cfg.data.named = not is_path
+    for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
+        for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
+            if os.path.isfile(path):
+                cfg.data[key] = _absolute(f"data.{key}", path)
+                break
+    if cache is not None:
+        cfg.data.cache = _absolute("data.cache", cache)
+
+
+def _folder(root: str | None) -> str:
+    """The folder that ``data.root`` means, as far as it is known here."""
+    from audiogan.data.sounds.sources import downloads
+
+    return root if root is not None and os.path.isabs(root) else str(downloads() / (root or ""))
+
+
+def _absolute(key: str, path: str) -> str:
+    whole = str(Path(os.path.expanduser(path)).absolute())
+    if any("\ud800" <= c <= "\udfff" for c in whole):
+        raise UserError(f"{key}={whole!a}: this name is not valid UTF-8; rename the file or folder")
+    refuse_interpolation(key, whole)
+    return whole
+
+
+def refuse_interpolation(what: str, name: str) -> None:
+    """Refuse the name of a file, folder or class with ``${``: a configuration would fill in a value for it."""
+    if "${" in name:
+        raise UserError(f"{what} has the name {printable(name)[-120:]}; rename it, without the characters '${{'")
+
+
+def _text(cfg: DictConfig, key: str) -> str | None:
+    from omegaconf import OmegaConf
+
+    value: Any = OmegaConf.select(cfg, key)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if value == "":
+        raise UserError(f"{key} is empty; name a file or folder, or write null")
+    raise UserError(f"{key}={value!r} must be a text; put it in quotes in the YAML file")
+
+
+def _spread_rate(cfg: DictConfig) -> None:
+    """``lr: 0.001`` is the learning rate of every player."""
+    from omegaconf import OmegaConf
+
+    rate = cfg.get("lr")
+    if "lr" not in cfg or OmegaConf.is_config(rate):
+        return
+    names = dict.fromkeys(re.findall(r"\$\{lr\.([^}]+)\}", OmegaConf.to_yaml(cfg)))
+    if names:
+        cfg.lr = dict.fromkeys(names, rate)
+
+
+def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
+    """Make a run's own ``config.yaml`` a configuration to train from.
+
+    The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
+    goes on (returns True). Otherwise a new run starts (returns False).
+    """
+    from audiogan.run.config import KEYS
+    from audiogan.run.folder import run_name
+
+    for override in overrides:
+        key = override.lstrip("+~")
+        if not CHANGEABLE.match(key):
+            raise UserError(
+                f"{override}: {source} holds the resolved settings of a run, where {key.partition('=')[0]} cannot be "
+                "changed any more; start from the configuration that the run was made of"
+            )
+    if any(override.lstrip("+~").startswith("data.") for override in overrides):
+        for name, node in (cfg.get("inputs") or {}).items():  # the networks are made for this many classes
+            if node is not None and "use" in node:
+                node.use = cfg.facts[name]
+    for unknown in [key for key in cfg if key not in KEYS]:
+        del cfg[unknown]
+    typed = {override.lstrip("+").partition("=")[0] for override in overrides}
+    if "data.cache" not in typed and "cache" in cfg.data:
+        del cfg.data.cache  # a place of the machine that trained
+    if "run_dir" in typed:
+        return False
+    file = Path(os.path.expanduser(source))
+    folder = file.parent
+    own = file.stem == "config" and (folder / "checkpoints").is_dir()
+    if own and run_name("", overrides) == "":
+        cfg.run_dir = str(folder)
+        return True
+    cfg.run_dir = "auto"
+    if own:
+        cfg.name = folder.resolve().name
+    elif file.stem != "config":
+        cfg.name = file.stem
+    return False
+
+
+def check_numbers(cfg: DictConfig, source: str) -> None:
+    """Check the numbers of a configuration.
+
+    Raises:
+        UserError: a number is out of range, not finite or not whole; or a training has no end.
+    """
+    from omegaconf import OmegaConf
+
+    steps, minutes = cfg.trainer.get("steps"), cfg.trainer.get("minutes")
+    if steps is None and minutes is None:
+        raise UserError(f"{source}: set trainer.steps, trainer.minutes or both; a training needs an end")
+    if steps is not None and (not is_whole(steps) or steps < 0):
+        raise UserError(f"{source}: trainer.steps={steps!r} must be a whole number of at least 0")
+    if minutes is not None and (not is_number(minutes) or minutes < 0):
+        raise UserError(f"{source}: trainer.minutes={minutes!r} must be a number of at least 0")
+    for key, least, most in (("batch_size", 1, LARGEST_BATCH), ("seed", 0, LARGEST)):
+        value = cfg.get(key)
+        if not is_whole(value) or not least <= value <= most:
+            raise UserError(f"{source}: {key}={value!r} must be a whole number from {least} to {most}")
+    lr = cfg.get("lr", {})
+    rates = {f"lr.{name}": rate for name, rate in lr.items()} if OmegaConf.is_dict(lr) else {"lr": lr}
+    for key, rate in rates.items():
+        if not is_number(rate) or rate < 0:
+            raise UserError(f"{source}: {key}={rate!r} must be a number of at least 0")
+    betas = cfg.get("betas")
+    if betas is not None and (
+        not OmegaConf.is_list(betas) or [is_number(beta) and 0 <= beta < 1 for beta in betas] != [True, True]
+    ):
+        raise UserError(f"{source}: betas={betas!r} must be two numbers from 0 to below 1, such as [0.0,0.99]")
+    if cfg.trainer.get("clock") not in ("wall", "cpu"):
+        raise UserError(f"{source}: trainer.clock={cfg.trainer.get('clock')!r} must be wall or cpu")
+
+
+def check_values(node: Any, source: str, key: str = "") -> None:
+    """Refuse values that a checkpoint cannot hold, such as NaN, numbers beyond 64 bits and types that are not plain.
+
+    Args:
+        node: a resolved configuration, or a part of one.
+        source: the configuration's file or name, for the message.
+        key: the key of ``node``.
+
+    Raises:
+        UserError: names the key and the value.
+    """
+    if isinstance(node, dict | list):
+        items: Any = node.items() if isinstance(node, dict) else enumerate(node)
+        for name, value in items:
+            if not isinstance(name, str | int) or "\0" in str(name):
+                raise UserError(f"{source}: {key or 'its top level'} has the key {name!r}; keys must be plain text")
+            check_values(value, source, f"{key}.{name}" if key else str(name))
+        return
+    where = f"{source}: {printable(key)}={printable(repr(node))[:60]}"
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UserError(f"{where} must be a finite number; null stands for no limit")
+    if isinstance(node, int) and abs(node) > LARGEST:
+        raise UserError(f"{where} must be a whole number from {-LARGEST} to {LARGEST}")
+    if isinstance(node, str) and ("\0" in node or len(node) > LONGEST_TEXT):
+        raise UserError(f"{where} must be text of at most {LONGEST_TEXT:,} characters, without NUL")
+    if not (node is None or isinstance(node, int | float | str)):
+        raise UserError(f"{where} must be text, a number, true or false")
+
+
+def check_sections(plain: Any, source: str) -> None:
+    """Check that every part that is built names a class, and the numbers of the checkpoints.
+
+    Raises:
+        UserError: names the key and the value.
+    """
+    columns = plain["data"].get("columns") or {}
+    if not isinstance(columns, dict):
+        shown = f"data.columns={printable(repr(columns))[:60]}"
+        raise UserError(f"{source}: {shown} must be a section: names with the settings of each column")
+    parts = {"players": plain["players"], "callbacks": plain["callbacks"], "data.columns": columns}
+    built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
+    built += [(f"{key}.{name}", part) for key, named in parts.items() for name, part in named.items()]
+    for key, part in built:
+        if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
+            raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")
+    if not isinstance(plain.get("knobs") or [], list):
+        raise UserError(f"{source}: knobs={printable(repr(plain['knobs']))[:60]} must be a list of names")
+    if not isinstance(plain.get("streams") or {}, dict):
+        raise UserError(f"{source}: streams must be a section")
+    for name, part in (plain.get("streams") or {}).items():
+        if part is not None and not isinstance(part, dict):
+            shown = f"streams.{printable(name)}={printable(repr(part))[:60]}"
+            raise UserError(f"{source}: {shown} must be a section or null")
+        size = (part or {}).get("batch_size", 1)
+        if not is_whole(size) or not 1 <= size <= LARGEST_BATCH:
+            raise UserError(f"{source}: streams.{printable(name)}.batch_size={size!r} must be a whole number from 1")
+    saved = plain["checkpoints"]
+    for key, least, empty in (("keep", 1, False), ("every_steps", 1, True), ("every_minutes", 0, True)):
+        value = saved.get(key, least)
+        fits = is_number(value) if key == "every_minutes" else is_whole(value)
+        if not (value is None and empty) and not (fits and value >= least):
+            what = "a number" if key == "every_minutes" else "a whole number"
+            raise UserError(f"{source}: checkpoints.{key}={value!r} must be {what} of at least {least}")
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Return whether a value is an integer; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def make_whole(cfg: DictConfig, source: str) -> None:
+    """Write whole numbers such as 1e3 and 8.0 as 1000 and 8, in place, wherever a training takes whole numbers only.
+
+    Raises:
+        UserError: such a number has a fraction, or is text.
+    """
+    from omegaconf import OmegaConf
+
+    streams = cfg.get("streams")
+    batches = [f"streams.{name}.batch_size" for name in streams] if OmegaConf.is_dict(streams) else []
+    for key in (*WHOLE, *batches):
+        _make_whole(cfg, key, source)
+    for key in _whole_parameters(OmegaConf.to_container(cfg, resolve=True)):
+        _make_whole(cfg, key, source, strict=True)
+
+
+def _whole_parameters(plain: Any) -> Iterator[str]:
+    """Keys of the settings that a building block takes as whole numbers, by the annotations of its constructor."""
+    from audiogan.data.sounds.folder import open_audio_folder
+    from audiogan.data.sounds.sources import open_sounds
+    from audiogan.run.targets import resolve_target, targets
+
+    for key, target in targets(plain):
+        try:
+            block = resolve_target(target, key)
+            parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()
+        except (UserError, TypeError, ValueError):  # reported when the classes are checked, or written in C
+            continue
+        for parameter in parameters:
+            words = set(re.findall(r"\w+", str(parameter.annotation)))
+            if "int" in words and words <= {"int", "None", "Sequence", "tuple", "list", "class"}:
+                yield f"{key.removesuffix('._target_')}.{parameter.name}"
+
+
+def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
+    """Write a number or a list of numbers as whole numbers. ``strict``: refuse text."""
+    from omegaconf import OmegaConf
+
+    value = OmegaConf.select(cfg, key)
+    several = OmegaConf.is_list(value)
+    numbers = list(value) if several else [value]
+    for number in numbers:
+        if (isinstance(number, float) and not number.is_integer()) or (strict and isinstance(number, str)):
+            raise UserError(f"{source}: {key}={number!r} must be a whole number")
+    if any(isinstance(number, float) for number in numbers):
+        section, _, name = key.rpartition(".")
+        parent: Any = OmegaConf.select(cfg, section) if section else cfg
+        if OmegaConf.is_dict(parent) and OmegaConf.is_interpolation(parent, name):
+            plain: Any = OmegaConf.to_container(parent, resolve=False)
+            if referred := re.fullmatch(r"\$\{([\w.]+)\}", plain[name]):
+                _make_whole(cfg, referred[1], source, strict=strict)
+                return
+        whole = [int(number) if isinstance(number, float) else number for number in numbers]
+        OmegaConf.update(cfg, key, whole if several else whole[0], merge=False)

@@ -1,0 +1,277 @@
+"""The allow-list of configurations: which classes may stand at which place.
+
+A configuration from a stranger may only combine building blocks. Each place takes one kind: a callback cannot stand for
+a modality. No place takes a class that writes or deletes files at a place of its own choice. Classes from outside the
+package come from modules that the person trusts (`audiogan.run.trust`); each place takes the same kind of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from audiogan.errors import UserError
+from audiogan.run import trust
+from audiogan.utils.text import printable
+
+PARTS = ("augment", "losses", "networks", "representations")
+"""Packages with the parts of a game. None of them reads or writes files."""
+COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
+"""Modules with the columns that a configuration may add to the data."""
+MOVED = {
+    "audiogan.augment.Brightness": "audiogan.augment.RandomBrightness",
+    "audiogan.augment.Scale": "audiogan.augment.RandomScale",
+    "audiogan.callbacks.MetricsLog": "audiogan.run.callbacks.MetricsLog",
+    "audiogan.callbacks.Previews": "audiogan.run.callbacks.Previews",
+    "audiogan.data.image_sources.open_images": "audiogan.data.open_images",
+    "audiogan.data.pairs.open_domains": "audiogan.data.open_domains",
+    "audiogan.data.pairs.open_pairs": "audiogan.data.open_pairs",
+    "audiogan.data.points.Points": "audiogan.data.open_points",
+    "audiogan.data.points.open_points": "audiogan.data.open_points",
+    "audiogan.data.sources.open_sounds": "audiogan.data.open_sounds",
+    "audiogan.games.Sampling": "audiogan.games.Generative",
+}
+"""Names in configurations and models of earlier versions, and their present names."""
+Test = Callable[[Any, str], bool]
+"""Whether a place takes a class or function, given with its module."""
+
+
+def targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
+    """Every entry ``wanted`` of a plain container: its full key and its value."""
+    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, value in items:
+        path = f"{key}.{name}" if key else str(name)
+        if name == wanted:
+            yield path, value
+        else:
+            yield from targets(value, path, wanted)
+
+
+def outside(node: Any) -> list[str]:
+    """Return the top-level names of the modules from outside the package that a plain container names."""
+    found = (target.partition(".")[0] for _, target in targets(node) if isinstance(target, str) and "." in target)
+    return [name for name in dict.fromkeys(found) if trust.may_be_trusted(name)]
+
+
+def present(node: Any) -> Any:
+    """Return a copy of a plain container in which every ``_target_`` has its present name; see `MOVED`."""
+    if isinstance(node, dict):
+        return {
+            key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else present(value)
+            for key, value in node.items()
+        }
+    return [present(value) for value in node] if isinstance(node, list) else node
+
+
+def check_places(plain: Any, where: str = "", source: str = "", folder: Path | None = None) -> None:
+    """Refuse a plain container with a class at a place that does not take it. Nothing is built.
+
+    Args:
+        plain: a configuration, or one of its sections.
+        where: the key of the section.
+        source: what to put in front of the key in messages.
+        folder: folder of the configuration, where modules of the person may lie.
+    """
+    for key, target in targets(plain, where):
+        resolve_target(target, key, source, folder)
+    for key, value in targets(plain, where, "_partial_"):
+        if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
+            raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
+    for key, value in targets(plain, where, "_args_"):
+        if value and _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
+            raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
+
+
+def resolve_target(target: Any, key: str, source: str = "", folder: Path | None = None) -> Any:
+    """Return the class or function that ``target`` names.
+
+    Args:
+        target: a dotted name, also one of an earlier version.
+        key: the place in the configuration where it stands, such as ``callbacks.ema._target_``.
+        source: what to put in front of the key in messages.
+        folder: folder of the configuration, where modules of the person may lie.
+
+    Raises:
+        UserError: there is no such class, its module is not trusted, or this place does not take it.
+    """
+    what, takes = _place(key)
+    where = f"{source}{printable(key)}"
+    shown = f"{where}={printable(repr(target))[:120]}"
+    refusal = UserError(f"{shown} is not allowed; this place takes {what}")
+    if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
+        raise refusal
+    if takes is _nothing:
+        raise refusal
+    target = MOVED.get(target, target)
+    parts = target.split(".")
+    if parts[0] in trust.trusted():
+        found = _trusted(target, where)
+        if not takes(found, found.__module__):
+            raise refusal
+        return found
+    if hint := trust.hint(parts[0], folder):
+        raise UserError(f"{shown}: the module {parts[0]} is not trusted; {hint}")
+    of_torch = parts[:2] in (["torch", "nn"], ["torch", "optim"]) and len(parts) == 3
+    homes = ("torch.nn.modules.", "torch.optim.") if of_torch else _HOMES
+    if not of_torch and not target.startswith(homes):
+        raise refusal
+    found = _import(parts)
+    if found is None:
+        raise UserError(f"{where}={target!r} does not exist; check the spelling")
+    home, name = getattr(found, "__module__", ""), getattr(found, "__qualname__", "")
+    if not f"{home}.".startswith(homes) or not name or name != found.__name__ or not takes(found, home):
+        raise refusal
+    return found
+
+
+def _trusted(target: str, where: str) -> Any:
+    """The class or function of a trusted module."""
+    try:
+        found = trust.find(target)
+    except UserError as error:
+        raise UserError(f"{where}={target!r}: {error}") from error
+    if found is None:
+        raise UserError(f"{where}={target!r} does not exist; check the spelling")
+    if not trust.defined_in(found, target):
+        home = getattr(found, "__module__", None)
+        elsewhere = f" but in {printable(home)[:80]}" if isinstance(home, str) else ""
+        raise UserError(
+            f"{where}={target!r} is not allowed; it is not defined in {target.partition('.')[0]}{elsewhere}"
+        )
+    return found
+
+
+_PACKAGES = ("core", "data", "games", "inputs", "modalities", "monitors", "run.callbacks", *PARTS)
+_HOMES = tuple(f"audiogan.{name}." for name in _PACKAGES)
+
+
+def _place(key: str) -> tuple[str, Any]:
+    """What the place ``key`` takes, in words and as a test of (class, its module)."""
+    for pattern, what, takes in PLACES:
+        if re.fullmatch(pattern, key):
+            return what, takes
+    return "no class", _nothing
+
+
+def _nothing(found: Any, home: str) -> bool:
+    return False
+
+
+def _from(home: str, *packages: str) -> bool:
+    """Whether a module belongs to one of audiogan's ``packages``, or is one that the person trusts."""
+    return f"{home}.".startswith(tuple(f"{name}." for name in packages)) or home.partition(".")[0] in trust.trusted()
+
+
+def _data(found: Any, home: str) -> bool:
+    """The functions of `audiogan.data.cache` are no data: they write to any folder."""
+    opens = inspect.isfunction(found) and found.__name__.startswith("open_")
+    return opens and _from(home, "audiogan.data") and home != "audiogan.data.cache"
+
+
+def _of(*modules: str) -> Test:
+    """A test for classes of ``modules`` that have no place of their own in a run."""
+    return lambda found, home: isinstance(found, type) and _from(home, *modules) and not _builds_runs(found)
+
+
+def _kind(module: str, name: str, *modules: str) -> Test:
+    """A test for the subclasses of a class; with ``modules``, of those that are defined there."""
+
+    def test(found: Any, home: str) -> bool:
+        kind = getattr(importlib.import_module(module), name)
+        return _is(found, kind) and (not modules or _from(home, *modules))
+
+    return test
+
+
+def _modality(found: Any, home: str) -> bool:
+    from audiogan.modalities import Modality
+
+    return _is(found, Modality) and found is not Modality
+
+
+def _engine(found: Any, home: str) -> bool:
+    from audiogan.core import Engine
+
+    return found is Engine
+
+
+def _optimizer(found: Any, home: str) -> bool:
+    from torch.optim import Optimizer
+
+    return _is(found, Optimizer) and found is not Optimizer
+
+
+def _callback(found: Any, home: str) -> bool:
+    """Checkpoints are no such callback: they delete files, and have a section of their own."""
+    from audiogan.core import Callback, Checkpoints
+
+    return _is(found, Callback) and not _is(found, Checkpoints)
+
+
+def _part(found: Any, home: str) -> bool:
+    from torch import nn
+
+    if not isinstance(found, type) or _builds_runs(found):
+        return False
+    if home.startswith("torch."):
+        return issubclass(found, nn.Module)
+    return _from(home, *(f"audiogan.{package}" for package in PARTS))
+
+
+def _game_part(found: Any, home: str) -> bool:
+    return _part(found, home) or (home.startswith("audiogan.games.") and found.__name__ == "Route")
+
+
+def _builds_runs(found: type) -> bool:
+    """Whether a class has a place of its own in a run, and may stand nowhere else."""
+    from audiogan.core import Callback, Engine, Game, Player
+
+    return issubclass(found, Callback | Engine | Game | Player | BaseException)
+
+
+def _is(found: Any, kind: type) -> bool:
+    return isinstance(found, type) and issubclass(found, kind)
+
+
+PLACES = (
+    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
+    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _of(*COLUMNS)),
+    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
+    (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _of("audiogan.data.views")),
+    (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
+     "a modality: audiogan.modalities.Sound, Image or Points", _modality),
+    (r"engine\._target_", "audiogan.core.Engine", _engine),
+    (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),
+    (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),
+    (r"callbacks\.[^.]+\._target_", "a callback; checkpoints have a section of their own", _callback),
+    (r"((game\.)?inputs\.[^.]+\.)?representation\._target_", "a representation of audiogan.representations",
+     _kind("audiogan.representations", "Representation")),
+    (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _nothing),
+    (r"game\._target_", "a game of audiogan.games", _kind("audiogan.core", "Game", "audiogan.games")),
+    (r"game\.(?!inputs\.).*\._target_",
+     "a network, loss, augmentation, representation or Route of audiogan, or a layer of torch.nn", _game_part),
+    (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",
+     "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
+)  # fmt: skip
+"""For each place, by its key: the words for it, and the test of a class. The first pattern that fits decides."""
+
+
+def _import(parts: list[str]) -> Any:
+    """The object at a dotted path, importing modules of the package as needed."""
+    found, path = importlib.import_module(parts[0]), parts[0]
+    for name in parts[1:]:
+        path = f"{path}.{name}"
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            try:
+                found = importlib.import_module(path)
+            except ModuleNotFoundError as error:
+                if error.name != path:
+                    raise
+                return None
+    return found

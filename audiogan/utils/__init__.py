@@ -1,0 +1,1 @@
+"""Helpers without PyTorch modules: text, terminal output, progress, archives, worker threads."""

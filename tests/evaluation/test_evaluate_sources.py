@@ -1,0 +1,148 @@
+"""Models with a source: ``evaluate`` with what doing nothing scores, previews, ``list``, ``doctor``, accumulation."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from every_command import COMMANDS, Run
+from PIL import Image as Pillow
+
+from audiogan.data import open_domains, open_pairs
+from audiogan.modalities import Image
+from audiogan.run.report import write_report
+
+SMALL = {
+    "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1", "data.holdout=0.05"],
+    "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tmp_path_factory.mktemp("pairs"), "pix2pix", SMALL["pix2pix"])
+
+
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tmp_path_factory.mktemp("domains"), "cyclegan", SMALL["cyclegan"])
+
+
+def report(run: Run) -> dict[str, dict[str, float]]:
+    return json.loads((run.path / "evaluation.json").read_text())
+
+
+def size(path: Path) -> tuple[int, int]:
+    with Pillow.open(path) as picture:
+        return picture.size
+
+
+def test_pairs_are_measured_against_their_targets_and_beside_doing_nothing(pairs: Run) -> None:
+    sheet = pairs.folder / "sheet.png"
+    table = pairs.command("evaluate", pairs.path, "-n", 24, "--sheet", sheet)
+    assert "do nothing" in table.splitlines()[1]
+    found = report(pairs)
+    for name in ("l1/target@24", "psnr/target@24", "ssim/target@24"):
+        assert math.isfinite(found["values"][name]) and math.isfinite(found["nothing"][name])
+    assert (found["better"]["l1/target@24"], found["better"]["ssim/target@24"]) == ("lower", "higher")
+    # The sources are drawings of the targets.
+    assert 0.05 < found["nothing"]["l1/target@24"] < 0.6
+    width, height = size(sheet)
+    assert height > 3 * width  # 16 rows of source, output and target
+    page = (pairs.path / "report.html").read_text()
+    assert '<th class="number">do nothing</th>' in page and "a model should do better" in page
+
+
+def test_both_directions_are_measured(domains: Run) -> None:
+    table = domains.command("evaluate", domains.path, "-n", 20, "--sheet", domains.folder / "sheet.png")
+    assert "dotted -> striped: 20 images" in table and "striped -> dotted: 20 images" in table
+    found = report(domains)
+    assert {name.split("/")[0] for name in found["values"]} == {"a_to_b", "b_to_a"}
+    shares = [name for name in found["values"] if "target_share/" in name]
+    assert len(shares) == 2 and not any("/target@" in name for name in found["values"])
+    for name in shares:  # the classifier knows real targets, and tells sources from them
+        assert found["floor"][name] > 0.6 and found["nothing"][name] < 0.4
+    width, height = size(domains.folder / "sheet.png")
+    assert height > 4 * width  # 8 rows for each direction
+
+
+def test_data_of_the_persons_own(pairs: Run, domains: Run, tmp_path: Path) -> None:
+    table = open_pairs(size=16)
+    for i in range(22):
+        for name, column in (("a", "source"), ("b", "x")):
+            path = tmp_path / "pairs" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image().save(path, table.column(column, [i])[0].numpy())
+    assert "l1/target@22" in pairs.command("evaluate", pairs.path, "--data", tmp_path / "pairs")
+    table = open_domains(size=16)
+    for i in range(50):
+        path = tmp_path / "domains" / table.labels[int(table.targets[i])] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image().save(path, table.signals(np.array([i]))[0].numpy())
+    options = ("--data", tmp_path / "domains", "--no-classifier")
+    assert "images" in domains.command("evaluate", domains.path, *options)
+    for path in sorted((tmp_path / "domains/striped").iterdir())[:10]:
+        path.unlink()
+    said = domains.command("evaluate", domains.path, *options, code=2)
+    assert "15 held-out targets for dotted -> striped; the measures need at least 20: give real data" in said
+    assert "folders a and b" in pairs.command("evaluate", pairs.path, "--data", tmp_path / "domains", code=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-n", 10], "-n 10: the measures need at least 20 examples"),
+        (["--gain"], "--gain: .* needs the input 'source'; leave out --gain"),
+        (["--transfer"], "--transfer: the critic of .* also receives 'source'"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(options: list[object], message: str, pairs: Run) -> None:
+    import re
+
+    (line,) = pairs.command("evaluate", pairs.path, *options, code=2).splitlines()
+    assert re.search(message, line)
+
+
+def test_previews_show_directions(pairs: Run, domains: Run) -> None:
+    assert "apply:   audiogan apply FILE OUT --run" in pairs.printed and "--generator" not in pairs.printed
+    assert "--generator a_to_b" in domains.printed
+    widths = [size(run.path / "previews/step-00000003.png")[0] for run in (pairs, domains)]
+    assert widths[0] > widths[1]  # three columns; two
+
+
+def test_tensorboard_gets_the_comparison(pairs: Run) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(pairs.path / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    assert set(events.Tags()["images"]) >= {"previews", "comparison"}
+    shown = events.Images("comparison")[-1]
+    assert (shown.width, shown.height) == size(pairs.path / "previews/step-00000005.png")
+
+
+def test_other_commands_describe_such_runs(domains: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lines = domains.command("inputs", domains.path).splitlines()
+    assert lines[0].startswith("source  image [3, 16, 16]") and "dotted -> striped (--generator a_to_b)" in lines[1]
+    assert "verdict:" in domains.command("doctor", domains.path)
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(domains.path, tmp_path / "runs/mine")
+    monkeypatch.chdir(tmp_path)
+    assert "audiogan apply IN OUT --run RUN" in domains.command("list", "runs")
+    said = domains.command("sample", "out", "--run", "runs/mine", code=2)
+    assert "a_to_b (dotted -> striped)" in said and not Path("out").exists()
+
+
+def test_a_report_without_sources_has_no_such_column(tmp_path: Path) -> None:
+    for nothing in ({}, {"l1/target@20": 0.5}, None, [1]):
+        stored = {"values": {"l1/target@20": 0.25}, "floor": {}, "nothing": nothing}
+        (tmp_path / "evaluation.json").write_text(json.dumps(stored))
+        page = write_report(tmp_path).read_text()
+        assert ("do nothing</th>" in page) == ("0.5" in page) == bool(nothing and isinstance(nothing, dict))
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_accumulated_batches_resume_exactly(name: str, tmp_path: Path) -> None:
+    COMMANDS["resume"](Run(tmp_path, name, [*SMALL[name], "engine.accumulate=2"]))
