@@ -32,7 +32,7 @@ PAGES = sorted(
     ]
 )
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?:(?: {4}|\t).*\n)(?:(?: {4}|\t).*\n|\n)*")
 INLINE = re.compile(r"`(audiogan [^`]+)`")
 LINK = re.compile(r"(?:\]\(|(?:src|href)=\")([^)\s\"]+)")

@@ -58,7 +58,7 @@ class LabelRule:
             raise UserError(f"{where}: not auto, folders or none, and there is no such CSV file")
         text, data, notes = read_text(path, where)
         key = hashlib.blake2b(data, digest_size=16).hexdigest() + str(path.resolve())
-        return cls(LIST, key, root, follow, path, list(read_rows(text, where)), notes, suffixes)
+        return cls(LIST, key, root, follow, path, list(read_rows(text, where, notes)), notes, suffixes)
 
     @cached_property
     def _matches(self) -> Matches:

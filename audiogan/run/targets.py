@@ -188,9 +188,9 @@ def _kind(module: str, name: str, *modules: str) -> Test:
 
 
 def _modality(found: Any, home: str) -> bool:
-    from audiogan.modalities import Image, Points, Sound
+    from audiogan.modalities import Modality
 
-    return found in (Image, Points, Sound)
+    return _is(found, Modality) and found is not Modality
 
 
 def _engine(found: Any, home: str) -> bool:

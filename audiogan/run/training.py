@@ -138,6 +138,7 @@ def build_trainer(
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
         train = given.prepare(train)
+        held_out = given.prepare(held_out) if held_out else held_out
         if fit:
             given.fit(train)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]

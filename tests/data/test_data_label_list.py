@@ -205,3 +205,13 @@ def test_labels_that_look_the_same_are_one_class(root: Path) -> None:
     assert listed(root, f"path,label\nf0.wav,{composed}\nf1.wav,{decomposed}\n").labels == [composed]
     folders = write(root.parent / "folders", f"{composed}/1.wav", f"{decomposed}/2.wav", "kick/1.wav")
     assert scan_folder(folders, progress=False).labels == [composed, "kick"]
+
+
+def test_columns_that_are_not_read_are_named(root: Path) -> None:
+    content = "path,speaker,label,take\nf0.wav,ann,a,1\nf1.wav,bob,b,2\n"
+    list_file = root.parent / "list.csv"
+    list_file.write_text(content)
+    line = f"data.labels={list_file}: only the columns path, label are read, not speaker, take"
+    assert line in open_audio_folder(root, labels=list_file, length=800, progress=False).source
+    assert line in listed(root, content).summary()
+    assert "not speaker" not in listed(root, PLAIN).summary()
