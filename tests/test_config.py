@@ -8,9 +8,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
-from audiogan import config
 from audiogan.config import PACKAGED, compose, run_name
 from audiogan.config_kinds import resolve_target, targets
+from audiogan.copies import expand
 from audiogan.errors import UserError
 from audiogan.training import open_data
 from audiogan.training import train as run
@@ -73,7 +73,7 @@ def test_copies_multiply_entries() -> None:
             "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
         }
     )
-    config.expand(cfg)
+    expand(cfg)
     assert OmegaConf.to_container(cfg) == {
         "n": 2,
         "players": {
@@ -83,7 +83,7 @@ def test_copies_multiply_entries() -> None:
         },
     }
     with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
-        config.expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
+        expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
 def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:
