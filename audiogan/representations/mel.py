@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import LogMagnitude
 
 
@@ -23,9 +24,7 @@ class Mel(LogMagnitude):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         n_fft: int = 1024,
         hop_length: int = 256,
         n_mels: int = 80,
@@ -33,13 +32,14 @@ class Mel(LogMagnitude):
         f_max: float | None = None,
         iterations: int = 32,
     ) -> None:
+        sample_rate = format.sample_rate
         top = sample_rate / 2 if f_max is None else float(f_max)
         if n_mels < 1 or not 0 <= f_min < top <= sample_rate / 2:
             raise ValueError(
                 f"n_mels={n_mels}, f_min={f_min}, f_max={top}: need n_mels >= 1 and 0 <= f_min < f_max <= "
                 f"sample_rate/2={sample_rate / 2}"
             )
-        super().__init__(length, channels, n_fft, hop_length, iterations, bands=n_mels)
+        super().__init__(format, n_fft, hop_length, iterations, bands=n_mels)
         from torchaudio.functional import melscale_fbanks  # only this class needs it
 
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.representations.base import Representation
+from audiogan.representations.sound_format import SoundFormat
 
 LOG_FLOOR = 1e-6
 """Constant that SpecGAN adds to magnitudes before the logarithm."""
@@ -113,14 +114,13 @@ class ComplexSTFT(Representation):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
+        format: SoundFormat,
         n_fft: int = 256,
         hop_length: int = 128,
         power: float = 0.5,
         floor: float = 1e-4,
     ) -> None:
-        super().__init__((channels, length))
+        super().__init__(format.shape)
         self.channels, self.length = self.signal_shape
         if not 0 < power <= 1:
             raise ValueError(f"power={power} must lie in 0 < power <= 1")
@@ -242,15 +242,14 @@ class LogMagnitude(Representation):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
+        format: SoundFormat,
         n_fft: int = 256,
         hop_length: int = 128,
         iterations: int = 16,
         *,
         bands: int | None = None,
     ) -> None:
-        super().__init__((channels, length))
+        super().__init__(format.shape)
         self.channels, self.length = self.signal_shape
         if iterations < 0:
             raise ValueError(f"iterations={iterations} must not be negative")
