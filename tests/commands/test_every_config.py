@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from every_command import COMMANDS, Run
 
-from audiogan.run.config import shipped
+from audiogan.run.packaged import shipped
 
 SOUNDS = ["data.root={sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=2"]
 TONENOISE = [
