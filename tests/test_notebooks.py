@@ -22,7 +22,7 @@ def test_notebook(name: str, wheel: Path, tiny_sounds: Path, tmp_path: Path, mon
         archive.extractall(tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # comes before this checkout
     monkeypatch.setenv("SOUNDS", str(tiny_sounds))
-    monkeypatch.setenv("MINUTES", "0.1")
+    monkeypatch.setenv("MINUTES", "0.02")
     book = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert "pip install audiogan" in book.cells[0].source
     book.cells.append(nbformat.v4.new_code_cell("print(audiogan.__file__)"))

@@ -21,8 +21,9 @@ LARGEST = 4_000_000
 def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Return a network as TorchScript, for inputs of these shapes. It gives the same bits.
 
-    In a small network a third of the time of a call is Python's. TorchScript is deprecated in favour of
-    ``torch.compile``, which takes long to compile and need not keep the bits.
+    In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
+    ``torch.export`` for files (see `audiogan.export`) and of ``torch.compile`` for speed. Compilation takes long and
+    may change the bits.
 
     Args:
         net: a network in evaluation mode.
