@@ -13,6 +13,7 @@ from pathlib import Path
 from audiogan.errors import UserError
 from audiogan.files import NO_LINK, is_plain, replacing
 from audiogan.optional import notify
+from audiogan.text import json_object
 
 FOLDERS = ("checkpoints", "previews", "tensorboard")
 FILES = (
@@ -130,10 +131,9 @@ def status(run_dir: Path) -> str:
     try:
         if not is_plain(path) or path.stat().st_size > LARGEST:
             return ""
-        facts = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return str((json_object(path.read_bytes()) or {}).get("status", ""))
+    except OSError:
         return ""
-    return str(facts.get("status", "")) if isinstance(facts, dict) else ""
 
 
 def note(run_dir: Path, **facts: str) -> None:

@@ -20,10 +20,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from audiogan.report import preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import Log
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.text import json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -92,7 +92,7 @@ class Watched:
         known = self._layouts.get(name)
         if known is None or known[0] != version:
             path = self.run.file(f"previews/{name}")
-            self._layouts[name] = known = version, layout(path) if path else {}
+            self._layouts[name] = known = version, preview_layout(path, SOUNDS) if path else {}
         return known[1]
 
 
@@ -192,27 +192,6 @@ async def preview(request: Request, id: str, name: str) -> Response:
 
     content = await watching.slots.run(work)
     return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
-
-
-def layout(path: Path) -> dict[str, Any]:
-    """Where the sounds of a joined WAV lie, by its comment (see `audiogan.modalities.sound.write_preview`): titles, the
-    length of each and the distance of their starts, in seconds. Empty for a file of someone else: it is played whole.
-    """
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as file:
-            stored = json_object(file.comment) or {}
-        count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
-        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:SOUNDS]]
-    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return {}
-    count = min(count, SOUNDS)
-    if count < 1 or not 0 < seconds <= every < 3600:
-        return {}
-    if len(titles) != count:
-        titles = [str(i + 1) for i in range(count)]
-    return {"titles": titles, "seconds": seconds, "every": every}
 
 
 def _listed(folder: Path) -> list[tuple[str, str]]:
