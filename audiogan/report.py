@@ -22,6 +22,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,16 +49,23 @@ class _Preview:
     every: float = 0.0  # from the start of one sound to the start of the next
 
 
+def preview_files(run_dir: Path) -> dict[int, dict[str, os.DirEntry[str]]]:
+    """Return the preview files of a run by step, then by kind: ``png`` or ``wav``. Links are left out."""
+    found: dict[int, dict[str, os.DirEntry[str]]] = {}
+    folder = run_dir / "previews"
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = re.fullmatch(r"step-([0-9]{1,15})\.(png|wav)", entry.name)
+            if match and not folder.is_symlink() and entry.is_file(follow_symlinks=False):
+                found.setdefault(int(match[1]), {})[match[2]] = entry
+    return dict(sorted(found.items()))
+
+
 def _previews(run_dir: Path) -> list[_Preview]:
-    found: dict[int, dict[str, Path]] = {}
-    for path in sorted((run_dir / "previews").glob("step-*")):
-        match = re.fullmatch(r"step-([0-9]+)\.(png|wav)", path.name)
-        if match and is_plain(path):
-            found.setdefault(int(match[1]), {})[match[2]] = path
     previews = []
-    for step, kinds in sorted(found.items()):
-        names = {kind: f"previews/{path.name}" for kind, path in kinds.items()}
-        layout = preview_layout(kinds["wav"]) if "wav" in kinds else {}
+    for step, files in preview_files(run_dir).items():
+        names = {kind: f"previews/{file.name}" for kind, file in files.items()}
+        layout = preview_layout(Path(files["wav"].path)) if "wav" in files else {}
         previews.append(_Preview(step, names.get("png"), names.get("wav"), **layout))
     return previews
 
