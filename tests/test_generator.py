@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from wavs import load_wav
 
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
 from audiogan.loading import from_state
-from audiogan.sounds import load_wav
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from wavs import load_wav
 
 from audiogan.pictures import contact_sheet, spectrogram_image
-from audiogan.sounds import load_wav
 
 RATE = 16000
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wavs import load_wav
 
 import audiogan
 from audiogan import Recipe, UserError
 from audiogan.cli import main
 from audiogan.sampling import recall
-from audiogan.sounds import load_wav, save_wav
+from audiogan.sounds import save_wav
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 names = st.text(min_size=1, max_size=8)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wavs import load_wav
 
 from audiogan.curves import group, read_series, round_ticks
 from audiogan.errors import UserError
 from audiogan.modalities.sound import write_preview
 from audiogan.report import write_report
-from audiogan.sounds import load_wav
 
 RATE = 8000
 EVIL = '"><script>alert(1)</script>'

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from wavs import load_wav
 
 import audiogan
 from audiogan.bundle import shipped
 from audiogan.sampling import recall
-from audiogan.sounds import load_wav
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 

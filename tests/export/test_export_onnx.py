@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_models import small
+from wavs import load_wav
 
 import audiogan
 from audiogan import Recipe
 from audiogan.cli import main
 from audiogan.export import arrays, save_onnx
-from audiogan.sounds import load_wav
 
 pytest.importorskip("onnxscript", reason="pip install 'audiogan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime")

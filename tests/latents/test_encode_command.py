@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from wavs import load_wav
 
 import audiogan
 from audiogan.commands import encode
 from audiogan.data.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.sampling import recall
-from audiogan.sounds import load_wav, save_wav
+from audiogan.sounds import save_wav
 
 
 def call(*words: object) -> int:
