@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import shlex
 from collections.abc import Sequence
@@ -92,8 +91,6 @@ def run(args: argparse.Namespace) -> None:
         return
     print(scan.summary())
     if args.csv:
-        with contextlib.suppress(OSError):  # said by `write`
-            args.csv.parent.mkdir(parents=True, exist_ok=True)
         scan.write(args.csv)
     if not images:
         _say_images(scan)

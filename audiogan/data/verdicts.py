@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -17,6 +16,7 @@ from audiogan.data.layout import layout_hints
 from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
+from audiogan.files import replacing
 from audiogan.utils.text import printable, table_cell
 
 TABLE = "files.csv"
@@ -51,10 +51,12 @@ class Scan:
 
     Attributes:
         reasons, known_flags: all reasons and flags of such files, with their meaning, in the order of the summary.
+        noun: word for a file.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
+    noun: ClassVar[str] = "sound file"
 
     root: Path
     settings: DecodeSettings
@@ -135,17 +137,14 @@ class Scan:
         A cell that a spreadsheet would run as a formula gets an apostrophe in front (`table_cell`), and
         control characters are written as escapes.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(self.folder / TABLE, **TEXT) as table, open(temporary, "w", **TEXT) as copy:
+            with (
+                replacing(path) as temporary,
+                open(self.folder / TABLE, **TEXT) as table,
+                open(temporary, "w", **TEXT) as copy,
+            ):
                 csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(temporary, path)
         except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise UserError(f"cannot write the report {path}: {e.strerror}") from e
 
 
@@ -161,29 +160,24 @@ def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, lon
 
 
 def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        raise UserError(printable(f"no usable sound file in {scan.root}: {nothing_usable(scan)}"))
-
-
-def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
-    """Return what was found in a folder without a usable file, and what to do, in one line."""
+    """Raise a UserError that says what was found, and what to do, if no file can be used."""
+    if scan.clips:
+        return
     meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
     counts = (f"{n:,} {reason}{meaning.get(reason, '')}" for reason, n in scan.counts.items())
-    found = ", ".join(counts) or "the folder is empty"
-    advice = []
+    said = [", ".join(counts) or "the folder is empty"]
+    rows = list(scan.rows())
     if scan.counts.get("no label") and scan.naming == LIST:
-        rows = list(scan.rows())
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
         file = next(row["path"] for row in rows if row["reason"] == "no label")
         names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
-        advice.append(f"{names}the folder has {file}")
+        said.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
-        advice.append(f"labels=folders needs {noun} inside folders")
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
+        said.append(f"labels=folders needs {scan.noun}s inside folders")
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in rows)
     if images:
-        advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
-    example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
+        said.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
+    example = next((row for row in rows if row["reason"] in ("unreadable", "misnamed")), None)
     if example:
-        advice.append(f"for example {example[0]}: {example[1]}")
-    return "; ".join([found, *advice])
+        said.append(f"for example {example['path']}: {example['detail']}")
+    raise UserError(printable(f"no usable {scan.noun} in {scan.root}: {'; '.join(said)}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import io
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from audiogan.errors import UserError, reporting
 from audiogan.files import append, write_file
-from audiogan.utils.text import printable, table_cell, table_text
+from audiogan.utils.text import encoding_of, printable, table_cell, table_text
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
@@ -169,13 +168,8 @@ def _content(path: Path) -> bytes:
 
 def _decoded(content: bytes, path: Path) -> str:
     """The text of a list in one of the encodings of spreadsheets."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif b"\0" in content[:2]:
-        encodings = ["utf-16-be" if content[:1] == b"\0" else "utf-16-le"]
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
+    known = encoding_of(content)
+    for encoding in (known,) if known else ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode(encoding)
     raise _foreign(path, "it is no text")

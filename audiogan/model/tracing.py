@@ -22,8 +22,8 @@ def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Return a network as TorchScript, for inputs of these shapes. It gives the same bits.
 
     In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
-    ``torch.export`` for files (see `audiogan.export`) and of ``torch.compile`` for speed. Compilation takes long and
-    may change the bits.
+    ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for speed. Compilation takes long
+    and may change the bits.
 
     Args:
         net: a network in evaluation mode.

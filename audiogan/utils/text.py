@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import unicodedata
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins with one of these characters as a formula."""
+
+_MARKS = {
+    **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
+    **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
+}
+"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
 
 
 def printable(text: object) -> str:
@@ -30,6 +37,15 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def encoding_of(data: bytes) -> str | None:
+    """Return the encoding of a text file by its byte order mark or its zero bytes; ``None`` without either."""
+    found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
+    if found is None and 4 * max(even, odd) > len(data[:1000]):  # Latin letters in UTF-16 have a zero in each pair
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return found
 
 
 def table_cell(value: object) -> object:
