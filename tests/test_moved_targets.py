@@ -12,6 +12,7 @@ from audiogan.model.bundle import ABOUT, shipped
 from audiogan.run.targets import MOVED, check_places, present, resolve_target, targets
 
 PLACES = {"games.Sampling": "game._target_", "points.Points": "data._target_", ".open_": "data._target_"}
+PLACES["audiogan.augment."] = "game.augment.transforms[0]._target_"
 PLACES |= dict.fromkeys(("callbacks.MetricsLog", "callbacks.Previews"), "callbacks.log._target_")
 
 

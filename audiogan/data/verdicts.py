@@ -43,6 +43,8 @@ FLAGS = {
     "out of phase": "used; the channels cancel out when mixed, so the loudest is used alone",
     "offset": "used; a constant offset was removed",
 }
+MOST_NAMES, LONGEST_NAME = 30, 60
+"""Classes that the terminal lists, and characters of a name there."""
 
 
 @dataclass(frozen=True)
@@ -153,21 +155,17 @@ def _cell(text: str) -> object:
     return table_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
-def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
+def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
     """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
-    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
-    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
-    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
+    names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]
+    return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
 
 
 def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        raise UserError(printable(f"no usable sound file in {scan.root}: {nothing_usable(scan)}"))
-
-
-def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
-    """Return what was found in a folder without a usable file, and what to do, in one line."""
+    """Raise a UserError that says what was found, and what to do, when nothing can be used."""
+    if scan.clips:
+        return
     meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
     counts = (f"{n:,} {reason}{meaning.get(reason, '')}" for reason, n in scan.counts.items())
     found = ", ".join(counts) or "the folder is empty"
@@ -179,11 +177,11 @@ def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
         names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
         advice.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
-        advice.append(f"labels=folders needs {noun} inside folders")
+        advice.append("labels=folders needs sound files inside folders")
     images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
     if images:
         advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
     example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
     if example:
         advice.append(f"for example {example[0]}: {example[1]}")
-    return "; ".join([found, *advice])
+    raise UserError(printable(f"no usable sound file in {scan.root}: {'; '.join([found, *advice])}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import notify, optional
+from audiogan.utils.text import json_object
 
 if TYPE_CHECKING:
     from audiogan.metrics import Embedding
@@ -228,15 +228,8 @@ def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     except OSError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    rows = []
-    for line in data[:end].splitlines():
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows, offset + end
+    rows = map(json_object, data[:end].splitlines())
+    return [row for row in rows if row is not None], offset + end
 
 
 def read_settings(run_dir: Path) -> dict[str, Any]:

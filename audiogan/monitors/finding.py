@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.files import is_plain, replacing
+from audiogan.utils.text import json_object
 
 SEVERITIES = ("note", "warning", "failure")
 VERDICT = "verdict"
@@ -79,12 +80,7 @@ def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_plain(path) else []
     except OSError:
         return []
-    found = []
-    for line in lines:
-        try:
-            found.append(Finding.from_row(json.loads(line)))
-        except (ValueError, RecursionError):
-            continue
+    found = (Finding.from_row(json_object(line)) for line in lines)
     return [finding for finding in found if finding is not None]
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
+from waves import load_wav
 
 import audiogan
 from audiogan.commands import encode
 from audiogan.errors import UserError
 from audiogan.latents.recording import prepare
-from audiogan.modalities.wav import load_wav
 
 RATE = 16_000
 
