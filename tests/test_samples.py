@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan.model.bundle import shipped

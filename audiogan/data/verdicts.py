@@ -43,6 +43,8 @@ FLAGS = {
     "out of phase": "used; the channels cancel out when mixed, so the loudest is used alone",
     "offset": "used; a constant offset was removed",
 }
+MOST_NAMES, LONGEST_NAME = 30, 60
+"""Classes that the terminal lists, and characters of a name there."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,11 @@ def _cell(text: str) -> object:
     return table_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
-def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
+def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
     """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
-    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
-    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
-    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
+    names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]
+    return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
 
 
 def require_usable(scan: Scan) -> None:

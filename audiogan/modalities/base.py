@@ -287,18 +287,18 @@ def as_array(value: Any, noun: str, kinds: str) -> np.ndarray:
     return value
 
 
-def in_range(x: np.ndarray, noun: str, edge: float = 1.0) -> NDArray[np.float32]:
+def in_range(x: np.ndarray, noun: str) -> NDArray[np.float32]:
     """Return floating-point values as float32.
 
     Raises:
-        UserError: values beyond ``-edge ... edge``, NaN or infinity.
+        UserError: values beyond -1 ... 1, NaN or infinity.
     """
     if not np.isfinite(x).all():
         raise UserError(f"the {noun} has values that are NaN or infinite")
     low, high = float(x.min()), float(x.max())
-    if max(-low, high) > edge * (1 + TOLERANCE):
-        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to {-edge:g} ... {edge:g}")
-    return np.clip(x, -edge, edge).astype(np.float32)
+    if max(-low, high) > 1 + TOLERANCE:
+        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to -1 ... 1")
+    return np.clip(x, -1, 1).astype(np.float32)
 
 
 def _article(noun: str) -> str:

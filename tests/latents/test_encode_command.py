@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan.commands import encode

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan.commands import encode

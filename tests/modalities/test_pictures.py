@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
-from wavs import load_wav
+from waves import load_wav
 
 from audiogan.modalities.drawing.spectrograms import contact_sheet, spectrogram_image
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from wavs import load_wav
+from waves import load_wav
 
 from audiogan.files import replacing
 from audiogan.modalities.wav import level, save_wav

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan.cli import main

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe, UserError

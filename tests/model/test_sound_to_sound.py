@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from every_command import Run
 from own_modules import write_module
-from wavs import load_wav
+from waves import load_wav
 
 from audiogan.modalities.wav import save_wav
 

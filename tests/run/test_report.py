@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wavs import load_wav
+from waves import load_wav
 
 from audiogan.errors import UserError
 from audiogan.modalities.sound import write_preview

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_models import small
-from wavs import load_wav
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe
