@@ -87,8 +87,8 @@ class Exchange(Generative):
         super().__init__({"warm": warm, "cold": cold}, representation, inputs, routes)
         self.nets["eye_warm"], self.nets["eye_cold"], self.weight = Eye(3), Eye(3), weight
 
-    def losses(self, player, batch, play):
-        a, b = (self.given(part, play) for part in batch.values())
+    def losses(self, player, batch, context):
+        a, b = (self.given(part, context) for part in batch.values())
         total, fakes = 0.0, {"cold": call(self.nets["cold"], a), "warm": call(self.nets["warm"], b)}
         for name, own in (("warm", a), ("cold", b)):
             eye, fake = self.nets[f"eye_{name}"], fakes[name]
@@ -213,7 +213,7 @@ defaults: [{base: default}, {loss: non-saturating}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_singing, holdout: 0.5}
 inputs: {picture: {_target_: audiogan.inputs.Signal, column: picture}}
-representation: {_target_: audiogan.representations.ComplexSTFT, length: 512, n_fft: 64, hop_length: 32}
+representation: {_target_: audiogan.representations.ComplexSTFT, format: "${facts.format}", n_fft: 64, hop_length: 32}
 game:
   _target_: audiogan.games.Adversarial
   generator: {_target_: MODULE.Maker, shape: "${facts.shape}", picture: 64, classes: "${facts.classes}"}
@@ -243,8 +243,8 @@ class Smooth(nn.Module):
 
 
 class Regression(Generative):
-    def losses(self, player, batch, play):
-        made = self.representation.decode(call(self.nets["generator"], self.given(batch, play)))
+    def losses(self, player, batch, context):
+        made = self.representation.decode(call(self.nets["generator"], self.given(batch, context)))
         return {"distance": (made - batch["x"]).square().mean()}
 
 
