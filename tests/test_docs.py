@@ -117,6 +117,8 @@ def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
             if is_usage(arguments):
                 assert arguments[0] in cli.COMMANDS, line
                 continue
+            if f'title="audiogan/commands/{arguments[0]}.py"' in page.read_text(encoding="utf-8"):
+                continue  # an example of a new command
             try:
                 check(arguments)
             except (Exception, SystemExit) as error:
