@@ -1,9 +1,11 @@
-"""Kits: sounds that belong together, on the pads of the tools musicians have.
+"""Drum kits from generated sounds: make them, save them for samplers, and play MIDI patterns on them.
 
->>> import audiogan                                              # doctest: +SKIP
->>> from audiogan.kits import make_kit, save_kit
->>> g = audiogan.load("drums")                                   # doctest: +SKIP
->>> save_kit(g, make_kit(g, 16, seed=7, layers=3), "out", "sfz")  # doctest: +SKIP
+Example:
+    >>> import audiogan
+    >>> from audiogan.kits import make_kit
+    >>> generator = audiogan.load("drums")
+    >>> [pad.name for pad in make_kit(generator, 2, seed=7, labels=["kick", "snare"]).pads]
+    ['kick', 'snare']
 """
 
 from __future__ import annotations

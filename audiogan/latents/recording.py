@@ -1,4 +1,4 @@
-"""A recording as the sounds of a model are."""
+"""Preparation of a recording for comparison with the sounds of a model."""
 
 from __future__ import annotations
 
@@ -20,19 +20,30 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ONSET, LEAD_SECONDS = 0.02, 0.0005
-"""A recording begins this long before it first exceeds this share of its peak, as the sounds of a model do."""
+"""Onset detection: level relative to the peak at which a sound starts, and time kept before the onset in seconds."""
 SHORTEST_SECONDS = 0.005
+"""Minimum duration of a recording, in seconds."""
 PEAK = 0.95
+"""Peak level of a prepared recording before the output level of the model is applied."""
 LONGEST_SECONDS = 600.0
-"""Seconds that are read of a file."""
+"""Maximum duration read from a file, in seconds."""
 
 
 def prepare(
     generator: Generator, wave: str | os.PathLike[str] | NDArray[np.floating], sample_rate: int | None = None
 ) -> NDArray[np.float32]:
-    """A recording, float32 `[C, T]`, as the model's own sounds are: its rate, channels, length and level.
+    """Return a recording with the sample rate, channels, length and level of a model's sounds, starting at the onset.
 
-    Arguments and errors as in `encode`.
+    Args:
+        generator: model of sounds.
+        wave: path of a sound file, or samples ``[T]`` or ``[C, T]``.
+        sample_rate: sample rate of the samples, in Hz. Files store their own.
+
+    Returns:
+        Recording, float32 ``[C, T]``.
+
+    Raises:
+        UserError: the recording is missing, unreadable, too short, silent or not finite.
     """
     what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
@@ -59,7 +70,7 @@ def prepare(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # The resampler looks ahead less than 50 ms.
+    # Another 50 ms are kept, because the resampler looks ahead by less than that.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)
@@ -73,14 +84,16 @@ def prepare(
 
 
 def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") -> NDArray[np.float32]:
-    """Samples `[C, T]` at full scale 1, if there is something to hear in them.
+    """Return the samples ``[C, T]`` of a recording, scaled to -1 ... 1 if they were on an integer scale.
 
     Args:
-        what: the recording, in messages. part: where it was looked for, such as "in its first 10 seconds", if there
-            is more.
+        samples: samples ``[C, T]``.
+        sample_rate: sample rate in Hz.
+        name: name of the recording for error messages.
+        excerpt: description of the part that was read, such as "in its first 10 seconds". Empty if all was read.
 
     Raises:
-        UserError: shorter than 5 ms, NaN or infinite samples, or silence.
+        UserError: the recording is shorter than 5 ms, silent, or contains NaN or infinite samples.
     """
     if samples.shape[-1] < SHORTEST_SECONDS * rate or not len(samples):
         raise UserError(f"{what}: too short, {1000 * samples.shape[-1] / rate:.1f} ms; 5 ms at least")

@@ -1,4 +1,4 @@
-"""Recipes and the values of inputs: from one to the other."""
+"""Conversion between recipes and tensors of input values."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def recipe_of(
     """Return the recipe of one sample.
 
     Args:
-        inputs: the inputs of the model.
-        drawn: their values ``[1, ...]``.
+        inputs: inputs of the model by name.
+        values: values ``[1, ...]`` of these inputs by name.
         model: name of the model.
-        seed, truncation: see `Recipe`.
+        seed: seed from which the values were drawn, or None.
+        truncation: truncation of the latent, or None.
     """
     latent: list[float] = []
     stored: dict[str, Any] = {}
@@ -49,15 +50,15 @@ def recipe_of(
 
 
 def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: str) -> dict[str, Tensor]:
-    """Return the values ``[B, ...]`` of recipes by name of the input.
+    """Return the input values ``[B, ...]`` of recipes by input name.
 
     Args:
-        inputs: the inputs of the model.
-        recipes: recipes with values of all inputs.
-        model: name of the model, for messages.
+        inputs: inputs of the model by name.
+        recipes: recipes with values for all inputs.
+        model: name of the model for error messages.
 
     Raises:
-        UserError: a recipe does not fit the model, or its signal is missing.
+        UserError: a recipe does not fit the model, or a signal is missing.
     """
     names, size = set(inputs), 0
     if "latent" in inputs:
@@ -81,15 +82,15 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
 
 
 def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: Mapping[str, Any]) -> list[Recipe]:
-    """Return recipes with the signals that a file with a recipe does not hold.
+    """Return copies of recipes with signals attached. A recipe read from a file contains only the SHA-256 of a signal.
 
     Args:
-        inputs: the inputs of the model.
+        inputs: inputs of the model by name.
         recipes: recipes of the model.
-        given: by name of the input one value, as `Input.parse` takes it, or a list with one for each recipe.
+        signals: values accepted by `Input.parse`, by input name: one value, or a list with one for each recipe.
 
     Raises:
-        UserError: a signal is not the one with which a recipe was made, or the input is not a signal.
+        UserError: a signal differs from that of the recipe, or the input is not a signal.
     """
     made = list(recipes)
     for name, value in given.items():
@@ -110,7 +111,7 @@ def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: 
 
 
 def _named(recipe: Recipe) -> str:
-    """Return the inputs of a recipe in words."""
+    """Return a description of the inputs of a recipe for error messages."""
     parts = []
     for name in sorted(recipe.names):
         value = recipe.value(name)

@@ -1,4 +1,4 @@
-"""``--input`` of ``audiogan sample``: the files of signals, and how many samples they make."""
+"""Input files of the ``audiogan sample`` command: find them and match them to the number of samples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from audiogan.inputs import Signal
 from audiogan.model.generator import Generator
 
 DEFAULT = 16
-"""Samples where no files decide it."""
+"""Number of samples if neither ``-n`` nor input files determine it."""
 
 
 def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
-    """Return the values of inputs from the command line: a list for inputs that cannot be drawn, else one value.
+    """Return input values given on the command line. Inputs that cannot be drawn get a list, other inputs one value.
 
     Args:
         generator: the model.
-        given: texts by the name of the input. Of a signal each is a file or a folder.
-        out: the folder of the samples; files in it are no sources.
+        texts: texts from the command line by input name. For a signal, each text is a file or a folder.
+        out: folder of the samples. Files in it are not used as inputs.
 
     Raises:
-        UserError: an unknown input, a missing one, two values for one that is drawn, or a file that is not there.
+        UserError: an input is unknown, missing or given twice, or a file does not exist.
     """
     values: dict[str, Any] = {}
     for name, texts in given.items():
@@ -45,7 +45,7 @@ def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path
 
 
 def _files(text: str, known: Signal, out: Path) -> list[str]:
-    """Return the files that a text names: itself, or the signals below a folder."""
+    """Return a file, or the signals below a folder."""
     from audiogan.model.translation.folders import listed
 
     path = Path(text)
@@ -62,18 +62,18 @@ def _files(text: str, known: Signal, out: Path) -> list[str]:
 
 
 def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:
-    """Return the number of samples, and the values with as many in each list.
+    """Return the number of samples, and the values with every list repeated to this length.
 
-    Without ``n``, each file makes one sample. With a smaller ``n``, the first files do. With a larger one, files are
-    used again, with other values of the inputs that are drawn.
+    The default is one sample for each file. A smaller ``n`` uses the first files. A larger ``n`` uses the files
+    repeatedly, with new random values for the inputs that are drawn.
 
     Args:
         generator: the model.
-        values: see `expanded`; lists of one value hold for all samples.
-        n: number of samples, if a person chose it.
+        values: input values from `expand_inputs`. A list with one value applies to all samples.
+        n: number of samples requested by the user, or None.
 
     Raises:
-        UserError: lists of different lengths, or more samples than files for a model that draws nothing.
+        UserError: lists differ in length, or ``n`` exceeds the number of files and the model has no random inputs.
     """
     lists = {name: value for name, value in values.items() if isinstance(value, list)}
     longest = max((len(value) for value in lists.values()), default=0)
@@ -91,5 +91,5 @@ def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> t
 
 
 def draws(generator: Generator) -> bool:
-    """Return whether the model has an input that is drawn, such as a latent."""
+    """Return whether the model has an input that can be drawn at random, such as a latent."""
     return any(known.drawable for known in generator.inputs.values())

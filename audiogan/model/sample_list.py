@@ -1,4 +1,4 @@
-"""The list of the samples in a folder, ``samples.csv``. Several processes may add to it at the same time."""
+"""The table of samples in a folder, ``samples.csv``. Several processes may add rows to it at the same time."""
 
 from __future__ import annotations
 
@@ -16,30 +16,33 @@ from audiogan.utils.text import printable, table_cell, table_text
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
-"""Columns that a list has if one of its samples has a value for them."""
+"""Columns that are added when the first sample with a value for them is listed."""
 REQUIRED = {"file", "seed"}
-"""Columns by which a table is recognised as a list of samples."""
+"""Columns that identify a CSV file as a list of samples."""
 LONGEST_CELL = 1000
-"""Characters of a name in a cell."""
+"""Maximum number of characters of a cell."""
 
 
 class SampleList:
-    """The samples in ``folder``, as ``samples.csv`` lists them.
+    """Reader and writer of the list of samples in ``samples.csv``.
 
-    A list that went through a spreadsheet is understood: another encoding or separator, columns in another order or
-    columns of the person's own. No row and no column is lost; the list becomes UTF-8 with commas when a row is added.
+    Lists edited in a spreadsheet are accepted: other encodings, separators, column orders and additional columns. No
+    row or column is lost. Adding a row rewrites such a list in UTF-8 with commas.
+
+    Args:
+        folder: folder of ``samples.csv``. The file need not exist.
 
     Raises:
-        UserError: ``samples.csv`` is something else, or cannot be read or written.
+        UserError: ``samples.csv`` is not a list of samples, or cannot be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "samples.csv"
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
-        self._columns: list[str] = []  # the header, see `_named`
-        self._rows: list[list[str]] = []  # until they are written in the usual form
-        self._samples: dict[str, tuple[str, ...]] = {}  # the other cells, by file
+        self._columns: list[str] = []  # the header in lower case
+        self._rows: list[list[str]] = []  # empty once the file has the usual form
+        self._samples: dict[str, tuple[str, ...]] = {}  # the other cells by file name
         self._canonical = False
         self._read()
 
@@ -49,13 +52,19 @@ class SampleList:
     def name(
         self, base: str, suffix: str, sample: Sequence[str], same: Callable[[Path], bool] = lambda path: True
     ) -> str:
-        """Return a file name for a sample: its own if it is listed, else one that is not taken.
+        """Return the file name for a sample.
+
+        The name in the list is returned if the sample is listed already. Otherwise the name is one that does not exist
+        yet.
 
         Args:
-            base: the name; a number follows if it is taken.
-            suffix: end of the name.
-            sample: the cells of its row, without the file.
-            same: whether the file of an equal row holds this sample.
+            base: file name without suffix. A number is appended if the name is taken.
+            suffix: suffix of the file name, such as ".wav".
+            cells: cells of the row, without the file name.
+            is_same: function that tells whether an existing file with an equal row contains this sample.
+
+        Raises:
+            UserError: too many files have this name.
         """
         cells = _cells(sample)
         for attempt in range(1, 10_000):
@@ -70,14 +79,19 @@ class SampleList:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from the list for a while; rows that they added are known then."""
+        """Lock the list against other processes inside the block. Rows added by other processes are read first."""
         with _locked(self.folder):
             if self._state != self._now():
                 self._read()
             yield
 
     def add(self, file: str, sample: Sequence[str]) -> None:
-        """Append the row of a sample, unless it is listed. If there is no room for it, the list stays as it was."""
+        """Append a row for a sample unless the file is listed already. If writing fails, the list is unchanged.
+
+        Args:
+            file: file name of the sample.
+            cells: cells of the row, without the file name.
+        """
         if file in self._samples:
             return
         cells = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(sample)], strict=True))
@@ -92,14 +106,14 @@ class SampleList:
         self._canonical, self._rows, self._state = True, [], self._now()
 
     def _now(self) -> tuple[int, ...] | None:
-        """What changes when another process writes the list."""
+        """Return values that change when another process writes the list, or None without a file."""
         with contextlib.suppress(OSError):
             status = os.stat(self.path)
             return status.st_ino, status.st_size, status.st_mtime_ns
         return None
 
     def _read(self, more: Sequence[str] = ()) -> None:
-        """Read the list; ``more``: columns to add to it."""
+        """Read the list, and add the columns in ``more``."""
         self._state = self._now()
         self._header, self._rows, self._columns = list(FIELDS), [], list(FIELDS)
         content = _content(self.path)
@@ -123,7 +137,7 @@ class SampleList:
         }
         self._canonical = content == self._text().encode()
         if self._canonical:
-            self._rows = []  # not needed again
+            self._rows = []  # a row can be appended without rewriting
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}
@@ -140,7 +154,7 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     try:
         number = os.open(folder, os.O_RDONLY)
-    except OSError:  # a folder that cannot be listed
+    except OSError:  # the folder cannot be opened, so it cannot be locked
         yield
         return
     try:
@@ -168,7 +182,7 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(content: bytes, path: Path) -> str:
-    """The text of a list in one of the encodings of spreadsheets."""
+    """Decode a list from one of the encodings that spreadsheets write."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     elif b"\0" in content[:2]:
@@ -182,9 +196,9 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _table(text: str, path: Path) -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of a list, whatever separates its columns."""
+    """Return the header and the rows of a list with any common column separator."""
     first, _, rest = text.partition("\n")
-    if first.strip().lower().startswith("sep=") and rest:  # for spreadsheets, and not a part of the table
+    if first.strip().lower().startswith("sep=") and rest:  # a hint for Excel, not part of the table
         text = rest
     head = text.splitlines()[0]
     try:
@@ -202,7 +216,7 @@ def _foreign(path: Path, reason: str) -> UserError:
 
 
 def _named(header: Sequence[str]) -> list[str]:
-    """Column names in the form in which they are compared."""
+    """Return column names in lower case without surrounding spaces."""
     return [name.strip().lower() for name in header]
 
 
@@ -218,7 +232,7 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
 
 
 def _equal(a: str, b: str) -> bool:
-    """Whether two cells mean the same; spreadsheets write numbers in their own way, such as 0,50 for 0.5."""
+    """Return whether two cells have the same value. Spreadsheets may write 0.5 as 0,50."""
     if a == b:
         return True
     with contextlib.suppress(ValueError):

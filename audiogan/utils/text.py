@@ -1,4 +1,4 @@
-"""Text from strangers, such as file names, labels and metadata, made safe to print and to write to a table."""
+"""Functions that make untrusted text, such as file names and labels, safe to print or to write to a table."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import unicodedata
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these characters as a formula."""
+"""Characters at the start of a cell that make a spreadsheet run the cell as a formula."""
 
 
 def printable(text: object) -> str:
-    """Return ``text`` with control and direction characters written as escapes.
+    r"""Return `text` with control and direction characters replaced by escape sequences.
 
-    Terminal control sequences, line breaks and characters that change the writing direction cannot take effect.
-    Letters of all languages stay as they are.
+    The result cannot move the cursor, break the line or change the writing direction. Letters of all languages are
+    kept.
 
     Example:
-        >>> printable("a\\x1b[2Jb")
-        'a\\\\x1b[2Jb'
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """Return the JSON object that ``text`` holds, None for anything else."""
+    """Return the JSON object in `text`, or None if `text` is not a JSON object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -33,13 +33,13 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
 
 
 def table_cell(value: object) -> object:
-    """Return ``value`` as a CSV cell that a spreadsheet does not run as a formula.
+    """Return `value` as a CSV cell that a spreadsheet does not run as a formula.
 
-    A string that begins with a formula character gets an apostrophe in front. Other values and plain numbers are
-    returned unchanged. `table_text` undoes it.
+    A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
+    unchanged. `unescape_cell` is the inverse.
 
     Example:
-        >>> table_cell("=1+1")
+        >>> escape_cell("=1+1")
         "'=1+1"
     """
     if not isinstance(value, str) or not value.startswith((*FORMULA, "'")) or _is_number(value):
@@ -48,7 +48,7 @@ def table_cell(value: object) -> object:
 
 
 def table_text(cell: str) -> str:
-    """Return the string from which `table_cell` made ``cell``."""
+    """Return the string that `escape_cell` converted into `cell`."""
     return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA, "'"))) else cell
 
 

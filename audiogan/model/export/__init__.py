@@ -1,6 +1,7 @@
-"""A model as one file that plays without this package: ONNX, or an exported program of torch.
+"""Export of trained models to ONNX and PyTorch files that run without audiogan.
 
-Both hold the whole path from latents, class weights and knobs to sounds, inverse STFT and level included.
+An exported file contains the whole path from latents, class weights and knobs to signals, including the inverse STFT
+and the output level.
 """
 
 from __future__ import annotations

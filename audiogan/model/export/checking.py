@@ -1,4 +1,4 @@
-"""A file is played before it appears: it must make what the model makes."""
+"""Comparison of an exported file with its model before the file is written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from audiogan.model.recipe import Recipe
 
 BROKEN = 1e-2
-"""A file whose signals are that far from the model's is not written."""
+"""Maximum absolute difference between the signals of an exported file and of the model. A file above it is not written.
+"""
 
 
 class Checked(NamedTuple):
-    """How a file was checked: largest absolute difference to `Generator.render` (none without a runtime), in words."""
+    """Result of the check of an exported file.
+
+    Attributes:
+        max_difference: largest absolute difference from `Generator.render`, or None if no runtime is installed.
+        summary: description of the check in one line.
+    """
 
     largest: float | None
     how: str
@@ -29,16 +35,23 @@ class Checked(NamedTuple):
 def check(
     path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
 ) -> Checked:
-    """Compare what ``play`` makes of inputs, in batches of one and of several, with `Generator.render`.
+    """Compare the output of an exported file with `Generator.render`, in a batch of one and in a larger batch.
+
+    Args:
+        path: file name for error messages.
+        generator: the model.
+        run: function that runs the exported file on named input arrays and returns signals.
+        runtime: name and version of the runtime.
+        route: name of the generator network, for models with several. None selects the first.
 
     Raises:
-        UserError: ``play`` fails, or what it makes is something else.
+        UserError: ``run`` fails, or the signals differ by more than `BROKEN`.
     """
     recipes = probes(generator)
     inputs, wanted = arrays(generator, recipes, route), generator.render(recipes, generator=route)
     try:
         parts = [play({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
-    except Exception as error:  # runtimes have no common class
+    except Exception as error:  # runtimes share no error class
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())
     if not largest <= BROKEN:
@@ -47,7 +60,7 @@ def check(
 
 
 def probes(generator: Generator) -> list[Recipe]:
-    """Return recipes that try what an exported model must do: any classes, mixtures, knobs at both ends and between."""
+    """Return recipes that cover classes, mixtures of classes, and knobs at both ends and in the middle."""
     recipes = examples(generator, 8)
     mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
     for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
@@ -59,5 +72,5 @@ def probes(generator: Generator) -> list[Recipe]:
 
 
 def first_line(error: BaseException | None) -> str:
-    """What an error says, as one short line."""
+    """Return the first line of an error message, at most 200 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,4 +1,4 @@
-"""Models as exported programs of torch: run by torch alone, or compiled by its AOTInductor."""
+"""Export of models to PyTorch programs (PT2 files), run by PyTorch alone or compiled by AOTInductor."""
 
 from __future__ import annotations
 
@@ -20,17 +20,26 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ABOUT = "audiogan.json"
-"""Extra file of the archive: what `facts` says."""
+"""Name of the file in a PT2 archive that contains the metadata from `model_metadata`, as JSON."""
 
 
 def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
-    """Write a model for ``torch.export.load(path).module()``; a file of that name is replaced.
+    """Write a model as a PT2 file for ``torch.export.load(path).module()``. An existing file is replaced.
 
-    The module takes the inputs of `Playable` by name. Its signals are compared with `Generator.render` before the file
-    appears. Arguments are those of `save_onnx`.
+    The module takes the inputs of `ExportedGenerator` by keyword. The file is compared with `Generator.render` before
+    it is written.
+
+    Args:
+        path: output file.
+        generator: the model.
+        card: model card in Markdown. The default is that of the model.
+        route: name of the generator network, for models with several. None selects the first.
+
+    Returns:
+        Result of the comparison.
 
     Raises:
-        UserError: the model cannot be exported, or the file makes other signals than the model.
+        UserError: the model cannot be exported, or the signals of the file differ from those of the model.
     """
     path = Path(path)
     program = traced(generator, route)

@@ -1,4 +1,4 @@
-"""``audiogan apply``: translate a file, a folder of files, or standard input."""
+"""The ``audiogan apply`` command: translate a file, a folder of files, or standard input."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from audiogan.utils.progress import ItemProgress, interruptible
 from audiogan.utils.text import printable
 
 PIPE = "-"
-"""The name of standard input and standard output."""
+"""Command-line argument that selects standard input or standard output."""
 NAMED = 5
-"""Names in a message, at most."""
+"""Maximum number of file names in a message."""
 
 
 @dataclass
 class Done:
-    """What `apply_files` did.
+    """Result of `apply_files`.
 
     Attributes:
         files: files that were written.
-        failed: lines about files that were not translated.
+        failed: one line of text for each file that was not translated.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -48,22 +48,26 @@ def apply_files(
     echo: Callable[[str], None] = print,
     **options: Any,
 ) -> Done:
-    """Translate files of any size; see `apply_signal`.
+    """Translate files of any size, see `apply_signal`.
 
-    A file becomes a file, or a file of the same name in the folder ``out``. A folder becomes a folder with the same
-    names; suffixes change if files of that kind are not written. ``-`` stands for standard input or output. Each file
-    appears when it is complete. Files that cannot be read are fatal alone, and skipped in a folder.
+    A single file is written to ``out``, or into ``out`` if that is a folder. A folder of files is written to the folder
+    ``out`` with the same names. The suffix changes if its format cannot be written. ``-`` selects standard input or
+    output. Each file is written atomically. An unreadable file in a folder is skipped.
 
     Args:
         generator: the model.
-        source: a file or a folder.
-        out: a file or a folder.
-        overwrite: replace files.
-        echo: prints a line.
-        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
+        source: file, folder, or ``-``.
+        out: file, folder, or ``-``.
+        overwrite: replace existing files.
+        echo: function that prints a line.
+        options: ``route``, ``inputs`` and ``seed``, see `Translation`.
+
+    Returns:
+        Written files, and descriptions of the files that failed.
 
     Raises:
-        UserError: bad arguments, files in the way, a source that cannot be read, or a target that cannot be written.
+        UserError: an argument is invalid, an output file exists already, a single source cannot be read, or an output
+            file cannot be written.
     """
     translation = Translation(generator, **options)
     noun, many, piped = generator.modality.noun, source.is_dir(), str(out) == PIPE
@@ -124,7 +128,7 @@ def apply_files(
 
 
 class _Failed(Exception):
-    """A source cannot be read or translated."""
+    """Error raised if a source cannot be read or translated."""
 
 
 def _ignore(share: float) -> None: ...
@@ -138,7 +142,7 @@ def _translate(
     share: formats.Share,
     echo: Callable[[str], None],
 ) -> None:
-    """Translate one file and write the result, whole or not at all; to standard output without a ``target``.
+    """Translate one file and write the result atomically, or to standard output if ``target`` is None.
 
     Raises:
         _Failed: the source cannot be read or translated.
@@ -168,7 +172,7 @@ def _translate(
 
 
 def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
-    """Raise UserError for targets that cannot be written, that are there, or that two files would have."""
+    """Raise `UserError` if an output file cannot be written, exists already, or is the output of two sources."""
     taken: dict[Path, str] = {}
     blocked = []
     sources = {_identity(source) for source, _ in jobs if isinstance(source, Path)}
@@ -192,7 +196,7 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What two names of one file have in common."""
+    """Return the device and inode numbers, which are equal for all names of one file."""
     info = os.stat(path)
     return info.st_dev, info.st_ino
 

@@ -1,4 +1,4 @@
-"""Files of signals below a folder."""
+"""Search for sounds or images below a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from audiogan.utils.text import printable
 
 
 class Listing(NamedTuple):
-    """What a folder holds: names of signals below it, lines about those that cannot be read, names of other files."""
+    """Files below a folder, sorted by kind.
+
+    Attributes:
+        names: relative paths of the signals.
+        errors: one line of text for each signal that cannot be read.
+        others: relative paths of other files.
+    """
 
     found: list[str]
     failed: list[str]
@@ -17,7 +23,13 @@ class Listing(NamedTuple):
 
 
 def listed(source: Path, sound: bool, out: Path) -> Listing:
-    """List the sounds or pictures below a folder, except those in the folder ``out``, such as that of the results."""
+    """List the sounds or images below a folder.
+
+    Args:
+        source: folder to search.
+        sound: search for sounds. False searches for images.
+        exclude: folder to leave out, such as the output folder inside ``source``.
+    """
     from audiogan.data.images.scan import image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
