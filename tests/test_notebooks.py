@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -15,7 +15,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 def test_notebook(name: str, tiny_sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient", reason="pip install 'audiogan[dev]'")
     nbformat = pytest.importorskip("nbformat")
-    if name == "play" and not {"drums", "digits"} <= shipped().keys():
+    if name == "play" and not {"drums", "digits"} <= shipped_models().keys():
         pytest.skip("the models it plays do not ship")
     monkeypatch.setenv("SOUNDS", str(tiny_sounds))
     monkeypatch.setenv("MINUTES", "0.1")

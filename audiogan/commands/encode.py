@@ -151,7 +151,7 @@ def _check_out(out: Path, stems: list[str]) -> None:
     """
     from audiogan.files import check_folder
     from audiogan.modalities.drawing.sheets import NAME, check_sheet
-    from audiogan.model.sampling import recall
+    from audiogan.model.sampling import read_recipe
 
     check_folder(out)
     if not out.is_dir():
@@ -161,7 +161,7 @@ def _check_out(out: Path, stems: list[str]) -> None:
         imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
         if os.path.lexists(imitation):
             try:
-                recall(imitation)
+                read_recipe(imitation)
             except UserError as error:
                 raise UserError(f"{error}; it is no imitation, so rename it, or choose another folder") from error
         elif os.path.lexists(recording):

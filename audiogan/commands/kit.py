@@ -86,12 +86,12 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     """Read a kit and load its model: the one it names, or ``run``.
 
     Args:
-        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_model`.
+        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_kit_model`.
         run: as for `load`.
     """
     from audiogan.kits import Kit
-    from audiogan.kits.saving import KIT, LARGEST_KIT, find_model
-    from audiogan.model.bundle import shipped
+    from audiogan.kits.saving import KIT, LARGEST_KIT, find_kit_model
+    from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import load
 
     if path.is_dir():
@@ -106,7 +106,9 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     except UserError as error:
         hint = f"; name the {KIT} beside it" if path.name != KIT and (path.parent / KIT).is_file() else ""
         raise UserError(f"{path}: {error}{hint}") from error
-    model: str | Path | None = run or (kit.model if kit.model in shipped() else find_model(path, content, kit.model))
+    model: str | Path | None = run or (
+        kit.model if kit.model in shipped_models() else find_kit_model(path, content, kit.model)
+    )
     if model is None:
         raise UserError(f"{path}: its model {kit.model!r:.100} was not found; name it with --run")
     return kit, load(model)

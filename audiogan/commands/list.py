@@ -13,12 +13,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.run.config import PACKAGED, shipped
+    from audiogan.run.config import PACKAGED, shipped_models
     from audiogan.utils.text import printable
 
     if args.what in (None, "configs"):
         print("configs (audiogan train NAME)")
-        for name in shipped():
+        for name in shipped_models():
             first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
             print(f"  {name:16} {first.lstrip('# ')}")
     if args.what in (None, "runs"):
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         for run, step in sorted(newest.items()):
             print(f"  {printable(run)}  step {step:,}")
     if args.what in (None, "models"):
-        from audiogan.model.bundle import shipped as models
+        from audiogan.model.bundle import shipped_models as models
 
         print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
         for name, path in models().items():

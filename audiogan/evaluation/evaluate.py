@@ -153,7 +153,7 @@ def _translated(
     """Measure outputs for sources of the held-out data, and the sources themselves: what doing nothing scores."""
     report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
     _check_enough(generator, sets.real, count)
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         made = translate(generator, sets.real, route, min(count, MOST), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
@@ -173,7 +173,7 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     """Raise UserError unless there are enough sources and targets for each direction."""
     if count < LEAST:
         raise UserError(f"-n {count}: the measures need at least {LEAST} examples")
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         for what, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
             if len(places) < LEAST:
                 direction = f" for {words}" if words else ""
@@ -258,7 +258,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
-        recipes.append(generator.recipe_of(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
+        recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
 
 

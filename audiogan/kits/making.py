@@ -75,7 +75,7 @@ def make_kit(
         >>> [(pad.note, pad.name) for pad in kit.pads]
         [(36, 'kick'), (38, 'snare')]
     """
-    generator.check_drawable("kits")
+    generator.require_random_inputs("kits")
     if not 1 <= pads <= 128:
         raise UserError(f"pads={pads}: a kit has 1 to 128, one a MIDI note")
     if not 1 <= layers <= MOST_LAYERS:
@@ -111,7 +111,7 @@ def _relatives(
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]
     own = [np.random.SeedSequence([seed, zlib.crc32(label.encode()), key]).generate_state(1)[0] for key in keys]
     picks = [generator.recipes(1, seed=int(s), label=asked, knobs=knobs)[0] for s in own]
-    return [centre.towards(pick, AGAIN if i else APART) for i, pick in enumerate(picks)]
+    return [centre.interpolate(pick, AGAIN if i else APART) for i, pick in enumerate(picks)]
 
 
 def _tuned(
@@ -172,7 +172,7 @@ def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.f
 def _by_ear(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Return nearby sounds as layers, sorted by measured brightness."""
     rng = np.random.default_rng(zlib.crc32(np.asarray(recipe.latent, "<f4").tobytes()))
-    near = [recipe, *(recipe.varied(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]
+    near = [recipe, *(recipe.vary(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]
     order = np.argsort(_brightness(generator, near), kind="stable")
     top = max(int(np.flatnonzero(order == 0)[0]), layers - 1)
     return tuple(near[order[i]] for i in np.linspace(0, top, layers).round().astype(int))

@@ -23,7 +23,7 @@ from audiogan.kits.kit import Kit, Pad, velocities
 from audiogan.kits.names import file_stem, safe, title
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -226,7 +226,7 @@ def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone
 
 def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
     """Return the content of ``kit.json`` with the path of the model, unless the model is shipped."""
-    if generator.name in shipped():
+    if generator.name in shipped_models():
         return kit.to_json().encode()
     model = generator.checkpoint.resolve()
     places = [str(model)]
@@ -235,7 +235,7 @@ def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
     return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
 
 
-def find_model(kit_file: Path, content: bytes, model: str) -> Path | None:
+def find_kit_model(kit_file: Path, content: bytes, model: str) -> Path | None:
     """Return the path of the model of a kit, or None if it is not found.
 
     The paths in ``kit.json`` and the folder of the kit are searched. A kit may come from an untrusted source, so only

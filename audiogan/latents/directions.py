@@ -106,7 +106,7 @@ def directions(
         >>> len(directions(generator, 2, method="factorisation"))
         2
     """
-    generator.check_drawable("directions")
+    generator.require_random_inputs("directions")
     places = _InputVectors(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
@@ -165,7 +165,7 @@ class _InputVectors:
     """Latents and, if ``knobs`` is true, knobs of a model as vectors ``[B, size]``. Knobs are normal scores."""
 
     def __init__(self, generator: Generator, label: Label, knobs: bool) -> None:
-        self.generator, self.requested = generator, generator.requested(label)
+        self.generator, self.requested = generator, generator.parse_inputs(label)
         kinds = (Latent, Knobs) if knobs else (Latent,)
         self.sizes = {
             name: math.prod(size or 1 for size in given.shape)

@@ -103,11 +103,11 @@ def encode(
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
-    generator.check_drawable("imitations")
+    generator.require_random_inputs("imitations")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare(generator, wave, sample_rate)
-    search = _Search(generator, recording, generator.requested(label))
+    search = _Search(generator, recording, generator.parse_inputs(label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
@@ -253,7 +253,7 @@ class _Search:
         generator, best = self.generator, places.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}
         values = {name: generator.inputs[name].rounded(x[0])[None] for name, x in values.items()}
-        recipe = generator.recipe_of(values)
+        recipe = generator.recipe_from_values(values)
         wave = generator.render(recipe)[0]
         distance = log_spectral_distance(
             torch.from_numpy(wave)[None], torch.from_numpy(self.recording)[None], generator.sample_rate

@@ -70,7 +70,7 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
         >>> len(neighbours(generator, recipe, n=3, pool=32))
         3
     """
-    generator.check_drawable("neighbours")
+    generator.require_random_inputs("neighbours")
     if not 1 <= n <= pool <= LARGEST:
         raise UserError(f"n={n}, pool={pool}: need 1 <= n <= pool <= {LARGEST:,}")
     here = features(generator, [recipe])[0]

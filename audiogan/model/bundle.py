@@ -45,7 +45,7 @@ STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
-def shipped() -> dict[str, Path]:
+def shipped_models() -> dict[str, Path]:
     """Return the bundles installed with the package, by model name."""
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
@@ -72,7 +72,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     path = Path(path)
     weights = {}
-    sections = generator_sections(generator)
+    sections = generative_config(generator)
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     for name, value in generator.game.state_dict().items():
         if sections is not None and not name.startswith(kept_parts):
@@ -107,7 +107,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     return path
 
 
-def generator_sections(generator: Generator) -> dict[str, Any] | None:
+def generative_config(generator: Generator) -> dict[str, Any] | None:
     """Return the `audiogan.games.Generative` configuration that rebuilds the generator networks of a model.
 
     Returns:

@@ -18,7 +18,7 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import input_values, recipe_of, with_signals
+from audiogan.model.recipe_inputs import attach_signals, input_values, recipe_from_values
 from audiogan.utils.text import printable
 from audiogan.utils.workers import WORKERS
 
@@ -180,7 +180,7 @@ class Generator:
             >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
             ['snare', 'snare']
         """
-        requested = self.requested(label, knobs, inputs)
+        requested = self.parse_inputs(label, knobs, inputs)
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
@@ -197,10 +197,10 @@ class Generator:
         for i in range(n):
             random = Seeded(torch.Generator().manual_seed(seed + i))
             mine = {**requested, **{name: requested[name][i] for name in lists}} if lists else requested
-            made.append(self.recipe_of(self.game.draw(1, random, **mine), seed + i, truncation))
+            made.append(self.recipe_from_values(self.game.draw(1, random, **mine), seed + i, truncation))
         return made
 
-    def requested(
+    def parse_inputs(
         self, label: Label = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Convert arguments of `sample` to tensors by input name. A list of signals becomes a list of tensors."""
@@ -217,8 +217,8 @@ class Generator:
             requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
         return requested
 
-    def recipe_of(
-        self, drawn: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
+    def recipe_from_values(
+        self, values: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
     ) -> Recipe:
         """Return the recipe of one sample.
 
@@ -227,7 +227,7 @@ class Generator:
             seed: seed from which the values were drawn.
             truncation: truncation of the latent.
         """
-        return recipe_of(self.inputs, drawn, self.name, seed, truncation)
+        return recipe_from_values(self.inputs, values, self.name, seed, truncation)
 
     def render(
         self,
@@ -262,16 +262,16 @@ class Generator:
             True
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-        name = self.route(generator)
+        name = self.find_route(generator)
         if inputs:
-            recipes = with_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
+            recipes = attach_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
         parts = [[recipe] for recipe in recipes] if alone else _batches(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
-    def route(self, generator: str | None = None) -> str:
+    def find_route(self, generator: str | None = None) -> str:
         """Return the name of the generator network with a given name or a given target class.
 
         Args:
@@ -288,7 +288,7 @@ class Generator:
             raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
         return found[0]
 
-    def chosen(self, generator: str | None = None) -> str:
+    def require_route(self, generator: str | None = None) -> str:
         """Return the name of a generator network like `find_route`, but require a name if the model has several
         networks.
 
@@ -298,10 +298,10 @@ class Generator:
         if generator is None and len(self.routes) > 1:
             count = len(self.routes)
             raise UserError(f"{self.name}: it has {count} generators; give --generator: one of {self._listed()}")
-        return self.route(generator)
+        return self.find_route(generator)
 
     def _listed(self) -> str:
-        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_names.items())
+        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_descriptions.items())
 
     def _domain(self, number: int | None) -> str | None:
         """Return the class name with index ``number``, or None if there is no such class."""
@@ -309,7 +309,7 @@ class Generator:
         return None if number is None or number >= len(labels) else str(labels[number])
 
     @property
-    def route_names(self) -> dict[str, str]:
+    def route_descriptions(self) -> dict[str, str]:
         """Classes that each generator network translates, such as ``apples -> tomatoes``, by network name.
 
         The text is empty for models that do not translate between classes.
@@ -317,7 +317,7 @@ class Generator:
         ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
         return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
-    def check_drawable(self, what: str) -> None:
+    def require_random_inputs(self, feature: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
 
         Args:
@@ -325,7 +325,7 @@ class Generator:
         """
         if needed := self.game.needed:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
-            raise UserError(f"{self.name}: it needs the input {names}, and {what} draw all inputs; {instead}")
+            raise UserError(f"{self.name}: it needs the input {names}, and {feature} draw all inputs; {instead}")
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
         """Translate one signal of any size, for example a photograph larger than the training images.
@@ -374,11 +374,11 @@ class Generator:
             self._count += 1
             due = self._count == TRACED_AFTER
         if due and None not in (size for given in self.inputs.values() for size in given.shape):
-            from audiogan.model.tracing import Direct, traced
+            from audiogan.model.tracing import TracedNetwork, trace_network
 
             name, net = self.game.main, self.game.nets[self.game.main]
-            script = traced(net, {key: value for key, value in values.items() if key in net.takes})
-            self._traced = None if script is None else {name: Direct(script)}
+            script = trace_network(net, {key: value for key, value in values.items() if key in net.takes})
+            self._traced = None if script is None else {name: TracedNetwork(script)}
         return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
@@ -401,9 +401,9 @@ class Generator:
             3
         """
         rng = np.random.default_rng(seed)
-        return [recipe.varied(amount, rng) for _ in range(n)]
+        return [recipe.vary(amount, rng) for _ in range(n)]
 
-    def morph(self, a: Recipe, b: Recipe, steps: int = 9) -> list[Recipe]:
+    def morph(self, start: Recipe, end: Recipe, steps: int = 9) -> list[Recipe]:
         """Return a sequence of recipes that changes gradually from one recipe to another, also between classes.
 
         Args:
@@ -423,7 +423,7 @@ class Generator:
         """
         if steps < 2:
             raise UserError(f"steps={steps}: a morph has at least two sounds")
-        return [a.towards(b, i / (steps - 1)) for i in range(steps)]
+        return [start.interpolate(end, i / (steps - 1)) for i in range(steps)]
 
     def save(self, path: str | os.PathLike[str], signal: NDArray[np.float32]) -> None:
         """Write one signal to a file atomically: a sound as 16-bit WAV, an image as 8-bit PNG, points as NPY.

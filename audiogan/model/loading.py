@@ -24,7 +24,7 @@ from audiogan.errors import UserError
 from audiogan.files import is_plain
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
-from audiogan.model.bundle import SUFFIX, read_bundle, shipped
+from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
 from audiogan.run.trust import require, trusted, trusting
@@ -41,7 +41,7 @@ CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built, plus 200 for each stored tensor."""
 
 
-def find(run: str | os.PathLike[str] | None = None) -> Path:
+def find_model(run: str | os.PathLike[str] | None = None) -> Path:
     """Return the path of a model.
 
     Args:
@@ -51,17 +51,17 @@ def find(run: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         UserError: there is no such model.
     """
-    models = shipped()
+    models = shipped_models()
     if run is not None:
         path = Path(run)
         if path.is_file() or (path.is_dir() and (str(run) not in models or _checkpoints(path))):
             return path
         if str(run) in models:
             return models[str(run)]
-        near = ", ".join(str(p) for p in runs()[:5]) or "none; train one with: audiogan train drums"
+        near = ", ".join(str(p) for p in list_runs()[:5]) or "none; train one with: audiogan train drums"
         have = ", ".join(models) or "none"
         raise UserError(f"{run}: no such run, checkpoint or model; runs here: {near}; shipped models: {have}")
-    found = runs()
+    found = list_runs()
     if not found and DEFAULT not in models:
         raise UserError("no run found in runs/: train one with `audiogan train drums`, or name one with --run")
     return found[0] if found else models[DEFAULT]
@@ -71,7 +71,7 @@ def _checkpoints(folder: Path) -> bool:
     return bool(checkpoints(folder / "checkpoints") or checkpoints(folder))
 
 
-def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
+def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     """Return all run folders below `folder` that contain a checkpoint, the most recently trained first."""
 
     def newest(run: Path) -> float:
@@ -85,7 +85,7 @@ def load(
     run: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     *,
-    averaged: bool = True,
+    ema: bool = True,
     trust: str | Sequence[str] = (),
 ) -> Generator:
     """Load a trained model.
@@ -116,14 +116,14 @@ def load(
         (16000, (1, 16384))
     """
     with trusting(trust):
-        where = find(run)
+        where = find_model(run)
         if where.suffix.lower() == SUFFIX and where.is_file():
             return from_bundle(where, device)
         try:
             path, state = _newest(where) if where.is_dir() else (where, _state(where))
         except CheckpointError as error:
             raise UserError(str(error)) from error
-        return from_state(state, path, device, averaged=averaged)
+        return from_checkpoint(state, path, device, ema=ema)
 
 
 def from_bundle(path: Path, device: str = "cpu") -> Generator:
@@ -133,14 +133,14 @@ def from_bundle(path: Path, device: str = "cpu") -> Generator:
         require(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
         game, modality = _rebuilt(config, weights)
-        name = next((name for name, file in shipped().items() if file == path), None)
+        name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
         return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted())
 
 
-def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
+def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True) -> Generator:
     """Return the generator stored in the state of a checkpoint.
 
     Args:
@@ -157,7 +157,7 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averag
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
-            if averaged and isinstance(callback, dict) and "nets" in callback:
+            if ema and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
@@ -223,7 +223,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    config = with_inputs(config)
+    config = add_input_sections(config)
     # Facts of inputs are omitted, because omegaconf takes milliseconds for a hundred values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
@@ -244,7 +244,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     return game, modality
 
 
-def with_inputs(config: dict[str, Any]) -> dict[str, Any]:
+def add_input_sections(config: dict[str, Any]) -> dict[str, Any]:
     """Return a stored configuration with an ``inputs`` section. Add the section to models of version 0.1, which have
     classes and knobs only."""
     facts = config["facts"]

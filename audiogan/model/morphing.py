@@ -17,7 +17,7 @@ from audiogan.modalities.drawing.sheets import NAME, check_sheet
 from audiogan.model.generator import Generator
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_list import SampleList
-from audiogan.model.sampling import BLOCK, recall
+from audiogan.model.sampling import BLOCK, read_recipe
 from audiogan.utils.progress import interruptible
 from audiogan.utils.text import printable
 
@@ -97,7 +97,7 @@ def _earlier(out: Path) -> list[Path]:
         try:
             if listing is not None and path.name in listing:
                 raise UserError(f"{path}: a sample")
-            recall(path)
+            read_recipe(path)
         except UserError as error:
             raise UserError(f"{error}; it is no step of a morph, so rename it, or choose another folder") from error
     whole = out / WHOLE
@@ -111,11 +111,11 @@ def _earlier(out: Path) -> list[Path]:
 def _end(generator: Generator, text: str) -> Recipe:
     """Return the recipe for a seed, ``CLASS-SEED`` or a file."""
     if Path(text).suffix.lower() in (".wav", ".png"):
-        recipe = recall(text)
+        recipe = read_recipe(text)
         # The recipe may name the same model by another path, so only the file names are compared.
         same = Path(recipe.model).stem == Path(generator.name).stem
         return replace(recipe, model=generator.name if same else printable(recipe.model)[:200])
-    generator.check_drawable("the ends of a morph")
+    generator.require_random_inputs("the ends of a morph")
     label, _, seed = text.rpartition("-")
     if not seed.isdecimal() or len(seed) > 20:
         raise UserError(f"{text!r}: write a seed (7), CLASS-SEED (kick-7), or a file that `audiogan sample` wrote")

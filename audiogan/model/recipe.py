@@ -59,14 +59,14 @@ class Recipe:
         """Name of the class with the largest weight. Empty for a model without classes."""
         return max(self.classes, key=lambda name: self.classes[name]) if self.classes else ""
 
-    def value(self, name: str) -> Any:
+    def input_value(self, name: str) -> Any:
         """Return the stored value of the input called `name`, or None if the recipe has no such value."""
         if name in ("classes", "knobs", "latent"):
             return getattr(self, name) or None
         return self.inputs.get(name)
 
     @property
-    def names(self) -> set[str]:
+    def input_names(self) -> set[str]:
         """Names of the inputs for which the recipe stores a value."""
         return {name for name in ("latent", "classes", "knobs") if getattr(self, name)} | set(self.inputs)
 
@@ -106,7 +106,7 @@ class Recipe:
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise UserError(f"not a recipe of a sound: {printable(str(error)[:120])}") from error
 
-    def varied(self, amount: float, rng: np.random.Generator) -> Recipe:
+    def vary(self, amount: float, rng: np.random.Generator) -> Recipe:
         """Return a recipe with a latent near this one. All other inputs stay the same.
 
         The latent and standard normal noise are mixed with the weights ``cos(a)`` and ``sin(a)``, where ``a`` is
@@ -126,7 +126,7 @@ class Recipe:
         latent = scale * np.array(self.latent) + noise_scale * noise
         return replace(self, latent=tuple(latent), seed=self.seed if amount == 0 else None)
 
-    def towards(self, other: Recipe, share: float) -> Recipe:
+    def interpolate(self, other: Recipe, fraction: float) -> Recipe:
         """Return a recipe between this one and another one.
 
         Latents are interpolated on a great circle. Their lengths, the classes and the knobs are interpolated linearly.
@@ -145,15 +145,18 @@ class Recipe:
         if self.model != other.model or len(self.latent) != len(other.latent):
             mine, theirs = printable(self.model)[:200], printable(other.model)[:200]
             raise UserError(f"a sound of {mine} cannot become one of {theirs}: they are of different models")
-        if share in (0, 1):
-            return other if share else self
+        if fraction in (0, 1):
+            return other if fraction else self
         if different := [name for name in self.inputs if self.inputs[name] != other.inputs.get(name)]:
             raise UserError(f"recipes with different values of {', '.join(different)} cannot be mixed")
 
         def mixed(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-            return {k: (1 - share) * a.get(k, 0.0) + share * b.get(k, 0.0) for k in [*a, *(k for k in b if k not in a)]}
+            return {
+                k: (1 - fraction) * a.get(k, 0.0) + fraction * b.get(k, 0.0)
+                for k in [*a, *(k for k in b if k not in a)]
+            }
 
-        z = slerp(np.array(self.latent), np.array(other.latent), share)
+        z = slerp(np.array(self.latent), np.array(other.latent), fraction)
         return replace(
             self,
             latent=tuple(z),

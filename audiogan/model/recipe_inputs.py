@@ -18,9 +18,9 @@ from audiogan.model.recipe import Recipe
 from audiogan.utils.text import printable
 
 
-def recipe_of(
+def recipe_from_values(
     inputs: Mapping[str, Input],
-    drawn: Mapping[str, Tensor],
+    values: Mapping[str, Tensor],
     model: str,
     seed: int | None = None,
     truncation: float | None = None,
@@ -38,7 +38,7 @@ def recipe_of(
     stored: dict[str, Any] = {}
     signals = {}
     for name, given in inputs.items():
-        value = drawn[name][0]
+        value = values[name][0]
         if name == "latent":
             latent = (value if value.dim() == 1 else value.flatten()).tolist()
             continue
@@ -68,7 +68,7 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
             raise UserError(
                 f"{model}: it wants latents of {size}; the recipe has a latent of {len(recipe.latent)} numbers"
             )
-        if recipe.names != names:
+        if recipe.input_names != names:
             raise UserError(f"{model}: the recipe is of another model: it has {_named(recipe)}")
     values: dict[str, Tensor] = {}
     for name, each in inputs.items():
@@ -76,12 +76,12 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
             latents = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
             values[name] = latents.reshape(-1, *each.shape)  # type: ignore[arg-type]
             continue
-        parts = [r.signals[name] if name in r.signals else each.from_json(r.value(name)) for r in recipes]
+        parts = [r.signals[name] if name in r.signals else each.from_json(r.input_value(name)) for r in recipes]
         values[name] = torch.stack(parts) if len(parts) > 1 else parts[0][None]
     return values
 
 
-def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: Mapping[str, Any]) -> list[Recipe]:
+def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signals: Mapping[str, Any]) -> list[Recipe]:
     """Return copies of recipes with signals attached. A recipe read from a file contains only the SHA-256 of a signal.
 
     Args:
@@ -93,7 +93,7 @@ def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: 
         UserError: a signal differs from that of the recipe, or the input is not a signal.
     """
     made = list(recipes)
-    for name, value in given.items():
+    for name, value in signals.items():
         each = inputs[name]
         if each.drawable:
             raise UserError(f"{name}: the recipe holds its value; leave it out")
@@ -113,8 +113,8 @@ def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: 
 def _named(recipe: Recipe) -> str:
     """Return a description of the inputs of a recipe for error messages."""
     parts = []
-    for name in sorted(recipe.names):
-        value = recipe.value(name)
+    for name in sorted(recipe.input_names):
+        value = recipe.input_value(name)
         inside = f" ({', '.join(map(str, value))})" if isinstance(value, Mapping) else ""
         parts.append(printable(f"{name}{inside}")[:200])
     return ", ".join(parts) or "no inputs"

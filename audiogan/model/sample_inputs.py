@@ -15,7 +15,7 @@ DEFAULT = 16
 """Number of samples if neither ``-n`` nor input files determine it."""
 
 
-def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
+def expand_inputs(generator: Generator, texts: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
     """Return input values given on the command line. Inputs that cannot be drawn get a list, other inputs one value.
 
     Args:
@@ -27,14 +27,14 @@ def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path
         UserError: an input is unknown, missing or given twice, or a file does not exist.
     """
     values: dict[str, Any] = {}
-    for name, texts in given.items():
+    for name, given in texts.items():
         known = generator.game.input(name)
         if isinstance(known, Signal):
-            values[name] = [path for text in texts for path in _files(text, known, out)]
-        elif known.drawable and len(texts) > 1:
+            values[name] = [path for text in given for path in _files(text, known, out)]
+        elif known.drawable and len(given) > 1:
             raise UserError(f"--input: {name} is given twice; leave out one of them")
         else:
-            values[name] = texts[0] if known.drawable else list(texts)
+            values[name] = given[0] if known.drawable else list(given)
     for name, known in generator.game.needed.items():
         if name not in values:
             what = f"{generator.name}: it needs the input {name!r} ({known.describe()})"
@@ -46,14 +46,14 @@ def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path
 
 def _files(text: str, known: Signal, out: Path) -> list[str]:
     """Return a file, or the signals below a folder."""
-    from audiogan.model.translation.folders import listed
+    from audiogan.model.translation.folders import list_signals
 
     path = Path(text)
     if not path.is_dir():
         check_file(path)
         return [text]
     noun, sound = known.modality.noun, known.modality.sample_rate is not None
-    names, failed, _ = listed(path, sound, out)
+    names, failed, _ = list_signals(path, sound, out)
     if failed:
         raise UserError(f"{failed[0]}; move it out of the folder, or name files")
     if not names:
@@ -61,7 +61,7 @@ def _files(text: str, known: Signal, out: Path) -> list[str]:
     return [str(path / name) for name in names]
 
 
-def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:
+def match_sample_count(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:
     """Return the number of samples, and the values with every list repeated to this length.
 
     The default is one sample for each file. A smaller ``n`` uses the first files. A larger ``n`` uses the files
@@ -81,8 +81,8 @@ def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> t
         raise UserError(f"{odd}: {len(lists[odd])} values, another input has {longest}; give one, or one for each")
     signals = any(isinstance(generator.inputs[name], Signal) for name in lists)
     if n is None:
-        n = longest if signals or longest > 1 or (lists and not draws(generator)) else DEFAULT
-    if lists and n > longest and not draws(generator):
+        n = longest if signals or longest > 1 or (lists and not has_random_inputs(generator)) else DEFAULT
+    if lists and n > longest and not has_random_inputs(generator):
         noun = "file" if signals else "value"
         given = f"{longest} {noun}{'s' * (longest != 1)}"
         raise UserError(f"-n {n}: {generator.name} draws nothing at random, and {given} give {longest}; leave out -n")
@@ -90,6 +90,6 @@ def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> t
     return n, {**values, **cycled}
 
 
-def draws(generator: Generator) -> bool:
+def has_random_inputs(generator: Generator) -> bool:
     """Return whether the model has an input that can be drawn at random, such as a latent."""
     return any(known.drawable for known in generator.inputs.values())

@@ -49,8 +49,8 @@ class SampleList:
     def __contains__(self, file: str) -> bool:
         return file in self._samples
 
-    def name(
-        self, base: str, suffix: str, sample: Sequence[str], same: Callable[[Path], bool] = lambda path: True
+    def file_name(
+        self, base: str, suffix: str, cells: Sequence[str], is_same: Callable[[Path], bool] = lambda path: True
     ) -> str:
         """Return the file name for a sample.
 
@@ -66,26 +66,26 @@ class SampleList:
         Raises:
             UserError: too many files have this name.
         """
-        cells = _cells(sample)
+        cells = _cells(cells)
         for attempt in range(1, 10_000):
             file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
             listed = self._samples.get(file)
             if listed is None and not os.path.lexists(self.folder / file):
                 return file
             equal = listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True))
-            if equal and same(self.folder / file):
+            if equal and is_same(self.folder / file):
                 return file
         raise UserError(f"{self.folder}: too many files called {base}; choose another folder")
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Lock the list against other processes inside the block. Rows added by other processes are read first."""
         with _locked(self.folder):
             if self._state != self._now():
                 self._read()
             yield
 
-    def add(self, file: str, sample: Sequence[str]) -> None:
+    def add(self, file: str, cells: Sequence[str]) -> None:
         """Append a row for a sample unless the file is listed already. If writing fails, the list is unchanged.
 
         Args:
@@ -94,10 +94,10 @@ class SampleList:
         """
         if file in self._samples:
             return
-        cells = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(sample)], strict=True))
-        if missing := [name for name in OPTIONAL if cells[name] and name not in self._columns]:
+        named = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(cells)], strict=True))
+        if missing := [name for name in OPTIONAL if named[name] and name not in self._columns]:
             self._read(missing)
-        row = _csv([[table_cell(cells.get(name, "")) for name in self._columns]])
+        row = _csv([[table_cell(named.get(name, "")) for name in self._columns]])
         if self._canonical:
             with reporting(f"{self.path}: cannot be written"):
                 append(os.path.realpath(self.path), row.encode())

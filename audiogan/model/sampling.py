@@ -19,7 +19,7 @@ from audiogan.modalities import read_comment
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
 from audiogan.model.generator import Generator, Label
 from audiogan.model.recipe import Recipe
-from audiogan.model.sample_inputs import draws
+from audiogan.model.sample_inputs import has_random_inputs
 from audiogan.model.sample_list import SampleList
 from audiogan.utils.progress import Interrupts, ItemProgress, interruptible
 from audiogan.utils.text import printable
@@ -72,7 +72,7 @@ def write_samples(
     """
     if n > MOST:
         raise UserError(f"n={n}: at most {MOST:,} at a time")
-    drawn = not inputs or draws(generator)
+    drawn = not inputs or has_random_inputs(generator)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if drawn else 0
     if not 0 <= seed <= 2**63 - 1 - n:
@@ -212,12 +212,12 @@ class _Job:
             if not self.signals:
                 return True
             try:
-                return recall(path).inputs == recipe.inputs
+                return read_recipe(path).inputs == recipe.inputs
             except UserError:
                 return False
 
-        with self.listing.locked():
-            file = self.listing.name(base, self.modality.suffix, row, same)
+        with self.listing.lock():
+            file = self.listing.file_name(base, self.modality.suffix, row, same)
             path = self.listing.folder / file
             self.modality.save(path, signal, recipe.to_json())
             try:
@@ -262,7 +262,7 @@ def _listing(out: Path) -> SampleList:
     raise UserError("; ".join(problems))
 
 
-def recall(path: str | os.PathLike[str]) -> Recipe:
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """Return the recipe stored in a WAV or PNG file that audiogan wrote.
 
     Raises:

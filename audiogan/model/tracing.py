@@ -18,7 +18,7 @@ LARGEST = 4_000_000
 """Maximum number of parameters of a network that is traced. Larger networks spend little time in Python."""
 
 
-def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
+def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Trace a network with TorchScript, if the traced network gives identical bits.
 
     In a small network, Python takes a third of the time of a call. TorchScript is deprecated, but its successor
@@ -48,7 +48,7 @@ def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     return None
 
 
-class Direct:
+class TracedNetwork:
     """A traced network called without the hooks of ``nn.Module``, which take 2 % of the time of a call."""
 
     training = False

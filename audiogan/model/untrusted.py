@@ -202,9 +202,10 @@ class Budget(TorchFunctionMode):
         UserError: an operation inside the block exceeds a limit.
     """
 
-    def __init__(self, largest: int, created: int, computed: int, calls: int) -> None:
+    def __init__(self, max_tensor: int, max_created: int, max_computed: int, max_calls: int) -> None:
         super().__init__()
-        self.largest, self.created, self.computed, self.calls = largest, created, computed, calls
+        self.max_tensor, self.max_created = max_tensor, max_created
+        self.max_computed, self.max_calls = max_computed, max_calls
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -212,20 +213,20 @@ class Budget(TorchFunctionMode):
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if name == "_set_grad_enabled":  # always allowed, because `torch.no_grad` restores gradients with it
             return func(*args, **kwargs)
-        self.calls -= 1
-        if self.calls < 0:
+        self.max_calls -= 1
+        if self.max_calls < 0:
             raise UserError(f"{TOO_LARGE}: too many operations")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # no new memory
             return func(*args, **kwargs)
-        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
+        if _bound(name, args, kwargs) > self.max_tensor and _elements(func, args, kwargs) > self.max_tensor:
             raise UserError(f"{TOO_LARGE}: a tensor would not fit")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
             if any(_tensors((*args, *kwargs.values()))):
-                self.computed -= out.numel()
+                self.max_computed -= out.numel()
             else:
-                self.created -= out.numel()
-            if min(self.computed, self.created) < 0:
+                self.max_created -= out.numel()
+            if min(self.max_computed, self.max_created) < 0:
                 raise UserError(f"{TOO_LARGE}: too much memory")
         return out
 

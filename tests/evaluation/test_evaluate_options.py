@@ -18,7 +18,7 @@ from audiogan.errors import UserError
 from audiogan.evaluation.evaluate import evaluate as evaluation
 from audiogan.files import unwritable
 from audiogan.modalities.wav import save_wav
-from audiogan.model.tracing import traced
+from audiogan.model.tracing import trace_network
 from audiogan.run.config import compose
 from audiogan.run.training import train
 
@@ -135,4 +135,4 @@ class Untraceable(nn.Module):
 
 
 def test_a_network_that_torchscript_does_not_take_stays_as_it_is() -> None:
-    assert traced(Untraceable(), {"latent": torch.ones(1, 3), "classes": torch.ones(1, 3)}) is None
+    assert trace_network(Untraceable(), {"latent": torch.ones(1, 3), "classes": torch.ones(1, 3)}) is None

@@ -13,7 +13,7 @@ from audiogan.commands import encode
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.modalities.wav import load_wav, save_wav
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 
 def call(*words: object) -> int:
@@ -38,7 +38,7 @@ def test_a_recording_becomes_two_files_a_picture_and_a_recipe(
     out = tmp_path / "out"
     assert call(recordings / "kick" / "one.wav", out, "--run", "drums", "--class", "kick", "--seconds", "0.3") == 0
     assert sorted(p.name for p in out.iterdir()) == ["contact-sheet.png", "one-imitation.wav", "one-recording.wav"]
-    recipe = recall(out / "one-imitation.wav")
+    recipe = read_recipe(out / "one-imitation.wav")
     assert recipe.classes == {"kick": 1.0}
     wave, rate = load_wav(out / "one-imitation.wav")
     drums = audiogan.load("drums")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.model.export.graph import Arrays, arrays, examples
+from audiogan.model.export.graph import Arrays, example_recipes, input_arrays
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -20,7 +20,7 @@ BROKEN = 1e-2
 """
 
 
-class Checked(NamedTuple):
+class CheckResult(NamedTuple):
     """Result of the check of an exported file.
 
     Attributes:
@@ -28,13 +28,13 @@ class Checked(NamedTuple):
         summary: description of the check in one line.
     """
 
-    largest: float | None
-    how: str
+    max_difference: float | None
+    summary: str
 
 
-def check(
-    path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
-) -> Checked:
+def compare_with_generator(
+    path: Path, generator: Generator, run: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
+) -> CheckResult:
     """Compare the output of an exported file with `Generator.render`, in a batch of one and in a larger batch.
 
     Args:
@@ -47,25 +47,27 @@ def check(
     Raises:
         UserError: ``run`` fails, or the signals differ by more than `BROKEN`.
     """
-    recipes = probes(generator)
-    inputs, wanted = arrays(generator, recipes, route), generator.render(recipes, generator=route)
+    recipes = comparison_recipes(generator)
+    inputs, wanted = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
     try:
-        parts = [play({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
+        parts = [run({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
     except Exception as error:  # runtimes share no error class
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())
     if not largest <= BROKEN:
         raise UserError(f"{path}: {runtime} makes something else of it (off by {largest:.2g}); nothing was written")
-    return Checked(largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}")
+    return CheckResult(
+        largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}"
+    )
 
 
-def probes(generator: Generator) -> list[Recipe]:
+def comparison_recipes(generator: Generator) -> list[Recipe]:
     """Return recipes that cover classes, mixtures of classes, and knobs at both ends and in the middle."""
-    recipes = examples(generator, 8)
+    recipes = example_recipes(generator, 8)
     mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
     for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
         if generator.game.needed:
-            recipes += examples(generator, 1, seed)
+            recipes += example_recipes(generator, 1, seed)
         else:
             recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))
     return recipes

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 
 
-class Playable(nn.Module):
+class ExportedGenerator(nn.Module):
     """A PyTorch module that computes signals from the named inputs of a model.
 
     Inputs are float32 except text:
@@ -52,7 +52,7 @@ class Playable(nn.Module):
     def __init__(self, generator: Generator, route: str | None = None) -> None:
         super().__init__()
         game = generator.game
-        name = generator.route(route)
+        name = generator.find_route(route)
         self.network: nn.Module = copy.deepcopy(game.nets[name])
         self.names = [key for key in game.inputs if key in self.network.takes]
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
@@ -61,19 +61,19 @@ class Playable(nn.Module):
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
         # The signature lists the inputs, because torch.export reads their names from it and does not support **inputs.
-        forward = partial(self.play)
+        forward = partial(self.run)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
         self.forward = forward
 
-    def examples(self, n: int) -> dict[str, Tensor]:
+    def example_inputs(self, n: int) -> dict[str, Tensor]:
         """Return `n` example values of each input."""
         return {
             name: given.to_exported(given.example(n))  # type: ignore[operator]
             for name, given in self.inputs.items()
         }
 
-    def play(self, *values: Tensor, **inputs: Tensor) -> Tensor:
+    def run(self, *values: Tensor, **inputs: Tensor) -> Tensor:
         """Return the signals for inputs given by keyword, or by position in the order of ``names``."""
         given = {**dict(zip(self.names, values, strict=False)), **inputs}
         encoded = {
@@ -83,7 +83,7 @@ class Playable(nn.Module):
         return self.modality.finish_tensor(self.representation.decode(self.network(**encoded).float()))
 
 
-def output_name(name: str, modality: Modality) -> str:
+def output_name(model: str, modality: Modality) -> str:
     """Return the name of the output of an exported model, such as ``wave`` or ``image``.
 
     Args:
@@ -94,17 +94,17 @@ def output_name(name: str, modality: Modality) -> str:
         UserError: models of this modality cannot be exported.
     """
     if modality.output_name is None:
-        raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+        raise UserError(f"{model}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
     return modality.output_name
 
 
-def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:
+def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:
     """Return the inputs of `ExportedGenerator` that generate the signals of recipes.
 
     Raises:
         UserError: the network defines its own truncation (StyleGAN, BigGAN), and a recipe uses truncation.
     """
-    net = generator.game.nets[generator.route(route)]
+    net = generator.game.nets[generator.find_route(route)]
     factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
     if (factor != 1).any() and hasattr(net, "truncated"):
         raise UserError(f"{generator.name}: the truncation of this network is not part of an exported model")
@@ -117,22 +117,24 @@ def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = 
     return made
 
 
-def traced(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
+def export_program(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
     """Return the program of a model exported by ``torch.export``, for any batch size. File paths and source lines are
     removed.
 
     Raises:
         UserError: the network uses an operation that cannot be exported.
     """
-    module = Playable(generator, route)
-    inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, examples(generator, 2), route).items()}
+    module = ExportedGenerator(generator, route)
+    inputs = {
+        name: torch.from_numpy(x) for name, x in input_arrays(generator, example_recipes(generator, 2), route).items()
+    }
     batch = torch.export.Dim("batch")
     shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
     # PyTorch recommends non-strict export. Strict export is tried next, because it allows `len(x)` of a dynamic size.
     for strict in (False, True):
         try:
-            with quiet():
+            with silence_torch():
                 program = torch.export.export(module, (), inputs, dynamic_shapes=shapes, strict=strict)
             break
         except Exception as error:  # torch.export raises errors of many classes
@@ -146,19 +148,19 @@ def traced(generator: Generator, route: str | None = None) -> torch.export.Expor
     return program
 
 
-def examples(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
+def example_recipes(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
     """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values."""
     given = {name: each.example(n) for name, each in generator.inputs.items() if not each.drawable}
     made = []
     for i in range(n):
         random = torch.Generator().manual_seed(seed + i)
         values = generator.game.draw(1, random, **{name: x[i] for name, x in given.items()})
-        made.append(generator.recipe_of(values, seed + i))
+        made.append(generator.recipe_from_values(values, seed + i))
     return made
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_torch() -> Iterator[None]:
     """Suppress the warnings and the output of PyTorch and ONNX packages inside the block."""
     loggers: list[Any] = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
     before = [(logger, logger.level) for logger in loggers]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from audiogan import __version__
 from audiogan.data.sounds.knobs import KNOBS
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 
-def facts(generator: Generator, card: str = "", route: str | None = None) -> dict[str, str]:
+def model_metadata(generator: Generator, card: str = "", route: str | None = None) -> dict[str, str]:
     """Return the metadata of a model as text by key. Lists and mappings are encoded as JSON.
 
     Keys:
@@ -37,9 +37,9 @@ def facts(generator: Generator, card: str = "", route: str | None = None) -> dic
     card = card or generator.card
     units = {name: KNOBS[name].unit if name in KNOBS else "" for name in generator.knobs}
     knobs = [{"name": name, "unit": units[name], "values": values} for name, values in generator.knobs.items()]
-    name = generator.route(route)
+    name = generator.find_route(route)
     inputs = {key: given for key, given in generator.inputs.items() if key in generator.game.nets[name].takes}
-    told = {
+    metadata = {
         "audiogan": __version__,
         "model": _name(generator),
         "step": str(generator.step),
@@ -49,15 +49,15 @@ def facts(generator: Generator, card: str = "", route: str | None = None) -> dic
         "knobs": json.dumps(knobs, ensure_ascii=False),
     }
     if len(generator.routes) > 1:
-        told["generator"] = name
+        metadata["generator"] = name
     if generator.modality.sample_rate is not None:
-        told["sample_rate"] = str(generator.sample_rate)
+        metadata["sample_rate"] = str(generator.sample_rate)
     if card:
-        told |= {"licence": licence(card), "card": card}
-    return told
+        metadata |= {"licence": card_licence(card), "card": card}
+    return metadata
 
 
-def licence(card: str) -> str:
+def card_licence(card: str) -> str:
     """Return the text under the heading "Licence" or "License" of a Markdown model card, or an empty string."""
     found = re.search(r"^##+ *licen[cs]e *\n(.*?)(?=^#|\Z)", card, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     return " ".join(found[1].split()) if found else ""
@@ -66,4 +66,4 @@ def licence(card: str) -> str:
 def _name(generator: Generator) -> str:
     """Return the name of a shipped model, or the name in the configuration, because a path would reveal private
     folders."""
-    return generator.name if generator.name in shipped() else str(generator.config.get("name", "model"))
+    return generator.name if generator.name in shipped_models() else str(generator.config.get("name", "model"))

@@ -10,15 +10,17 @@ import torch
 
 from audiogan.errors import UserError
 from audiogan.files import write_file
-from audiogan.model.export.checking import Checked, check, first_line
-from audiogan.model.export.graph import arrays, examples, output_name, quiet, traced
-from audiogan.model.export.metadata import facts
+from audiogan.model.export.checking import CheckResult, compare_with_generator, first_line
+from audiogan.model.export.graph import example_recipes, export_program, input_arrays, output_name, silence_torch
+from audiogan.model.export.metadata import model_metadata
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 
-def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
+def save_onnx(
+    path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None
+) -> CheckResult:
     """Write a model as one ONNX file with weights and metadata. An existing file is replaced.
 
     Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``. The file is compared
@@ -43,29 +45,29 @@ def save_onnx(path: str | os.PathLike[str], generator: Generator, card: str = ""
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"{path}: ONNX needs the package {error.name}: pip install 'audiogan[onnx]'") from error
-    content = _model(generator, facts(generator, card, route), route).SerializeToString()
+    content = _model(generator, model_metadata(generator, card, route), route).SerializeToString()
     try:
         import onnxruntime
     except ImportError:
         onnx.checker.check_model(content, full_check=True)
-        checked = Checked(None, "valid ONNX; onnxruntime is not installed, so nothing was compared")
+        checked = CheckResult(None, "valid ONNX; onnxruntime is not installed, so nothing was compared")
     else:
         runtime = f"onnxruntime {onnxruntime.__version__}"
         try:
             session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime errors share no other class
             raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
-        checked = check(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
+        checked = compare_with_generator(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
     write_file(path, content)
     return checked
 
 
-def _model(generator: Generator, told: dict[str, str], route: str | None) -> Any:
+def _model(generator: Generator, metadata: dict[str, str], route: str | None) -> Any:
     """Return the `onnx.ModelProto` of a model."""
-    program = traced(generator, route)
-    names = list(arrays(generator, examples(generator, 1), route))
+    program = export_program(generator, route)
+    names = list(input_arrays(generator, example_recipes(generator, 1), route))
     try:
-        with quiet(), torch.no_grad():
+        with silence_torch(), torch.no_grad():
             made = torch.onnx.export(
                 program,
                 (),
@@ -83,9 +85,9 @@ def _model(generator: Generator, told: dict[str, str], route: str | None) -> Any
     for node in model.graph.node:  # remove source locations
         del node.metadata_props[:]
         node.doc_string = ""
-    model.doc_string, model.producer_name = f"{told['model']}, a generator of audiogan", "audiogan"
-    model.producer_version = told["audiogan"]
-    for key, value in told.items():
+    model.doc_string, model.producer_name = f"{metadata['model']}, a generator of audiogan", "audiogan"
+    model.producer_version = metadata["audiogan"]
+    for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     return model

@@ -15,7 +15,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_file, check_folder, is_plain, replacing, unwritable, working_folder
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation import formats
-from audiogan.model.translation.folders import listed
+from audiogan.model.translation.folders import list_signals
 from audiogan.model.translation.signals import Translation
 from audiogan.utils.progress import ItemProgress, interruptible
 from audiogan.utils.text import printable
@@ -82,7 +82,7 @@ def apply_files(
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
     if many:
         check_folder(out)
-        names, done.failed, others = listed(source, translation.sound, out)
+        names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
             echo(f"no {noun}s by their names, left out: {_shown(others)}")
         if not names:
@@ -139,7 +139,7 @@ def _translate(
     source: Path | bytes,
     target: Path | None,
     spool: BinaryIO,
-    share: formats.Share,
+    share: formats.Progress,
     echo: Callable[[str], None],
 ) -> None:
     """Translate one file and write the result atomically, or to standard output if ``target`` is None.
@@ -150,7 +150,7 @@ def _translate(
     """
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
-        work = formats.sound if translation.sound else formats.picture
+        work = formats.translate_sound_file if translation.sound else formats.translate_picture_file
         save = work(translation, source, spool, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error

@@ -17,12 +17,12 @@ class Listing(NamedTuple):
         others: relative paths of other files.
     """
 
-    found: list[str]
-    failed: list[str]
+    names: list[str]
+    errors: list[str]
     others: list[str]
 
 
-def listed(source: Path, sound: bool, out: Path) -> Listing:
+def list_signals(source: Path, sound: bool, exclude: Path) -> Listing:
     """List the sounds or images below a folder.
 
     Args:
@@ -33,16 +33,16 @@ def listed(source: Path, sound: bool, out: Path) -> Listing:
     from audiogan.data.images.scan import image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
-    inside, whole = out.resolve(), source.resolve().is_relative_to(out.resolve())
+    inside, whole = exclude.resolve(), source.resolve().is_relative_to(exclude.resolve())
     listing = Listing([], [], [])
     for entry in walk(source) if sound else image_entries(source):
         if not whole and inside in Path(entry.path).parents:
             continue
         if entry.kind in ("audio", "image"):
-            listing.found.append(entry.rel)
+            listing.names.append(entry.rel)
         elif entry.kind in ("unreadable", OUTSIDE):
             reason = entry.kind if entry.kind == OUTSIDE else "cannot be read"
-            listing.failed.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
+            listing.errors.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
         elif entry.kind not in (HIDDEN, "folder link"):
             listing.others.append(entry.rel)
     return listing

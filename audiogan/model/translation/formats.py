@@ -44,13 +44,13 @@ LONGEST_WAV = 3_900_000_000
 """Maximum size of the samples in a WAV file, in bytes. Longer sounds are written as RF64."""
 
 Source = str | os.PathLike[str] | bytes
-Share = Callable[[float], object]
+Progress = Callable[[float], object]
 Save = Callable[[Path, str | None], None]
 """Type of functions that write a translated signal to a path. The second argument is the format, or None for the format
 of the source."""
 
 
-def translate_picture(translation: Translation, source: Source, share: Share = lambda share: None) -> Picture:
+def translate_picture(translation: Translation, source: Source, progress: Progress = lambda fraction: None) -> Picture:
     """Return the translation of an image.
 
     The colours are translated. Transparency is copied, and resized if the model changes the resolution. The bit depth
@@ -77,7 +77,7 @@ def translate_picture(translation: Translation, source: Source, share: Share = l
             raise UserError(f"the result would have {size}; at most {LARGEST:,} are made")
         made.append(to_pixels(finish(part[None])[0], picture.pixels.dtype))
         rows += part.shape[1]
-        share(rows / (down * height))
+        progress(rows / (down * height))
     pixels, alpha = np.concatenate(made, axis=1), picture.alpha
     return replace(picture, pixels=pixels, alpha=None if alpha is None else _enlarged(alpha, *pixels.shape[1:]))
 
@@ -122,11 +122,11 @@ def encode_picture(picture: Picture, format: str) -> bytes:
     return content.getvalue()
 
 
-def picture(
-    translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]
+def translate_picture_file(
+    translation: Translation, source: Source, spool: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
     """Translate an image file. Return a function that writes the result, see `translate_picture`."""
-    made = translate_picture(translation, source, share)
+    made = translate_picture(translation, source, progress)
     if made.animated:
         echo("animated; only its first picture was translated")
     known = made.format if made.format in PICTURES.values() else "PNG"
@@ -137,7 +137,9 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def sound(translation: Translation, source: Source, spool: BinaryIO, share: Share, echo: Callable[[str], None]) -> Save:
+def translate_sound_file(
+    translation: Translation, source: Source, spool: BinaryIO, progress: Progress, echo: Callable[[str], None]
+) -> Save:
     """Translate a sound file. Return a function that writes the result.
 
     The sound is resampled to the sample rate of the model and back. If the sound has more channels than the model, each
@@ -175,7 +177,7 @@ def sound(translation: Translation, source: Source, spool: BinaryIO, share: Shar
         for part in translation.run(parts, groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
             spool.write(np.ascontiguousarray(part.T, np.float32).data)
-            share(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
+            progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.hole:
             echo(f"damaged after {frames / rate:.2f} s; translated up to there")
     out_rate = max(rate, made_rate) if made_rate > model_rate else rate

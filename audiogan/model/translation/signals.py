@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
-from audiogan.model.translation.tiling import Array, tiled
+from audiogan.model.translation.tiling import Array, apply_tiled
 from audiogan.representations import Identity
 from audiogan.utils.workers import WORKERS
 
@@ -77,7 +77,7 @@ class Translation:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
-        self.generator, self.game, self.route = generator, generator.game, generator.chosen(route)
+        self.generator, self.game, self.route = generator, generator.game, generator.require_route(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
         if not signals:
             names = ", ".join(generator.inputs) or "none"
@@ -96,7 +96,7 @@ class Translation:
         self.factors: tuple[int, ...] = ()
 
     @property
-    def field(self) -> int | None:
+    def receptive_field(self) -> int | None:
         """Receptive field to either side, in samples of the source. None if it is unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
         plain = all(space is None or isinstance(space, Identity) for space in spaces)
@@ -134,7 +134,7 @@ class Translation:
             return done
 
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
-        return tiled(source, process, self.shape[1:], self.field, multiple, tile)
+        return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile)
 
     def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals that have the size of the source. They are split into tiles with it."""

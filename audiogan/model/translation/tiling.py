@@ -47,7 +47,7 @@ class SignalStream:
             raise UserError("the signal is empty")
         self.sizes = self._held.shape[2:]
 
-    def reach(self, stop: int) -> int | None:
+    def read_to(self, stop: int) -> int | None:
         """Read beyond position `stop`, or to the end. Return the length of the signal if it is known."""
         while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
@@ -57,15 +57,17 @@ class SignalStream:
                 self._held = np.concatenate([self._held, block], axis=1)
         return self.length
 
-    def forget(self, start: int) -> None:
+    def discard_before(self, start: int) -> None:
         """Discard the values before position `start`. They cannot be read again."""
         if start > self._start:
             self._held, self._start = self._held[:, start - self._start :], start
 
-    def take(self, start: int, stop: int) -> Array:
+    def get(self, start: int, stop: int) -> Array:
         """Return the values from `start` to `stop`. Positions beyond the ends are reflected, see `reflect_indices`."""
         places = np.arange(start, stop)
-        return self._held[:, (np.abs(places) if self.length is None else reflect(places, self.length)) - self._start]
+        return self._held[
+            :, (np.abs(places) if self.length is None else reflect_indices(places, self.length)) - self._start
+        ]
 
 
 class Plan(NamedTuple):
@@ -83,7 +85,7 @@ class Plan(NamedTuple):
     margin: int
     multiple: int
 
-    def tiles(self, reach: Callable[[int], int | None]) -> Iterator[Tile]:
+    def tiles(self, read_to: Callable[[int], int | None]) -> Iterator[Tile]:
         """Yield the tiles of a dimension.
 
         Args:
@@ -92,7 +94,7 @@ class Plan(NamedTuple):
         start, last = 0, False
         while not last:
             stop = start + self.step + self.fade
-            length = reach(stop + self.margin)
+            length = read_to(stop + self.margin)
             if last := length is not None and length <= stop:
                 stop = length or 0
             rounded = -(-(stop - start) // self.multiple) * self.multiple
@@ -117,7 +119,7 @@ class Tile(NamedTuple):
     high: int
     last: bool
 
-    def used(self, y: Array, axis: int, k: int, fade: int) -> Array:
+    def crop_and_fade(self, y: Array, axis: int, scale: int, fade: int) -> Array:
         """Crop the result of a tile to its used part, and fade it in and out except at the ends of the signal.
 
         Args:
@@ -126,15 +128,15 @@ class Tile(NamedTuple):
             scale: integer factor between the sizes of input and result.
             fade: overlap with the neighbouring tiles, in input samples. The fade is a raised cosine.
         """
-        y = np.moveaxis(y, axis, -1)[..., k * (self.start - self.low) : k * (self.stop - self.low)]
-        if n := k * fade:
+        y = np.moveaxis(y, axis, -1)[..., scale * (self.start - self.low) : scale * (self.stop - self.low)]
+        if n := scale * fade:
             y, ramp = y.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(y.dtype)
             y[..., :n] *= ramp if self.start else 1
             y[..., -n:] *= 1 if self.last else 1 - ramp
         return np.moveaxis(y, -1, axis)
 
 
-def reflect(indices: Array, length: int) -> Array:
+def reflect_indices(indices: Array, length: int) -> Array:
     """Map positions beyond the ends of a signal to positions inside it, by reflection without repeating the end values.
 
     Args:
@@ -147,11 +149,11 @@ def reflect(indices: Array, length: int) -> Array:
     return np.minimum(folded, 2 * (length - 1) - folded)
 
 
-def tiled(
+def apply_tiled(
     source: Array | Iterable[Array],
     process: Process,
-    trained: Sequence[int | None],
-    field: int | None = None,
+    trained_sizes: Sequence[int | None],
+    receptive_field: int | None = None,
     multiple: int = 1,
     tile: int | Sequence[int] | None = None,
 ) -> Iterator[Array]:
@@ -176,35 +178,35 @@ def tiled(
     """
     stream = SignalStream(source)
     dimensions = 1 + len(stream.sizes)
-    if field is not None:
-        margin = -(-field // multiple) * multiple
+    if receptive_field is not None:
+        margin = -(-receptive_field // multiple) * multiple
         tile = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile is None else tile
         wanted = [tile] * dimensions if isinstance(tile, int) else tile
         plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
     else:
-        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained]
+        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained_sizes]
         if len(window) != dimensions or min(window) < 2:
             raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
         plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
-    return _tiled(stream, process, plans, trained)
+    return _tiled(stream, process, plans, trained_sizes)
 
 
 def _tiled(
     stream: SignalStream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]
 ) -> Iterator[Array]:
     first = trained[0] if trained else None
-    if first and stream.sizes == tuple(trained[1:]) and stream.reach(first) == first:
-        yield process([stream.take(0, first)])[0]
+    if first and stream.sizes == tuple(trained[1:]) and stream.read_to(first) == first:
+        yield process([stream.get(0, first)])[0]
         return
     width = stream.sizes[0] if stream.sizes else None
     columns = list(plans[1].tiles(lambda stop: width)) if width else [None]
 
     def cut() -> Iterator[tuple[Tile, Tile | None, Array]]:
-        for line in plans[0].tiles(stream.reach):
-            stream.forget(line.low - plans[0].multiple)
-            rows = stream.take(line.low, line.high)
+        for line in plans[0].tiles(stream.read_to):
+            stream.discard_before(line.low - plans[0].multiple)
+            rows = stream.get(line.low, line.high)
             for column in columns:
-                across = None if column is None else reflect(np.arange(column.low, column.high), width or 0)
+                across = None if column is None else reflect_indices(np.arange(column.low, column.high), width or 0)
                 yield line, column, rows if across is None else np.ascontiguousarray(rows[..., across])
 
     def made() -> Iterator[tuple[Tile, Tile | None, Array, Array]]:
@@ -216,11 +218,11 @@ def _tiled(
     kept: Array | None = None  # the overlap with the next row of tiles
     for line, column, tile, y in made():
         k = _factors(tile, y)
-        y = line.used(y, 1, k[0], plans[0].fade)
+        y = line.crop_and_fade(y, 1, k[0], plans[0].fade)
         if column is None:
             strip = y
         else:
-            y = column.used(y, 2, k[1], plans[1].fade)
+            y = column.crop_and_fade(y, 2, k[1], plans[1].fade)
             if not column.start:
                 strip = np.zeros((*y.shape[:2], k[1] * (width or 0)), y.dtype)
             strip[:, :, k[1] * column.start : k[1] * column.stop] += y
