@@ -14,7 +14,7 @@ class UserError(ValueError):
 
 
 @contextlib.contextmanager
-def reporting(what: str) -> Iterator[None]:
+def wrap_os_errors(message: str) -> Iterator[None]:
     """Convert an `OSError` raised inside the block into a `UserError`.
 
     Args:
@@ -26,4 +26,4 @@ def reporting(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what} ({error.strerror or error})") from error
+        raise UserError(f"{message} ({error.strerror or error})") from error

@@ -11,17 +11,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 
 FileName = str | os.PathLike[str]
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """Flags of `os.open` that make it fail at a symbolic link and return at once for a FIFO."""
 LONGEST = 240
-"""Maximum length of a file name, in bytes. File systems allow 255, and `replacing` adds up to 14 for its temporary
+"""Maximum length of a file name, in bytes. File systems allow 255, and `atomic_write` adds up to 14 for its temporary
 file."""
 
 
-def cache_dir(part: str = "", chosen: FileName | None = None) -> Path:
+def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
     """Return a folder for files that can be created again. The folder may not exist yet.
 
     Args:
@@ -29,16 +29,16 @@ def cache_dir(part: str = "", chosen: FileName | None = None) -> Path:
             replaces the cache folder.
         override: folder to return instead. None selects the cache folder.
     """
-    if chosen is not None:
-        return Path(chosen).expanduser()
+    if override is not None:
+        return Path(override).expanduser()
     if folder := os.environ.get("AUDIOGAN_CACHE"):
-        return Path(folder).expanduser() / part
+        return Path(folder).expanduser() / subfolder
     from platformdirs import user_cache_path
 
-    return user_cache_path("audiogan", appauthor=False) / part
+    return user_cache_path("audiogan", appauthor=False) / subfolder
 
 
-def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
+def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> bytes:
     """Return the content of a file after checking its size.
 
     Args:
@@ -49,12 +49,12 @@ def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
     Raises:
         UserError: the file cannot be read, is empty, or is larger than ``max_bytes``.
     """
-    with reporting(f"{path}: cannot be read"), open(path, "rb") as stream:
-        content = stream.read(largest + 1)
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as stream:
+        content = stream.read(max_bytes + 1)
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
-    if len(content) > largest:
-        raise UserError(f"{path}: larger than {largest >> 20} MB; a {what} is not")
+    if len(content) > max_bytes:
+        raise UserError(f"{path}: larger than {max_bytes >> 20} MB; a {kind} is not")
     return content
 
 
@@ -79,7 +79,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
     raise UserError(f"{path}: cannot be read ({reason})")
 
 
-def is_plain(path: str | os.PathLike[str]) -> bool:
+def is_regular_file(path: str | os.PathLike[str]) -> bool:
     """Return whether `path` is a regular file or a link to one.
 
     Opening a FIFO or a device can block forever, so untrusted paths are checked first.
@@ -116,7 +116,7 @@ def append(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path next to `path`. Rename it to `path` if the block ends without an error.
 
     Other processes see either the old file or the complete new one. Missing folders are created. A symbolic link at
@@ -151,11 +151,11 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 
 @contextlib.contextmanager
-def working_folder(out: Path) -> Iterator[None]:
+def create_folder(out: Path) -> Iterator[None]:
     """Create a folder. If the block raises, remove the folders created here that are empty."""
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:
-        with reporting(f"{out}: cannot be written to"):
+        with wrap_os_errors(f"{out}: cannot be written to"):
             out.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
@@ -171,17 +171,17 @@ def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> Non
     Raises:
         UserError: the file cannot be written, for example because the disk is full.
     """
-    with reporting(f"{path}: cannot be written"), replacing(path) as temporary, open(temporary, "wb") as file:
+    with wrap_os_errors(f"{path}: cannot be written"), atomic_write(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
 
 
-def check_folder(path: str | os.PathLike[str]) -> None:
+def check_writable_folder(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless files can be written into the folder `path`, which need not exist."""
     if reason := _unwritable(Path(path)):
         raise UserError(f"{path}: cannot be written to ({reason}); choose another folder")
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_writable_file(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless a file can be written at `path`. An existing file may be replaced."""
     if os.path.isdir(path):
         raise UserError(f"{path}: a folder; name a file")
@@ -193,7 +193,7 @@ def _unwritable(folder: Path, file: Path | None = None) -> str:
     """Return the reason why nothing can be written into a folder, or an empty string."""
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(folder if file is None else file.with_name(f".{file.name}.01234567.tmp"))  # as in `replacing`
+            os.lstat(folder if file is None else file.with_name(f".{file.name}.01234567.tmp"))  # as in `atomic_write`
         while not os.path.lexists(folder) and folder != folder.parent:
             folder = folder.parent
         if not folder.is_dir():
@@ -205,7 +205,7 @@ def _unwritable(folder: Path, file: Path | None = None) -> str:
         return error.strerror or str(error)
 
 
-def unwritable(path: str | os.PathLike[str]) -> str:
+def why_unwritable(path: str | os.PathLike[str]) -> str:
     """Return the reason why no file can be written at `path`, or an empty string. Missing parent folders are no
     obstacle."""
     path = Path(path)
@@ -224,7 +224,7 @@ def unwritable(path: str | os.PathLike[str]) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
 
 
-def check_output(path: str | os.PathLike[str], flag: str, endings: Sequence[str]) -> None:
+def check_output(path: str | os.PathLike[str], flag: str, suffixes: Sequence[str]) -> None:
     """Check that a command can write the output file given by a flag.
 
     Args:
@@ -235,8 +235,8 @@ def check_output(path: str | os.PathLike[str], flag: str, endings: Sequence[str]
     Raises:
         UserError: the suffix is not allowed, `path` is a folder, or no file can be written there.
     """
-    reason = unwritable(path)
-    if not reason and Path(path).suffix.lower() not in endings:
-        reason = f"the name of this file must end in {' or '.join(endings)}"
+    reason = why_unwritable(path)
+    if not reason and Path(path).suffix.lower() not in suffixes:
+        reason = f"the name of this file must end in {' or '.join(suffixes)}"
     if reason:
         raise UserError(f"{flag} {path}: {reason}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, read_small
+from audiogan.files import check_file, read_small_file
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -43,10 +43,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if suffix not in KINDS:
         raise UserError(f"{args.file}: the name of a model ends in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}")
     card = _card(args.card) if args.card else ""
-    from audiogan.files import check_target
+    from audiogan.files import check_writable_file
     from audiogan.model.loading import load
 
-    check_target(args.file)  # tracing takes half a minute
+    check_writable_file(args.file)  # tracing takes half a minute
 
     generator = load(args.run)
     route = generator.find_route(args.generator)
@@ -90,7 +90,7 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
 def _card(path: Path) -> str:
     check_file(path)
     try:
-        return read_small(path, LARGEST_CARD, "card").decode("utf-8-sig")
+        return read_small_file(path, LARGEST_CARD, "card").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start:,})") from error
 

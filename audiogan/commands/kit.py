@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import pair
 from audiogan.errors import UserError
-from audiogan.files import read_small
+from audiogan.files import read_small_file
 
 if TYPE_CHECKING:
     from audiogan.kits import Kit
@@ -59,7 +59,15 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
     files = save_kit(
-        generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, echo=print, **audio
+        generator,
+        kit,
+        args.out,
+        args.format,
+        name=args.name,
+        contact_sheet=True,
+        store_model_path=True,
+        echo=print,
+        **audio,
     )
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
 
@@ -100,7 +108,7 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
             raise UserError(f"{path.parent}: holds no {KIT}; name the folder of a kit, or its {KIT}")
     if path.suffix.lower() in PACKED:
         raise UserError(f"{path}: an archive; unpack it and name the {KIT} in it")
-    content = read_small(path, LARGEST_KIT, "kit")
+    content = read_small_file(path, LARGEST_KIT, "kit")
     try:
         kit = Kit.from_json(content)
     except UserError as error:

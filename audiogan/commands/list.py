@@ -13,12 +13,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.run.config import PACKAGED, shipped_models
+    from audiogan.run.config import PACKAGED, shipped
     from audiogan.utils.text import printable
 
     if args.what in (None, "configs"):
         print("configs (audiogan train NAME)")
-        for name in shipped_models():
+        for name in shipped():
             first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
             print(f"  {name:16} {first.lstrip('# ')}")
     if args.what in (None, "runs"):

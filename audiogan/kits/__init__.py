@@ -1,12 +1,4 @@
-"""Drum kits from generated sounds: make them, save them for samplers, and play MIDI patterns on them.
-
-Example:
-    >>> import audiogan
-    >>> from audiogan.kits import make_kit
-    >>> generator = audiogan.load("drums")
-    >>> [pad.name for pad in make_kit(generator, 2, seed=7, labels=["kick", "snare"]).pads]
-    ['kick', 'snare']
-"""
+"""Drum kits from generated sounds: make them, save them for samplers, and play MIDI patterns on them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
 """Roles that replace a role missing from a kit, the most similar first."""
 
 
-def role(label: str) -> str | None:
+def drum_role(label: str) -> str | None:
     """Return the drum role of a class name, or None if it is no drum. ``hat_open`` has the role "open hat"."""
     words = re.findall(r"[a-z]+", label.lower())
     if HATS.intersection(words) or "hihat" in "".join(words):
@@ -62,7 +62,7 @@ def role(label: str) -> str | None:
     return next((name for name, known in WORDS.items() if known.intersection(words)), None)
 
 
-def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
+def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
     """Assign MIDI notes, classes and names to the pads of a kit.
 
     Each class gets one pad first. Further pads repeat the drums of which kits have several, such as toms. Classes that
@@ -77,7 +77,7 @@ def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
     """
     roles: dict[str, list[str]] = {}
     for label in labels:
-        roles.setdefault(role(label) or "", []).append(label)
+        roles.setdefault(drum_role(label) or "", []).append(label)
     strange = roles.pop("", [])
     turns = dict.fromkeys(roles, 0)
     first: list[tuple[int | None, str, str]] = []
@@ -116,7 +116,7 @@ def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
     return out
 
 
-def stand_in(note: int, pads: dict[int, str | None]) -> int:
+def substitute_note(note: int, roles: dict[int, str | None]) -> int:
     """Return the note of the pad that replaces a note missing from a kit.
 
     Args:
@@ -125,6 +125,6 @@ def stand_in(note: int, pads: dict[int, str | None]) -> int:
     """
     wanted = NOTES.get(note, ("", ""))[0]
     for name in (wanted, *NEAREST.get(wanted, ())):
-        if fit := [mine for mine, its in pads.items() if its == name]:
+        if fit := [mine for mine, its in roles.items() if its == name]:
             return min(fit, key=lambda mine: (abs(mine - note), mine))
-    return min(pads, key=lambda mine: (abs(mine - note), mine))
+    return min(roles, key=lambda mine: (abs(mine - note), mine))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from audiogan.kits.drums import NOTES
-from audiogan.utils.text import table_cell
+from audiogan.utils.text import escape_cell
 
 COLUMNS = ["file", "pad", "note", "general_midi", "lowest_velocity", "highest_velocity", "hat", "seconds"]
 COLUMNS += ["momentary_lufs", "true_peak_dbtp"]
@@ -60,7 +60,7 @@ class Zone:
     samples: Sequence[Sample]
 
 
-def sfz(title: str, zones: Sequence[Zone]) -> str:
+def sfz_text(title: str, zones: Sequence[Zone]) -> str:
     """Return a kit as text in SFZ version 1 (Cakewalk, "sfz File Format", 1.02). Names are written as UTF-8 comments.
 
     The level is set by ``amp_velcurve``, because ``volume`` is limited to +6 dB.
@@ -77,7 +77,7 @@ def sfz(title: str, zones: Sequence[Zone]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
+def hydrogen_drumkit(title: str, zones: Sequence[Zone], description: str) -> str:
     """Return a kit as ``drumkit.xml`` of Hydrogen 1.2.
 
     Args:
@@ -87,7 +87,7 @@ def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
     """
     ET.register_namespace("", HYDROGEN)
     kit = ET.Element(f"{{{HYDROGEN}}}drumkit_info")
-    _fill(kit, name=title, author="audiogan", info=about, license="undefined license", image="", imageLicense="")
+    _fill(kit, name=title, author="audiogan", info=description, license="undefined license", image="", imageLicense="")
     _fill(_sub(_sub(kit, "componentList"), "drumkitComponent"), id=0, name="Main", volume=1)
     instruments = _sub(kit, "instrumentList")
     for i, zone in enumerate(zones):
@@ -107,7 +107,7 @@ def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
     return _text(kit)
 
 
-def decent(title: str, zones: Sequence[Zone]) -> str:
+def decent_sampler_preset(title: str, zones: Sequence[Zone]) -> str:
     """Return a kit as a preset of Decent Sampler (Decent Sampler Developer's Guide, "The <groups> element")."""
     preset = ET.Element("DecentSampler", minVersion="1.0.0", presetName=title)
     # Decent Sampler has no one-shot mode. A long release lets a sound finish after the key is released.
@@ -128,7 +128,7 @@ def decent(title: str, zones: Sequence[Zone]) -> str:
     return _text(preset)
 
 
-def table(title: str, zones: Sequence[Zone]) -> str:
+def csv_table(title: str, zones: Sequence[Zone]) -> str:
     """Return a kit as a CSV table with one row for each file. Cells that a spreadsheet would run as formulas are
     escaped."""
     out = io.StringIO()
@@ -138,7 +138,7 @@ def table(title: str, zones: Sequence[Zone]) -> str:
         for s in zone.samples:
             what = [s.file, zone.name, zone.note, NOTES.get(zone.note, ("", ""))[0], s.low, s.high, zone.hat or ""]
             cells = [*what, f"{s.seconds:.4f}", f"{s.loudness:.1f}", f"{s.peak:.1f}"]
-            writer.writerow([table_cell(cell) for cell in cells])
+            writer.writerow([escape_cell(cell) for cell in cells])
     return out.getvalue()
 
 

@@ -102,7 +102,7 @@ class Kit:
             raise UserError(f"not a kit of audiogan: {' '.join(str(error).split())[:200]}") from error
 
 
-def velocities(layers: int) -> list[tuple[int, int]]:
+def velocity_ranges(layers: int) -> list[tuple[int, int]]:
     """Return the lowest and highest MIDI velocity of each layer, from soft to loud. The ranges cover 0 ... 127."""
     edges = [round(128 * i / layers) for i in range(layers + 1)]
     return [(low, high - 1) for low, high in pairwise(edges)]

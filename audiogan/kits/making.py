@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.kits.drums import compose, role
+from audiogan.kits.drums import assign_notes, drum_role
 from audiogan.kits.kit import MOST_LAYERS, Kit, Pad
 from audiogan.model.recipe import Recipe
 from audiogan.utils.text import printable
@@ -88,14 +88,14 @@ def make_kit(
     if len(wanted) > pads:
         raise UserError(f"pads={pads}: too few for the {len(wanted)} classes {', '.join(map(printable, wanted))}")
     classes = wanted or list(dict.fromkeys(generator.labels))
-    slots = compose(classes, pads)
+    slots = assign_notes(classes, pads)
     made: dict[int, Recipe] = {}
     for label in dict.fromkeys(its for _, its, _ in slots):
         notes = [note for note, its, _ in slots if its == label]
-        tuned = role(label) == "tom" and len(notes) > 1
+        tuned = drum_role(label) == "tom" and len(notes) > 1
         sounds = (_tuned if tuned else _relatives)(generator, seed, label, notes, knobs)
         made.update(zip(sorted(notes) if tuned else notes, sounds, strict=True))
-    strokes = {note: softer(generator, recipe, layers) for note, recipe in made.items()}
+    strokes = {note: velocity_layers(generator, recipe, layers) for note, recipe in made.items()}
     return Kit(tuple(Pad(name, note, strokes[note]) for note, _, name in sorted(slots)), generator.name)
 
 
@@ -135,7 +135,7 @@ def _pitch(waves: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     return np.maximum(half, 1) * sample_rate / n
 
 
-def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
+def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Return velocity layers of a sound, from soft to loud.
 
     Softer layers are darker: the brightness knob requests up to one octave less. If the model has no such knob, the

@@ -15,7 +15,7 @@ RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt"
 """File names that Windows reserves for devices, with any suffix."""
 
 
-def title(text: str) -> str:
+def single_line(text: str) -> str:
     """Return a name as one line of text. Line breaks and other unprintable characters become spaces."""
     shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in text)
     return " ".join(shown.split())
@@ -33,7 +33,7 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
         default: file name used if no character of the name can be kept.
     """
     whole = unicodedata.normalize("NFC", text)
-    stem = safe(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
+    stem = ascii_stem(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
     stem = stem[:LONGEST_STEM].encode()[:MOST_BYTES].decode(errors="ignore").strip(" .-")
     if stem.split(".")[0].strip().casefold() in RESERVED:
         stem = f"{default}-{stem}"
@@ -45,7 +45,7 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
     return f"{stem or default}-{digest}"
 
 
-def safe(text: str) -> str:
+def ascii_stem(text: str) -> str:
     """Return the ASCII letters, digits, spaces, ``_`` and ``-`` of a text for use in a file name. The result may be
     empty."""
     ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.files import read_small
-from audiogan.kits.drums import role, stand_in
-from audiogan.kits.kit import Kit, velocities
+from audiogan.files import read_small_file
+from audiogan.kits.drums import drum_role, substitute_note
+from audiogan.kits.kit import Kit, velocity_ranges
 from audiogan.kits.midi import BadMidi, read_midi
 from audiogan.kits.rendering import LOUDNESS, render_pads
-from audiogan.kits.saving import hat
+from audiogan.kits.saving import hat_type
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -80,16 +80,27 @@ def play_pattern(
 
     Raises:
         UserError: the file is not a MIDI file, has no notes or is too long, or an argument is out of range.
+
+    Example:
+        >>> import audiogan, tempfile
+        >>> from audiogan.kits import make_kit, play_pattern
+        >>> generator = audiogan.load("drums")
+        >>> one_kick = bytes.fromhex("4d546864000000060000000100604d54726b000000080099246400ff2f00")
+        >>> with tempfile.NamedTemporaryFile(suffix=".mid") as file:
+        ...     _ = file.write(one_kick), file.flush()
+        ...     wave = play_pattern(generator, make_kit(generator, 1, seed=7), file.name, tail=0.5)
+        >>> wave.shape
+        (1, 22050)
     """
     if not 0 <= tail <= LONGEST:
         raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
     pattern = read_pattern(midi_path)
     pads = {pad.note: pad for pad in kit.pads}
-    roles = {pad.note: role(pad.layers[-1].label) for pad in kit.pads}
+    roles = {pad.note: drum_role(pad.layers[-1].label) for pad in kit.pads}
     if echo is not None:
         for line in pattern.remarks:
             echo(line)
-    instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in pads}
+    instead = {note: substitute_note(note, roles) for _, note, _ in pattern.strokes if note not in pads}
     if instead and echo is not None:
         told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
         echo(f"notes that the kit lacks: {', '.join(told)}")
@@ -110,7 +121,7 @@ def _mix(
     tail: float,
 ) -> NDArray[np.float32]:
     """Return the sum of all strokes (seconds, index of the pad, velocity)."""
-    hats = [hat(pad) for pad in kit.pads]
+    hats = [hat_type(pad) for pad in kit.pads]
     steps = sorted({round(seconds * sample_rate) for seconds, pad, _ in strokes if hats[pad]})
     last = max(round(seconds * sample_rate) for seconds, _, _ in strokes)
     length = max(round((duration + tail) * sample_rate), last + round(tail * sample_rate), 1)
@@ -119,7 +130,7 @@ def _mix(
     cut = False
     for seconds, pad, velocity in strokes:
         start = round(seconds * sample_rate)
-        borders = velocities(len(sounds[pad]))
+        borders = velocity_ranges(len(sounds[pad]))
         layer = next(i for i, (_, high) in enumerate(borders) if velocity <= high)
         wave = sounds[pad][layer] * np.float32(velocity / borders[layer][1])
         following = bisect_right(steps, start)
@@ -159,7 +170,7 @@ def read_pattern(path: str | os.PathLike[str]) -> Pattern:
     """
     path = Path(path)
     try:
-        song = read_midi(read_small(path, LARGEST_FILE, "pattern"))
+        song = read_midi(read_small_file(path, LARGEST_FILE, "pattern"))
     except BadMidi as error:
         raise UserError(f"{path}: not a MIDI file that can be played ({error})") from error
     channels = {channel for part in song.parts for _, channel, _, _ in part.notes}

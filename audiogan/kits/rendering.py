@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.kits.kit import Kit, velocities
+from audiogan.kits.kit import Kit, velocity_ranges
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -44,7 +44,7 @@ class Hit:
     wave: NDArray[np.float32]
     loudness: float
     peak: float
-    short: float
+    attenuation: float
 
 
 def render_pads(
@@ -109,7 +109,7 @@ def _levelled(layers: list[NDArray[np.float64]], sample_rate: int, loudness: flo
     """Return the layers of one pad at their final levels."""
     levels = [momentary_loudness(wave, sample_rate) for wave in layers]
     peaks = [true_peak(wave, sample_rate) for wave in layers]
-    wanted = [loudness + 20 * math.log10(high / 127) for _, high in velocities(len(layers))]
+    wanted = [loudness + 20 * math.log10(high / 127) for _, high in velocity_ranges(len(layers))]
     gains = [want - level if math.isfinite(level) else 0.0 for want, level in zip(wanted, levels, strict=True)]
     short = max(0.0, *(peak + gain - CEILING_DB for peak, gain in zip(peaks, gains, strict=True)))
     return [

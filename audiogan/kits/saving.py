@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import read_small, replacing
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import atomic_write, read_small_file
 from audiogan.kits import formats
-from audiogan.kits.drums import role
+from audiogan.kits.drums import drum_role
 from audiogan.kits.formats import Sample, Zone
-from audiogan.kits.kit import Kit, Pad, velocities
-from audiogan.kits.names import file_stem, safe, title
+from audiogan.kits.kit import Kit, Pad, velocity_ranges
+from audiogan.kits.names import ascii_stem, file_stem, single_line
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
 from audiogan.model.bundle import shipped_models
@@ -52,8 +52,8 @@ def save_kit(
     bits: int = 24,
     name: str | None = None,
     loudness: float = LOUDNESS,
-    sheet: bool = False,
-    locate: bool = False,
+    contact_sheet: bool = False,
+    store_model_path: bool = False,
     echo: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write a kit into a folder, in a format for samplers.
@@ -100,32 +100,35 @@ def save_kit(
     if bits not in SUBTYPES:
         raise UserError(f"bits={bits}: 16 or 24")
     name = unicodedata.normalize("NFC", out.resolve().name if name is None else name)
-    called, stem = title(name) or "kit", file_stem(name)
+    called, stem = single_line(name) or "kit", file_stem(name)
     names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
     main = {"sfz": f"{stem}.sfz", "hydrogen": f"{stem}.h2drumkit", "decent": f"{stem}.dspreset", "wav": "map.csv"}
     loose = [] if format == "hydrogen" else [file for files in names for file in files]
-    listed = [*loose, main[format], *([SHEET] if sheet else [])]
+    listed = [*loose, main[format], *([SHEET] if contact_sheet else [])]
     _check_free(out, kit, listed)
     hits = render_hits(generator, kit, sample_rate, loudness)
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
-    about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
+    about = f"{len(kit.pads)} sounds of the model {single_line(kit.model)}"
     written: list[Path] = []
     made = [folder for folder in (out / FOLDERS[format], out, *out.parents) if not folder.exists()]
-    with reporting(f"{out}: cannot be written to"):
+    with wrap_os_errors(f"{out}: cannot be written to"):
         out.mkdir(parents=True, exist_ok=True)
     fresh = [path for path in (out / file for file in [KIT, *listed]) if not path.exists()]
     try:
         # The recipes are written first, so that the same command can complete an interrupted kit.
-        written.append(_write(out / KIT, _located(generator, kit, out) if locate else kit.to_json().encode()))
+        written.append(_write(out / KIT, _located(generator, kit, out) if store_model_path else kit.to_json().encode()))
         if format == "hydrogen":
             parts = _wavs(out, kit, names, hits, sample_rate, bits)
-            parts |= {"drumkit.xml": formats.hydrogen(called, zones, about).encode(), KIT: kit.to_json().encode()}
+            parts |= {
+                "drumkit.xml": formats.hydrogen_drumkit(called, zones, about).encode(),
+                KIT: kit.to_json().encode(),
+            }
             content = _archive(file_stem(name, ascii_only=True), parts)
         else:
             written += _write_wavs(out, kit, names, hits, sample_rate, bits)
-            texts = {"sfz": formats.sfz, "decent": formats.decent, "wav": formats.table}
+            texts = {"sfz": formats.sfz_text, "decent": formats.decent_sampler_preset, "wav": formats.csv_table}
             content = texts[format](called, zones).encode()
-        if sheet:
+        if contact_sheet:
             waves = generator.render([pad.layers[-1] for pad in kit.pads])
             generator.modality.sheet(out / SHEET, waves, [f"{pad.note} {pad.name}" for pad in kit.pads])
             written.append(out / SHEET)
@@ -139,7 +142,11 @@ def save_kit(
         if isinstance(error, OSError):
             raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         raise
-    late = [f"{pad.name} ({its[0].short:.1f})" for pad, its in zip(kit.pads, hits, strict=True) if its[0].short > 0.05]
+    late = [
+        f"{pad.name} ({its[0].attenuation:.1f})"
+        for pad, its in zip(kit.pads, hits, strict=True)
+        if its[0].attenuation > 0.05
+    ]
     if echo is not None and late:
         echo(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
     return written
@@ -172,7 +179,7 @@ def _wavs(
 
 def _files(kit: Kit) -> list[list[str]]:
     """Return a file name for each layer of each pad. The MIDI note makes the names unique."""
-    stems = [f"{pad.note:03d}-{safe(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
+    stems = [f"{pad.note:03d}-{ascii_stem(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
     return [
         [f"{stem}.wav"] if len(pad.layers) == 1 else [f"{stem}-v{i + 1}.wav" for i in range(len(pad.layers))]
         for stem, pad in zip(stems, kit.pads, strict=True)
@@ -188,7 +195,7 @@ def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
     if not there:
         return
     try:
-        same = Kit.from_json(read_small(out / KIT, LARGEST_KIT, "kit")) == kit
+        same = Kit.from_json(read_small_file(out / KIT, LARGEST_KIT, "kit")) == kit
     except UserError:
         same = False
     others = [name for name in there if not same or not _ours(out / name)]
@@ -211,17 +218,17 @@ def _ours(path: Path) -> bool:
     }.get(path.suffix, True)
 
 
-def hat(pad: Pad) -> str | None:
+def hat_type(pad: Pad) -> str | None:
     """Return the hi-hat type of a pad: "open", "closed", or None for other pads."""
-    return {"open hat": "open", "closed hat": "closed"}.get(role(pad.layers[-1].label) or "")
+    return {"open hat": "open", "closed hat": "closed"}.get(drum_role(pad.layers[-1].label) or "")
 
 
 def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone:
     samples = [
         Sample(file, low, high, hit.wave.shape[1] / sample_rate, hit.loudness, hit.peak)
-        for file, hit, (low, high) in zip(files, hits, velocities(len(hits)), strict=True)
+        for file, hit, (low, high) in zip(files, hits, velocity_ranges(len(hits)), strict=True)
     ]
-    return Zone(pad.name, pad.note, hat(pad), samples)
+    return Zone(pad.name, pad.note, hat_type(pad), samples)
 
 
 def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
@@ -260,7 +267,7 @@ def find_kit_model(kit_file: Path, content: bytes, model: str) -> Path | None:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return path
 

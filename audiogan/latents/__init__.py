@@ -1,14 +1,4 @@
-"""Analysis of latent space: encode recordings, find similar sounds, and find interpretable directions.
-
-Example:
-    >>> import audiogan
-    >>> from audiogan.latents import directions, edit
-    >>> generator = audiogan.load("drums")
-    >>> recipe = generator.recipes(1, seed=5)[0]
-    >>> direction = directions(generator, 1, method="factorisation")[0]
-    >>> edit(recipe, direction, 1.0).label == recipe.label
-    True
-"""
+"""Analysis of latent space: encode recordings, find similar sounds, and find interpretable directions."""
 
 from __future__ import annotations
 

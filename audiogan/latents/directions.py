@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
-from audiogan.latents.properties import measured, properties_of
+from audiogan.latents.properties import list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def directions(
     places = _InputVectors(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
-    properties_of(generator.modality, generator.shape)
+    list_properties(generator.modality, generator.shape)
     if method == "pca":
         vectors = _principal(places, seed)
     elif method == "factorisation":
@@ -254,12 +254,16 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
 def _tried(places: _InputVectors, vector: Array, seed: int) -> Direction:
     """Return the direction of a vector ``[size]``, with effects measured on sounds that were not used to find it."""
     generator = places.generator
-    names = properties_of(generator.modality, generator.shape)
+    names = list_properties(generator.modality, generator.shape)
     there, values = places.draw(PROBES, seed + 2**32)
-    spread = measured(generator.modality, places.signals(there, values)).std(0) + 1e-9
+    spread = measure_properties(generator.modality, places.signals(there, values)).std(0) + 1e-9
     step = STEP * torch.from_numpy(vector).float()
     up, down = (places.signals(there + sign * step, values) for sign in (1, -1))
-    change = (measured(generator.modality, up) - measured(generator.modality, down)) / spread / (2 * STEP)
+    change = (
+        (measure_properties(generator.modality, up) - measure_properties(generator.modality, down))
+        / spread
+        / (2 * STEP)
+    )
     effects, errors = change.mean(0), change.std(0, ddof=1) / math.sqrt(PROBES)
     sure = [k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(CLEAR, SURE * errors[k])]
     sign = float(np.sign(effects[sure[0]])) if sure else 1.0

@@ -16,7 +16,7 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.games.calling import call
 from audiogan.inputs import Knobs
-from audiogan.latents.recording import prepare
+from audiogan.latents.recording import prepare_recording
 from audiogan.losses.spectra import Likeness, log_spectral_distance
 from audiogan.model.recipe import Recipe
 
@@ -49,7 +49,7 @@ class Encoding:
 
     recipe: Recipe
     distance: float
-    start: float
+    initial_distance: float
     wave: NDArray[np.float32]
     recording: NDArray[np.float32]
 
@@ -106,14 +106,14 @@ def encode(
     generator.require_random_inputs("imitations")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
-    recording = prepare(generator, wave, sample_rate)
+    recording = prepare_recording(generator, wave, sample_rate)
     search = _Search(generator, recording, generator.parse_inputs(label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
     # The better of start and result is chosen by the distance, because the loss only approximates it.
     before, after = search.finished(first), search.finished(found)
-    return replace(min(before, after, key=lambda each: each.distance), start=before.distance)
+    return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 
 
 def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32], sample_rate: int) -> float:

@@ -73,19 +73,19 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
     generator.require_random_inputs("neighbours")
     if not 1 <= n <= pool <= LARGEST:
         raise UserError(f"n={n}, pool={pool}: need 1 <= n <= pool <= {LARGEST:,}")
-    here = features(generator, [recipe])[0]
+    here = embed_recipes(generator, [recipe])[0]
     recipes, there = _pool(generator, pool, seed)
     distances = np.sqrt(np.square(there - here).mean(axis=1))
     order = [i for i in np.argsort(distances, kind="stable").tolist() if distances[i] > 0]
     return [Neighbour(recipes[i], float(distances[i])) for i in order[:n]]
 
 
-def features(generator: Generator, recipes: list[Recipe], batch: int = 64) -> NDArray[np.float64]:
+def embed_recipes(generator: Generator, recipes: list[Recipe], batch_size: int = 64) -> NDArray[np.float64]:
     """Return the embeddings ``[N, D]`` of the signals of recipes."""
     embedding = generator.modality.embedding(generator.shape)
     parts = [
-        embed(torch.from_numpy(generator.render(recipes[i : i + batch])), embedding)
-        for i in range(0, len(recipes), batch)
+        embed(torch.from_numpy(generator.render(recipes[i : i + batch_size])), embedding)
+        for i in range(0, len(recipes), batch_size)
     ]
     return np.concatenate(parts)
 
@@ -97,7 +97,7 @@ def _pool(generator: Generator, pool: int, seed: int) -> tuple[list[Recipe], NDA
             kept.move_to_end((pool, seed))
             return kept[pool, seed]
     recipes = generator.recipes(pool, seed=seed)
-    made = recipes, features(generator, recipes)
+    made = recipes, embed_recipes(generator, recipes)
     with _lock:
         kept[pool, seed] = made
         while len(kept) > KEPT:

@@ -49,7 +49,7 @@ neighbouring pixels. Height and side are the coordinates of the centre of the li
 """
 
 
-def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
+def list_properties(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
     """Return the properties of a modality by name.
 
     Args:
@@ -66,7 +66,7 @@ def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Pr
     raise UserError(f"directions have no names for {modality.noun}s; there are words for sounds and images only")
 
 
-def measured(modality: Modality, x: np.ndarray) -> Array:
+def measure_properties(modality: Modality, x: np.ndarray) -> Array:
     """Return the properties of signals ``[N, *shape]`` as float64 ``[N, K]``, in the order of `list_properties`."""
     return _images(x) if modality.sample_rate is None else _sounds(x, modality.sample_rate)
 

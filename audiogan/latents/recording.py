@@ -29,7 +29,7 @@ LONGEST_SECONDS = 600.0
 """Maximum duration read from a file, in seconds."""
 
 
-def prepare(
+def prepare_recording(
     generator: Generator, wave: str | os.PathLike[str] | NDArray[np.floating], sample_rate: int | None = None
 ) -> NDArray[np.float32]:
     """Return a recording with the sample rate, channels, length and level of a model's sounds, starting at the onset.
@@ -57,7 +57,7 @@ def prepare(
             raise ValueError(f"a recording must be [T] or [C, T], got {list(samples.shape)}")
         if not RATES[0] <= rate <= RATES[1]:
             raise UserError(f"sample_rate={sample_rate}: give that of the recording, {RATES[0]:,} to {RATES[1]:,} Hz")
-    samples = check(samples, rate, what, part)
+    samples = check_recording(samples, rate, what, part)
     channels, length = generator.shape
     x = samples.T
     mixed = mix(x, channels)
@@ -83,7 +83,9 @@ def prepare(
     return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
 
 
-def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") -> NDArray[np.float32]:
+def check_recording(
+    samples: NDArray[np.float32], sample_rate: int, name: str, excerpt: str = ""
+) -> NDArray[np.float32]:
     """Return the samples ``[C, T]`` of a recording, scaled to -1 ... 1 if they were on an integer scale.
 
     Args:
@@ -95,17 +97,17 @@ def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") ->
     Raises:
         UserError: the recording is shorter than 5 ms, silent, or contains NaN or infinite samples.
     """
-    if samples.shape[-1] < SHORTEST_SECONDS * rate or not len(samples):
-        raise UserError(f"{what}: too short, {1000 * samples.shape[-1] / rate:.1f} ms; 5 ms at least")
+    if samples.shape[-1] < SHORTEST_SECONDS * sample_rate or not len(samples):
+        raise UserError(f"{name}: too short, {1000 * samples.shape[-1] / sample_rate:.1f} ms; 5 ms at least")
     if not np.isfinite(samples).all():
-        raise UserError(f"{what}: holds NaN or infinite samples")
+        raise UserError(f"{name}: holds NaN or infinite samples")
     peak = float(np.abs(samples).max())
     scale = full_scale(peak)
     if scale is None:
-        raise UserError(f"{what}: float samples up to {peak:.3g}, beyond the scale of any format")
+        raise UserError(f"{name}: float samples up to {peak:.3g}, beyond the scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
     if ranges(samples.T).max() < SILENCE:
-        if part:
-            raise UserError(f"{what}: silence {part}, and no more is read; cut off what comes before the sound")
-        raise UserError(f"{what}: silence, nothing in it is louder than -60 dB of full scale")
+        if excerpt:
+            raise UserError(f"{name}: silence {excerpt}, and no more is read; cut off what comes before the sound")
+        raise UserError(f"{name}: silence, nothing in it is louder than -60 dB of full scale")
     return samples

@@ -20,8 +20,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import replacing
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import atomic_write
 from audiogan.run.targets import outside
 from audiogan.utils.archives import open_zip
 from audiogan.utils.text import printable
@@ -99,9 +99,9 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     for name, content in parts:
         if len(content) > LARGEST[name]:
             raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {LARGEST[name]:,}")
-    with reporting(f"{path}: cannot be written"):
+    with wrap_os_errors(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in parts:
                 archive.writestr(zipfile.ZipInfo(name, STAMP), content)
     return path

@@ -21,7 +21,7 @@ from audiogan.core import CheckpointError, load_state
 from audiogan.core.checking import differences
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
-from audiogan.files import is_plain
+from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
 from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
@@ -77,7 +77,7 @@ def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     def newest(run: Path) -> float:
         return max((p.stat().st_mtime for p in checkpoints(run / "checkpoints")), default=0.0)
 
-    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_plain(p)}
+    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_regular_file(p)}
     return sorted(found, key=newest, reverse=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.files import check_folder, working_folder
+from audiogan.files import check_writable_folder, create_folder
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
 from audiogan.model.generator import Generator
 from audiogan.model.recipe import Recipe
@@ -54,7 +54,7 @@ def write_morph(
         raise UserError(f"{generator.name}: {modality.noun}s have no morph; it is for sounds and images")
     if not 2 <= steps <= MOST:
         raise UserError(f"steps={steps}: a morph has 2 to {MOST:,} steps, both ends included")
-    check_folder(out)
+    check_writable_folder(out)
     old = _earlier(out)
     check_sheet(out / NAME)
     recipes = generator.morph(_end(generator, start), _end(generator, end), steps)
@@ -63,7 +63,7 @@ def write_morph(
     # All files are written before an old file is deleted, so a full disk leaves the earlier morph intact.
     with (
         interruptible() as interrupts,
-        working_folder(out),
+        create_folder(out),
         tempfile.TemporaryDirectory(dir=out, prefix=".morph-") as temporary,
     ):
         folder = Path(temporary)
@@ -77,7 +77,7 @@ def write_morph(
             modality.sheet(folder / NAME, waves[shown], [titles[i] for i in shown])
         except UserError as error:
             raise UserError(str(error).replace(temporary, str(out))) from error
-        with interrupts.held():
+        with interrupts.delayed():
             for path in old:
                 path.unlink(missing_ok=True)
             for path in sorted(folder.iterdir()):

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import append, write_file
-from audiogan.utils.text import printable, table_cell, table_text
+from audiogan.utils.text import escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
@@ -97,9 +97,9 @@ class SampleList:
         named = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(cells)], strict=True))
         if missing := [name for name in OPTIONAL if named[name] and name not in self._columns]:
             self._read(missing)
-        row = _csv([[table_cell(named.get(name, "")) for name in self._columns]])
+        row = _csv([[escape_cell(named.get(name, "")) for name in self._columns]])
         if self._canonical:
-            with reporting(f"{self.path}: cannot be written"):
+            with wrap_os_errors(f"{self.path}: cannot be written"):
                 append(os.path.realpath(self.path), row.encode())
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
@@ -130,7 +130,7 @@ class SampleList:
         for row in self._rows:
             row += [""] * (len(self._columns) - len(row))
             for place in places.values():
-                row[place] = table_text(row[place])
+                row[place] = unescape_cell(row[place])
         self._samples = {
             row[places["file"]]: tuple(row[places[name]] if name in places else "" for name in known[1:])
             for row in self._rows
@@ -141,7 +141,7 @@ class SampleList:
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}
-        safe = ([table_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
+        safe = ([escape_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
         return _csv([self._header, *safe])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, check_folder, working_folder
+from audiogan.files import check_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
@@ -78,7 +78,7 @@ def write_samples(
     if not 0 <= seed <= 2**63 - 1 - n:
         raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
     modality, first = generator.modality, seed
-    check_folder(out)
+    check_writable_folder(out)
     listing = _listing(out)
 
     chosen: dict[str, Any] = {} if route is None else {"generator": route}
@@ -97,7 +97,7 @@ def write_samples(
     job = _Job(generator, listing, settings, progress, n)
     job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
     try:
-        with interruptible() as interrupts, working_folder(out):
+        with interruptible() as interrupts, create_folder(out):
             (job.one_file_each if modality.single else job.one_file)(blocks(), interrupts)
     except KeyboardInterrupt:
         progress.close()
@@ -138,7 +138,7 @@ class _Job:
             if not self.files:
                 self.check_room(self.size(waves[0]))
             for recipe, wave in zip(recipes, waves, strict=True):
-                with interrupts.held():
+                with interrupts.delayed():
                     self.write(self.stem(recipe), recipe, wave)
                 self.progress.step()
             if len(self.files) == len(waves):
@@ -155,7 +155,7 @@ class _Job:
             self.progress.step(len(recipes))
         assert first is not None
         whole = np.concatenate(parts)
-        with interrupts.held():
+        with interrupts.delayed():
             self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
         self.modality.sheet(self.listing.folder / NAME, whole)
 

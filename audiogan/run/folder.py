@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError
-from audiogan.files import NO_LINK, is_plain, replacing
+from audiogan.files import NO_LINK, atomic_write, is_regular_file
 from audiogan.run.optional import notify
 
 FOLDERS = ("checkpoints", "previews", "tensorboard")
@@ -148,7 +148,7 @@ def status(run_dir: Path) -> str:
     """Return the status in ``run.json``; "" if there is none that can be read."""
     path = run_dir / "run.json"
     try:
-        if not is_plain(path) or path.stat().st_size > LARGEST:
+        if not is_regular_file(path) or path.stat().st_size > LARGEST:
             return ""
         facts = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -161,7 +161,7 @@ def note(run_dir: Path, **facts: str) -> None:
     path = run_dir / "run.json"
     content = json.dumps(facts).encode()
     try:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         try:

@@ -23,7 +23,7 @@ from fastapi import APIRouter, Request, Response
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.utils.text import json_object, printable
+from audiogan.utils.text import parse_json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -202,7 +202,7 @@ def layout(path: Path) -> dict[str, Any]:
 
     try:
         with soundfile.SoundFile(path) as file:
-            stored = json_object(file.comment) or {}
+            stored = parse_json_object(file.comment) or {}
         count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
         titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:SOUNDS]]
     except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -64,14 +64,14 @@ class Interrupts:
     def __init__(self) -> None:
         self._holding = self._pending = False
 
-    def arrive(self, number: int, frame: Any) -> None:
+    def handle_signal(self, signal_number: int, frame: Any) -> None:
         """Raise KeyboardInterrupt, or remember the first signal inside `delayed`. A second signal raises at once."""
         if not self._holding or self._pending:  # a second signal is never delayed
             raise KeyboardInterrupt
         self._pending = True
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def delayed(self) -> Iterator[None]:
         """Delay the first signal until the block ends, so that the block is not interrupted half-way."""
         self._holding = True
         try:
@@ -94,7 +94,7 @@ def interruptible() -> Iterator[Interrupts]:
     try:
         for number in SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, interrupts.arrive)
+                before[number] = signal.signal(number, interrupts.handle_signal)
     except ValueError:  # Python allows signal handlers in the main thread only
         pass
     try:

@@ -23,7 +23,7 @@ def printable(text: object) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
 
 
-def json_object(text: str | bytes) -> dict[str, Any] | None:
+def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
     """Return the JSON object in `text`, or None if `text` is not a JSON object."""
     try:
         value = json.loads(text)
@@ -32,7 +32,7 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def table_cell(value: object) -> object:
+def escape_cell(value: object) -> object:
     """Return `value` as a CSV cell that a spreadsheet does not run as a formula.
 
     A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
@@ -47,7 +47,7 @@ def table_cell(value: object) -> object:
     return f"'{value}"
 
 
-def table_text(cell: str) -> str:
+def unescape_cell(cell: str) -> str:
     """Return the string that `escape_cell` converted into `cell`."""
     return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA, "'"))) else cell
 

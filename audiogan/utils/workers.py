@@ -96,7 +96,7 @@ class Workers:
         finally:
             torch.set_num_threads(inherited)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Discard the pool after a fork, because a forked process has none of its parent's threads."""
         self._lock, self._pool, self._inside = threading.Lock(), None, threading.local()
 
@@ -110,4 +110,4 @@ def _cpus() -> int:
 WORKERS = Workers()
 """Thread pool of this process."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WORKERS.forget)
+    os.register_at_fork(after_in_child=WORKERS.reset)

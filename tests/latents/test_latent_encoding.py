@@ -36,7 +36,7 @@ def tone() -> np.ndarray:
 def test_a_sound_of_the_model_is_found_again(drums: Any, random: np.ndarray) -> None:
     wave = drums.sample(1, seed=77, label="snare")[0]
     found = encode(drums, wave, drums.sample_rate, seconds=1.5, seed=0)
-    assert found.distance < 0.7 * found.start
+    assert found.distance < 0.7 * found.initial_distance
     assert found.distance < 0.7 * nearest_distance(random, found.recording, 16000)
     assert found.recipe.model == "drums" and found.recipe.seed is None
     np.testing.assert_array_equal(drums.render(found.recipe)[0], found.wave)

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 from audiogan.modalities.drawing.spectrograms import BACKGROUND
 
 NAME = "contact-sheet.png"
@@ -16,7 +16,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 def check_sheet(path: str | os.PathLike[str]) -> None:
     """Raise UserError if something other than a contact sheet of audiogan is at ``path``."""
-    with reporting(f"{path}: cannot be read"):
+    with wrap_os_errors(f"{path}: cannot be read"):
         if not os.path.lexists(path):
             return
         if Path(path).is_file():

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, check_folder, is_plain, replacing, unwritable, working_folder
+from audiogan.files import (
+    atomic_write,
+    check_file,
+    check_writable_folder,
+    create_folder,
+    is_regular_file,
+    why_unwritable,
+)
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation import formats
 from audiogan.model.translation.folders import list_signals
@@ -81,7 +88,7 @@ def apply_files(
     if piped and (many or sys.stdout.isatty()):
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
     if many:
-        check_folder(out)
+        check_writable_folder(out)
         names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
             echo(f"no {noun}s by their names, left out: {_shown(others)}")
@@ -98,7 +105,7 @@ def apply_files(
     first = jobs[0][1]
     folder = out if many else None if first is None else first.parent
     try:
-        with interruptible(), working_folder(folder or Path()):
+        with interruptible(), create_folder(folder or Path()):
             for path, place in jobs:
                 share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
@@ -164,7 +171,7 @@ def _translate(
             pipe.write(content)
         return
     try:
-        with replacing(target) as temporary:
+        with atomic_write(target) as temporary:
             save(temporary, (formats.SOUNDS | formats.PICTURES)[target.suffix.lower()])
     except (OSError, UserError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -185,10 +192,10 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
         if target in taken:
             raise UserError(f"{taken[target]} and {name} would both be written to {printable(target)}; rename one")
         taken[target] = name
-        if reason := unwritable(target):
+        if reason := why_unwritable(target):
             raise UserError(f"{printable(target)}: cannot be written ({reason})")
         if os.path.lexists(target):
-            if not is_plain(target) or _identity(target) in sources:
+            if not is_regular_file(target) or _identity(target) in sources:
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import read_small
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import read_small_file
 from audiogan.monitors.history import STEPS, canonical, half, words_of
 from audiogan.monitors.logs.events import MARK, is_events, read_events
 from audiogan.monitors.logs.lines import are_lines, read_lines
@@ -94,12 +94,12 @@ def read_log(path: Path) -> Log:
         files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
         rows, remarks = read_events(files)
         return _finished(path, rows, [], remarks)
-    with reporting(f"{path}: cannot be read"), open(path, "rb") as file:
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as file:
         start = file.read(64)
     if is_events(path, start):
         rows, remarks = read_events([path])
         return _finished(path, rows, [], remarks)
-    content = read_small(path, LARGEST, "log")
+    content = read_small_file(path, LARGEST, "log")
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise UserError(f"{path}: {what}")
