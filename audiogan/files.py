@@ -54,7 +54,7 @@ def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> 
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
     if len(content) > max_bytes:
-        raise UserError(f"{path}: larger than {max_bytes >> 20} MB; a {kind} is not")
+        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {kind}")
     return content
 
 
@@ -152,7 +152,7 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 @contextlib.contextmanager
 def create_folder(out: Path) -> Iterator[None]:
-    """Create a folder. If the block raises, remove the folders created here that are empty."""
+    """Create a folder and its parents. If the block raises, remove the new folders that are empty."""
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:
         with wrap_os_errors(f"{out}: cannot be written to"):

@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     n, seed = (None if text is None else whole(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed")))
     if n is not None and n < 1:
-        raise UserError(f"-n {n}: ask for at least one")
+        raise UserError(f"-n {n}: must be at least 1")
     label, knobs, given = mixture(args.label), pairs(args.knob, "=", "--knob"), repeated_inputs(args.input)
     from audiogan.model.loading import load
     from audiogan.model.sample_inputs import expand_inputs, match_sample_count

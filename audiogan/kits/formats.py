@@ -1,7 +1,7 @@
 """Writers of sampler formats: SFZ, Hydrogen, Decent Sampler, and a CSV table for other samplers.
 
 In every format, a note of velocity v sounds at v / 127 of the full level. The samples of softer layers are softer
-already, so the volume of each layer is raised by 127 divided by its highest velocity.
+already, so the gain of each layer is multiplied by 127 / (highest velocity of the layer).
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class Pad:
         if isinstance(self.note, bool) or not isinstance(self.note, int) or not 0 <= self.note <= 127:
             raise ValueError(f"pad {self.name!r}: note={self.note!r:.40} must be a whole number from 0 to 127")
         if not 1 <= len(self.layers) <= MOST_LAYERS:
-            raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; 1 to {MOST_LAYERS} are possible")
+            raise ValueError(
+                f"pad {self.name!r}: {len(self.layers)} layers; the number must be from 1 to {MOST_LAYERS}"
+            )
         if any(len(recipe.classes) > MOST_CLASSES or len(recipe.knobs) > MOST_KNOBS for recipe in self.layers):
             raise ValueError(f"pad {self.name!r}: more than {MOST_CLASSES} classes or {MOST_KNOBS} knobs")
 
@@ -66,7 +68,7 @@ class Kit:
         if not notes:
             raise ValueError("a kit has at least one pad")
         if twice := sorted(note for note, pads in notes.items() if pads > 1):
-            raise ValueError(f"notes {twice}: each can have one pad only")
+            raise ValueError(f"notes {twice}: used by more than one pad")
 
     def to_json(self) -> str:
         """Return the kit as JSON text, which `from_json` reads."""
@@ -90,7 +92,7 @@ class Kit:
             if not isinstance(content["model"], str) or len(content["model"]) > LONGEST_MODEL:
                 raise ValueError(f"its model is not a name of at most {LONGEST_MODEL} characters")
             if len(content["pads"]) > MOST_PADS:
-                raise ValueError(f"{len(content['pads'])} pads; at most {MOST_PADS} are possible")
+                raise ValueError(f"{len(content['pads'])} pads; a kit has at most {MOST_PADS}")
             pads = [
                 Pad(pad["name"], pad["note"], tuple(Recipe.from_json(json.dumps(one)) for one in pad["layers"]))
                 for pad in content["pads"]

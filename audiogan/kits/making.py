@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 APART = 0.5
 """Distance of a pad from the common centre of its kit, as a fraction of the way to an independent sound of its class.
 
-`benchmarks/kits.py` measures two figures: the similarity of timbre between pads of different classes, and the distance
-between pads of one class. Over 30 kits of the shipped drums they are 0.051 and 1.75. Independent sounds give 0.006 and
-2.25. Eleven real drum kits give 0.059 and 2.17, and sounds mixed across these kits give 0.002 and 3.40.
+The value makes generated kits resemble real ones. `benchmarks/kits.py` measures the similarity of timbre between pads
+of different classes, and the distance between pads of one class: 0.051 and 1.75 for 30 kits of the shipped drums, 0.059
+and 2.17 for eleven real kits.
 """
 AGAIN = 0.7
-"""Distance from the centre for all pads of a class except the first, as a fraction. It is larger so that they differ.
-"""
+"""Distance from the centre for further pads of a class, as a fraction. It is larger than `APART`, so that these pads
+differ more."""
 TRIES = 4
 """Number of candidate sounds for each tom. Toms with evenly spaced pitches are selected from them."""
 DARKER = 1.0
-"""Reduction of brightness requested for the softest layer, in octaves. The shipped drums realise 0.2 octaves (median).
+"""Reduction of brightness requested for the softest layer, in octaves. The shipped drums reach a median of 0.2 octaves.
 """
 LOWEST_SHARE = 0.01
 """Minimum knob setting of a soft layer. Models do not distinguish smaller settings."""
@@ -77,9 +77,9 @@ def make_kit(
     """
     generator.require_random_inputs("kits")
     if not 1 <= pads <= 128:
-        raise UserError(f"pads={pads}: a kit has 1 to 128, one a MIDI note")
+        raise UserError(f"pads={pads} must be from 1 to 128, the number of MIDI notes")
     if not 1 <= layers <= MOST_LAYERS:
-        raise UserError(f"layers={layers}: 1 to {MOST_LAYERS} are possible")
+        raise UserError(f"layers={layers} must be from 1 to {MOST_LAYERS}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     wanted = [labels] if isinstance(labels, str) else list(dict.fromkeys(labels or ()))

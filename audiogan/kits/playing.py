@@ -102,8 +102,8 @@ def play_pattern(
             echo(line)
     instead = {note: substitute_note(note, roles) for _, note, _ in pattern.strokes if note not in pads}
     if instead and echo is not None:
-        told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
-        echo(f"notes that the kit lacks: {', '.join(told)}")
+        replaced = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
+        echo(f"notes missing from the kit: {', '.join(replaced)}")
     played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
     needed = {note for _, note, _ in played}
     used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
@@ -193,12 +193,12 @@ def read_pattern(path: str | os.PathLike[str]) -> Pattern:
             continue
         last, end = max(mine)[0], start + part.seconds
         if last > LONGEST:
-            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, which are the most; cut it into parts")
+            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, the limit; cut it into parts")
         if end - last > LONGEST_REST or end > LONGEST:
             remarks.append(f"left out: {end - last:,.0f} seconds without a stroke at the end")
             end = last
         strokes += mine
         if len(strokes) > MOST_NOTES:
-            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, which are the most; cut it into parts")
+            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, the limit; cut it into parts")
         start = end
     return Pattern(tuple(sorted(strokes)), start, tuple(remarks))

@@ -23,7 +23,7 @@ CEILING_DB = -1.0
 WINDOW = 0.4
 """Window of the momentary loudness, in seconds."""
 ONSET_DB, SILENCE_DB = -40.0, -60.0
-"""Levels relative to the peak, in dB: a sound starts at the first and ends at the second."""
+"""Levels at which a sound starts and ends, in dB relative to its peak."""
 FADE = 0.01
 """Fade-out at the end of a sound, in seconds."""
 RATES = (8000, 192_000)
@@ -60,9 +60,9 @@ def render_hits(
     """Render the velocity layers of each pad of a kit.
 
     Sounds are resampled by soxr (VHQ), trimmed to the part between the onset (-40 dB of the peak) and the end (-60 dB),
-    and faded out over 10 ms. A layer for velocities up to v has a momentary loudness 20 log10(v / 127) dB below that of
-    the loudest layer. If a true peak exceeds -1 dBTP, the whole pad is attenuated, see `Hit.attenuation`. Silence stays
-    silent.
+    and faded out over 10 ms. The momentary loudness of a layer for velocities up to v differs from that of the loudest
+    layer by 20 log10(v / 127) dB. If a true peak exceeds -1 dBTP, the whole pad is attenuated, see `Hit.attenuation`.
+    Silence stays silent.
 
     Args:
         generator: model of the kit.

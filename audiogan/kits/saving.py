@@ -96,9 +96,9 @@ def save_kit(
     """
     out = Path(out)
     if format not in FORMATS:
-        raise UserError(f"format {format!r}: there are {', '.join(FORMATS)}")
+        raise UserError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     if bits not in SUBTYPES:
-        raise UserError(f"bits={bits}: 16 or 24")
+        raise UserError(f"bits={bits} must be 16 or 24")
     name = unicodedata.normalize("NFC", out.resolve().name if name is None else name)
     called, stem = single_line(name) or "kit", file_stem(name)
     names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
@@ -148,7 +148,7 @@ def save_kit(
         if its[0].attenuation > 0.05
     ]
     if echo is not None and late:
-        echo(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
+        echo(f"attenuated because of high peaks, by LU: {', '.join(late)}")
     return written
 
 
@@ -200,7 +200,7 @@ def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
         same = False
     others = [name for name in there if not same or not _ours(out / name)]
     if others:
-        raise UserError(f"{out}: holds another {others[0]}; choose another folder")
+        raise UserError(f"{out}: contains another {others[0]}; choose another folder")
 
 
 def _ours(path: Path) -> bool:

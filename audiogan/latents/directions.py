@@ -75,21 +75,22 @@ def directions(
     """Find the directions in which the sounds or images of a model change most, and name them by their effects.
 
     * "pca" fits a linear regression from latents and knobs to an embedding, on at least 512 pairs of random sounds. The
-      directions are its principal components. GANSpace uses activations of the first layer instead, but for normal
-      latents the result would be the principal components of that layer's weights.
-    * "factorisation" needs no sounds: it computes the right singular vectors of the weights of the first layer that
-      depends on the latent (SeFa).
+      directions are its principal components. GANSpace applies PCA to activations of the first layer. For a normal
+      latent, that would give the principal components of the weights of this layer.
+    * "factorisation" computes the right singular vectors of the weights of the first layer that depends on the latent
+      (SeFa). It needs no sounds.
 
-    The effects are measured on 48 other sounds, 1.5 standard deviations in both directions. Directions are
-    perpendicular, strongest first. Their sign is chosen such that the first property in the name increases.
+    The effects are measured on 48 other sounds, moved by 1.5 standard deviations along and against each direction.
+    Directions are perpendicular and sorted by strength. The first property in the name of a direction increases along
+    it.
 
     Args:
         generator: the model.
         n: number of directions, from 1 to ``latent_dim`` plus the number of knobs.
         method: "pca" or "factorisation".
         label: class name or weights of classes of the sounds, see `Generator.sample`. None uses all classes.
-        knobs: whether directions may change knobs. False finds directions of the latent only, which in a model with
-            knobs change mainly properties that no knob controls.
+        knobs: whether directions may change knobs. False keeps knobs fixed, so directions mainly change properties that
+            no knob controls.
         seed: random seed of the sounds.
 
     Raises:
@@ -103,8 +104,8 @@ def directions(
         >>> import audiogan
         >>> from audiogan.latents import directions
         >>> generator = audiogan.load("drums")
-        >>> len(directions(generator, 2, method="factorisation"))
-        2
+        >>> len(directions(generator, 1, method="factorisation"))
+        1
     """
     generator.require_random_inputs("directions")
     places = _InputVectors(generator, label, knobs)
@@ -146,7 +147,7 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     """
     known = set(direction.knobs) <= set(recipe.knobs)
     if recipe.model != direction.model or len(recipe.latent) != len(direction.vector) or not known:
-        raise UserError(f"a direction of {direction.model} does not lead from a sound of {recipe.model}")
+        raise UserError(f"the direction belongs to the model {direction.model}, but the recipe to {recipe.model}")
     if not abs(amount) <= FARTHEST:
         raise UserError(f"amount={amount} must be from {-FARTHEST:g} to {FARTHEST:g}")
     if amount == 0:
@@ -225,8 +226,8 @@ def _factors(places: _InputVectors) -> Array:
     values = {name: value.expand(len(units), *value.shape[1:]) for name, value in values.items()}
     out = _first_layer(places.generator.game, places.inputs(units, values), len(units))
     if out is None:
-        raise UserError(f"{places.generator.name}: no layer of its network sees the latent; use method='pca'")
-    # The layer is affine in the latent, so its outputs for unit vectors minus that for zero are its weights.
+        raise UserError(f"{places.generator.name}: no layer of its network depends on the latent; use method='pca'")
+    # The layer is affine in the latent. Its outputs for unit vectors minus its output for zero give its weights.
     return np.linalg.svd((out[1:] - out[:1]).flatten(1).double().numpy())[0].T
 
 

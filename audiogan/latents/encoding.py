@@ -30,7 +30,7 @@ POOL_COST = 0.3
 POOL_SHARE, POOL_LARGEST = 0.15, 512
 """Fraction of the time spent on random sounds at the start, and maximum number of these sounds."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
-"""Stages of the optimisation: number of candidates, and fraction of the steps."""
+"""Stages of the optimisation, each with the number of candidates and the fraction of the steps."""
 Progress = Callable[[float], object]
 
 
@@ -103,7 +103,7 @@ def encode(
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
-    generator.require_random_inputs("imitations")
+    generator.require_random_inputs("encodings")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare_recording(generator, wave, sample_rate)
@@ -111,7 +111,7 @@ def encode(
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The better of start and result is chosen by the distance, because the loss only approximates it.
+    # The distance decides between the best random sound and the optimised one, because the loss approximates it.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 

@@ -45,7 +45,7 @@ IMAGE = {
 """Properties of images, with words for a decrease and an increase.
 
 Lightness and contrast are the mean and the standard deviation of the pixels. Detail is the mean absolute difference of
-neighbouring pixels. Height and side are the coordinates of the centre of the light, in -1 ... 1.
+neighbouring pixels. Height and side are the coordinates of the brightness-weighted centre, in -1 ... 1.
 """
 
 
@@ -63,7 +63,7 @@ def list_properties(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, 
         return SOUND
     if len(shape) == 3:
         return IMAGE
-    raise UserError(f"directions have no names for {modality.noun}s; there are words for sounds and images only")
+    raise UserError(f"directions of {modality.noun}s are not supported; only those of sounds and images")
 
 
 def measure_properties(modality: Modality, x: np.ndarray) -> Array:

@@ -79,7 +79,9 @@ def prepare_recording(
     used = mixed[: math.ceil(length * ratio)]
     energy = float(np.square(used - used.mean(axis=0), dtype=np.float64).sum()) / ratio
     if peak < max(SILENCE, ONSET * above) or (ratio > 1 and only_clicks(made[:length], energy)):
-        raise UserError(f"{what}: silence at {generator.sample_rate:,} Hz, the sound is all above half of that")
+        raise UserError(
+            f"{what}: silent at {generator.sample_rate:,} Hz, because its frequencies are all above half of that"
+        )
     return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
 
 
@@ -100,14 +102,14 @@ def check_recording(
     if samples.shape[-1] < SHORTEST_SECONDS * sample_rate or not len(samples):
         raise UserError(f"{name}: too short, {1000 * samples.shape[-1] / sample_rate:.1f} ms; 5 ms at least")
     if not np.isfinite(samples).all():
-        raise UserError(f"{name}: holds NaN or infinite samples")
+        raise UserError(f"{name}: contains NaN or infinite samples")
     peak = float(np.abs(samples).max())
     scale = full_scale(peak)
     if scale is None:
-        raise UserError(f"{name}: float samples up to {peak:.3g}, beyond the scale of any format")
+        raise UserError(f"{name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
     if ranges(samples.T).max() < SILENCE:
         if excerpt:
-            raise UserError(f"{name}: silence {excerpt}, and no more is read; cut off what comes before the sound")
-        raise UserError(f"{name}: silence, nothing in it is louder than -60 dB of full scale")
+            raise UserError(f"{name}: silent {excerpt}, and no more is read; cut the silence before the sound")
+        raise UserError(f"{name}: silent; nothing in it exceeds -60 dB of full scale")
     return samples

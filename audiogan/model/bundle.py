@@ -79,7 +79,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
             continue
         small = value.half() if value.is_floating_point() else value
         if not torch.isfinite(small).all():
-            raise UserError(f"{path}: {name} does not fit half precision; this model cannot become a bundle")
+            raise UserError(f"{path}: {name} is not finite in half precision, so the model cannot be saved as a bundle")
         weights[name] = small.cpu().contiguous()
     config = generator.config
     wanted = ("name", "inputs", "representation", "facts")
@@ -112,7 +112,7 @@ def generative_config(generator: Generator) -> dict[str, Any] | None:
 
     Returns:
         Configuration sections. None if only the original game can rebuild the networks, because it generates signals in
-        its own way or does not configure each network in a section.
+        its own way or has networks without a configuration section of their own.
     """
     from audiogan.games import Generative
 

@@ -184,7 +184,7 @@ class Generator:
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
-            raise UserError(f"n={n}: ask for at least one")
+            raise UserError(f"n={n} must be at least 1")
         if odd := next((name for name, count in lists.items() if count != n), None):
             raise UserError(f"{odd}: {lists[odd]} values for {n} samples; give one, or one for each sample")
         if truncation is not None and not 0 < truncation < float("inf"):
@@ -285,7 +285,7 @@ class Generator:
         by_class = [name for name, route in self.routes.items() if self._domain(route.target) == generator]
         found = [generator] if generator in self.routes else by_class
         if len(found) != 1:
-            raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
+            raise UserError(f"{self.name}: unknown generator {printable(generator)!r}; choose one of {self._listed()}")
         return found[0]
 
     def require_route(self, generator: str | None = None) -> str:
@@ -297,7 +297,7 @@ class Generator:
         """
         if generator is None and len(self.routes) > 1:
             count = len(self.routes)
-            raise UserError(f"{self.name}: it has {count} generators; give --generator: one of {self._listed()}")
+            raise UserError(f"{self.name}: it has {count} generators; choose one with --generator: {self._listed()}")
         return self.find_route(generator)
 
     def _listed(self) -> str:
@@ -325,7 +325,9 @@ class Generator:
         """
         if needed := self.game.needed:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
-            raise UserError(f"{self.name}: it needs the input {names}, and {feature} draw all inputs; {instead}")
+            raise UserError(
+                f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
+            )
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
         """Translate one signal of any size, for example a photograph larger than the training images.
@@ -422,7 +424,7 @@ class Generator:
             5
         """
         if steps < 2:
-            raise UserError(f"steps={steps}: a morph has at least two sounds")
+            raise UserError(f"steps={steps} must be at least 2")
         return [start.interpolate(end, i / (steps - 1)) for i in range(steps)]
 
     def save(self, path: str | os.PathLike[str], signal: NDArray[np.float32]) -> None:

@@ -35,8 +35,8 @@ DEFAULT = "drums"
 HEADER = 16 << 20
 """Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Maximum size of a tensor while networks are built, and while a signal is generated, in elements. Building also allows
-eight times the stored weights."""
+"""Maximum size of a tensor in elements: first while networks are built, second while a signal is generated. The first
+is increased by eight times the number of stored weights."""
 CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built, plus 200 for each stored tensor."""
 
@@ -198,7 +198,7 @@ def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
 def _state(path: Path) -> dict[str, Any]:
     """Return the state stored in a checkpoint. The length of its header is checked before it is read."""
     try:
-        if not path.is_file():  # opening a named pipe would wait forever
+        if not path.is_file():  # opening a named pipe can block forever
             raise CheckpointError(f"{path}: not a regular file")
         with open(path, "rb") as file:
             header = int.from_bytes(file.read(8), "little")
@@ -224,7 +224,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
     config = add_input_sections(config)
-    # Facts of inputs are omitted, because omegaconf takes milliseconds for a hundred values.
+    # The section ``facts.inputs`` is omitted, because omegaconf takes milliseconds for a hundred values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
     room = TABLES + 8 * stored

@@ -104,7 +104,7 @@ class Recipe:
                 inputs=_inputs(content.get("inputs", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-            raise UserError(f"not a recipe of a sound: {printable(str(error)[:120])}") from error
+            raise UserError(f"not a recipe: {printable(str(error)[:120])}") from error
 
     def vary(self, amount: float, rng: np.random.Generator) -> Recipe:
         """Return a recipe with a latent near this one. All other inputs stay the same.
@@ -144,11 +144,11 @@ class Recipe:
         """
         if self.model != other.model or len(self.latent) != len(other.latent):
             mine, theirs = printable(self.model)[:200], printable(other.model)[:200]
-            raise UserError(f"a sound of {mine} cannot become one of {theirs}: they are of different models")
+            raise UserError(f"recipes of different models, {mine} and {theirs}, cannot be interpolated")
         if fraction in (0, 1):
             return other if fraction else self
         if different := [name for name in self.inputs if self.inputs[name] != other.inputs.get(name)]:
-            raise UserError(f"recipes with different values of {', '.join(different)} cannot be mixed")
+            raise UserError(f"recipes with different values of {', '.join(different)} cannot be interpolated")
 
         def mixed(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
             return {

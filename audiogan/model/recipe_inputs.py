@@ -66,10 +66,10 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
     for recipe in recipes:
         if len(recipe.latent) != size:
             raise UserError(
-                f"{model}: it wants latents of {size}; the recipe has a latent of {len(recipe.latent)} numbers"
+                f"{model}: expected a latent of {size} values, but that of the recipe has {len(recipe.latent)}"
             )
         if recipe.input_names != names:
-            raise UserError(f"{model}: the recipe is of another model: it has {_named(recipe)}")
+            raise UserError(f"{model}: the recipe belongs to another model, with {_named(recipe)}")
     values: dict[str, Tensor] = {}
     for name, each in inputs.items():
         if name == "latent":
@@ -105,7 +105,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
             signal = parsed[i if several else 0]
             if name in recipe.inputs and recipe.inputs[name] != each.to_json(signal):
                 stored = printable(json.dumps(recipe.inputs[name]))[:120]
-                raise UserError(f"{name}: not the value with which the recipe was made; give the one of {stored}")
+                raise UserError(f"{name}: differs from the signal of the recipe; give the one with {stored}")
             made[i] = replace(recipe, signals={**recipe.signals, name: signal})
     return made
 

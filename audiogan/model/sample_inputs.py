@@ -16,7 +16,8 @@ DEFAULT = 16
 
 
 def expand_inputs(generator: Generator, texts: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
-    """Return input values given on the command line. Inputs that cannot be drawn get a list, other inputs one value.
+    """Return input values given on the command line. An input that can be drawn at random has one value, others have a
+    list.
 
     Args:
         generator: the model.

@@ -16,7 +16,7 @@ from audiogan.utils.text import escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
-"""Columns that are added when the first sample with a value for them is listed."""
+"""Columns that a list contains only if a sample has a value for them."""
 REQUIRED = {"file", "seed"}
 """Columns that identify a CSV file as a list of samples."""
 LONGEST_CELL = 1000
@@ -41,8 +41,8 @@ class SampleList:
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
-        self._rows: list[list[str]] = []  # empty once the file has the usual form
-        self._samples: dict[str, tuple[str, ...]] = {}  # the other cells by file name
+        self._rows: list[list[str]] = []  # kept only if the file must be rewritten
+        self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
         self._canonical = False
         self._read()
 
@@ -52,10 +52,7 @@ class SampleList:
     def file_name(
         self, base: str, suffix: str, cells: Sequence[str], is_same: Callable[[Path], bool] = lambda path: True
     ) -> str:
-        """Return the file name for a sample.
-
-        The name in the list is returned if the sample is listed already. Otherwise the name is one that does not exist
-        yet.
+        """Return the listed file name if the sample is listed already, or a new file name.
 
         Args:
             base: file name without suffix. A number is appended if the name is taken.
@@ -137,7 +134,7 @@ class SampleList:
         }
         self._canonical = content == self._text().encode()
         if self._canonical:
-            self._rows = []  # a row can be appended without rewriting
+            self._rows = []  # new rows are appended, so the old ones are not needed
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}

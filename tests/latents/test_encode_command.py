@@ -61,7 +61,7 @@ def test_all_sounds_of_a_folder_are_imitated_and_the_rest_is_named(
         assert call(recordings, out, "--run", "drums", "--seconds", "0.1") == 0
     names = sorted(p.name for p in out.glob("*.wav"))
     assert names == [f"{k}-one-{w}.wav" for k in ("kick", "snare") for w in ("imitation", "recording")]
-    assert "silent.wav: silence" in capsys.readouterr().out
+    assert "silent.wav: silent" in capsys.readouterr().out
 
 
 def test_what_is_wrong_is_one_line_and_nothing_is_left_behind(recordings: Path, tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def compare_with_generator(
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())
     if not largest <= BROKEN:
-        raise UserError(f"{path}: {runtime} makes something else of it (off by {largest:.2g}); nothing was written")
+        raise UserError(
+            f"{path}: {runtime} gives other signals than the model (difference {largest:.2g}); nothing was written"
+        )
     return CheckResult(
         largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}"
     )

@@ -144,7 +144,7 @@ def export_program(generator: Generator, route: str | None = None) -> torch.expo
         raise UserError(f"{generator.name}: its network cannot be exported ({why})") from failed
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
-            node.meta.pop("stack_trace", None)  # contains file paths and source lines
+            node.meta.pop("stack_trace", None)  # stack traces contain file paths and source lines
     return program
 
 

@@ -55,7 +55,7 @@ def save_onnx(
         runtime = f"onnxruntime {onnxruntime.__version__}"
         try:
             session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime errors share no other class
+        except Exception as error:  # onnxruntime errors have no other common base class
             raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
         checked = compare_with_generator(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
     write_file(path, content)

@@ -91,7 +91,7 @@ def apply_files(
         check_writable_folder(out)
         names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
-            echo(f"no {noun}s by their names, left out: {_shown(others)}")
+            echo(f"skipped, because the suffix is not that of a {noun}: {_shown(others)}")
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
@@ -199,7 +199,7 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{_shown(blocked)}: there already; --overwrite replaces files")
+        raise UserError(f"{_shown(blocked)}: exists already; use --overwrite to replace files")
 
 
 def _identity(path: Path) -> tuple[int, int]:

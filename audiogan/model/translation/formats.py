@@ -144,7 +144,8 @@ def translate_sound_file(
 
     The sound is resampled to the sample rate of the model and back. If the sound has more channels than the model, each
     group of channels is translated separately. The result keeps the sample rate, the length and, if the format allows
-    it, the sample type of the source. A model that raises the sample rate sets a higher output rate.
+    it, the sample type of the source. If the model raises the sample rate, the result has at least the output rate of
+    the model.
 
     Args:
         translation: the model.
@@ -174,7 +175,7 @@ def translate_sound_file(
                 yield np.repeat(block, repeat, axis=1)
 
         parts = (block.T for block in resampled(read(), repeat * reader.channels, rate, model_rate))
-        for part in translation.run(parts, groups=repeat * reader.channels // channels):
+        for part in translation.run(parts, channel_groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
             spool.write(np.ascontiguousarray(part.T, np.float32).data)
             progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))

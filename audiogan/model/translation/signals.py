@@ -107,15 +107,15 @@ class Translation:
         source: Array | Iterable[Array],
         sizes: tuple[int, ...] | None = None,
         *,
-        groups: int = 1,
+        channel_groups: int = 1,
         tile: int | None = None,
     ) -> Iterator[Array]:
         """Translate a signal in parts.
 
         Args:
-            source: float32 ``[groups * C, *sizes]``, or an iterable of consecutive parts.
+            source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
-            groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
+            channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
             tile: tile size for tests. It does not affect the result.
 
         Yields:
@@ -128,7 +128,7 @@ class Translation:
         alone = next(self.game.parameters()).device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
-            jobs = [(tile, groups, beside) for tile in tiles]
+            jobs = [(tile, channel_groups, beside) for tile in tiles]
             done = WORKERS.map(self._made, jobs) if alone else [self._made(job) for job in jobs]
             self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
             return done

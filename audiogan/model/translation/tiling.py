@@ -1,7 +1,8 @@
 """Tiled processing of signals of any size in limited memory.
 
-A signal is an array ``[C, T]`` (sound) or ``[C, H, W]`` (image). A function maps a tile ``[C, *sizes]`` to ``[C', *(k *
-size)]`` with an integer factor ``k`` for each dimension. ``k`` is 1 unless the function changes the resolution.
+A signal is an array ``[C, T]`` (sound) or ``[C, H, W]`` (image). A function maps a tile to a result with any number of
+channels. Each other dimension of the result is ``k`` times that of the tile. The integer ``k`` is 1 unless the function
+changes the resolution.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ tiles."""
 AT_ONCE = 16
 """Maximum number of tiles in memory."""
 WINDOW = {1: 1 << 16, 2: 512}
-"""Window size for dimensions without a fixed training size, by number of dimensions: samples for 1, pixels for 2."""
+"""Window size for dimensions without a fixed training size: in samples for sounds (1 dimension), in pixels for images
+(2 dimensions)."""
 
 
 class SignalStream:
@@ -119,21 +121,21 @@ class Tile(NamedTuple):
     high: int
     last: bool
 
-    def crop_and_fade(self, y: Array, axis: int, scale: int, fade: int) -> Array:
+    def crop_and_fade(self, output: Array, axis: int, scale: int, fade: int) -> Array:
         """Crop the result of a tile to its used part, and fade it in and out except at the ends of the signal.
 
         Args:
-            y: result of the tile.
+            output: result of the tile.
             axis: axis of the dimension.
             scale: integer factor between the sizes of input and result.
             fade: overlap with the neighbouring tiles, in input samples. The fade is a raised cosine.
         """
-        y = np.moveaxis(y, axis, -1)[..., scale * (self.start - self.low) : scale * (self.stop - self.low)]
+        output = np.moveaxis(output, axis, -1)[..., scale * (self.start - self.low) : scale * (self.stop - self.low)]
         if n := scale * fade:
-            y, ramp = y.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(y.dtype)
-            y[..., :n] *= ramp if self.start else 1
-            y[..., -n:] *= 1 if self.last else 1 - ramp
-        return np.moveaxis(y, -1, axis)
+            output, ramp = output.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(output.dtype)
+            output[..., :n] *= ramp if self.start else 1
+            output[..., -n:] *= 1 if self.last else 1 - ramp
+        return np.moveaxis(output, -1, axis)
 
 
 def reflect_indices(indices: Array, length: int) -> Array:
@@ -214,8 +216,8 @@ def _tiled(
         while batch := list(islice(tiles, AT_ONCE)):
             yield from ((*part, y) for part, y in zip(batch, process([part[2] for part in batch]), strict=True))
 
-    strip: Array = np.zeros(0)  # results of one row of tiles
-    kept: Array | None = None  # the overlap with the next row of tiles
+    strip: Array = np.zeros(0)  # holds the results of one row of tiles
+    kept: Array | None = None  # holds the overlap with the next row of tiles
     for line, column, tile, y in made():
         k = _factors(tile, y)
         y = line.crop_and_fade(y, 1, k[0], plans[0].fade)
