@@ -18,8 +18,8 @@ from audiogan.errors import UserError
 
 Array = NDArray[Any]
 Process = Callable[[Sequence[Array]], Sequence[Array]]
-"""Type of functions that map a list of tiles to the list of their results. The results must not depend on the other
-tiles."""
+"""Type of functions that map a list of tiles to the list of their results. Each result must depend on its own tile
+only."""
 AT_ONCE = 16
 """Maximum number of tiles in memory."""
 WINDOW = {1: 1 << 16, 2: 512}
