@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.model.bundle import shipped
-
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
@@ -16,7 +14,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 def test_notebook(name: str, wheel: Path, tiny_sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient", reason="pip install 'audiogan[dev]'")
     nbformat = pytest.importorskip("nbformat")
-    if name == "play" and not {"drums", "digits"} <= shipped().keys():
+    if name == "play" and not {"drums", "digits"} <= shipped_models().keys():
         pytest.skip("the models that it plays are not shipped")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -100,9 +100,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_csv(path: Path) -> None:
     """Raise UserError unless the table can be written at ``path``: a new file, or one in place of an older table."""
-    from audiogan.files import check_target
+    from audiogan.files import check_writable_file
 
-    check_target(path)
+    check_writable_file(path)
     if path.exists():
         with open(path, "rb") as stream:
             start = stream.read(12)

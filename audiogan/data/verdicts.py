@@ -16,8 +16,8 @@ from audiogan.data.layout import layout_hints
 from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
-from audiogan.files import replacing
-from audiogan.utils.text import printable, table_cell
+from audiogan.files import atomic_write
+from audiogan.utils.text import escape_cell, printable
 
 TABLE = "files.csv"
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
@@ -136,12 +136,12 @@ class Scan:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`table_cell`), and
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`escape_cell`), and
         control characters are written as escapes.
         """
         try:
             with (
-                replacing(path) as temporary,
+                atomic_write(path) as temporary,
                 open(self.folder / TABLE, **TEXT) as table,
                 open(temporary, "w", **TEXT) as copy,
             ):
@@ -151,7 +151,7 @@ class Scan:
 
 
 def _cell(text: str) -> object:
-    return table_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
+    return escape_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
 def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:

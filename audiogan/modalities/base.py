@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import Embedding
-from audiogan.files import is_plain, write_file
+from audiogan.files import is_regular_file, write_file
 from audiogan.modalities.drawing.png import open_png
 from audiogan.utils.text import printable
 
@@ -326,7 +326,9 @@ def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     from PIL import Image
 
     folder = Path(run_dir) / "previews"
-    paths = sorted(p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_plain(p))
+    paths = sorted(
+        p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_regular_file(p)
+    )
     if not paths:
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int))]

@@ -31,9 +31,9 @@ import numpy as np
 from markupsafe import Markup
 
 from audiogan.errors import UserError
-from audiogan.files import is_plain, replacing
+from audiogan.files import atomic_write, is_regular_file
 from audiogan.run.curves import Series, figure, number, plots, read_series, templates
-from audiogan.utils.text import json_object, printable
+from audiogan.utils.text import parse_json_object, printable
 
 _MOST_TITLES = 4096  # names of sounds in one preview, at most
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
@@ -84,7 +84,7 @@ def preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
 
     try:
         with soundfile.SoundFile(path) as file:
-            stored = json_object(file.comment) or {}
+            stored = parse_json_object(file.comment) or {}
         count, seconds, every = min(int(stored["count"]), most), float(stored["seconds"]), float(stored["every"])
         titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:most]]
     except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -104,7 +104,7 @@ def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     for index, line in enumerate(lines):
         if not line.strip():
             continue
-        row = json_object(line)
+        row = parse_json_object(line)
         if row is not None:
             rows.append(row)
         elif index < len(lines) - 1:
@@ -116,13 +116,13 @@ def _text(path: Path) -> str:
     """The text of a file; empty if it is missing, no regular file, or a link to one outside of its folder."""
     try:
         inside = os.path.dirname(os.path.realpath(path)) == os.path.realpath(path.parent)
-        return path.read_text(encoding="utf-8", errors="replace") if inside and is_plain(path) else ""
+        return path.read_text(encoding="utf-8", errors="replace") if inside and is_regular_file(path) else ""
     except OSError:
         return ""
 
 
 def _object(path: Path) -> dict[str, Any]:
-    return json_object(_text(path)) or {}
+    return parse_json_object(_text(path)) or {}
 
 
 def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
@@ -223,6 +223,6 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
         )
     )
     path = run_dir / "report.html"
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
     return path

@@ -20,7 +20,7 @@ from audiogan.core.checkpoint import checkpoints
 from audiogan.data.sounds.sources import FEWEST, about_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
@@ -216,7 +216,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             return trainer
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
-            with replacing(run_dir / "config.yaml") as temporary:
+            with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
         with stopped_by_signals(trainer, echo):
             perform(trainer, cfg, data.source, command, echo)
@@ -324,7 +324,7 @@ def write_scan(run_dir: Path, data: Table) -> None:
     scan = getattr(data, "scan", None)
     if scan is not None:
         scan.write(run_dir / "scan.csv")
-    with replacing(run_dir / "scan.txt") as temporary:
+    with atomic_write(run_dir / "scan.txt") as temporary:
         text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
         temporary.write_text(text, encoding="utf-8", errors="replace")
 

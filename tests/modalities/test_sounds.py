@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from waves import load_wav
 
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.modalities.wav import level, save_wav
 
 
@@ -84,12 +84,12 @@ def test_comment_travels_with_the_file(tmp_path: Path) -> None:
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         assert path.read_text() == "old"
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
 

@@ -213,7 +213,7 @@ def test_average_weights_that_are_not_finite_count_where_they_are_used(tiny_run:
                 value.mul_(float("nan"))
     save_state(tmp_path / "step-00000004.ckpt", state)
     assert "not finite" in refusal(tmp_path / "step-00000004.ckpt")
-    assert audiogan.load(tmp_path / "step-00000004.ckpt", averaged=False).sample(1, seed=0).shape[0] == 1
+    assert audiogan.load(tmp_path / "step-00000004.ckpt", ema=False).sample(1, seed=0).shape[0] == 1
 
 
 def test_a_header_of_a_checkpoint_that_lies(tmp_path: Path) -> None:

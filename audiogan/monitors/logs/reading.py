@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import read_small
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import read_small_file
 from audiogan.monitors.history import STEPS, canonical, half, words_of
 from audiogan.monitors.logs.events import MARK, is_events, read_events
 from audiogan.monitors.logs.lines import are_lines, read_lines
 from audiogan.monitors.logs.numbers import number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
-from audiogan.utils.text import encoding_of, json_object
+from audiogan.utils.text import encoding_of, parse_json_object
 
 NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
@@ -94,12 +94,12 @@ def read_log(path: Path) -> Log:
         files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
         rows, remarks = read_events(files)
         return _finished(path, rows, [], remarks)
-    with reporting(f"{path}: cannot be read"), open(path, "rb") as file:
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as file:
         start = file.read(64)
     if is_events(path, start):
         rows, remarks = read_events([path])
         return _finished(path, rows, [], remarks)
-    content = read_small(path, LARGEST, "log")
+    content = read_small_file(path, LARGEST, "log")
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise UserError(f"{path}: {what}")
@@ -176,7 +176,7 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
         if not line.strip():
             continue
         # A list that was cut off has an object and a comma in each line.
-        row = json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
+        row = parse_json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
         if row is not None:
             rows.append(_flat(row))
         else:
