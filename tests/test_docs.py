@@ -21,10 +21,8 @@ from audiogan.run.overrides import hydra_overrides
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "samples" / "README.md"]
-    + [*DOCS.rglob("*.md"), *(ROOT / "audiogan").rglob("*.md")]
-)
+OTHERS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md")]
+PAGES = sorted([*OTHERS, *DOCS.rglob("*.md"), *(ROOT / "audiogan").rglob("*.md")])
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?:(?: {4}|\t).*\n)(?:(?: {4}|\t).*\n|\n)*")
@@ -91,7 +89,7 @@ def check(arguments: list[str]) -> None:
     """Parse the arguments of a command; compose the configuration of a training with its overrides."""
     args, rest = parser().parse_known_args(arguments)
     overrides = [*getattr(args, "overrides", ()), *rest] if args.command == "train" else []
-    assert not rest or args.command == "train" and not any(word.startswith("-") for word in rest), rest
+    assert not rest or (args.command == "train" and not any(word.startswith("-") for word in rest)), rest
     if args.command != "train":
         return
     if args.config not in config.shipped():  # a file of the reader's own

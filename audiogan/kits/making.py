@@ -63,6 +63,11 @@ def make_kit(
 
     Raises:
         UserError: an unknown class or knob, a number out of range, or more classes than pads.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> [(pad.name, pad.note) for pad in make_kit(g, 3, seed=7).pads]
+        [('kick', 36), ('snare', 38), ('closed hat', 42)]
     """
     generator.check_drawable("kits")
     if not 1 <= pads <= 128:

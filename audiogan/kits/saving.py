@@ -79,6 +79,13 @@ def save_kit(
 
     Raises:
         UserError: an unknown format or number of bits, a folder that cannot be used, or see `render_hits`.
+
+    Examples:
+        >>> from audiogan.kits import make_kit
+        >>> g = audiogan.load("drums")
+        >>> written = save_kit(g, make_kit(g, 2, seed=7), "my-kit", "sfz")
+        >>> sorted(path.name for path in written if path.suffix != ".wav")
+        ['kit.json', 'my-kit.sfz']
     """
     out = Path(out)
     if format not in FORMATS:

@@ -89,6 +89,11 @@ def directions(
 
     Raises:
         UserError: a number out of range, another method, a model of points.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> [direction.vector.shape for direction in directions(g, 2, method="factorisation")]
+        [(64,), (64,)]
     """
     generator.check_drawable("directions")
     places = _InputVectors(generator, label, knobs)
@@ -112,6 +117,13 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
 
     Raises:
         UserError: a direction of another model, or an amount beyond -20 ... 20.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> direction = directions(g, 1, method="factorisation")[0]
+        >>> kick = g.recipes(1, seed=3, label="kick")[0]
+        >>> edit(kick, direction, 1.5).label
+        'kick'
     """
     known = set(direction.knobs) <= set(recipe.knobs)
     if recipe.model != direction.model or len(recipe.latent) != len(direction.vector) or not known:

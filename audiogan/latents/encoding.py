@@ -84,6 +84,13 @@ def encode(
     Raises:
         UserError: a model of something else than sounds; a recording that is missing, unreadable, shorter than 5 ms,
             silent or not finite; an unknown class.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> kick = g.sample(1, seed=3, label="kick")[0]  # or the name of a sound file
+        >>> found = encode(g, kick, g.sample_rate, seconds=0.3)
+        >>> found.recipe.label, found.distance <= found.start
+        ('kick', True)
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")

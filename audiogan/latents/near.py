@@ -56,6 +56,13 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
 
     Raises:
         UserError: a recipe that does not fit the model, numbers out of range.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> kick = g.recipes(1, seed=3, label="kick")[0]
+        >>> found = neighbours(g, kick, 2, pool=16)
+        >>> found[0].distance <= found[1].distance
+        True
     """
     generator.check_drawable("neighbours")
     if not 1 <= n <= pool <= LARGEST:

@@ -123,6 +123,13 @@ class Generator:
 
         Raises:
             UserError: an unknown input, class or knob, a missing input, or a value out of range.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> g.sample(2, seed=1, label="kick").shape
+            (2, 1, 16384)
+            >>> g.sample(1, seed=1, label={"kick": 0.7, "tom": 0.3}, knobs={"brightness": 0.9}).shape
+            (1, 1, 16384)
         """
         wanted: Any = {"seed": seed, "label": label, "knobs": knobs, "truncation": truncation, "inputs": inputs}
         return self.render(self.recipes(n, **wanted), generator=generator)
@@ -142,7 +149,14 @@ class Generator:
         truncation: float | None = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> list[Recipe]:
-        """Return the recipes of the samples that `sample` makes with the same arguments."""
+        """Return the recipes of the samples that `sample` makes with the same arguments.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> recipe = g.recipes(1, seed=3, label="kick")[0]
+            >>> recipe.seed, recipe.label, len(recipe.latent)
+            (3, 'kick', 64)
+        """
         requested = self.requested(label, knobs, inputs)
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
@@ -207,6 +221,12 @@ class Generator:
 
         Raises:
             UserError: a recipe does not fit this model, or a signal is not the one of the recipe.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> recipe = g.recipes(1, seed=3, label="kick")[0]
+            >>> bool((g.render(recipe) == g.sample(1, seed=3, label="kick")).all())
+            True
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
         name = self.route(generator)
@@ -305,12 +325,27 @@ class Generator:
         return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
-        """``n`` recipes near one, of the same class and knobs; ``amount`` 0 ... 1: from the same to any other."""
+        """``n`` recipes near one, of the same class and knobs; ``amount`` 0 ... 1: from the same to any other.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> kick = g.recipes(1, seed=3, label="kick")[0]
+            >>> [recipe.label for recipe in g.vary(kick, 0.2, 3, seed=0)]
+            ['kick', 'kick', 'kick']
+        """
         rng = np.random.default_rng(seed)
         return [recipe.varied(amount, rng) for _ in range(n)]
 
     def morph(self, a: Recipe, b: Recipe, steps: int = 9) -> list[Recipe]:
-        """Recipes that lead from one to another in ``steps`` sounds, both ends among them; also between classes."""
+        """Recipes that lead from one to another in ``steps`` sounds, both ends among them; also between classes.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> kick, snare = (g.recipes(1, seed=3, label=name)[0] for name in ("kick", "snare"))
+            >>> middle = g.morph(kick, snare, 3)[1]
+            >>> {name: round(weight, 2) for name, weight in middle.classes.items() if weight}
+            {'kick': 0.5, 'snare': 0.5}
+        """
         if steps < 2:
             raise UserError(f"steps={steps}: a morph has at least two sounds")
         return [a.towards(b, i / (steps - 1)) for i in range(steps)]
@@ -325,6 +360,10 @@ class Generator:
 
         Raises:
             ValueError: another ending or shape, or values that are not finite.
+
+        Examples:
+            >>> g = audiogan.load("drums")
+            >>> g.save("kick.wav", g.sample(1, seed=3, label="kick")[0])
         """
         self.modality.save(path, signal)
 

@@ -96,6 +96,11 @@ def load(
     Raises:
         UserError: there is no such model, it is damaged, it is not one of audiogan's, its weights are not finite, or it
             needs a module that is not trusted.
+
+    Examples:
+        >>> g = audiogan.load("drums")
+        >>> g.sample_rate, g.shape, sorted(g.knobs)
+        (16000, (1, 16384), ['attack', 'brightness', 'decay', 'noisiness'])
     """
     with trusting(trust):
         where = find(run)

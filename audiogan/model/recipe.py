@@ -69,7 +69,13 @@ class Recipe:
         return {name for name in ("latent", "classes", "knobs") if getattr(self, name)} | set(self.inputs)
 
     def to_json(self) -> str:
-        """Return one line of JSON. The latent is Base64 of little-endian float32 values."""
+        """Return one line of JSON. The latent is Base64 of little-endian float32 values.
+
+        Examples:
+            >>> recipe = audiogan.load("drums").recipes(1, seed=3)[0]
+            >>> audiogan.Recipe.from_json(recipe.to_json()) == recipe
+            True
+        """
         latent = base64.b64encode(np.asarray(self.latent, "<f4").tobytes()).decode()
         content = {"model": self.model, "seed": self.seed, "truncation": self.truncation, "classes": dict(self.classes)}
         content |= {"knobs": dict(self.knobs), "latent": latent}
