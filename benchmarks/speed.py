@@ -36,7 +36,7 @@ import audiogan
 from audiogan.games import Generative
 from audiogan.modalities import Sound
 from audiogan.networks.wavegan import WaveGANGenerator
-from audiogan.representations import Waveform
+from audiogan.representations import SoundFormat, Waveform
 
 WARM_UP = 12.0
 """Seconds; three after its start the studio imports what imitations need."""
@@ -48,7 +48,9 @@ AUDIOGAN = [sys.executable, "-m", "audiogan"]
 
 def wavegan() -> audiogan.Generator:
     """Untrained, one second of 16 kHz."""
-    game = Generative(WaveGANGenerator(16384, model_size=64).eval().requires_grad_(False), Waveform(16384))
+    game = Generative(
+        WaveGANGenerator(SoundFormat(16384), model_size=64).eval().requires_grad_(False), Waveform(SoundFormat(16384))
+    )
     return audiogan.Generator(game, Sound(16000, "peak"), {"facts": {"labels": []}}, Path("wavegan"), 0)
 
 

@@ -27,8 +27,8 @@ from torch.nn import functional as F
 
 import audiogan
 from audiogan.files import replacing
-from audiogan.model.generator import Generator
 from audiogan.modalities import Image
+from audiogan.model.generator import Generator
 
 PSIS = (0.0, 0.25, 0.5, 0.7, 1.0, 1.3)
 

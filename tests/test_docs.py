@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 OTHERS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md")]
 PAGES = sorted([*OTHERS, *DOCS.rglob("*.md"), *(ROOT / "audiogan").rglob("*.md")])
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?:(?: {4}|\t).*\n)(?:(?: {4}|\t).*\n|\n)*")
 INLINE = re.compile(r"`(audiogan [^`]+)`")
 LINK = re.compile(r"(?:\]\(|(?:src|href)=\")([^)\s\"]+)")

@@ -185,7 +185,7 @@ def _say_images(scan: Scan) -> None:
     """Say that there are images, too, where they are more than the sounds."""
     from audiogan.data.kinds import is_image
 
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images > scan.usable:
         command = shlex.join(["audiogan", "data", "scan", "--images", str(scan.root)])
         print(printable(f"  {images:,} files are images; to look at them: {command}"))

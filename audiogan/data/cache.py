@@ -28,14 +28,13 @@ BLOCK, BLOCKS = 1 << 18, 16  # bytes read at a time; how many of them are checke
 STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
 
 
-def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], str]) -> Path:
+def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
     """Return the intact folder `cache_dir/key`; build it if it does not exist.
 
     Args:
         cache_dir: parent of such folders; created.
         key: `group-content`. Once built, other contents of the same group are removed: they cannot be asked for again.
-        build: fills the empty folder it is given and returns the key of what it found (which differs from `key` when
-            the source changed meanwhile).
+        build: function that fills the empty folder it is given.
 
     Raises:
         UserError: the folder cannot be written (no space, no permission).
@@ -51,7 +50,7 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], str]) -> Pa
         temporary = cache_dir / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
         temporary.mkdir()
         try:
-            final = cache_dir / build(temporary)
+            build(temporary)
             _seal(temporary)
             _place(temporary, final)
         finally:

@@ -88,8 +88,13 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     return text, notes
 
 
-def read_rows(text: str, where: str) -> Iterator[Row]:
+def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator[Row]:
     """Yield the rows of a list; the delimiter and the columns are detected.
+
+    Args:
+        text: content of the list.
+        where: prefix of errors, such as ``data.labels=list.csv``.
+        notes: receives a remark if the list has columns that are not read.
 
     Raises:
         UserError: the list has no column of files or of labels.
@@ -110,7 +115,12 @@ def read_rows(text: str, where: str) -> Iterator[Row]:
             f"{where}: the first line must name the columns path and label (found: {shown}); known names are {KNOWN}"
         )
     delimiter, (file_column, label_column) = next(iter(found.items()))
-    quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in heads[delimiter]) else '"'
+    head = heads[delimiter]
+    unread = [name.strip() for i, name in enumerate(head) if i not in (file_column, label_column) and name.strip()]
+    if notes is not None and unread:
+        used, shown = (printable(", ".join(names))[:120] for names in ([head[file_column], head[label_column]], unread))
+        notes.append(f"{where}: only the columns {used} are read, not {shown}")
+    quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in head) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
     count, past_head = 0, False

@@ -76,15 +76,15 @@ class Scan:
     def usable(self) -> int:
         return self.counts.get("usable", 0)
 
-    def files(self) -> Iterator[dict[str, str]]:
-        """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Yield the verdict on each file, in the order of the scan: a dict with the columns of `write`."""
         with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
         """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
-        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.files())
+        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.rows())
         return [row for row in rows if row[1] != "usable"]
 
     def summary(self, examples: int = 3) -> str:
@@ -94,7 +94,7 @@ class Scan:
         if self.labels:
             lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
-        for row in self.files():
+        for row in self.rows():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
                 if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
                     shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
@@ -113,7 +113,7 @@ class Scan:
 
     def hints(self) -> list[str]:
         """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
-        rows = [row for row in self.files() if row["reason"] == "usable"]
+        rows = [row for row in self.rows() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
@@ -173,14 +173,14 @@ def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
     found = ", ".join(counts) or "the folder is empty"
     advice = []
     if scan.counts.get("no label") and scan.naming == LIST:
-        rows = list(scan.files())
+        rows = list(scan.rows())
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
         file = next(row["path"] for row in rows if row["reason"] == "no label")
         names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
         advice.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
         advice.append(f"labels=folders needs {noun} inside folders")
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images:
         advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
     example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)

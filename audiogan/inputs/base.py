@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
+ByName = Mapping[str, Tensor] | None
+"""Tensors by the names of inputs."""
+
 
 class Random(Protocol):
     """A source of random numbers: `audiogan.core.Play` in training, `Seeded` elsewhere."""
@@ -139,12 +142,7 @@ class Input(nn.Module):
         return None
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         """Draw ``n`` values with the distribution of the training data.
 

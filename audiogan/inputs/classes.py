@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random, find_column
+from audiogan.inputs.base import ByName, Input, Random, find_column
 
 LOGIT = 5.0
 """Logit of a chosen class at the start of a gradient search."""
@@ -86,12 +86,7 @@ class Classes(Input):
         return F.one_hot(labels, len(self.labels)).to(self.counts.dtype)
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         if requested is not None:
             return self.repeated(requested, n)

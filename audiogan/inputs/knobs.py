@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random, find_column
+from audiogan.inputs.base import ByName, Input, Random, find_column
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 from audiogan.utils.text import printable
 
@@ -104,12 +104,7 @@ class Knobs(Input):
         return batch[self.column]
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
         weights = drawn.get(self.by) if drawn and self.groups else None

@@ -60,7 +60,9 @@ class Modality:
     def to_config(self) -> dict[str, Any]:
         """Return the settings as plain values from which a configuration builds this modality again."""
         settings = {name: _plain(value) for name, value in vars(self).items()}
-        return {"_target_": f"audiogan.modalities.{type(self).__name__}", **settings}
+        home = type(self).__module__
+        home = "audiogan.modalities" if home.startswith("audiogan.") else home  # stored models name the shipped ones so
+        return {"_target_": f"{home}.{type(self).__name__}", **settings}
 
     def same_kind(self, other: Modality | None) -> bool:
         """Return whether signals of another modality can be shown and measured as those of this one."""

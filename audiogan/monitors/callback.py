@@ -18,7 +18,7 @@ from audiogan.files import is_plain, read_small
 from audiogan.monitors.advice import pasteable
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
+from audiogan.monitors.probe import JUDGED, LEAST, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import notify, optional
 
@@ -90,7 +90,7 @@ class Monitors(Callback):
         if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
             return
         real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
-        figures = {"separation": separated(real, fake), "logit_spread": torch.cat([real, fake]).std()}
+        figures = {"separation": auc_tensor(real, fake), "logit_spread": torch.cat([real, fake]).std()}
         for name, value in figures.items():
             name = f"{move.player.name}/{name}"
             total, count = self._sums.get(name, (torch.zeros_like(value), 0))

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from audiogan.core.engine import double
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs, normalise_spectra
+from audiogan.networks.blocks import normalise_spectra
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 
 # Channels in multiples of `width`, from the coarsest grid on; by the number of doublings. Other counts halve them at

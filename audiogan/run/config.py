@@ -9,7 +9,6 @@ Files are checked before hydra reads them (`audiogan.run.config_files`).
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
+from audiogan.run.copies import expand
+from audiogan.run.facts import announce_facts
 from audiogan.run.folder import run_name
 from audiogan.run.overrides import hydra_overrides
 from audiogan.run.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
@@ -34,24 +35,11 @@ PACKAGED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.pa
 # them.
 KEYS = {
     "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
-    "knobs", "voice", "partials", "class_weight",
+    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
+    "conditioning", "knobs", "voice", "partials",
 }  # fmt: skip
-# What the data decides when a training is built.
-FACTS = {
-    "labels": [], "inputs": {}, "classes": 0, "knobs": 0, "shape": None, "signal_shape": None, "modality": None,
-}  # fmt: skip
-RESERVED = (
-    "x", "labels", "inputs", "shape", "signal_shape", "modality", "format",
-    "n", "batch", "random", "only", "skip", "truncation",
-)  # fmt: skip
-"""Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
 MEASURED = {"knobs": "knobs", "voice": "pitch"}
 """Settings that take effect by a column of ``data.columns``, and its name."""
-MOST_COPIES = 1000
-"""Entries that one key with ``copies`` makes at most."""
-MOST_COPIED = 20_000
-"""Values in these entries at most."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
 
 
@@ -96,11 +84,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         with open_dict(cfg):
             own = settle(cfg, config, overrides)
             cfg.name = cfg.get("name") or find(config).stem
-            cfg.facts = copy.deepcopy(FACTS)
-            for name, target, options in input_sections(cfg, f"{config}: "):
-                cfg.facts.inputs[name] = found = target.facts(None, **options)
-                cfg.facts[name] = found.get("size", 0)
-            _check_facts(cfg, config)
+            announce_facts(cfg, config)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
@@ -116,43 +100,6 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                     f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
                 )
     return cfg
-
-
-def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield the name, the class and the settings of each entry of ``inputs``."""
-    from omegaconf import OmegaConf
-    from torch.nn import ModuleDict
-
-    sections = cfg.get("inputs") or {}
-    if not OmegaConf.is_dict(sections):
-        raise UserError(f"{source}inputs must be a section: names with the settings of each input")
-    for name, node in sections.items():
-        if node is None:
-            continue
-        where = f"inputs.{name}"
-        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED or hasattr(ModuleDict, name):
-            raise UserError(
-                f"{source}{printable(where)[:80]}: the name of an input must be a word, not {', '.join(RESERVED)} "
-                "or a method of torch.nn.ModuleDict"
-            )
-        if not OmegaConf.is_dict(node):
-            raise UserError(f"{source}{where}={printable(repr(node))[:60]} must be a section with _target_")
-        options: Any = OmegaConf.to_container(node, resolve=True)
-        target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
-        yield name, target, options
-
-
-def _check_facts(cfg: DictConfig, source: str) -> None:
-    """Refuse ``${facts.inputs.NAME}`` of an input that is not configured."""
-    from omegaconf import OmegaConf
-
-    for name in re.findall(r"\$\{facts\.inputs\.(\w+)", OmegaConf.to_yaml(cfg)):
-        if name not in cfg.facts.inputs:
-            have = ", ".join(map(str, cfg.facts.inputs)) or "none"
-            raise UserError(
-                f"{source}: ${{facts.inputs.{name}}}: there is no input {name!r}; the configuration has {have}; "
-                f"add it: inputs.{name}"
-            )
 
 
 def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
@@ -244,55 +191,6 @@ def _check_run_dir(run_dir: Any, config: str) -> None:
         )
 
 
-def expand(node: Any, source: str = "") -> None:
-    """Multiply entries with the key ``copies``, in place: ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and
-    ``critic_1``, with ``{i}`` replaced in their strings too (a value that is nothing but ``{i}`` becomes the number).
-    """
-    from omegaconf import OmegaConf
-
-    if OmegaConf.is_list(node):
-        for value in node:
-            expand(value, source)
-    if not OmegaConf.is_dict(node):
-        return
-    for key in list(node):
-        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
-            continue
-        value = node[key]
-        if not (OmegaConf.is_dict(value) and "copies" in value and "{i}" in str(key)):
-            expand(value, source)
-            continue
-        copies = value.copies
-        if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
-            raise UserError(
-                f"{source}{printable(key)}.copies={copies!r} must be a whole number from 1 to {MOST_COPIES:,}"
-            )
-        template = OmegaConf.to_container(value, resolve=False)
-        assert isinstance(template, dict)
-        if copies * _weight(template) > MOST_COPIED:
-            raise UserError(f"{source}{printable(key)}.copies={copies} of a section of this size are too many")
-        del template["copies"], node[key]
-        for i in range(copies):
-            node[str(key).replace("{i}", str(i))] = _filled(template, i)
-
-
-def _weight(node: Any) -> int:
-    """The values in a plain container; a long text counts as several."""
-    if isinstance(node, dict | list):
-        return 1 + sum(map(_weight, [*node, *node.values()] if isinstance(node, dict) else node))
-    return 1 + len(str(node)) // 100
-
-
-def _filled(template: Any, i: int) -> Any:
-    if isinstance(template, dict):
-        return {_filled(key, i) if isinstance(key, str) else key: _filled(value, i) for key, value in template.items()}
-    if isinstance(template, list):
-        return [_filled(value, i) for value in template]
-    if isinstance(template, str) and "{i}" in template:
-        return i if template == "{i}" else template.replace("{i}", str(i))
-    return template
-
-
 def check(cfg: DictConfig, source: str) -> None:
     """``UserError`` that names the first key that is unknown, missing or not allowed."""
     from omegaconf import OmegaConf
@@ -307,9 +205,6 @@ def check(cfg: DictConfig, source: str) -> None:
     for section, known in SECTIONS.items():
         for key in (plain.get(section) or {}).keys() - known:
             raise UserError(f"{source}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
-    for section in ("data", "inputs"):
-        if "${facts" in OmegaConf.to_yaml(OmegaConf.create({section: cfg.get(section)})):
-            raise UserError(f"{source}: {section} cannot refer to facts, which follow from the data and the inputs")
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(

@@ -27,10 +27,9 @@ from audiogan.modalities import Modality
 from audiogan.representations import Representation
 from audiogan.run import config as configuration
 from audiogan.run.changes import changes, data_changes, identity
-from audiogan.run.config import input_sections
+from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.run.optional import optional
-from audiogan.run.settings import refuse_interpolation
 from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import flags
@@ -58,21 +57,6 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
 
 
-def add_facts(cfg: DictConfig, table: Table) -> None:
-    """Write what the data decides into ``cfg.facts``: labels, shape and modality, and the facts of each input."""
-    for label in table.labels:
-        refuse_interpolation("a class of the data", label)
-    cfg.facts.labels = list(table.labels)
-    for name, target, options in input_sections(cfg):
-        found = target.facts(table, **options)
-        if "${" in repr(found):
-            raise UserError(f"data: the column of the input {name!r} holds the characters '${{', which are not allowed")
-        cfg.facts.inputs[name] = found
-        cfg.facts[name] = found.get("size", 0)
-    cfg.facts.modality = table.modality.to_config()
-    cfg.facts.signal_shape = list(table.shape)
-
-
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
     """Return inputs by name. Those for which there is no data are left out.
 
@@ -92,10 +76,8 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 
 
 def build_representation(cfg: DictConfig) -> Representation:
-    """The representation of a configuration, not yet fitted; its shape becomes a fact."""
-    representation = configuration.build(cfg.representation, "representation")
-    cfg.facts.shape = list(representation.shape)
-    return representation
+    """Return the representation of a configuration with known facts, not fitted yet."""
+    return configuration.build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -126,8 +108,7 @@ def build_trainer(
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
-    add_facts(cfg, train)
-    representation = build_representation(cfg)
+    representation = resolve_facts(cfg, train)
     if fit:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
@@ -138,6 +119,7 @@ def build_trainer(
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
         train = given.prepare(train)
+        held_out = given.prepare(held_out) if held_out else held_out
         if fit:
             given.fit(train)
     players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]

@@ -112,7 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
 def test_every_file_is_accounted_for(folder: tuple[Path, dict[str, str]]) -> None:
     root, want = folder
     scan = scan_folder(root, progress=False)
-    rows = {row["path"]: row for row in scan.files()}
+    rows = {row["path"]: row for row in scan.rows()}
     assert {path: row["flags"] or row["reason"] for path, row in rows.items()} == want
     assert scan.total == len(want) == sum(scan.counts.values())
     used = {"usable", "clipped", "truncated", "out of phase"}
@@ -162,7 +162,7 @@ def test_a_linked_folder_is_visited_once(tmp_path: Path) -> None:
     os.symlink(outside / "deep", root / "linked2")
     os.symlink(outside, outside / "deep" / "loop")
     scan = scan_folder(root, links="follow", progress=False)
-    assert {row["path"]: row["reason"] for row in scan.files()} == {
+    assert {row["path"]: row["reason"] for row in scan.rows()} == {
         "z/b.wav": "usable",
         "linked/deep/a.wav": "usable",
         "a": "folder link",
@@ -234,7 +234,7 @@ def test_an_unlisted_copy_does_not_hide_the_listed_one(tmp_path: Path) -> None:
         sf.write(tmp_path / name, hit(seed=1), 16_000)
     (tmp_path / "l.csv").write_text("path,label\nb.wav,x\n")
     scan = scan_folder(tmp_path, labels="l.csv", progress=False)
-    assert {row["path"]: row["reason"] for row in scan.files()} == {
+    assert {row["path"]: row["reason"] for row in scan.rows()} == {
         "a.wav": "no label",
         "b.wav": "usable",
         "l.csv": "not audio",

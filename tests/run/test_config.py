@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan.errors import UserError
-from audiogan.run import config
 from audiogan.run.config import PACKAGED, compose
+from audiogan.run.copies import expand
 from audiogan.run.folder import run_name
 from audiogan.run.targets import resolve_target, targets
 from audiogan.run.training import open_data
@@ -74,7 +74,7 @@ def test_copies_multiply_entries() -> None:
             "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
         }
     )
-    config.expand(cfg)
+    expand(cfg)
     assert OmegaConf.to_container(cfg) == {
         "n": 2,
         "players": {
@@ -84,7 +84,7 @@ def test_copies_multiply_entries() -> None:
         },
     }
     with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
-        config.expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
+        expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
 def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:

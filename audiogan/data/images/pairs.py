@@ -138,7 +138,7 @@ def open_domains(
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
         if label not in scan.labels:
-            found = Counter(row["reason"] for row in scan.files() if row["path"].split("/", 1)[0] == name)
+            found = Counter(row["reason"] for row in scan.rows() if row["path"].split("/", 1)[0] == name)
             counts = ", ".join(f"{n:,} {reason}" for reason, n in found.items()) or "nothing"
             raise UserError(printable(f"no usable picture in {scan.root}/{name}: {counts}"))
     places = np.array([labels.index(label) for label in scan.labels], np.int64)
