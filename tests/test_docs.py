@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from audiogan import cli
 from audiogan.run import config
@@ -102,12 +103,14 @@ def check(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *CONFIGS], ids=named)
 def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = []
+    wrong, text = [], page.read_text(encoding="utf-8")
     for line in shown(page):
         for arguments in commands(line):
             if is_usage(arguments):
                 assert arguments[0] in cli.COMMANDS, line
                 continue
+            if f"audiogan/commands/{arguments[0]}.py" in text and arguments[0] not in cli.COMMANDS:
+                continue  # a command that the page teaches to write
             try:
                 check(arguments)
             except (Exception, SystemExit) as error:
@@ -134,6 +137,34 @@ def data_help() -> str:
     """Return the help of the commands of `audiogan data`."""
     data = cli.parser()._subparsers._group_actions[0].choices["data"]
     return "".join(verb.format_help() for verb in data._subparsers._group_actions[0].choices.values())
+
+
+def keys(section: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all settings in a section."""
+    for key, value in section.items() if isinstance(section, dict) else ():
+        yield prefix + str(key)
+        yield from keys(value, f"{prefix}{key}.")
+
+
+@functools.cache
+def settings() -> set[str]:
+    """Return the names of all settings of the shipped configurations."""
+    sounds = [("drums", f"network={name}") for name in ("wavegan", "specgan", "stftgan")]
+    pictures = [("handwriting", f"network={name}") for name in ("biggan", "stylegan", "mlp")]
+    others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada")]
+    found: set[str] = set()
+    for name, *overrides in [*((name,) for name in config.shipped()), *sounds, *pictures, *others]:
+        found.update(keys(OmegaConf.to_container(config.compose(name, overrides), resolve=False)))
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_settings_in_the_text_exist(page: Path) -> None:
+    for text in re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
+        for word in text.split():
+            key = re.match(r"(?:game|data|callbacks|engine|trainer|players|streams|checkpoints)(?:\.[a-z_0-9]+)+", word)
+            if key and not key[0].startswith("data.columns.") and not word.endswith((".py", ".yaml", ".md", ".csv")):
+                assert key[0] in settings() or key[0].startswith("data."), f"{named(page)}: {word}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
