@@ -38,7 +38,7 @@ def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tupl
     for rows in torch.arange(n).split(100):
         part = {name: value[rows] for name, value in inputs.items()}
         made.append(game.generate(part, truncation=truncation).cpu())
-    signals = generator.modality.finish(torch.cat(made).numpy())
+    signals = generator.modality.postprocess(torch.cat(made).numpy())
     classes = inputs["classes"].argmax(1).numpy() if "classes" in inputs else np.zeros(n, np.int64)
     return torch.from_numpy(signals), classes
 

@@ -107,7 +107,7 @@ def evaluate_run(
         if extractor is not None:
             from audiogan.metrics.extractor import load_extractor
 
-            named = load_extractor(extractor, generator.modality.picture, extractor_weights)
+            named = load_extractor(extractor, generator.modality.to_images, extractor_weights)
         if changed := _changed(generator, sets):
             echo(changed)
         embeddings = [*generator.modality.embeddings(generator.shape), *([named] if extractor is not None else [])]
@@ -271,7 +271,7 @@ def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Distances to the nearest neighbours, of sounds."""
-    if generator.modality.picture_name(generator.shape) is None:
+    if generator.modality.images_name(generator.shape) is None:
         return Report({}, {}, {}, {})
     from audiogan.metrics.spacing import SeenByClassifier, evaluate_spacing
 
@@ -356,7 +356,7 @@ def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, echo
         embeddings: dict[str, Any] = {
             name: _features(name, game),
             f"untrained-{name}": _features(name, _untrained(generator)),
-            "picture": probes.Pictures(generator.modality.picture),
+            "picture": probes.Pictures(generator.modality.to_images),
         }
         report = report.joined(probes.transfer(embeddings, train, held_out, seed=seed))
     if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):

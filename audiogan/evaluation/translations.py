@@ -72,7 +72,7 @@ def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArr
         if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
             value = value.expand(-1, generator.shape[0], *value.shape[2:])
         if tuple(value.shape[1:]) == tuple(generator.shape):
-            return generator.modality.finish(value.numpy())
+            return generator.modality.postprocess(value.numpy())
     return None
 
 

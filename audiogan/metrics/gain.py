@@ -62,7 +62,7 @@ def augmentation_gain(
         )
     from tqdm import tqdm
 
-    picture: Picture = train.modality.picture
+    picture: Picture = train.modality.to_images
     x, y = look(train, picture), torch.from_numpy(np.asarray(train.targets))
     more = look(fake, picture), torch.from_numpy(asked)
     unseen = look(held_out, picture), torch.from_numpy(np.asarray(held_out.targets))

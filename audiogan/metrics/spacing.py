@@ -24,19 +24,19 @@ class SeenByClassifier:
     """An `Embedding`: the pictures of signals that `train_classifier` trains on, one feature per pixel.
 
     Args:
-        modality: of the signals; its `picture_name` must not be None for this shape.
+        modality: of the signals; its `Modality.images_name` must not be None for this shape.
         shape: of a signal.
     """
 
     def __init__(self, modality: Modality, shape: Sequence[int]) -> None:
-        name = modality.picture_name(shape)
+        name = modality.images_name(shape)
         if name is None:
             raise ValueError(f"distances between pictures of {modality.noun}s are not measured")
         self.modality, self.name = modality, name
 
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
         """Signals `[B, *shape]` to features `[B, D]`; for sounds in -1 ... 1, where a difference of 2 is 60 dB."""
-        return glance(x, self.modality.picture).flatten(1).double().numpy()
+        return glance(x, self.modality.to_images).flatten(1).double().numpy()
 
 
 def distance_within(x: NDArray[np.float64]) -> float:

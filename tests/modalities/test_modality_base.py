@@ -50,7 +50,7 @@ def test_facts_of_each_kind() -> None:
     assert [each.edge for each in ALL] == [1.0, 1.0, None]
     assert [each.sample_rate for each in ALL] == [8000, None, None]
     assert [each.output_name for each in ALL] == ["wave", "image", None]
-    assert [each.picture_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
+    assert [each.images_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
     with pytest.raises(TypeError, match="sample_rate"):
         Sound()  # type: ignore[call-arg]
 
@@ -77,7 +77,7 @@ def test_settings_are_checked() -> None:
 @pytest.mark.parametrize("modality", ALL)
 def test_finish_of_tensors_is_finish(modality: Modality) -> None:
     x = 3 * batch(modality)
-    assert np.allclose(modality.finish_tensor(torch.from_numpy(x)).numpy(), modality.finish(x), atol=1e-6)
+    assert np.allclose(modality.postprocess_tensor(torch.from_numpy(x)).numpy(), modality.postprocess(x), atol=1e-6)
 
 
 def test_sounds_are_joined() -> None:
