@@ -228,7 +228,7 @@ def image_grid(x: np.ndarray) -> np.ndarray:
 
 
 def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]`` of images with NaN or infinity."""
+    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]``: True if not finite."""
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
         raise ValueError(f"expected images [N, C, H, W] of 1 or 3 channels that are not empty, got {list(x.shape)}")
     broken = ~np.isfinite(x).all(axis=(1, 2, 3))
