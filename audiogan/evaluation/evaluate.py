@@ -264,7 +264,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Modes held, where they are known."""
-    measures = generator.modality.measures
+    measures = generator.modality.sample_metrics
     values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
     return Report(values, floor, dict.fromkeys(values, "higher"), {})
 

@@ -95,7 +95,7 @@ def references(translated: Translated, generator: Generator) -> Report:
         return Report({}, {}, {}, {})
 
     def named(x: NDArray[np.float32]) -> dict[str, float]:
-        found = generator.modality.references(x, targets)
+        found = generator.modality.reference_metrics(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
     values = named(outputs)

@@ -136,7 +136,7 @@ class Modality:
         """Apply `postprocess` to a tensor. Uses only operations that can be exported to ONNX and TorchScript."""
         return x
 
-    def join(self, x: np.ndarray) -> np.ndarray | None:
+    def concatenate(self, x: np.ndarray) -> np.ndarray | None:
         """Return all signals concatenated to one signal. None if the modality has no time axis."""
         return None
 
@@ -169,7 +169,7 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def preview(
-        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
         """Write the preview ``previews/step-<step>.png`` of a run.
 
@@ -178,12 +178,12 @@ class Modality:
             step: training step.
             x: outputs of the generator ``[N, *shape]``.
             titles: one title per signal.
-            beside: header -> signals ``[N, *shape]`` to draw next to the outputs. See `with_output` for the order of
-                the columns. By default only the outputs are drawn.
+            extra_columns: header -> signals ``[N, *shape]`` to draw next to the outputs. `add_output_column` defines
+                the order of the columns. By default only the outputs are drawn.
         """
         path, title = preview_path(run_dir, step), f"step {step:,}"
-        if beside:
-            self.compare(path, with_output(x, beside), title, titles)
+        if extra_columns:
+            self.compare(path, add_output_column(x, extra_columns), title, titles)
         else:
             self.sheet(path, x, titles, title)
 
@@ -222,7 +222,7 @@ class Modality:
         """
         return None
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return full-reference metrics: distances between outputs and their targets.
 
         Args:
@@ -240,7 +240,7 @@ class Modality:
 
         return {"l1": l1(output, target)}
 
-    def measures(self, x: np.ndarray) -> dict[str, float]:
+    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
         """Return metrics of generated signals that need no reference data: name -> value. Higher values are better.
 
         By default there are none.
@@ -253,17 +253,17 @@ def preview_path(run_dir: PathLike, step: int) -> Path:
     return Path(run_dir) / "previews" / f"step-{step:08d}.png"
 
 
-def with_output(x: np.ndarray, beside: Signals) -> dict[str, np.ndarray]:
+def add_output_column(x: np.ndarray, extra_columns: Signals) -> dict[str, np.ndarray]:
     """Insert the outputs ``x`` into the columns of a comparison.
 
-    The columns of ``beside`` come first, then ``output``, then ``target``. If ``beside`` has a column ``output``, it is
+    The order is: other columns, ``output``, ``target``. If ``extra_columns`` has a column ``output``, the columns are
     returned unchanged.
     """
-    if "output" in beside:
-        return dict(beside)
-    columns = {name: signals for name, signals in beside.items() if name != "target"}
+    if "output" in extra_columns:
+        return dict(extra_columns)
+    columns = {name: signals for name, signals in extra_columns.items() if name != "target"}
     columns["output"] = x
-    return columns | {name: signals for name, signals in beside.items() if name == "target"}
+    return columns | {name: signals for name, signals in extra_columns.items() if name == "target"}
 
 
 def check_columns(columns: Mapping[str, Any], titles: Titles = None) -> int:

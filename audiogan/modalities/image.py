@@ -124,7 +124,7 @@ class Image(Modality):
     @staticmethod
     def read_comment(path: PathLike) -> str:
         with open_png(path, MAX_COMMENT_PIXELS) as picture:
-            # ``info`` holds a comment stored before the pixels, as audiogan writes it. ``text`` also holds a later one.
+            # Pillow returns a comment stored before the pixels in ``info``, and one stored after the pixels in ``text``.
             return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
     def postprocess(self, x: np.ndarray) -> np.ndarray:
@@ -178,11 +178,11 @@ class Image(Modality):
         """Return the `Pixels` feature extractor and, if the images are large enough, `Patches`."""
         return [self.embedding(shape), *([Patches(shape)] if Patches.fits(shape) else [])]
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""
         from audiogan.modalities.references import psnr, ssim
 
-        return {**super().references(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+        return {**super().reference_metrics(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
 
 
 def _channels(shape: Sequence[int | None]) -> int:

@@ -22,11 +22,11 @@ from audiogan.modalities.base import (
     PathLike,
     Signals,
     Titles,
+    add_output_column,
     as_array,
     check_columns,
     check_range,
     preview_path,
-    with_output,
 )
 from audiogan.modalities.reading.levels import mix_channels
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav, scale_to_peak
@@ -135,7 +135,7 @@ class Sound(Modality):
         wanted = torch.full_like(peaks, PEAK) if self.normalize == "peak" else peaks.clamp_max(1.0)
         return x * torch.where(peaks > 1e-3, wanted / peaks.clamp_min(1e-3), 1.0)
 
-    def join(self, x: np.ndarray) -> np.ndarray:
+    def concatenate(self, x: np.ndarray) -> np.ndarray:
         """Concatenate sounds ``[N, C, T]`` with 0.25 s of silence between them, and return one sound ``[C, T]``."""
         gap = round(GAP_SECONDS * self.sample_rate)
         padded = np.pad(x, ((0, 0), (0, 0), (0, gap)))
@@ -165,13 +165,13 @@ class Sound(Modality):
         contact_sheet(path, waves, self.sample_rate, names, columns=len(columns), title=title)
 
     def preview(
-        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
         """Write the preview ``previews/step-<step>.png`` of a run, and its sounds to one WAV file.
 
         `Modality.preview` describes the arguments. `write_preview` describes the files.
         """
-        write_preview(run_dir, step, x, self.sample_rate, titles, beside)
+        write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
 
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write the concatenated sounds ``[N, C, T]`` and their spectrograms to TensorBoard."""
@@ -185,14 +185,14 @@ class Sound(Modality):
         """Return the log-mel feature extractor for sounds of the given shape ``(C, T)``."""
         return LogMel.of_length(self.sample_rate, shape[-1])
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return ``l1``, ``si_sdr`` (dB) and ``log_spectral_distance`` (dB) of outputs and targets ``[N, C, T]``.
 
         ``si_sdr`` is missing if all targets are silent.
         """
         from audiogan.modalities.references import log_spectral_distance, si_sdr
 
-        found = super().references(output, target)
+        found = super().reference_metrics(output, target)
         if (ratio := si_sdr(output, target)) is not None:
             found["si_sdr"] = ratio
         found["log_spectral_distance"] = log_spectral_distance(output, target, self.sample_rate)
@@ -232,7 +232,7 @@ def write_preview(
     waves: np.ndarray,
     sample_rate: int,
     titles: Titles = None,
-    beside: Signals | None = None,
+    extra_columns: Signals | None = None,
 ) -> None:
     """Write the preview of a run: ``previews/step-<step>.wav`` with all sounds, and a ``.png`` contact sheet.
 
@@ -246,7 +246,7 @@ def write_preview(
         waves: sounds ``[N, C, T]``, full scale ±1.
         sample_rate: sample rate in Hz.
         titles: one title per sound, such as its class. Each title is preceded by the number of the sound, from 1.
-        beside: header -> sounds to draw next to ``waves``; see `Modality.preview`. Sounds with the same shape as
+        extra_columns: header -> sounds to draw next to ``waves``; see `Modality.preview`. Sounds with the same shape as
             ``waves`` are also written to the WAV file.
 
     Raises:
@@ -261,12 +261,12 @@ def write_preview(
             raise ValueError(f"{len(titles)} titles for {len(waves)} sounds")
         names = [f"{number} {printable(title)[:30]}" for number, title in zip(names, titles, strict=True)]
     picture, title, modality = preview_path(run_dir, step), f"step {step:,}", Sound(sample_rate)
-    if beside:
-        modality.compare(picture, with_output(waves, beside), title, names)
+    if extra_columns:
+        modality.compare(picture, add_output_column(waves, extra_columns), title, names)
     else:
         contact_sheet(picture, waves, sample_rate, names, title=title)
-    if beside:  # The sounds in the WAV file have the same order as in the picture, row by row.
-        columns = {name: x for name, x in with_output(waves, beside).items() if np.shape(x) == waves.shape}
+    if extra_columns:  # The sounds in the WAV file have the same order as in the picture, row by row.
+        columns = {name: x for name, x in add_output_column(waves, extra_columns).items() if np.shape(x) == waves.shape}
         names = [f"{printable(column)[:30]} {name}" for name in names for column in columns]
         waves = np.stack(list(columns.values()), axis=1).reshape(-1, *waves.shape[1:])
     whole = np.isfinite(waves).all(axis=(1, 2), keepdims=True)
@@ -275,7 +275,9 @@ def write_preview(
     comment = json.dumps({**layout, "titles": names}, ensure_ascii=False)
     if len(comment.encode()) > COMMENT_BYTES:
         comment = json.dumps(layout)  # The titles are too long for a comment. They are still in the picture.
-    save_wav(picture.with_suffix(".wav"), modality.join(np.where(whole, waves, 0.0)), sample_rate, comment=comment)
+    save_wav(
+        picture.with_suffix(".wav"), modality.concatenate(np.where(whole, waves, 0.0)), sample_rate, comment=comment
+    )
 
 
 def _channels(shape: Sequence[int | None]) -> int:

@@ -52,7 +52,7 @@ def save_wav(
     if broken:
         raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
     samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
-    # Encoded in memory, because libsndfile reports a full disk only as "System error".
+    # The file is encoded in memory first, because libsndfile reports a full disk only as "System error".
     content = io.BytesIO()
     with soundfile.SoundFile(content, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file:
         if comment:  # libsndfile refuses an empty comment.

@@ -231,7 +231,7 @@ class Previews(Callback):
         titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
         columns = self._columns(samples)
         with optional(self.run_dir / "previews"):
-            self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
+            self.modality.preview(self.run_dir, trainer.step, samples, titles, extra_columns=columns)
         if self.log is not None:
             with optional(self.log.board):
                 self.modality.log_tensorboard(self.log.writer, "previews", samples, trainer.step)

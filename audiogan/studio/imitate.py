@@ -46,7 +46,7 @@ async def imitate(
     if not 0.1 <= seconds <= limit:
         raise UserError(f"seconds={seconds:g} must be from 0.1 to {limit:g}")
     body = await read_body(request, studio.limits.upload_bytes, studio.limits.body_seconds)
-    wave, sample_rate = await studio.renders.run(decode, body, studio.limits.recording_seconds)
+    wave, sample_rate = await studio.renders.run(decode_recording, body, studio.limits.recording_seconds)
     if label is not None and label not in studio.instrument.generator.labels:
         raise UserError(f"label {label[:60]!r} is not a class of this model")
     limit = studio.limits.recording_seconds
@@ -102,7 +102,7 @@ async def _lines(
     yield json.dumps(result) + "\n"
 
 
-def decode(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
+def decode_recording(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
     """Decode the first ``seconds`` of a sound file. The rest is not decoded.
 
     Returns:

@@ -110,7 +110,7 @@ class Instrument:
         return printable(text)[:300]
 
 
-def formats() -> list[dict[str, str]]:
+def kit_formats() -> list[dict[str, str]]:
     """Return the file formats of kits, each with its ``name`` and its ``title`` on the page."""
     from audiogan.kits import FORMATS
 

@@ -134,7 +134,8 @@ class Slots:
     def __init__(self, max_running: int, max_waiting: int, wait_seconds: float) -> None:
         self.semaphore, self.max_waiting, self.wait_seconds = asyncio.Semaphore(max_running), max_waiting, wait_seconds
         self.queued = 0
-        self.threads = ThreadPoolExecutor(max_running)  # Own threads, so that other work never occupies them.
+        # A separate pool, because the threads of the default executor may be occupied by other tasks.
+        self.threads = ThreadPoolExecutor(max_running)
 
     async def acquire(self) -> None:
         """Wait for a free slot and occupy it. The caller must call `release`.

@@ -164,7 +164,8 @@ class RunLog:
             self.broken += 1
             return
         step = row["step"]
-        if step < self._step:  # The run was resumed from a checkpoint, so that the steps after it are logged again.
+        # A lower step means that the run was resumed from a checkpoint. It logs the steps after it again.
+        if step < self._step:
             for curve in self.curves.values():
                 curve.remove_from(step)
         self._step = step
@@ -191,7 +192,7 @@ class RunLog:
         """Draw the curves as in the HTML report.
 
         Args:
-            floor: name of each metric -> value that real data reaches, drawn as a line.
+            floor: name of each metric -> its value for real data, which is drawn as a horizontal line.
 
         Returns:
             One JSON object per figure: ``title``, ``section`` of the page, ``html`` with the drawing, and ``points``

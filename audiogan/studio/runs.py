@@ -86,7 +86,7 @@ class Run:
         return lines[1:] if end > size else lines
 
     def floor(self) -> dict[str, float]:
-        """Return the values that real data reaches, by name of the metric. Empty if the run was not evaluated."""
+        """Return the value of each evaluation metric on held-out data: name -> value. Empty without an evaluation."""
         stored = self.read_json("evaluation.json").get("floor")
         floor = {n: number(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
         return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
@@ -110,7 +110,7 @@ class Run:
             for f in sorted(found[-MAX_FINDINGS:], key=lambda f: (f.kind != VERDICT, -f.step))
         ]
 
-    def facts(self, locked: set[int] | None = None) -> dict[str, Any]:
+    def status(self, locked: set[int] | None = None) -> dict[str, Any]:
         """Return the state and progress of the run as a JSON object.
 
         ``state`` is *preparing*, *training*, *finished*, *stopped* (by a failure or a stopping rule) or *interrupted*.
@@ -124,7 +124,7 @@ class Run:
         timed = [(row["step"], at) for row in rows if (at := number(row.get("seconds"))) is not None and 0 <= at < 1e12]
         step = rows[-1]["step"] if rows else 0.0
         seconds = timed[-1][1] if timed else None
-        plan, age = self.plan(), self.age()
+        plan, age = self.plan(), self.idle_seconds()
         interval = statistics.median([b[1] - a[1] for a, b in itertools.pairwise(timed)] or [0.0])
         alive = self._is_locked(locked_inodes() if locked is None else locked)
         alive = alive or age < max(ALIVE_SECONDS, 6 * interval)
@@ -168,8 +168,8 @@ class Run:
             return "finished", ""
         return "interrupted", "the process or the machine stopped unexpectedly" if begun else "nothing was logged"
 
-    def age(self) -> float:
-        """Return the time since a file of the run last changed, in seconds."""
+    def idle_seconds(self) -> float:
+        """Return the time in seconds since a file of the run last changed."""
         signs = [*MARKS, "findings.jsonl", "previews", "checkpoints"]
         return max(0.0, time.time() - max((_changed(self.folder / name) for name in signs), default=0.0))
 

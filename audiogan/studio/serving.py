@@ -25,7 +25,7 @@ ACCEPT_BATCH = 16
 
 
 class Connection(H11Protocol):
-    """HTTP connection with time limits. If there are too many connections, the one that is idle longest is closed."""
+    """HTTP connection with time limits. A new connection above the limit closes the one that was idle longest."""
 
     max_connections = MAX_CONNECTIONS
     header_seconds = HEADER_SECONDS

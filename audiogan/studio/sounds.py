@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, formats
+from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, kit_formats
 from audiogan.studio.limits import MAX_SOUNDS, Limits, Refused, Slots, StrictModel, read_body
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def describe_model(request: Request) -> dict[str, Any]:
     studio = Studio.from_request(request)
     given = studio.limits
     limits = {"sounds": MAX_SOUNDS, "upload_bytes": given.upload_bytes, "seconds": given.imitate_seconds}
-    return {**studio.instrument.describe(), "formats": formats(), "rates": RATES, "limits": limits}
+    return {**studio.instrument.describe(), "formats": kit_formats(), "rates": RATES, "limits": limits}
 
 
 @router.post("/sounds")
@@ -127,7 +127,7 @@ async def render(request: Request) -> Response:
 
 @router.post("/vary")
 async def vary(request: Request) -> dict[str, Any]:
-    """Return variations of a recipe. The ``amount``, 0 ... 1, states how different they are."""
+    """Return variations of a recipe. The field ``amount`` of the request, 0 ... 1, is the size of the variation."""
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, Variation)
     generator, recipe = studio.instrument.generator, studio.instrument.from_wire(want.recipe)

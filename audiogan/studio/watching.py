@@ -44,7 +44,7 @@ class WatchedRun:
         self._drawn: tuple[str, dict[str, Any]] = ("", {})
         self._layouts: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def changes(self, versions: dict[str, str]) -> dict[str, Any]:
+    def changed_parts(self, versions: dict[str, str]) -> dict[str, Any]:
         """Return the state of the run, and its curves, findings and previews if they changed, as a JSON object.
 
         Args:
@@ -55,7 +55,7 @@ class WatchedRun:
             while (more := self.log.read(path)) and time.monotonic() < deadline:
                 pass
             parts = {"curves": self._curves(), "findings": self._findings(), "previews": self._previews()}
-            answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.facts(), "more": more}
+            answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.status(), "more": more}
             answer["share_read"], answer["broken"] = self.log.share, self.log.broken
             return answer | {name: part for name, part in parts.items() if part["version"] != versions.get(name)}
 
@@ -129,7 +129,7 @@ class Watching:
             if time.monotonic() - self._looked > 0.5:
                 folders = runs_below(self.root)
                 found = [Run.from_folder(path, path.relative_to(self.root).as_posix()) for path in folders]
-                found = sorted(found, key=Run.age)[:MAX_RUNS]
+                found = sorted(found, key=Run.idle_seconds)[:MAX_RUNS]
                 self._known = {run.id: run for run in found}
                 for run in self.named:
                     if run.folder.is_dir():
@@ -161,7 +161,7 @@ class Watching:
         for run in self.find_runs().values():
             if not run.folder.is_dir():  # The folder was deleted after the search.
                 continue
-            facts = run.facts(locked)
+            facts = run.status(locked)
             about = {"id": run.id, "name": run.name, "played": run.id == self.played}
             rows.append(about | {key: facts[key] for key in keys})
         return sorted(rows, key=lambda row: (row["state"] not in ("training", "preparing"), row["age"]))
@@ -179,7 +179,7 @@ async def get_run(request: Request, id: str, curves: str = "", findings: str = "
     """Return the state of a run. Curves, findings and previews are included unless their version is the given one."""
     watching = Watching.from_request(request)
     versions = {"curves": curves, "findings": findings, "previews": previews}
-    return _json(await watching.slots.run(lambda: watching.get_run(id).changes(versions)))
+    return _json(await watching.slots.run(lambda: watching.get_run(id).changed_parts(versions)))
 
 
 @router.get("/{id}/previews/{name}")

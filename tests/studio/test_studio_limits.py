@@ -178,7 +178,7 @@ def test_a_zip_bomb_with_another_name(client: TestClient) -> None:
 
 
 def test_of_a_flac_that_unpacks_to_hours_ten_seconds_are_read() -> None:
-    from audiogan.studio.imitate import decode
+    from audiogan.studio.imitate import decode_recording
 
     packed = io.BytesIO()
     with soundfile.SoundFile(packed, "w", 8000, 1, format="FLAC", subtype="PCM_16") as file:
@@ -187,7 +187,7 @@ def test_of_a_flac_that_unpacks_to_hours_ten_seconds_are_read() -> None:
         for _ in range(12):
             file.write(click)
     assert len(packed.getvalue()) < 1 << 20
-    wave, rate = decode(packed.getvalue(), 10.0)
+    wave, rate = decode_recording(packed.getvalue(), 10.0)
     assert (wave.shape, rate) == ((1, 80_000), 8000)
 
 

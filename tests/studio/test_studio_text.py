@@ -24,7 +24,7 @@ def test_names_and_findings_of_a_run_are_printable(tmp_path: Path) -> None:
     (tmp_path / "findings.jsonl").write_text(json.dumps(row) + "\n")
     (tmp_path / "run.json").write_text(json.dumps({"status": f"stopped ({ODD})"}))
     (found,) = run.findings()
-    said = [run.name, found["advice"], found["override"], *found["text"].split("\n"), run.facts()["why"]]
+    said = [run.name, found["advice"], found["override"], *found["text"].split("\n"), run.status()["why"]]
     assert len(said) == 6
     for text in said:
         assert text.isprintable() and ("<b>" in text or text == "more")

@@ -32,7 +32,8 @@ def save_png(path: str | os.PathLike[str], picture: Any, **options: Any) -> None
     Raises:
         UserError: the file cannot be written.
     """
-    content = io.BytesIO()  # Encoded in memory, because Pillow reports a full disk only as "encoder error".
+    # The file is encoded in memory first, because Pillow reports a full disk only as "encoder error".
+    content = io.BytesIO()
     picture.save(content, "PNG", **options)
     write_file(path, content.getbuffer())
 
@@ -41,7 +42,7 @@ def save_png(path: str | os.PathLike[str], picture: Any, **options: Any) -> None
 def open_png(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Any]:
     """Open a PNG file with Pillow if its header states at most ``max_pixels`` pixels.
 
-    This is a context manager. Errors that Pillow raises inside the ``with`` block are converted, too.
+    This is a context manager. Errors that Pillow raises inside the ``with`` block become `UserError`, too.
 
     Raises:
         UserError: the file is missing, damaged, too large or not a PNG file.

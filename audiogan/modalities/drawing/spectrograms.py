@@ -62,7 +62,7 @@ def _spectrogram(wave: np.ndarray, sample_rate: int, rows: int, columns: int) ->
     frames = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)[:, ::hop]
     bands, shape = _bands(window + 1, sample_rate, rows), np.hanning(window).astype(np.float32)
     power = np.zeros((frames.shape[1], rows), np.float32)
-    for start in range(0, len(power), 4096):  # In blocks, because the frames of a long sound may exceed the memory.
+    for start in range(0, len(power), 4096):  # Blocks limit memory, because a long sound has many frames.
         spectrum = np.fft.rfft(frames[:, start : start + 4096] * shape, 2 * window, axis=-1)
         power[start : start + 4096] = (np.abs(spectrum) ** 2).sum(0) @ bands
     at = np.linspace(0, len(power), columns, endpoint=False).astype(int)
@@ -210,7 +210,8 @@ def _outline(wave: np.ndarray, height: int, width: int) -> np.ndarray:
     shown = np.clip(np.where(finite, wave, 0.0), -1.0, 1.0)
     low, high = np.minimum.reduceat(shown, at, axis=-1), np.maximum.reduceat(shown, at, axis=-1)
     whole = np.logical_and.reduceat(finite, at, axis=-1)
-    middle, scale, line = height / 2, height / 2 - 2, 0.45  # ``line`` keeps silence visible as a thin line.
+    # The drawn waveform is extended by ``line`` pixels on both sides, so that silence is visible as a thin line.
+    middle, scale, line = height / 2, height / 2 - 2, 0.45
     rows = np.arange(height)[:, None]
     pixels = np.broadcast_to(np.array(_rgb(PANEL)), (height, width, 3)).astype(np.float64)
     for channel in range(len(wave)):

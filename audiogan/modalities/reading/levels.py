@@ -27,7 +27,8 @@ MIN_WINDOWS = 4
 ULTRASONIC = 1e-4
 """Fraction of the energy below which the rest after resampling is negligible (-40 dB): the sound was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""Criteria for clicks: number of loud samples, the same as a fraction of all samples, and their fraction of energy."""
+"""Criteria for a signal of clicks: largest number of loud samples, the same as a fraction of all samples, and smallest
+fraction of the energy in these samples."""
 
 
 def full_scale(peak: float) -> float | None:
@@ -193,7 +194,7 @@ class Offset:
 
     @property
     def median_size(self) -> float:
-        """Median of the absolute offset over the windows with at least half of the largest."""
+        """Median of the absolute offset over the windows in which it is at least half of its maximum."""
         size = np.abs(self.level)
         return float(np.median(size[size >= size.max() / 2]))
 

@@ -21,7 +21,7 @@ Wave = NDArray[np.float32]
 
 @contextmanager
 def open_sound(path: str | os.PathLike[str]) -> Iterator[SoundReader]:
-    """Open a sound file as a context manager. Errors raised inside the ``with`` block are converted, too.
+    """Open a sound file as a context manager. Reading errors inside the ``with`` block become `UserError`, too.
 
     Raises:
         UserError: the file is missing or cannot be decoded.
