@@ -124,7 +124,7 @@ class Image(Modality):
     @staticmethod
     def read_comment(path: PathLike) -> str:
         with open_png(path, MAX_COMMENT_PIXELS) as picture:
-            # Pillow returns a comment stored before the pixels in ``info``, and one stored after the pixels in ``text``.
+            # Pillow returns a comment stored before the pixels in ``info``, and one stored after them in ``text``.
             return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
     def postprocess(self, x: np.ndarray) -> np.ndarray:
