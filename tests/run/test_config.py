@@ -115,7 +115,7 @@ HOSTILE = {
     "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
     "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
     "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
-    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
+    "a function of ours": "data: {_target_: audiogan.data.downloads.download.get, out: '{flag}'}",
     "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
     "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",
