@@ -58,13 +58,13 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
     """Latents from numpy, everything else in the graph: what a program without torch does."""
     import onnxruntime
 
-    from audiogan.model.export import arrays, save_onnx
+    from audiogan.model.export import input_arrays, save_onnx
 
-    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).how}", file=sys.stderr)
+    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).outcome}", file=sys.stderr)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(folder / "model.onnx", options)
-    inputs = arrays(model, model.recipes(1, seed=0))
+    inputs = input_arrays(model, model.recipes(1, seed=0))
 
     def way(seed: int) -> object:
         latent = np.random.default_rng(seed).standard_normal(inputs["latent"].shape, np.float32)

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import audiogan
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.modalities import Image
 from audiogan.model.generator import Generator
 
@@ -168,7 +168,7 @@ def main() -> None:
         judge = classifier(model)
     table = measure_mixing(styles, judge, args.n)
     show(table)
-    with replacing(out / "styles.json") as temporary:
+    with atomic_write(out / "styles.json") as temporary:
         temporary.write_text(json.dumps(table, indent=1) + "\n")
 
 

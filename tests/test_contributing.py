@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,14 +91,14 @@ CHECKS = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder of a test. Modules of one's own are forgotten when the test ends."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder of a test, which imports modules of its own: other tests have some of the same names."""
     monkeypatch.chdir(tmp_path)
-    known = set(sys.modules)
+    for name in [name for example in EXAMPLES.values() for name in example.modules]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
     yield tmp_path
-    for name in set(sys.modules) - known:
-        if name.startswith("my_"):
-            del sys.modules[name]
+    for name in [name for name in sys.modules if name.startswith("my_")]:
+        del sys.modules[name]
 
 
 def test_each_section_with_an_example_is_run() -> None:

@@ -20,6 +20,7 @@ from audiogan import cli
 from audiogan.run import config
 from audiogan.run.multirun import jobs
 from audiogan.run.overrides import hydra_overrides
+from audiogan.run.packaged import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -94,7 +95,7 @@ def check(arguments: list[str]) -> None:
     assert not rest or (args.command == "train" and not any(word.startswith("-") for word in rest)), rest
     if args.command != "train":
         return
-    if args.config not in config.shipped():  # a file of the reader's own
+    if args.config not in shipped():  # a file of the reader's own
         assert args.config.endswith(".yaml"), args.config
         hydra_overrides(overrides, multirun=args.multirun)
         return
@@ -216,7 +217,7 @@ def test_every_command_has_a_page() -> None:
 
 def test_every_configuration_has_a_page() -> None:
     index = (DOCS / "systems" / "index.md").read_text(encoding="utf-8")
-    names = [*config.shipped(), *(path.stem for path in (ROOT / "configs" / "network").glob("*.yaml"))]
+    names = [*shipped(), *(path.stem for path in (ROOT / "configs" / "network").glob("*.yaml"))]
     pages = {name: [DOCS / "systems" / f"{name}.md", DOCS / f"{name}.md"] for name in names}
     assert not [name for name, places in pages.items() if not any(path.is_file() for path in places)]
     losses = [path.stem for path in (ROOT / "configs" / "loss").glob("*.yaml")]

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.model.bundle import shipped
-
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
@@ -16,13 +14,13 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 def test_notebook(name: str, wheel: Path, tiny_sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient", reason="pip install 'audiogan[dev]'")
     nbformat = pytest.importorskip("nbformat")
-    if name == "play" and not {"drums", "digits"} <= shipped().keys():
+    if name == "play" and not {"drums", "digits"} <= shipped_models().keys():
         pytest.skip("the models that it plays are not shipped")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # comes before this checkout
     monkeypatch.setenv("SOUNDS", str(tiny_sounds))
-    monkeypatch.setenv("MINUTES", "0.1")
+    monkeypatch.setenv("MINUTES", "0.02")
     book = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert "pip install audiogan" in book.cells[0].source
     book.cells.append(nbformat.v4.new_code_cell("print(audiogan.__file__)"))

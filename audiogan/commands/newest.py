@@ -46,15 +46,15 @@ def newest_sounds(echo: Callable[[str], None] = print) -> Path:
 
 
 def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]) -> Path:
-    from audiogan.model.bundle import shipped
-    from audiogan.model.loading import DEFAULT, find, runs
+    from audiogan.model.bundle import shipped_models
+    from audiogan.model.loading import DEFAULT, find_model, list_runs
 
-    found = runs()
+    found = list_runs()
     run = next((run for run in found if fits(run)), None)
     if run is not None:
         echo(f"model: {run}, the newest run of {what} (choose another one with --run)")
         return run
-    model = shipped().get(DEFAULT) or find()
+    model = shipped_models().get(DEFAULT) or find_model()
     why = f"no run of {what} below runs/" if found else "no run below runs/"
     echo(f"model: {DEFAULT}, shipped with audiogan: {why} (choose another one with --run)")
     return model

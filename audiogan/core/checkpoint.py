@@ -20,11 +20,11 @@ from torch import Tensor
 
 from audiogan.core.checking import CheckpointError, is_count
 from audiogan.core.trainer import Callback, Trainer
-from audiogan.files import is_plain, replacing
+from audiogan.files import atomic_write, is_regular_file
 
 FORMAT = 1
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
-"""Names of unfinished checkpoints: those of `replacing`, and those that safetensors writes before it renames them."""
+"""Names of the temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
 
 
@@ -38,7 +38,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], me
     Raises:
         OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             save_file(dict(tensors), temporary, metadata)
         except SafetensorError as error:
@@ -74,7 +74,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         CheckpointError: the file cannot be read, is no regular file, or does not hold what was written.
     """
-    if os.path.lexists(path) and not is_plain(path):  # a FIFO would block
+    if os.path.lexists(path) and not is_regular_file(path):  # a FIFO would block
         raise CheckpointError(f"{path}: cannot be read (not a regular file)")
     try:
         with safe_open(path, framework="pt") as file:
@@ -98,7 +98,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """Checkpoints in ``folder``, by the step in their names, newest first."""
-    return [path for path in _named(folder) if is_plain(path)]
+    return [path for path in _named(folder) if is_regular_file(path)]
 
 
 def _named(folder: str | os.PathLike[str]) -> list[Path]:
@@ -224,7 +224,7 @@ class Checkpoints(Callback):
             self.save(trainer)
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
-            if self._path(trainer) in self._written and is_plain(self._path(trainer)):
+            if self._path(trainer) in self._written and is_regular_file(self._path(trainer)):
                 self._echo(text)  # saved after the last step already
             else:
                 trainer.stop(text)

@@ -21,7 +21,7 @@ from pooch import file_hash
 from audiogan.data.fetch import Progress, Unfit, fetch, reason
 from audiogan.data.sounds.sources import downloads
 from audiogan.errors import UserError
-from audiogan.files import FileName, replacing
+from audiogan.files import FileName, atomic_write
 
 HOPELESS = 12
 """Lost connections in a row after which the network is taken for dead."""
@@ -130,7 +130,7 @@ def get(
             failed = _fetch_all(data, folder, parts, base_url, progress, retries)
         finally:
             for name, text in data.pages(folder).items():
-                with replacing(folder / name) as temporary:
+                with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(text.encode())
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
-from audiogan.utils.text import printable
+from audiogan.utils.text import encoding_of, printable
 
 LARGEST = 1 << 28  # bytes
 DELIMITERS = ",;\t|"
@@ -68,12 +67,7 @@ def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
 def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
         raise UserError(f"{where}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
-    boms = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"}
-    boms |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    encoding = next((name for bom, name in boms.items() if data.startswith(bom)), None)
-    if encoding is None and b"\0" in data[:1000]:  # plain Latin letters in UTF-16 without a mark
-        even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
-        encoding = "utf-16-le" if odd > even else "utf-16-be"
+    encoding = encoding_of(data)
     notes: list[str] = []
     try:
         text = data.decode(encoding or "utf-8")

@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.data.table import Table
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 from audiogan.evaluation.side_by_side import side_by_side
 from audiogan.evaluation.translations import Translated, measure, references, translate
-from audiogan.files import check_output, replacing, unwritable
+from audiogan.files import atomic_write, check_output, why_unwritable
 from audiogan.games.calling import takes
 from audiogan.inputs import Classes, Seeded
 from audiogan.metrics import Report, embed, evaluate
@@ -94,7 +94,7 @@ def evaluate_run(
         raise UserError(f"-n {count}: ask for at least one {noun}")
     folder = generator.checkpoint.parent.parent
     stored = (folder / "config.yaml").is_file()
-    closed = unwritable(folder / STORED) if stored else ""
+    closed = why_unwritable(folder / STORED) if stored else ""
     if closed:
         echo(f"{folder / STORED} cannot be written: {closed}")
     try:
@@ -153,7 +153,7 @@ def _translated(
     """Measure outputs for sources of the held-out data, and the sources themselves: what doing nothing scores."""
     report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
     _check_enough(generator, sets.real, count)
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         made = translate(generator, sets.real, route, min(count, MOST), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
@@ -173,7 +173,7 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     """Raise UserError unless there are enough sources and targets for each direction."""
     if count < LEAST:
         raise UserError(f"-n {count}: the measures need at least {LEAST} examples")
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         for what, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
             if len(places) < LEAST:
                 direction = f" for {words}" if words else ""
@@ -258,7 +258,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
-        recipes.append(generator.recipe_of(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
+        recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
 
 
@@ -384,14 +384,14 @@ def _untrained(generator: Generator) -> Any:
 
 
 def _draw(sheet: str, generator: Generator, real: Table, seed: int) -> None:
-    with reporting(f"--sheet {sheet}: cannot be written"):
+    with wrap_os_errors(f"--sheet {sheet}: cannot be written"):
         side_by_side(sheet, generator, real, seed=seed)
 
 
 def _write(report: Report, run_dir: Path) -> None:
     from audiogan.run.report import write_report
 
-    with reporting(f"{run_dir / STORED}: cannot be written"):
-        with replacing(run_dir / STORED) as temporary:
+    with wrap_os_errors(f"{run_dir / STORED}: cannot be written"):
+        with atomic_write(run_dir / STORED) as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)

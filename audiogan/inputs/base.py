@@ -70,6 +70,27 @@ def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
     return found
 
 
+def parse_numbers(text: str, sign: str, problem: str) -> dict[str, float]:
+    """Return the numbers of a text such as ``a=1,b=2`` by name.
+
+    Args:
+        text: names and numbers, separated by commas.
+        sign: separates a name from its number, such as ``=``.
+        problem: message for a part that has another form; ``{!r}`` stands for the part.
+
+    Raises:
+        UserError: a part is not a name and a number.
+    """
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition(sign)
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UserError(problem.format(part)) from None
+    return found
+
+
 class Input(nn.Module):
     """One named input of a generator.
 

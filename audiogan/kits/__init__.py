@@ -1,9 +1,4 @@
-"""Kits: sounds that belong together, on the pads of the tools musicians have.
-
->>> from audiogan.kits import make_kit, save_kit
->>> g = audiogan.load("drums")
->>> files = save_kit(g, make_kit(g, 2, seed=7, layers=2), "kit", "sfz")
-"""
+"""Drum kits from generated sounds: make them, save them for samplers, and play MIDI patterns on them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import Embedding
-from audiogan.files import is_plain, write_file
+from audiogan.files import is_regular_file, write_file
 from audiogan.modalities.drawing.png import open_png
 from audiogan.utils.text import printable
 
@@ -287,18 +287,18 @@ def as_array(value: Any, noun: str, kinds: str) -> np.ndarray:
     return value
 
 
-def in_range(x: np.ndarray, noun: str, edge: float = 1.0) -> NDArray[np.float32]:
+def in_range(x: np.ndarray, noun: str) -> NDArray[np.float32]:
     """Return floating-point values as float32.
 
     Raises:
-        UserError: values beyond ``-edge ... edge``, NaN or infinity.
+        UserError: values beyond -1 ... 1, NaN or infinity.
     """
     if not np.isfinite(x).all():
         raise UserError(f"the {noun} has values that are NaN or infinite")
     low, high = float(x.min()), float(x.max())
-    if max(-low, high) > edge * (1 + TOLERANCE):
-        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to {-edge:g} ... {edge:g}")
-    return np.clip(x, -edge, edge).astype(np.float32)
+    if max(-low, high) > 1 + TOLERANCE:
+        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to -1 ... 1")
+    return np.clip(x, -1, 1).astype(np.float32)
 
 
 def _article(noun: str) -> str:
@@ -326,7 +326,9 @@ def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     from PIL import Image
 
     folder = Path(run_dir) / "previews"
-    paths = sorted(p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_plain(p))
+    paths = sorted(
+        p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_regular_file(p)
+    )
     if not paths:
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int))]

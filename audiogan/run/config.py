@@ -9,61 +9,35 @@ Files are checked before hydra reads them (`audiogan.run.config_files`).
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
+from audiogan.run.build import first_line
 from audiogan.run.copies import expand
 from audiogan.run.facts import announce_facts
 from audiogan.run.folder import run_name
 from audiogan.run.overrides import hydra_overrides
-from audiogan.run.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
-from audiogan.run.targets import check_places, present, resolve_target, targets
+from audiogan.run.packaged import PACKAGED, find, shipped
+from audiogan.run.settings import (
+    KEYS,
+    check_numbers,
+    check_sections,
+    check_values,
+    make_whole,
+    settle,
+)
+from audiogan.run.targets import check_places, targets
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PACKAGE = Path(__file__).resolve().parents[1]
-PACKAGED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.parent / "configs"
-
-# What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to
-# them.
-KEYS = {
-    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
-    "conditioning", "knobs", "voice", "partials",
-}  # fmt: skip
 MEASURED = {"knobs": "knobs", "voice": "pitch"}
 """Settings that take effect by a column of ``data.columns``, and its name."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
-
-
-def shipped() -> list[str]:
-    """Names of the configurations that ship with the package."""
-    return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
-
-
-def find(config: str) -> Path:
-    """Return the file of a configuration given as a path or as the name of a shipped one."""
-    path = Path(os.path.expanduser(config))
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        if config in shipped():
-            return PACKAGED / f"{config}.yaml"
-        if (path / "config.yaml").is_file():
-            raise UserError(f"{config}: a folder; name the configuration in it, {path / 'config.yaml'}")
-        raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped())})")
-    if path.is_file():
-        path = path.parent.resolve() / path.name
-        refuse_interpolation("this file or one of its folders", str(path))
-        return path
-    if path.stem in shipped() and not path.exists():
-        return PACKAGED / f"{path.stem}.yaml"
-    raise UserError(f"{config}: no such file; shipped configurations: {', '.join(shipped())}")
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -150,22 +124,11 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
             cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
         if cause is not None:
             raise cause from error
-        reason = _first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
+        reason = first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
         if isinstance(error, RecursionError):
             reason = "nested too deeply, or its defaults name itself"
         typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
         raise UserError(f"{config}: {printable(reason)}{typed}") from error
-
-
-@contextlib.contextmanager
-def fitting(name: str) -> Iterator[None]:
-    """Turn what goes wrong because settings do not fit each other into one line."""
-    try:
-        yield
-    except (UserError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserError(f"{name}: these settings do not fit each other: {printable(_first_line(error))}") from error
 
 
 def _typed(key: str, overrides: Sequence[str]) -> bool:
@@ -219,69 +182,3 @@ def check(cfg: DictConfig, source: str) -> None:
     check_numbers(cfg, source)
     check_sections(resolved, source)
     check_values(resolved, source)
-
-
-def build(node: Any, where: str, **extra: Any) -> Any:
-    """``hydra.utils.instantiate`` of a checked section; what goes wrong comes out as one line that names the key."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        check_places(plain, where)
-        if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
-            raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
-        plain = present(plain)
-        if _is_flat(plain):  # Hydra takes a millisecond for each object
-            make = partial(resolve_target(plain.pop("_target_"), f"{where}._target_"), **plain)
-            return _made(make, where, extra)
-        if not extra:
-            return instantiate(plain, _convert_="all")
-        make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, UserError):
-            raise cause from error
-        raise UserError(f"{where}: {_first_line(cause or error)}{_key(error)}") from error
-    except OmegaConfBaseException as error:
-        raise UserError(f"{where}: {_first_line(error)}") from error
-    return _made(make, where, extra)
-
-
-def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any:
-    """Call a constructor; an error becomes one line that names the key."""
-    try:
-        return make(**extra)
-    except UserError:
-        raise
-    except Exception as error:  # as Hydra does for the objects that it builds
-        raise UserError(f"{where}: {_first_line(error)}") from error
-
-
-def _is_flat(plain: Any) -> bool:
-    """Whether a section is one object with plain settings: nothing in it is left for Hydra to build or resolve."""
-    if not isinstance(plain, dict) or not isinstance(plain.get("_target_"), str):
-        return False
-    return all(
-        name == "_target_" or (isinstance(name, str) and not name.startswith("_") and _is_plain(value))
-        for name, value in plain.items()
-    )
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or (isinstance(value, str | int | float) and value != "???")
-
-
-def _key(error: BaseException) -> str:
-    found = re.search(r"full_key: (\S+)", str(error))
-    return f" (in {found[1]})" if found else ""
-
-
-def _first_line(error: BaseException) -> str:
-    """The error in one line: its first two, for hydra tells what to do in the second."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2]) or type(error).__name__

@@ -29,7 +29,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiogan.errors import UserError
-from audiogan.files import read_small
+from audiogan.files import read_small_file
 from audiogan.run.copies import expand, of_copy
 from audiogan.utils.text import printable
 
@@ -159,7 +159,7 @@ def reading_only(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
 def read_yaml(path: Path) -> str:
     """The text of a YAML file that `check_yaml` accepts."""
     try:
-        text = read_small(path, LARGEST_FILE, "configuration").decode("utf-8-sig")
+        text = read_small_file(path, LARGEST_FILE, "configuration").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     check_yaml(text, path)

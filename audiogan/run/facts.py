@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
+from audiogan.run.build import build
 from audiogan.run.settings import refuse_interpolation
 from audiogan.run.targets import resolve_target
 from audiogan.utils.text import printable
@@ -69,8 +70,6 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
         UserError: the data does not have what the configuration needs, or its names cannot stand in a configuration.
     """
     from omegaconf import OmegaConf
-
-    from audiogan.run.config import build
 
     for label in table.labels:
         refuse_interpolation("a class of the data", label)

@@ -249,7 +249,7 @@ PLACES = (
     (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
     (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _of("audiogan.data.views")),
     (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
-     "a modality: audiogan.modalities.Sound, Image or Points", _modality),
+     "a modality, such as audiogan.modalities.Sound", _modality),
     (r"facts\.format\._target_", "audiogan.representations.SoundFormat", _sound_format),
     (r"engine\._target_", "audiogan.core.Engine", _engine),
     (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),

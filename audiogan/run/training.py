@@ -20,12 +20,12 @@ from audiogan.core.checkpoint import checkpoints
 from audiogan.data.sounds.sources import FEWEST, about_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
-from audiogan.run import config as configuration
+from audiogan.run.build import build, fitting
 from audiogan.run.changes import changes, data_changes, identity
 from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
@@ -50,10 +50,10 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     groups = settings.pop("groups", None)
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
-    table = configuration.build(settings, "data")
+    table = build(settings, "data")
     for name, node in columns.items():
         if node is not None:
-            table = table.with_column(name, configuration.build(node, f"data.columns.{name}"))
+            table = table.with_column(name, build(node, f"data.columns.{name}"))
     return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
 
 
@@ -70,14 +70,14 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
         if node is None or known.get("size") == 0:
             continue
         if known.get("modality") is not None:
-            known["modality"] = configuration.build(known["modality"], f"facts.inputs.{name}.modality")
-        inputs[str(name)] = configuration.build(node, f"inputs.{name}", name=str(name), **known)
+            known["modality"] = build(known["modality"], f"facts.inputs.{name}.modality")
+        inputs[str(name)] = build(node, f"inputs.{name}", name=str(name), **known)
     return inputs
 
 
 def build_representation(cfg: DictConfig) -> Representation:
     """Return the representation of a configuration with known facts, not fitted yet."""
-    return configuration.build(cfg.representation, "representation")
+    return build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -88,12 +88,12 @@ def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str
             for node in (cfg.get("inputs"), cfg.facts.get("inputs"))
         )
         inputs = build_inputs(sections, facts)  # type: ignore[arg-type]
-    return configuration.build(cfg.game, "game", representation=representation, inputs=inputs)
+    return build(cfg.game, "game", representation=representation, inputs=inputs)
 
 
 def build_modality(cfg: DictConfig) -> Modality:
     """The kind of signal that a configuration with known facts is about."""
-    return configuration.build(cfg.facts.modality, "facts.modality")
+    return build(cfg.facts.modality, "facts.modality")
 
 
 def build_trainer(
@@ -122,7 +122,7 @@ def build_trainer(
         held_out = given.prepare(held_out) if held_out else held_out
         if fit:
             given.fit(train)
-    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
+    players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
@@ -138,7 +138,7 @@ def build_trainer(
 
 
 def build_engine(cfg: DictConfig) -> Engine:
-    return configuration.build(cfg.engine, "engine")
+    return build(cfg.engine, "engine")
 
 
 def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
@@ -147,7 +147,7 @@ def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
         options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
         batch_size = options.pop("batch_size", cfg.batch_size)
-        view = configuration.build(options, f"streams.{name}") if options else None
+        view = build(options, f"streams.{name}") if options else None
         data = train if view is None else view(train)
         if not len(data):
             raise UserError(f"streams.{name}: its view of the data is empty")
@@ -175,7 +175,7 @@ def build_callbacks(
             raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
         offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
-        callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
+        callbacks[str(name)] = built = build(node, f"callbacks.{name}", **extra)
         log = built if isinstance(built, MetricsLog) else log
     if progress:
         callbacks["progress"] = Progress(log)
@@ -196,7 +196,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
             echo(f"damaged checkpoint skipped: {complaint}")
-        with configuration.fitting(cfg.name):
+        with fitting(cfg.name):
             data, held_out = open_data(cfg)
         echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
@@ -205,7 +205,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         else:
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
-        with configuration.fitting(cfg.name):
+        with fitting(cfg.name):
             trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
             resume(trainer, cfg, path, state, echo)
@@ -216,7 +216,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             return trainer
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
-            with replacing(run_dir / "config.yaml") as temporary:
+            with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
         with stopped_by_signals(trainer, echo):
             perform(trainer, cfg, data.source, command, echo)
@@ -324,7 +324,7 @@ def write_scan(run_dir: Path, data: Table) -> None:
     scan = getattr(data, "scan", None)
     if scan is not None:
         scan.write(run_dir / "scan.csv")
-    with replacing(run_dir / "scan.txt") as temporary:
+    with atomic_write(run_dir / "scan.txt") as temporary:
         text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
         temporary.write_text(text, encoding="utf-8", errors="replace")
 

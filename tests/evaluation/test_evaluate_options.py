@@ -16,9 +16,9 @@ from audiogan.cli import main
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.evaluation.evaluate import evaluate as evaluation
-from audiogan.files import unwritable
+from audiogan.files import why_unwritable
 from audiogan.modalities.wav import save_wav
-from audiogan.model.tracing import traced
+from audiogan.model.tracing import trace_network
 from audiogan.run.config import compose
 from audiogan.run.training import train
 
@@ -99,7 +99,7 @@ def test_endings_may_be_in_any_case_and_folders_are_made(tmp_path: Path) -> None
 
 def test_a_closed_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert unwritable(tmp_path / "new/s.png") == f"{tmp_path} is not writable"
+    assert why_unwritable(tmp_path / "new/s.png") == f"{tmp_path} is not writable"
 
 
 @pytest.mark.usefixtures("idle")
@@ -135,4 +135,4 @@ class Untraceable(nn.Module):
 
 
 def test_a_network_that_torchscript_does_not_take_stays_as_it_is() -> None:
-    assert traced(Untraceable(), {"latent": torch.ones(1, 3), "classes": torch.ones(1, 3)}) is None
+    assert trace_network(Untraceable(), {"latent": torch.ones(1, 3), "classes": torch.ones(1, 3)}) is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_networks import SmallClassifier
 from torch import Tensor, nn
 
 from audiogan.core import Play
@@ -50,20 +51,6 @@ class Critic(nn.Module):
         return list(logits.unbind(1)) if self.kind == "heads" else logits[:, 0]
 
 
-class Classifier(nn.Module):
-    outputs, takes = 3, frozenset[str]()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden, self.out = nn.Linear(4, 5), nn.Linear(5, 3)
-
-    def features(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.hidden(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.features(x))
-
-
 def context(player: str, step: int = 0) -> Play:
     scratch = Play(step)
     scratch.begin(player)
@@ -93,7 +80,8 @@ def test_two_penalties_of_one_class_both_count(game: str) -> None:
             return values(MultiCritic(generator, critics, **options).losses("critic_1", batch(), context("critic_1")))
         if game == "semi":
             both = {"labelled": batch(classes=3), "unlabelled": batch()}
-            return values(SemiSupervised(generator, Classifier(), **options).losses("critic", both, context("critic")))
+            semi = SemiSupervised(generator, SmallClassifier(4), **options)
+            return values(semi.losses("critic", both, context("critic")))
         return values(Adversarial(generator, Critic(), **options).losses("critic", batch(), context("critic")))
 
     both = losses({"r1": R1(1.0, every=1), "strong": R1(3.0, every=1), "none": None, "r2": R2(1.0, every=1)})
@@ -117,7 +105,7 @@ def test_penalties_of_the_generator_reach_it_in_every_game(game: str) -> None:
     if game == "multi":
         it = MultiCritic(Maker(), {"critic_0": Critic(), "critic_1": Critic()}, **options)
     elif game == "semi":
-        it = SemiSupervised(Maker(), Classifier(), **options)
+        it = SemiSupervised(Maker(), SmallClassifier(4), **options)
     else:
         it = Adversarial(Maker(), Critic(), **options)
     due = values(it.losses("generator", batch(), context("generator", 2)))
@@ -157,7 +145,7 @@ def test_names_that_the_log_uses_are_refused() -> None:
     with pytest.raises(ValueError, match="generator_penalties"):
         Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), generator_penalties={"loss": R1()})
     with pytest.raises(ValueError, match="auxiliary"):
-        SemiSupervised(Maker(), Classifier(), NonSaturating(), Identity((4,)), auxiliary_weight=2.0)
+        SemiSupervised(Maker(), SmallClassifier(4), NonSaturating(), Identity((4,)), auxiliary_weight=2.0)
 
 
 def test_terms_of_one_name_add_up() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_networks import SmallClassifier
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer
@@ -35,20 +36,6 @@ class Maker(nn.Module):
         return self.dense(latent)
 
 
-class Teller(nn.Module):
-    outputs, takes = 3, frozenset[str]()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden, self.out = nn.Linear(2, 5), nn.Linear(5, 3)
-
-    def features(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.hidden(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.features(x))
-
-
 class Points:
     """Three clusters in the plane, far apart."""
 
@@ -72,7 +59,7 @@ class Points:
 
 def game(**options: Any) -> SemiSupervised:
     torch.manual_seed(0)
-    return SemiSupervised(Maker(), Teller(), NonSaturating(), Identity([2]), **options)
+    return SemiSupervised(Maker(), SmallClassifier(2), NonSaturating(), Identity([2]), **options)
 
 
 def context(player: str = "critic", step: int = 0) -> Play:
@@ -159,7 +146,7 @@ def test_misuse_is_named() -> None:
     conditional = Maker()
     conditional.classes = 3
     with pytest.raises(ValueError, match="without classes, not 3"):
-        SemiSupervised(conditional, Teller(), NonSaturating(), Identity([2]))
+        SemiSupervised(conditional, SmallClassifier(2), NonSaturating(), Identity([2]))
     with pytest.raises(ValueError, match="has no loss"):
         game(feature_matching_weight=0, adversarial_weight=0)
 

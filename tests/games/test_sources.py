@@ -14,7 +14,7 @@ from translators import Critic, Translator, context, paired, source
 from audiogan.core import EMA, Engine, Player, Stream, Trainer, load_state, save_state
 from audiogan.games import Adversarial, MultiCritic
 from audiogan.inputs import Classes
-from audiogan.losses import L1, L2, R1, R2, NonSaturating, RelativisticPairing
+from audiogan.losses import L1, R1, R2, NonSaturating, RelativisticPairing
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Identity
 
@@ -48,9 +48,9 @@ def test_score_and_features_judge_with_the_source() -> None:
 
 
 def test_distances_are_named_by_their_keys() -> None:
-    it, data = game(distances={"near": L1(100.0), "none": None, "square": L2()}), batch()
+    it, data = game(distances={"near": L1(100.0), "none": None, "far": L1()}), batch()
     losses = it.losses("generator", data, context())
-    assert set(losses) == {"loss", "near", "square"}
+    assert set(losses) == {"loss", "near", "far"}
     torch.testing.assert_close(losses["near"], 100 * (data["source"] - data["x"]).abs().mean())
     assert set(game(distances=[L1(), L1()]).losses("generator", data, context())) == {"loss", "l1", "l1_2"}
     assert set(it.losses("critic", data, context("critic"))) == {"loss"}

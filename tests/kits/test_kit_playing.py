@@ -12,7 +12,7 @@ import pytest
 import audiogan.kits.playing
 from audiogan import Generator, UserError
 from audiogan.kits import Kit, play_pattern, render_pads
-from audiogan.kits.kit import velocities
+from audiogan.kits.kit import velocity_ranges
 from audiogan.kits.playing import PEAK_DB, read_pattern
 
 RATE = 48000
@@ -51,7 +51,7 @@ def sounds(drums: Generator, kit: Kit) -> dict[int, list[np.ndarray]]:
 
 
 def _stroke(sounds: dict[int, list[np.ndarray]], note: int, velocity: int) -> np.ndarray:
-    borders = velocities(len(sounds[note]))
+    borders = velocity_ranges(len(sounds[note]))
     layer = next(i for i, (low, high) in enumerate(borders) if low <= velocity <= high)
     return sounds[note][layer][0] * velocity / borders[layer][1]
 

@@ -219,7 +219,7 @@ class TestFiles:
         source, out = tmp_path / "in", tmp_path / "out"
         picture(source / "a.png")
         own = picture(out / "a.png", seed=1)
-        with pytest.raises(UserError, match=r"a\.png: there already.*--overwrite"):
+        with pytest.raises(UserError, match=r"a\.png: exists already.*--overwrite"):
             apply_files(Translator(), source, out, echo=silent)
         assert (read_picture(out / "a.png").pixels == own).all()
         assert apply_files(Translator(), source, out, overwrite=True, echo=silent).files
@@ -312,7 +312,7 @@ class TestCommand:
         assert main([*command, "--class", "day", "--seed", "3", "--input", "latent=1,2"]) == 0
         (tmp_path / "in" / "bad.png").write_bytes(b"x")
         assert main(command) == 2
-        assert "there already" in capsys.readouterr().err
+        assert "exists already" in capsys.readouterr().err
         command.append("--overwrite")
         assert main(command) == 2
         assert "skipped: " in capsys.readouterr().out

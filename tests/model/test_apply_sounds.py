@@ -36,7 +36,7 @@ def translated(generator: Any, source: Path, target: Path, **options: Any) -> tu
 def translated_content(translation: Translation, source: Any, target: Path, format: str | None) -> list[str]:
     lines: list[str] = []
     with tempfile.TemporaryFile() as spool:
-        formats.sound(translation, source, spool, lambda share: None, lines.append)(target, format)
+        formats.translate_sound_file(translation, source, spool, lambda share: None, lines.append)(target, format)
     return lines
 
 

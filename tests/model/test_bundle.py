@@ -11,7 +11,7 @@ import pytest
 
 import audiogan
 from audiogan.cli import main
-from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, read_bundle, save_bundle, shipped
+from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, read_bundle, save_bundle, shipped_models
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_export_from_the_command_line(
     assert not Path("no.audiogan").exists()
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped_models()))
 def test_shipped_models(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +103,7 @@ def test_shipped_models(
     assert main(["list", "models"]) == 0 and name in capsys.readouterr().out
 
 
-@pytest.mark.skipif("drums" not in shipped(), reason="no drum model ships")
+@pytest.mark.skipif("drums" not in shipped_models(), reason="no drum model ships")
 def test_without_a_run_the_shipped_drums_are_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["sample", "-n", "3", "--seed", "4", "--class", "kick", "--knob", "decay=0.9", "out"]) == 0

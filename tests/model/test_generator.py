@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from waves import load_wav
 
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
-from audiogan.modalities.wav import load_wav, save_wav
-from audiogan.model.loading import from_state
+from audiogan.modalities.wav import save_wav
+from audiogan.model.loading import from_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_the_averaged_weights_are_used(model: audiogan.Generator, tiny_run: Path
     mine = dict(model.game.nets["generator"].named_parameters())
     assert all(torch.equal(average[f"generator.{name}"], weight) for name, weight in mine.items())
     state["trainer"]["callbacks"] = {}
-    raw = from_state(state, newest(tiny_run))
+    raw = from_checkpoint(state, newest(tiny_run))
     assert not np.allclose(raw.sample(1, seed=1), model.sample(1, seed=1), atol=1e-4)
 
 

@@ -72,7 +72,7 @@ def test_a_recipe_holds_the_sha_of_its_signal(model: Generator) -> None:
         model.render(back)
     np.testing.assert_array_equal(model.render(back, inputs={"source": source}), model.render(recipe))
     for given in (back, recipe):
-        with pytest.raises(UserError, match="source: not the value with which the recipe was made") as caught:
+        with pytest.raises(UserError, match="source: differs from the signal of the recipe") as caught:
             model.render(given, inputs={"source": other})
         assert "\n" not in str(caught.value)
 

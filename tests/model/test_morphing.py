@@ -16,7 +16,7 @@ from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.modalities.wav import save_wav
 from audiogan.model.morphing import write_morph
-from audiogan.model.sampling import recall, write_samples
+from audiogan.model.sampling import read_recipe, write_samples
 
 
 def morph(out: Path, start: str = "kick-3", end: str = "snare-8", steps: int = 9, stub: Any = None) -> list[Any]:
@@ -36,7 +36,7 @@ def test_the_steps_of_an_earlier_morph_go(steps: int, tmp_path: Path) -> None:
     morph(tmp_path, steps=11)
     recipes = morph(tmp_path, "tom-1", "ride-2", steps)
     assert {path.name for path in tmp_path.iterdir()} == names(steps)
-    assert [recall(path) for path in sorted(tmp_path.glob("morph-*"))] == recipes
+    assert [read_recipe(path) for path in sorted(tmp_path.glob("morph-*"))] == recipes
 
 
 def test_sounds_give_way_to_images(tmp_path: Path) -> None:

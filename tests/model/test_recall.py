@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 from audiogan.modalities.base import animate
 from audiogan.modalities.image import Image
 from audiogan.model.recipe import Recipe
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 RECIPE = Recipe("m", (0.5, -1.0), {"kick": 1.0}, {}, 3)
 
@@ -51,20 +51,20 @@ def test_large_pictures_are_refused_by_their_header(
 
 def test_a_recipe_is_found_before_and_behind_the_pixels(tmp_path: Path) -> None:
     Image().save(tmp_path / "ours.png", np.zeros((1, 8, 8), np.float32), RECIPE.to_json())
-    assert recall(tmp_path / "ours.png") == RECIPE
+    assert read_recipe(tmp_path / "ours.png") == RECIPE
     content = (tmp_path / "ours.png").read_bytes()
     start = content.index(b"iTXt") - 4
     end = start + 12 + int.from_bytes(content[start : start + 4], "big")
     moved = content[:start] + content[end:-12] + content[start:end] + content[-12:]
     (tmp_path / "moved.png").write_bytes(moved)
-    assert recall(tmp_path / "moved.png") == RECIPE
+    assert read_recipe(tmp_path / "moved.png") == RECIPE
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".png"])
 def test_files_without_a_recipe_are_one_line_with_the_reason(suffix: str, tmp_path: Path) -> None:
     def reason(name: str) -> str:
         with pytest.raises(UserError, match=rf"{name}{suffix}: ") as caught:
-            recall(tmp_path / f"{name}{suffix}")
+            read_recipe(tmp_path / f"{name}{suffix}")
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
@@ -90,12 +90,12 @@ def test_half_a_picture_is_one_line(tmp_path: Path) -> None:
     for size in (9, 20, 40, len(whole) // 2):
         (tmp_path / "a.png").write_bytes(whole[:size])
         with pytest.raises(UserError, match=r"a\.png: "):
-            recall(tmp_path / "a.png")
+            read_recipe(tmp_path / "a.png")
     info = PngInfo()
     info.add_text("Comment", "x" * 2_000_000, zip=True)
     Pillow.new("L", (4, 4)).save(tmp_path / "long.png", pnginfo=info)
     with pytest.raises(UserError, match=r"long\.png: "):
-        recall(tmp_path / "long.png")
+        read_recipe(tmp_path / "long.png")
 
 
 def test_an_animation_skips_pictures_that_are_no_previews(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe, UserError
 from audiogan.cli import main
-from audiogan.modalities.wav import load_wav, save_wav
-from audiogan.model.sampling import recall
+from audiogan.modalities.wav import save_wav
+from audiogan.model.sampling import read_recipe
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 names = st.text(min_size=1, max_size=8)
@@ -124,7 +125,7 @@ def test_a_morph_goes_from_one_end_to_the_other(model: audiogan.Generator) -> No
     with pytest.raises(UserError, match="steps=1"):
         model.morph(a, b, 1)
     with pytest.raises(UserError, match="different models"):
-        a.towards(Recipe("other", b.latent), 0.5)
+        a.interpolate(Recipe("other", b.latent), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +149,13 @@ def test_files_hold_their_recipe(
     out = tmp_path / "out"
     assert main(["sample", "-n", "3", "--seed", "7", "--run", str(tiny_run), str(out)]) == 0
     for file in out.glob("*.wav"):
-        wave = model.render(recall(file))[0]
+        wave = model.render(read_recipe(file))[0]
         assert np.abs(load_wav(file)[0] - wave).max() < 1e-4
     save_wav(tmp_path / "bare.wav", np.zeros((1, 10)), 16000)
     (tmp_path / "text.wav").write_text("RIFF")
     for name, words in (("bare.wav", "no recipe"), ("text.wav", "cannot be read"), ("none.png", "cannot be read")):
         with pytest.raises(UserError, match=words):
-            recall(tmp_path / name)
+            read_recipe(tmp_path / name)
 
 
 def test_a_morph_from_the_command_line(
@@ -167,7 +168,7 @@ def test_a_morph_from_the_command_line(
     assert names == ["contact-sheet.png", *[f"morph-{i}.wav" for i in (1, 2, 3, 4)], "morph.wav"]
     assert load_wav("out/morph.wav")[0].shape[1] == 4 * 2048 + 3 * 4000
     assert main(["morph", *run, "--from", "out/morph-2.wav", "--to", "5", "--steps", "2", "again"]) == 0
-    assert recall("again/morph-1.wav") == recall("out/morph-2.wav")
+    assert read_recipe("again/morph-1.wav") == read_recipe("out/morph-2.wav")
     capsys.readouterr()
     assert main(["morph", *run, "--from", "kick", "--to", "5", "bad"]) == 2
     assert "kick-7" in capsys.readouterr().err and not Path("bad").exists()

@@ -196,7 +196,7 @@ def test_a_row_that_another_process_wrote_is_seen(tmp_path: Path) -> None:
     mine = SampleList(tmp_path)
     sample(tmp_path, 1, seed=2)
     assert "kick-2.wav" not in mine
-    with mine.locked():
+    with mine.lock():
         assert "kick-2.wav" in mine
 
 

@@ -13,7 +13,7 @@ from stub_generator import Stub
 from audiogan.modalities.sound import write_preview
 from audiogan.model.generator import Generator
 from audiogan.model.sampling import write_samples
-from audiogan.utils.text import table_text
+from audiogan.utils.text import unescape_cell
 
 NAMES = ["=1+1", "@SUM(A1)", "+1|x", "-cmd", "\t=1", "\r=1", "'=1", "../../up", "a/b", "\x1b[2J", "new\nline", "\0"]
 NAMES += ["\ud800", "\u202egpj", "太" * 90, "𝔵" * 90, "..", "", "-3", "CON"]
@@ -42,8 +42,8 @@ def test_no_name_runs_in_a_spreadsheet_or_leaves_the_folder(tmp_path: Path) -> N
     cells = [cell for row in rows for cell in row.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "\r"))]
     assert not [cell for cell in cells if cell.startswith("-") and cell != "-3"]
-    assert [table_text(row["class"]) for row in rows[:4]] == NAMES[:4]
-    assert {table_text(row["mixture"]) for row in rows} == {"", "=1=0.5 b=0.5"}
+    assert [unescape_cell(row["class"]) for row in rows[:4]] == NAMES[:4]
+    assert {unescape_cell(row["mixture"]) for row in rows} == {"", "=1=0.5 b=0.5"}
 
 
 @pytest.mark.parametrize("name", NAMES)

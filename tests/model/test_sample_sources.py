@@ -18,8 +18,8 @@ from audiogan.games.generative import Route
 from audiogan.inputs import Inputs, Latent, Signal
 from audiogan.modalities import Image
 from audiogan.model.generator import Generator
-from audiogan.model.sample_inputs import expanded, matched
-from audiogan.model.sampling import recall, write_samples
+from audiogan.model.sample_inputs import expand_inputs, match_sample_count
+from audiogan.model.sampling import read_recipe, write_samples
 from audiogan.representations import Identity
 
 SHAPE = (1, 8, 8)
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 
 def sample(generator: Generator, out: Path, given: dict[str, list[str]], n: int | None = None, **options: Any) -> str:
     lines: list[str] = []
-    count, values = matched(generator, expanded(generator, given, out), n)
+    count, values = match_sample_count(generator, expand_inputs(generator, given, out), n)
     write_samples(generator, out, count, inputs=values, echo=lines.append, **options)
     return "\n".join(lines)
 
@@ -83,7 +83,7 @@ def test_files_are_named_after_their_sources(folder: Path, tmp_path: Path) -> No
     assert listed == {"a.png": "source=a.png", "b_b.png": "source=b b.png", "a-2.png": "source=a.png"}
     for name, level in (("a.png", -0.2), ("b_b.png", 0.2), ("a-2.png", -0.6)):
         assert np.allclose(Image().load(out / name, SHAPE), level, atol=0.01)
-        text = recall(out / name).to_json()
+        text = read_recipe(out / name).to_json()
         assert "sha256" in text and "in/" not in text and str(folder) not in text
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     sample(generator, out, {"source": [str(folder)]})
@@ -110,11 +110,11 @@ def test_the_contact_sheet_shows_sources_and_is_not_a_sample(tmp_path: Path) -> 
 def test_the_number_of_samples_follows_the_files(folder: Path, tmp_path: Path) -> None:
     files = [str(folder / "a.png"), str(folder / "b b.png")]
     given = {"source": files}
-    assert matched(model(), dict(given), None) == (2, given)
-    assert matched(model(), dict(given), 1) == (1, {"source": files[:1]})
+    assert match_sample_count(model(), dict(given), None) == (2, given)
+    assert match_sample_count(model(), dict(given), 1) == (1, {"source": files[:1]})
     with pytest.raises(UserError, match=r"-n 3: m draws nothing at random, and 2 files give 2; leave out -n"):
-        matched(model(), dict(given), 3)
-    assert matched(model(True), dict(given), 3)[1]["source"] == [files[0], files[1], files[0]]
+        match_sample_count(model(), dict(given), 3)
+    assert match_sample_count(model(True), dict(given), 3)[1]["source"] == [files[0], files[1], files[0]]
     assert "seeds 7 to 9" in sample(model(True), tmp_path / "out", given, 3, seed=7)
     made = {row["file"]: row["seed"] for row in rows(tmp_path / "out")}
     assert made == {"a.png": "7", "b_b.png": "8", "a-2.png": "9"}
@@ -123,12 +123,15 @@ def test_the_number_of_samples_follows_the_files(folder: Path, tmp_path: Path) -
 
 def test_generators_are_chosen_by_name_or_target(folder: Path, tmp_path: Path) -> None:
     generator, given = model(directions=2), {"source": [str(folder / "a.png")]}
-    assert generator.chosen("night") == generator.chosen("there") == "there" and generator.route() == "there"
+    assert (
+        generator.require_route("night") == generator.require_route("there") == "there"
+        and generator.find_route() == "there"
+    )
     for name in (None, "noon"):
         with pytest.raises(UserError, match=r"there \(day -> night\), back \(night -> day\)"):
-            generator.chosen(name)
+            generator.require_route(name)
     for name in ("night", "day"):
-        sample(generator, tmp_path / "out", given, route=generator.chosen(name))
+        sample(generator, tmp_path / "out", given, route=generator.require_route(name))
     assert [(row["file"], row["generator"]) for row in rows(tmp_path / "out")] == [
         ("a.png", "there"),
         ("a-2.png", "back"),
@@ -153,7 +156,7 @@ def test_what_does_not_fit_is_one_line(
     (tmp_path / "empty").mkdir()
     picture(tmp_path / "a.png", 0)
     with pytest.raises(UserError, match=message) as error:
-        expanded(model(True), given, tmp_path / "out")
+        expand_inputs(model(True), given, tmp_path / "out")
     assert "\n" not in str(error.value)
 
 

@@ -130,7 +130,7 @@ def test_long_work_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     ("arguments", "words"),
     [
         (["-n", "1e20"], "at most 1,000,000,000"),
-        (["-n", "-1"], "-n -1: ask for at least one"),
+        (["-n", "-1"], "-n -1: must be at least 1"),
         (["-n", "2.5"], "-n '2.5': write a whole number"),
         (["-n", "many"], "-n 'many'"),
         (["-n", "nan"], "-n 'nan'"),

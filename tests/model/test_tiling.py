@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from audiogan.errors import UserError
 from audiogan.model.translation import tiling
-from audiogan.model.translation.tiling import Array, Process, reflect, tiled
+from audiogan.model.translation.tiling import Array, Process, apply_tiled, reflect_indices
 
 
 def exact(source: Any, process: Process, field: int, multiple: int = 1, tile: Any = None, trained: Any = ()) -> Any:
-    return tiled(source, process, trained, field, multiple, tile)
+    return apply_tiled(source, process, trained, field, multiple, tile)
 
 
 def windows(source: Any, process: Process, window: Sequence[int]) -> Iterator[Array]:
-    return tiled(source, process, window)
+    return apply_tiled(source, process, window)
 
 
 FEW = settings(max_examples=40, deadline=None)
@@ -223,7 +223,7 @@ def test_pictures_are_processed_line_by_line(blended: bool) -> None:
 def test_reflection_agrees_with_numpy(length: int, place: int) -> None:
     padded = np.pad(np.arange(length), 100, mode="reflect") if length > 1 else np.zeros(201, int)
     if place + 100 < len(padded):
-        assert reflect(np.array([place]), length)[0] == padded[place + 100]
+        assert reflect_indices(np.array([place]), length)[0] == padded[place + 100]
 
 
 def test_faults_are_told() -> None:

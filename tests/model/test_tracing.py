@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import audiogan
 from audiogan.model import generator
-from audiogan.model.tracing import traced
+from audiogan.model.tracing import trace_network
 from audiogan.networks.mlp import MLPGenerator
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.representations import SoundFormat
@@ -62,7 +62,7 @@ def test_it_is_called_by_keyword_in_any_order_and_gives_the_same_bits() -> None:
     net, inputs = small()
     with torch.inference_mode():
         for names in (["latent", "classes", "knobs"], ["knobs", "latent", "classes"]):
-            script = traced(net, {name: inputs[name] for name in names})
+            script = trace_network(net, {name: inputs[name] for name in names})
             assert script is not None
             for seed in range(4):
                 rng = torch.Generator().manual_seed(seed)
@@ -76,27 +76,27 @@ def test_it_is_called_by_keyword_in_any_order_and_gives_the_same_bits() -> None:
 
 def test_one_input_suffices() -> None:
     net, inputs = MLPGenerator((2,), 8).eval(), {"latent": torch.randn(1, 8)}
-    script = traced(net, inputs)
+    script = trace_network(net, inputs)
     assert script is not None and torch.equal(script(**inputs), net(**inputs))
 
 
 def test_a_network_without_the_same_bits_twice_stays_as_it_is() -> None:
-    assert traced(Drawing(), {"latent": torch.ones(1, 3)}) is None
+    assert trace_network(Drawing(), {"latent": torch.ones(1, 3)}) is None
 
 
 def test_a_network_of_open_length_or_without_latents_stays_as_it_is() -> None:
     latent, source = torch.ones(1, 3), torch.ones(1, 1, 30)
-    assert traced(Filter(), {"latent": latent, "source": source}) is None
-    assert traced(Endless(), {"latent": latent}) is None
-    assert traced(nn.Identity(), {"input": source}) is None
+    assert trace_network(Filter(), {"latent": latent, "source": source}) is None
+    assert trace_network(Endless(), {"latent": latent}) is None
+    assert trace_network(nn.Identity(), {"input": source}) is None
 
 
 def test_an_error_of_the_network_is_left_to_the_network() -> None:
     net, inputs = small()
-    assert traced(net, {"latent": inputs["latent"]}) is None
+    assert trace_network(net, {"latent": inputs["latent"]}) is None
 
 
 def test_a_large_network_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     net, inputs = small()
     monkeypatch.setattr("audiogan.model.tracing.LARGEST", 8)
-    assert traced(net, inputs) is None
+    assert trace_network(net, inputs) is None

@@ -9,9 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan.errors import UserError
-from audiogan.run.config import PACKAGED, compose
+from audiogan.run.config import compose
 from audiogan.run.copies import expand
 from audiogan.run.folder import run_name
+from audiogan.run.packaged import PACKAGED
 from audiogan.run.targets import resolve_target, targets
 from audiogan.run.training import open_data
 from audiogan.run.training import train as run

@@ -11,7 +11,8 @@ import pytest
 from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities import Points
-from audiogan.run.config import MOST_COPIES, compose
+from audiogan.run.config import compose
+from audiogan.run.copies import MOST_COPIES
 from audiogan.run.facts import resolve_facts
 
 POINTS = "defaults: [points, _self_]\ntrainer: {steps: 1}\ncallbacks: {previews: null, monitors: null}\n"

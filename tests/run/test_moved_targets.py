@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audiogan.model.bundle import ABOUT, shipped
+from audiogan.model.bundle import ABOUT, shipped_models
 from audiogan.run.targets import MOVED, check_places, present, resolve_target, targets
 
 PLACES = {
@@ -21,11 +21,11 @@ PLACES |= dict.fromkeys(("callbacks.MetricsLog", "callbacks.Previews"), "callbac
 
 
 def stored(name: str) -> dict[str, Any]:
-    with zipfile.ZipFile(shipped()[name]) as archive:
+    with zipfile.ZipFile(shipped_models()[name]) as archive:
         return json.loads(archive.read(ABOUT))["config"]
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_models())
 def test_the_targets_of_shipped_models_resolve(name: str) -> None:
     config = stored(name)
     check_places(config)

@@ -76,7 +76,7 @@ def test_the_status_is_written_although_the_disk_is_full(
     def full(path: Path) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(run_folder, "replacing", full)
+    monkeypatch.setattr(run_folder, "atomic_write", full)
     note(tmp_path, status="stopped (why)", source="data")
     assert status(tmp_path) == "stopped (why)" and capsys.readouterr().err == ""
     assert json.loads((tmp_path / "run.json").read_text())["source"] == "data"

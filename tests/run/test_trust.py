@@ -54,12 +54,6 @@ Renamed = Net
 """
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_no_module_of_python_can_be_trusted() -> None:
     for name in sys.stdlib_module_names:
         for spelled in (name, name.upper()):

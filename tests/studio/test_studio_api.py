@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 from audiogan.model.recipe import Recipe
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -62,7 +62,7 @@ def test_a_rendered_file_holds_its_recipe_and_is_always_the_same(client: TestCli
     first, second = (client.post("/api/render", json={"recipe": recipe}).content for _ in range(2))
     assert first == second
     (tmp_path / "snare.wav").write_bytes(first)
-    assert json.loads(recall(tmp_path / "snare.wav").to_json()) == recipe
+    assert json.loads(read_recipe(tmp_path / "snare.wav").to_json()) == recipe
 
 
 def test_variations_and_morphs(client: TestClient, drums: Generator) -> None:

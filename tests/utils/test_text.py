@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiogan.utils.text import printable, table_cell, table_text
+from audiogan.utils.text import printable, unescape_cell
 
 
 def test_control_sequences_become_visible() -> None:
@@ -18,20 +18,20 @@ def test_letters_of_all_languages_stay() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+49", "-x", "@cmd", "\tx", "\rx", "'=quoted"])
 def test_formulas_become_text(text: str) -> None:
-    cell = table_cell(text)
-    assert text == "+49" or (cell == f"'{text}" and table_text(cell) == text)
+    cell = escape_cell(text)
+    assert text == "+49" or (cell == f"'{text}" and unescape_cell(cell) == text)
 
 
 def test_numbers_and_words_stay() -> None:
-    assert [table_cell(v) for v in (-0.5, 3, "-0.5", "kick", "", None)] == [-0.5, 3, "-0.5", "kick", "", None]
+    assert [escape_cell(v) for v in (-0.5, 3, "-0.5", "kick", "", None)] == [-0.5, 3, "-0.5", "kick", "", None]
 
 
 @given(st.text())
 def test_no_cell_begins_with_a_formula_and_the_text_comes_back(text: str) -> None:
-    cell = table_cell(text)
+    cell = escape_cell(text)
     assert isinstance(cell, str)
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")) or cell == text
-    assert table_text(cell) == text
+    assert unescape_cell(cell) == text
 
 
 @given(st.text())

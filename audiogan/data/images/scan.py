@@ -86,6 +86,7 @@ class ImageScan(Scan):
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
+    noun: ClassVar[str] = "image"
 
     settings: Any
     shape: tuple[int, ...] = ()  # of an image, (C, H, W)
@@ -136,16 +137,6 @@ def scan_images(
     build = partial(build_images, job, folder.name, progress)
     place, about = cached_scan(cache_dir("images", cache), group, entries, build)
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
-
-
-def require_usable(scan: ImageScan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
-        need = " (labels=folders needs images inside folders)" if scan.counts.get("no label") else ""
-        example = next(((p, d) for p, r, d in scan.problems if r == "unreadable"), None)
-        hint = f"; for example {example[0]}: {example[1]}" if example else ""
-        raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
 def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:

@@ -13,8 +13,8 @@ import audiogan
 from audiogan.inputs.scale import normal_scores
 from audiogan.modalities import Points, Sound
 from audiogan.modalities.wav import level as numpy_level
-from audiogan.model.export import Playable, arrays, facts
-from audiogan.model.export.metadata import licence
+from audiogan.model.export import ExportedGenerator, input_arrays, model_metadata
+from audiogan.model.export.metadata import card_licence
 
 
 def test_normal_scores_are_those_of_the_scale() -> None:
@@ -37,15 +37,15 @@ def test_levels_are_those_of_the_package(normalize: str | None) -> None:
 def test_a_graph_makes_what_the_model_makes(kind: str) -> None:
     model = small(kind)
     recipes = model.recipes(3, seed=5, truncation=None if kind == "growing" else 0.5)
-    inputs = {name: torch.from_numpy(x) for name, x in arrays(model, recipes).items()}
+    inputs = {name: torch.from_numpy(x) for name, x in input_arrays(model, recipes).items()}
     most = 2e-3 if kind == "voice" else 1e-4  # its phase is the sum of its pitch, rounding errors and all
-    np.testing.assert_allclose(Playable(model)(**inputs).numpy(), model.render(recipes), atol=most)
+    np.testing.assert_allclose(ExportedGenerator(model)(**inputs).numpy(), model.render(recipes), atol=most)
 
 
 def test_class_weights_need_not_sum_to_one() -> None:
     model = audiogan.load("drums")
-    inputs = {name: torch.from_numpy(x) for name, x in arrays(model, model.recipes(1, seed=0)).items()}
-    play = Playable(model)
+    inputs = {name: torch.from_numpy(x) for name, x in input_arrays(model, model.recipes(1, seed=0)).items()}
+    play = ExportedGenerator(model)
     wanted = play(**inputs)
     inputs["classes"] = inputs["classes"] * 3
     torch.testing.assert_close(play(**inputs), wanted)
@@ -56,7 +56,7 @@ def test_class_weights_need_not_sum_to_one() -> None:
 def test_exporting_leaves_the_model_alone() -> None:
     model = small("tonenoise")
     before = model.sample(2, seed=1)
-    play = Playable(model)
+    play = ExportedGenerator(model)
     with torch.no_grad():
         for parameter in play.parameters():
             parameter.zero_()
@@ -66,24 +66,24 @@ def test_exporting_leaves_the_model_alone() -> None:
 def test_a_truncation_of_the_networks_own_is_refused() -> None:
     model = small("growing")
     with pytest.raises(audiogan.UserError, match=r"growing\.ckpt: the truncation"):
-        arrays(model, model.recipes(1, seed=0, truncation=0.5))
+        input_arrays(model, model.recipes(1, seed=0, truncation=0.5))
 
 
 def test_a_model_of_points_is_refused() -> None:
     model = small("dcgan")
     model.modality = Points()
     with pytest.raises(audiogan.UserError, match="a model of point"):
-        Playable(model)
+        ExportedGenerator(model)
 
 
 def test_what_a_file_says_of_itself() -> None:
     model = audiogan.load("digits")
-    told = facts(model)
+    told = model_metadata(model)
     assert (told["model"], told["step"], told["sample_rate"]) == ("digits", str(model.step), "16000")
     assert json.loads(told["labels"]) == model.labels and told["licence"].startswith("CC BY-SA 4.0")
     assert "Limits" not in told["licence"] and told["card"] == model.card and told["latent"] == "normal"
-    drums = json.loads(facts(audiogan.load("drums"))["knobs"])
+    drums = json.loads(model_metadata(audiogan.load("drums"))["knobs"])
     assert [knob["unit"] for knob in drums] == ["log2 Hz", "log10 s", "log10 s", "dB"] and len(drums[0]["values"]) == 65
-    own = facts(small("wavegan"), "# Mine\n\n## License\n\nMIT\n")
+    own = model_metadata(small("wavegan"), "# Mine\n\n## License\n\nMIT\n")
     assert own["licence"] == "MIT" and own["latent"] == "uniform" and own["model"] == "wavegan"
-    assert licence("# no word of it") == "" and "licence" not in facts(small("wavegan"))
+    assert card_licence("# no word of it") == "" and "licence" not in model_metadata(small("wavegan"))

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_models import small
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe
 from audiogan.cli import main
-from audiogan.modalities.wav import load_wav
-from audiogan.model.export import arrays, save_onnx
+from audiogan.model.export import input_arrays, save_onnx
 
 pytest.importorskip("onnxscript", reason="pip install 'audiogan[onnx]'")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -79,7 +79,7 @@ def asked(model: audiogan.Generator) -> list[Recipe]:
 def test_the_same_sounds_without_torch_and_without_audiogan(drums: Path, tmp_path: Path) -> None:
     model = audiogan.load("drums")
     recipes = asked(model)
-    np.savez(tmp_path / "inputs.npz", **arrays(model, recipes))  # type: ignore[arg-type]
+    np.savez(tmp_path / "inputs.npz", **input_arrays(model, recipes))  # type: ignore[arg-type]
     done = alone(RENDER, drums, tmp_path / "inputs.npz", tmp_path / "out.npy")
     assert done.returncode == 0, done.stderr
     found, wanted = np.load(tmp_path / "out.npy"), model.render(recipes)
@@ -126,11 +126,11 @@ def test_the_example_as_its_reader_runs_it(drums: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_network_without_classes_and_knobs(tmp_path: Path) -> None:
     model = small("stftgan")
-    assert save_onnx(tmp_path / "a.onnx", model).largest is not None
+    assert save_onnx(tmp_path / "a.onnx", model).max_difference is not None
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
     assert [node.name for node in session.get_inputs()] == ["latent"]
     recipes = model.recipes(3, seed=9)
-    found = session.run(["wave"], arrays(model, recipes))[0]
+    found = session.run(["wave"], input_arrays(model, recipes))[0]
     assert found.shape == (3, 2, 2000) and np.abs(found - model.render(recipes)).max() <= 1e-4
 
 
@@ -143,13 +143,13 @@ VOICE = 2e-3
     ("kind", "most"), [("tonenoise", 1e-4), ("voice", VOICE), ("specgan", 1e-4), ("wavegan", 1e-4), ("dcgan", 1e-4)]
 )
 def test_every_network(kind: str, most: float, tmp_path: Path) -> None:
-    largest = save_onnx(tmp_path / "a.onnx", small(kind)).largest
+    largest = save_onnx(tmp_path / "a.onnx", small(kind)).max_difference
     assert largest is not None and largest <= most
 
 
 @pytest.mark.slow
 def test_digits(tmp_path: Path) -> None:
-    largest = save_onnx(tmp_path / "a.onnx", audiogan.load("digits")).largest
+    largest = save_onnx(tmp_path / "a.onnx", audiogan.load("digits")).max_difference
     assert largest is not None and largest <= VOICE
 
 
@@ -158,10 +158,10 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnxruntime", None)
         checked = save_onnx(tmp_path / "a.onnx", model)
-    assert checked.largest is None and "onnxruntime is not installed" in checked.how
+    assert checked.max_difference is None and "onnxruntime is not installed" in checked.summary
     recipes = model.recipes(2, seed=3)
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
-    assert np.abs(session.run(["image"], arrays(model, recipes))[0] - model.render(recipes)).max() <= 1e-4
+    assert np.abs(session.run(["image"], input_arrays(model, recipes))[0] - model.render(recipes)).max() <= 1e-4
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(audiogan.UserError, match=r"b\.onnx: ONNX needs the package onnxscript.*audiogan\[onnx\]"):
         save_onnx(tmp_path / "b.onnx", model)

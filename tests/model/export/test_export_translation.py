@@ -11,19 +11,19 @@ import torch
 from small_translators import cycle, pix2pix
 
 import audiogan
-from audiogan.model.export import arrays, save_onnx, save_pt2
-from audiogan.model.export.graph import examples
+from audiogan.model.export import input_arrays, save_onnx, save_pt2
+from audiogan.model.export.graph import example_recipes
 
 
 @pytest.mark.parametrize("noise", [0, 3])
 def test_a_translation_as_an_exported_program(noise: int, tmp_path: Path) -> None:
     model = pix2pix(noise)
     checked = save_pt2(tmp_path / "a.pt2", model)
-    assert checked.largest is not None and checked.largest <= 1e-5
+    assert checked.max_difference is not None and checked.max_difference <= 1e-5
     play = torch.export.load(tmp_path / "a.pt2").module()
     for n in (1, 3):
-        recipes = examples(model, n)
-        inputs = {name: torch.from_numpy(x) for name, x in arrays(model, recipes).items()}
+        recipes = example_recipes(model, n)
+        inputs = {name: torch.from_numpy(x) for name, x in input_arrays(model, recipes).items()}
         assert set(inputs) == ({"source", "latent"} if noise else {"source"})
         np.testing.assert_allclose(play(**inputs).numpy(), model.render(recipes), atol=1e-5)
 
@@ -34,8 +34,8 @@ def test_each_generator_of_a_cycle(route: str, tmp_path: Path) -> None:
     about = {"audiogan.json": ""}
     save_pt2(tmp_path / "a.pt2", model, route=route)
     play = torch.export.load(tmp_path / "a.pt2", extra_files=about).module()
-    recipes = examples(model, 3)
-    source = torch.from_numpy(arrays(model, recipes, route)["source"])
+    recipes = example_recipes(model, 3)
+    source = torch.from_numpy(input_arrays(model, recipes, route)["source"])
     wanted = model.render(recipes, generator=route)
     np.testing.assert_allclose(play(source=source).numpy(), wanted, atol=1e-5)
     assert json.loads(about["audiogan.json"])["generator"] == route
@@ -43,7 +43,7 @@ def test_each_generator_of_a_cycle(route: str, tmp_path: Path) -> None:
 
 def test_both_generators_of_a_cycle_differ() -> None:
     model = cycle()
-    recipes = examples(model, 1)
+    recipes = example_recipes(model, 1)
     there, back = (model.render(recipes, generator=name) for name in model.routes)
     assert np.abs(there - back).max() > 0.01
     np.testing.assert_array_equal(model.render(recipes, generator="pear"), there)
@@ -59,8 +59,8 @@ def test_a_translation_in_onnx(tmp_path: Path) -> None:
     told = json.loads(session.get_modelmeta().custom_metadata_map["inputs"])
     assert "image [1, 8, 8]" in told["source"]
     for n in (1, 3):
-        recipes = examples(model, n)
-        found = session.run(None, arrays(model, recipes))[0]
+        recipes = example_recipes(model, n)
+        found = session.run(None, input_arrays(model, recipes))[0]
         np.testing.assert_allclose(found, model.render(recipes), atol=1e-5)
 
 
