@@ -105,14 +105,14 @@ def check(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *CONFIGS], ids=named)
 def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong, text = [], page.read_text(encoding="utf-8")
+    wrong = []
     for line in shown(page):
         for arguments in commands(line):
             if is_usage(arguments):
                 assert arguments[0] in cli.COMMANDS, line
                 continue
-            if f"audiogan/commands/{arguments[0]}.py" in text and arguments[0] not in cli.COMMANDS:
-                continue  # a command that the page teaches to write
+            if f'title="audiogan/commands/{arguments[0]}.py"' in page.read_text(encoding="utf-8"):
+                continue  # an example of a new command
             try:
                 check(arguments)
             except (Exception, SystemExit) as error:
@@ -167,6 +167,14 @@ def test_settings_in_the_text_exist(page: Path) -> None:
             key = re.match(r"(?:game|data|callbacks|engine|trainer|players|streams|checkpoints)(?:\.[a-z_0-9]+)+", word)
             if key and not key[0].startswith("data.columns.") and not word.endswith((".py", ".yaml", ".md", ".csv")):
                 assert key[0] in settings() or key[0].startswith("data."), f"{named(page)}: {word}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_names_in_the_text_exist(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for name in re.findall(r"`(audiogan(?:\.\w+)+)(?:\([^`]*\))?`", text):
+        if not name.endswith((".json", "open_")):
+            assert pkgutil.resolve_name(name) is not None, f"{named(page)}: {name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from audiogan.model.bundle import shipped_models
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiogan.utils.text import printable, unescape_cell
+from audiogan.utils.text import escape_cell, printable, unescape_cell
 
 
 def test_control_sequences_become_visible() -> None:
