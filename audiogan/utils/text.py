@@ -23,7 +23,7 @@ def printable(text: object) -> str:
     The result cannot move the cursor, break the line or change the writing direction. Letters of all languages are
     kept.
 
-    Example:
+    Examples:
         >>> printable("a\x1b[2Jb")
         'a\\x1b[2Jb'
     """
@@ -54,7 +54,7 @@ def escape_cell(value: object) -> object:
     A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
     unchanged. `unescape_cell` is the inverse.
 
-    Example:
+    Examples:
         >>> escape_cell("=1+1")
         "'=1+1"
     """
