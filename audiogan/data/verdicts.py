@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -16,7 +15,8 @@ from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
 from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
-from audiogan.errors import UserError
+from audiogan.errors import UserError, reporting
+from audiogan.files import replacing
 from audiogan.utils.text import printable, table_cell
 
 TABLE = "files.csv"
@@ -137,18 +137,13 @@ class Scan:
         A cell that a spreadsheet would run as a formula gets an apostrophe in front (`table_cell`), and
         control characters are written as escapes.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(self.folder / TABLE, **TEXT) as table, open(temporary, "w", **TEXT) as copy:
-                csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(temporary, path)
-        except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise UserError(f"cannot write the report {path}: {e.strerror}") from e
+        with (
+            reporting(f"{path}: cannot be written"),
+            replacing(path) as temporary,
+            open(self.folder / TABLE, **TEXT) as table,
+            open(temporary, "w", **TEXT) as copy,
+        ):
+            csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
 
 
 def _cell(text: str) -> object:

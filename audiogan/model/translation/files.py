@@ -18,7 +18,7 @@ from audiogan.model.translation import formats
 from audiogan.model.translation.folders import listed
 from audiogan.model.translation.signals import Translation
 from audiogan.utils.progress import ItemProgress, interruptible
-from audiogan.utils.text import printable
+from audiogan.utils.text import one_line, printable
 
 PIPE = "-"
 """The name of standard input and standard output."""
@@ -80,7 +80,7 @@ def apply_files(
         check_folder(out)
         names, done.failed, others = listed(source, translation.sound, out)
         if others:
-            say(f"no {noun}s by their names, left out: {_shown(others)}")
+            say(f"no {noun}s by their names, left out: {printable(one_line(others, NAMED))}")
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
@@ -188,18 +188,13 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{_shown(blocked)}: there already; --overwrite replaces files")
+        raise UserError(f"{printable(one_line(blocked, NAMED))}: there already; --overwrite replaces files")
 
 
 def _identity(path: Path) -> tuple[int, int]:
     """What two names of one file have in common."""
     info = os.stat(path)
     return info.st_dev, info.st_ino
-
-
-def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(printable, names[:NAMED])) + more
 
 
 def _standard_input() -> bytes:
