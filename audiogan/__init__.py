@@ -1,9 +1,11 @@
 """audiogan: train generative adversarial networks and play them as instruments.
 
->>> import audiogan
->>> g = audiogan.load("drums")               # doctest: +SKIP
->>> waves = g.sample(4, seed=1)              # doctest: +SKIP
->>> g.save("kick.wav", waves[0])             # doctest: +SKIP
+Example:
+    >>> import audiogan
+    >>> generator = audiogan.load("drums")
+    >>> waves = generator.sample(4, seed=1)
+    >>> waves.shape
+    (4, 1, 16384)
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _PACKAGES = ("games", "inputs", "kits", "latents", "losses", "metrics", "network
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name on first use, because importing PyTorch takes a second."""
+    """Import a public name on first use, because importing PyTorch takes a second."""
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _PACKAGES:

@@ -1,4 +1,4 @@
-"""What the command line turns into one clear line and exit code 2."""
+"""Exceptions for errors that the user can correct."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from collections.abc import Iterator
 
 
 class UserError(ValueError):
-    """Bad input from the user: names the file, key or value at fault and what to do about it."""
+    """Invalid input from the user. The command line prints the message as one line and exits with code 2.
+
+    The message names the file, key or value, says what is wrong with it, and says what to do.
+    """
 
 
 @contextlib.contextmanager
-def reporting(what: str) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `UserError`: ``what`` with the reason of the system in brackets."""
+def wrap_os_errors(message: str) -> Iterator[None]:
+    """Convert an `OSError` raised inside the block into a `UserError`.
+
+    Args:
+        message: text of the new error. The reason given by the operating system follows in brackets.
+
+    Raises:
+        UserError: the block raised an `OSError`.
+    """
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what} ({error.strerror or error})") from error
+        raise UserError(f"{message} ({error.strerror or error})") from error

@@ -1,4 +1,4 @@
-"""Files: checks of files that may come from strangers, and writing files that are never seen half-written."""
+"""Atomic writing, and checks of files and folders before they are read or written."""
 
 from __future__ import annotations
 
@@ -11,39 +11,55 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 
 FileName = str | os.PathLike[str]
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-"""Flags of `os.open`: fail at a symbolic link, do not wait for the other end of a FIFO."""
+"""Flags of `os.open` that make it fail at a symbolic link and return at once for a FIFO."""
 LONGEST = 240
-"""Bytes of a file name. File systems allow 255; the temporary name beside a file is longer than the file's."""
+"""Maximum length of a file name, in bytes. File systems allow 255, and `atomic_write` adds up to 14 for its temporary
+file."""
 
 
-def cache_dir() -> Path:
-    """Return the folder for files that can be made again: `AUDIOGAN_CACHE`, else the platform's cache folder.
+def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
+    """Return a folder for files that can be created again. The folder may not exist yet.
 
-    The folder may not exist yet.
+    Args:
+        subfolder: name inside the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE``
+            replaces the cache folder.
+        override: folder to return instead. None selects the cache folder.
     """
-    import platformdirs
+    if override is not None:
+        return Path(override).expanduser()
+    if folder := os.environ.get("AUDIOGAN_CACHE"):
+        return Path(folder).expanduser() / subfolder
+    from platformdirs import user_cache_path
 
-    chosen = os.environ.get("AUDIOGAN_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("audiogan", appauthor=False)
+    return user_cache_path("audiogan", appauthor=False) / subfolder
 
 
-def read_small(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
-    """A file of at most ``largest`` bytes. UserError for a larger one, as no ``what`` is, or one that is not there."""
-    with reporting(f"{path}: cannot be read"), open(path, "rb") as stream:
-        content = stream.read(largest + 1)
+def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> bytes:
+    """Return the content of a file after checking its size.
+
+    Args:
+        path: the file.
+        max_bytes: maximum size, in bytes.
+        kind: what the file contains, such as "pattern". The error about the size quotes it.
+
+    Raises:
+        UserError: the file cannot be read, is empty, or is larger than ``max_bytes``.
+    """
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as stream:
+        content = stream.read(max_bytes + 1)
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
-    if len(content) > largest:
-        raise UserError(f"{path}: larger than {largest >> 20} MB; a {what} is not")
+    if len(content) > max_bytes:
+        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {kind}")
     return content
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise UserError with the reason unless ``path`` is a regular file that can be opened and is not empty."""
+    """Raise `UserError` with the reason unless `path` is a non-empty regular file that can be opened."""
     reason = ""
     try:
         status = os.stat(path)
@@ -63,10 +79,10 @@ def check_file(path: str | os.PathLike[str]) -> None:
     raise UserError(f"{path}: cannot be read ({reason})")
 
 
-def is_plain(path: str | os.PathLike[str]) -> bool:
-    """Return whether `path` is a regular file, or a link to one.
+def is_regular_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` is a regular file or a link to one.
 
-    Opening a FIFO or a device can block forever, so files from strangers are checked first.
+    Opening a FIFO or a device can block forever, so untrusted paths are checked first.
     """
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
@@ -75,7 +91,7 @@ def is_plain(path: str | os.PathLike[str]) -> bool:
 
 
 def append(path: str | os.PathLike[str], data: bytes) -> None:
-    """Append `data` to a file: all of it or, if that fails, none of it. The file is created if it is missing.
+    """Append `data` to a file, or leave the file unchanged if writing fails. A missing file is created.
 
     Raises:
         OSError: the file cannot be written, is a symbolic link, or is not a regular file.
@@ -100,18 +116,19 @@ def append(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path next to `path`. Rename it to `path` if the block ends without an error.
 
-    Readers of `path` see the old file or the new one, never a part. Missing folders are created. A symbolic link at
-    `path` is replaced, not followed. The new file has the permissions of any newly created file. If the block raises,
-    the temporary file is deleted, and an `OSError` without a file name gets the name `path`.
+    Other processes see either the old file or the complete new one. Missing folders are created. A symbolic link at
+    `path` is replaced, not followed. The new file has the default permissions of a newly created file. If the block
+    raises, the temporary file is deleted, and an `OSError` about the temporary file is raised again with the name
+    `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        # Created here because some libraries create files that only their owner can read.
+        # The file is created here to learn the default permissions, because some libraries create private files.
         with open(temporary, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield temporary
@@ -129,16 +146,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """The same error about `path`."""
+    """Return a copy of the error with the file name `path`."""
     return OSError(error.errno, error.strerror or os.strerror(error.errno or errno.EIO), str(path))
 
 
 @contextlib.contextmanager
-def working_folder(out: Path) -> Iterator[None]:
-    """Make a folder; remove it again if the block raises and the folder is empty."""
+def create_folder(out: Path) -> Iterator[None]:
+    """Create a folder and its parents. If the block raises, remove the new folders that are empty."""
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:
-        with reporting(f"{out}: cannot be written to"):
+        with wrap_os_errors(f"{out}: cannot be written to"):
             out.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
@@ -149,23 +166,23 @@ def working_folder(out: Path) -> Iterator[None]:
 
 
 def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write a file, atomically; missing folders are made.
+    """Write a file atomically and create missing folders.
 
     Raises:
-        UserError: it cannot be written, for example because the disk is full.
+        UserError: the file cannot be written, for example because the disk is full.
     """
-    with reporting(f"{path}: cannot be written"), replacing(path) as temporary, open(temporary, "wb") as file:
+    with wrap_os_errors(f"{path}: cannot be written"), atomic_write(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
 
 
-def check_folder(path: str | os.PathLike[str]) -> None:
-    """Raise UserError with the reason unless files can be written into the folder ``path``, which need not exist."""
+def check_writable_folder(path: str | os.PathLike[str]) -> None:
+    """Raise `UserError` with the reason unless files can be written into the folder `path`, which need not exist."""
     if reason := _unwritable(Path(path)):
         raise UserError(f"{path}: cannot be written to ({reason}); choose another folder")
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
-    """Raise UserError with the reason unless a file can be written at ``path``. An existing file may be replaced."""
+def check_writable_file(path: str | os.PathLike[str]) -> None:
+    """Raise `UserError` with the reason unless a file can be written at `path`. An existing file may be replaced."""
     if os.path.isdir(path):
         raise UserError(f"{path}: a folder; name a file")
     if reason := _unwritable(Path(path).parent, Path(path)):
@@ -173,23 +190,24 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 def _unwritable(folder: Path, file: Path | None = None) -> str:
-    """The reason why nothing can be written into a folder; empty if it can."""
+    """Return the reason why nothing can be written into a folder, or an empty string."""
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(folder if file is None else file.with_name(f".{file.name}.01234567.tmp"))  # as `replacing` writes
+            os.lstat(folder if file is None else file.with_name(f".{file.name}.01234567.tmp"))  # as in `atomic_write`
         while not os.path.lexists(folder) and folder != folder.parent:
             folder = folder.parent
         if not folder.is_dir():
             missing = folder.is_symlink() and not folder.exists()
             return f"{folder} is a link to a folder that does not exist" if missing else f"{folder} is not a folder"
-        with tempfile.TemporaryFile(dir=folder):  # only the system knows
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell whether writing works
             return ""
     except OSError as error:
         return error.strerror or str(error)
 
 
-def unwritable(path: str | os.PathLike[str]) -> str:
-    """Return why no file can be written at ``path``, or an empty string. Missing folders can be made."""
+def why_unwritable(path: str | os.PathLike[str]) -> str:
+    """Return the reason why no file can be written at `path`, or an empty string. Missing parent folders are no
+    obstacle."""
     path = Path(path)
     if len(os.fsencode(path.name)) > LONGEST:
         return "its name is too long"
@@ -206,19 +224,19 @@ def unwritable(path: str | os.PathLike[str]) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} is not writable"
 
 
-def check_output(path: str | os.PathLike[str], flag: str, endings: Sequence[str]) -> None:
-    """Check that a command can write the file that a flag names.
+def check_output(path: str | os.PathLike[str], flag: str, suffixes: Sequence[str]) -> None:
+    """Check that a command can write the output file given by a flag.
 
     Args:
-        path: the value of the flag.
-        flag: its name, for the error: ``--sheet``.
-        endings: allowed endings of the name, in lower case; those of the path may be in any case.
+        path: value of the flag.
+        flag: name of the flag for the error message, such as ``--sheet``.
+        suffixes: allowed suffixes of the file name, in lower case. The case of the suffix of `path` is ignored.
 
     Raises:
-        UserError: another ending, a folder, or a place where no file can be written.
+        UserError: the suffix is not allowed, `path` is a folder, or no file can be written there.
     """
-    reason = unwritable(path)
-    if not reason and Path(path).suffix.lower() not in endings:
-        reason = f"the name of this file must end in {' or '.join(endings)}"
+    reason = why_unwritable(path)
+    if not reason and Path(path).suffix.lower() not in suffixes:
+        reason = f"the name of this file must end in {' or '.join(suffixes)}"
     if reason:
         raise UserError(f"{flag} {path}: {reason}")

@@ -22,7 +22,7 @@ import torch
 
 import audiogan
 from audiogan.kits import Kit, make_kit
-from audiogan.latents.recording import prepare
+from audiogan.latents.recording import prepare_recording
 
 Sounds = list[tuple[str, np.ndarray]]  # class and embedding of each pad
 
@@ -53,7 +53,7 @@ def of_folder(model: audiogan.Generator, folder: Path, pads: int) -> list[Sounds
         files = [path for path in sorted(place.rglob("*")) if path.suffix.lower() in (".wav", ".flac")]
         chosen = [files[i] for i in rng.permutation(len(files))[:pads]]
         if len({path.parent for path in chosen}) > 2:
-            waves = np.stack([prepare(model, path) for path in chosen])
+            waves = np.stack([prepare_recording(model, path) for path in chosen])
             groups.append(embedded(model, waves, [path.parent.name for path in chosen]))
     return groups
 

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import audiogan
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.metrics import classifier
 from audiogan.metrics.distances import frechet_distance
 from audiogan.metrics.neighbours import prdc
@@ -106,7 +106,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             axis.annotate(label, (row[across], row[up]), textcoords="offset points", xytext=(4, 4), fontsize=8)
         axis.set(xlabel=f"variety: {across}", ylabel=f"fidelity: {up}")
     figure.suptitle(f"truncation, n={rows[0]['n']}, extractor: classifier of the training data")
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,17 @@ def shared_data() -> Path:
 def real_drums(shared_data: Path) -> Path:
     """Folder of real drum one-shots, 16 kHz mono WAV, ten classes in sub-folders."""
     return shared_data / "drums"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    for name in ("build", "hatchling"):
+        pytest.importorskip(name, reason="pip install 'audiogan[dev]'")
+    out, root = tmp_path_factory.mktemp("wheel"), Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(root)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return next(out.glob("*.whl"))
 
 
 @pytest.fixture(autouse=True)
@@ -78,5 +91,5 @@ def tiny_run(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     run_dir = tmp_path_factory.mktemp("run") / "tiny"
     os.environ["AUDIOGAN_CACHE"] = str(tmp_path_factory.getbasetemp() / "cache")
     overrides = [*TINY, f"data.root={tiny_sounds}", f"run_dir={run_dir}", "trainer.steps=4", "callbacks.log.every=2"]
-    train(config.compose("drums", overrides), progress=False, say=lambda line: None)
+    train(config.compose("drums", overrides), progress=False, echo=lambda line: None)
     return run_dir

@@ -38,8 +38,8 @@ class Stub:
             return np.broadcast_to(levels[:, None, None, None], (len(recipes), 1, 8, 8)).copy()
         return np.broadcast_to(levels[:, None, None], (len(recipes), 1, 64)).copy()
 
-    def check_drawable(self, what: str) -> None:
+    def require_random_inputs(self, feature: str) -> None:
         pass
 
-    def morph(self, a: Recipe, b: Recipe, steps: int) -> list[Recipe]:
-        return [a.towards(b, i / (steps - 1)) for i in range(steps)]
+    def morph(self, start: Recipe, end: Recipe, steps: int) -> list[Recipe]:
+        return [start.interpolate(end, i / (steps - 1)) for i in range(steps)]

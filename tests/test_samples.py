@@ -9,19 +9,19 @@ import pytest
 from waves import load_wav
 
 import audiogan
-from audiogan.model.bundle import shipped
-from audiogan.model.sampling import recall
+from audiogan.model.bundle import shipped_models
+from audiogan.model.sampling import read_recipe
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(shipped_models()))
 def test_samples_are_made_again_by_their_recipes(name: str) -> None:
     model = audiogan.load(name)
     files = sorted(SAMPLES.glob(f"{name}/*.wav")) + sorted(SAMPLES.glob(f"{name}-morph/morph-*.wav"))
     assert len(files) >= 20
     for file in files[::4]:
-        recipe = recall(file)
+        recipe = read_recipe(file)
         assert recipe.model == name
         # On the machine that made them they are equal; another one may round differently.
         assert np.abs(model.render(recipe)[0] - load_wav(file)[0]).max() < 1e-3, file.name

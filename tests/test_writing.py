@@ -12,7 +12,7 @@ import audiogan.data.download
 import audiogan.model.loading
 from audiogan.cli import main
 from audiogan.errors import UserError
-from audiogan.files import check_folder, check_target
+from audiogan.files import check_writable_file, check_writable_folder
 from audiogan.model.generator import Generator
 
 Captured = pytest.CaptureFixture[str]
@@ -32,9 +32,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_folders_that_can_be_written(places: Path) -> None:
     before = sorted(places.rglob("*"))
     for path in (".", "folder", "folder/", "linked", "linked/new", "new/deep/er", "Ünï cöde", str(places / "new")):
-        check_folder(path)
-        check_target(Path(path) / "x.onnx")
-    check_target("file")
+        check_writable_folder(path)
+        check_writable_file(Path(path) / "x.onnx")
+    check_writable_file("file")
     assert sorted(places.rglob("*")) == before
 
 
@@ -55,17 +55,17 @@ def test_folders_that_cannot_be_written_are_one_line(path: str, words: str, plac
     if path.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("there is no such file system")
     with pytest.raises(UserError, match=words) as caught:
-        check_folder(path)
+        check_writable_folder(path)
     assert "\n" not in str(caught.value) and ".tmp" not in str(caught.value)
     with pytest.raises(UserError, match=words):
-        check_target(Path(path) / "model.onnx")
+        check_writable_file(Path(path) / "model.onnx")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_a_write_protected_folder_is_one_line(places: Path) -> None:
     Path("folder").chmod(0o500)
     with pytest.raises(UserError, match="Permission denied"):
-        check_folder("folder/new")
+        check_writable_folder("folder/new")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from audiogan.errors import UserError
-from audiogan.files import append, is_plain, replacing
+from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities.wav import save_wav
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -37,7 +37,7 @@ def files_up_to(size: int) -> Iterator[None]:
 def test_a_replaced_file_has_the_permissions_of_a_new_one(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
-        with replacing(tmp_path / "a") as temporary:
+        with atomic_write(tmp_path / "a") as temporary:
             temporary.unlink()  # as a library does that writes a file of its own and renames it
             temporary.write_text("new")
             temporary.chmod(0o600)
@@ -49,7 +49,7 @@ def test_a_replaced_file_has_the_permissions_of_a_new_one(umask: int, tmp_path: 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text("precious")
     (tmp_path / "a").symlink_to("theirs")
-    with replacing(tmp_path / "a") as temporary:
+    with atomic_write(tmp_path / "a") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "theirs").read_text() == "precious" and not (tmp_path / "a").is_symlink()
     (tmp_path / "b").symlink_to("theirs")
@@ -61,14 +61,14 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
 def test_an_error_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with files_up_to(1000), pytest.raises(OSError) as caught, replacing(path) as temporary:
+    with files_up_to(1000), pytest.raises(OSError) as caught, atomic_write(path) as temporary:
         temporary.write_text("x" * 5000)
     assert caught.value.errno == errno.EFBIG and caught.value.filename == str(path)
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
 
 
 def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "a"):
         (tmp_path / "missing").read_text()
     assert str(caught.value.filename) == str(tmp_path / "missing")
 
@@ -94,10 +94,10 @@ def test_a_fifo_or_folder_is_never_waited_for(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("fifo")
     (tmp_path / "file").write_text("")
     (tmp_path / "good").symlink_to("file")
-    assert [is_plain(tmp_path / name) for name in ("fifo", "link", "none", "", "file", "good")] == [False] * 4 + [
-        True
-    ] * 2
-    assert not is_plain("a\0b")
+    assert [is_regular_file(tmp_path / name) for name in ("fifo", "link", "none", "", "file", "good")] == [
+        False
+    ] * 4 + [True] * 2
+    assert not is_regular_file("a\0b")
     for name in ("fifo", ""):
         with pytest.raises(OSError):
             append(tmp_path / name, b"x")

@@ -56,6 +56,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         inputs=values,
         seed=seed,
         overwrite=args.overwrite,
-        say=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
+        echo=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
     )
     return 2 if done.failed else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import shlex
 from collections.abc import Sequence
@@ -92,8 +91,6 @@ def run(args: argparse.Namespace) -> None:
         return
     print(scan.summary())
     if args.csv:
-        with contextlib.suppress(OSError):  # said by `write`
-            args.csv.parent.mkdir(parents=True, exist_ok=True)
         scan.write(args.csv)
     if not images:
         _say_images(scan)
@@ -103,9 +100,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_csv(path: Path) -> None:
     """Raise UserError unless the table can be written at ``path``: a new file, or one in place of an older table."""
-    from audiogan.files import check_target
+    from audiogan.files import check_writable_file
 
-    check_target(path)
+    check_writable_file(path)
     if path.exists():
         with open(path, "rb") as stream:
             start = stream.read(12)
@@ -185,7 +182,7 @@ def _say_images(scan: Scan) -> None:
     """Say that there are images, too, where they are more than the sounds."""
     from audiogan.data.kinds import is_image
 
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images > scan.usable:
         command = shlex.join(["audiogan", "data", "scan", "--images", str(scan.root)])
         print(printable(f"  {images:,} files are images; to look at them: {command}"))

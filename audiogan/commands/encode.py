@@ -83,11 +83,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
 
 def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:
     """Write an imitation and its recording: both or neither."""
-    from audiogan.files import working_folder
+    from audiogan.files import create_folder
 
     imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
     new = [path for path in (imitation, recording) if not path.exists()]
-    with working_folder(out):
+    with create_folder(out):
         try:
             generator.modality.save(imitation, found.wave, found.recipe.to_json())
             generator.modality.save(recording, found.recording)
@@ -148,11 +148,11 @@ def _check_out(out: Path, stems: list[str]) -> None:
 
     An imitation holds its recipe. A recording holds none, so it counts as one of an earlier imitation beside it.
     """
-    from audiogan.files import check_folder
+    from audiogan.files import check_writable_folder
     from audiogan.modalities.drawing.sheets import NAME, check_sheet
-    from audiogan.model.sampling import recall
+    from audiogan.model.sampling import read_recipe
 
-    check_folder(out)
+    check_writable_folder(out)
     if not out.is_dir():
         return
     check_sheet(out / NAME)
@@ -160,7 +160,7 @@ def _check_out(out: Path, stems: list[str]) -> None:
         imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
         if os.path.lexists(imitation):
             try:
-                recall(imitation)
+                read_recipe(imitation)
             except UserError as error:
                 raise UserError(f"{error}; it is no imitation, so rename it, or choose another folder") from error
         elif os.path.lexists(recording):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, read_small
+from audiogan.files import check_file, read_small_file
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -43,13 +43,13 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     if suffix not in KINDS:
         raise UserError(f"{args.file}: the name of a model ends in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}")
     card = _card(args.card) if args.card else ""
-    from audiogan.files import check_target
+    from audiogan.files import check_writable_file
     from audiogan.model.loading import load
 
-    check_target(args.file)  # tracing takes half a minute
+    check_writable_file(args.file)  # tracing takes half a minute
 
     generator = load(args.run)
-    route = generator.route(args.generator)
+    route = generator.find_route(args.generator)
     card = card or generator.card
     if suffix == ".audiogan":
         if args.generator is not None:
@@ -69,22 +69,28 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
     """Write a graph, and print how it was checked, its inputs and its output."""
     which = f", {route}" if len(generator.routes) > 1 else ""
     print(f"{generator.name}{which} (step {generator.step:,}): tracing and checking, some 10 to 30 seconds", flush=True)
-    from audiogan.model.export import Playable, save_onnx, save_pt2
+    from audiogan.model.export import ExportedGenerator, save_onnx, save_pt2
 
     checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card, route)
-    playable = Playable(generator, route)
-    shapes = ", ".join(f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in playable.examples(1).items())
+    playable = ExportedGenerator(generator, route)
+    shapes = ", ".join(
+        f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in playable.example_inputs(1).items()
+    )
     output = f"{playable.output} [B, {', '.join(map(str, generator.shape))}]"
     print(f"{path}: {_size(path)}; {shapes} -> {output}")
-    print(f"checked: {checked.how} to audiogan" if checked.largest is not None else f"checked: {checked.how}")
-    if checked.largest is not None and checked.largest > CLOSE:
+    print(
+        f"checked: {checked.summary} to audiogan"
+        if checked.max_difference is not None
+        else f"checked: {checked.summary}"
+    )
+    if checked.max_difference is not None and checked.max_difference > CLOSE:
         print(f"that is more than {CLOSE:g}: this network magnifies rounding errors, as other batch sizes also show")
 
 
 def _card(path: Path) -> str:
     check_file(path)
     try:
-        return read_small(path, LARGEST_CARD, "card").decode("utf-8-sig")
+        return read_small_file(path, LARGEST_CARD, "card").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start:,})") from error
 

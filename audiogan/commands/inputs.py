@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
 def lines(generator: Any) -> list[str]:
     """Return one line for each input, for each generator of a model with several, and for the output."""
     rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
-    several = generator.route_names.items() if len(generator.routes) > 1 else ()
+    several = generator.route_descriptions.items() if len(generator.routes) > 1 else ()
     rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in several]
     width = max((len(name) for name, _, _ in rows), default=0)
     found = [f"{printable(name):{width}}  {printable(text)} ({printable(flag)})" for name, text, flag in rows]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import pair
 from audiogan.errors import UserError
-from audiogan.files import read_small
+from audiogan.files import read_small_file
 
 if TYPE_CHECKING:
     from audiogan.kits import Kit
@@ -58,7 +58,17 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         knobs = dict(pair(text, "=", "--knob") for text in args.knob)
         kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
-    files = save_kit(generator, kit, args.out, args.format, name=args.name, sheet=True, locate=True, say=print, **audio)
+    files = save_kit(
+        generator,
+        kit,
+        args.out,
+        args.format,
+        name=args.name,
+        contact_sheet=True,
+        store_model_path=True,
+        echo=print,
+        **audio,
+    )
     print(f"{files[-1]}: {', '.join(pad.name for pad in kit.pads)}")
 
 
@@ -84,12 +94,12 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     """Read a kit and load its model: the one it names, or ``run``.
 
     Args:
-        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_model`.
+        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_kit_model`.
         run: as for `load`.
     """
     from audiogan.kits import Kit
-    from audiogan.kits.saving import KIT, LARGEST_KIT, find_model
-    from audiogan.model.bundle import shipped
+    from audiogan.kits.saving import KIT, LARGEST_KIT, find_kit_model
+    from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import load
 
     if path.is_dir():
@@ -98,13 +108,15 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
             raise UserError(f"{path.parent}: holds no {KIT}; name the folder of a kit, or its {KIT}")
     if path.suffix.lower() in PACKED:
         raise UserError(f"{path}: an archive; unpack it and name the {KIT} in it")
-    content = read_small(path, LARGEST_KIT, "kit")
+    content = read_small_file(path, LARGEST_KIT, "kit")
     try:
         kit = Kit.from_json(content)
     except UserError as error:
         hint = f"; name the {KIT} beside it" if path.name != KIT and (path.parent / KIT).is_file() else ""
         raise UserError(f"{path}: {error}{hint}") from error
-    model: str | Path | None = run or (kit.model if kit.model in shipped() else find_model(path, content, kit.model))
+    model: str | Path | None = run or (
+        kit.model if kit.model in shipped_models() else find_kit_model(path, content, kit.model)
+    )
     if model is None:
         raise UserError(f"{path}: its model {kit.model!r:.100} was not found; name it with --run")
     return kit, load(model)

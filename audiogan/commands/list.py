@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.run.config import PACKAGED, shipped
+    from audiogan.run.packaged import PACKAGED, shipped
     from audiogan.utils.text import printable
 
     if args.what in (None, "configs"):
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         for run, step in sorted(newest.items()):
             print(f"  {printable(run)}  step {step:,}")
     if args.what in (None, "models"):
-        from audiogan.model.bundle import shipped as models
+        from audiogan.model.bundle import shipped_models as models
 
         print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
         for name, path in models().items():

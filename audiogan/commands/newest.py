@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 
-def load_sounds(run: str | None, say: Callable[[str], None] = print) -> Generator:
+def load_sounds(run: str | None, echo: Callable[[str], None] = print) -> Generator:
     """Load the model ``run``; without it, the newest run of sounds below ``runs/``, else the shipped drums.
 
     Where nobody chose the model, one line says which it is.
     """
     from audiogan.model.loading import load
 
-    return load(newest_sounds(say) if run is None else run)
+    return load(newest_sounds(echo) if run is None else run)
 
 
-def load_for_morph(run: str | None, ends: Iterable[str], say: Callable[[str], None] = print) -> Generator:
+def load_for_morph(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
     """Load the model ``run``; without it, the newest run of sounds or images that knows the classes of both ends.
 
     Args:
         run: as for `load_sounds`.
         ends: as `write_morph` takes them: a seed, ``CLASS-SEED``, or a sampled file.
-        say: called with one line that says which model was taken.
+        echo: called with one line that says which model was taken.
     """
     from audiogan.model.loading import load
 
@@ -37,26 +37,26 @@ def load_for_morph(run: str | None, ends: Iterable[str], say: Callable[[str], No
     kinds = {"Sound" if Path(path).suffix.lower() == ".wav" else "Image" for path in paths} or {"Sound", "Image"}
     named = f" with the class{'es' if len(classes) > 1 else ''} {', '.join(sorted(classes))}" if classes else ""
     what = f"{' or '.join(sorted(f'{kind.lower()}s' for kind in kinds))}{named}"
-    return load(_newest(lambda run: _kind(run) in kinds and classes <= _labels(run), what, say))
+    return load(_newest(lambda run: _kind(run) in kinds and classes <= _labels(run), what, echo))
 
 
-def newest_sounds(say: Callable[[str], None] = print) -> Path:
+def newest_sounds(echo: Callable[[str], None] = print) -> Path:
     """Return the newest run of sounds below ``runs/``, else the shipped drums, and say which it is."""
-    return _newest(lambda run: _kind(run) == "Sound", "sounds", say)
+    return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 
 
-def _newest(fits: Callable[[Path], bool], what: str, say: Callable[[str], None]) -> Path:
-    from audiogan.model.bundle import shipped
-    from audiogan.model.loading import DEFAULT, find, runs
+def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]) -> Path:
+    from audiogan.model.bundle import shipped_models
+    from audiogan.model.loading import DEFAULT, find_model, list_runs
 
-    found = runs()
+    found = list_runs()
     run = next((run for run in found if fits(run)), None)
     if run is not None:
-        say(f"model: {run}, the newest run of {what} (choose another one with --run)")
+        echo(f"model: {run}, the newest run of {what} (choose another one with --run)")
         return run
-    model = shipped().get(DEFAULT) or find()
+    model = shipped_models().get(DEFAULT) or find_model()
     why = f"no run of {what} below runs/" if found else "no run below runs/"
-    say(f"model: {DEFAULT}, shipped with audiogan: {why} (choose another one with --run)")
+    echo(f"model: {DEFAULT}, shipped with audiogan: {why} (choose another one with --run)")
     return model
 
 

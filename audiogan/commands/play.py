@@ -42,6 +42,6 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     else:
         generator = load_sounds(args.run)
         kit = new_kit(generator, args.seed, layers=LAYERS)
-    wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, say=print)
+    wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, echo=print)
     save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
     print(f"{args.out}: {len(pattern.strokes)} strokes, {wave.shape[1] / args.rate:.1f} s")

@@ -39,17 +39,17 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     n, seed = (None if text is None else whole(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed")))
     if n is not None and n < 1:
-        raise UserError(f"-n {n}: ask for at least one")
+        raise UserError(f"-n {n}: must be at least 1")
     label, knobs, given = mixture(args.label), pairs(args.knob, "=", "--knob"), repeated_inputs(args.input)
     from audiogan.model.loading import load
-    from audiogan.model.sample_inputs import expanded, matched
+    from audiogan.model.sample_inputs import expand_inputs, match_sample_count
     from audiogan.model.sampling import write_samples
 
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
         label = args.label
-    route = generator.chosen(args.generator)
-    n, values = matched(generator, expanded(generator, given, args.out), n)
+    route = generator.require_route(args.generator)
+    n, values = match_sample_count(generator, expand_inputs(generator, given, args.out), n)
     more: dict[str, Any] = {"inputs": values} if values else {}
     more |= {"route": route} if len(generator.routes) > 1 else {}
     write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation, **more)

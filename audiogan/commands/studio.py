@@ -87,15 +87,15 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     or one of no sounds.
     """
     from audiogan.commands.newest import newest_sounds
-    from audiogan.model.bundle import shipped
-    from audiogan.model.loading import DEFAULT, find, load, runs
+    from audiogan.model.bundle import shipped_models
+    from audiogan.model.loading import DEFAULT, find_model, list_runs, load
     from audiogan.studio.runs import MARKS
 
     if run is None:
         where = newest_sounds()
-        others = runs() if where == shipped()[DEFAULT] else []
+        others = list_runs() if where == shipped_models()[DEFAULT] else []
         return load(where), others[0] if others else None
-    where = find(run)
+    where = find_model(run)
     if not where.is_dir() or not any((where / mark).is_file() for mark in MARKS):
         return load(where), None
     reason = "it has no checkpoint yet"
@@ -106,7 +106,7 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
             return generator, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"
     print(f"{where} cannot be played: {reason}; it can be watched")
-    return load(shipped()[DEFAULT]), where
+    return load(shipped_models()[DEFAULT]), where
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from audiogan.core.checking import CheckpointError, is_count
 from audiogan.core.trainer import Callback, Trainer
-from audiogan.files import is_plain, replacing
+from audiogan.files import atomic_write, is_regular_file
 
 FORMAT = 1
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
-"""Names of unfinished checkpoints: those of `replacing`, and those that safetensors writes before it renames them."""
+"""Names of the temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
 
 
@@ -38,7 +38,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], me
     Raises:
         OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             save_file(dict(tensors), temporary, metadata)
         except SafetensorError as error:
@@ -74,7 +74,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         CheckpointError: the file cannot be read, is no regular file, or does not hold what was written.
     """
-    if os.path.lexists(path) and not is_plain(path):  # a FIFO would block
+    if os.path.lexists(path) and not is_regular_file(path):  # a FIFO would block
         raise CheckpointError(f"{path}: cannot be read (not a regular file)")
     try:
         with safe_open(path, framework="pt") as file:
@@ -98,7 +98,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """Checkpoints in ``folder``, by the step in their names, newest first."""
-    return [path for path in _named(folder) if is_plain(path)]
+    return [path for path in _named(folder) if is_regular_file(path)]
 
 
 def _named(folder: str | os.PathLike[str]) -> list[Path]:
@@ -173,7 +173,7 @@ class Checkpoints(Callback):
         every_minutes, every_steps: how often, by wall clock and by steps.
         keep: how many to keep; older ones are deleted after a new one was written.
         extra: saved along, e.g. the configuration that rebuilds the game.
-        say: called with a line for the user.
+        echo: called with a line for the user.
     """
 
     def __init__(
@@ -184,13 +184,13 @@ class Checkpoints(Callback):
         every_steps: int | None = None,
         keep: int = 2,
         extra: Mapping[str, Any] | None = None,
-        say: Callable[[str], None] = print,
+        echo: Callable[[str], None] = print,
     ) -> None:
         if keep < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
         self.extra = dict(extra or {})
-        self._say = say
+        self._echo = echo
         self._saved_at = 0.0
         self._written: set[Path] = set()
         self._failing = False
@@ -213,7 +213,7 @@ class Checkpoints(Callback):
             self._failing = False
         except OSError as error:
             if not self._failing:
-                self._say(f"{_reason(error)}; {self._last()}; the run continues and tries again")
+                self._echo(f"{_reason(error)}; {self._last()}; the run continues and tries again")
             self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -224,8 +224,8 @@ class Checkpoints(Callback):
             self.save(trainer)
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
-            if self._path(trainer) in self._written and is_plain(self._path(trainer)):
-                self._say(text)  # saved after the last step already
+            if self._path(trainer) in self._written and is_regular_file(self._path(trainer)):
+                self._echo(text)  # saved after the last step already
             else:
                 trainer.stop(text)
 

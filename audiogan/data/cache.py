@@ -28,38 +28,37 @@ BLOCK, BLOCKS = 1 << 18, 16  # bytes read at a time; how many of them are checke
 STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
 
 
-def open_or_build(home: Path, key: str, build: Callable[[Path], str]) -> Path:
-    """The intact folder `home/key`, built if it is not there.
+def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
+    """Return the intact folder `cache_dir/key`; build it if it does not exist.
 
     Args:
-        home: where such folders lie; created.
+        cache_dir: parent of such folders; created.
         key: `group-content`. Once built, other contents of the same group are removed: they cannot be asked for again.
-        build: fills the empty folder it is given and returns the key of what it found (which differs from `key` when
-            the source changed meanwhile).
+        build: function that fills the empty folder it is given.
 
     Raises:
         UserError: the folder cannot be written (no space, no permission).
     """
-    final = home / key
+    final = cache_dir / key
     if intact(final):
         return final
     if final.exists():
         log.warning("the cache %s is damaged: building it again", final)
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        _sweep(home)
-        temporary = home / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _sweep(cache_dir)
+        temporary = cache_dir / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
         temporary.mkdir()
         try:
-            final = home / build(temporary)
+            build(temporary)
             _seal(temporary)
             _place(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        _forget_older(home, final)
+        _forget_older(cache_dir, final)
     except OSError as e:
         why = e.strerror or str(e)
-        raise UserError(f"cannot write the cache in {home} ({why}): make room there or set AUDIOGAN_CACHE") from e
+        raise UserError(f"cannot write the cache in {cache_dir} ({why}): make room there or set AUDIOGAN_CACHE") from e
     return final
 
 
@@ -128,9 +127,9 @@ def _place(temporary: Path, final: Path) -> None:
     os.rename(temporary, final)
 
 
-def _sweep(home: Path) -> None:
+def _sweep(cache_dir: Path) -> None:
     """Remove what builders that died left behind."""
-    for path in home.glob(".tmp-*"):
+    for path in cache_dir.glob(".tmp-*"):
         host, pid, _ = path.name[len(".tmp-") :].rsplit("-", 2)
         try:
             dead = not _alive(int(pid)) if host == socket.gethostname() else time.time() - path.stat().st_mtime > STALE
@@ -150,8 +149,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _forget_older(home: Path, final: Path) -> None:
+def _forget_older(cache_dir: Path, final: Path) -> None:
     group = final.name.rpartition("-")[0]
-    for path in home.glob(f"{group}-*"):
+    for path in cache_dir.glob(f"{group}-*"):
         if path != final:
             shutil.rmtree(path, ignore_errors=True)

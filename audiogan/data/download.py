@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pooch import file_hash
 
-from audiogan.data.fetch import Unfit, digest, fetch, reason
+from audiogan.data.fetch import Progress, Unfit, fetch, reason
 from audiogan.data.sounds.sources import downloads
 from audiogan.errors import UserError
-from audiogan.files import FileName, replacing
+from audiogan.files import FileName, atomic_write
 
 HOPELESS = 12
 """Lost connections in a row after which the network is taken for dead."""
@@ -54,8 +53,8 @@ class DataSet:
     Attributes:
         name: of the data set.
         parts: for each path in the folder of the data set, the files from which it is made.
-        many: many small files. Several are fetched at a time, each is tried again, and failures do not stop the others.
-            Otherwise the first failure ends the download, and a large file goes on where it broke off.
+        many: whether it has many small files. Several are fetched at a time, and each is tried again. Otherwise a file
+            is resumed where its download broke off.
     """
 
     name: str
@@ -107,21 +106,21 @@ def get(
 ) -> Path:
     """Download a data set into ``out``.
 
-    What is there already and whole is not fetched again, so the same call resumes. A download ends at `File.most`
-    bytes, and nothing half-written stands under its final name. Files that audiogan did not write stay as they are.
+    Files that are complete are not fetched again, so the same call resumes a download. A download ends at `File.most`
+    bytes. Files get their final name when they are complete, and files that audiogan did not write stay as they are.
 
     Args:
         data: see `data_set`.
         out: folder, default ``downloads() / data.name``.
-        base_url: another server with the same files, asked instead of the known addresses.
+        base_url: another server with the same files, used instead of the known addresses.
         progress: show a progress bar.
         retries: further attempts for each file of a data set of many files.
 
     Returns:
-        the folder.
+        The folder.
 
     Raises:
-        UserError: ``out`` holds other files, cannot be written, or a file could not be had.
+        UserError: ``out`` holds other files or cannot be written, or a file could not be downloaded.
     """
     folder = Path(os.path.abspath(downloads() / data.name if out is None else Path(out).expanduser()))
     parts, new = data.partial(folder), not folder.exists()
@@ -131,7 +130,7 @@ def get(
             failed = _fetch_all(data, folder, parts, base_url, progress, retries)
         finally:
             for name, text in data.pages(folder).items():
-                with replacing(folder / name) as temporary:
+                with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(text.encode())
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
@@ -143,10 +142,8 @@ def get(
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
-        raise UserError(
-            f"{len(failed)} of {len(data.parts)} files could not be downloaded into {folder} (first: {name}: {why}); "
-            "the same command again fetches what is missing"
-        )
+        what, first = (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many else (name, "")
+        raise UserError(f"{what} could not be downloaded ({first}{why}); the same command again goes on from there")
     return folder
 
 
@@ -166,40 +163,31 @@ def _tidy(data: DataSet, parts: Path) -> None:
 def _fetch_all(
     data: DataSet, folder: Path, parts: Path, base_url: str | None, progress: bool, retries: int
 ) -> dict[str, str]:
-    """Fetch and lay down what is missing. Returns the reason for each part that could not be had."""
+    """Fetch the missing files and make parts from them. Return the reason for each file that failed."""
     from concurrent.futures import ThreadPoolExecutor
 
     from requests.exceptions import ConnectionError, RequestException, Timeout
     from tqdm import tqdm
 
-    stop, lock, lost = threading.Event(), threading.Lock(), 0
-    arrived: Counter[str] = Counter()
-    announced = Counter({file.name: file.most for part in data.parts.values() for file in part} if data.many else {})
-
-    def show(file: File, size: int, expected: int) -> None:
-        with lock:
-            expected = expected or announced[file.name]
-            bar.total = ((bar.total or 0) + expected - announced[file.name]) or None
-            bar.update(size - arrived[file.name])
-            announced[file.name], arrived[file.name] = expected, size
+    stop, lost = threading.Event(), 0
 
     def fetch_file(file: File) -> str:
-        """Why the file could not be had, or an empty string."""
+        """Return why the file failed, or an empty string."""
         nonlocal lost  # a race on this count only delays giving up
         path, why, dead = parts / file.name, "", False
-        if path.is_file() and file.sha256 in (None, digest(path)):
+        if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""
         urls = file.urls if base_url is None else (f"{base_url.rstrip('/')}/{file.address or file.name}",)
         for attempt in range(1 + retries if data.many else 1):
             stop.wait(attempt)
-            reasons, dead = [], False
+            reasons = []
             for url in urls:
                 if stop.is_set() or lost >= HOPELESS:
                     return "not tried, the network seems to be down"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    follow = partial(show, file)
-                    fetch(url, path, most=file.most, sha256=file.sha256, resume=not data.many, progress=follow)
+                    with bar_of(data.many, desc=file.name, unit="B", unit_scale=True) as bar:
+                        fetch(url, path, most=file.most, sha256=file.sha256, resume=not data.many, progress=show(bar))
                     lost = 0
                     return ""
                 except (RequestException, Unfit) as error:
@@ -207,35 +195,44 @@ def _fetch_all(
                     dead = isinstance(error, ConnectionError | Timeout)
             why = "; ".join(reasons)
         lost += dead
-        if not data.many:
-            rest = path.with_name(f"{path.name}.part").exists()
-            again = "goes on from there" if rest else "fetches what is missing"
-            raise UserError(f"{file.name} could not be downloaded ({why}); the same command again {again}")
-        tqdm.write(f"{file.name}: {why}", file=sys.stderr)
+        if data.many:
+            tqdm.write(f"{file.name}: {why}", file=sys.stderr)
         return why
 
-    def make(part: tuple[str, tuple[File, ...]]) -> str:
+    def make(part: tuple[str, tuple[File, ...]]) -> dict[str, str]:
         target, files = folder / part[0], part[1]
-        if data.has(target, files):
-            bar.update(sum(announced[file.name] for file in files))
-            return ""
-        why = next((why for file in files if (why := fetch_file(file))), "")
-        if not why:
+        if not data.has(target, files):
+            for file in files:
+                if why := fetch_file(file):
+                    return {file.name: why}
             paths = [parts / file.name for file in files]
             data.lay(target, paths, progress)
             for path in paths:
                 path.unlink(missing_ok=True)
-        return why
+        return {}
 
-    total = sum(announced.values()) or None
-    bar = tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=data.name)
+    def bar_of(hidden: bool, **options: Any) -> tqdm:
+        return tqdm(disable=hidden or not progress, **options)
+
+    def show(bar: tqdm) -> Progress:
+        def follow(size: int, expected: int) -> None:
+            bar.total = expected or None
+            bar.update(size - bar.n)
+
+        return follow
+
+    failed: dict[str, str] = {}
+    bar = bar_of(not data.many, total=len(data.parts), unit="file", desc=data.name)
     with bar, ThreadPoolExecutor(THREADS) as pool:
-        made = pool.map(make, data.parts.items()) if data.many else map(make, data.parts.items())
         try:
-            return {target: why for target, why in zip(data.parts, made, strict=True) if why}
-        except BaseException:  # Ctrl-C, a full disk: files on their way are finished, no other is begun
+            # A large file is fetched in this thread, so that Ctrl-C ends its download at once.
+            for why in pool.map(make, data.parts.items()) if data.many else map(make, data.parts.items()):
+                failed |= why
+                bar.update()
+        except BaseException:  # Ctrl-C, a full disk: small files are finished, no other download begins
             stop.set()
             raise
+    return failed
 
 
 def check_own(path: Path, beginning: str) -> None:

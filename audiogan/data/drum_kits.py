@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from pooch import file_hash
+
 from audiogan.data.download import DataSet, File, check_own, described
-from audiogan.data.fetch import digest
 from audiogan.errors import UserError
 from audiogan.files import FileName
 
@@ -132,7 +133,7 @@ class DrumKits(DataSet):
         check_own(folder / LICENCES, TITLE)
 
     def has(self, target: Path, files: tuple[File, ...]) -> bool:
-        return _size(target) == files[0].most and digest(target) == files[0].sha256
+        return _size(target) == files[0].most and file_hash(target) == files[0].sha256
 
     def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from pooch import file_hash
 
 from audiogan.utils.text import printable
 
@@ -46,7 +47,7 @@ def fetch(
         part.unlink(missing_ok=True)
     try:
         _receive(url, part, most, progress)
-        if sha256 is not None and digest(part) != sha256:
+        if sha256 is not None and file_hash(part) != sha256:
             raise Unfit("what arrived has a wrong SHA-256 and was thrown away")
         os.replace(part, path)
     except BaseException as error:
@@ -100,15 +101,6 @@ def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
                 raise requests.ConnectionError(f"ended after {size:,} of {expected:,} bytes")
             stream.flush()
             os.fsync(stream.fileno())
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    found = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while piece := stream.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
 
 
 def reason(error: Exception) -> str:

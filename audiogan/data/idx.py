@@ -14,7 +14,7 @@ import numpy as np
 
 from audiogan.data.download import DataSet, File, check_own
 from audiogan.errors import UserError
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip
 
 UNPACKED = 256 << 20
@@ -58,7 +58,7 @@ class IdxImages(DataSet):
         if x.ndim != 3 or y.shape != x.shape[:1]:
             raise UserError(f"{self.name}: {list(x.shape)} images with {list(y.shape)} labels in {paths[0].name}")
         arrays: dict[str, Any] = {"x": x, "y": y} | ({"names": np.array(self.names)} if self.names else {})
-        with replacing(target) as temporary, open(temporary, "wb") as stream:
+        with atomic_write(target) as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(stream, **arrays)
 
     def pages(self, folder: Path) -> dict[str, str]:

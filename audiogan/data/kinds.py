@@ -6,7 +6,7 @@ import os
 import re
 from contextlib import suppress
 
-from audiogan.files import is_plain
+from audiogan.files import is_regular_file
 
 
 def suffix_set(words: str) -> frozenset[str]:
@@ -107,7 +107,7 @@ _PACKED = rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08|BZh[1-9]|\x
 def first_bytes(path: str) -> bytes:
     """Return the first 32 bytes of a file; none where it is no regular file or cannot be read."""
     with suppress(OSError):
-        if is_plain(path):
+        if is_regular_file(path):
             with open(path, "rb") as file:
                 return file.read(32)
     return b""

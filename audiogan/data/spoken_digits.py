@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import soundfile
+from pooch import file_hash
 
 from audiogan.data.download import DataSet, File
-from audiogan.data.fetch import digest
 from audiogan.errors import UserError
 from audiogan.utils.archives import open_zip
 
@@ -133,7 +133,7 @@ class SpokenDigits(DataSet):
             csv.writer(stream, lineterminator="\n").writerows([("path", "label", "speaker"), *found])
         counts = Counter(word for _, word, _ in found)
         listed = "\n".join(f"- {word}: {counts[word]:,}" for word in WORDS)
-        origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 as it arrived: {digest(archive)}"
+        origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 as it arrived: {file_hash(archive)}"
         page = f"{self.about}\n{len(found):,} recordings:\n\n{listed}\n\n{origin}\n"
         (draft / "README.md").write_text(page, encoding="utf-8")
 

@@ -249,5 +249,6 @@ def counted(table: Table, total: int, things: str, origin: str) -> str:
     """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
     facts = [f"{len(table.labels)} classes"] if table.labels else []
     facts += [table.note] if table.note else []
+    facts += [] if table.scan is None else table.scan.notes
     part = f" of {total:,}" if len(table) != total else ""
     return f"{len(table):,}{part} {things} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")

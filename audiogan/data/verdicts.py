@@ -15,9 +15,9 @@ from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
 from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
-from audiogan.errors import UserError, reporting
-from audiogan.files import replacing
-from audiogan.utils.text import printable, table_cell
+from audiogan.errors import UserError
+from audiogan.files import atomic_write
+from audiogan.utils.text import escape_cell, printable
 
 TABLE = "files.csv"
 TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
@@ -53,10 +53,12 @@ class Scan:
 
     Attributes:
         reasons, known_flags: all reasons and flags of such files, with their meaning, in the order of the summary.
+        noun: word for a file.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
+    noun: ClassVar[str] = "sound file"
 
     root: Path
     settings: DecodeSettings
@@ -78,15 +80,15 @@ class Scan:
     def usable(self) -> int:
         return self.counts.get("usable", 0)
 
-    def files(self) -> Iterator[dict[str, str]]:
-        """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Yield the verdict on each file, in the order of the scan: a dict with the columns of `write`."""
         with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
         """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
-        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.files())
+        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.rows())
         return [row for row in rows if row[1] != "usable"]
 
     def summary(self, examples: int = 3) -> str:
@@ -96,7 +98,7 @@ class Scan:
         if self.labels:
             lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
-        for row in self.files():
+        for row in self.rows():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
                 if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
                     shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
@@ -115,7 +117,7 @@ class Scan:
 
     def hints(self) -> list[str]:
         """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
-        rows = [row for row in self.files() if row["reason"] == "usable"]
+        rows = [row for row in self.rows() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
@@ -134,20 +136,22 @@ class Scan:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`table_cell`), and
+        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`escape_cell`), and
         control characters are written as escapes.
         """
-        with (
-            reporting(f"{path}: cannot be written"),
-            replacing(path) as temporary,
-            open(self.folder / TABLE, **TEXT) as table,
-            open(temporary, "w", **TEXT) as copy,
-        ):
-            csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
+        try:
+            with (
+                atomic_write(path) as temporary,
+                open(self.folder / TABLE, **TEXT) as table,
+                open(temporary, "w", **TEXT) as copy,
+            ):
+                csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
+        except OSError as e:
+            raise UserError(f"cannot write the report {path}: {e.strerror}") from e
 
 
 def _cell(text: str) -> object:
-    return table_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
+    return escape_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
 def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
@@ -158,25 +162,24 @@ def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
 
 
 def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found, and what to do, when nothing can be used."""
+    """Raise a UserError that says what was found, and what to do, if no file can be used."""
     if scan.clips:
         return
     meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
     counts = (f"{n:,} {reason}{meaning.get(reason, '')}" for reason, n in scan.counts.items())
-    found = ", ".join(counts) or "the folder is empty"
-    advice = []
+    said = [", ".join(counts) or "the folder is empty"]
+    rows = list(scan.rows())
     if scan.counts.get("no label") and scan.naming == LIST:
-        rows = list(scan.files())
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
         file = next(row["path"] for row in rows if row["reason"] == "no label")
         names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
-        advice.append(f"{names}the folder has {file}")
+        said.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
-        advice.append("labels=folders needs sound files inside folders")
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+        said.append(f"labels=folders needs {scan.noun}s inside folders")
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in rows)
     if images:
-        advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
-    example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
+        said.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
+    example = next((row for row in rows if row["reason"] in ("unreadable", "misnamed")), None)
     if example:
-        advice.append(f"for example {example[0]}: {example[1]}")
-    raise UserError(printable(f"no usable sound file in {scan.root}: {'; '.join([found, *advice])}"))
+        said.append(f"for example {example['path']}: {example['detail']}")
+    raise UserError(printable(f"no usable {scan.noun} in {scan.root}: {'; '.join(said)}"))

@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.data.table import Table
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 from audiogan.evaluation.side_by_side import side_by_side
 from audiogan.evaluation.translations import Translated, measure, references, translate
-from audiogan.files import check_output, replacing, unwritable
+from audiogan.files import atomic_write, check_output, why_unwritable
 from audiogan.games.calling import takes
 from audiogan.inputs import Classes, Seeded
 from audiogan.metrics import Report, embed, evaluate
@@ -35,7 +35,7 @@ TAUGHT = 10_000
 STORED = "evaluation.json"
 """The report in the run folder."""
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 class Sets(NamedTuple):
@@ -59,7 +59,7 @@ def evaluate_run(
     transfer: bool = False,
     sheet: str | None = None,
     trust: str | Sequence[str] = (),
-    say: Say = print,
+    echo: Echo = print,
 ) -> Report:
     """Measure a run against its held-out data, or against the real data in the folder (or file) ``data``.
 
@@ -94,9 +94,9 @@ def evaluate_run(
         raise UserError(f"-n {count}: ask for at least one {noun}")
     folder = generator.checkpoint.parent.parent
     stored = (folder / "config.yaml").is_file()
-    closed = unwritable(folder / STORED) if stored else ""
+    closed = why_unwritable(folder / STORED) if stored else ""
     if closed:
-        say(f"{folder / STORED} cannot be written: {closed}")
+        echo(f"{folder / STORED} cannot be written: {closed}")
     try:
         with trusting(generator.trust):
             sets = open_sets(generator, data)
@@ -109,33 +109,33 @@ def evaluate_run(
 
             named = load_extractor(extractor, generator.modality.picture, extractor_weights)
         if changed := _changed(generator, sets):
-            say(changed)
+            echo(changed)
         embeddings = [*generator.modality.embeddings(generator.shape), *([named] if extractor is not None else [])]
         measured = _translated if generator.game.needed else _sampled
-        report = measured(generator, sets, embeddings, count, seed, classifier, say)
+        report = measured(generator, sets, embeddings, count, seed, classifier, echo)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
         if gain:
-            report = report.joined(_gain(generator, sets, seed, say))
+            report = report.joined(_gain(generator, sets, seed, echo))
         if transfer or hasattr(generator.game, "classify"):
-            report = report.joined(_of_critic(generator, sets, seed, transfer, say))
+            report = report.joined(_of_critic(generator, sets, seed, transfer, echo))
     except UserError:
         raise
     except (OmegaConfBaseException, TypeError, ValueError) as error:
         raise UserError(f"{generator.name}: {' '.join(str(error).split())[:300]}") from error
-    say(report.table())
+    echo(report.table())
     if stored and not closed:
         _write(report, folder)
     return report
 
 
 def _sampled(
-    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, say: Say
+    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
     """Measure samples of random inputs against real examples."""
     reals, truth = _some(sets.real, count)
     n, noun = len(reals), generator.modality.noun
-    say(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
+    echo(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
     fakes, names = _samples(generator, n, seed)
     seen = None if sets.train is None else _some(sets.train, MOST, ordered=True)[0]
     report = Report({}, {}, {}, {})
@@ -143,20 +143,20 @@ def _sampled(
         report = report.joined(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
     report = report.joined(_modes(generator, fakes, reals)).joined(_spacing(generator, fakes, reals, seen))
     if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
-        report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, say))
+        report = report.joined(_by_classifier(sets.train, fakes, names, reals, truth, seed, echo))
     return report
 
 
 def _translated(
-    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, say: Say
+    generator: Generator, sets: Sets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
     """Measure outputs for sources of the held-out data, and the sources themselves: what doing nothing scores."""
     report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
     _check_enough(generator, sets.real, count)
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         made = translate(generator, sets.real, route, min(count, MOST), seed)
         noun = generator.modality.noun
-        say(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
+        echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
         targets = None if sets.train is None else generator.game.places(sets.train, route)[1][:MOST]
         seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
         part = Report({}, {}, {}, {})
@@ -164,7 +164,7 @@ def _translated(
             part = part.joined(measure(made, generator, embedding, seen, seed))
         part = part.joined(references(made, generator))
         if classifier and sets.train is not None and generator.routes[route].target is not None:
-            part = part.joined(_as_target(generator, sets.train, route, made, say))
+            part = part.joined(_as_target(generator, sets.train, route, made, echo))
         report = report.joined(part.prefixed(route) if several else part)
     return report
 
@@ -173,7 +173,7 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     """Raise UserError unless there are enough sources and targets for each direction."""
     if count < LEAST:
         raise UserError(f"-n {count}: the measures need at least {LEAST} examples")
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         for what, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
             if len(places) < LEAST:
                 direction = f" for {words}" if words else ""
@@ -183,11 +183,11 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
                 )
 
 
-def _as_target(generator: Generator, train: Table, route: str, made: Translated, say: Say) -> Report:
+def _as_target(generator: Generator, train: Table, route: str, made: Translated, echo: Echo) -> Report:
     """Measure the share of outputs that a classifier of the domains assigns to the target domain."""
     from audiogan.metrics.classifier import train_classifier
 
-    say(f"classifier of {len(train.labels)} domains (trained once, then kept)")
+    echo(f"classifier of {len(train.labels)} domains (trained once, then kept)")
     judge, target = train_classifier(train), generator.routes[route].target
     name = f"target_share/{judge.name}@{len(made.outputs)}"
 
@@ -258,7 +258,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
-        recipes.append(generator.recipe_of(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
+        recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
 
 
@@ -280,12 +280,18 @@ def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: n
 
 
 def _by_classifier(
-    train: Table, fakes: np.ndarray, names: list[str], reals: np.ndarray, truth: np.ndarray | None, seed: int, say: Say
+    train: Table,
+    fakes: np.ndarray,
+    names: list[str],
+    reals: np.ndarray,
+    truth: np.ndarray | None,
+    seed: int,
+    echo: Echo,
 ) -> Report:
     from audiogan.metrics.classifier import train_classifier
     from audiogan.metrics.labelled import evaluate_labelled
 
-    say(f"classifier of {len(train.labels)} classes (trained once, then kept)")
+    echo(f"classifier of {len(train.labels)} classes (trained once, then kept)")
     judge = train_classifier(train)
     asked = _classes(train, names) if all(names) else None
     seen, _ = _some(train, MOST)
@@ -327,25 +333,25 @@ def _check_transfer(generator: Generator, sets: Sets) -> None:
     _labelled(sets, "--transfer")
 
 
-def _gain(generator: Generator, sets: Sets, seed: int, say: Say) -> Report:
+def _gain(generator: Generator, sets: Sets, seed: int, echo: Echo) -> Report:
     from audiogan.metrics.convnet import some_of_each
     from audiogan.metrics.gain import augmentation_gain
 
     train, held_out = _labelled(sets, "--gain")
     train = train.take(some_of_each(np.asarray(train.targets), TAUGHT, np.random.default_rng(seed)))
-    say(f"augmentation gain: classifiers of {len(train):,} real and as many generated {generator.modality.noun}s")
+    echo(f"augmentation gain: classifiers of {len(train):,} real and as many generated {generator.modality.noun}s")
     fakes, names = generator.sample_with_labels(len(train), seed=seed)
     return augmentation_gain(train, held_out, fakes, _classes(train, names))
 
 
-def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, say: Say) -> Report:
+def _of_critic(generator: Generator, sets: Sets, seed: int, transfer: bool, echo: Echo) -> Report:
     """What the critic knows: linear probes, and its own accuracy if it classifies."""
     game, report = generator.game, Report({}, {}, {}, {})
     if transfer:
         from audiogan.metrics import transfer as probes
 
         train, held_out = _labelled(sets, "--transfer")
-        say("transfer: linear probes on the critic's features")
+        echo("transfer: linear probes on the critic's features")
         name = next(name for name, net in game.nets.items() if net is game.critic)
         embeddings: dict[str, Any] = {
             name: _features(name, game),
@@ -378,14 +384,14 @@ def _untrained(generator: Generator) -> Any:
 
 
 def _draw(sheet: str, generator: Generator, real: Table, seed: int) -> None:
-    with reporting(f"--sheet {sheet}: cannot be written"):
+    with wrap_os_errors(f"--sheet {sheet}: cannot be written"):
         side_by_side(sheet, generator, real, seed=seed)
 
 
 def _write(report: Report, run_dir: Path) -> None:
     from audiogan.run.report import write_report
 
-    with reporting(f"{run_dir / STORED}: cannot be written"):
-        with replacing(run_dir / STORED) as temporary:
+    with wrap_os_errors(f"{run_dir / STORED}: cannot be written"):
+        with atomic_write(run_dir / STORED) as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)

@@ -55,7 +55,7 @@ def _translations(path: str | os.PathLike[str], generator: Generator, data: Tabl
     """Write a PNG with a row for each example; the rows of one direction follow those of the other."""
     columns: dict[str, list[np.ndarray]] = {}
     titles: list[str] = []
-    for route, words in generator.route_names.items():
+    for route, words in generator.route_descriptions.items():
         made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
         parts = {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
         for name, part in parts.items():

@@ -56,7 +56,7 @@ def translate(generator: Generator, table: Table, route: str, most: int, seed: i
             name: game.inputs[name].from_batch({game.inputs[name].column: value[i : i + 1]}, Seeded(0))[0]
             for name, value in columns.items()
         }
-        recipes.append(generator.recipe_of(game.draw(1, Seeded(seed + i), **mine), seed + i))
+        recipes.append(generator.recipe_from_values(game.draw(1, Seeded(seed + i), **mine), seed + i))
     outputs = generator.render(recipes, generator=route)
     kind = generator.modality
     shown = {name: x.numpy() for name, x in columns.items() if kind.same_kind(generator.inputs[name].modality)}

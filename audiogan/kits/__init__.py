@@ -1,10 +1,4 @@
-"""Kits: sounds that belong together, on the pads of the tools musicians have.
-
->>> import audiogan                                              # doctest: +SKIP
->>> from audiogan.kits import make_kit, save_kit
->>> g = audiogan.load("drums")                                   # doctest: +SKIP
->>> save_kit(g, make_kit(g, 16, seed=7, layers=3), "out", "sfz")  # doctest: +SKIP
-"""
+"""Drum kits from generated sounds: make them, save them for samplers, and play MIDI patterns on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where drums live: General MIDI's percussion key map (General MIDI System Level 1, 1991), and class names in it."""
+"""The General MIDI percussion key map (General MIDI System Level 1, 1991), and the drum roles of class names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 FIRST = 36
-"""Pads without a place of their own are laid out from this note up, where pad controllers begin."""
+"""First MIDI note for pads without a General MIDI note. Most pad controllers start here."""
 
-# Note: (role, name), in the order in which a kit grows.
+# Role and pad name by MIDI note, in the order in which larger kits add pads.
 NOTES: dict[int, tuple[str, str]] = {
     36: ("kick", "kick"), 38: ("snare", "snare"), 42: ("closed hat", "closed hat"),
     46: ("open hat", "open hat"), 39: ("clap", "clap"), 37: ("rim", "rim"), 45: ("tom", "low tom"),
@@ -49,11 +49,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "tambourine": ("perc", "closed hat"),
     "perc": ("tom", "cowbell", "rim", "tambourine"),
 }
-"""What stands in for a role that a kit lacks, the nearest first."""
+"""Roles that replace a role missing from a kit, the most similar first."""
 
 
-def role(label: str) -> str | None:
-    """The part in a drum kit that a class plays by its name: ``hat_open`` is an open hat. None for what is no drum."""
+def drum_role(label: str) -> str | None:
+    """Return the drum role of a class name, or None if it is no drum. ``hat_open`` has the role "open hat"."""
     words = re.findall(r"[a-z]+", label.lower())
     if HATS.intersection(words) or "hihat" in "".join(words):
         return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"
@@ -62,14 +62,22 @@ def role(label: str) -> str | None:
     return next((name for name, known in WORDS.items() if known.intersection(words)), None)
 
 
-def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
-    """(note, class, name) of ``count`` pads as a kit grows: each class once, then what drum kits have more of (toms …).
+def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
+    """Assign MIDI notes, classes and names to the pads of a kit.
 
-    Classes that are no drums, and pads beyond those that General MIDI has a note for, take free notes from 36 up.
+    Each class gets one pad first. Further pads repeat the drums of which kits have several, such as toms. Classes that
+    are no drums, and pads beyond General MIDI, take free notes from 36 upwards.
+
+    Args:
+        labels: class names.
+        count: number of pads.
+
+    Returns:
+        MIDI note, class name and pad name of each pad.
     """
     roles: dict[str, list[str]] = {}
     for label in labels:
-        roles.setdefault(role(label) or "", []).append(label)
+        roles.setdefault(drum_role(label) or "", []).append(label)
     strange = roles.pop("", [])
     turns = dict.fromkeys(roles, 0)
     first: list[tuple[int | None, str, str]] = []
@@ -93,7 +101,7 @@ def compose(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
 
 
 def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    """The same with names fit for a pad, numbered where one would come twice."""
+    """Return the pads with printable names. A number is appended to names that occur twice."""
     seen: set[str] = set()
     out = []
     for note, label, title in placed:
@@ -108,15 +116,15 @@ def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
     return out
 
 
-def stand_in(note: int, pads: dict[int, str | None]) -> int:
-    """The note of the pad that plays a note for which there is none.
+def substitute_note(note: int, roles: dict[int, str | None]) -> int:
+    """Return the note of the pad that replaces a note missing from a kit.
 
     Args:
-        note: of a pattern.
-        pads: the notes of a kit and the role of each; None for what is no drum.
+        note: missing MIDI note.
+        roles: drum role of each pad by MIDI note, None for a pad that is no drum.
     """
     wanted = NOTES.get(note, ("", ""))[0]
     for name in (wanted, *NEAREST.get(wanted, ())):
-        if fit := [mine for mine, its in pads.items() if its == name]:
+        if fit := [mine for mine, its in roles.items() if its == name]:
             return min(fit, key=lambda mine: (abs(mine - note), mine))
-    return min(pads, key=lambda mine: (abs(mine - note), mine))
+    return min(roles, key=lambda mine: (abs(mine - note), mine))

@@ -1,7 +1,7 @@
-"""What samplers read: SFZ, Hydrogen, Decent Sampler, and a table for all others.
+"""Writers of sampler formats: SFZ, Hydrogen, Decent Sampler, and a CSV table for other samplers.
 
-In all of them a stroke of velocity v sounds at v / 127 of the level of the hardest, whichever layer it meets. Samples
-of softer layers are softer already, so each region undoes what its own highest velocity would do once more.
+In every format, a note of velocity v sounds at v / 127 of the full level. The samples of softer layers are softer
+already, so the gain of each layer is multiplied by 127 / (highest velocity of the layer).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from audiogan.kits.drums import NOTES
-from audiogan.utils.text import table_cell
+from audiogan.utils.text import escape_cell
 
 COLUMNS = ["file", "pad", "note", "general_midi", "lowest_velocity", "highest_velocity", "hat", "seconds"]
 COLUMNS += ["momentary_lufs", "true_peak_dbtp"]
@@ -23,7 +23,16 @@ HYDROGEN = "http://www.hydrogen-music.org/drumkit"
 
 @dataclass(frozen=True)
 class Sample:
-    """A file, relative to what mentions it, and the velocities it is for."""
+    """A WAV file of a kit, and its range of MIDI velocities.
+
+    Attributes:
+        file: path relative to the file that lists it.
+        low: lowest velocity.
+        high: highest velocity.
+        seconds: duration in seconds.
+        loudness: momentary loudness in LUFS.
+        peak: true peak in dBTP.
+    """
 
     file: str
     low: int
@@ -35,7 +44,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Zone:
-    """A pad as samplers know it. ``hat``: "open" hats are silenced by any hat, "closed" ones silence."""
+    """A pad of a kit, as described in sampler formats.
+
+    Attributes:
+        name: name of the pad.
+        note: MIDI note.
+        hat: "open" for a hi-hat that other hi-hats silence, "closed" for one that silences open ones, None for other
+            pads.
+        samples: samples of the velocity layers, from soft to loud.
+    """
 
     name: str
     note: int
@@ -43,28 +60,34 @@ class Zone:
     samples: Sequence[Sample]
 
 
-def sfz(title: str, zones: Sequence[Zone]) -> str:
-    """SFZ version 1 (Cakewalk, "sfz File Format", 1.02): nothing in it is newer. Names stand in comments, in UTF-8.
+def sfz_text(title: str, zones: Sequence[Zone]) -> str:
+    """Return a kit as text in SFZ version 1 (Cakewalk, "sfz File Format", 1.02). Names are written as UTF-8 comments.
 
-    The level follows ``amp_velcurve``, which may be given for each region; ``volume`` ends at +6 dB.
+    The level is set by ``amp_velcurve``, because ``volume`` is limited to +6 dB.
     """
     lines = [f"// {title}: made by audiogan"]
     for zone in zones:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
         lines += ["", f"// {zone.name}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
-            # The outermost borders keep their defaults: for some readers velocities begin at 0, for others at 1.
+            # The outer limits are omitted, because velocities start at 0 in some samplers and at 1 in others.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
             high = f" hivel={sample.high}" if sample.high < 127 else ""
             lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")
     return "\n".join(lines) + "\n"
 
 
-def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
-    """Hydrogen's ``drumkit.xml`` (drumkit.xsd of Hydrogen 1.2)."""
+def hydrogen_drumkit(title: str, zones: Sequence[Zone], description: str) -> str:
+    """Return a kit as ``drumkit.xml`` of Hydrogen 1.2.
+
+    Args:
+        title: name of the kit.
+        zones: pads of the kit.
+        description: text displayed by Hydrogen.
+    """
     ET.register_namespace("", HYDROGEN)
     kit = ET.Element(f"{{{HYDROGEN}}}drumkit_info")
-    _fill(kit, name=title, author="audiogan", info=about, license="undefined license", image="", imageLicense="")
+    _fill(kit, name=title, author="audiogan", info=description, license="undefined license", image="", imageLicense="")
     _fill(_sub(_sub(kit, "componentList"), "drumkitComponent"), id=0, name="Main", volume=1)
     instruments = _sub(kit, "instrumentList")
     for i, zone in enumerate(zones):
@@ -77,17 +100,17 @@ def hydrogen(title: str, zones: Sequence[Zone], about: str) -> str:
         component = _sub(one, "instrumentComponent")
         _fill(component, component_id=0, gain=1)
         for sample in zone.samples:
-            # Borders lie between velocities, so that a stroke belongs to one layer.
+            # Limits lie between integer velocities, so that each velocity belongs to exactly one layer.
             low, high = max(0.0, (sample.low - 0.5) / 127), min(1.0, (sample.high + 0.5) / 127)
             gain = 127 / sample.high
             _fill(_sub(component, "layer"), filename=sample.file, min=low, max=high, gain=gain, pitch=0)
     return _text(kit)
 
 
-def decent(title: str, zones: Sequence[Zone]) -> str:
-    """A preset of Decent Sampler (Decent Sampler Developer's Guide, "The <groups> element")."""
+def decent_sampler_preset(title: str, zones: Sequence[Zone]) -> str:
+    """Return a kit as a preset of Decent Sampler (Decent Sampler Developer's Guide, "The <groups> element")."""
     preset = ET.Element("DecentSampler", minVersion="1.0.0", presetName=title)
-    # It has no one-shots: a release longer than any sound lets strokes ring on when the key is let go.
+    # Decent Sampler has no one-shot mode. A long release lets a sound finish after the key is released.
     groups = ET.SubElement(preset, "groups", attack="0", decay="0", sustain="1", release="30")
     for zone in zones:
         group = ET.SubElement(groups, "group", name=zone.name, ampVelTrack="1")
@@ -105,8 +128,9 @@ def decent(title: str, zones: Sequence[Zone]) -> str:
     return _text(preset)
 
 
-def table(title: str, zones: Sequence[Zone]) -> str:
-    """CSV, one line per file. No spreadsheet runs a cell of it as a formula."""
+def csv_table(title: str, zones: Sequence[Zone]) -> str:
+    """Return a kit as a CSV table with one row for each file. Cells that a spreadsheet would run as formulas are
+    escaped."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -114,12 +138,12 @@ def table(title: str, zones: Sequence[Zone]) -> str:
         for s in zone.samples:
             what = [s.file, zone.name, zone.note, NOTES.get(zone.note, ("", ""))[0], s.low, s.high, zone.hat or ""]
             cells = [*what, f"{s.seconds:.4f}", f"{s.loudness:.1f}", f"{s.peak:.1f}"]
-            writer.writerow([table_cell(cell) for cell in cells])
+            writer.writerow([escape_cell(cell) for cell in cells])
     return out.getvalue()
 
 
 def _fill(parent: ET.Element, **values: object) -> None:
-    """Elements with a text each, in this order (schemas want one), in the namespace of their parent."""
+    """Append child elements with text in the given order, in the namespace of their parent."""
     for name, value in values.items():
         _sub(parent, name).text = f"{value:.6g}" if isinstance(value, float) else str(value)
 

@@ -1,4 +1,4 @@
-"""What a kit is: pads on MIDI notes, each with recipes from soft to loud."""
+"""The `Kit` and `Pad` classes: sounds on MIDI notes, each with recipes from soft to loud."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from audiogan.errors import UserError
 from audiogan.model.recipe import Recipe
 
 FORMAT = 1
+"""Format version of ``kit.json``."""
 MOST_LAYERS = 16
-"""Hydrogen has no more."""
+"""Maximum number of velocity layers of a pad, which is the limit of Hydrogen."""
 MOST_PADS = 128
-"""MIDI has no more notes."""
+"""Maximum number of pads of a kit, which is the number of MIDI notes."""
 MOST_CLASSES, MOST_KNOBS = 1000, 100
-"""Of one recipe."""
+"""Maximum numbers of classes and of knobs in one recipe."""
 LONGEST_NAME, LONGEST_MODEL = 100, 4096
-"""Characters of a pad's name, and of a model's name or path."""
+"""Maximum numbers of characters of a pad name, and of a model name or path."""
 
 
 @dataclass(frozen=True)
 class Pad:
-    """One sound of a kit.
+    """One sound of a kit, with its velocity layers.
 
     Attributes:
-        name: printable, at most 100 characters.
-        note: the MIDI note that plays it, 0 ... 127: General MIDI's where the class has a place there.
-        layers: recipes for soft to hard strokes, 1 ... 16; see `velocities`.
+        name: printable name, at most 100 characters.
+        note: MIDI note, 0 ... 127. Drum classes use the notes of General MIDI.
+        layers: 1 to 16 recipes, from soft to loud. `velocity_ranges` gives their velocities.
     """
 
     name: str
@@ -42,14 +43,21 @@ class Pad:
         if isinstance(self.note, bool) or not isinstance(self.note, int) or not 0 <= self.note <= 127:
             raise ValueError(f"pad {self.name!r}: note={self.note!r:.40} must be a whole number from 0 to 127")
         if not 1 <= len(self.layers) <= MOST_LAYERS:
-            raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; 1 to {MOST_LAYERS} are possible")
+            raise ValueError(
+                f"pad {self.name!r}: {len(self.layers)} layers; the number must be from 1 to {MOST_LAYERS}"
+            )
         if any(len(recipe.classes) > MOST_CLASSES or len(recipe.knobs) > MOST_KNOBS for recipe in self.layers):
             raise ValueError(f"pad {self.name!r}: more than {MOST_CLASSES} classes or {MOST_KNOBS} knobs")
 
 
 @dataclass(frozen=True)
 class Kit:
-    """Pads, each on a note of its own, of sounds of one ``model`` (a name that `audiogan.load` knows)."""
+    """A collection of sounds of one model, each on its own MIDI note.
+
+    Attributes:
+        pads: pads with distinct notes.
+        model: name of the model, see `audiogan.load`.
+    """
 
     pads: tuple[Pad, ...]
     model: str
@@ -60,10 +68,10 @@ class Kit:
         if not notes:
             raise ValueError("a kit has at least one pad")
         if twice := sorted(note for note, pads in notes.items() if pads > 1):
-            raise ValueError(f"notes {twice}: each can have one pad only")
+            raise ValueError(f"notes {twice}: used by more than one pad")
 
     def to_json(self) -> str:
-        """JSON that `from_json` makes an equal kit of."""
+        """Return the kit as JSON text, which `from_json` reads."""
         pads = [
             {"name": pad.name, "note": pad.note, "layers": [json.loads(recipe.to_json()) for recipe in pad.layers]}
             for pad in self.pads
@@ -72,7 +80,11 @@ class Kit:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Kit:
-        """The inverse of `to_json`. UserError for what is no kit."""
+        """Return the kit that `to_json` wrote. The text may come from an untrusted source.
+
+        Raises:
+            UserError: the text is not a kit.
+        """
         try:
             content = json.loads(text)
             if content["kit"] != FORMAT:
@@ -80,7 +92,7 @@ class Kit:
             if not isinstance(content["model"], str) or len(content["model"]) > LONGEST_MODEL:
                 raise ValueError(f"its model is not a name of at most {LONGEST_MODEL} characters")
             if len(content["pads"]) > MOST_PADS:
-                raise ValueError(f"{len(content['pads'])} pads; at most {MOST_PADS} are possible")
+                raise ValueError(f"{len(content['pads'])} pads; a kit has at most {MOST_PADS}")
             pads = [
                 Pad(pad["name"], pad["note"], tuple(Recipe.from_json(json.dumps(one)) for one in pad["layers"]))
                 for pad in content["pads"]
@@ -92,7 +104,7 @@ class Kit:
             raise UserError(f"not a kit of audiogan: {' '.join(str(error).split())[:200]}") from error
 
 
-def velocities(layers: int) -> list[tuple[int, int]]:
-    """The MIDI velocities (lowest, highest) of each of some layers, soft to loud; together they tile 0 ... 127."""
+def velocity_ranges(layers: int) -> list[tuple[int, int]]:
+    """Return the lowest and highest MIDI velocity of each layer, from soft to loud. The ranges cover 0 ... 127."""
     edges = [round(128 * i / layers) for i in range(layers + 1)]
     return [(low, high - 1) for low, high in pairwise(edges)]

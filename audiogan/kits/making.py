@@ -1,4 +1,4 @@
-"""Making kits: sounds that are relatives of each other, and their velocity layers."""
+"""Making of kits: sounds with a common character, and their velocity layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.kits.drums import compose, role
+from audiogan.kits.drums import assign_notes, drum_role
 from audiogan.kits.kit import MOST_LAYERS, Kit, Pad
 from audiogan.model.recipe import Recipe
 from audiogan.utils.text import printable
@@ -20,22 +20,25 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 APART = 0.5
-"""How far a sound lies from its kit's centre, towards any other of its class.
+"""Distance of a pad from the common centre of its kit, as a fraction of the way to an independent sound of its class.
 
-Likeness of timbre between pads of different classes, and how far pads of one class are apart, over 30 kits of the
-shipped drums: 0.051 and 1.75; picks without a kit: 0.006 and 2.25. Eleven real kits: 0.059 and 2.17; their sounds,
-mixed: 0.002 and 3.40 (`benchmarks/kits.py`, which says what is measured)."""
+The value makes generated kits resemble real ones. `benchmarks/kits.py` measures the similarity of timbre between pads
+of different classes, and the distance between pads of one class: 0.051 and 1.75 for 30 kits of the shipped drums, 0.059
+and 2.17 for eleven real kits.
+"""
 AGAIN = 0.7
-"""The same for further pads of a class, which are there to differ from the first."""
+"""Distance from the centre for further pads of a class, as a fraction. It is larger than `APART`, so that these pads
+differ more."""
 TRIES = 4
-"""Toms have to differ in pitch: so many candidates for each, from which a scale is picked."""
+"""Number of candidate sounds for each tom. Toms with evenly spaced pitches are selected from them."""
 DARKER = 1.0
-"""Octaves of brightness that the softest stroke is asked to have less than the hardest. The shipped drums make 0.2 of
-them (median)."""
+"""Reduction of brightness requested for the softest layer, in octaves. The shipped drums reach a median of 0.2 octaves.
+"""
 LOWEST_SHARE = 0.01
-"""Below it models do not tell values of a knob apart."""
+"""Minimum knob setting of a soft layer. Models do not distinguish smaller settings."""
 NEARBY, NEAR = 6, 0.2
-"""Where brightness is no knob: sounds near the pad's own that are tried for each soft layer, and how near."""
+"""For models without a brightness knob: number of nearby sounds tried for each soft layer, and their distance (see
+`Recipe.vary`)."""
 
 
 def make_kit(
@@ -47,28 +50,36 @@ def make_kit(
     layers: int = 1,
     knobs: Mapping[str, float] | None = None,
 ) -> Kit:
-    """A kit of sounds that belong together.
+    """Make a kit of sounds with a common character.
 
-    All pads share a centre: one latent, and knobs that say the same about each class ("brighter than most kicks",
-    "… most snares"). A pad lies half-way from there to a pick of its own, which depends on seed, class and note only.
-    Toms are picked and ordered by pitch. Classes with names of drums are laid out as General MIDI has them, others
-    chromatically from note 36.
+    All pads share a centre: one latent, and one set of knob settings relative to each class ("brighter than most
+    kicks"). Each pad lies half-way between the centre and a random sound, which depends on seed, class and note only.
+    Toms are selected and sorted by pitch. Classes with drum names use General MIDI notes, others take notes from 36
+    upwards.
 
     Args:
-        pads: how many, 1 ... 128.
-        seed: for the same kit again.
-        labels: the classes to use, at most as many as pads; all by default.
-        layers: velocity layers of each pad, 1 ... 16: the softer, the darker (see `softer`).
-        knobs: 0 ... 1, as for `Generator.sample`; the others are drawn.
+        generator: model of sounds.
+        pads: number of pads, 1 ... 128.
+        seed: random seed. None makes a different kit in each call.
+        labels: classes to use, at most as many as pads. None uses all classes.
+        layers: number of velocity layers of each pad, 1 ... 16. Softer layers are darker, see `velocity_layers`.
+        knobs: knob settings in 0 ... 1 by name, see `Generator.sample`. Other knobs are drawn.
 
     Raises:
-        UserError: an unknown class or knob, a number out of range, or more classes than pads.
+        UserError: a class or knob is unknown, a number is out of range, or there are more classes than pads.
+
+    Example:
+        >>> import audiogan
+        >>> from audiogan.kits import make_kit
+        >>> kit = make_kit(audiogan.load("drums"), 2, seed=7, labels=["kick", "snare"])
+        >>> [(pad.note, pad.name) for pad in kit.pads]
+        [(36, 'kick'), (38, 'snare')]
     """
-    generator.check_drawable("kits")
+    generator.require_random_inputs("kits")
     if not 1 <= pads <= 128:
-        raise UserError(f"pads={pads}: a kit has 1 to 128, one a MIDI note")
+        raise UserError(f"pads={pads} must be from 1 to 128, the number of MIDI notes")
     if not 1 <= layers <= MOST_LAYERS:
-        raise UserError(f"layers={layers}: 1 to {MOST_LAYERS} are possible")
+        raise UserError(f"layers={layers} must be from 1 to {MOST_LAYERS}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     wanted = [labels] if isinstance(labels, str) else list(dict.fromkeys(labels or ()))
@@ -77,36 +88,36 @@ def make_kit(
     if len(wanted) > pads:
         raise UserError(f"pads={pads}: too few for the {len(wanted)} classes {', '.join(map(printable, wanted))}")
     classes = wanted or list(dict.fromkeys(generator.labels))
-    slots = compose(classes, pads)
+    slots = assign_notes(classes, pads)
     made: dict[int, Recipe] = {}
     for label in dict.fromkeys(its for _, its, _ in slots):
         notes = [note for note, its, _ in slots if its == label]
-        tuned = role(label) == "tom" and len(notes) > 1
+        tuned = drum_role(label) == "tom" and len(notes) > 1
         sounds = (_tuned if tuned else _relatives)(generator, seed, label, notes, knobs)
         made.update(zip(sorted(notes) if tuned else notes, sounds, strict=True))
-    strokes = {note: softer(generator, recipe, layers) for note, recipe in made.items()}
+    strokes = {note: velocity_layers(generator, recipe, layers) for note, recipe in made.items()}
     return Kit(tuple(Pad(name, note, strokes[note]) for note, _, name in sorted(slots)), generator.name)
 
 
 def _relatives(
     generator: Generator, seed: int, label: str, keys: Iterable[int], knobs: Mapping[str, float] | None
 ) -> list[Recipe]:
-    """Sounds of a class around the centre of the kit of a seed, one for each key (a pad's note); the first is nearest.
+    """Return recipes of a class around the centre of a kit, one for each key. The first is nearest to the centre.
 
-    Of one seed, `Generator.recipes` draws the same latent for every class, and knobs of an example that stands at the
-    same place in each, from dark to bright: that is the centre.
+    For one seed, `Generator.recipes` draws the same latent for every class, and knobs of a training example with the
+    same rank of brightness. This recipe is the centre.
     """
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]
     own = [np.random.SeedSequence([seed, zlib.crc32(label.encode()), key]).generate_state(1)[0] for key in keys]
     picks = [generator.recipes(1, seed=int(s), label=asked, knobs=knobs)[0] for s in own]
-    return [centre.towards(pick, AGAIN if i else APART) for i, pick in enumerate(picks)]
+    return [centre.interpolate(pick, AGAIN if i else APART) for i, pick in enumerate(picks)]
 
 
 def _tuned(
     generator: Generator, seed: int, label: str, notes: Sequence[int], knobs: Mapping[str, float] | None
 ) -> list[Recipe]:
-    """As many relatives as notes, from low to high, as evenly spaced in pitch as there are."""
+    """Return one recipe for each note, sorted by pitch and spaced in pitch as evenly as possible."""
     found = _relatives(generator, seed, label, range(TRIES * len(notes)), knobs)
     pitches = np.log2(_pitch(generator.render(found), generator.sample_rate))
     left = list(np.argsort(pitches))
@@ -117,19 +128,24 @@ def _tuned(
 
 
 def _pitch(waves: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Hz below which half the energy of each of the sounds `[N, C, T]` lies: near the fundamental of a drum."""
+    """Return the median frequency of sounds ``[N, C, T]`` in Hz, which is near the fundamental of a drum."""
     n = 4 * waves.shape[-1]
     energy = (np.abs(np.fft.rfft(waves, n)) ** 2).sum(axis=1).cumsum(axis=-1)
     half = (energy < energy[:, -1:] / 2).sum(axis=-1)
     return np.maximum(half, 1) * sample_rate / n
 
 
-def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
-    """A sound as ``layers`` strokes of growing strength, the last of them the sound itself.
+def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
+    """Return velocity layers of a sound, from soft to loud.
 
-    Softer strokes are darker: the knob *brightness* asks for up to an octave less. Where a model has no such knob, it
-    is at its end, or its sounds are heard not to obey, sounds near this one are measured and darker ones picked (then
-    the sound itself may be a layer below the hardest).
+    Softer layers are darker: the brightness knob requests up to one octave less. If the model has no such knob, the
+    knob is near its end, or the sounds do not follow it, darker sounds are selected from sounds near this one. The
+    sound itself may then be a layer below the loudest.
+
+    Args:
+        generator: model of sounds.
+        recipe: recipe of the loudest layer.
+        layers: number of layers.
     """
     if layers == 1:
         return (recipe,)
@@ -147,16 +163,16 @@ def softer(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, .
 
 
 def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.float32]:
-    """Of the sounds of recipes, in octaves."""
+    """Return the brightness of the sounds of recipes, in octaves."""
     from audiogan.data.sounds.knobs import measure
 
     return measure(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
 
 
 def _by_ear(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
-    """Sounds near one, from dark to bright."""
+    """Return nearby sounds as layers, sorted by measured brightness."""
     rng = np.random.default_rng(zlib.crc32(np.asarray(recipe.latent, "<f4").tobytes()))
-    near = [recipe, *(recipe.varied(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]
+    near = [recipe, *(recipe.vary(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]
     order = np.argsort(_brightness(generator, near), kind="stable")
     top = max(int(np.flatnonzero(order == 0)[0]), layers - 1)
     return tuple(near[order[i]] for i in np.linspace(0, top, layers).round().astype(int))

@@ -1,7 +1,7 @@
-"""Reader of Standard MIDI Files (MIDI Manufacturers Association, RP-001, 1996): notes, and when they are struck.
+"""Reader of the notes in Standard MIDI Files (MIDI Manufacturers Association, RP-001, 1996).
 
-Files of all formats, with time in beats or in SMPTE frames, bare or inside RIFF (RMID). Chunks of unknown kinds are
-skipped, as the standard demands, and so is everything that does not concern notes.
+It supports formats 0, 1 and 2, time in beats or SMPTE frames, and files inside RIFF (RMID). Unknown chunks and events
+other than notes are skipped.
 """
 
 from __future__ import annotations
@@ -12,36 +12,37 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain, pairwise
 
 DEFAULT_TEMPO = 500_000
-"""Microseconds of a beat before the first change of tempo."""
+"""Tempo before the first tempo event, in microseconds per beat."""
 FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
-"""Frames of a second by SMPTE's name of the format. 29 stands for 30 drop-frame, which runs at 29.97."""
+"""Frames per second by SMPTE format. Format 29 is 30 drop-frame, which runs at 29.97 frames per second."""
 DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
-"""Data bytes of a channel message, by status."""
+"""Number of data bytes of a channel message, by status byte."""
 OTHER_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
-"""Data bytes of system messages. They do not belong into a file, but their length is known."""
+"""Number of data bytes of system messages, by status byte. They are not allowed in files, but are skipped if present.
+"""
 END_OF_TRACK, SET_TEMPO = 0x2F, 0x51
 XG_ON = bytes.fromhex("4c00007e00")
-"""Yamaha's system exclusive message "XG System On", after manufacturer and device."""
+"""Yamaha's system exclusive message "XG System On", without the manufacturer and device bytes."""
 GM2_DRUMS, XG_DRUMS = 120, 127
-"""Banks (controller 0) of drum kits in General MIDI 2 and in Yamaha's XG."""
+"""Bank numbers (controller 0) of drum kits in General MIDI 2 and in Yamaha XG."""
 
 
 class BadMidi(ValueError):
-    """The bytes are no MIDI file, or a damaged one."""
+    """Error raised if data is not a MIDI file, or is damaged."""
 
 
 @dataclass
 class Track:
-    """The events of a track that matter for drums; times are in ticks since its start.
+    """Events of one MIDI track that matter for drums. Times are in ticks from the start of the track.
 
     Attributes:
-        notes: (tick, channel 0 ... 15, note, velocity 1 ... 127).
-        tempi: (tick, microseconds of a beat).
-        ticks: when anything happens, but for the end of the track.
-        end: the tick of its last event.
-        drums: channels that it declares to be drums, beyond General MIDI's.
-        xg_drums: channels with a bank that means drums in an XG file. In Roland's GS the same bank is melodic.
-        xg: whether it declares the file to be XG.
+        notes: tick, channel (0 ... 15), note and velocity (1 ... 127) of each note.
+        tempi: tick and tempo (microseconds per beat) of each tempo event.
+        ticks: ticks of all events except the end of the track.
+        end: tick of the last event.
+        drums: channels declared as drum channels, in addition to channel 10 of General MIDI.
+        xg_drums: channels that use a drum bank of Yamaha XG. In Roland GS, the same bank is melodic.
+        xg: whether the track declares the file to be XG.
     """
 
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -55,11 +56,11 @@ class Track:
 
 @dataclass
 class Part:
-    """Tracks that are played at the same time.
+    """Tracks that are played simultaneously.
 
     Attributes:
-        notes: (seconds, channel 0 ... 15, note, velocity 1 ... 127).
-        seconds: to the end of the longest track.
+        notes: time in seconds, channel (0 ... 15), note and velocity (1 ... 127) of each note.
+        seconds: duration of the longest track, in seconds.
     """
 
     notes: list[tuple[float, int, int, int]]
@@ -68,12 +69,13 @@ class Part:
 
 @dataclass
 class Song:
-    """What `read_midi` returns.
+    """Content of a MIDI file.
 
     Attributes:
-        parts: one after another: a single one, or each track of a file of format 2.
-        drums: channels, from 0, that the file declares to be drums.
-        tracks, expected: how many tracks the file has, and should have by its header.
+        parts: parts that are played one after another: each track for format 2, otherwise a single part.
+        drums: channels that the file declares as drum channels, counted from 0.
+        tracks: number of tracks in the file.
+        expected: number of tracks stated in the header.
     """
 
     parts: list[Part]
@@ -83,10 +85,13 @@ class Song:
 
 
 def read_midi(content: bytes) -> Song:
-    """Read a MIDI file.
+    """Read the notes of a MIDI file.
+
+    Args:
+        content: content of the file.
 
     Raises:
-        BadMidi: it is none, or it is damaged.
+        BadMidi: the content is not a MIDI file, or is damaged.
     """
     content = _unwrapped(content)
     if len(content) < 14 or content[:4] != b"MThd":
@@ -107,7 +112,7 @@ def read_midi(content: bytes) -> Song:
 
 
 def _unwrapped(content: bytes) -> bytes:
-    """A MIDI file without what other formats put around it: RIFF (RMID), or the 128 bytes of MacBinary."""
+    """Return the MIDI file inside a RIFF file (RMID), or after a MacBinary header of 128 bytes."""
     if content[:4] == b"RIFF":
         for name, body, _ in _chunks(content, 12, "<4sI"):
             if name == b"data":
@@ -117,7 +122,7 @@ def _unwrapped(content: bytes) -> bytes:
 
 
 def _chunks(content: bytes, at: int, head: str = ">4sI") -> Iterator[tuple[bytes, bytes, bool]]:
-    """(kind, content, whether all of it is there) of each chunk."""
+    """Yield the kind, the content and the completeness of each chunk."""
     while at + 8 <= len(content):
         name, size = struct.unpack(head, content[at : at + 8])
         at += 8
@@ -126,7 +131,7 @@ def _chunks(content: bytes, at: int, head: str = ">4sI") -> Iterator[tuple[bytes
 
 
 def _track(data: bytes, whole: bool) -> Track:
-    """The events of a track chunk. One that is cut off is accepted if its end-of-track event is there."""
+    """Return the events of a track chunk. A truncated track is accepted if it contains the end-of-track event."""
     track, tick, at, status, ended = Track(), 0, 0, 0, False
     banks: dict[int, int] = {}
     try:
@@ -180,7 +185,7 @@ def _track(data: bytes, whole: bool) -> Track:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A variable-length quantity, which has at most four bytes, and where it ends."""
+    """Return a variable-length quantity of at most four bytes, and the position after it."""
     value = 0
     for i in range(4):
         byte = data[at + i]
@@ -191,7 +196,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _block(data: bytes, at: int) -> tuple[bytes, int]:
-    """Bytes after their number, and where they end."""
+    """Return a block of bytes preceded by its length, and the position after it."""
     size, at = _number(data, at)
     if at + size > len(data):
         raise IndexError
@@ -199,8 +204,9 @@ def _block(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _declared(exclusive: bytes) -> set[int]:
-    """The channel that a system exclusive message makes a drum channel: Roland GS, "use for rhythm part"; Yamaha XG,
-    "part mode".
+    """Return the channel that a system exclusive message declares as a drum channel.
+
+    The messages are "use for rhythm part" of Roland GS and "part mode" of Yamaha XG.
     """
     if len(exclusive) >= 8 and exclusive[0] == 0x41 and exclusive[2:5] == b"\x42\x12\x40":
         block, address, mode = exclusive[5], exclusive[6], exclusive[7]
@@ -215,7 +221,7 @@ def _declared(exclusive: bytes) -> set[int]:
 
 
 def _timed(tracks: list[Track], division: int) -> Part:
-    """Tracks with their times in seconds. The tempo of any of them holds for all."""
+    """Return tracks with times in seconds. Tempo events of any track apply to all tracks."""
     clock = _clock(tracks, division)
     notes = [
         (clock[tick], channel, note, velocity) for track in tracks for tick, channel, note, velocity in track.notes
@@ -224,7 +230,7 @@ def _timed(tracks: list[Track], division: int) -> Part:
 
 
 def _clock(tracks: list[Track], division: int) -> dict[int, float]:
-    """Seconds by tick, for every tick at which something happens."""
+    """Return the time in seconds of each tick with an event."""
     ticks = sorted({0, max(track.end for track in tracks)}.union(*(track.ticks for track in tracks)))
     if division < 0:
         name, each = -(division >> 8), division & 0xFF
@@ -238,7 +244,7 @@ def _clock(tracks: list[Track], division: int) -> dict[int, float]:
 
 
 def _steps(ticks: list[int], changes: Iterable[tuple[int, int]], division: int) -> Iterator[float]:
-    """Seconds from each tick to the next."""
+    """Yield the seconds between consecutive ticks."""
     left, tempo = list(reversed(list(changes))), DEFAULT_TEMPO
     for tick, following in pairwise(ticks):
         while left and left[-1][0] <= tick:

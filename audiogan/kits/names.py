@@ -1,4 +1,4 @@
-"""Names of kits in text and in file names. A name may come from a stranger."""
+"""Conversion of untrusted kit names to display text and file names."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ import re
 import unicodedata
 
 LONGEST_STEM, MOST_BYTES = 60, 150
-"""Characters and UTF-8 bytes of a file name before its suffix. File systems accept 255 bytes with the suffix."""
+"""Maximum numbers of characters and of UTF-8 bytes of a file name without suffix. File systems allow 255 bytes in all.
+"""
 JOINERS = "\u200c\u200d"
-"""Persian words and many emoji contain them. They are not printable, but harmless."""
+"""Zero-width joiners, which Persian words and many emoji contain. They are harmless, although not printable."""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in "123456789¹²³")}
-"""Windows does not accept files of these names, whatever their suffix."""
+"""File names that Windows reserves for devices, with any suffix."""
 
 
-def title(text: str) -> str:
-    """Return a name as one line of text: what is not printable, such as a line break, becomes a space."""
+def single_line(text: str) -> str:
+    """Return a name as one line of text. Line breaks and other unprintable characters become spaces."""
     shown = "".join(c if c.isprintable() or c in JOINERS else " " for c in text)
     return " ".join(shown.split())
 
 
 def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> str:
-    """Return a name as a file name without suffix that all systems accept.
+    """Return a name as a file name without suffix that is valid on all systems.
 
-    Letters, digits, spaces, and ``_``, ``-`` and ``.`` stay. Where anything else had to be replaced or cut, a short
-    hash of the name follows, so that different names give different files.
+    Letters, digits, spaces, ``_``, ``-`` and ``.`` are kept. If other characters were replaced or the name was cut, a
+    short hash is appended, so that different names give different files.
 
     Args:
         text: the name.
-        ascii_only: for formats with readers that disagree on the encoding of file names.
-        default: used where nothing of the name can stay.
+        ascii_only: keep ASCII characters only, for formats with an undefined encoding of file names.
+        default: file name used if no character of the name can be kept.
     """
     whole = unicodedata.normalize("NFC", text)
-    stem = safe(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
+    stem = ascii_stem(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
     stem = stem[:LONGEST_STEM].encode()[:MOST_BYTES].decode(errors="ignore").strip(" .-")
     if stem.split(".")[0].strip().casefold() in RESERVED:
         stem = f"{default}-{stem}"
@@ -44,8 +45,9 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
     return f"{stem or default}-{digest}"
 
 
-def safe(text: str) -> str:
-    """Return ASCII letters, digits, spaces, ``_`` and ``-`` of a text, as a part of a file name; it may be empty."""
+def ascii_stem(text: str) -> str:
+    """Return the ASCII letters, digits, spaces, ``_`` and ``-`` of a text for use in a file name. The result may be
+    empty."""
     ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9_ -]+", "-", ascii_).strip(" -")[:LONGEST_STEM].strip(" -")
 

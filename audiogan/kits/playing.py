@@ -1,4 +1,4 @@
-"""Playing kits: a MIDI pattern becomes a groove."""
+"""Playing of MIDI patterns on kits."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.files import read_small
-from audiogan.kits.drums import role, stand_in
-from audiogan.kits.kit import Kit, velocities
+from audiogan.files import read_small_file
+from audiogan.kits.drums import drum_role, substitute_note
+from audiogan.kits.kit import Kit, velocity_ranges
 from audiogan.kits.midi import BadMidi, read_midi
 from audiogan.kits.rendering import LOUDNESS, render_pads
-from audiogan.kits.saving import hat
+from audiogan.kits.saving import hat_type
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 DRUMS = 9
-"""General MIDI's drum channel, counted from 0."""
+"""Drum channel of General MIDI, counted from 0."""
 LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
-"""Bytes of a MIDI file, strokes in it, and seconds of sound, that are accepted."""
+"""Limits of a MIDI pattern: file size in bytes, number of notes, and duration in seconds."""
 LONGEST_REST = 15.0
-"""Seconds after the last stroke that count as part of a loop. A longer rest is that of other instruments."""
+"""Maximum rest at the end of a pattern, in seconds. A longer rest is cut, because it usually belongs to other
+instruments."""
 CHOKE = 0.01
-"""Seconds in which a choked hat falls silent."""
+"""Fade-out of an open hi-hat that is silenced by another hi-hat, in seconds."""
 PEAK_DB = -1.0
-"""A groove whose samples would pass it is turned down as a whole."""
+"""Maximum sample peak of the result, in dB of full scale. A louder result is attenuated as a whole."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The strokes of a MIDI file.
+    """Notes of a MIDI file to play on a kit.
 
     Attributes:
-        strokes: (seconds, note, velocity 1 ... 127), in order of time.
-        seconds: how long it lasts: to the end of its longest track, or to its last stroke if a long rest follows.
-        remarks: one line each about what was left out.
+        strokes: time in seconds, MIDI note and velocity (1 ... 127), sorted by time.
+        seconds: duration up to the end of the longest track, or up to the last note if a long rest follows.
+        remarks: one line of text for each part of the file that was left out.
     """
 
     strokes: tuple[tuple[float, int, int], ...]
@@ -58,35 +59,51 @@ def play_pattern(
     sample_rate: int = 44100,
     tail: float = 1.0,
     loudness: float = LOUDNESS,
-    say: Callable[[str], None] | None = None,
+    echo: Callable[[str], None] | None = None,
 ) -> NDArray[np.float32]:
-    """A MIDI file played on a kit, float32 `[C, T]`.
+    """Play a MIDI file on a kit.
 
-    Each stroke (see `read_pattern`) begins at the sample nearest to its time, on the layer of its velocity v, at
-    v / 127 of the full level. Open hats are silenced by the next hat. Notes that the kit lacks are played by the pad
-    nearest in kind.
+    Each note starts at the nearest sample, uses the layer of its velocity v, and sounds at v / 127 of the full level.
+    An open hi-hat is silenced by the next hi-hat. Notes missing from the kit are played by the most similar pad.
 
     Args:
-        sample_rate: in Hz.
-        tail: seconds that ring on after the end of the file; 0 for a loop.
-        loudness: of the loudest layer of each pad, in LUFS, see `render_hits`.
-        say: called with one line each about what was left out and which notes are played by other pads.
+        generator: model of the kit.
+        kit: the kit.
+        midi_path: MIDI file, see `read_pattern`.
+        sample_rate: sample rate of the result, in Hz.
+        tail: time after the end of the pattern during which sounds ring out, in seconds. 0 makes a loop.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        echo: function that prints a line. It reports notes that were left out or are played by other pads.
+
+    Returns:
+        Sound, float32 ``[C, T]``.
 
     Raises:
-        UserError: a file that is no MIDI, has no notes, or is too long; see `render_hits`.
+        UserError: the file is not a MIDI file, has no notes or is too long, or an argument is out of range.
+
+    Example:
+        >>> import audiogan, tempfile
+        >>> from audiogan.kits import make_kit, play_pattern
+        >>> generator = audiogan.load("drums")
+        >>> one_kick = bytes.fromhex("4d546864000000060000000100604d54726b000000080099246400ff2f00")
+        >>> with tempfile.NamedTemporaryFile(suffix=".mid") as file:
+        ...     _ = file.write(one_kick), file.flush()
+        ...     wave = play_pattern(generator, make_kit(generator, 1, seed=7), file.name, tail=0.5)
+        >>> wave.shape
+        (1, 22050)
     """
     if not 0 <= tail <= LONGEST:
         raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
     pattern = read_pattern(midi_path)
     pads = {pad.note: pad for pad in kit.pads}
-    roles = {pad.note: role(pad.layers[-1].label) for pad in kit.pads}
-    if say is not None:
+    roles = {pad.note: drum_role(pad.layers[-1].label) for pad in kit.pads}
+    if echo is not None:
         for line in pattern.remarks:
-            say(line)
-    instead = {note: stand_in(note, roles) for _, note, _ in pattern.strokes if note not in pads}
-    if instead and say is not None:
-        told = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
-        say(f"notes that the kit lacks: {', '.join(told)}")
+            echo(line)
+    instead = {note: substitute_note(note, roles) for _, note, _ in pattern.strokes if note not in pads}
+    if instead and echo is not None:
+        replaced = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
+        echo(f"notes missing from the kit: {', '.join(replaced)}")
     played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
     needed = {note for _, note, _ in played}
     used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
@@ -103,8 +120,8 @@ def _mix(
     sample_rate: int,
     tail: float,
 ) -> NDArray[np.float32]:
-    """All strokes (seconds, number of the pad, velocity) together."""
-    hats = [hat(pad) for pad in kit.pads]
+    """Return the sum of all strokes (seconds, index of the pad, velocity)."""
+    hats = [hat_type(pad) for pad in kit.pads]
     steps = sorted({round(seconds * sample_rate) for seconds, pad, _ in strokes if hats[pad]})
     last = max(round(seconds * sample_rate) for seconds, _, _ in strokes)
     length = max(round((duration + tail) * sample_rate), last + round(tail * sample_rate), 1)
@@ -113,7 +130,7 @@ def _mix(
     cut = False
     for seconds, pad, velocity in strokes:
         start = round(seconds * sample_rate)
-        borders = velocities(len(sounds[pad]))
+        borders = velocity_ranges(len(sounds[pad]))
         layer = next(i for i, (_, high) in enumerate(borders) if velocity <= high)
         wave = sounds[pad][layer] * np.float32(velocity / borders[layer][1])
         following = bisect_right(steps, start)
@@ -129,12 +146,12 @@ def _mix(
         out[:, length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
     peak, ceiling = float(max(out.max(), -out.min())), 10 ** (PEAK_DB / 20)
     if peak > ceiling:
-        out *= np.float32(ceiling / peak)  # in place: a quarter of an hour takes hundreds of megabytes
+        out *= np.float32(ceiling / peak)  # in place, because long results take hundreds of megabytes
     return out
 
 
 def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
-    """A wave `[C, T]` that falls silent from sample ``at`` on."""
+    """Return a wave ``[C, T]`` that fades out from sample ``at``."""
     if at >= wave.shape[1]:
         return wave
     wave = wave[:, : at + fade].copy()
@@ -143,17 +160,17 @@ def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32
 
 
 def read_pattern(path: str | os.PathLike[str]) -> Pattern:
-    """Read the drum strokes of a standard MIDI file, see `audiogan.kits.midi`.
+    """Read the drum notes of a MIDI file.
 
-    They are the notes of channel 10 and of channels that the file declares to be drums (GS, XG, General MIDI 2); those
-    of all channels where there are none. The tracks of a file of format 2 are played one after another.
+    Drum notes are those on channel 10 and on channels that the file declares as drum channels (GS, XG, General MIDI 2).
+    If there are none, all notes are used. The tracks of a format 2 file are joined one after another.
 
     Raises:
-        UserError: it cannot be read, is damaged, has no notes, or more or longer ones than are accepted.
+        UserError: the file cannot be read, is damaged, has no notes, or exceeds a limit of size, notes or duration.
     """
     path = Path(path)
     try:
-        song = read_midi(read_small(path, LARGEST_FILE, "pattern"))
+        song = read_midi(read_small_file(path, LARGEST_FILE, "pattern"))
     except BadMidi as error:
         raise UserError(f"{path}: not a MIDI file that can be played ({error})") from error
     channels = {channel for part in song.parts for _, channel, _, _ in part.notes}
@@ -176,12 +193,12 @@ def read_pattern(path: str | os.PathLike[str]) -> Pattern:
             continue
         last, end = max(mine)[0], start + part.seconds
         if last > LONGEST:
-            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, which are the most; cut it into parts")
+            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, the limit; cut it into parts")
         if end - last > LONGEST_REST or end > LONGEST:
             remarks.append(f"left out: {end - last:,.0f} seconds without a stroke at the end")
             end = last
         strokes += mine
         if len(strokes) > MOST_NOTES:
-            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, which are the most; cut it into parts")
+            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, the limit; cut it into parts")
         start = end
     return Pattern(tuple(sorted(strokes)), start, tuple(remarks))

@@ -1,4 +1,4 @@
-"""Rendering kits: from recipes to sounds that are ready for a sampler."""
+"""Rendering of kits: resampled, trimmed and levelled sounds for samplers."""
 
 from __future__ import annotations
 
@@ -10,61 +10,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.kits.kit import Kit, velocities
+from audiogan.kits.kit import Kit, velocity_ranges
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 LOUDNESS = -26.0
-"""LUFS. So much is within the reach of nearly every drum without a peak that is too high."""
+"""Default loudness of the loudest layer of a pad, in LUFS. Nearly every drum reaches it without exceeding the peak
+limit."""
 CEILING_DB = -1.0
-"""Highest true peak, dBTP (EBU R 128)."""
+"""Maximum true peak, in dBTP. It is the limit of EBU R 128."""
 WINDOW = 0.4
-"""Seconds of a window of momentary loudness."""
+"""Window of the momentary loudness, in seconds."""
 ONSET_DB, SILENCE_DB = -40.0, -60.0
-"""Of a sound's peak: where it begins, and below what it is over."""
+"""Levels at which a sound starts and ends, in dB relative to its peak."""
 FADE = 0.01
-"""Seconds of fade-out."""
+"""Fade-out at the end of a sound, in seconds."""
 RATES = (8000, 192_000)
+"""Minimum and maximum sample rate of a rendered kit, in Hz."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One rendered stroke.
+    """One rendered velocity layer of a pad.
 
     Attributes:
-        wave: float32 `[C, T]`.
-        loudness: momentary, in LUFS, see `momentary_loudness`; minus infinity for silence.
+        wave: samples, float32 ``[C, T]``.
+        loudness: momentary loudness in LUFS, see `momentary_loudness`. Minus infinity for silence.
         peak: true peak in dBTP.
-        short: how much softer than asked it is, in LU, because of its pad's peaks.
+        attenuation: reduction of the level that keeps the pad below the peak limit, in LU.
     """
 
     wave: NDArray[np.float32]
     loudness: float
     peak: float
-    short: float
+    attenuation: float
 
 
 def render_pads(
     generator: Generator, kit: Kit, *, sample_rate: int = 44100, loudness: float = LOUDNESS
 ) -> list[list[NDArray[np.float32]]]:
-    """The sounds `[C, T]` of each pad of a kit, soft to loud, at ``sample_rate`` Hz: see `render_hits`."""
+    """Return the rendered sounds ``[C, T]`` of each pad of a kit, from soft to loud, see `render_hits`."""
     return [[hit.wave for hit in hits] for hits in render_hits(generator, kit, sample_rate, loudness)]
 
 
 def render_hits(
     generator: Generator, kit: Kit, sample_rate: int = 44100, loudness: float = LOUDNESS
 ) -> list[list[Hit]]:
-    """The strokes of each pad of a kit.
+    """Render the velocity layers of each pad of a kit.
 
-    Resampled by soxr (VHQ); from the onset (-40 dB of the peak) to where they fall below -60 dB; the last 10 ms faded.
+    Sounds are resampled by soxr (VHQ), trimmed to the part between the onset (-40 dB of the peak) and the end (-60 dB),
+    and faded out over 10 ms. The momentary loudness of a layer for velocities up to v differs from that of the loudest
+    layer by 20 log10(v / 127) dB. If a true peak exceeds -1 dBTP, the whole pad is attenuated, see `Hit.attenuation`.
+    Silence stays silent.
 
-    The loudest layer of every pad has the momentary loudness ``loudness`` (LUFS), and a layer for velocities up to v
-    differs from it by 20 log10(v / 127). Where a true peak would pass -1 dBTP, the whole pad is softer, and `Hit.short`
-    says by how much. Silence stays silence.
+    Args:
+        generator: model of the kit.
+        kit: the kit.
+        sample_rate: sample rate of the result, in Hz, 8,000 ... 192,000.
+        loudness: momentary loudness of the loudest layer, in LUFS, -70 ... 0.
+
+    Returns:
+        Layers of each pad, from soft to loud.
 
     Raises:
-        UserError: a rate outside 8 ... 192 kHz, a loudness that is none, or recipes of another model.
+        UserError: an argument is out of range, or a recipe does not fit the model.
     """
     if not RATES[0] <= sample_rate <= RATES[1]:
         raise UserError(f"sample_rate={sample_rate} must be from {RATES[0]} to {RATES[1]} Hz")
@@ -78,7 +88,7 @@ def render_hits(
 
 
 def _cut(wave: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.float64]:
-    """A wave `[C, T]` at another rate, from onset to silence, with a fade at the end."""
+    """Return a wave ``[C, T]`` resampled, trimmed from onset to end, and faded out."""
     import soxr
 
     y = wave.astype(np.float64)
@@ -96,10 +106,10 @@ def _cut(wave: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.f
 
 
 def _levelled(layers: list[NDArray[np.float64]], sample_rate: int, loudness: float) -> list[Hit]:
-    """The strokes of one pad at the levels they should have."""
+    """Return the layers of one pad at their final levels."""
     levels = [momentary_loudness(wave, sample_rate) for wave in layers]
     peaks = [true_peak(wave, sample_rate) for wave in layers]
-    wanted = [loudness + 20 * math.log10(high / 127) for _, high in velocities(len(layers))]
+    wanted = [loudness + 20 * math.log10(high / 127) for _, high in velocity_ranges(len(layers))]
     gains = [want - level if math.isfinite(level) else 0.0 for want, level in zip(wanted, levels, strict=True)]
     short = max(0.0, *(peak + gain - CEILING_DB for peak, gain in zip(peaks, gains, strict=True)))
     return [
@@ -109,10 +119,13 @@ def _levelled(layers: list[NDArray[np.float64]], sample_rate: int, loudness: flo
 
 
 def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
-    """The loudest 400 ms of a sound `[C, T]`, in LUFS (ITU-R BS.1770-4; EBU Tech 3341, maximum momentary loudness).
+    """Return the maximum momentary loudness of a sound ``[C, T]`` in LUFS, or minus infinity for silence.
 
-    What is shorter counts with the silence after it. Integrated loudness averages over the tail, so it would make a
-    long crash louder than a kick. Minus infinity for silence.
+    The window is 400 ms. Shorter sounds are padded with silence. Integrated loudness is not used, because it averages
+    over the tail and would make a long crash louder than a kick.
+
+    Source:
+        ITU-R BS.1770-4. EBU Tech 3341, maximum momentary loudness.
     """
     import pyloudnorm
 
@@ -126,7 +139,11 @@ def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
 
 
 def true_peak(wave: NDArray[np.floating], sample_rate: int) -> float:
-    """Of a sound `[C, T]`, in dBTP: of four times the samples (BS.1770-4, annex 2)."""
+    """Return the true peak of a sound ``[C, T]`` in dBTP, measured at four times the sample rate.
+
+    Source:
+        ITU-R BS.1770-4, annex 2.
+    """
     import soxr
 
     over = soxr.resample(wave.T.astype(np.float64), sample_rate, 4 * sample_rate, quality="VHQ")

@@ -1,4 +1,4 @@
-"""Writing kits for the tools musicians have."""
+"""Writing of kits as files for samplers."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import read_small, replacing
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import atomic_write, read_small_file
 from audiogan.kits import formats
-from audiogan.kits.drums import role
+from audiogan.kits.drums import drum_role
 from audiogan.kits.formats import Sample, Zone
-from audiogan.kits.kit import Kit, Pad, velocities
-from audiogan.kits.names import file_stem, safe, title
+from audiogan.kits.kit import Kit, Pad, velocity_ranges
+from audiogan.kits.names import ascii_stem, file_stem, single_line
 from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
-"""Where samples lie, as seen from the file that names them."""
+"""Folder of the samples for each format, relative to the file that lists them."""
 KIT, SHEET = "kit.json", "contact-sheet.png"
 PLACES = "model_files"
-"""Key of ``kit.json``: paths of the model, the first relative to the folder of the kit, the others absolute."""
+"""Key in ``kit.json`` for the paths of the model. The first is relative to the folder of the kit, the others are
+absolute."""
 LARGEST_KIT = 1 << 24
-"""Bytes of a kit.json that are read at most."""
+"""Maximum size of ``kit.json``, in bytes."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
 STAMP = 1577836800
-"""Date of everything in an archive, so that the same kit makes the same bytes: 2020."""
+"""Time stamp of all files in an archive (2020). It is constant so that the same kit gives identical bytes."""
 
 
 def save_kit(
@@ -51,67 +52,83 @@ def save_kit(
     bits: int = 24,
     name: str | None = None,
     loudness: float = LOUDNESS,
-    sheet: bool = False,
-    locate: bool = False,
-    say: Callable[[str], None] | None = None,
+    contact_sheet: bool = False,
+    store_model_path: bool = False,
+    echo: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """Write a kit into the folder ``out``, with its recipes (``kit.json``, and in every WAV: see `recall`).
+    """Write a kit into a folder, in a format for samplers.
 
-    - ``sfz``: ``NAME.sfz`` and ``samples/``
-    - ``hydrogen``: ``NAME.h2drumkit``
-    - ``decent``: ``NAME.dspreset`` and ``Samples/``
-    - ``wav``: files with General MIDI's note numbers in their names, and ``map.csv``
+    - ``sfz``: ``NAME.sfz`` and ``samples/``.
+    - ``hydrogen``: ``NAME.h2drumkit``.
+    - ``decent``: ``NAME.dspreset`` and ``Samples/``.
+    - ``wav``: files named after General MIDI notes, and ``map.csv``.
 
-    A kit may be saved into one folder in several formats, and again: files that were written for the same kit are
-    replaced. Anything else in the way is an error.
+    Recipes are stored in ``kit.json`` and in each WAV file, see `read_recipe`. A folder can hold several formats of one
+    kit, and saving the same kit again replaces its files. Files of another kit are never replaced.
 
     Args:
-        sample_rate: in Hz, see `render_hits`.
-        bits: 16 or 24.
-        name: of the kit; that of the folder by default. See `file_stem` for what its files are called.
-        loudness: in LUFS, see `render_hits`.
-        sheet: also draw ``contact-sheet.png``.
-        locate: also write into ``kit.json`` where the model lies, relative to the kit and from the root of the disk.
-        say: called with a line about pads that are softer than asked.
+        generator: model of the kit.
+        kit: the kit.
+        out: output folder. It is created if it is missing.
+        format: "sfz", "hydrogen", "decent" or "wav".
+        sample_rate: sample rate of the WAV files, in Hz, see `render_hits`.
+        bits: bits per sample, 16 or 24.
+        name: name of the kit, see `file_stem`. The default is the name of the folder.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        contact_sheet: also draw ``contact-sheet.png``.
+        store_model_path: also write the path of the model to ``kit.json``, relative to the kit and absolute.
+        echo: function that prints a line. It reports pads that were attenuated because of their peaks.
 
     Returns:
-        The files written.
+        Paths of the written files.
 
     Raises:
-        UserError: an unknown format or number of bits, a folder that cannot be used, or see `render_hits`.
+        UserError: an argument is invalid, or the folder cannot be written or contains files of another kit.
+
+    Example:
+        >>> import audiogan, tempfile
+        >>> from audiogan.kits import make_kit, save_kit
+        >>> generator = audiogan.load("drums")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files = save_kit(generator, make_kit(generator, 2, seed=7, labels=["kick", "snare"]), folder, "wav")
+        >>> [file.name for file in files]
+        ['kit.json', '036-kick.wav', '038-snare.wav', 'map.csv']
     """
     out = Path(out)
     if format not in FORMATS:
-        raise UserError(f"format {format!r}: there are {', '.join(FORMATS)}")
+        raise UserError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
     if bits not in SUBTYPES:
-        raise UserError(f"bits={bits}: 16 or 24")
+        raise UserError(f"bits={bits} must be 16 or 24")
     name = unicodedata.normalize("NFC", out.resolve().name if name is None else name)
-    called, stem = title(name) or "kit", file_stem(name)
+    called, stem = single_line(name) or "kit", file_stem(name)
     names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
     main = {"sfz": f"{stem}.sfz", "hydrogen": f"{stem}.h2drumkit", "decent": f"{stem}.dspreset", "wav": "map.csv"}
     loose = [] if format == "hydrogen" else [file for files in names for file in files]
-    listed = [*loose, main[format], *([SHEET] if sheet else [])]
+    listed = [*loose, main[format], *([SHEET] if contact_sheet else [])]
     _check_free(out, kit, listed)
     hits = render_hits(generator, kit, sample_rate, loudness)
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
-    about = f"{len(kit.pads)} sounds of the model {title(kit.model)}"
+    about = f"{len(kit.pads)} sounds of the model {single_line(kit.model)}"
     written: list[Path] = []
     made = [folder for folder in (out / FOLDERS[format], out, *out.parents) if not folder.exists()]
-    with reporting(f"{out}: cannot be written to"):
+    with wrap_os_errors(f"{out}: cannot be written to"):
         out.mkdir(parents=True, exist_ok=True)
     fresh = [path for path in (out / file for file in [KIT, *listed]) if not path.exists()]
     try:
-        # First: the same command can then finish a kit that was interrupted.
-        written.append(_write(out / KIT, _located(generator, kit, out) if locate else kit.to_json().encode()))
+        # The recipes are written first, so that the same command can complete an interrupted kit.
+        written.append(_write(out / KIT, _located(generator, kit, out) if store_model_path else kit.to_json().encode()))
         if format == "hydrogen":
             parts = _wavs(out, kit, names, hits, sample_rate, bits)
-            parts |= {"drumkit.xml": formats.hydrogen(called, zones, about).encode(), KIT: kit.to_json().encode()}
+            parts |= {
+                "drumkit.xml": formats.hydrogen_drumkit(called, zones, about).encode(),
+                KIT: kit.to_json().encode(),
+            }
             content = _archive(file_stem(name, ascii_only=True), parts)
         else:
             written += _write_wavs(out, kit, names, hits, sample_rate, bits)
-            texts = {"sfz": formats.sfz, "decent": formats.decent, "wav": formats.table}
+            texts = {"sfz": formats.sfz_text, "decent": formats.decent_sampler_preset, "wav": formats.csv_table}
             content = texts[format](called, zones).encode()
-        if sheet:
+        if contact_sheet:
             waves = generator.render([pad.layers[-1] for pad in kit.pads])
             generator.modality.sheet(out / SHEET, waves, [f"{pad.note} {pad.name}" for pad in kit.pads])
             written.append(out / SHEET)
@@ -125,9 +142,13 @@ def save_kit(
         if isinstance(error, OSError):
             raise UserError(f"{out}: cannot be written to ({error.strerror or error})") from error
         raise
-    late = [f"{pad.name} ({its[0].short:.1f})" for pad, its in zip(kit.pads, hits, strict=True) if its[0].short > 0.05]
-    if say is not None and late:
-        say(f"softer than the others because of their peaks, by LU: {', '.join(late)}")
+    late = [
+        f"{pad.name} ({its[0].attenuation:.1f})"
+        for pad, its in zip(kit.pads, hits, strict=True)
+        if its[0].attenuation > 0.05
+    ]
+    if echo is not None and late:
+        echo(f"attenuated because of high peaks, by LU: {', '.join(late)}")
     return written
 
 
@@ -147,7 +168,7 @@ def _write_wavs(
 def _wavs(
     out: Path, kit: Kit, names: list[list[str]], hits: list[list[Hit]], sample_rate: int, bits: int
 ) -> dict[str, bytes]:
-    """The content of the files that `_write_wavs` writes; they are in ``out`` for a moment."""
+    """Return the content of the files that `_write_wavs` writes, which needs a temporary folder inside ``out``."""
     with tempfile.TemporaryDirectory(dir=out, prefix=".kit-") as temporary:
         try:
             files = _write_wavs(Path(temporary), kit, names, hits, sample_rate, bits)
@@ -157,8 +178,8 @@ def _wavs(
 
 
 def _files(kit: Kit) -> list[list[str]]:
-    """A file name for each layer of each pad: notes make them differ."""
-    stems = [f"{pad.note:03d}-{safe(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
+    """Return a file name for each layer of each pad. The MIDI note makes the names unique."""
+    stems = [f"{pad.note:03d}-{ascii_stem(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
     return [
         [f"{stem}.wav"] if len(pad.layers) == 1 else [f"{stem}-v{i + 1}.wav" for i in range(len(pad.layers))]
         for stem, pad in zip(stems, kit.pads, strict=True)
@@ -166,7 +187,7 @@ def _files(kit: Kit) -> list[list[str]]:
 
 
 def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
-    """Raise UserError where the folder holds something else under one of the names, or links to another folder."""
+    """Raise `UserError` if an output file would replace a file of another kit or lie in a linked folder."""
     for folder in {(out / name).parent for name in names}:
         if folder.exists() and not folder.resolve().is_relative_to(out.resolve()):
             raise UserError(f"{folder}: a link to another folder; choose another folder for the kit")
@@ -174,16 +195,16 @@ def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
     if not there:
         return
     try:
-        same = Kit.from_json(read_small(out / KIT, LARGEST_KIT, "kit")) == kit
+        same = Kit.from_json(read_small_file(out / KIT, LARGEST_KIT, "kit")) == kit
     except UserError:
         same = False
     others = [name for name in there if not same or not _ours(out / name)]
     if others:
-        raise UserError(f"{out}: holds another {others[0]}; choose another folder")
+        raise UserError(f"{out}: contains another {others[0]}; choose another folder")
 
 
 def _ours(path: Path) -> bool:
-    """Whether a file in the folder of a kit looks like one that `save_kit` wrote."""
+    """Return whether a file in the folder of a kit looks like a file written by `save_kit`."""
     if not path.is_file():
         return False
     with open(path, "rb") as stream:
@@ -197,44 +218,45 @@ def _ours(path: Path) -> bool:
     }.get(path.suffix, True)
 
 
-def hat(pad: Pad) -> str | None:
-    """What a pad is to the hats of its kit: "open", "closed", or nothing."""
-    return {"open hat": "open", "closed hat": "closed"}.get(role(pad.layers[-1].label) or "")
+def hat_type(pad: Pad) -> str | None:
+    """Return the hi-hat type of a pad: "open", "closed", or None for other pads."""
+    return {"open hat": "open", "closed hat": "closed"}.get(drum_role(pad.layers[-1].label) or "")
 
 
 def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone:
     samples = [
         Sample(file, low, high, hit.wave.shape[1] / sample_rate, hit.loudness, hit.peak)
-        for file, hit, (low, high) in zip(files, hits, velocities(len(hits)), strict=True)
+        for file, hit, (low, high) in zip(files, hits, velocity_ranges(len(hits)), strict=True)
     ]
-    return Zone(pad.name, pad.note, hat(pad), samples)
+    return Zone(pad.name, pad.note, hat_type(pad), samples)
 
 
 def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
-    """``kit.json`` with the places where the model lies; shipped models need none."""
-    if generator.name in shipped():
+    """Return the content of ``kit.json`` with the path of the model, unless the model is shipped."""
+    if generator.name in shipped_models():
         return kit.to_json().encode()
     model = generator.checkpoint.resolve()
     places = [str(model)]
-    with contextlib.suppress(ValueError):  # on another drive of Windows
+    with contextlib.suppress(ValueError):  # raised on Windows if the drives differ
         places.insert(0, Path(os.path.relpath(model, out.resolve())).as_posix())
     return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
 
 
-def find_model(kit_file: Path, content: bytes, model: str) -> Path | None:
-    """The file of a kit's model, where ``kit.json`` says that it lies, or beside it.
+def find_kit_model(kit_file: Path, content: bytes, model: str) -> Path | None:
+    """Return the path of the model of a kit, or None if it is not found.
 
-    A kit may come from a stranger, so only regular files with the suffix of a model are taken, and none of the network.
+    The paths in ``kit.json`` and the folder of the kit are searched. A kit may come from an untrusted source, so only
+    regular files with the suffix of a model are accepted, and no network paths.
 
     Args:
-        kit_file: the path of ``kit.json``.
-        content: of that file.
-        model: the name in it.
+        kit_file: path of ``kit.json``.
+        content: content of ``kit.json``.
+        model: name of the model in ``kit.json``.
     """
     folder = kit_file.resolve().parent
     said = json.loads(content).get(PLACES)
     places = [place for place in said if isinstance(place, str)][:4] if isinstance(said, list) else []
-    # Kits of older versions have the name only, which was relative to the folder where the command ran.
+    # Older kits store the model path only, relative to the working folder of the command.
     named = [model, Path(model).name]
     for place in [*places, *named, *([] if places else [os.path.abspath(model)])]:
         path = os.path.join(folder, place)
@@ -245,13 +267,13 @@ def find_model(kit_file: Path, content: bytes, model: str) -> Path | None:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return path
 
 
 def _archive(folder: str, parts: dict[str, bytes]) -> bytes:
-    """A ``.tar.gz`` of one folder."""
+    """Return a ``.tar.gz`` archive of one folder."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", mtime=STAMP) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
         top = tarfile.TarInfo(folder)

@@ -1,4 +1,4 @@
-"""What lies where in a model's space of sounds: the place of a recording, neighbours, directions with a meaning."""
+"""Analysis of latent space: encode recordings, find similar sounds, and find interpretable directions."""
 
 from __future__ import annotations
 

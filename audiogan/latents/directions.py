@@ -1,4 +1,4 @@
-"""Directions in latent space along which something changes that has a name."""
+"""Interpretable directions in latent space, and edits of recipes along them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
-from audiogan.latents.properties import measured, properties_of
+from audiogan.latents.properties import list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -24,30 +24,35 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48
-"""Pairs of sounds of which "pca" learns what latents do; sounds on which each direction is tried."""
+"""Minimum number of sound pairs for "pca", and number of sounds on which the effects of directions are measured."""
 STEP = 1.5
-"""How far up and down directions are tried; a random latent is 1 in any direction, on average."""
+"""Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
-"""A change is named if it is so many standard errors from none, and such a part of what sounds differ by."""
+"""Minimum effect that gives a direction its name: in standard errors, and in standard deviations of the property."""
 WORDS = 2
+"""Maximum number of properties in the name of a direction."""
 FARTHEST = 20.0
+"""Maximum absolute amount of an edit, in standard deviations of the latent."""
 BATCH = 16
+"""Number of signals in a batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """A direction in what a model makes sounds of: latents, and knobs as normal scores.
+    """A unit vector in the space of latents and knobs, with its measured effects.
+
+    Knobs are represented by normal scores: the quantiles of the standard normal distribution for their settings in 0
+    ... 1.
 
     Attributes:
-        model: the name of that model.
-        vector: float32 `[latent_dim]`, what a step of 1 adds to a latent.
-        knobs: what it adds to the normal score of each knob; empty for directions of latents only. The squares of both
-            sum to 1.
-        name: what it changes most, measured on the model's own sounds: "brighter, shorter"; "other timbre" where that
-            is none of the properties (`latents.properties`).
-        effects: for each property how much a step of 1 raises it, in standard deviations of the model's sounds.
-        strength: how much a step of 1 changes what is heard: root mean square of features that lie in 0 ... 1
-            (as `Neighbour.distance`).
+        model: name of the model.
+        vector: change of the latent for an amount of 1, float32 ``[latent_dim]``.
+        knobs: change of the normal score of each knob for an amount of 1. Empty for directions of the latent only. The
+            squares of ``vector`` and ``knobs`` sum to 1.
+        name: properties with the largest change, such as "brighter, shorter". "other timbre" if no property in
+            `latents.properties` changes clearly.
+        effects: change of each property for an amount of 1, in standard deviations over the sounds of the model.
+        strength: root mean square change of the embedding for an amount of 1. Features of the embedding are in 0 ... 1.
     """
 
     model: str
@@ -67,34 +72,46 @@ def directions(
     knobs: bool = True,
     seed: int = 0,
 ) -> list[Direction]:
-    """Directions in which a model's sounds (or images) change most, named by what they change.
+    """Find the directions in which the sounds or images of a model change most, and name them by their effects.
 
-    * "pca" learns from 512 pairs of random sounds of one class what latents and knobs do to the features that are heard
-      (`metrics.embedding`), by linear regression, and takes the principal components of that: as Härkönen et al.
-      ("GANSpace", NeurIPS 2020, section 2.2), but of what comes out rather than of activations of the first layer,
-      whose components would be those of its weights where latents are normal.
-    * "factorisation" looks at no sound: right singular vectors of the weights of the first layer that sees the latent
-      (Shen & Zhou, "Closed-form factorization of latent semantics in GANs" (SeFa), CVPR 2021).
+    * "pca" fits a linear regression from latents and knobs to an embedding, on at least 512 pairs of random sounds. The
+      directions are its principal components. GANSpace applies PCA to activations of the first layer. For a normal
+      latent, that would give the principal components of the weights of this layer.
+    * "factorisation" computes the right singular vectors of the weights of the first layer that depends on the latent
+      (SeFa). It needs no sounds.
 
-    Each direction is then tried on 48 other sounds, 1.5 up and down. It points to where the property it is named after
-    first increases. Directions are perpendicular, the strongest by the method's own measure first.
+    The effects are measured on 48 other sounds, moved by 1.5 standard deviations along and against each direction.
+    Directions are perpendicular and sorted by strength. The first property in the name of a direction increases along
+    it.
 
     Args:
-        n: 1 ... latent_dim (and as many more as there are knobs).
-        label: a class or a mixture (`Generator.sample`): what is learned, tried and named is what happens to its
-            sounds. Without one, to those of all classes.
-        knobs: whether knobs may change too. A model that was trained with knobs leaves little of what they say to its
-            latents; without them, directions are those of what knobs cannot do.
-        seed: of the sounds.
+        generator: the model.
+        n: number of directions, from 1 to ``latent_dim`` plus the number of knobs.
+        method: "pca" or "factorisation".
+        label: class name or weights of classes of the sounds, see `Generator.sample`. None uses all classes.
+        knobs: whether directions may change knobs. False keeps knobs fixed, so directions mainly change properties that
+            no knob controls.
+        seed: random seed of the sounds.
 
     Raises:
-        UserError: a number out of range, another method, a model of points.
+        UserError: ``n`` or ``method`` is invalid, or the model generates neither sounds nor images.
+
+    Source:
+        Härkönen et al., "GANSpace", NeurIPS 2020, section 2.2. Shen & Zhou, "Closed-Form Factorization of Latent
+        Semantics in GANs" (SeFa), CVPR 2021.
+
+    Example:
+        >>> import audiogan
+        >>> from audiogan.latents import directions
+        >>> generator = audiogan.load("drums")
+        >>> len(directions(generator, 1, method="factorisation"))
+        1
     """
-    generator.check_drawable("directions")
+    generator.require_random_inputs("directions")
     places = _InputVectors(generator, label, knobs)
     if not 1 <= n <= places.size:
         raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
-    properties_of(generator.modality, generator.shape)
+    list_properties(generator.modality, generator.shape)
     if method == "pca":
         vectors = _principal(places, seed)
     elif method == "factorisation":
@@ -105,17 +122,32 @@ def directions(
 
 
 def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
-    """The recipe ``amount`` steps along a direction, of the same class; negative: against it.
+    """Move a recipe along a direction. The class stays the same.
 
-    1 is what latents and knobs differ by in any direction; up to 3 or so sounds stay as the model learned them. Steps
-    add up: going back by as much gives the recipe again, up to rounding, unless a knob has come to its end on the way.
+    Edits add up: an edit by the opposite amount restores the recipe, except for rounding and for knobs that reached a
+    limit.
+
+    Args:
+        recipe: the recipe.
+        direction: a direction of the same model.
+        amount: distance in standard deviations of the latent, -20 ... 20. Up to about 3, sounds resemble the training
+            data.
 
     Raises:
-        UserError: a direction of another model, or an amount beyond -20 ... 20.
+        UserError: the direction belongs to another model, or ``amount`` is out of range.
+
+    Example:
+        >>> import audiogan
+        >>> from audiogan.latents import directions, edit
+        >>> generator = audiogan.load("drums")
+        >>> recipe = generator.recipes(1, seed=5)[0]
+        >>> edited = edit(recipe, directions(generator, 1, method="factorisation")[0], 1.5)
+        >>> edited.label == recipe.label
+        True
     """
     known = set(direction.knobs) <= set(recipe.knobs)
     if recipe.model != direction.model or len(recipe.latent) != len(direction.vector) or not known:
-        raise UserError(f"a direction of {direction.model} does not lead from a sound of {recipe.model}")
+        raise UserError(f"the direction belongs to the model {direction.model}, but the recipe to {recipe.model}")
     if not abs(amount) <= FARTHEST:
         raise UserError(f"amount={amount} must be from {-FARTHEST:g} to {FARTHEST:g}")
     if amount == 0:
@@ -131,10 +163,10 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
 
 
 class _InputVectors:
-    """The free inputs of a model, as vectors ``[B, size]``: latents and, with ``knobs``, knobs as normal scores."""
+    """Latents and, if ``knobs`` is true, knobs of a model as vectors ``[B, size]``. Knobs are normal scores."""
 
     def __init__(self, generator: Generator, label: Label, knobs: bool) -> None:
-        self.generator, self.requested = generator, generator.requested(label)
+        self.generator, self.requested = generator, generator.parse_inputs(label)
         kinds = (Latent, Knobs) if knobs else (Latent,)
         self.sizes = {
             name: math.prod(size or 1 for size in given.shape)
@@ -147,12 +179,12 @@ class _InputVectors:
         self.size = sum(self.sizes.values())
 
     def draw(self, count: int, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draw vectors ``[count, size]``, and all inputs."""
+        """Draw vectors ``[count, size]``, and the values of all inputs."""
         values = self.generator.game.draw(count, torch.Generator().manual_seed(seed), **self.requested)
         return torch.cat([values[name].flatten(1) for name in self.sizes], dim=1), values
 
     def inputs(self, places: Tensor, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the inputs for vectors; the other inputs are those of ``values``."""
+        """Return the input values for vectors. The other inputs are taken from ``values``."""
         changed = {}
         for name, part in zip(self.sizes, places.split(list(self.sizes.values()), dim=1), strict=True):
             given = self.generator.inputs[name]
@@ -161,7 +193,8 @@ class _InputVectors:
         return {**values, **changed}
 
     def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
-        """Return signals ``[B, *shape]``, made in batches: faster than `Generator.render`, but not bit-identical."""
+        """Return signals ``[B, *shape]`` generated in batches. It is faster than `Generator.render`, but not
+        bit-identical to it."""
         generator, values = self.generator, self.inputs(places, values)
         parts = []
         for i in range(0, len(places), BATCH):
@@ -175,11 +208,11 @@ def _heard(generator: Generator, x: NDArray[np.float32]) -> Array:
 
 
 def _principal(places: _InputVectors, seed: int) -> Array:
-    """Unit vectors `[size, size]` by how much they change what is heard, the strongest first."""
+    """Return unit vectors ``[size, size]`` sorted by their effect on the embedding, the largest first."""
     count = max(PAIRS, 2 * places.size)
     a, values = places.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
-    # Two sounds of one class: what comes of the class alone, which is most, is not in their difference.
+    # Both sounds of a pair have the same class, so that their difference excludes the large effect of the class.
     b = a + torch.randn(a.shape, generator=rng)
     there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
     effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]
@@ -187,21 +220,21 @@ def _principal(places: _InputVectors, seed: int) -> Array:
 
 
 def _factors(places: _InputVectors) -> Array:
-    """Unit vectors `[size, size]` by how much the first layer makes of them, the strongest first."""
+    """Return unit vectors ``[size, size]`` sorted by their effect on the first layer, the largest first."""
     _, values = places.draw(1, seed=0)
     units = torch.cat([torch.zeros(1, places.size), torch.eye(places.size)])
     values = {name: value.expand(len(units), *value.shape[1:]) for name, value in values.items()}
     out = _first_layer(places.generator.game, places.inputs(units, values), len(units))
     if out is None:
-        raise UserError(f"{places.generator.name}: no layer of its network sees the latent; use method='pca'")
-    # A layer that is affine in the latent gives its weights away by what it makes of unit vectors.
+        raise UserError(f"{places.generator.name}: no layer of its network depends on the latent; use method='pca'")
+    # The layer is affine in the latent. Its outputs for unit vectors minus its output for zero give its weights.
     return np.linalg.svd((out[1:] - out[:1]).flatten(1).double().numpy())[0].T
 
 
 def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
-    """What the first layer makes of latents whose output is not the same for all of them."""
+    """Return the output of the first layer that depends on the latent, or None."""
     found: list[Tensor] = []
-    here = threading.get_ident()  # others may be playing the same network
+    here = threading.get_ident()  # hooks also run for other threads that use the network
 
     def look(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if found or threading.get_ident() != here or not isinstance(output, Tensor) or len(output) != n:
@@ -220,14 +253,18 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
 
 
 def _tried(places: _InputVectors, vector: Array, seed: int) -> Direction:
-    """The direction of a vector `[size]`, with what it does on sounds of which none was found."""
+    """Return the direction of a vector ``[size]``, with effects measured on sounds that were not used to find it."""
     generator = places.generator
-    names = properties_of(generator.modality, generator.shape)
+    names = list_properties(generator.modality, generator.shape)
     there, values = places.draw(PROBES, seed + 2**32)
-    spread = measured(generator.modality, places.signals(there, values)).std(0) + 1e-9
+    spread = measure_properties(generator.modality, places.signals(there, values)).std(0) + 1e-9
     step = STEP * torch.from_numpy(vector).float()
     up, down = (places.signals(there + sign * step, values) for sign in (1, -1))
-    change = (measured(generator.modality, up) - measured(generator.modality, down)) / spread / (2 * STEP)
+    change = (
+        (measure_properties(generator.modality, up) - measure_properties(generator.modality, down))
+        / spread
+        / (2 * STEP)
+    )
     effects, errors = change.mean(0), change.std(0, ddof=1) / math.sqrt(PROBES)
     sure = [k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(CLEAR, SURE * errors[k])]
     sign = float(np.sign(effects[sure[0]])) if sure else 1.0

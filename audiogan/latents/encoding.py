@@ -1,4 +1,4 @@
-"""The recipe whose sound comes nearest to a recording."""
+"""GAN inversion for sounds: find the recipe with the sound most similar to a recording."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.games.calling import call
 from audiogan.inputs import Knobs
-from audiogan.latents.recording import prepare
+from audiogan.latents.recording import prepare_recording
 from audiogan.losses.spectra import Likeness, log_spectral_distance
 from audiogan.model.recipe import Recipe
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 COST = 0.014
-"""Seconds in which a core of a small server makes, compares and improves one sound of a second."""
+"""Time to generate, compare and improve one sound of one second, in seconds on one CPU core."""
 POOL_COST = 0.3
-"""The same without improving it."""
+"""Time to generate and compare one random sound, as a fraction of `COST`."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
-"""Random sounds to start from: part of the time that they may take, and their number."""
+"""Fraction of the time spent on random sounds at the start, and maximum number of these sounds."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
-"""How many sounds are improved at a time, and in which part of the time."""
+"""Stages of the optimisation, each with the number of candidates and the fraction of the steps."""
 Progress = Callable[[float], object]
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """The sound of a model that is nearest to a recording.
+    """Result of `encode`: the sound of a model most similar to a recording.
 
     Attributes:
-        recipe: of that sound.
-        distance: how far it is from the recording, in dB (`log_spectral_distance`, 64 mel bands).
-        start: the same of the nearest of the random sounds that the search began with.
-        wave: the sound itself, float32 `[C, T]`.
-        recording: what it was compared with, float32 `[C, T]`: at the model's rate, from its onset on, cropped or
-            padded, and at the model's level.
+        recipe: recipe of the sound.
+        distance: distance between the sound and the recording in dB, see `log_spectral_distance` (64 mel bands).
+        initial_distance: distance of the best random sound before the optimisation, in dB.
+        wave: the sound, float32 ``[C, T]``.
+        recording: the recording after preparation, float32 ``[C, T]``: at the sample rate, length and level of the
+            model, starting at the onset.
     """
 
     recipe: Recipe
     distance: float
-    start: float
+    initial_distance: float
     wave: NDArray[np.float32]
     recording: NDArray[np.float32]
 
@@ -64,45 +64,67 @@ def encode(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Encoding:
-    """The recipe whose sound is nearest to a recorded one.
+    """Find the recipe with the sound most similar to a recording.
 
-    Some hundred random sounds are compared with the recording, half of them with the knobs that are measured on it.
-    Adam (Kingma & Ba 2015) improves the nearest, latent, class weights and knobs together, by the gradient of a
-    multi-resolution spectral loss (`Likeness`); the worse ones are dropped on the way. Latents stay no longer than 99
-    of 100 random ones are, so that the result can be varied and morphed like any other sound.
+    Random sounds are compared with the recording. Half of them use the knob settings measured on the recording. Adam
+    then optimises latent, class weights and knobs of the best candidates jointly, by the gradient of a multi-resolution
+    spectral loss (`Likeness`). The number of candidates decreases in three stages. The length of a latent is limited to
+    the 99 % quantile of random latents, so that the result can be varied and morphed like any other sound.
 
     Args:
-        generator: of sounds.
-        wave: a sound file, or samples `[T]` or `[C, T]`, of any level.
-        sample_rate: of samples, in Hz; that of a file stands in it.
-        label: the class it is to be, or a mixture (`Generator.sample`); without one, whatever class and mixture fits.
-        seconds: 0.1 ... 600, how much work is done: about what one core needs that long for. It is counted in steps,
-            not by a clock: the same recording, seed and number of threads give the same recipe.
-        seed: of the random sounds.
-        progress: called now and then with the share of the work that is done, 0 ... 1. What it raises ends the search.
+        generator: model of sounds.
+        wave: path of a sound file, or samples ``[T]`` or ``[C, T]`` at any level.
+        sample_rate: sample rate of the samples in ``wave``, in Hz. Files store their own.
+        label: class name or weights of classes for the result. None optimises the class weights.
+        seconds: approximate computing time on one CPU core, 0.1 ... 600. It sets the number of steps, so the same
+            recording, seed and number of threads give the same recipe.
+        seed: random seed of the initial sounds.
+        progress: function called with the completed fraction of the work, 0 ... 1. An exception that it raises ends the
+            search.
+
+    Returns:
+        The recipe, its sound, and the distance from the recording.
 
     Raises:
-        UserError: a model of something else than sounds; a recording that is missing, unreadable, shorter than 5 ms,
-            silent or not finite; an unknown class.
+        UserError: the model does not generate sounds, the class is unknown, or the recording is missing, unreadable,
+            shorter than 5 ms, silent or not finite.
+
+    Source:
+        Adam: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Example:
+        >>> import audiogan
+        >>> from audiogan.latents import encode
+        >>> generator = audiogan.load("drums")
+        >>> recording = generator.sample(1, seed=5)[0]
+        >>> result = encode(generator, recording, generator.sample_rate, seconds=0.1)
+        >>> result.wave.shape
+        (1, 16384)
     """
     if generator.modality.sample_rate is None:
         raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
-    generator.check_drawable("imitations")
+    generator.require_random_inputs("encodings")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
-    recording = prepare(generator, wave, sample_rate)
-    search = _Search(generator, recording, generator.requested(label))
+    recording = prepare_recording(generator, wave, sample_rate)
+    search = _Search(generator, recording, generator.parse_inputs(label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # Between what was found and what was there the measure decides, not the loss.
+    # The distance decides between the best random sound and the optimised one, because the loss approximates it.
     before, after = search.finished(first), search.finished(found)
-    return replace(min(before, after, key=lambda each: each.distance), start=before.distance)
+    return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 
 
 def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32], sample_rate: int) -> float:
-    """Distance in dB (`log_spectral_distance`) of the nearest of sounds `[N, C, T]` to a recording `[C, T]` that was
-    prepared: for random sounds, what an imitation has to be better than.
+    """Return the smallest distance in dB between sounds and a prepared recording, see `log_spectral_distance`.
+
+    For random sounds, it is the baseline that an encoding should improve on.
+
+    Args:
+        waves: sounds, float32 ``[N, C, T]``.
+        recording: recording from `prepare_recording`, float32 ``[C, T]``.
+        sample_rate: sample rate of both, in Hz.
     """
     made, wanted = torch.from_numpy(waves), torch.from_numpy(recording)
     return float(log_spectral_distance(made, wanted[None], sample_rate).min())
@@ -110,7 +132,7 @@ def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32],
 
 @dataclass
 class _Candidates:
-    """Candidates: parameters ``[B, ...]`` of the inputs that are searched, values of the fixed ones, and losses."""
+    """Candidates of the search: optimised parameters ``[B, ...]``, fixed input values, and losses ``[B]``."""
 
     free: dict[str, Tensor]
     fixed: dict[str, Tensor]
@@ -125,12 +147,12 @@ class _Candidates:
 
 
 class _Search:
-    """The search for the inputs of a sound like ``recording``.
+    """Search for the input values of the sound most similar to a recording.
 
     Args:
         generator: the model.
-        recording: float32 ``[C, T]``.
-        requested: values of inputs that are fixed, such as the class.
+        recording: prepared recording, float32 ``[C, T]``.
+        requested: values of inputs that stay fixed, such as the class.
     """
 
     def __init__(self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]) -> None:
@@ -139,7 +161,7 @@ class _Search:
         self.likeness = Likeness(torch.from_numpy(recording).to(self.device), generator.sample_rate)
 
     def draw(self, count: int, seed: int) -> _Candidates:
-        """Draw random candidates and their losses; half of them have the knobs of the recording."""
+        """Draw random candidates and compute their losses. Half of them have the knob settings of the recording."""
         game = self.generator.game
         rng = torch.Generator().manual_seed(seed)
         z = game.draw(count, rng, only=("latent",))
@@ -163,7 +185,7 @@ class _Search:
         return places
 
     def _measured(self) -> dict[str, Tensor]:
-        """Return the knobs of the recording."""
+        """Return the knob settings of the recording as normal scores."""
         from audiogan.data.sounds.knobs import measure
 
         found = {}
@@ -174,7 +196,7 @@ class _Search:
         return found
 
     def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
-        """Return better candidates, after about ``budget`` steps of one sound."""
+        """Return optimised candidates. ``budget`` is the number of steps times the number of candidates."""
         rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
         total, done, spent = sum(steps for _, steps in rounds), 0, 0
         work = sum(count * steps for count, steps in rounds)
@@ -212,7 +234,7 @@ class _Search:
         return {**places.fixed, **{name: inputs[name].from_free(x) for name, x in places.free.items()}}
 
     def loss(self, places: _Candidates) -> Tensor:
-        """Return the loss ``[B]`` of the sounds at the level at which they are played."""
+        """Return the losses ``[B]`` of candidates, with all sounds at the peak level of the recording."""
         game = self.generator.game
         values = self.values(places)
         net = game.nets[game.main]
@@ -222,16 +244,16 @@ class _Search:
 
     @torch.no_grad()
     def bound(self, places: _Candidates) -> None:
-        """Move candidates to where the model was trained."""
+        """Project candidates to the range of input values used in training."""
         for name, parameter in places.free.items():
             self.generator.inputs[name].bound(parameter)
 
     def finished(self, places: _Candidates) -> Encoding:
-        """Return the best candidate with the sound that its recipe gives."""
+        """Return the best candidate, with the sound rendered from its recipe."""
         generator, best = self.generator, places.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}
         values = {name: generator.inputs[name].rounded(x[0])[None] for name, x in values.items()}
-        recipe = generator.recipe_of(values)
+        recipe = generator.recipe_from_values(values)
         wave = generator.render(recipe)[0]
         distance = log_spectral_distance(
             torch.from_numpy(wave)[None], torch.from_numpy(self.recording)[None], generator.sample_rate

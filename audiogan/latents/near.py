@@ -1,4 +1,4 @@
-"""Sounds of a model that resemble one of its sounds."""
+"""Search for sounds of a model that resemble a given sound."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 LARGEST = 20_000
+"""Maximum number of random sounds in a pool."""
 KEPT = 4
-"""Pools whose features are kept for each model, so that the second question is answered at once."""
+"""Maximum number of pools kept in memory for each model, so that repeated searches are fast."""
 
 _pools: WeakKeyDictionary[Generator, OrderedDict[tuple[int, int], tuple[list[Recipe], NDArray[np.float64]]]]
 _pools = WeakKeyDictionary()
@@ -30,49 +31,61 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A sound near another one: its ``recipe``, and its ``distance``: 0 for the same, 1 for nothing in common."""
+    """A sound similar to a given one.
+
+    Attributes:
+        recipe: recipe of the sound.
+        distance: root mean square difference of the embeddings, 0 ... 1. 0 means identical embeddings.
+    """
 
     recipe: Recipe
     distance: float
 
 
 def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
-    """The ``n`` sounds of a model that are most like one of them to the ear, the nearest first.
+    """Return the sounds of a model most similar to one of its sounds, the most similar first.
 
-    They are found among ``pool`` random sounds of any class, as someone who looks for another sound in this place of a
-    beat does not mind what it is called; that they come from elsewhere in latent space is what makes them worth hearing
-    (for sounds next to it in latent space there is `Generator.vary`). The distance is that of the features with which
-    the package measures everything: of sounds, levels of mel bands from the attack to the end, relative to the loudest
-    (`metrics.embedding.LogMel`), so that loudness does not count; root mean square, features being 0 ... 1.
+    The candidates are random sounds of all classes. `Generator.vary` finds neighbours in latent space instead. The
+    distance is the root mean square difference of the embeddings, see `audiogan.features.embedding`. For sounds, the
+    embedding contains levels of mel bands relative to the loudest, so it ignores the loudness.
 
-    The first question makes the pool (some milliseconds a sound), later ones about the same pool are answered from
-    memory.
+    The first call for a pool renders it, which takes some milliseconds per sound. Later calls with the same pool are
+    fast.
 
     Args:
-        recipe: of this model; itself, and what sounds exactly like it, is not among its neighbours.
-        n: at least 1; no more than ``pool``.
-        pool: how many sounds to look through, at most 20,000. A larger one has nearer neighbours.
-        seed: of the pool, as in `Generator.sample`.
+        generator: the model.
+        recipe: recipe of this model. Sounds identical to it are left out of the result.
+        n: number of neighbours, from 1 to ``pool``.
+        pool: number of random sounds to search, at most 20,000. Larger pools contain closer neighbours.
+        seed: random seed of the pool.
 
     Raises:
-        UserError: a recipe that does not fit the model, numbers out of range.
+        UserError: the recipe does not fit the model, or a number is out of range.
+
+    Example:
+        >>> import audiogan
+        >>> from audiogan.latents import neighbours
+        >>> generator = audiogan.load("drums")
+        >>> recipe = generator.recipes(1, seed=5)[0]
+        >>> len(neighbours(generator, recipe, n=3, pool=32))
+        3
     """
-    generator.check_drawable("neighbours")
+    generator.require_random_inputs("neighbours")
     if not 1 <= n <= pool <= LARGEST:
         raise UserError(f"n={n}, pool={pool}: need 1 <= n <= pool <= {LARGEST:,}")
-    here = features(generator, [recipe])[0]
+    here = embed_recipes(generator, [recipe])[0]
     recipes, there = _pool(generator, pool, seed)
     distances = np.sqrt(np.square(there - here).mean(axis=1))
     order = [i for i in np.argsort(distances, kind="stable").tolist() if distances[i] > 0]
     return [Neighbour(recipes[i], float(distances[i])) for i in order[:n]]
 
 
-def features(generator: Generator, recipes: list[Recipe], batch: int = 64) -> NDArray[np.float64]:
-    """What is heard of recipes, `[N, D]`: the features of the model's kind of signal."""
+def embed_recipes(generator: Generator, recipes: list[Recipe], batch_size: int = 64) -> NDArray[np.float64]:
+    """Return the embeddings ``[N, D]`` of the signals of recipes."""
     embedding = generator.modality.embedding(generator.shape)
     parts = [
-        embed(torch.from_numpy(generator.render(recipes[i : i + batch])), embedding)
-        for i in range(0, len(recipes), batch)
+        embed(torch.from_numpy(generator.render(recipes[i : i + batch_size])), embedding)
+        for i in range(0, len(recipes), batch_size)
     ]
     return np.concatenate(parts)
 
@@ -84,7 +97,7 @@ def _pool(generator: Generator, pool: int, seed: int) -> tuple[list[Recipe], NDA
             kept.move_to_end((pool, seed))
             return kept[pool, seed]
     recipes = generator.recipes(pool, seed=seed)
-    made = recipes, features(generator, recipes)
+    made = recipes, embed_recipes(generator, recipes)
     with _lock:
         kept[pool, seed] = made
         while len(kept) > KEPT:

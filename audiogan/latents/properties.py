@@ -1,4 +1,4 @@
-"""What can be said of signals in a word: figures by which the directions of a latent space are named."""
+"""Measurable properties of signals, such as brightness, that give the directions of a latent space their names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Property = tuple[str, str]
-"""What a figure is called when it falls, and when it rises."""
+"""Words for a lower and for a higher value of a property."""
 BASS_HZ = 150.0
+"""Upper limit of bass frequencies, in Hz."""
 
 
 SOUND = {
@@ -28,8 +29,11 @@ SOUND = {
     "pitch": ("lower", "higher"),
     "bass": ("less bass", "more bass"),
 }
-"""The first four are the knobs of `data.knobs`; loudness is the root mean square of a sound at its level (dB), pitch
-the frequency where its spectrum is highest (log2 Hz), bass the part of its power below 150 Hz (dB)."""
+"""Properties of sounds, with words for a decrease and an increase.
+
+Brightness, attack, decay and noisiness are the knobs of `audiogan.data.sounds.knobs`. Loudness is the RMS level in dB.
+Pitch is the frequency of the spectral peak in log2 Hz. Bass is the fraction of the power below 150 Hz in dB.
+"""
 
 IMAGE = {
     "lightness": ("darker", "lighter"),
@@ -38,20 +42,32 @@ IMAGE = {
     "height": ("lower", "higher"),
     "side": ("to the left", "to the right"),
 }
-"""Mean, standard deviation and mean step from pixel to pixel; where the middle of what is light lies."""
+"""Properties of images, with words for a decrease and an increase.
+
+Lightness and contrast are the mean and the standard deviation of the pixels. Detail is the mean absolute difference of
+neighbouring pixels. Height and side are the coordinates of the brightness-weighted centre, in -1 ... 1.
+"""
 
 
-def properties_of(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
-    """Return the properties of a modality. UserError if there are none."""
+def list_properties(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
+    """Return the properties of a modality by name.
+
+    Args:
+        modality: modality of the signals.
+        shape: shape of one signal.
+
+    Raises:
+        UserError: the signals are neither sounds nor images.
+    """
     if modality.sample_rate is not None:
         return SOUND
     if len(shape) == 3:
         return IMAGE
-    raise UserError(f"directions have no names for {modality.noun}s; there are words for sounds and images only")
+    raise UserError(f"directions of {modality.noun}s are not supported; only those of sounds and images")
 
 
-def measured(modality: Modality, x: np.ndarray) -> Array:
-    """Return properties float64 `[N, K]` of signals `[N, *shape]`, in the order of `properties_of`."""
+def measure_properties(modality: Modality, x: np.ndarray) -> Array:
+    """Return the properties of signals ``[N, *shape]`` as float64 ``[N, K]``, in the order of `list_properties`."""
     return _images(x) if modality.sample_rate is None else _sounds(x, modality.sample_rate)
 
 

@@ -1,4 +1,4 @@
-"""A recording as the sounds of a model are."""
+"""Preparation of a recording for comparison with the sounds of a model."""
 
 from __future__ import annotations
 
@@ -20,19 +20,30 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ONSET, LEAD_SECONDS = 0.02, 0.0005
-"""A recording begins this long before it first exceeds this share of its peak, as the sounds of a model do."""
+"""Onset detection: level relative to the peak at which a sound starts, and time kept before the onset in seconds."""
 SHORTEST_SECONDS = 0.005
+"""Minimum duration of a recording, in seconds."""
 PEAK = 0.95
+"""Peak level of a prepared recording before the output level of the model is applied."""
 LONGEST_SECONDS = 600.0
-"""Seconds that are read of a file."""
+"""Maximum duration read from a file, in seconds."""
 
 
-def prepare(
+def prepare_recording(
     generator: Generator, wave: str | os.PathLike[str] | NDArray[np.floating], sample_rate: int | None = None
 ) -> NDArray[np.float32]:
-    """A recording, float32 `[C, T]`, as the model's own sounds are: its rate, channels, length and level.
+    """Return a recording with the sample rate, channels, length and level of a model's sounds, starting at the onset.
 
-    Arguments and errors as in `encode`.
+    Args:
+        generator: model of sounds.
+        wave: path of a sound file, or samples ``[T]`` or ``[C, T]``.
+        sample_rate: sample rate of the samples, in Hz. Files store their own.
+
+    Returns:
+        Recording, float32 ``[C, T]``.
+
+    Raises:
+        UserError: the recording is missing, unreadable, too short, silent or not finite.
     """
     what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
@@ -46,7 +57,7 @@ def prepare(
             raise ValueError(f"a recording must be [T] or [C, T], got {list(samples.shape)}")
         if not RATES[0] <= rate <= RATES[1]:
             raise UserError(f"sample_rate={sample_rate}: give that of the recording, {RATES[0]:,} to {RATES[1]:,} Hz")
-    samples = check(samples, rate, what, part)
+    samples = check_recording(samples, rate, what, part)
     channels, length = generator.shape
     x = samples.T
     mixed = mix(x, channels)
@@ -59,7 +70,7 @@ def prepare(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # The resampler looks ahead less than 50 ms.
+    # Another 50 ms are kept, because the resampler looks ahead by less than that.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)
@@ -68,31 +79,37 @@ def prepare(
     used = mixed[: math.ceil(length * ratio)]
     energy = float(np.square(used - used.mean(axis=0), dtype=np.float64).sum()) / ratio
     if peak < max(SILENCE, ONSET * above) or (ratio > 1 and only_clicks(made[:length], energy)):
-        raise UserError(f"{what}: silence at {generator.sample_rate:,} Hz, the sound is all above half of that")
+        raise UserError(
+            f"{what}: silent at {generator.sample_rate:,} Hz, because its frequencies are all above half of that"
+        )
     return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
 
 
-def check(samples: NDArray[np.float32], rate: int, what: str, part: str = "") -> NDArray[np.float32]:
-    """Samples `[C, T]` at full scale 1, if there is something to hear in them.
+def check_recording(
+    samples: NDArray[np.float32], sample_rate: int, name: str, excerpt: str = ""
+) -> NDArray[np.float32]:
+    """Return the samples ``[C, T]`` of a recording, scaled to -1 ... 1 if they were on an integer scale.
 
     Args:
-        what: the recording, in messages. part: where it was looked for, such as "in its first 10 seconds", if there
-            is more.
+        samples: samples ``[C, T]``.
+        sample_rate: sample rate in Hz.
+        name: name of the recording for error messages.
+        excerpt: description of the part that was read, such as "in its first 10 seconds". Empty if all was read.
 
     Raises:
-        UserError: shorter than 5 ms, NaN or infinite samples, or silence.
+        UserError: the recording is shorter than 5 ms, silent, or contains NaN or infinite samples.
     """
-    if samples.shape[-1] < SHORTEST_SECONDS * rate or not len(samples):
-        raise UserError(f"{what}: too short, {1000 * samples.shape[-1] / rate:.1f} ms; 5 ms at least")
+    if samples.shape[-1] < SHORTEST_SECONDS * sample_rate or not len(samples):
+        raise UserError(f"{name}: too short, {1000 * samples.shape[-1] / sample_rate:.1f} ms; 5 ms at least")
     if not np.isfinite(samples).all():
-        raise UserError(f"{what}: holds NaN or infinite samples")
+        raise UserError(f"{name}: contains NaN or infinite samples")
     peak = float(np.abs(samples).max())
     scale = full_scale(peak)
     if scale is None:
-        raise UserError(f"{what}: float samples up to {peak:.3g}, beyond the scale of any format")
+        raise UserError(f"{name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
     if ranges(samples.T).max() < SILENCE:
-        if part:
-            raise UserError(f"{what}: silence {part}, and no more is read; cut off what comes before the sound")
-        raise UserError(f"{what}: silence, nothing in it is louder than -60 dB of full scale")
+        if excerpt:
+            raise UserError(f"{name}: silent {excerpt}, and no more is read; cut the silence before the sound")
+        raise UserError(f"{name}: silent; nothing in it exceeds -60 dB of full scale")
     return samples

@@ -75,7 +75,7 @@ def train_classifier(
     rows = some_of_each(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
     x, y = look(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
     key = digest(recipe.key, str(seed), json.dumps(data.labels), x, y)
-    path = (cache_dir() / "classifiers" if cache is None else cache) / f"{key}.safetensors"
+    path = cache_dir("classifiers", cache) / f"{key}.safetensors"
     net = _stored(path, Net(x.shape[1:], len(data.labels), recipe))
     if net is None:
         from tqdm import tqdm

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import Embedding
-from audiogan.files import is_plain, write_file
+from audiogan.files import is_regular_file, write_file
 from audiogan.modalities.drawing.png import open_png
 from audiogan.utils.text import printable
 
@@ -60,7 +60,9 @@ class Modality:
     def to_config(self) -> dict[str, Any]:
         """Return the settings as plain values from which a configuration builds this modality again."""
         settings = {name: _plain(value) for name, value in vars(self).items()}
-        return {"_target_": f"audiogan.modalities.{type(self).__name__}", **settings}
+        home = type(self).__module__
+        home = "audiogan.modalities" if home.startswith("audiogan.") else home  # stored models name the shipped ones so
+        return {"_target_": f"{home}.{type(self).__name__}", **settings}
 
     def same_kind(self, other: Modality | None) -> bool:
         """Return whether signals of another modality can be shown and measured as those of this one."""
@@ -324,7 +326,9 @@ def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     from PIL import Image
 
     folder = Path(run_dir) / "previews"
-    paths = sorted(p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_plain(p))
+    paths = sorted(
+        p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_regular_file(p)
+    )
     if not paths:
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int))]

@@ -1,4 +1,4 @@
-"""Sound files in and out: written whole or not at all, never wrapped around, never full of NaN."""
+"""Write sound files: atomically, without wrapped samples or NaN."""
 
 from __future__ import annotations
 

@@ -1,10 +1,14 @@
-"""Model bundles: a trained generator in one file that moves between machines.
+"""Model bundles: files that contain a trained generator and can be copied to other machines.
 
-A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive of three files: ``model.safetensors`` (weights, in half
-precision), ``model.json`` (format, SHA-256 of the weights, training steps, the part of the configuration that rebuilds
-the generator, and as ``requires`` the names of modules from outside the package that it needs) and ``card.md`` (a
-description for people). Nothing in it can run code. Reading it takes memory in proportion to the size of the file:
-compressed parts are refused, and all sizes are judged before a part is read.
+A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive with three files:
+
+- ``model.safetensors``: weights in half precision.
+- ``model.json``: format version, SHA-256 of the weights, number of training steps, and the part of the configuration
+  that rebuilds the generator. ``requires`` lists modules outside the package that the model needs.
+- ``card.md``: description of the model.
+
+A bundle contains no executable code. Reading it uses memory in proportion to the file size, because compressed entries
+are refused and all sizes are checked first.
 """
 
 from __future__ import annotations
@@ -16,8 +20,8 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.errors import UserError, reporting
-from audiogan.files import replacing
+from audiogan.errors import UserError, wrap_os_errors
+from audiogan.files import atomic_write
 from audiogan.run.targets import outside
 from audiogan.utils.archives import open_zip
 from audiogan.utils.text import printable
@@ -32,42 +36,50 @@ SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
 LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
-"""Largest size of each part, in bytes."""
+"""Maximum size of each file in a bundle, in bytes."""
 HEADER = 4 << 20
-"""Largest header of the weights, in bytes: their names and shapes."""
+"""Maximum size of the header of the weights, in bytes. The header contains the names and shapes of the tensors."""
 PRIVATE = ("root", "cache", "named")
-"""Settings of the training data that name folders of the machine."""
+"""Keys of the data configuration that contain paths of the training machine. They are removed from bundles."""
 STAMP = (2020, 1, 1, 0, 0, 0)
-"""Date of every part, so that the same model makes the same bytes."""
+"""Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
-def shipped() -> dict[str, Path]:
-    """Bundles that come with the package, by name."""
+def shipped_models() -> dict[str, Path]:
+    """Return the bundles installed with the package, by model name."""
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
 
 def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Path:
-    """Write a generator as a bundle; the file appears under its name only when whole.
+    """Write a generator as a bundle, atomically.
 
-    Critics are left out, unless the game that made the model is needed to rebuild it; see `generator_sections`.
-    Weights are rounded to half precision, which changes a sound by some -70 dB.
+    Critics are omitted unless the whole game is needed to rebuild the generator, see `generative_config`. Weights are
+    rounded to half precision, which adds noise at about -70 dB to a sound.
+
+    Args:
+        path: output file.
+        generator: the model.
+        card: description of the model in Markdown.
+
+    Returns:
+        Path of the bundle.
 
     Raises:
-        UserError: the file cannot be written, or weights are not finite in half precision.
+        UserError: the file cannot be written, or a weight is not finite in half precision.
     """
     import torch
     from safetensors.torch import save
 
     path = Path(path)
     weights = {}
-    sections = generator_sections(generator)
+    sections = generative_config(generator)
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     for name, value in generator.game.state_dict().items():
         if sections is not None and not name.startswith(kept_parts):
             continue
         small = value.half() if value.is_floating_point() else value
         if not torch.isfinite(small).all():
-            raise UserError(f"{path}: {name} does not fit half precision; this model cannot become a bundle")
+            raise UserError(f"{path}: {name} is not finite in half precision, so the model cannot be saved as a bundle")
         weights[name] = small.cpu().contiguous()
     config = generator.config
     wanted = ("name", "inputs", "representation", "facts")
@@ -75,31 +87,32 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     data = config.get("data")
     kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
-    if labels.suffix or len(labels.parts) > 1:  # a list of labels on this machine
+    if labels.suffix or len(labels.parts) > 1:  # a file with labels on the training machine
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
     about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
-    if needed := outside(config):  # modules of one's own, which a bundle does not hold
+    if needed := outside(config):  # modules outside the package are not stored in the bundle
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:
         if len(content) > LARGEST[name]:
             raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {LARGEST[name]:,}")
-    with reporting(f"{path}: cannot be written"):
+    with wrap_os_errors(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in parts:
                 archive.writestr(zipfile.ZipInfo(name, STAMP), content)
     return path
 
 
-def generator_sections(generator: Generator) -> dict[str, Any] | None:
-    """Return the settings of `audiogan.games.Generative` that rebuild the generators of a model.
+def generative_config(generator: Generator) -> dict[str, Any] | None:
+    """Return the `audiogan.games.Generative` configuration that rebuilds the generator networks of a model.
 
-    ``None``: only the whole game can rebuild them, because it makes signals in its own way, or has generators without
-    a section of their own.
+    Returns:
+        Configuration sections. None if only the original game can rebuild the networks, because it generates signals in
+        its own way or has networks without a configuration section of their own.
     """
     from audiogan.games import Generative
 
@@ -119,22 +132,26 @@ def generator_sections(generator: Generator) -> dict[str, Any] | None:
 
 
 def _public(node: Any) -> Any:
-    """A plain container without the settings that name folders of this machine."""
+    """Return a copy of a nested configuration without the keys in `PRIVATE`."""
     if isinstance(node, dict):
         return {key: _public(value) for key, value in node.items() if key not in PRIVATE}
     return [_public(value) for value in node] if isinstance(node, list) else node
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:
-    """Read a bundle: the content of ``model.json``, the weights in single precision, and the card.
+    """Read and check a bundle.
+
+    Returns:
+        Content of ``model.json``, weights in single precision by name, and the model card.
 
     Raises:
-        UserError: it cannot be read, is damaged, is of another format, or a part is compressed or too large.
+        UserError: the file cannot be read, is damaged or has an unknown format, or a file in it is compressed or too
+            large.
     """
     from safetensors.torch import load
 
     path = Path(path)
-    if path.exists() and not path.is_file():  # opening a named pipe would wait forever
+    if path.exists() and not path.is_file():  # opening a named pipe can block forever
         raise UserError(f"{path}: not a regular file")
     try:
         with open(path, "rb") as file, open_zip(file) as archive:
@@ -161,7 +178,8 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
 
 
 def _parts(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The three parts of a bundle, by name, with sizes that a file of ``size`` bytes can hold."""
+    """Return the three files of a bundle by name. Raise `UserError` if a size is impossible for a bundle of ``size``
+    bytes."""
     parts = {info.filename: info for info in archive.infolist()}
     if parts.keys() != LARGEST.keys() or len(archive.infolist()) != len(LARGEST):
         raise UserError(f"not a bundle of audiogan; expected the parts {', '.join(LARGEST)}, each once")

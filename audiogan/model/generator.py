@@ -1,4 +1,4 @@
-"""A trained model as a music tool uses it."""
+"""The `Generator` class: a trained model with methods to sample, vary, morph and translate signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import input_values, recipe_of, with_signals
+from audiogan.model.recipe_inputs import attach_signals, input_values, recipe_from_values
 from audiogan.utils.text import printable
 from audiogan.utils.workers import WORKERS
 
@@ -26,30 +26,29 @@ if TYPE_CHECKING:
     from audiogan.inputs import Input, Scale
 
 BATCH = 16
-"""Samples that are made together on other devices than a CPU."""
+"""Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
-"""Sounds after which it is worth a tenth of a second to make the next ones faster."""
+"""Number of samples after which the network is traced. Tracing takes about 0.1 s, so it pays off for many samples only.
+"""
 Label = str | Mapping[str, float] | None
 
 
 class Generator:
-    """A trained model. ``audiogan.load`` returns one.
+    """A trained model that draws samples, renders recipes and translates signals. `audiogan.load` returns one.
 
     Attributes:
-        inputs: the named inputs of the model; see `audiogan.inputs`.
-        routes: what each of its generators translates, by name; several for a model that translates both ways.
-        modality: the kind of its signals: sounds, images, points.
-        shape: shape of one signal: `(channels, samples)` for sounds, `(C, H, W)` for images.
-        sample_rate: of sounds, in Hz.
-        labels: class names; empty for a model without classes.
-        knobs: names of its continuous controls, and for each a table of 65 values, in its unit, that 0 ... 1 mean;
-            empty for a model without.
+        inputs: inputs of the model by name, see `audiogan.inputs`.
+        routes: source and target class of each generator network, by network name. Models that translate both ways have
+            several networks.
+        modality: kind of signal, such as sound, image or point.
+        shape: shape of one signal: ``(channels, samples)`` for sounds, ``(C, H, W)`` for images.
+        labels: class names. Empty for a model without classes.
         step: number of training steps.
-        checkpoint: the file it was loaded from.
-        name: the argument with which `load` returns it again: the name of a shipped model, or the file.
-        card: description of a model that was made to be given away, in Markdown; else empty.
-        config: the configuration of its training, as nested dicts.
-        trust: names of the modules from outside the package that were trusted when it was loaded.
+        checkpoint: file from which the model was loaded.
+        name: argument with which `audiogan.load` finds the model again: the name of a shipped model, or the file.
+        card: description of a published model in Markdown, or an empty string.
+        config: configuration of the training run, as nested dicts.
+        trust: modules outside the package that were trusted when the model was loaded.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes: dict[str, Any] = dict(game.generators)
-        self._weight = next(game.parameters())  # to look for one takes as long as drawing a latent
+        self._weight = next(game.parameters())  # kept, because finding a parameter is as slow as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
@@ -80,13 +79,21 @@ class Generator:
 
     @property
     def sample_rate(self) -> int:
-        """Of its sounds, in Hz; ``UserError`` for a model of something else."""
+        """Sample rate of the generated sounds, in Hz.
+
+        Raises:
+            UserError: the model does not generate sounds.
+        """
         if self.modality.sample_rate is None:
             raise UserError(f"{self.name}: it makes {self.modality.noun}s, which have no sample rate")
         return self.modality.sample_rate
 
     @property
     def knobs(self) -> dict[str, list[float]]:
+        """Continuous controls of the model: 65 quantiles of the training data by knob name, in the unit of the knob.
+
+        Quantile ``i`` corresponds to the knob setting ``i / 64``. The dict is empty for a model without knobs.
+        """
         return {} if self.scale is None else dict(zip(self.scale.names, self.scale.quantiles.tolist(), strict=True))
 
     def sample(
@@ -100,35 +107,47 @@ class Generator:
         inputs: Mapping[str, Any] | None = None,
         generator: str | None = None,
     ) -> NDArray[np.float32]:
-        """Make new sounds, images or other signals.
+        """Draw new samples.
 
-        Sample ``i`` depends on ``seed + i`` and on the given inputs only: ``sample(1, seed=s + i)`` returns it again.
+        Sample ``i`` depends only on ``seed + i`` and on the other arguments, so ``sample(1, seed=seed + i)`` returns it
+        again.
 
         Args:
-            n: number of samples, at least 1; by default 1, or one for each of a list of signals in ``inputs``.
-            seed: at least 0; without one the samples are new each time.
-            label: one of ``labels``, or a mixture: ``{"kick": 0.7, "tom": 0.3}``. Without one, classes have the
-                proportions of the training data.
-            knobs: 0 ... 1 for some of ``knobs``. ``{"brightness": 0.9}`` requests a sound brighter than 90 % of the
+            n: number of samples, at least 1. The default is the number of signals listed in ``inputs``, or 1.
+            seed: random seed, at least 0. None draws different samples in each call.
+            label: class name, or weights of a mixture of classes such as ``{"kick": 0.7, "tom": 0.3}``. None draws
+                classes with the proportions of the training data.
+            knobs: knob settings in 0 ... 1 by name. ``{"brightness": 0.9}`` requests a sound brighter than 90 % of the
                 training sounds. Knobs you leave out are drawn to fit the ones you set.
-            truncation: more than 0; smaller values give more typical samples. Latents are multiplied by it, unless the
-                network's paper defines another way: StyleGAN's psi (1: no truncation), BigGAN's threshold (infinity: no
-                truncation).
-            inputs: values of other inputs by name: ``{"source": "photo.png"}``. A signal is a file or an array; a list
-                of signals gives one sample each. See `inputs`.
-            generator: name of one of several generators, see `routes`.
+            truncation: truncation of the latent, above 0. Smaller values give more typical samples. The latent is
+                multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold of the normal
+                distribution). None disables it.
+            inputs: values of other inputs by name, such as ``{"source": "photo.png"}``. A signal is a file or an array.
+                A list of signals gives one sample for each.
+            generator: name of the generator network, for models with several, see `routes`. None selects the first.
 
         Returns:
-            float32 array ``[n, *shape]``; sounds and images lie within -1 ... 1.
+            Samples, float32 ``[n, *shape]``. Sounds and images are in -1 ... 1.
 
         Raises:
-            UserError: an unknown input, class or knob, a missing input, or a value out of range.
+            UserError: an input, class or knob is unknown, an input is missing, or a value is out of range.
+
+        Example:
+            >>> import audiogan
+            >>> generator = audiogan.load("drums")
+            >>> generator.sample(2, seed=5, label="kick").shape
+            (2, 1, 16384)
         """
         wanted: Any = {"seed": seed, "label": label, "knobs": knobs, "truncation": truncation, "inputs": inputs}
         return self.render(self.recipes(n, **wanted), generator=generator)
 
     def sample_with_labels(self, n: int | None = None, **options: Any) -> tuple[NDArray[np.float32], list[str]]:
-        """Like `sample`; also return the class of each sample: of a mixture the largest, empty without classes."""
+        """Draw samples like `sample`, and return their classes.
+
+        Returns:
+            Samples ``[n, *shape]``, and the class name of each. The name is that of the largest weight for a mixture,
+            and empty for a model without classes.
+        """
         recipes = self.recipes(n, **options)
         return self.render(recipes), [recipe.label for recipe in recipes]
 
@@ -142,12 +161,30 @@ class Generator:
         truncation: float | None = None,
         inputs: Mapping[str, Any] | None = None,
     ) -> list[Recipe]:
-        """Return the recipes of the samples that `sample` makes with the same arguments."""
-        requested = self.requested(label, knobs, inputs)
+        """Draw the recipes of samples without rendering them. `sample` renders the same recipes.
+
+        Args:
+            n: number of recipes, see `sample`.
+            seed: random seed, see `sample`.
+            label: class name or weights of classes, see `sample`.
+            knobs: knob settings, see `sample`.
+            truncation: truncation of the latent, see `sample`.
+            inputs: values of other inputs, see `sample`.
+
+        Raises:
+            UserError: see `sample`.
+
+        Example:
+            >>> import audiogan
+            >>> generator = audiogan.load("drums")
+            >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
+            ['snare', 'snare']
+        """
+        requested = self.parse_inputs(label, knobs, inputs)
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
-            raise UserError(f"n={n}: ask for at least one")
+            raise UserError(f"n={n} must be at least 1")
         if odd := next((name for name, count in lists.items() if count != n), None):
             raise UserError(f"{odd}: {lists[odd]} values for {n} samples; give one, or one for each sample")
         if truncation is not None and not 0 < truncation < float("inf"):
@@ -160,13 +197,13 @@ class Generator:
         for i in range(n):
             random = Seeded(torch.Generator().manual_seed(seed + i))
             mine = {**requested, **{name: requested[name][i] for name in lists}} if lists else requested
-            made.append(self.recipe_of(self.game.draw(1, random, **mine), seed + i, truncation))
+            made.append(self.recipe_from_values(self.game.draw(1, random, **mine), seed + i, truncation))
         return made
 
-    def requested(
+    def parse_inputs(
         self, label: Label = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return requested values as tensors, by input; a list of signals as a list of tensors."""
+        """Convert arguments of `sample` to tensors by input name. A list of signals becomes a list of tensors."""
         values = {"classes": label, "knobs": knobs or None, **(inputs or {})}
         requested: dict[str, Any] = {}
         for name, value in values.items():
@@ -180,11 +217,17 @@ class Generator:
             requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
         return requested
 
-    def recipe_of(
-        self, drawn: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
+    def recipe_from_values(
+        self, values: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
     ) -> Recipe:
-        """Return the recipe of one sample, of input values ``[1, ...]``."""
-        return recipe_of(self.inputs, drawn, self.name, seed, truncation)
+        """Return the recipe of one sample.
+
+        Args:
+            values: input values ``[1, ...]`` by input name.
+            seed: seed from which the values were drawn.
+            truncation: truncation of the latent.
+        """
+        return recipe_from_values(self.inputs, values, self.name, seed, truncation)
 
     def render(
         self,
@@ -193,85 +236,121 @@ class Generator:
         inputs: Mapping[str, Any] | None = None,
         generator: str | None = None,
     ) -> NDArray[np.float32]:
-        """Return the signals `[n, *shape]` of recipes, regardless of the model that they name.
+        """Generate the signals of recipes. The model name stored in a recipe is ignored.
 
-        On a CPU a recipe gives the same bits in any batch and with any number of threads: each signal is made alone and
-        in one thread, because a sum in another order is rounded differently. Many signals are made on all CPUs at
-        once. Several threads may call this.
+        On a CPU, a recipe gives bit-identical signals in any batch and with any number of threads. Each signal is
+        computed alone in one thread, because a different order of summation changes the rounding. Many signals are
+        computed in parallel. Several threads may call this method.
 
         Args:
-            recipes: one or several.
-            inputs: signals by name for recipes that were read from a file, which hold only their SHA-256: one, or a
-                list with one for each recipe.
-            generator: name of one of several generators, see `routes`.
+            recipes: one recipe, or several.
+            inputs: signals by input name, for recipes read from files, which store only the SHA-256 of a signal. Give
+                one signal, or a list with one for each recipe.
+            generator: name of the generator network, for models with several, see `routes`. None selects the first.
+
+        Returns:
+            Signals, float32 ``[n, *shape]``.
 
         Raises:
-            UserError: a recipe does not fit this model, or a signal is not the one of the recipe.
+            UserError: a recipe does not fit this model, or a signal differs from that of the recipe.
+
+        Example:
+            >>> import audiogan
+            >>> generator = audiogan.load("drums")
+            >>> recipes = generator.recipes(1, seed=5)
+            >>> bool((generator.render(recipes) == generator.sample(1, seed=5)).all())
+            True
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-        name = self.route(generator)
+        name = self.find_route(generator)
         if inputs:
-            recipes = with_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
+            recipes = attach_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
         parts = [[recipe] for recipe in recipes] if alone else _batches(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
-    def route(self, generator: str | None = None) -> str:
-        """Return the name of a generator: of that name, or with the target class of that name; by default the first.
+    def find_route(self, generator: str | None = None) -> str:
+        """Return the name of the generator network with a given name or a given target class.
+
+        Args:
+            generator: name of a network, or name of its target class. None selects the first network.
 
         Raises:
-            UserError: there is none; lists those there are.
+            UserError: no network matches.
         """
         if generator is None:
             return next(iter(self.routes))
         by_class = [name for name, route in self.routes.items() if self._domain(route.target) == generator]
         found = [generator] if generator in self.routes else by_class
         if len(found) != 1:
-            raise UserError(f"generator {printable(generator)!r} is none of those of {self.name}: {self._listed()}")
+            raise UserError(f"{self.name}: unknown generator {printable(generator)!r}; choose one of {self._listed()}")
         return found[0]
 
-    def chosen(self, generator: str | None = None) -> str:
-        """Return the name of a generator like `route`; of a model with several, one must be named.
+    def require_route(self, generator: str | None = None) -> str:
+        """Return the name of a generator network like `find_route`, but require a name if the model has several
+        networks.
 
         Raises:
-            UserError: there is none of this name, or no name and several generators; lists those there are.
+            UserError: no network matches, or the model has several networks and ``generator`` is None.
         """
         if generator is None and len(self.routes) > 1:
             count = len(self.routes)
-            raise UserError(f"{self.name}: it has {count} generators; give --generator: one of {self._listed()}")
-        return self.route(generator)
+            raise UserError(f"{self.name}: it has {count} generators; choose one with --generator: {self._listed()}")
+        return self.find_route(generator)
 
     def _listed(self) -> str:
-        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_names.items())
+        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_descriptions.items())
 
     def _domain(self, number: int | None) -> str | None:
-        """Return the name of a class of the data, ``None`` without one."""
+        """Return the class name with index ``number``, or None if there is no such class."""
         labels = self.config.get("facts", {}).get("labels", [])
         return None if number is None or number >= len(labels) else str(labels[number])
 
     @property
-    def route_names(self) -> dict[str, str]:
-        """What each generator translates, in words, such as ``apples -> tomatoes``; empty for other models."""
+    def route_descriptions(self) -> dict[str, str]:
+        """Classes that each generator network translates, such as ``apples -> tomatoes``, by network name.
+
+        The text is empty for models that do not translate between classes.
+        """
         ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
         return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
-    def check_drawable(self, what: str) -> None:
-        """Raise ``UserError`` if a person must give some inputs, for ``what`` draws all of them."""
+    def require_random_inputs(self, feature: str) -> None:
+        """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
+
+        Args:
+            feature: plural name of the calling feature, such as "kits", for the error message.
+        """
         if needed := self.game.needed:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
-            raise UserError(f"{self.name}: it needs the input {names}, and {what} draw all inputs; {instead}")
+            raise UserError(
+                f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
+            )
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
-        """Translate a signal of any size; see `audiogan.model.translation.signals.apply_signal`."""
+        """Translate one signal of any size, for example a photograph larger than the training images.
+
+        Args:
+            source: sound ``[C, T]`` at the sample rate of the model, image ``[C, H, W]``, or the path of a file.
+            generator: name of the generator network, required for models with several.
+            options: other arguments of `audiogan.model.translation.signals.apply_signal`: ``inputs``, ``seed``,
+                ``progress``.
+
+        Returns:
+            Translated signal, float32 ``[C, T]`` or ``[C, H, W]``.
+
+        Raises:
+            UserError: the model has no signal as an input, or the signal does not fit the model.
+        """
         from audiogan.model.translation.signals import apply_signal
 
         return apply_signal(self, source, route=generator, **options)
 
     @torch.inference_mode()
     def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
-        """Make one signal; called in a worker thread."""
+        """Generate one signal in a worker thread."""
         values, truncation, name = job
         nets = self._faster(values) if truncation is None and len(self.routes) == 1 else None
         return self._made(values, truncation, name, nets)
@@ -284,7 +363,7 @@ class Generator:
         name: str,
         nets: dict[str, Any] | None = None,
     ) -> NDArray[np.float32]:
-        """Return finished signals `[B, *shape]` of input values."""
+        """Return the finished signals ``[B, *shape]`` of input values."""
         out = self.game.generate(values, generator=name, nets=nets, truncation=truncation)
         if not math.isfinite(float(out.sum())):
             noun = self.modality.noun
@@ -292,48 +371,91 @@ class Generator:
         return self.modality.finish(out.cpu().numpy())
 
     def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
-        """Return the generator as `traced`, once many signals were made one by one; ``None`` until then."""
+        """Return the traced network after `TRACED_AFTER` single signals, or None before that."""
         with self._counting:
             self._count += 1
             due = self._count == TRACED_AFTER
         if due and None not in (size for given in self.inputs.values() for size in given.shape):
-            from audiogan.model.tracing import Direct, traced
+            from audiogan.model.tracing import TracedNetwork, trace_network
 
             name, net = self.game.main, self.game.nets[self.game.main]
-            script = traced(net, {key: value for key, value in values.items() if key in net.takes})
-            self._traced = None if script is None else {name: Direct(script)}
+            script = trace_network(net, {key: value for key, value in values.items() if key in net.takes})
+            self._traced = None if script is None else {name: TracedNetwork(script)}
         return self._traced
 
     def vary(self, recipe: Recipe, amount: float = 0.3, n: int = 1, *, seed: int | None = None) -> list[Recipe]:
-        """``n`` recipes near one, of the same class and knobs; ``amount`` 0 ... 1: from the same to any other."""
-        rng = np.random.default_rng(seed)
-        return [recipe.varied(amount, rng) for _ in range(n)]
-
-    def morph(self, a: Recipe, b: Recipe, steps: int = 9) -> list[Recipe]:
-        """Recipes that lead from one to another in ``steps`` sounds, both ends among them; also between classes."""
-        if steps < 2:
-            raise UserError(f"steps={steps}: a morph has at least two sounds")
-        return [a.towards(b, i / (steps - 1)) for i in range(steps)]
-
-    def save(self, path: str | os.PathLike[str], signal: NDArray[np.float32]) -> None:
-        """Write one signal to a file, atomically: a sound as 16-bit WAV, an image as 8-bit PNG.
+        """Return recipes near a given recipe. They differ from it in the latent only.
 
         Args:
-            path: the file. Its name must end in ``.wav`` for sounds and in ``.png`` for images. Missing folders are
-                created.
-            signal: the signal ``[*shape]``; for points, a whole batch ``[n, 2]``, saved as ``.npy``.
+            recipe: the recipe to vary.
+            amount: distance in 0 ... 1. 0 returns the same recipe, 1 an independent latent.
+            n: number of recipes.
+            seed: random seed. None draws different recipes in each call.
 
         Raises:
-            ValueError: another ending or shape, or values that are not finite.
+            UserError: ``amount`` is out of range.
+
+        Example:
+            >>> import audiogan
+            >>> generator = audiogan.load("drums")
+            >>> kick = generator.recipes(1, seed=5, label="kick")[0]
+            >>> len(generator.vary(kick, 0.2, n=3, seed=0))
+            3
+        """
+        rng = np.random.default_rng(seed)
+        return [recipe.vary(amount, rng) for _ in range(n)]
+
+    def morph(self, start: Recipe, end: Recipe, steps: int = 9) -> list[Recipe]:
+        """Return a sequence of recipes that changes gradually from one recipe to another, also between classes.
+
+        Args:
+            start: first recipe of the sequence.
+            end: last recipe of the sequence.
+            steps: number of recipes, both ends included, at least 2.
+
+        Raises:
+            UserError: ``steps`` is too small, or the recipes belong to different models.
+
+        Example:
+            >>> import audiogan
+            >>> generator = audiogan.load("drums")
+            >>> start, end = generator.recipes(2, seed=5)
+            >>> len(generator.morph(start, end, steps=5))
+            5
+        """
+        if steps < 2:
+            raise UserError(f"steps={steps} must be at least 2")
+        return [start.interpolate(end, i / (steps - 1)) for i in range(steps)]
+
+    def save(self, path: str | os.PathLike[str], signal: NDArray[np.float32]) -> None:
+        """Write one signal to a file atomically: a sound as 16-bit WAV, an image as 8-bit PNG, points as NPY.
+
+        Args:
+            path: output file. The suffix must be ``.wav`` for sounds, ``.png`` for images and ``.npy`` for points.
+                Missing folders are created.
+            signal: signal ``[*shape]``. For points, a batch ``[n, 2]``.
+
+        Raises:
+            ValueError: the suffix or the shape is wrong, or a value is not finite.
+
+        Example:
+            >>> import audiogan, tempfile
+            >>> generator = audiogan.load("drums")
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     generator.save(f"{folder}/kick.wav", generator.sample(1, seed=5, label="kick")[0])
         """
         self.modality.save(path, signal)
 
     def input_values(self, recipes: Sequence[Recipe]) -> dict[str, torch.Tensor]:
-        """Return the input values ``[B, ...]`` of recipes, by name; ``UserError`` if one does not fit this model."""
+        """Return the input values ``[B, ...]`` of recipes by input name.
+
+        Raises:
+            UserError: a recipe does not fit this model.
+        """
         return input_values(self.inputs, recipes, self.name)
 
 
 def _batches(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
-    """Return recipes in batches of one truncation."""
+    """Return recipes in batches with equal truncation."""
     groups = [list(group) for _, group in groupby(recipes, key=lambda recipe: recipe.truncation)]
     return [group[i : i + BATCH] for group in groups for i in range(0, len(group), BATCH)]

@@ -1,6 +1,7 @@
-"""Finding trained models, and making generators of them. Nothing in a file can run code.
+"""Find trained models and load them safely. Loading never executes code from a model file.
 
-A model of a network from outside the package needs the module with its code; the person names it: `audiogan.run.trust`.
+A model with networks from outside the package needs the module that defines them. Trust the module explicitly, see
+`audiogan.run.trust`.
 """
 
 from __future__ import annotations
@@ -20,41 +21,47 @@ from audiogan.core import CheckpointError, load_state
 from audiogan.core.checking import differences
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
-from audiogan.files import is_plain
+from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
-from audiogan.model.bundle import SUFFIX, read_bundle, shipped
+from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
 from audiogan.run.trust import require, trusted, trusting
 from audiogan.utils.text import printable
 
 DEFAULT = "drums"
-"""The shipped model that is played where there is no run."""
+"""Name of the shipped model that is loaded if no run exists."""
 HEADER = 16 << 20
-"""Largest header of a checkpoint, in bytes: its configuration and the names of its tensors."""
+"""Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Largest tensor while networks are built, besides their weights, and while a signal is made, in elements."""
+"""Maximum size of a tensor in elements: first while networks are built, second while a signal is generated. The first
+is increased by eight times the number of stored weights."""
 CALLS = 20_000
-"""Operations while networks are built, besides those for each of their tensors."""
+"""Maximum number of PyTorch operations while networks are built, plus 200 for each stored tensor."""
 
 
-def find(run: str | os.PathLike[str] | None = None) -> Path:
-    """The file or run folder that ``run`` means: a path, or the name of a shipped model (a path goes before a name).
+def find_model(run: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path of a model.
 
-    Without it the newest run below ``runs/``, and where there is none the shipped drums.
+    Args:
+        run: path of a run folder, checkpoint or bundle, or the name of a shipped model. An existing path has precedence
+            over a name. None selects the newest run below ``runs/``, or the shipped drums if there is none.
+
+    Raises:
+        UserError: there is no such model.
     """
-    models = shipped()
+    models = shipped_models()
     if run is not None:
         path = Path(run)
         if path.is_file() or (path.is_dir() and (str(run) not in models or _checkpoints(path))):
             return path
         if str(run) in models:
             return models[str(run)]
-        near = ", ".join(str(p) for p in runs()[:5]) or "none; train one with: audiogan train drums"
+        near = ", ".join(str(p) for p in list_runs()[:5]) or "none; train one with: audiogan train drums"
         have = ", ".join(models) or "none"
         raise UserError(f"{run}: no such run, checkpoint or model; runs here: {near}; shipped models: {have}")
-    found = runs()
+    found = list_runs()
     if not found and DEFAULT not in models:
         raise UserError("no run found in runs/: train one with `audiogan train drums`, or name one with --run")
     return found[0] if found else models[DEFAULT]
@@ -64,13 +71,13 @@ def _checkpoints(folder: Path) -> bool:
     return bool(checkpoints(folder / "checkpoints") or checkpoints(folder))
 
 
-def runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
-    """Run folders with a checkpoint, the one last trained first."""
+def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
+    """Return all run folders below `folder` that contain a checkpoint, the most recently trained first."""
 
     def newest(run: Path) -> float:
         return max((p.stat().st_mtime for p in checkpoints(run / "checkpoints")), default=0.0)
 
-    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_plain(p)}
+    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_regular_file(p)}
     return sorted(found, key=newest, reverse=True)
 
 
@@ -78,58 +85,79 @@ def load(
     run: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     *,
-    averaged: bool = True,
+    ema: bool = True,
     trust: str | Sequence[str] = (),
 ) -> Generator:
-    """Load a trained model: a shipped one by its name, or one from a run folder, a checkpoint or a bundle file.
+    """Load a trained model.
 
-    Without ``run``, load the newest run below ``runs/``, or the shipped drums where there is none.
-    ``averaged=False`` takes the weights of a run as they were trained instead of their moving average. Shipped models
-    have the average only.
+    The model file may come from an untrusted source. Loading reads no other file, executes no code from it, and uses
+    memory in proportion to its size.
 
-    A model may come from a stranger. Loading reads nothing but its file, runs no code from it, and uses memory in
-    proportion to its size.
+    Args:
+        run: name of a shipped model, or path of a run folder, a checkpoint or a bundle. None selects the newest run
+            below ``runs/``, or the shipped drums if there is none.
+        device: PyTorch device, such as "cpu" or "cuda".
+        ema: use the exponential moving average of the weights if the checkpoint contains one. False uses the last
+            weights. Shipped models contain the average only.
+        trust: name or names of modules outside the package that the model may import, such as ``["my_networks"]``.
+            Python also searches the working folder. The code of these modules is executed.
 
-    ``trust`` names modules from outside the package, such as ``["my_networks"]``, that the model may use. Python looks
-    for them in the working folder too. Their code runs: name only modules that you trust.
+    Returns:
+        The model as a `Generator`.
 
     Raises:
-        UserError: there is no such model, it is damaged, it is not one of audiogan's, its weights are not finite, or it
-            needs a module that is not trusted.
+        UserError: the model does not exist, is damaged, was not written by audiogan, has weights that are not finite,
+            or needs a module that is not trusted.
+
+    Example:
+        >>> import audiogan
+        >>> generator = audiogan.load("drums")
+        >>> generator.sample_rate, generator.shape
+        (16000, (1, 16384))
     """
     with trusting(trust):
-        where = find(run)
+        where = find_model(run)
         if where.suffix.lower() == SUFFIX and where.is_file():
             return from_bundle(where, device)
         try:
             path, state = _newest(where) if where.is_dir() else (where, _state(where))
         except CheckpointError as error:
             raise UserError(str(error)) from error
-        return from_state(state, path, device, averaged=averaged)
+        return from_checkpoint(state, path, device, ema=ema)
 
 
 def from_bundle(path: Path, device: str = "cpu") -> Generator:
-    """The generator in a bundle, see `audiogan.model.bundle`."""
+    """Return the generator stored in a bundle, see `audiogan.model.bundle`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
         require(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
         game, modality = _rebuilt(config, weights)
-        name = next((name for name, file in shipped().items() if file == path), None)
+        name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
         return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted())
 
 
-def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averaged: bool = True) -> Generator:
-    """The generator in the state of a training; averaged weights where it has them, unless ``averaged=False``."""
+def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True) -> Generator:
+    """Return the generator stored in the state of a checkpoint.
+
+    Args:
+        state: content of the checkpoint.
+        path: path of the checkpoint.
+        device: PyTorch device.
+        ema: use the moving average of the weights if the checkpoint contains one.
+
+    Raises:
+        UserError: the state does not describe a valid model.
+    """
     with _understood(path):
         require(state.get("requires", []))
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
-            if averaged and isinstance(callback, dict) and "nets" in callback:
+            if ema and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
@@ -138,7 +166,8 @@ def from_state(state: dict[str, Any], path: Path, device: str = "cpu", *, averag
 
 
 def _own(config: Any) -> Any:
-    """The configuration without folders of caches: a stranger's model does not choose where files are written."""
+    """Return the configuration without cache folders, because an untrusted model must not choose where files are
+    written."""
     if not isinstance(config, dict):
         return config
     return {key: _without_cache(value) if key == "data" else value for key, value in config.items()}
@@ -151,7 +180,7 @@ def _without_cache(node: Any) -> Any:
 
 
 def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The newest intact checkpoint in a run folder or a folder of checkpoints, and its state."""
+    """Return the path and the state of the newest intact checkpoint in a run folder or a folder of checkpoints."""
     inside = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
     damaged = []
     for path in checkpoints(inside):
@@ -167,9 +196,9 @@ def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _state(path: Path) -> dict[str, Any]:
-    """The state in a checkpoint. The length of its header is judged before anything is read."""
+    """Return the state stored in a checkpoint. The length of its header is checked before it is read."""
     try:
-        if not path.is_file():  # opening a named pipe would wait forever
+        if not path.is_file():  # opening a named pipe can block forever
             raise CheckpointError(f"{path}: not a regular file")
         with open(path, "rb") as file:
             header = int.from_bytes(file.read(8), "little")
@@ -182,10 +211,9 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
-    """The game of a stored configuration with its weights, and the kind of signals it makes.
+    """Return the game rebuilt from a stored configuration, with its weights, and its modality.
 
-    Networks are limited to the memory that fits the stored weights: the weights themselves, their initial values and
-    the tables that networks compute, such as windows and filters.
+    Memory is limited to the stored weights, their initial values, and tables such as windows and filters.
     """
     from omegaconf import OmegaConf
 
@@ -195,8 +223,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    config = with_inputs(config)
-    # Facts of inputs are left out: omegaconf takes milliseconds for a hundred values.
+    # The section ``facts.inputs`` is omitted, because omegaconf takes milliseconds for a hundred values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
     room = TABLES + 8 * stored
@@ -216,32 +243,17 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     return game, modality
 
 
-def with_inputs(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored configuration with the section ``inputs``; models of version 0.1 have classes and knobs only."""
-    facts = config["facts"]
-    if "inputs" in config and "inputs" in facts:
-        return config
-    labels = list(facts.get("labels") or ()) if facts.get("classes") else []
-    counts = list(facts.get("class_counts") or ())
-    known = {
-        "classes": {"labels": labels, "counts": counts, "size": len(labels)},
-        "knobs": {"scale": facts.get("knob_scale"), "size": facts.get("knobs") or 0},
-    }
-    sections = {name: {"_target_": f"audiogan.inputs.{name.title()}"} for name in known}
-    return {**config, "facts": {**facts, "inputs": known}, "inputs": sections}
-
-
 def _check_finite(game: Any) -> None:
-    """Refuse weights that are NaN or infinite."""
+    """Raise `UserError` if a weight is NaN or infinite."""
     for name, value in game.state_dict().items():
-        # The sum is not finite if a value is not; large values can overflow it, so all of them decide.
+        # The sum is a fast first test. It can overflow for finite values, so all values are tested after it.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
             shown = printable(name)[:80]
             raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")
 
 
 def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "facts.") -> None:
-    """Refuse a kind of signals that does not fit the shape, or that cannot be saved."""
+    """Raise `UserError` if the modality does not fit the signal shape, or if the signals are too large."""
     if math.prod(shape) > SIGNAL:
         raise UserError(f"signals of shape {list(shape)}: more than {SIGNAL:,} values each")
     try:
@@ -251,7 +263,7 @@ def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "fac
 
 
 def _check_input(given: Any) -> None:
-    """Refuse an input with values that are too large, or without a way to read its signals."""
+    """Raise `UserError` if the values of an input are too large, or if a signal input has no modality."""
     given.check()
     sizes = [1 if size is None else size for size in given.shape]
     if len(sizes) > SIZES or not all(isinstance(size, int) and 0 < size <= SIGNAL for size in sizes):
@@ -260,14 +272,14 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # A source can have more channels than files of its kind, such as a picture with its mask.
+    # One channel is assumed, because a source can have more channels than a file, such as an image with its mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
 
 
 def _try(generator: Generator) -> None:
-    """Make one signal, so that a model that cannot make any is refused when it is loaded."""
+    """Generate one signal, so that a model that cannot generate is refused while loading."""
     with torch.random.fork_rng(devices=[]), Budget(FORWARD, 16 * FORWARD, 16 * FORWARD, 100 * CALLS):
         game = generator.game
         for name in generator.routes:
@@ -275,7 +287,7 @@ def _try(generator: Generator) -> None:
             made = generator.modality.finish(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            # Examples of open sizes are larger than the signals of the training.
+            # Only channels are compared for inputs of variable size, because their examples exceed the training size.
             checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
             if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
@@ -289,11 +301,11 @@ def _step(value: Any) -> int:
 
 @contextlib.contextmanager
 def _understood(path: Path) -> Iterator[None]:
-    """Turn every error about the content of a file into one line that names the file."""
+    """Convert every error about the content of a file into a one-line `UserError` that names the file."""
     try:
         yield
     except UserError as error:
         raise UserError(f"{path}: {printable(error)}") from error
-    except Exception as error:  # the classes that a configuration names can raise anything
+    except Exception as error:  # a configured class can raise any error
         first = printable((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]
         raise UserError(f"{path}: not a model that audiogan can sample from ({first})") from error

@@ -1,4 +1,4 @@
-"""``audiogan morph``: the way from one sound or image to another, as files."""
+"""The ``audiogan morph`` command: write a gradual transition between two samples as files."""
 
 from __future__ import annotations
 
@@ -12,55 +12,58 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.files import check_folder, working_folder
+from audiogan.files import check_writable_folder, create_folder
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
 from audiogan.model.generator import Generator
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_list import SampleList
-from audiogan.model.sampling import BLOCK, recall
+from audiogan.model.sampling import BLOCK, read_recipe
 from audiogan.utils.progress import interruptible
 from audiogan.utils.text import printable
 
 MOST = 1000
-"""Steps of one morph."""
+"""Maximum number of steps of a morph."""
 WHOLE = "morph.wav"
 
 
 def write_morph(
-    generator: Generator, out: Path, start: str, end: str, steps: int = 9, say: Callable[[str], None] = print
+    generator: Generator, out: Path, start: str, end: str, steps: int = 9, echo: Callable[[str], None] = print
 ) -> list[Recipe]:
-    """Write a morph into a folder: a file for each step, all sounds in a row as ``morph.wav``, and a contact sheet.
+    """Write a morph into a folder.
 
-    The steps of an earlier morph in the folder are deleted.
+    The folder receives one file for each step, ``morph.wav`` with all sounds joined, and a contact sheet. Files of an
+    earlier morph in the folder are deleted.
 
     Args:
         generator: the model.
-        out: the folder; it is made if it is missing.
-        start, end: a seed, ``CLASS-SEED`` as in the names of sampled files, or such a file.
-        steps: how many sounds, both ends included; 2 to 1,000.
-        say: prints a line.
+        out: output folder. It is created if it is missing.
+        start: first sample: a seed such as ``7``, a class and seed such as ``kick-7``, or a file written by ``audiogan
+            sample``.
+        end: last sample, in the same form as ``start``.
+        steps: number of samples, both ends included, from 2 to 1,000.
+        echo: function that prints a line.
 
     Returns:
-        The recipes of the steps.
+        Recipes of the steps.
 
     Raises:
-        UserError: bad arguments, a file of the person's own is in the way, or the disk is full.
+        UserError: an argument is invalid, the folder contains a conflicting file of the user, or the disk is full.
     """
     modality = generator.modality
     if not modality.single:
         raise UserError(f"{generator.name}: {modality.noun}s have no morph; it is for sounds and images")
     if not 2 <= steps <= MOST:
         raise UserError(f"steps={steps}: a morph has 2 to {MOST:,} steps, both ends included")
-    check_folder(out)
+    check_writable_folder(out)
     old = _earlier(out)
     check_sheet(out / NAME)
     recipes = generator.morph(_end(generator, start), _end(generator, end), steps)
     waves = generator.render(recipes)
     titles = [f"{i + 1:0{len(str(steps))}}" for i in range(steps)]
-    # All files are written before the first old one goes, so a full disk leaves the earlier morph whole.
+    # All files are written before an old file is deleted, so a full disk leaves the earlier morph intact.
     with (
         interruptible() as interrupts,
-        working_folder(out),
+        create_folder(out),
         tempfile.TemporaryDirectory(dir=out, prefix=".morph-") as temporary,
     ):
         folder = Path(temporary)
@@ -74,27 +77,27 @@ def write_morph(
             modality.sheet(folder / NAME, waves[shown], [titles[i] for i in shown])
         except UserError as error:
             raise UserError(str(error).replace(temporary, str(out))) from error
-        with interrupts.held():
+        with interrupts.delayed():
             for path in old:
                 path.unlink(missing_ok=True)
             for path in sorted(folder.iterdir()):
                 os.replace(path, out / path.name)
-    say(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
+    echo(f"{steps} {modality.noun}s from {start} to {end} of {printable(generator.name)}: {out}")
     return recipes
 
 
 def _earlier(out: Path) -> list[Path]:
-    """The files of an earlier morph in a folder. UserError for a file of that name which is something else."""
+    """Return the files of an earlier morph in a folder. Raise `UserError` if one of them is not part of a morph."""
     try:
         listing: SampleList | None = SampleList(out)
-    except UserError:  # a table of the person's own
+    except UserError:  # a table written by the user, not by audiogan
         listing = None
     found = sorted(path for path in out.glob("morph-*") if re.fullmatch(r"morph-\d+\.(wav|png)", path.name))
     for path in found:
         try:
             if listing is not None and path.name in listing:
                 raise UserError(f"{path}: a sample")
-            recall(path)
+            read_recipe(path)
         except UserError as error:
             raise UserError(f"{error}; it is no step of a morph, so rename it, or choose another folder") from error
     whole = out / WHOLE
@@ -106,13 +109,13 @@ def _earlier(out: Path) -> list[Path]:
 
 
 def _end(generator: Generator, text: str) -> Recipe:
-    """The recipe for a seed, ``CLASS-SEED`` or a file."""
+    """Return the recipe for a seed, ``CLASS-SEED`` or a file."""
     if Path(text).suffix.lower() in (".wav", ".png"):
-        recipe = recall(text)
-        # A model may have been named by another path to it.
+        recipe = read_recipe(text)
+        # The recipe may name the same model by another path, so only the file names are compared.
         same = Path(recipe.model).stem == Path(generator.name).stem
         return replace(recipe, model=generator.name if same else printable(recipe.model)[:200])
-    generator.check_drawable("the ends of a morph")
+    generator.require_random_inputs("the ends of a morph")
     label, _, seed = text.rpartition("-")
     if not seed.isdecimal() or len(seed) > 20:
         raise UserError(f"{text!r}: write a seed (7), CLASS-SEED (kick-7), or a file that `audiogan sample` wrote")

@@ -1,4 +1,4 @@
-"""Recipes: the inputs of a sample, as plain values that files and links can hold."""
+"""The `Recipe` class: the input values of one sample, stored as plain values in files and links."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from audiogan.inputs.latent import slerp
 from audiogan.utils.text import printable
 
 LONGEST = 4096
-"""Largest number of values of a latent."""
+"""Maximum number of latent values in a recipe."""
 LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
-"""Characters of a recipe as JSON, entries of its classes and of its knobs, and characters of a name."""
+"""Limits of an untrusted recipe: characters of its JSON text, entries of ``classes`` and of ``knobs``, characters of a
+name."""
 HIGHEST = 1e6
-"""Largest absolute value of a number."""
+"""Maximum absolute value of a number in an untrusted recipe."""
 DEPTH, VALUES = 8, 100_000
-"""Levels of the other inputs, and values in them."""
+"""Limits of ``inputs`` in an untrusted recipe: nesting depth, and number of values."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The inputs of one sample. Two equal recipes give the same sample.
+    """The input values of one sample. Equal recipes give equal samples.
 
     Attributes:
         model: name of the model, see `audiogan.load`.
-        latent: values of the input ``latent``, rounded to single precision; empty for a model without.
-        classes: weights of classes; they sum to 1. Empty for a model without classes.
-        knobs: shares 0 ... 1 for each of the model's knobs.
-        seed: the seed from which the recipe was drawn; ``None`` for one that was varied or mixed.
-        truncation: see `Generator.sample`.
-        inputs: all other inputs by name, as JSON values: see `Input.to_json`. A signal is its SHA-256 and shape.
-        signals: the signals of ``inputs`` themselves, float32; they are not part of the JSON.
+        latent: values of the latent, rounded to single precision. Empty for a model without a latent.
+        classes: weights of classes by name. They sum to 1. Empty for a model without classes.
+        knobs: settings of all knobs of the model by name, in 0 ... 1.
+        seed: seed from which the recipe was drawn. None for a recipe that was varied or interpolated.
+        truncation: truncation of the latent, see `Generator.sample`.
+        inputs: values of all other inputs by name, as JSON values, see `Input.to_json`. A signal is stored as SHA-256
+            and shape.
+        signals: float32 arrays of the signals in ``inputs``. They are not stored in the JSON text.
     """
 
     model: str
@@ -54,22 +56,22 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """The class with the largest weight; empty without classes."""
+        """Name of the class with the largest weight. Empty for a model without classes."""
         return max(self.classes, key=lambda name: self.classes[name]) if self.classes else ""
 
-    def value(self, name: str) -> Any:
-        """Return the stored value of an input; ``None`` if the recipe has none."""
+    def input_value(self, name: str) -> Any:
+        """Return the stored value of the input called `name`, or None if the recipe has no such value."""
         if name in ("classes", "knobs", "latent"):
             return getattr(self, name) or None
         return self.inputs.get(name)
 
     @property
-    def names(self) -> set[str]:
-        """Names of the inputs that the recipe has values of."""
+    def input_names(self) -> set[str]:
+        """Names of the inputs for which the recipe stores a value."""
         return {name for name in ("latent", "classes", "knobs") if getattr(self, name)} | set(self.inputs)
 
     def to_json(self) -> str:
-        """Return one line of JSON. The latent is Base64 of little-endian float32 values."""
+        """Return the recipe as one line of JSON. The latent is encoded as Base64 of little-endian float32 values."""
         latent = base64.b64encode(np.asarray(self.latent, "<f4").tobytes()).decode()
         content = {"model": self.model, "seed": self.seed, "truncation": self.truncation, "classes": dict(self.classes)}
         content |= {"knobs": dict(self.knobs), "latent": latent}
@@ -77,10 +79,10 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Return the recipe that `to_json` wrote. The text may come from a stranger's file or link.
+        """Return the recipe that `to_json` wrote. The text may come from an untrusted file or link.
 
         Raises:
-            UserError: it is not a recipe, or a number or size is out of range.
+            UserError: the text is not a recipe, or a number or size is out of range.
         """
         try:
             if len(text) > LARGEST:
@@ -102,16 +104,20 @@ class Recipe:
                 inputs=_inputs(content.get("inputs", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-            raise UserError(f"not a recipe of a sound: {printable(str(error)[:120])}") from error
+            raise UserError(f"not a recipe: {printable(str(error)[:120])}") from error
 
-    def varied(self, amount: float, rng: np.random.Generator) -> Recipe:
-        """Return a recipe near this one, with the same inputs but for the latent.
+    def vary(self, amount: float, rng: np.random.Generator) -> Recipe:
+        """Return a recipe with a latent near this one. All other inputs stay the same.
 
-        Latent and noise are mixed by cosine and sine, so that the result is as likely a latent as any.
+        The latent and standard normal noise are mixed with the weights ``cos(a)`` and ``sin(a)``, where ``a`` is
+        ``amount`` times 90 degrees. The result has the distribution of a normal latent.
 
         Args:
-            amount: 0: the same; 1: an independent latent.
+            amount: distance in 0 ... 1. 0 returns the same recipe, 1 an independent latent.
             rng: source of the noise.
+
+        Raises:
+            UserError: ``amount`` is out of range.
         """
         if not 0 <= amount <= 1:
             raise UserError(f"amount={amount} must be from 0 to 1")
@@ -120,24 +126,37 @@ class Recipe:
         latent = scale * np.array(self.latent) + noise_scale * noise
         return replace(self, latent=tuple(latent), seed=self.seed if amount == 0 else None)
 
-    def towards(self, other: Recipe, share: float) -> Recipe:
-        """Return the recipe that lies ``share`` of the way to another one.
+    def interpolate(self, other: Recipe, fraction: float) -> Recipe:
+        """Return a recipe between this one and another one.
 
-        Latents follow a great circle (White 2016, "Sampling Generative Networks", section 2.1). Lengths, classes and
-        knobs change in a straight line. All other inputs must be equal.
+        Latents are interpolated on a great circle. Their lengths, the classes and the knobs are interpolated linearly.
+        All other inputs must be equal.
+
+        Args:
+            other: recipe of the same model.
+            fraction: position in 0 ... 1. 0 returns this recipe, 1 returns ``other``.
+
+        Raises:
+            UserError: the recipes belong to different models, or differ in another input.
+
+        Source:
+            White, "Sampling Generative Networks", 2016, section 2.1.
         """
         if self.model != other.model or len(self.latent) != len(other.latent):
             mine, theirs = printable(self.model)[:200], printable(other.model)[:200]
-            raise UserError(f"a sound of {mine} cannot become one of {theirs}: they are of different models")
-        if share in (0, 1):
-            return other if share else self
+            raise UserError(f"recipes of different models, {mine} and {theirs}, cannot be interpolated")
+        if fraction in (0, 1):
+            return other if fraction else self
         if different := [name for name in self.inputs if self.inputs[name] != other.inputs.get(name)]:
-            raise UserError(f"recipes with different values of {', '.join(different)} cannot be mixed")
+            raise UserError(f"recipes with different values of {', '.join(different)} cannot be interpolated")
 
         def mixed(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
-            return {k: (1 - share) * a.get(k, 0.0) + share * b.get(k, 0.0) for k in [*a, *(k for k in b if k not in a)]}
+            return {
+                k: (1 - fraction) * a.get(k, 0.0) + fraction * b.get(k, 0.0)
+                for k in [*a, *(k for k in b if k not in a)]
+            }
 
-        z = slerp(np.array(self.latent), np.array(other.latent), share)
+        z = slerp(np.array(self.latent), np.array(other.latent), fraction)
         return replace(
             self,
             latent=tuple(z),

@@ -1,4 +1,4 @@
-"""Recipes and the values of inputs: from one to the other."""
+"""Conversion between recipes and tensors of input values."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from audiogan.model.recipe import Recipe
 from audiogan.utils.text import printable
 
 
-def recipe_of(
+def recipe_from_values(
     inputs: Mapping[str, Input],
-    drawn: Mapping[str, Tensor],
+    values: Mapping[str, Tensor],
     model: str,
     seed: int | None = None,
     truncation: float | None = None,
@@ -28,16 +28,17 @@ def recipe_of(
     """Return the recipe of one sample.
 
     Args:
-        inputs: the inputs of the model.
-        drawn: their values ``[1, ...]``.
+        inputs: inputs of the model by name.
+        values: values ``[1, ...]`` of these inputs by name.
         model: name of the model.
-        seed, truncation: see `Recipe`.
+        seed: seed from which the values were drawn, or None.
+        truncation: truncation of the latent, or None.
     """
     latent: list[float] = []
     stored: dict[str, Any] = {}
     signals = {}
     for name, given in inputs.items():
-        value = drawn[name][0]
+        value = values[name][0]
         if name == "latent":
             latent = (value if value.dim() == 1 else value.flatten()).tolist()
             continue
@@ -49,15 +50,15 @@ def recipe_of(
 
 
 def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: str) -> dict[str, Tensor]:
-    """Return the values ``[B, ...]`` of recipes by name of the input.
+    """Return the input values ``[B, ...]`` of recipes by input name.
 
     Args:
-        inputs: the inputs of the model.
-        recipes: recipes with values of all inputs.
-        model: name of the model, for messages.
+        inputs: inputs of the model by name.
+        recipes: recipes with values for all inputs.
+        model: name of the model for error messages.
 
     Raises:
-        UserError: a recipe does not fit the model, or its signal is missing.
+        UserError: a recipe does not fit the model, or a signal is missing.
     """
     names, size = set(inputs), 0
     if "latent" in inputs:
@@ -65,34 +66,34 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
     for recipe in recipes:
         if len(recipe.latent) != size:
             raise UserError(
-                f"{model}: it wants latents of {size}; the recipe has a latent of {len(recipe.latent)} numbers"
+                f"{model}: expected a latent of {size} values, but that of the recipe has {len(recipe.latent)}"
             )
-        if recipe.names != names:
-            raise UserError(f"{model}: the recipe is of another model: it has {_named(recipe)}")
+        if recipe.input_names != names:
+            raise UserError(f"{model}: the recipe belongs to another model, with {_named(recipe)}")
     values: dict[str, Tensor] = {}
     for name, each in inputs.items():
         if name == "latent":
             latents = torch.from_numpy(np.array([recipe.latent for recipe in recipes], np.float32))
             values[name] = latents.reshape(-1, *each.shape)  # type: ignore[arg-type]
             continue
-        parts = [r.signals[name] if name in r.signals else each.from_json(r.value(name)) for r in recipes]
+        parts = [r.signals[name] if name in r.signals else each.from_json(r.input_value(name)) for r in recipes]
         values[name] = torch.stack(parts) if len(parts) > 1 else parts[0][None]
     return values
 
 
-def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: Mapping[str, Any]) -> list[Recipe]:
-    """Return recipes with the signals that a file with a recipe does not hold.
+def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signals: Mapping[str, Any]) -> list[Recipe]:
+    """Return copies of recipes with signals attached. A recipe read from a file contains only the SHA-256 of a signal.
 
     Args:
-        inputs: the inputs of the model.
+        inputs: inputs of the model by name.
         recipes: recipes of the model.
-        given: by name of the input one value, as `Input.parse` takes it, or a list with one for each recipe.
+        signals: values accepted by `Input.parse`, by input name: one value, or a list with one for each recipe.
 
     Raises:
-        UserError: a signal is not the one with which a recipe was made, or the input is not a signal.
+        UserError: a signal differs from that of the recipe, or the input is not a signal.
     """
     made = list(recipes)
-    for name, value in given.items():
+    for name, value in signals.items():
         each = inputs[name]
         if each.drawable:
             raise UserError(f"{name}: the recipe holds its value; leave it out")
@@ -104,16 +105,16 @@ def with_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], given: 
             signal = parsed[i if several else 0]
             if name in recipe.inputs and recipe.inputs[name] != each.to_json(signal):
                 stored = printable(json.dumps(recipe.inputs[name]))[:120]
-                raise UserError(f"{name}: not the value with which the recipe was made; give the one of {stored}")
+                raise UserError(f"{name}: differs from the signal of the recipe; give the one with {stored}")
             made[i] = replace(recipe, signals={**recipe.signals, name: signal})
     return made
 
 
 def _named(recipe: Recipe) -> str:
-    """Return the inputs of a recipe in words."""
+    """Return a description of the inputs of a recipe for error messages."""
     parts = []
-    for name in sorted(recipe.names):
-        value = recipe.value(name)
+    for name in sorted(recipe.input_names):
+        value = recipe.input_value(name)
         inside = f" ({', '.join(map(str, value))})" if isinstance(value, Mapping) else ""
         parts.append(printable(f"{name}{inside}")[:200])
     return ", ".join(parts) or "no inputs"

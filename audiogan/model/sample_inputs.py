@@ -1,4 +1,4 @@
-"""``--input`` of ``audiogan sample``: the files of signals, and how many samples they make."""
+"""Input files of the ``audiogan sample`` command: find them and match them to the number of samples."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ from audiogan.inputs import Signal
 from audiogan.model.generator import Generator
 
 DEFAULT = 16
-"""Samples where no files decide it."""
+"""Number of samples if neither ``-n`` nor input files determine it."""
 
 
-def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
-    """Return the values of inputs from the command line: a list for inputs that cannot be drawn, else one value.
+def expand_inputs(generator: Generator, texts: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
+    """Return input values given on the command line. An input that can be drawn at random has one value, others have a
+    list.
 
     Args:
         generator: the model.
-        given: texts by the name of the input. Of a signal each is a file or a folder.
-        out: the folder of the samples; files in it are no sources.
+        texts: texts from the command line by input name. For a signal, each text is a file or a folder.
+        out: folder of the samples. Files in it are not used as inputs.
 
     Raises:
-        UserError: an unknown input, a missing one, two values for one that is drawn, or a file that is not there.
+        UserError: an input is unknown, missing or given twice, or a file does not exist.
     """
     values: dict[str, Any] = {}
-    for name, texts in given.items():
+    for name, given in texts.items():
         known = generator.game.input(name)
         if isinstance(known, Signal):
-            values[name] = [path for text in texts for path in _files(text, known, out)]
-        elif known.drawable and len(texts) > 1:
+            values[name] = [path for text in given for path in _files(text, known, out)]
+        elif known.drawable and len(given) > 1:
             raise UserError(f"--input: {name} is given twice; leave out one of them")
         else:
-            values[name] = texts[0] if known.drawable else list(texts)
+            values[name] = given[0] if known.drawable else list(given)
     for name, known in generator.game.needed.items():
         if name not in values:
             what = f"{generator.name}: it needs the input {name!r} ({known.describe()})"
@@ -45,15 +46,15 @@ def expanded(generator: Generator, given: Mapping[str, Sequence[str]], out: Path
 
 
 def _files(text: str, known: Signal, out: Path) -> list[str]:
-    """Return the files that a text names: itself, or the signals below a folder."""
-    from audiogan.model.translation.folders import listed
+    """Return a file, or the signals below a folder."""
+    from audiogan.model.translation.folders import list_signals
 
     path = Path(text)
     if not path.is_dir():
         check_file(path)
         return [text]
     noun, sound = known.modality.noun, known.modality.sample_rate is not None
-    names, failed, _ = listed(path, sound, out)
+    names, failed, _ = list_signals(path, sound, out)
     if failed:
         raise UserError(f"{failed[0]}; move it out of the folder, or name files")
     if not names:
@@ -61,19 +62,19 @@ def _files(text: str, known: Signal, out: Path) -> list[str]:
     return [str(path / name) for name in names]
 
 
-def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:
-    """Return the number of samples, and the values with as many in each list.
+def match_sample_count(generator: Generator, values: Mapping[str, Any], n: int | None) -> tuple[int, dict[str, Any]]:
+    """Return the number of samples, and the values with every list repeated to this length.
 
-    Without ``n``, each file makes one sample. With a smaller ``n``, the first files do. With a larger one, files are
-    used again, with other values of the inputs that are drawn.
+    The default is one sample for each file. A smaller ``n`` uses the first files. A larger ``n`` uses the files
+    repeatedly, with new random values for the inputs that are drawn.
 
     Args:
         generator: the model.
-        values: see `expanded`; lists of one value hold for all samples.
-        n: number of samples, if a person chose it.
+        values: input values from `expand_inputs`. A list with one value applies to all samples.
+        n: number of samples requested by the user, or None.
 
     Raises:
-        UserError: lists of different lengths, or more samples than files for a model that draws nothing.
+        UserError: lists differ in length, or ``n`` exceeds the number of files and the model has no random inputs.
     """
     lists = {name: value for name, value in values.items() if isinstance(value, list)}
     longest = max((len(value) for value in lists.values()), default=0)
@@ -81,8 +82,8 @@ def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> t
         raise UserError(f"{odd}: {len(lists[odd])} values, another input has {longest}; give one, or one for each")
     signals = any(isinstance(generator.inputs[name], Signal) for name in lists)
     if n is None:
-        n = longest if signals or longest > 1 or (lists and not draws(generator)) else DEFAULT
-    if lists and n > longest and not draws(generator):
+        n = longest if signals or longest > 1 or (lists and not has_random_inputs(generator)) else DEFAULT
+    if lists and n > longest and not has_random_inputs(generator):
         noun = "file" if signals else "value"
         given = f"{longest} {noun}{'s' * (longest != 1)}"
         raise UserError(f"-n {n}: {generator.name} draws nothing at random, and {given} give {longest}; leave out -n")
@@ -90,6 +91,6 @@ def matched(generator: Generator, values: Mapping[str, Any], n: int | None) -> t
     return n, {**values, **cycled}
 
 
-def draws(generator: Generator) -> bool:
-    """Return whether the model has an input that is drawn, such as a latent."""
+def has_random_inputs(generator: Generator) -> bool:
+    """Return whether the model has an input that can be drawn at random, such as a latent."""
     return any(known.drawable for known in generator.inputs.values())

@@ -1,8 +1,7 @@
-"""The list of the samples in a folder, ``samples.csv``. Several processes may add to it at the same time."""
+"""The table of samples in a folder, ``samples.csv``. Several processes may add rows to it at the same time."""
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import io
@@ -10,96 +9,107 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from audiogan.errors import UserError, reporting
+from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import append, write_file
-from audiogan.utils.text import printable, table_cell, table_text
+from audiogan.utils.text import encoding_of, escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
-"""Columns that a list has if one of its samples has a value for them."""
+"""Columns that a list contains only if a sample has a value for them."""
 REQUIRED = {"file", "seed"}
-"""Columns by which a table is recognised as a list of samples."""
+"""Columns that identify a CSV file as a list of samples."""
 LONGEST_CELL = 1000
-"""Characters of a name in a cell."""
+"""Maximum number of characters of a cell."""
 
 
 class SampleList:
-    """The samples in ``folder``, as ``samples.csv`` lists them.
+    """Reader and writer of the list of samples in ``samples.csv``.
 
-    A list that went through a spreadsheet is understood: another encoding or separator, columns in another order or
-    columns of the person's own. No row and no column is lost; the list becomes UTF-8 with commas when a row is added.
+    Lists edited in a spreadsheet are accepted: other encodings, separators, column orders and additional columns. No
+    row or column is lost. Adding a row rewrites such a list in UTF-8 with commas.
+
+    Args:
+        folder: folder of ``samples.csv``. The file need not exist.
 
     Raises:
-        UserError: ``samples.csv`` is something else, or cannot be read or written.
+        UserError: ``samples.csv`` is not a list of samples, or cannot be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "samples.csv"
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
-        self._columns: list[str] = []  # the header, see `_named`
-        self._rows: list[list[str]] = []  # until they are written in the usual form
-        self._samples: dict[str, tuple[str, ...]] = {}  # the other cells, by file
+        self._columns: list[str] = []  # the header in lower case
+        self._rows: list[list[str]] = []  # kept only if the file must be rewritten
+        self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
         self._canonical = False
         self._read()
 
     def __contains__(self, file: str) -> bool:
         return file in self._samples
 
-    def name(
-        self, base: str, suffix: str, sample: Sequence[str], same: Callable[[Path], bool] = lambda path: True
+    def file_name(
+        self, base: str, suffix: str, cells: Sequence[str], is_same: Callable[[Path], bool] = lambda path: True
     ) -> str:
-        """Return a file name for a sample: its own if it is listed, else one that is not taken.
+        """Return the listed file name if the sample is listed already, or a new file name.
 
         Args:
-            base: the name; a number follows if it is taken.
-            suffix: end of the name.
-            sample: the cells of its row, without the file.
-            same: whether the file of an equal row holds this sample.
+            base: file name without suffix. A number is appended if the name is taken.
+            suffix: suffix of the file name, such as ".wav".
+            cells: cells of the row, without the file name.
+            is_same: function that tells whether an existing file with an equal row contains this sample.
+
+        Raises:
+            UserError: too many files have this name.
         """
-        cells = _cells(sample)
+        cells = _cells(cells)
         for attempt in range(1, 10_000):
             file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
             listed = self._samples.get(file)
             if listed is None and not os.path.lexists(self.folder / file):
                 return file
             equal = listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True))
-            if equal and same(self.folder / file):
+            if equal and is_same(self.folder / file):
                 return file
         raise UserError(f"{self.folder}: too many files called {base}; choose another folder")
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from the list for a while; rows that they added are known then."""
+    def lock(self) -> Iterator[None]:
+        """Lock the list against other processes inside the block. Rows added by other processes are read first."""
         with _locked(self.folder):
             if self._state != self._now():
                 self._read()
             yield
 
-    def add(self, file: str, sample: Sequence[str]) -> None:
-        """Append the row of a sample, unless it is listed. If there is no room for it, the list stays as it was."""
+    def add(self, file: str, cells: Sequence[str]) -> None:
+        """Append a row for a sample unless the file is listed already. If writing fails, the list is unchanged.
+
+        Args:
+            file: file name of the sample.
+            cells: cells of the row, without the file name.
+        """
         if file in self._samples:
             return
-        cells = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(sample)], strict=True))
-        if missing := [name for name in OPTIONAL if cells[name] and name not in self._columns]:
+        named = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(cells)], strict=True))
+        if missing := [name for name in OPTIONAL if named[name] and name not in self._columns]:
             self._read(missing)
-        row = _csv([[table_cell(cells.get(name, "")) for name in self._columns]])
+        row = _csv([[escape_cell(named.get(name, "")) for name in self._columns]])
         if self._canonical:
-            with reporting(f"{self.path}: cannot be written"):
+            with wrap_os_errors(f"{self.path}: cannot be written"):
                 append(os.path.realpath(self.path), row.encode())
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
         self._canonical, self._rows, self._state = True, [], self._now()
 
     def _now(self) -> tuple[int, ...] | None:
-        """What changes when another process writes the list."""
+        """Return values that change when another process writes the list, or None without a file."""
         with contextlib.suppress(OSError):
             status = os.stat(self.path)
             return status.st_ino, status.st_size, status.st_mtime_ns
         return None
 
     def _read(self, more: Sequence[str] = ()) -> None:
-        """Read the list; ``more``: columns to add to it."""
+        """Read the list, and add the columns in ``more``."""
         self._state = self._now()
         self._header, self._rows, self._columns = list(FIELDS), [], list(FIELDS)
         content = _content(self.path)
@@ -116,18 +126,18 @@ class SampleList:
         for row in self._rows:
             row += [""] * (len(self._columns) - len(row))
             for place in places.values():
-                row[place] = table_text(row[place])
+                row[place] = unescape_cell(row[place])
         self._samples = {
             row[places["file"]]: tuple(row[places[name]] if name in places else "" for name in known[1:])
             for row in self._rows
         }
         self._canonical = content == self._text().encode()
         if self._canonical:
-            self._rows = []  # not needed again
+            self._rows = []  # new rows are appended, so the old ones are not needed
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}
-        safe = ([table_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
+        safe = ([escape_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
         return _csv([self._header, *safe])
 
 
@@ -140,7 +150,7 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     try:
         number = os.open(folder, os.O_RDONLY)
-    except OSError:  # a folder that cannot be listed
+    except OSError:  # the folder cannot be opened, so it cannot be locked
         yield
         return
     try:
@@ -169,22 +179,17 @@ def _content(path: Path) -> bytes:
 
 def _decoded(content: bytes, path: Path) -> str:
     """The text of a list in one of the encodings of spreadsheets."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif b"\0" in content[:2]:
-        encodings = ["utf-16-be" if content[:1] == b"\0" else "utf-16-le"]
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
+    known = encoding_of(content)
+    for encoding in (known,) if known else ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode(encoding)
     raise _foreign(path, "it is no text")
 
 
 def _table(text: str, path: Path) -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of a list, whatever separates its columns."""
+    """Return the header and the rows of a list with any common column separator."""
     first, _, rest = text.partition("\n")
-    if first.strip().lower().startswith("sep=") and rest:  # for spreadsheets, and not a part of the table
+    if first.strip().lower().startswith("sep=") and rest:  # a hint for Excel, not part of the table
         text = rest
     head = text.splitlines()[0]
     try:
@@ -202,7 +207,7 @@ def _foreign(path: Path, reason: str) -> UserError:
 
 
 def _named(header: Sequence[str]) -> list[str]:
-    """Column names in the form in which they are compared."""
+    """Return column names in lower case without surrounding spaces."""
     return [name.strip().lower() for name in header]
 
 
@@ -218,7 +223,7 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
 
 
 def _equal(a: str, b: str) -> bool:
-    """Whether two cells mean the same; spreadsheets write numbers in their own way, such as 0,50 for 0.5."""
+    """Return whether two cells have the same value. Spreadsheets may write 0.5 as 0,50."""
     if a == b:
         return True
     with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""``audiogan sample``: sounds, images or points as files, with a picture and a list of what they are."""
+"""The ``audiogan sample`` command: write samples as files, with a contact sheet and a list."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, check_folder, working_folder
+from audiogan.files import check_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
 from audiogan.model.generator import Generator, Label
 from audiogan.model.recipe import Recipe
-from audiogan.model.sample_inputs import draws
+from audiogan.model.sample_inputs import has_random_inputs
 from audiogan.model.sample_list import SampleList
 from audiogan.utils.progress import Interrupts, ItemProgress, interruptible
 from audiogan.utils.text import printable
 
 BLOCK = 64
-"""Samples that are in memory at a time, and most on a contact sheet."""
+"""Maximum number of samples in memory, and on a contact sheet."""
 MOST = 10**9
-"""Samples of one call."""
+"""Maximum number of samples in one call."""
 LONGEST_NAME = 160
-"""Bytes of a label in a file name. File systems allow 255 for the whole name."""
+"""Maximum length of a label in a file name, in bytes. File systems allow 255 bytes for the whole name."""
 Block = tuple[list[Recipe], np.ndarray]
 
 
@@ -44,38 +44,41 @@ def write_samples(
     truncation: float | None = None,
     inputs: Mapping[str, Any] | None = None,
     route: str | None = None,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Write ``n`` samples into a folder: one file each (WAV, PNG; all points in one file), ``contact-sheet.png`` and
-    ``samples.csv``.
+    """Write samples into a folder: one file for each sound or image, ``contact-sheet.png`` and ``samples.csv``.
 
-    Each file holds its recipe (`recall`). Samples are written and listed as they are made, so that those that are there
-    when the work is interrupted are listed. Nothing in the folder is overwritten by another sample.
+    All points are written to one file. Each file stores its recipe, see `read_recipe`. Each sample is listed as soon as
+    it is written, so an interrupted call leaves a complete list. Files of other samples are never overwritten.
 
     Args:
         generator: the model.
-        out: the folder; it is made if it is missing.
-        n: how many.
-        seed, label, knobs, truncation, inputs: as in `Generator.sample`. If signals are given as files, samples are
-            named after them and the contact sheet shows them.
-        route: name of one of several generators.
-        say: prints a line.
+        out: output folder. It is created if it is missing.
+        n: number of samples.
+        seed: random seed, see `Generator.sample`.
+        label: class name or weights of classes, see `Generator.sample`.
+        knobs: knob settings, see `Generator.sample`.
+        truncation: truncation of the latent, see `Generator.sample`.
+        inputs: values of other inputs, see `Generator.sample`. Samples made from signal files are named after these
+            files, and the contact sheet shows the files too.
+        route: name of the generator network, for models with several. None selects the first.
+        echo: function that prints a line.
 
     Returns:
-        The files.
+        Paths of the written files.
 
     Raises:
-        UserError: bad arguments, a file of the person's own is in the way, or the disk is full.
+        UserError: an argument is invalid, the folder contains a conflicting file of the user, or the disk is full.
     """
     if n > MOST:
         raise UserError(f"n={n}: at most {MOST:,} at a time")
-    drawn = not inputs or draws(generator)
+    drawn = not inputs or has_random_inputs(generator)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if drawn else 0
     if not 0 <= seed <= 2**63 - 1 - n:
         raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
     modality, first = generator.modality, seed
-    check_folder(out)
+    check_writable_folder(out)
     listing = _listing(out)
 
     chosen: dict[str, Any] = {} if route is None else {"generator": route}
@@ -90,16 +93,16 @@ def write_samples(
 
     mixture = "" if label is None or isinstance(label, str) else _listed(label)
     settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
-    progress = ItemProgress(n, modality.noun, say)
+    progress = ItemProgress(n, modality.noun, echo)
     job = _Job(generator, listing, settings, progress, n)
     job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
     try:
-        with interruptible() as interrupts, working_folder(out):
+        with interruptible() as interrupts, create_folder(out):
             (job.one_file_each if modality.single else job.one_file)(blocks(), interrupts)
     except KeyboardInterrupt:
         progress.close()
         if job.files:
-            say(f"stopped: {job.state()}: {out}")
+            echo(f"stopped: {job.state()}: {out}")
         raise
     except (UserError, OSError) as error:
         if not job.files:
@@ -109,12 +112,12 @@ def write_samples(
         progress.close()
     model = f"{printable(generator.name)} (step {generator.step:,})"
     seeds = f", seeds {seed} to {seed + n - 1}" if drawn else ""
-    say(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
+    echo(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
     return job.files
 
 
 class _Job:
-    """One call of `write_samples`."""
+    """State of one `write_samples` call."""
 
     def __init__(
         self, generator: Generator, listing: SampleList, settings: Sequence[str], progress: ItemProgress, n: int
@@ -130,19 +133,19 @@ class _Job:
         return f"{len(self.files):,} of {self.n:,} {noun} are there and listed in {self.listing.path.name}"
 
     def one_file_each(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
-        """Write sounds or images as they are made."""
+        """Write each sound or image to its own file as soon as it is generated."""
         for recipes, waves in blocks:
             if not self.files:
                 self.check_room(self.size(waves[0]))
             for recipe, wave in zip(recipes, waves, strict=True):
-                with interrupts.held():
+                with interrupts.delayed():
                     self.write(self.stem(recipe), recipe, wave)
                 self.progress.step()
             if len(self.files) == len(waves):
                 self.sheet(recipes, waves)
 
     def one_file(self, blocks: Iterator[Block], interrupts: Interrupts) -> None:
-        """Write all points into one file."""
+        """Write all points to one file."""
         first, parts = None, []
         for recipes, points in blocks:
             if first is None:
@@ -152,12 +155,12 @@ class _Job:
             self.progress.step(len(recipes))
         assert first is not None
         whole = np.concatenate(parts)
-        with interrupts.held():
+        with interrupts.delayed():
             self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
         self.modality.sheet(self.listing.folder / NAME, whole)
 
     def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
-        """Write the contact sheet: the samples, beside their sources if there are any that can be shown."""
+        """Write the contact sheet: the samples, next to their sources if these can be displayed."""
         path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
         columns = {
             name: np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes])
@@ -171,11 +174,11 @@ class _Job:
 
     @property
     def signals(self) -> dict[str, Any]:
-        """The inputs that are signals and were given."""
+        """Signal inputs that the user gave."""
         return {name: given for name in self.inputs if isinstance(given := self.generator.inputs[name], Signal)}
 
     def stem(self, recipe: Recipe) -> str:
-        """Return the name of the next file: that of its source, else its class and seed."""
+        """Return the stem of the next file name: that of its source, or its class and seed."""
         for name in self.signals:
             if isinstance(value := self.value(name), str | os.PathLike):
                 stem = _safe(Path(value).stem) or self.modality.noun
@@ -189,7 +192,7 @@ class _Job:
         return value[len(self.files)] if isinstance(value, list) else value
 
     def cell(self, recipe: Recipe) -> str:
-        """Return the inputs of the next file for the list; of files their names without folders."""
+        """Return the inputs of the next file as text for the list. File paths are shortened to the file name."""
         shown = []
         for name in self.inputs:
             value = self.value(name)
@@ -200,7 +203,7 @@ class _Job:
         return " ".join(shown)
 
     def write(self, base: str, recipe: Recipe, signal: np.ndarray) -> None:
-        """Write one file and its row: both or neither."""
+        """Write one file and its row in the list, or neither."""
         seed = str(recipe.seed) if self.drawn else ""
         row = [seed, recipe.label, *self.settings, self.cell(recipe), self.route]
 
@@ -209,12 +212,12 @@ class _Job:
             if not self.signals:
                 return True
             try:
-                return recall(path).inputs == recipe.inputs
+                return read_recipe(path).inputs == recipe.inputs
             except UserError:
                 return False
 
-        with self.listing.locked():
-            file = self.listing.name(base, self.modality.suffix, row, same)
+        with self.listing.lock():
+            file = self.listing.file_name(base, self.modality.suffix, row, same)
             path = self.listing.folder / file
             self.modality.save(path, signal, recipe.to_json())
             try:
@@ -226,7 +229,7 @@ class _Job:
         self.files.append(path)
 
     def size(self, signal: np.ndarray) -> int:
-        """Bytes of the file of one sample; 0 where there are too few samples to ask."""
+        """Return the file size of one sample in bytes, or 0 if the samples are few."""
         if self.n <= BLOCK:
             return 0
         with tempfile.TemporaryDirectory(dir=self.listing.folder) as folder:
@@ -235,7 +238,7 @@ class _Job:
             return path.stat().st_size
 
     def check_room(self, size: int) -> None:
-        """UserError if all samples, of ``size`` bytes each, need more room than there is."""
+        """Raise `UserError` if the disk has no room for all samples of ``size`` bytes each."""
         need, free = size * self.n, shutil.disk_usage(self.listing.folder).free
         if need > free:
             noun = _plural(self.modality.noun, self.n)
@@ -244,7 +247,7 @@ class _Job:
 
 
 def _listing(out: Path) -> SampleList:
-    """The list in a folder. UserError that names each file of the person's own that is in the way."""
+    """Return the list of samples in a folder. Raise `UserError` that names every conflicting file of the user."""
     problems = []
     try:
         check_sheet(out / NAME)
@@ -259,11 +262,11 @@ def _listing(out: Path) -> SampleList:
     raise UserError("; ".join(problems))
 
 
-def recall(path: str | os.PathLike[str]) -> Recipe:
-    """Return the recipe in a WAV or PNG file that this package wrote.
+def read_recipe(path: str | os.PathLike[str]) -> Recipe:
+    """Return the recipe stored in a WAV or PNG file that audiogan wrote.
 
     Raises:
-        UserError: the file cannot be read, or holds no recipe.
+        UserError: the file cannot be read, or contains no recipe.
     """
     path = Path(path)
     check_file(path)
@@ -281,7 +284,7 @@ def _listed(values: Mapping[str, float]) -> str:
 
 
 def _safe(label: str) -> str:
-    """Return a label as part of a file name. It may come from a stranger's checkpoint."""
+    """Return a label as part of a file name. The label may come from an untrusted checkpoint."""
     name = re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
     return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 

@@ -1,4 +1,4 @@
-"""A generator as TorchScript: the same operations without Python between them."""
+"""Faster networks by TorchScript, which removes the Python code between PyTorch operations."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import torch
 from torch import Tensor, nn
 
 SCALES = 1.0, -1.0, 2.0
-"""Factors on the latents at which the traced network is compared with the network.
+"""Factors of the latent in the three calls that compare the traced network with the original.
 
-There are three calls because TorchScript optimises the graph again during the first two.
+Three calls are needed because TorchScript optimises the graph again during the first two.
 """
 LARGEST = 4_000_000
-"""Number of parameters above which a network is not traced: it spends its time in few, large operations."""
+"""Maximum number of parameters of a network that is traced. Larger networks spend little time in Python."""
 
 
-def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
-    """Return a network as TorchScript, for inputs of these shapes. It gives the same bits.
+def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
+    """Trace a network with TorchScript, if the traced network gives identical bits.
 
-    In a small network a third of the time of a call is Python's. TorchScript is deprecated in favour of
-    ``torch.compile``, which takes long to compile and need not keep the bits.
+    In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
+    ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for speed. Compilation takes long
+    and may change the bits.
 
     Args:
-        net: a network in evaluation mode.
-        inputs: its named inputs; each is called by keyword.
+        net: network in evaluation mode.
+        inputs: example inputs by name.
 
     Returns:
-        A module that is called by the same keywords; fixed to the shapes of ``inputs``. ``None`` if the network takes
-        no ``latent``, if its inputs or its output have an open length, if it is large, if it does not give the same
-        bits, or if this version of PyTorch cannot trace it.
+        Traced module for inputs of the same shapes, called with the same keywords. None if the network takes no
+        ``latent``, if an input or the output has a variable length, if the network is large, if the bits differ, or if
+        tracing fails.
     """
-    # Vectors have a fixed size. Signals may come in any length, and a traced network has one length.
+    # Networks with signal inputs are skipped, because a traced network supports one signal length only.
     if "latent" not in inputs or any(x.dim() > 2 for name, x in inputs.items() if name != "latent"):
         return None
     if None in getattr(net, "shape", ()) or sum(weight.numel() for weight in net.parameters()) > LARGEST:
         return None
-    # After any error the network runs as it is, and raises its own errors.
+    # Errors are ignored, because the caller then runs the original network, which raises the error again.
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
         script: nn.Module = torch.jit.trace(net, example_kwarg_inputs=inputs, check_trace=False)
@@ -48,8 +49,8 @@ def traced(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     return None
 
 
-class Direct:
-    """A traced network in evaluation mode, called without the hooks of ``nn.Module``, which take 2 % of a call."""
+class TracedNetwork:
+    """A traced network called without the hooks of ``nn.Module``, which take 2 % of the time of a call."""
 
     training = False
 

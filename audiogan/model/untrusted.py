@@ -1,4 +1,4 @@
-"""Limits for models from strangers: the size of a stored configuration, and the memory of its networks."""
+"""Checks of untrusted models: limits on the stored configuration and on the memory of its networks."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from audiogan.run.trust import require
 from audiogan.utils.text import printable
 
 DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
-"""Levels of a stored configuration, entries of one list or mapping, and values altogether."""
+"""Limits of a stored configuration: nesting depth, entries of one list or mapping, and total number of values."""
 BUILT = 5_000
-"""Values of a section that objects are built from; omegaconf takes a tenth of a millisecond for each."""
+"""Maximum number of values in a section from which objects are built. omegaconf takes 0.1 ms for each value."""
 TEXT, LABEL = 10_000, 1_000
-"""Characters of a string of a configuration, and of a class name."""
+"""Maximum number of characters of a string in the configuration, and of a class name."""
 WHOLE = 2**63
-"""Whole numbers of a configuration are smaller than this."""
+"""Upper limit of the absolute value of integers in the configuration. They must fit in 64 bits."""
 INPUTS, SIZES = 64, 8
-"""Named inputs of a generator, and dimensions of one value."""
+"""Maximum number of inputs of a generator, and of dimensions of an input."""
 INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SIGNAL = 1 << 24
-"""Values of one signal: 17 minutes at 16 kHz, or an image of 4096x4096 pixels."""
+"""Maximum number of values of one signal, such as 17 minutes at 16 kHz or an image of 4096 x 4096 pixels."""
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Halves of characters: JSON can hold one alone, files cannot."""
+"""Lone surrogates: half characters that are valid in JSON but cannot be written to a file."""
 SQUARES = {"eye", "diag", "diag_embed"}
-"""Operations with a result of n x n elements for an argument of n."""
+"""Operations that return n x n elements for an argument with n elements."""
 VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
 ALIKE = {"mv", "batch_norm", "group_norm", "layer_norm", "reshape", "view_as", "float", "double", "to", "clone"}
 ALIKE |= {"contiguous"}
@@ -44,19 +44,19 @@ TOO_LARGE = "its networks are larger than its weights"
 
 
 def check_config(config: Any) -> None:
-    """Check the configuration that is stored in a model, before anything is built from it.
+    """Check the stored configuration of an untrusted model before objects are built from it.
 
-    A training stores a resolved configuration of a few hundred values. One that still asks for something (an
-    environment variable, for example) or is far larger was not written by a training.
+    A training run stores a resolved configuration of a few hundred values. A much larger one, or one with
+    interpolations such as environment variables, is refused.
 
     Raises:
-        UserError: names the first key that is at fault.
+        UserError: a key has an invalid value. The message names the first one.
     """
     if not isinstance(config, dict):
         raise UserError(f"config: expected a mapping, got {type(config).__name__}")
     _Walk(NODES).check(config, "", 0)
     sections = {key: config.get(key) for key in ("facts", "game", "representation")}
-    if config.get("inputs") is not None:  # absent from models of version 0.1
+    if config.get("inputs") is not None:  # models of version 0.1 have no inputs section
         sections["inputs"] = config["inputs"]
     for key, node in sections.items():
         if not isinstance(node, dict):
@@ -79,7 +79,7 @@ def check_config(config: Any) -> None:
 
 
 def _check_inputs(inputs: Any) -> None:
-    """Check ``facts.inputs``: what the training data decided about each named input."""
+    """Check ``facts.inputs``, which stores the properties of each input derived from the training data."""
     if inputs is None:
         return
     if not isinstance(inputs, dict):
@@ -92,7 +92,7 @@ def _check_inputs(inputs: Any) -> None:
             if facts is not None:
                 raise UserError(f"{key}: expected a mapping, got {type(facts).__name__}")
             continue
-        # Tables of the data; everything else goes through omegaconf.
+        # Long tables are omitted here, because only the other values are passed through omegaconf, which is slow.
         built[name] = {k: value for k, value in facts.items() if k not in ("labels", "counts", "scale")}
         labels, counts, scale, shape = (facts.get(k) for k in ("labels", "counts", "scale", "shape"))
         if labels is not None:
@@ -137,10 +137,10 @@ def _check_names(names: Any, key: str) -> None:
 
 
 class _Walk:
-    """Bounds on everything in a configuration.
+    """Limits of all values in a nested configuration.
 
     Args:
-        left: values it may have.
+        left: maximum number of values.
     """
 
     def __init__(self, left: int) -> None:
@@ -173,7 +173,7 @@ class _Walk:
 
 
 def _check_numbers(node: Any, key: str) -> None:
-    """Numbers that networks are built from are finite; counts of classes and knobs are bounded."""
+    """Check that numbers are finite, and that numbers of classes and knobs are bounded."""
     if isinstance(node, float) and not math.isfinite(node):
         raise UserError(f"{key}={node}: must be a finite number")
     for name, value in node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ():
@@ -187,52 +187,54 @@ def _is_list(node: Any) -> bool:
 
 
 class Budget(TorchFunctionMode):
-    """Limit the memory and the number of operations of torch while a block runs.
+    """Limit the memory and the number of PyTorch operations inside a block.
 
-    A few numbers in a configuration can ask for terabytes. Sizes are judged before memory is allocated.
+    A few numbers in a configuration can request terabytes of memory. Sizes are checked before memory is allocated. The
+    limits on totals are attributes that decrease while the block runs.
 
     Args:
-        largest: elements of one tensor.
-        created: elements of all tensors that are made from sizes, such as weights.
-        computed: elements of all tensors that are computed from others, such as tables.
-        calls: operations.
+        max_tensor: maximum number of elements of one tensor.
+        max_created: maximum number of elements of all tensors created from sizes, such as weights.
+        max_computed: maximum number of elements of all tensors computed from other tensors.
+        max_calls: maximum number of operations.
 
     Raises:
-        UserError: inside the block, at the first operation beyond a limit.
+        UserError: an operation inside the block exceeds a limit.
     """
 
-    def __init__(self, largest: int, created: int, computed: int, calls: int) -> None:
+    def __init__(self, max_tensor: int, max_created: int, max_computed: int, max_calls: int) -> None:
         super().__init__()
-        self.largest, self.created, self.computed, self.calls = largest, created, computed, calls
+        self.max_tensor, self.max_created = max_tensor, max_created
+        self.max_computed, self.max_calls = max_computed, max_calls
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        if name == "_set_grad_enabled":  # refused at the end of `torch.no_grad`, gradients would stay off
+        if name == "_set_grad_enabled":  # always allowed, because `torch.no_grad` restores gradients with it
             return func(*args, **kwargs)
-        self.calls -= 1
-        if self.calls < 0:
+        self.max_calls -= 1
+        if self.max_calls < 0:
             raise UserError(f"{TOO_LARGE}: too many operations")
-        if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # a view, or in place
+        if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # no new memory
             return func(*args, **kwargs)
-        if _bound(name, args, kwargs) > self.largest and _elements(func, args, kwargs) > self.largest:
+        if _bound(name, args, kwargs) > self.max_tensor and _elements(func, args, kwargs) > self.max_tensor:
             raise UserError(f"{TOO_LARGE}: a tensor would not fit")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
             if any(_tensors((*args, *kwargs.values()))):
-                self.computed -= out.numel()
+                self.max_computed -= out.numel()
             else:
-                self.created -= out.numel()
-            if min(self.computed, self.created) < 0:
+                self.max_created -= out.numel()
+            if min(self.max_computed, self.max_created) < 0:
                 raise UserError(f"{TOO_LARGE}: too much memory")
         return out
 
 
 def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Return an upper bound of the elements of a result, from the arguments alone.
+    """Return an upper bound of the number of elements of a result, computed from the arguments alone.
 
-    The bound is close for common operations: `_elements` imports a compiler of torch, which takes a second.
+    The bound is close for common operations, because the exact `_elements` imports a compiler, which takes a second.
     """
     first = args[0] if args else None
     if isinstance(first, Tensor):
@@ -246,18 +248,19 @@ def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     if name.strip("_") in ELEMENTWISE:
         return _broadcast([value for value in values if isinstance(value, Tensor)])
     if name in ("tensor", "as_tensor"):
-        return ENTRIES  # of a list of the configuration
+        return ENTRIES  # the limit of a list in the configuration
     bound = _product(values)
     return bound * bound if name in SQUARES else bound
 
 
 def _broadcast(tensors: Sequence[Tensor]) -> int:
-    """Return the elements of the shape that tensors have in common."""
+    """Return the number of elements of the common broadcast shape of tensors."""
     return math.prod(map(max, zip_longest(*(tuple(x.shape)[::-1] for x in tensors), fillvalue=1)))
 
 
 def _product(values: Sequence[Any]) -> int:
-    """The product of all sizes and whole numbers of arguments; of a list of tensors, the sum of their sizes."""
+    """Return the product of all sizes and integers in the arguments. A list of tensors counts as the sum of their
+    sizes."""
     bound = 1
     for value in values:
         if isinstance(value, Tensor):
@@ -271,19 +274,19 @@ def _product(values: Sequence[Any]) -> int:
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[bool]:
-    """Whether each argument is a tensor or a list of tensors."""
+    """Yield whether each argument is a tensor or a list of tensors."""
     for value in values:
         yield isinstance(value[0] if isinstance(value, tuple | list) and value else value, Tensor)
 
 
 def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Elements of a result, from a run without memory; 0 for an operation that cannot run so."""
+    """Return the number of elements of a result by running the operation on the meta device, or 0 if that fails."""
     options = {name: _without_memory(value) for name, value in kwargs.items() if name != "generator"}
     if not any(_tensors((*args, *kwargs.values()))):
         options["device"] = "meta"
     try:
         out = func(*map(_without_memory, args), **options)
-    except Exception:  # the operation itself says what is wrong
+    except Exception:  # the real call raises a clearer error
         return 0
     return out.numel() if isinstance(out, Tensor) else 0
 

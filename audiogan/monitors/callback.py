@@ -13,14 +13,14 @@ from torch import Tensor
 from audiogan.core import Callback, Move, Trainer
 from audiogan.core.checking import count, sums
 from audiogan.errors import UserError
-from audiogan.files import is_plain, read_small
+from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import pasteable
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
+from audiogan.monitors.probe import JUDGED, LEAST, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import notify, optional
-from audiogan.utils.text import json_object
+from audiogan.utils.text import parse_json_object
 
 if TYPE_CHECKING:
     from audiogan.metrics import Embedding
@@ -90,7 +90,7 @@ class Monitors(Callback):
         if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
             return
         real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
-        figures = {"separation": separated(real, fake), "logit_spread": torch.cat([real, fake]).std()}
+        figures = {"separation": auc_tensor(real, fake), "logit_spread": torch.cat([real, fake]).std()}
         for name, value in figures.items():
             name = f"{move.player.name}/{name}"
             total, count = self._sums.get(name, (torch.zeros_like(value), 0))
@@ -220,7 +220,7 @@ def is_look(row: dict[str, Any]) -> bool:
 def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """Objects of a file of JSON lines from byte ``offset`` on, and where the last whole line ends."""
     try:
-        if not is_plain(path):  # a FIFO would block
+        if not is_regular_file(path):  # a FIFO would block
             return [], offset
         with open(path, "rb") as file:
             file.seek(offset)
@@ -228,7 +228,7 @@ def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     except OSError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    rows = map(json_object, data[:end].splitlines())
+    rows = map(parse_json_object, data[:end].splitlines())
     return [row for row in rows if row is not None], offset + end
 
 
@@ -241,10 +241,10 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
     import yaml
 
     path = run_dir / "config.yaml"
-    if not is_plain(path):  # a FIFO would block
+    if not is_regular_file(path):  # a FIFO would block
         return {}
     try:
-        text = read_small(path, LARGEST_CONFIG, "configuration").decode()
+        text = read_small_file(path, LARGEST_CONFIG, "configuration").decode()
         depth, loader = 0, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         for event in yaml.parse(text, loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

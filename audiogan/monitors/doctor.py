@@ -87,11 +87,11 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained), remarks)
 
 
-def doctor(path: str | os.PathLike[str], say: Callable[[str], None] = print) -> Diagnosis:
+def doctor(path: str | os.PathLike[str], echo: Callable[[str], None] = print) -> Diagnosis:
     """`diagnose`, and say it."""
     diagnosis = diagnose(path)
     for line in diagnosis.lines:
-        say(line)
+        echo(line)
     return diagnosis
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogan.files import is_plain, replacing
-from audiogan.utils.text import json_object
+from audiogan.files import atomic_write, is_regular_file
+from audiogan.utils.text import parse_json_object
 
 SEVERITIES = ("note", "warning", "failure")
 VERDICT = "verdict"
@@ -77,14 +77,13 @@ class Finding:
 def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
     """The findings in a file, without lines that are none; empty where there is no file."""
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_plain(path) else []
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_regular_file(path) else []
     except OSError:
         return []
-    found = (Finding.from_row(json_object(line)) for line in lines)
-    return [finding for finding in found if finding is not None]
+    return [finding for line in lines if (finding := Finding.from_row(parse_json_object(line))) is not None]
 
 
 def write_findings(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
     """Write all findings of a run, one JSON object a line; the file appears under its name only when whole."""
-    with replacing(Path(path)) as temporary:
+    with atomic_write(Path(path)) as temporary:
         temporary.write_text("".join(f.to_json() + "\n" for f in findings), encoding="utf-8", errors="replace")

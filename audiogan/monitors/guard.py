@@ -131,7 +131,7 @@ class Guard(Callback):
 
     def _stop(self, trainer: Trainer, reason: str) -> None:
         text = f"{reason}; the step was not applied, the run ends with the weights of before"
-        self._say(trainer, "failure", trainer.step, text)
+        self._echo(trainer, "failure", trainer.step, text)
         trainer.stop(f"explosion: {reason}")
 
     def _skip(self, trainer: Trainer, reason: str) -> None:
@@ -139,7 +139,7 @@ class Guard(Callback):
         if worst >= self.patience:
             self._stop(trainer, f"{reason}, {worst} times in a row")
         elif worst == 1:
-            self._say(trainer, "warning", trainer.step, f"{reason}; the step was not applied, the run goes on")
+            self._echo(trainer, "warning", trainer.step, f"{reason}; the step was not applied, the run goes on")
 
     def _roll_back(self, trainer: Trainer, reason: str) -> None:
         if self._state is None or self.done >= self.rollbacks:
@@ -158,9 +158,9 @@ class Guard(Callback):
             f"{reason} at step {at:,}; the step was not applied, the run went back to step {trainer.step:,} "
             f"and learns at {self.slower**self.done:.3g} of its rate"
         )
-        self._say(trainer, "warning", trainer.step, text)
+        self._echo(trainer, "warning", trainer.step, text)
 
-    def _say(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
+    def _echo(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
         if not trainer.engine.chief:
             return
         names = [p.name for p in trainer.players if {p.role, p.name} & {"critic", "generator"}]

@@ -20,6 +20,7 @@ from audiogan.networks.base import CriticOutput
 from audiogan.networks.blocks import Halvings, he, minibatch_deviation, normalise_spectra
 from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
 from audiogan.networks.heads import Head
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.views import LogMelView, STFTView
 
 
@@ -77,7 +78,7 @@ class MultiViewCritic(nn.Module):
     gradient penalties act on pictures, in which a quiet tail has as much weight as in hearing.
 
     Args:
-        length, channels, sample_rate: of the sounds, in samples and Hz.
+        format: format of the sounds.
         classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
         n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
         n_mels: bands of the picture; that of the beginning has half of them.
@@ -88,9 +89,7 @@ class MultiViewCritic(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         classes: int = 0,
         n_fft: int = 512,
         hop_length: int = 256,
@@ -102,7 +101,8 @@ class MultiViewCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.classes = (channels, length), classes
+        length, channels, sample_rate = format.length, format.channels, format.sample_rate
+        self.shape, self.classes = format.shape, classes
         self.takes = named_inputs(classes=classes)
         self.views, self.critics = nn.ModuleList(), nn.ModuleList()
         if mel_widths:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import sums
-from audiogan.files import append, is_plain, replacing
+from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities import Modality
 from audiogan.modalities.base import LARGEST, preview_path
 from audiogan.modalities.drawing.png import open_png
@@ -68,9 +68,9 @@ class MetricsLog(Callback):
         A new file is written even if no line is dropped: what is there may be a link or a FIFO.
         """
         if os.path.lexists(self.path):
-            lines = self.path.read_bytes().split(b"\n") if is_plain(self.path) else []
+            lines = self.path.read_bytes().split(b"\n") if is_regular_file(self.path) else []
             kept = [line for line in lines if _step(line) <= self._first]
-            with replacing(self.path) as temporary:
+            with atomic_write(self.path) as temporary:
                 temporary.write_bytes(b"".join(line + b"\n" for line in kept))
         self._trimmed = True
 
@@ -236,7 +236,7 @@ class Previews(Callback):
             with optional(self.log.board):
                 self.modality.board(self.log.writer, "previews", samples, trainer.step)
                 picture = preview_path(self.run_dir, trainer.step)
-                if columns and is_plain(picture):
+                if columns and is_regular_file(picture):
                     with open_png(picture, LARGEST) as sheet:
                         pixels = np.asarray(sheet.convert("RGB"))
                     self.log.writer.add_image("comparison", pixels, trainer.step, dataformats="HWC")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogan.run.config import KEYS
 from audiogan.run.folder import WATCHING
+from audiogan.run.settings import KEYS
 from audiogan.run.targets import present
 from audiogan.utils.text import printable, shortened
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from audiogan.utils.text import printable
 
@@ -116,7 +119,7 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if size >= 1000 else f"{value:.4g}"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Line:
     """One metric, thinned to what a plot can show."""
 
@@ -129,6 +132,10 @@ class _Line:
     values: np.ndarray  # all that are finite
     lost: int  # how many were not
     peak_step: float
+
+    @property
+    def newest(self) -> str:
+        return figure(float(self.mean[-1])) if len(self.mean) else "–"
 
     @classmethod
     def of(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
@@ -204,16 +211,32 @@ def _heading(title: str) -> str:
     return f"{player}: {_TITLES[part]}" if player and part == "scores" else _TITLES.get(title, title)
 
 
-def safe(text: object) -> str:
-    """Text in one line as HTML; control characters are written as escapes."""
-    return html.escape(printable(text))
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """Return the environment of the HTML templates beside this file.
+
+    Every value is escaped. Control characters, line breaks included, are written as escapes; the filter `block` keeps
+    line breaks.
+    """
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
+    )
+    found.filters |= {
+        "figure": lambda value: "–" if value is None else figure(value),
+        "block": lambda text: Markup("\n").join(map(printable, text.splitlines())),
+    }
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return found
 
 
-def _path(x: np.ndarray, y: np.ndarray) -> str:
-    return "M" + "L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+def _path(x: np.ndarray, y: np.ndarray) -> Markup:
+    return Markup("L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
 
 
-def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, str, dict[str, Any]]]:
+def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
     """Title, HTML and numbers of each figure of the page; see `group` and `plot`."""
     last = max((max(steps) for steps, _ in series.values()), default=0.0)
     groups = group(list(series)).items()
@@ -222,7 +245,7 @@ def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, str, dict[
 
 def plot(
     index: int, title: str, names: Sequence[str], series: Series, last_step: float, floor: dict[str, float]
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[Markup, dict[str, Any]]:
     """One figure of the page: HTML with an SVG in it, and the numbers its pointer shows.
 
     Args:
@@ -241,16 +264,11 @@ def plot(
     def across(steps: Any) -> Any:
         return _LEFT + (_RIGHT - _LEFT) * steps / last_step
 
-    legend, drawn, notes = [], [], []
-    for place, line in enumerate(lines):
-        colour = f"s{place % 8}"
-        value = figure(float(line.mean[-1])) if len(line.mean) else "–"
-        swatch = f'<i class="{colour}"></i>{safe(line.label)} ' if line.label else ""
-        legend.append(f'<span title="{safe(line.name)}">{swatch}<b>{value}</b></span>')
+    notes = []
+    for line in lines:
         if line.lost:
             notes.append(f"{line.label} values that were not finite: {line.lost:,}".strip())
         if scale and len(line.mean):
-            drawn.append(_draw(line, colour, across(line.steps), scale))
             wild = max(line.values.max(), line.values.min(), key=abs)
             if not scale.low <= wild <= scale.high:
                 notes.append(f"{figure(float(wild))} at step {line.peak_step:,.0f} is outside the picture")
@@ -258,40 +276,21 @@ def plot(
         notes.append("logarithmic")
     if floors:
         notes.append("dashed: what real sounds reach")
-    small = f"<small>{safe('; '.join(notes))}</small>" if notes else ""
-    heading = safe(_heading(title))
-    body = "".join(_grid(scale, last_step, across) + drawn) if scale else ""
-    body += "".join(f'<path class="floor" d="M{_LEFT},{scale(f):.1f}H{_RIGHT}"/>' for f in floors if scale)
-    figure_html = (
-        f'<figure class="card" data-plot="{index}"><figcaption><strong>{heading}</strong>'
-        f'<span class="at info"></span>{"".join(legend)}</figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{safe(title)} over steps">'
-        f'<clipPath id="clip{index}"><path d="M{_LEFT},0H{_RIGHT + 4}V{_BOTTOM}H{_LEFT}z"/></clipPath>'
-        f'{body.replace("CLIP", f"clip{index}")}<line class="cursor" y1="{_TOP}" y2="{_BOTTOM}"/></svg>{small}</figure>'
+    drawn = (
+        templates()
+        .get_template("figure.html")
+        .render(
+            **{
+                "index": index,
+                "title": title,
+                "heading": _heading(title),
+                "lines": lines,
+                "floors": floors,
+                "notes": notes,
+            },
+            **{"scale": scale, "across": across, "path": _path, "zip": zip, "step_ticks": round_ticks(0, last_step)},
+            **{"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
+        )
     )
     points = [[[float(f"{v:.6g}") for v in part] for part in (line.steps, line.mean)] for line in lines]
-    return figure_html, {"series": points, "range": [0, last_step], "frame": [_LEFT, _RIGHT, _WIDTH]}
-
-
-def _grid(scale: _Scale, last_step: float, across: Any) -> list[str]:
-    marks = []
-    for tick in scale.ticks():
-        y = float(scale(tick))
-        marks.append(f'<path class="grid" d="M{_LEFT},{y:.1f}H{_RIGHT}"/>')
-        marks.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{figure(tick)}</text>')
-    for tick in round_ticks(0, last_step):
-        x, anchor = float(across(tick)), "end" if across(tick) > _RIGHT - 12 else "middle"
-        marks.append(f'<text x="{x:.1f}" y="{_HEIGHT - 5}" text-anchor="{anchor}">{figure(tick)}</text>')
-    return marks
-
-
-def _draw(line: _Line, colour: str, x: np.ndarray, scale: _Scale) -> str:
-    marks = [f'<g class="{colour}" clip-path="url(#CLIP)">']
-    if len(line.values) > len(line.mean):
-        outline = _path(np.concatenate([x, x[::-1]]), np.concatenate([scale(line.high), scale(line.low)[::-1]]))
-        marks.append(f'<path class="band" d="{outline}z"/>')
-    y = scale(line.mean)
-    marks.append(f'<path class="mean" d="{_path(x, y)}"/>')
-    if len(x) <= 40:
-        marks += [f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="2.4"/>' for a, b in zip(x, y, strict=True)]
-    return "".join(marks) + "</g>"
+    return Markup(drawn), {"series": points, "range": [0, last_step], "frame": [_LEFT, _RIGHT, _WIDTH]}

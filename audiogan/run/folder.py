@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError
-from audiogan.files import NO_LINK, is_plain, replacing
+from audiogan.files import NO_LINK, atomic_write, is_regular_file
 from audiogan.run.optional import notify
+from audiogan.utils.text import parse_json_object
 
 FOLDERS = ("checkpoints", "previews", "tensorboard")
 FILES = (
@@ -148,12 +149,11 @@ def status(run_dir: Path) -> str:
     """Return the status in ``run.json``; "" if there is none that can be read."""
     path = run_dir / "run.json"
     try:
-        if not is_plain(path) or path.stat().st_size > LARGEST:
+        if not is_regular_file(path) or path.stat().st_size > LARGEST:
             return ""
-        facts = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return str((parse_json_object(path.read_bytes()) or {}).get("status", ""))
+    except OSError:
         return ""
-    return str(facts.get("status", "")) if isinstance(facts, dict) else ""
 
 
 def note(run_dir: Path, **facts: str) -> None:
@@ -161,7 +161,7 @@ def note(run_dir: Path, **facts: str) -> None:
     path = run_dir / "run.json"
     content = json.dumps(facts).encode()
     try:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         try:

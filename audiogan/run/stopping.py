@@ -14,7 +14,7 @@ INTERRUPTED = ("interrupted", "asked to terminate")
 
 
 @contextlib.contextmanager
-def stopped_by_signals(trainer: Trainer, say: Callable[[str], None]) -> Iterator[None]:
+def stopped_by_signals(trainer: Trainer, echo: Callable[[str], None]) -> Iterator[None]:
     """End the run after the current step at Ctrl-C, SIGTERM or SIGHUP (a terminal that closes).
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. Further SIGTERMs and SIGHUPs are ignored, because terminals and
@@ -31,7 +31,7 @@ def stopped_by_signals(trainer: Trainer, say: Callable[[str], None]) -> Iterator
         asked = True
         trainer.stop(INTERRUPTED[0] if number == signal.SIGINT else INTERRUPTED[1])
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # the terminal is closed, or a print was under way
-            say("\nfinishing this step and saving; Ctrl-C again to leave at once")
+            echo("\nfinishing this step and saving; Ctrl-C again to leave at once")
 
     numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # not on Windows

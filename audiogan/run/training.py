@@ -20,22 +20,21 @@ from audiogan.core.checkpoint import checkpoints
 from audiogan.data.sounds.sources import FEWEST, about_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.files import replacing
+from audiogan.files import atomic_write
 from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
-from audiogan.run import config as configuration
+from audiogan.run.build import build, fitting
 from audiogan.run.changes import changes, data_changes, identity
-from audiogan.run.config import input_sections
+from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.run.optional import optional
-from audiogan.run.settings import refuse_interpolation
 from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import flags
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
 FIT_LIMIT = 4096
 
@@ -51,26 +50,11 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     groups = settings.pop("groups", None)
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
-    table = configuration.build(settings, "data")
+    table = build(settings, "data")
     for name, node in columns.items():
         if node is not None:
-            table = table.with_column(name, configuration.build(node, f"data.columns.{name}"))
+            table = table.with_column(name, build(node, f"data.columns.{name}"))
     return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
-
-
-def add_facts(cfg: DictConfig, table: Table) -> None:
-    """Write what the data decides into ``cfg.facts``: labels, shape and modality, and the facts of each input."""
-    for label in table.labels:
-        refuse_interpolation("a class of the data", label)
-    cfg.facts.labels = list(table.labels)
-    for name, target, options in input_sections(cfg):
-        found = target.facts(table, **options)
-        if "${" in repr(found):
-            raise UserError(f"data: the column of the input {name!r} holds the characters '${{', which are not allowed")
-        cfg.facts.inputs[name] = found
-        cfg.facts[name] = found.get("size", 0)
-    cfg.facts.modality = table.modality.to_config()
-    cfg.facts.signal_shape = list(table.shape)
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
@@ -86,16 +70,14 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
         if node is None or known.get("size") == 0:
             continue
         if known.get("modality") is not None:
-            known["modality"] = configuration.build(known["modality"], f"facts.inputs.{name}.modality")
-        inputs[str(name)] = configuration.build(node, f"inputs.{name}", name=str(name), **known)
+            known["modality"] = build(known["modality"], f"facts.inputs.{name}.modality")
+        inputs[str(name)] = build(node, f"inputs.{name}", name=str(name), **known)
     return inputs
 
 
 def build_representation(cfg: DictConfig) -> Representation:
-    """The representation of a configuration, not yet fitted; its shape becomes a fact."""
-    representation = configuration.build(cfg.representation, "representation")
-    cfg.facts.shape = list(representation.shape)
-    return representation
+    """Return the representation of a configuration with known facts, not fitted yet."""
+    return build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -106,12 +88,12 @@ def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str
             for node in (cfg.get("inputs"), cfg.facts.get("inputs"))
         )
         inputs = build_inputs(sections, facts)  # type: ignore[arg-type]
-    return configuration.build(cfg.game, "game", representation=representation, inputs=inputs)
+    return build(cfg.game, "game", representation=representation, inputs=inputs)
 
 
 def build_modality(cfg: DictConfig) -> Modality:
     """The kind of signal that a configuration with known facts is about."""
-    return configuration.build(cfg.facts.modality, "facts.modality")
+    return build(cfg.facts.modality, "facts.modality")
 
 
 def build_trainer(
@@ -122,12 +104,11 @@ def build_trainer(
     fit: bool = True,
     progress: bool = True,
     engine: Engine | None = None,
-    say: Say = print,
+    echo: Echo = print,
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
-    add_facts(cfg, train)
-    representation = build_representation(cfg)
+    representation = resolve_facts(cfg, train)
     if fit:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
@@ -138,16 +119,17 @@ def build_trainer(
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
         train = given.prepare(train)
+        held_out = given.prepare(held_out) if held_out else held_out
         if fit:
             given.fit(train)
-    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
+    players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
         extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
-        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, say=say, **cfg.checkpoints)
+        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
         return Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
@@ -156,7 +138,7 @@ def build_trainer(
 
 
 def build_engine(cfg: DictConfig) -> Engine:
-    return configuration.build(cfg.engine, "engine")
+    return build(cfg.engine, "engine")
 
 
 def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
@@ -165,7 +147,7 @@ def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
         options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
         batch_size = options.pop("batch_size", cfg.batch_size)
-        view = configuration.build(options, f"streams.{name}") if options else None
+        view = build(options, f"streams.{name}") if options else None
         data = train if view is None else view(train)
         if not len(data):
             raise UserError(f"streams.{name}: its view of the data is empty")
@@ -193,19 +175,19 @@ def build_callbacks(
             raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
         offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
-        callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
+        callbacks[str(name)] = built = build(node, f"callbacks.{name}", **extra)
         log = built if isinstance(built, MetricsLog) else log
     if progress:
         callbacks["progress"] = Progress(log)
     return callbacks
 
 
-def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: bool = True) -> Trainer:
+def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: bool = True) -> Trainer:
     """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
     run_dir = Path(cfg.run_dir)
     engine = build_engine(cfg)
     if not engine.chief:
-        say = _silent
+        echo = _silent
     check_links(run_dir)
     claim(run_dir)
     with created(run_dir), locked(run_dir) if engine.chief else contextlib.nullcontext():
@@ -213,35 +195,35 @@ def train(cfg: DictConfig, *, command: str = "", say: Say = print, progress: boo
             tidy(run_dir)
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
-            say(f"damaged checkpoint skipped: {complaint}")
-        with configuration.fitting(cfg.name):
+            echo(f"damaged checkpoint skipped: {complaint}")
+        with fitting(cfg.name):
             data, held_out = open_data(cfg)
-        say(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
+        echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
-            say(scan.summary())
+            echo(scan.summary())
         else:
             for hint in getattr(scan, "hints", list)():
-                say(f"data: {hint}")
-        with configuration.fitting(cfg.name):
-            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, say=say)
+                echo(f"data: {hint}")
+        with fitting(cfg.name):
+            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
-            resume(trainer, cfg, path, state, say)
-        say(f"run: {run_dir}  {describe(trainer)}")
+            resume(trainer, cfg, path, state, echo)
+        echo(f"run: {run_dir}  {describe(trainer)}")
         # A run that was killed after its last step still gets its verdict and report.
         if trainer.budget_spent and path is not None and status(run_dir) != "running":
-            say(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
+            echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
-            with replacing(run_dir / "config.yaml") as temporary:
+            with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
-        with stopped_by_signals(trainer, say):
-            perform(trainer, cfg, data.source, command, say)
+        with stopped_by_signals(trainer, echo):
+            perform(trainer, cfg, data.source, command, echo)
     return trainer
 
 
-def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, say: Say) -> None:
+def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
     """Run a training that is ready, and write its status and its report."""
     run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
 
@@ -265,7 +247,7 @@ def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, say: S
     how = f"stopped ({reason})" if reason else "finished"
     tell(how)
     if chief:
-        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", say)
+        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo)
     trainer.stop_reason = reason  # whatever signals came meanwhile
 
 
@@ -280,26 +262,26 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, say: Say) -> None:
+def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
     """Write the report and say what came of it."""
     from audiogan.run.report import write_report
 
-    say(how)
+    echo(how)
     with optional(Path(cfg.run_dir) / "report.html"):
-        say(f"report:  {write_report(Path(cfg.run_dir))}")
+        echo(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
         run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
         game: Any = trainer.game
         if isinstance(game, Generative) and game.needed:
             several = f" --generator {game.main}" if len(game.generators) > 1 else ""
-            say(f"apply:   audiogan apply FILE OUT {run}{several}")
+            echo(f"apply:   audiogan apply FILE OUT {run}{several}")
         else:
-            say(f"sample:  audiogan sample -n 16 out/ {run}")
+            echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and command:
-        say(f"go on:   {command}")
+        echo(f"go on:   {command}")
 
 
-def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], say: Say) -> None:
+def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], echo: Echo) -> None:
     """Continue from a checkpoint. Settings and data that changed since are reported.
 
     Raises:
@@ -320,11 +302,11 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
             advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{flags()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
-    say(f"resuming from {path} at step {trainer.step:,}")
+    echo(f"resuming from {path} at step {trainer.step:,}")
     if changed:
-        say(f"changed since that checkpoint: {'; '.join(changed)}")
+        echo(f"changed since that checkpoint: {'; '.join(changed)}")
     for line in missing:
-        say(f"warning: {line}")
+        echo(f"warning: {line}")
 
 
 def describe(trainer: Trainer) -> str:
@@ -342,7 +324,7 @@ def write_scan(run_dir: Path, data: Table) -> None:
     scan = getattr(data, "scan", None)
     if scan is not None:
         scan.write(run_dir / "scan.csv")
-    with replacing(run_dir / "scan.txt") as temporary:
+    with atomic_write(run_dir / "scan.txt") as temporary:
         text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
         temporary.write_text(text, encoding="utf-8", errors="replace")
 

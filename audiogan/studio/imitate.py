@@ -65,7 +65,7 @@ async def _lines(
         try:
             found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
             recipe = studio.instrument.outside(found.recipe)
-            result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.start, 3))
+            result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.initial_distance, 3))
             result.update({"note": note} if note else {})
         except UserError as error:
             result["error"] = studio.instrument.said(error)
@@ -99,7 +99,7 @@ def decode(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
     Raises:
         UserError: it is no sound, is silent, or its header says something no recording has.
     """
-    from audiogan.latents.recording import check
+    from audiogan.latents.recording import check_recording
 
     try:
         with SoundReader(content) as file:
@@ -114,4 +114,4 @@ def decode(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
     except Unreadable as error:
         text = f"this is no sound file that can be read ({error}); WAV, FLAC, OGG, MP3 and AIFF can"
         raise UserError(text) from error
-    return np.ascontiguousarray(check(samples, rate, "nothing to hear in this recording", part)), rate
+    return np.ascontiguousarray(check_recording(samples, rate, "nothing to hear in this recording", part)), rate

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 from audiogan.model.recipe import LONGEST, Recipe
 from audiogan.studio.limits import Strict
 from audiogan.utils.text import printable
@@ -53,11 +53,11 @@ class Instrument:
     def __init__(self, generator: Generator) -> None:
         if generator.modality.sample_rate is None:
             raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
-        generator.check_drawable("the pads of the studio")
+        generator.require_random_inputs("the pads of the studio")
         self.generator = generator
         path = generator.checkpoint
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
-        self.name = generator.name if generator.name in shipped() else printable(run or path.stem)[:200]
+        self.name = generator.name if generator.name in shipped_models() else printable(run or path.stem)[:200]
         digest = hashlib.sha256()
         # Links name the fingerprint: it is computed with the names that buffers had in version 0.1.
         named = {NEW_NAMES.get(key, key): value for key, value in generator.game.state_dict().items()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from audiogan.run.curves import Series, number, plots
-from audiogan.utils.text import json_object
+from audiogan.utils.text import parse_json_object
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
@@ -184,7 +184,7 @@ class RunLog:
 
 def row_of(line: bytes) -> dict[str, Any] | None:
     """The object in a line of the log, its step a float from 0 on; None where it is none."""
-    row = json_object(line) or {}
+    row = parse_json_object(line) or {}
     step = number(row.get("step"))
     if step is None or not 0 <= step <= 1e15:
         return None

@@ -17,7 +17,7 @@ from typing import Any
 from audiogan.monitors.finding import VERDICT, Finding
 from audiogan.run.curves import number
 from audiogan.studio.runlog import row_of
-from audiogan.utils.text import json_object, printable
+from audiogan.utils.text import parse_json_object, printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """A folder with one of these is a run."""
@@ -62,7 +62,7 @@ class Run:
 
     def object(self, name: str) -> dict[str, Any]:
         """A JSON file; empty where it is none."""
-        return json_object(self.text(name)) or {}
+        return parse_json_object(self.text(name)) or {}
 
     def tail(self, name: str, size: int) -> list[bytes]:
         """The last whole lines of a file."""
@@ -95,7 +95,7 @@ class Run:
 
     def findings(self) -> list[dict[str, Any]]:
         """What the monitors say, the verdict first, then the newest."""
-        rows = map(json_object, self.tail("findings.jsonl", SMALL // 4))
+        rows = map(parse_json_object, self.tail("findings.jsonl", SMALL // 4))
         found = [f for f in map(Finding.from_row, rows) if f is not None and 0 <= f.step < 10**15]
         return [
             {k: _lines(str(getattr(f, k))[:2000]) for k in ("kind", "severity", "text", "advice", "override")}

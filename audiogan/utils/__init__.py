@@ -1,1 +1,1 @@
-"""Helpers without PyTorch modules: text, terminal output, progress, archives, worker threads."""
+"""Helpers for text, terminal output, progress bars, ZIP archives and worker threads."""

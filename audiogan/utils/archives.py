@@ -1,4 +1,4 @@
-"""ZIP archives from strangers."""
+"""Safe opening of untrusted ZIP archives."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import zipfile
 from typing import IO
 
 DIRECTORY = 4 << 20
-"""Largest directory of an archive that is read, in bytes: more than 20,000 files."""
+"""Maximum size of the central directory of a ZIP archive, in bytes. It is enough for more than 20,000 files."""
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a ZIP archive for reading if its directory is small.
+    """Open a ZIP archive for reading if its central directory is small.
 
-    `zipfile` keeps an object of half a kilobyte for each entry of the directory, however many there are.
+    `zipfile` allocates about half a kilobyte for each directory entry, so a crafted directory could fill the memory.
 
     Raises:
-        zipfile.BadZipFile: not a ZIP archive, damaged, or the directory is larger than `DIRECTORY`.
+        zipfile.BadZipFile: the file is not a ZIP archive, is damaged, or has a directory larger than `DIRECTORY`.
     """
     bounded = _Bounded(file)
     archive = zipfile.ZipFile(bounded)

@@ -1,4 +1,4 @@
-"""Work of seconds to hours: how far it is, and how it stops without leaving anything half done."""
+"""Progress display and safe interruption of long tasks."""
 
 from __future__ import annotations
 
@@ -13,64 +13,66 @@ from typing import Any
 from audiogan.utils.terminal import is_terminal
 
 PATIENCE = 2.0
-"""Seconds after which progress is shown."""
+"""Delay before progress is displayed, in seconds."""
 LINES = 60.0
-"""Most seconds between two lines of progress where there is no terminal."""
+"""Maximum interval between two progress lines when the output is not a terminal, in seconds."""
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class ItemProgress:
-    """A bar on a terminal; elsewhere a line now and then. Work that is done sooner than `PATIENCE` shows nothing.
+    """A progress bar on a terminal, or an occasional line of text elsewhere.
+
+    Tasks shorter than `PATIENCE` display nothing.
 
     Args:
-        total: steps of the work.
-        noun: one of the things that are made.
-        say: prints a line.
+        total: number of items.
+        noun: singular name of an item, such as "sound".
+        echo: function that prints a line.
     """
 
-    def __init__(self, total: int, noun: str, say: Callable[[str], None]) -> None:
-        self.total, self.noun, self.say, self.done = total, noun, say, 0
+    def __init__(self, total: int, noun: str, echo: Callable[[str], None]) -> None:
+        self.total, self.noun, self.echo, self.done = total, noun, echo, 0
         self._wait = PATIENCE
         self._due = time.monotonic() + PATIENCE
         self._bar: Any = None
         if is_terminal(sys.stderr):
             from tqdm import tqdm
 
-            size = shutil.get_terminal_size()  # with a default for terminals that report none
+            size = shutil.get_terminal_size()  # falls back to 80 x 24 if the terminal reports no size
             shape = {"ncols": size.columns, "nrows": size.lines}
             self._bar = tqdm(total=total, unit=noun, delay=PATIENCE, leave=False, **shape)
 
     def step(self, count: int = 1) -> None:
-        """Count more steps as done."""
+        """Advance the progress by `count` items."""
         self.done += count
         if self._bar is not None:
             self._bar.update(count)
         elif time.monotonic() >= self._due and self.done < self.total:
-            self.say(f"{self.done:,} of {self.total:,} {self.noun}s")
+            self.echo(f"{self.done:,} of {self.total:,} {self.noun}s")
             self._wait = min(2 * self._wait, LINES)
             self._due = time.monotonic() + self._wait
 
     def close(self) -> None:
-        """Remove the bar."""
+        """Remove the progress bar from the terminal."""
         if self._bar is not None:
             self._bar.close()
 
 
 class Interrupts:
-    """The effect of Ctrl-C, SIGTERM and a closed terminal inside `interruptible`."""
+    """Handler of Ctrl-C, SIGTERM and SIGHUP inside `interruptible`. It can delay the first signal."""
 
     def __init__(self) -> None:
         self._holding = self._pending = False
 
-    def arrive(self, number: int, frame: Any) -> None:
-        """Handle a signal."""
-        if not self._holding or self._pending:  # the second one takes effect at once
+    def handle_signal(self, signal_number: int, frame: Any) -> None:
+        """Raise KeyboardInterrupt, or remember the first signal inside `delayed`. A second signal raises at once."""
+        if not self._holding or self._pending:  # a second signal is never delayed
             raise KeyboardInterrupt
         self._pending = True
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Delay the first signal until the block is done."""
+    def delayed(self) -> Iterator[None]:
+        """Delay the first signal until the block ends, so that the block is not interrupted half-way."""
         self._holding = True
         try:
             yield
@@ -82,17 +84,18 @@ class Interrupts:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupts]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, as Ctrl-C is, except in `Interrupts.held`.
+    """Convert SIGTERM and SIGHUP into KeyboardInterrupt, as Python does for Ctrl-C.
 
-    Signals that are ignored, as by ``nohup``, stay so, and so do handlers of the program's own. Outside the main thread
-    nothing changes.
+    Use the yielded `Interrupts.delayed` for blocks that must not be interrupted. Signals that are ignored, for example
+    under ``nohup``, stay ignored. Handlers installed by the program stay installed. Outside the main thread, nothing
+    changes.
     """
     interrupts, before = Interrupts(), {}
     try:
         for number in SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, interrupts.arrive)
-    except ValueError:  # not the main thread
+                before[number] = signal.signal(number, interrupts.handle_signal)
+    except ValueError:  # Python allows signal handlers in the main thread only
         pass
     try:
         yield interrupts

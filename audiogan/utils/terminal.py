@@ -1,4 +1,4 @@
-"""Standard output and standard error that never stop a command and never pass on terminal control sequences."""
+"""Wrappers of standard output and standard error that survive closed pipes and escape terminal control sequences."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from typing import Any
 from audiogan.utils.text import printable
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control and direction characters, except for tab and line feed."""
+"""Regular expression for control characters and text direction characters, except tab and line feed."""
 
 
 class Output:
-    """A text stream around another one.
+    """A text stream that wraps another stream and never raises while writing.
 
-    * A letter that the encoding lacks is written as an escape.
-    * Control characters are written as escapes. A carriage return at the beginning stays: progress bars use it.
-    * When the reader has gone, or the disk is full, the rest of the output is dropped and the command goes on.
+    * A character missing from the encoding is written as an escape sequence.
+    * Control characters are written as escape sequences. A leading carriage return is kept, because progress bars use
+      it.
+    * If the reader has closed the pipe or the disk is full, later output is dropped and the command continues.
 
     Args:
-        stream: the stream to write to; None drops everything.
+        stream: the wrapped stream. None drops all output.
 
     Attributes:
         plain: whether control characters are escaped.
-        error: the first error of the stream other than a reader that has gone; None as long as all is well.
+        error: first error of the wrapped stream, except a closed pipe. None if there was no error.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -76,11 +77,11 @@ class Output:
     def _try(self, action: Any, *arguments: Any) -> None:
         try:
             action(*arguments)
-        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+        except (OSError, ValueError) as error:  # a closed stream raises ValueError
             self._gone = True
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 self.error = error
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # Python flushes once more when it exits
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # Python flushes again at exit
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, self.stream.fileno())
                 os.close(null)
@@ -90,13 +91,13 @@ def is_terminal(stream: Any) -> bool:
     """Return whether a stream is an open terminal."""
     try:
         return stream.isatty()
-    except (AttributeError, ValueError):  # there is none, or it is closed
+    except (AttributeError, ValueError):  # the stream is None or closed
         return False
 
 
 @contextlib.contextmanager
 def safe_output() -> Iterator[tuple[Output, Output]]:
-    """Replace ``sys.stdout`` and ``sys.stderr`` by `Output` inside the block."""
+    """Replace ``sys.stdout`` and ``sys.stderr`` by `Output` streams inside the block."""
     before = sys.stdout, sys.stderr
     outputs = Output(sys.stdout), Output(sys.stderr)
     sys.stdout, sys.stderr = outputs

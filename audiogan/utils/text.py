@@ -1,25 +1,32 @@
-"""Text from strangers, such as file names, labels and metadata, made safe to print and to write to a table."""
+"""Functions that make untrusted text, such as file names and labels, safe to print or to write to a table."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet runs a cell that begins with one of these characters as a formula."""
+"""Characters at the start of a cell that make a spreadsheet run the cell as a formula."""
+
+_MARKS = {
+    **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
+    **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
+}
+"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
 
 
 def printable(text: object) -> str:
-    """Return ``text`` with control and direction characters written as escapes.
+    r"""Return `text` with control and direction characters replaced by escape sequences.
 
-    Terminal control sequences, line breaks and characters that change the writing direction cannot take effect.
-    Letters of all languages stay as they are.
+    The result cannot move the cursor, break the line or change the writing direction. Letters of all languages are
+    kept.
 
     Example:
-        >>> printable("a\\x1b[2Jb")
-        'a\\\\x1b[2Jb'
+        >>> printable("a\x1b[2Jb")
+        'a\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
 
@@ -40,8 +47,8 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """Return the JSON object that ``text`` holds, None for anything else."""
+def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object in `text`, or None if `text` is not a JSON object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -49,14 +56,23 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def table_cell(value: object) -> object:
-    """Return ``value`` as a CSV cell that a spreadsheet does not run as a formula.
+def encoding_of(data: bytes) -> str | None:
+    """Return the encoding of a text file from its byte order mark or its zero bytes, or `None`."""
+    found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
+    if found is None and 4 * max(even, odd) > len(data[:1000]):  # Latin letters in UTF-16 have a zero in each pair
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return found
 
-    A string that begins with a formula character gets an apostrophe in front. Other values and plain numbers are
-    returned unchanged. `table_text` undoes it.
+
+def escape_cell(value: object) -> object:
+    """Return `value` as a CSV cell that a spreadsheet does not run as a formula.
+
+    A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
+    unchanged. `unescape_cell` is the inverse.
 
     Example:
-        >>> table_cell("=1+1")
+        >>> escape_cell("=1+1")
         "'=1+1"
     """
     if not isinstance(value, str) or not value.startswith((*FORMULA, "'")) or _is_number(value):
@@ -64,8 +80,8 @@ def table_cell(value: object) -> object:
     return f"'{value}"
 
 
-def table_text(cell: str) -> str:
-    """Return the string from which `table_cell` made ``cell``."""
+def unescape_cell(cell: str) -> str:
+    """Return the string that `escape_cell` converted into `cell`."""
     return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA, "'"))) else cell
 
 

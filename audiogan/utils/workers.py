@@ -1,4 +1,4 @@
-"""Threads in which PyTorch computes with one thread each, so that results have the same bits on any machine."""
+"""A thread pool that gives bit-identical PyTorch results for any number of CPUs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PARTS = 4
-"""Parts of the work for each thread, so that none waits long for a slow one."""
+"""Number of work items per thread. Several small items per thread balance the load if some take longer."""
 MOST = 16
-"""Threads, at most. Python code between PyTorch's operations runs in one thread at a time."""
+"""Maximum number of threads. More do not help, because Python runs the code between PyTorch operations in one thread at
+a time."""
 
 
 class Workers:
-    """Threads that start when they are first needed.
+    """A pool of threads that run PyTorch with one thread each. The threads start on first use.
 
-    PyTorch splits large sums among its threads, and each number of threads rounds them in its own way. The number
-    belongs to the calling thread (OpenMP), so a thread that sets it to 1 leaves all others as they are.
+    PyTorch splits large sums among its threads, so the rounding depends on their number. The number is set for each
+    worker alone (OpenMP keeps it per thread), so the rest of the process is not affected.
 
     Args:
-        count: how many threads; by default one for each CPU that this process may use.
+        count: number of worker threads. The default is the number of CPUs available to this process, at most 16.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -36,14 +37,14 @@ class Workers:
         self._inside = threading.local()
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Return ``[function(item) for item in items]``. Several threads may call this at once.
+        """Return ``[function(item) for item in items]``, computed in parallel. Several threads may call this at once.
 
-        If a call fails, its error is raised and calls that have not begun are dropped.
+        If a call raises, its error is raised here and the calls that have not started are cancelled.
         """
         if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
-            return [function(item) for item in items]  # called by a function that runs here, or one item and one thread
+            return [function(item) for item in items]  # a nested call, or nothing to distribute
         pool, stopped = self._started(), threading.Event()
-        size = max(1, len(items) // (PARTS * self.count))  # few large parts: threads hand over less often
+        size = max(1, len(items) // (PARTS * self.count))  # large parts, because each hand-over costs time
         parts = [items[i : i + size] for i in range(0, len(items), size)]
         futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:
@@ -54,7 +55,7 @@ class Workers:
                 future.cancel()
 
     def _part(self, function: Callable[[T], R], items: Sequence[T], stopped: threading.Event) -> list[R]:
-        if torch.get_num_threads() != 1:  # where the number belongs to the process
+        if torch.get_num_threads() != 1:  # on systems where the number is shared by all threads
             torch.set_num_threads(1)
         results = []
         for item in items:
@@ -65,7 +66,7 @@ class Workers:
 
     def _enter(self) -> None:
         self._inside.yes = True
-        torch.get_num_threads()  # PyTorch sets a thread's number when it is first read, so read it before
+        torch.get_num_threads()  # the first read initialises the number, so it must precede the setting
         torch.set_num_threads(1)
 
     def _started(self) -> ThreadPoolExecutor:
@@ -78,10 +79,10 @@ class Workers:
             return self._pool
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
-        """Start all threads, in a thread of its own.
+        """Start all workers from a temporary thread.
 
-        ``torch.set_num_threads`` also sets the number of threads that start later. A new thread reads that number,
-        and sets it again when all workers have started.
+        ``torch.set_num_threads`` also sets the default for threads that start later. The temporary thread reads the
+        default first, and restores it when all workers have started.
         """
         inherited = torch.get_num_threads()
         barrier = threading.Barrier(self.count + 1)
@@ -95,8 +96,8 @@ class Workers:
         finally:
             torch.set_num_threads(inherited)
 
-    def forget(self) -> None:
-        """Start anew: a forked process has none of its parent's threads."""
+    def reset(self) -> None:
+        """Discard the pool after a fork, because a forked process has none of its parent's threads."""
         self._lock, self._pool, self._inside = threading.Lock(), None, threading.local()
 
 
@@ -107,6 +108,6 @@ def _cpus() -> int:
 
 
 WORKERS = Workers()
-"""The workers of this process."""
+"""Thread pool of this process."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=WORKERS.forget)
+    os.register_at_fork(after_in_child=WORKERS.reset)

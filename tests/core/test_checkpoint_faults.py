@@ -93,7 +93,7 @@ class Full:
 def test_on_a_full_disk_the_oldest_makes_room(room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "save_state", Full(tmp_path, room))
     said: list[str] = []
-    trainer = line_trainer(steps=18, callbacks={"save": saving(tmp_path, say=said.append)})
+    trainer = line_trainer(steps=18, callbacks={"save": saving(tmp_path, echo=said.append)})
     trainer.run()
     assert steps(tmp_path) == [18, 15] and trainer.stop_reason is None and said == []
 
@@ -105,7 +105,7 @@ def test_on_a_full_disk_the_only_checkpoint_stays_and_the_run_continues(
     full = Full(tmp_path, 1)
     monkeypatch.setattr(module, "save_state", full)
     said: list[str] = []
-    trainer = line_trainer(steps=23, callbacks={"save": saving(tmp_path, keep=keep, say=said.append)})
+    trainer = line_trainer(steps=23, callbacks={"save": saving(tmp_path, keep=keep, echo=said.append)})
     trainer.run()
     assert trainer.step == 23 and steps(tmp_path) == [5]
     assert len(said) == 1 and "step-00000010.ckpt" in said[0] and "No space left" in said[0] and "00000005" in said[0]

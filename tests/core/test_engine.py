@@ -47,6 +47,17 @@ def test_two_processes_of_8_move_like_one_of_16(tmp_path: Path) -> None:
     assert moved > 0.01 and difference < 1e-4 * moved
 
 
+def test_auto_takes_an_apple_gpu_in_a_single_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no Apple GPU"):
+        Engine("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Engine("auto").device.type == Engine("mps").device.type == "mps"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="one process"):
+        Engine("mps")
+
+
 def test_accumulated_parts_move_like_one_batch() -> None:
     one = line_trainer(steps=5, batch_size=16)
     parts = line_trainer(steps=5, batch_size=4, engine=Engine("cpu", accumulate=4))

@@ -52,7 +52,7 @@ def test_kit_again_in_another_format_and_played(
 
     assert run("play", pattern, tmp_path / "a.wav", "--kit", first / "kit.json", "--tail", 0.25) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("notes that the kit lacks: 56 on") and "4 strokes" in said[1] and len(said) == 2
+    assert said[0].startswith("notes missing from the kit: 56 on") and "4 strokes" in said[1] and len(said) == 2
     assert soundfile.info(tmp_path / "a.wav").duration == pytest.approx(1.25)
     run("play", pattern, tmp_path / "b.wav", "--kit", second / "kit.json", "--tail", 0.25)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()

@@ -10,7 +10,7 @@ import pytest
 
 from audiogan import UserError
 from audiogan.kits import Kit
-from audiogan.kits.kit import velocities
+from audiogan.kits.kit import velocity_ranges
 
 
 def test_kit_comes_back_exactly(kit: Kit) -> None:
@@ -61,7 +61,7 @@ def test_other_files_are_refused(text: str | bytes) -> None:
 
 @pytest.mark.parametrize("layers", range(1, 17))
 def test_layers_tile_all_velocities(layers: int) -> None:
-    borders = velocities(layers)
+    borders = velocity_ranges(layers)
     assert [v for low, high in borders for v in range(low, high + 1)] == list(range(128))
     widths = [high - low for low, high in borders]
     assert max(widths) - min(widths) <= 1

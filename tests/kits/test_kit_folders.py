@@ -23,7 +23,7 @@ def test_files_of_the_user_are_not_replaced(here: Path, name: str) -> None:
     mine = here / "k" / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(UserError, match=f"holds another {name}"):
+    with pytest.raises(UserError, match=f"contains another {name}"):
         run(*KIT)
     assert [path for path in here.rglob("*") if path.is_file()] == [mine] and mine.read_text() == "mine"
 
@@ -35,7 +35,7 @@ def test_nor_beside_the_same_kit(here: Path, format: str, name: str) -> None:
     run(*KIT)
     (here / "k" / name).write_text("mine")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match=f"holds another {name}"):
+    with pytest.raises(UserError, match=f"contains another {name}"):
         run(*KIT, "--format", format)
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
 

@@ -13,8 +13,8 @@ from audiogan import Generator, Recipe, UserError
 from audiogan.data.sounds.knobs import measure
 from audiogan.features.embedding import LogMel, embed
 from audiogan.kits import Kit, make_kit
-from audiogan.kits.drums import NOTES, compose, role, stand_in
-from audiogan.kits.making import softer
+from audiogan.kits.drums import NOTES, assign_notes, drum_role, substitute_note
+from audiogan.kits.making import velocity_layers
 
 
 def _labels(kit: Kit) -> dict[int, str]:
@@ -61,14 +61,16 @@ def test_classes_that_are_no_drums_are_laid_out_chromatically() -> None:
 
 
 def test_composition_of_other_models() -> None:
-    assert compose([], 3) == [(36, "", "sound"), (37, "", "sound 2"), (38, "", "sound 3")]
-    assert [note for note, _, _ in compose([], 128)] == [*range(36, 128), *range(35, -1, -1)]
-    mixed = compose(["BD", "Laser_Zap", "conga", "bongo"], 4)
+    assert assign_notes([], 3) == [(36, "", "sound"), (37, "", "sound 2"), (38, "", "sound 3")]
+    assert [note for note, _, _ in assign_notes([], 128)] == [*range(36, 128), *range(35, -1, -1)]
+    mixed = assign_notes(["BD", "Laser_Zap", "conga", "bongo"], 4)
     assert mixed == [(36, "BD", "kick"), (60, "conga", "conga"), (61, "bongo", "bongo"), (37, "Laser_Zap", "Laser Zap")]
-    every = compose(["kick", "snare", "hat_closed", "hat_open", "tom", "crash", "ride", "perc", "rim", "clap"], 128)
+    every = assign_notes(
+        ["kick", "snare", "hat_closed", "hat_open", "tom", "crash", "ride", "perc", "rim", "clap"], 128
+    )
     assert sorted(note for note, _, _ in every) == list(range(128))
     assert len({name for _, _, name in every}) == 128
-    assert compose(["a\nb"], 1) == [(36, "a\nb", "a b")]
+    assert assign_notes(["a\nb"], 1) == [(36, "a\nb", "a b")]
 
 
 @pytest.mark.parametrize(
@@ -80,15 +82,15 @@ def test_composition_of_other_models() -> None:
     }.items(),
 )  # fmt: skip
 def test_names_of_drums_are_understood(label: str, part: str | None) -> None:
-    assert role(label) == part
+    assert drum_role(label) == part
 
 
 def test_notes_a_kit_lacks_are_played_by_the_nearest_in_kind() -> None:
     pads = {36: "kick", 38: "snare", 42: "closed hat", 45: "tom", 48: "tom", 49: "crash"}
     wanted = {35: 36, 40: 38, 37: 38, 44: 42, 46: 49, 50: 48, 41: 45, 51: 49, 57: 49, 63: 48, 39: 38}
-    assert {note: stand_in(note, pads) for note in wanted} == wanted
-    assert stand_in(0, pads) == 36 and stand_in(127, pads) == 49
-    assert stand_in(38, {60: None, 61: None}) == 60
+    assert {note: substitute_note(note, pads) for note in wanted} == wanted
+    assert substitute_note(0, pads) == 36 and substitute_note(127, pads) == 49
+    assert substitute_note(38, {60: None, 61: None}) == 60
     assert set(range(35, 82)) == set(NOTES)  # all of General MIDI's percussion key map
 
 
@@ -111,7 +113,10 @@ def test_sounds_of_a_kit_belong_together_and_pads_of_a_class_differ(drums: Gener
         label: embed(drums.render(drums.recipes(24, seed=10_000, label=label)), extractor).mean(0)
         for label in drums.labels
     }
-    ours, others, near, far = [], [], [], []
+    ours: list[Any] = []
+    others: list[Any] = []
+    near: list[Any] = []
+    far: list[Any] = []
     for seed in range(6):
         kit = make_kit(drums, 16, seed=seed)
         recipes = [pad.layers[0] for pad in kit.pads]
@@ -146,12 +151,12 @@ def test_softer_strokes_are_darker(drums: Generator, kit: Kit) -> None:
 def test_without_the_knob_softer_strokes_are_found_among_neighbours(drums: Generator) -> None:
     deaf: Any = SimpleNamespace(knobs={}, render=drums.render, sample_rate=drums.sample_rate)
     for recipe in drums.recipes(3, seed=3, label="snare"):
-        strokes = softer(deaf, recipe, 4)
+        strokes = velocity_layers(deaf, recipe, 4)
         value = measure(drums.render(list(strokes)), drums.sample_rate, ["brightness"])[:, 0]
         assert len({stroke.latent for stroke in strokes}) == 4
         assert (np.diff(value) > 0).all()
-        assert strokes == softer(deaf, recipe, 4)
-    assert softer(deaf, recipe, 1) == (recipe,)
+        assert strokes == velocity_layers(deaf, recipe, 4)
+    assert velocity_layers(deaf, recipe, 1) == (recipe,)
 
 
 @pytest.mark.parametrize(

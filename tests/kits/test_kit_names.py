@@ -11,7 +11,7 @@ import pytest
 
 from audiogan import Generator
 from audiogan.kits import Kit, save_kit
-from audiogan.kits.names import file_stem, title
+from audiogan.kits.names import file_stem, single_line
 
 SPACE = "{http://www.hydrogen-music.org/drumkit}"
 NAMES = [
@@ -63,16 +63,16 @@ def test_different_names_give_different_files(tmp_path: Path, ascii_only: bool) 
 
 def test_letters_of_all_languages_stay() -> None:
     for name in ("Größe", "太鼓", "बीट", "a.b", "a-b_c 2"):
-        assert file_stem(name) == title(name) == name
+        assert file_stem(name) == single_line(name) == name
     assert file_stem(unicodedata.normalize("NFD", "Größe")) == "Größe"
     assert file_stem("") == "kit"
-    assert title("a\nb\x1b[2J\u2028c \u202ed") == "a b [2J c d"
+    assert single_line("a\nb\x1b[2J\u2028c \u202ed") == "a b [2J c d"
 
 
 @pytest.mark.parametrize("name", ["Größe", "太鼓", "🥁 <&>\"'", "x" * 300, "a/b\n<region> sample=x"])
 def test_the_name_stands_in_the_kit(drums: Generator, kit: Kit, tmp_path: Path, name: str) -> None:
     small = Kit(kit.pads[:1], kit.model)
-    shown = title(name)
+    shown = single_line(name)
     for format in ("sfz", "decent", "hydrogen"):
         file = save_kit(drums, small, tmp_path, format, name=name)[-1]
         assert file.parent == tmp_path and file.stem == file_stem(name)

@@ -12,7 +12,7 @@ import pytest
 import audiogan.kits.playing
 from audiogan import Generator, UserError
 from audiogan.kits import Kit, play_pattern, render_pads
-from audiogan.kits.kit import velocities
+from audiogan.kits.kit import velocity_ranges
 from audiogan.kits.playing import PEAK_DB, read_pattern
 
 RATE = 48000
@@ -51,7 +51,7 @@ def sounds(drums: Generator, kit: Kit) -> dict[int, list[np.ndarray]]:
 
 
 def _stroke(sounds: dict[int, list[np.ndarray]], note: int, velocity: int) -> np.ndarray:
-    borders = velocities(len(sounds[note]))
+    borders = velocity_ranges(len(sounds[note]))
     layer = next(i for i, (low, high) in enumerate(borders) if low <= velocity <= high)
     return sounds[note][layer][0] * velocity / borders[layer][1]
 
@@ -121,9 +121,9 @@ def test_hats_struck_together_do_not_silence_each_other(drums: Generator, kit: K
 
 def test_notes_the_kit_lacks_are_played_and_said(drums: Generator, kit: Kit, tmp_path: Path) -> None:
     said: list[str] = []
-    other = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(57)), (0, _hit(54))]), say=said.append)
+    other = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [(0, _hit(57)), (0, _hit(54))]), echo=said.append)
     assert len(said) == 1 and "57 on crash" in said[0] and "54 on perc" in said[0]
-    same = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(49)), (0, _hit(60))]), say=said.append)
+    same = play_pattern(drums, kit, _midi(tmp_path / "b.mid", [(0, _hit(49)), (0, _hit(60))]), echo=said.append)
     assert np.array_equal(other, same) and len(said) == 1
 
 

@@ -11,7 +11,7 @@ from scipy import signal
 
 from audiogan import Generator, Recipe, UserError
 from audiogan.kits import Kit, Pad, make_kit, render_pads
-from audiogan.kits.kit import velocities
+from audiogan.kits.kit import velocity_ranges
 from audiogan.kits.rendering import CEILING_DB, LOUDNESS, Hit, render_hits
 
 
@@ -33,10 +33,10 @@ def _peak(wave: np.ndarray) -> float:
 
 def test_pads_are_equally_loud_or_peak_as_high_as_they_may(kit: Kit, hits: list[list[Hit]]) -> None:
     for pad, strokes in zip(kit.pads, hits, strict=True):
-        peak, short = max(_peak(hit.wave) for hit in strokes), strokes[0].short
+        peak, short = max(_peak(hit.wave) for hit in strokes), strokes[0].attenuation
         assert peak <= CEILING_DB + 0.1, pad.name
         assert short == 0 or peak >= CEILING_DB - 0.1, pad.name
-        for hit, (_, high) in zip(strokes, velocities(len(strokes)), strict=True):
+        for hit, (_, high) in zip(strokes, velocity_ranges(len(strokes)), strict=True):
             wanted = LOUDNESS + 20 * np.log10(high / 127) - short
             assert _loudness(hit.wave) == pytest.approx(wanted, abs=0.5), pad.name
 
@@ -44,10 +44,10 @@ def test_pads_are_equally_loud_or_peak_as_high_as_they_may(kit: Kit, hits: list[
 def test_what_cannot_be_so_loud_is_softer_and_says_so(drums: Generator) -> None:
     kit = make_kit(drums, 6, seed=3, layers=2)
     hits = render_hits(drums, kit, 48000, -8.0)
-    assert all(strokes[0].short > 1 for strokes in hits)
+    assert all(strokes[0].attenuation > 1 for strokes in hits)
     for strokes in hits:
         assert max(hit.peak for hit in strokes) == pytest.approx(CEILING_DB, abs=0.01)
-        assert strokes[1].loudness == pytest.approx(-8 - strokes[1].short, abs=0.01)
+        assert strokes[1].loudness == pytest.approx(-8 - strokes[1].attenuation, abs=0.01)
         assert strokes[1].loudness - strokes[0].loudness == pytest.approx(20 * np.log10(127 / 63), abs=0.01)
         assert np.abs(strokes[1].wave).max() < 1
 

@@ -22,7 +22,7 @@ import audiogan.kits.saving
 from audiogan import Generator, UserError
 from audiogan.kits import FORMATS, Kit, Pad, save_kit
 from audiogan.kits.rendering import Hit
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 # The opcodes used, of those of version 1 of the format (sfzformat.com, "SFZ v1 opcodes"), and their ranges.
 OPCODES: dict[str, Any] = {"key": range(128), "lovel": range(1, 128), "hivel": range(128), "sample": str}
@@ -97,7 +97,7 @@ def test_decent_sampler(saved: Path, kit: Kit) -> None:
         hat = {"hat_open": ("hat", "hat"), "hat_closed": ("hat", None)}.get(pad.layers[0].label, (None, None))
         assert (group.get("tags"), group.get("silencedByTags")) == hat
         assert group.get("name") == pad.name and group.get("ampVelTrack") == "1"
-        borders = []
+        borders: list[Any] = []
         for sample in group:
             one = sample.attrib
             assert one["rootNote"] == one["loNote"] == one["hiNote"] == str(pad.note)
@@ -124,7 +124,7 @@ def test_wav_folder(saved: Path, kit: Kit) -> None:
 def test_every_file_holds_its_recipe(saved: Path, kit: Kit, folder: str, bits: int, rate: int) -> None:
     files = sorted((saved / folder).glob("*.wav"))
     recipes = [recipe for pad in kit.pads for recipe in pad.layers]
-    assert [recall(file) for file in files] == recipes
+    assert [read_recipe(file) for file in files] == recipes
     assert {soundfile.info(file).subtype for file in files} == {f"PCM_{bits}"}
     assert Kit.from_json((saved / "kit.json").read_text()) == kit
 
@@ -249,5 +249,5 @@ def test_a_saved_kit_sounds_the_same_in_another_process(drums: Generator, tmp_pa
     files = sorted((tmp_path / "k" / "samples").glob("*.wav"))
     for file, wave in zip(files, waves, strict=True):
         assert np.abs(soundfile.read(file)[0] - wave[0]).max() <= 2**-15
-        again = drums.render(recall(file))
-        assert json.loads(recall(file).to_json())["model"] == "drums" and again.shape == (1, 1, 16384)
+        again = drums.render(read_recipe(file))
+        assert json.loads(read_recipe(file).to_json())["model"] == "drums" and again.shape == (1, 1, 16384)

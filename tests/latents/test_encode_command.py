@@ -14,7 +14,7 @@ from audiogan.commands import encode
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.modalities.wav import save_wav
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 
 def call(*words: object) -> int:
@@ -39,7 +39,7 @@ def test_a_recording_becomes_two_files_a_picture_and_a_recipe(
     out = tmp_path / "out"
     assert call(recordings / "kick" / "one.wav", out, "--run", "drums", "--class", "kick", "--seconds", "0.3") == 0
     assert sorted(p.name for p in out.iterdir()) == ["contact-sheet.png", "one-imitation.wav", "one-recording.wav"]
-    recipe = recall(out / "one-imitation.wav")
+    recipe = read_recipe(out / "one-imitation.wav")
     assert recipe.classes == {"kick": 1.0}
     wave, rate = load_wav(out / "one-imitation.wav")
     drums = audiogan.load("drums")
@@ -62,7 +62,7 @@ def test_all_sounds_of_a_folder_are_imitated_and_the_rest_is_named(
         assert call(recordings, out, "--run", "drums", "--seconds", "0.1") == 0
     names = sorted(p.name for p in out.glob("*.wav"))
     assert names == [f"{k}-one-{w}.wav" for k in ("kick", "snare") for w in ("imitation", "recording")]
-    assert "silent.wav: silence" in capsys.readouterr().out
+    assert "silent.wav: silent" in capsys.readouterr().out
 
 
 def test_what_is_wrong_is_one_line_and_nothing_is_left_behind(recordings: Path, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import soundfile as sf
 import audiogan
 from audiogan.commands import encode
 from audiogan.errors import UserError
-from audiogan.latents.recording import prepare
+from audiogan.latents.recording import prepare_recording
+from audiogan.modalities.reading.reader import SoundReader
 
 RATE = 16_000
 
@@ -84,7 +85,7 @@ def test_one_line_for_files_that_cannot_be_used(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=said):
             call(source, tmp_path / "out")
     with pytest.raises(UserError, match="no such file"):
-        prepare(audiogan.load("drums"), tmp_path / "none.wav")
+        prepare_recording(audiogan.load("drums"), tmp_path / "none.wav")
     assert not (tmp_path / "out").exists()
 
 
@@ -92,7 +93,7 @@ def test_one_line_for_files_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_recording_is_prepared_as_without_its_fault(change: str) -> None:
     drums = audiogan.load("drums")
     x: Any = np.pad(hit(), (20_000, 8000))
-    plain = prepare(drums, x, RATE)
+    plain = prepare_recording(drums, x, RATE)
     faulty = {
         "antiphase": (np.stack([x, -x]), RATE),
         "offset": (x + 0.3, RATE),
@@ -100,14 +101,14 @@ def test_a_recording_is_prepared_as_without_its_fault(change: str) -> None:
         "units": (x * 32768, RATE),
         "768 kHz": (np.pad(hit(768_000), (960_000, 0)), 768_000),
     }[change]
-    np.testing.assert_allclose(prepare(drums, *faulty), plain, atol=0.06)
+    np.testing.assert_allclose(prepare_recording(drums, *faulty), plain, atol=0.06)
 
 
 def test_ultrasound_is_silence() -> None:
     high = 0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 20_000 / 48_000)
     for x in (high, np.pad(high, 9000), high + 0.2):
         with pytest.raises(UserError, match="16,000 Hz"):
-            prepare(audiogan.load("drums"), x, 48_000)
+            prepare_recording(audiogan.load("drums"), x, 48_000)
 
 
 def test_a_file_is_loaded_as_far_as_it_can_be_read(tmp_path: Path) -> None:

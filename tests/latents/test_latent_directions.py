@@ -139,7 +139,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Any:
     overrides = ["data.root=digits", "network=mlp", "widths=[16,16]", "batch_size=8", "trainer.steps=2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUDIOGAN_CACHE", str(run_dir.parent / "cache"))
-        train(config.compose("handwriting", [*overrides, f"run_dir={run_dir}"]), progress=False, say=lambda line: None)
+        train(config.compose("handwriting", [*overrides, f"run_dir={run_dir}"]), progress=False, echo=lambda line: None)
     return audiogan.load(run_dir)
 
 

@@ -12,7 +12,7 @@ import soundfile
 import audiogan
 from audiogan.errors import UserError
 from audiogan.latents import encode, nearest_distance, neighbours
-from audiogan.latents.recording import prepare
+from audiogan.latents.recording import prepare_recording
 from audiogan.modalities.image import Image
 
 
@@ -36,7 +36,7 @@ def tone() -> np.ndarray:
 def test_a_sound_of_the_model_is_found_again(drums: Any, random: np.ndarray) -> None:
     wave = drums.sample(1, seed=77, label="snare")[0]
     found = encode(drums, wave, drums.sample_rate, seconds=1.5, seed=0)
-    assert found.distance < 0.7 * found.start
+    assert found.distance < 0.7 * found.initial_distance
     assert found.distance < 0.7 * nearest_distance(random, found.recording, 16000)
     assert found.recipe.model == "drums" and found.recipe.seed is None
     np.testing.assert_array_equal(drums.render(found.recipe)[0], found.wave)
@@ -74,22 +74,22 @@ def test_level_channels_rate_silence_before_and_an_array_or_a_file_do_not_matter
     drums: Any, tone: np.ndarray, tmp_path: Path
 ) -> None:
     tone = np.pad(tone, (100, 0))
-    plain = prepare(drums, tone, 44100)
+    plain = prepare_recording(drums, tone, 44100)
     assert plain.shape == (1, 16384) and np.abs(plain).max() == pytest.approx(0.95, abs=1e-4)
     stereo = np.stack([tone, tone])
-    np.testing.assert_allclose(prepare(drums, 0.01 * stereo, 44100), plain, atol=1e-5)
-    late = prepare(drums, np.pad(tone, (30000, 0)), 44100)
+    np.testing.assert_allclose(prepare_recording(drums, 0.01 * stereo, 44100), plain, atol=1e-5)
+    late = prepare_recording(drums, np.pad(tone, (30000, 0)), 44100)
     np.testing.assert_allclose(late, plain, atol=1e-5)
     soundfile.write(tmp_path / "tone.flac", stereo.T, 44100, subtype="PCM_24")
-    np.testing.assert_allclose(prepare(drums, tmp_path / "tone.flac"), plain, atol=1e-4)
-    once = prepare(drums, plain, 16000)
+    np.testing.assert_allclose(prepare_recording(drums, tmp_path / "tone.flac"), plain, atol=1e-4)
+    once = prepare_recording(drums, plain, 16000)
     np.testing.assert_allclose(once[:, :-32], plain[:, :-32], atol=1e-4)
 
 
 def test_long_recordings_are_cropped_at_their_onset(drums: Any) -> None:
     wave = np.zeros(200_000, np.float32)
     wave[100_000:] = 0.5 * np.random.default_rng(0).uniform(-1, 1, 100_000)
-    prepared = prepare(drums, wave, 16000)
+    prepared = prepare_recording(drums, wave, 16000)
     assert np.abs(prepared[0, :100]).max() > 0.1 and np.abs(prepared[0, -100:]).max() > 0.1
 
 
@@ -97,8 +97,8 @@ def test_what_no_model_can_make_is_one_clear_line(drums: Any, tone: np.ndarray, 
     (tmp_path / "text.wav").write_text("no sound at all")
     hiss = np.hanning(44100) * np.sin(np.arange(44100) * 2 * np.pi * 20000 / 44100)
     cases: list[tuple[Any, int | None, str]] = [
-        (np.zeros(9000, np.float32), 16000, "silence"),
-        (np.full(9000, 0.0005, np.float32), 16000, "silence"),
+        (np.zeros(9000, np.float32), 16000, "silent"),
+        (np.full(9000, 0.0005, np.float32), 16000, "silent"),
         (np.full(9000, np.nan, np.float32), 16000, "NaN"),
         (tone[:50], 44100, "too short"),
         (np.empty(0, np.float32), 16000, "too short"),

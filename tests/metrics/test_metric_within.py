@@ -108,10 +108,10 @@ def test_speech_trains_and_evaluate_says_the_distances(tiny_sounds: Path, tmp_pa
     run = tmp_path / "run"
     data = [f"data.root={tiny_sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=4", "trainer.steps=3"]
     cfg = config.compose("speech", [*data, f"run_dir={run}", "engine.threads=1", "callbacks.previews.count=2"])
-    trainer = train(cfg, progress=False, say=lambda line: None)
+    trainer = train(cfg, progress=False, echo=lambda line: None)
     trainer.engine.close()
     assert trainer.step == 3 and list(cfg.facts.labels) == ["kick", "snare"]
-    report: Report = evaluate_run(str(run), classifier=False, say=lambda line: None)
+    report: Report = evaluate_run(str(run), classifier=False, echo=lambda line: None)
     names = [name for name in report.values if name.startswith("distance_")]
     assert names == [
         "distance_within/melpicture-16k-0.128s@20",

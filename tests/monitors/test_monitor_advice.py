@@ -28,7 +28,8 @@ from audiogan.monitors.advice import offered, pasteable
 from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
-from audiogan.run.config import compose, shipped
+from audiogan.run.config import compose
+from audiogan.run.packaged import shipped
 
 RUNS = [(name,) for name in shipped()] + [
     ("points", "loss=wgan"),
@@ -125,7 +126,7 @@ def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, mon
 def test_the_guard_names_the_players_there_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     players = [SimpleNamespace(name=name, role="other") for name in ("critic_0", "critic_1", "generator")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
-    Guard()._say(trainer, "failure", 3, "it burst")
+    Guard()._echo(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.generator.clip=1" in said and "critic.clip=1" not in said.replace("players.critic.clip, ", "")
 

@@ -60,10 +60,10 @@ class Two(Game):
     def __init__(self) -> None:
         super().__init__({"line": nn.Linear(1, 1), "slope": nn.Linear(1, 1)})
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        fake = self.nets["slope"](self.nets["line"](play.randn(len(batch["x"]), 1)))
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        fake = self.nets["slope"](self.nets["line"](context.randn(len(batch["x"]), 1)))
         real = self.nets["slope"](batch["x"])
-        play.note(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players note both
+        context.note(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players note both
         return {"loss": F.softplus(fake - real if player == "a" else real - fake).mean()}
 
 
@@ -124,7 +124,7 @@ def test_overrides_name_the_keys_of_these_players() -> None:
 def test_the_guard_clips_these_players(capsys: pytest.CaptureFixture[str]) -> None:
     players = [SimpleNamespace(name=name, role=ROLES[f"players.{name}.role"]) for name in ("a", "d", "E")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
-    Guard()._say(trainer, "failure", 3, "it burst")
+    Guard()._echo(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.a.clip=1 players.d.clip=1" in said and "players.E" not in said
 

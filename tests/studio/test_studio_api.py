@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 from audiogan.model.recipe import Recipe
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -62,7 +62,7 @@ def test_a_rendered_file_holds_its_recipe_and_is_always_the_same(client: TestCli
     first, second = (client.post("/api/render", json={"recipe": recipe}).content for _ in range(2))
     assert first == second
     (tmp_path / "snare.wav").write_bytes(first)
-    assert json.loads(recall(tmp_path / "snare.wav").to_json()) == recipe
+    assert json.loads(read_recipe(tmp_path / "snare.wav").to_json()) == recipe
 
 
 def test_variations_and_morphs(client: TestClient, drums: Generator) -> None:
@@ -183,7 +183,8 @@ async def hung_up(app: Any, path: str, content: bytes) -> int:
             begun.set()
 
     name, _, query = path.partition("?")
-    scope = {"type": "http", "method": "POST", "path": name, "raw_path": name.encode(), "query_string": query.encode()}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": name}
+    scope |= {"raw_path": name.encode(), "query_string": query.encode()}
     scope |= {"headers": [(b"host", b"localhost")], "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}
     await app({**scope, "root_path": "", "server": ("localhost", 80), "client": ("127.0.0.1", 1)}, receive, send)
     return status[0]

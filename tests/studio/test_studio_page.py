@@ -17,7 +17,7 @@ import soundfile
 from studio_pages import Pages
 
 from audiogan.model.recipe import Recipe
-from audiogan.model.sampling import recall
+from audiogan.model.sampling import read_recipe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -214,7 +214,7 @@ def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator
     with page.expect_download() as waited:
         page.click("#pad-save")
     waited.value.save_as(tmp_path / "pad.wav")
-    assert recall(tmp_path / "pad.wav") == mine[3]
+    assert read_recipe(tmp_path / "pad.wav") == mine[3]
     assert np.array_equal(soundfile.read(tmp_path / "pad.wav", dtype="float32")[0], drums.render(mine[3])[0, 0])
 
     page.select_option("#format", "wav")

@@ -29,11 +29,11 @@ NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
         (np.r_[NOISE, np.inf], "infinite"),
         ([], "too short"),
         ([0.5], "too short"),
-        (np.zeros(8000), "silence"),
-        (np.full(8000, 0.5), "silence"),
-        (np.full((8000, 2), [0.5, -0.5]), "silence"),
+        (np.zeros(8000), "silent"),
+        (np.full(8000, 0.5), "silent"),
+        (np.full((8000, 2), [0.5, -0.5]), "silent"),
         (1e12 * NOISE, "scale"),
-        (np.r_[np.zeros(11 * 16_000), NOISE], "silence in its first 10 seconds"),
+        (np.r_[np.zeros(11 * 16_000), NOISE], "silent in its first 10 seconds"),
     ],
 )
 def test_why_a_recording_cannot_be_imitated(client: TestClient, samples: Any, said: str) -> None:

@@ -102,8 +102,7 @@ def from_npz(
     try:
         group = hash_of(str(path.resolve()), repr(settings), str(VERSION))[:16]
         key = f"{group}-{hash_of(stamp(info))}"
-        home = Path(cache).expanduser() if cache is not None else cache_dir() / "images"
-        place = open_or_build(home, key, partial(_build, path, settings, key))
+        place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
         raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
@@ -113,7 +112,7 @@ def from_npz(
     return image_table(pixels, targets, named, origin=str(path), mirror=mirror)
 
 
-def _build(path: Path, settings: ImageSettings, key: str, folder: Path) -> str:
+def _build(path: Path, settings: ImageSettings, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         x, y = _members(archive, path)
         with archive.open(x) as stream, open(folder / PIXELS, "wb") as out:
@@ -121,7 +120,6 @@ def _build(path: Path, settings: ImageSettings, key: str, folder: Path) -> str:
         labels, targets = _classes(archive, path, y, count)
     np.save(folder / TARGETS, targets)
     (folder / ABOUT).write_text(json.dumps({"labels": labels, "shape": shape}), encoding="utf-8")
-    return key
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:

@@ -131,14 +131,14 @@ def open_domains(
         _refuse(a=a, b=b)
         return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
     names = _domains(data_folder(root), a, b, follows(links))
-    cache = cache_dir() / "domains" if cache is None else cache
+    cache = cache_dir("domains", cache)
     scan = scan_images(
         root, size=size, channels=channels, labels="folders", links=links, cache=cache, progress=progress, only=names
     )
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
         if label not in scan.labels:
-            found = Counter(row["reason"] for row in scan.files() if row["path"].split("/", 1)[0] == name)
+            found = Counter(row["reason"] for row in scan.rows() if row["path"].split("/", 1)[0] == name)
             counts = ", ".join(f"{n:,} {reason}" for reason, n in found.items()) or "nothing"
             raise UserError(printable(f"no usable picture in {scan.root}/{name}: {counts}"))
     places = np.array([labels.index(label) for label in scan.labels], np.int64)

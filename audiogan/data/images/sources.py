@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.data.images.folder import from_npz, image_table, resized
-from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, require_usable, scan_images
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, scan_images
 from audiogan.data.table import Table
+from audiogan.data.verdicts import require_usable
 from audiogan.errors import UserError
 
 DOWNLOADED = ("mnist", "fashion-mnist")

@@ -6,13 +6,12 @@ import csv
 import hashlib
 import json
 import os
-from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -29,10 +28,10 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.utils.text import printable
 
-VERSION = 2  # of the cache's content; raise it when decoding changes
+VERSION = 3  # of the cache's content; raise it when decoding changes
 LARGE = 1 << 16  # bytes; below, handing a file to a thread and waiting for the GIL costs more than it gains
 CLIPS, INDEX, ABOUT = "clips.f32", "index.npy", "about.json"
-INDEX_TYPE = np.dtype([("row", "<i8"), ("label", "<i4"), ("file", "<i4")])
+INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 S = TypeVar("S")
 T = TypeVar("T")
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
@@ -69,16 +68,30 @@ def scan_folder(
     chosen, follow = DecodeSettings(**settings), follows(links)
     folder = data_folder(root)
     naming = LabelRule.parse(labels, folder, follow)
-    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow))[:16]
-    print_of, total = _fingerprint(), 0
-    for entry in _entries(folder, follow):
-        entry.feed(print_of)
-        total += entry.kind == "audio"
-    home = Path(cache).expanduser() if cache is not None else cache_dir() / "audio"
-    build = partial(_build, folder, follow, chosen, naming, group, total, progress)
-    place = open_or_build(home, f"{group}-{print_of.hexdigest()}", build)
-    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    entries = list(_entries(folder, follow))
+    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
+    build = partial(_build, entries, chosen, naming, folder.name, progress)
+    place, about = cached_scan(cache_dir("audio", cache), group, entries, build)
     return Scan(folder, chosen, place, naming=naming.mode, **about)
+
+
+def cached_scan(
+    cache: Path, group: str, entries: Iterable[Entry], build: Callable[[Path], None]
+) -> tuple[Path, dict[str, Any]]:
+    """Return the folder of a scan in the cache and its totals. Build it unless it exists.
+
+    Args:
+        cache: folder of the cache.
+        group: digest of the data folder and of all settings.
+        entries: everything in the data folder. A change to any of them makes the cached scan outdated.
+        build: function that decodes the files into an empty folder.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for entry in entries:
+        entry.feed(digest)
+    place = open_or_build(cache, f"{group[:16]}-{digest.hexdigest()}", build)
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    return place, {key: tuple(value) if key.endswith("shape") else value for key, value in about.items()}
 
 
 def data_folder(root: str | os.PathLike[str]) -> Path:
@@ -104,77 +117,109 @@ def _entries(root: Path, follow: bool) -> Iterator[Entry]:
         yield replace(entry, kind=found[0], detail=found[1]) if found else entry
 
 
-def _fingerprint() -> Any:
-    """A digest of the entries of a folder. Caches of other versions are of the same group, so they are removed."""
-    return hashlib.blake2b(str(VERSION).encode(), digest_size=16)
-
-
 def hash_of(*parts: str) -> str:
     """Return a digest of texts, for names of folders in the cache."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-Tally = tuple[Counter[str], Counter[str]]
-"""Number of files by reason and by flag."""
+class Ledger:
+    """Writer of the table of files in a cached scan. It finds duplicates and remembers the label of each example.
+
+    It keeps about 250 bytes a file, and no examples.
+
+    Args:
+        folder: the scan.
+        columns: columns of the table; the first five are path, reason, flags, detail and label.
+        naming: how files are labelled.
+        labels: label of each decodable file. They decide whether the data set has labels.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str], naming: LabelRule, labels: Iterable[str]) -> None:
+        self.folder, self.columns, self.naming, self.labelled = folder, columns, naming, naming.applies(labels)
+        self.counts: Counter[str] = Counter()
+        self.flags: Counter[str] = Counter()
+        self._kept: list[tuple[str, int]] = []  # label and number of examples of each file
+        self._first: dict[bytes, str] = {}
+
+    def __enter__(self) -> Ledger:
+        self._table = open(self.folder / TABLE, "w", **TEXT)
+        self._rows = csv.writer(self._table)
+        self._rows.writerow(self.columns)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._table.close()
+
+    def refusal(self, digest: bytes, label: str) -> tuple[str, str] | None:
+        """Return reason and detail if a decoded file cannot be used, else ``None``."""
+        if self.labelled and not label:
+            return "no label", ""
+        return ("duplicate", f"same as {self._first[digest]}") if digest in self._first else None
+
+    def keep(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
+        """Note that a file gave ``count`` examples."""
+        self._first[digest] = path
+        self._kept.append((label, count))
+
+    def write(self, path: str, reason: str, flags: str, detail: str, label: str, *more: object) -> None:
+        """Write the verdict on a file."""
+        self.counts[reason] += 1
+        self.flags.update(filter(None, flags.split("+")))
+        self._rows.writerow((path, reason, flags, detail, label, *more))
+
+    def finish(self, reasons: Iterable[str], **more: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Write the listed files that are missing, and the totals.
+
+        Args:
+            reasons: all reasons, in the order of the summary.
+            more: further totals.
+
+        Returns:
+            For each example the index of its label (-1 without labels), and the number of its file.
+        """
+        for path, label, why in self.naming.missing():
+            self.write(path, "missing", "", why, label, *[0] * (len(self.columns) - 5))
+        labels = sorted({label for label, _ in self._kept}) if self.labelled else []
+        codes = {label: i for i, label in enumerate(labels)}
+        counts = np.array([count for _, count in self._kept], np.int64)
+        targets = np.repeat(np.array([codes.get(label, -1) for label, _ in self._kept], np.int64), counts)
+        about = {
+            "counts": {reason: self.counts[reason] for reason in (*reasons, *self.counts) if self.counts[reason]},
+            "flags": dict(self.flags),
+            "labels": labels,
+            "class_counts": np.bincount(targets, minlength=len(labels)).tolist() if labels else [],
+            "notes": self.naming.notes(),
+            "clips": len(targets),
+        }
+        (self.folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+        return targets, np.repeat(np.arange(len(counts)), counts)
 
 
-def write_about(
-    folder: Path,
-    naming: LabelRule,
-    known: Iterable[str],
-    tally: Tally,
-    labels: list[str],
-    targets: np.ndarray,
-    **more: Any,
+def bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
+    """Return the progress bar for decoding the folder ``name``."""
+    return tqdm(total=total, desc=printable(f"decoding {name}"), unit=unit, disable=None if progress else True)
+
+
+def _build(
+    entries: Sequence[Entry], s: DecodeSettings, naming: LabelRule, name: str, progress: bool, folder: Path
 ) -> None:
-    """Write the totals of a scan into the cache."""
-    counts, flags = tally
-    about = {
-        "counts": {reason: counts[reason] for reason in (*known, *counts) if counts[reason]},
-        "flags": dict(flags),
-        "labels": labels,
-        "class_counts": np.bincount(targets, minlength=len(labels)).tolist(),
-        "notes": naming.notes(),
-    }
-    (folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+    sounds = [entry for entry in entries if entry.kind == "audio"]
+    with (
+        Ledger(folder, COLUMNS, naming, map(naming.of, sounds)) as ledger,
+        open(folder / CLIPS, "wb") as clips,
+        bar(name, len(sounds), "file", progress) as shown,
+    ):
+        for entry, found in ahead(partial(_decoded, s=s), entries, 4, _large):
+            shown.update(entry.kind == "audio")
+            _store(entry, found, clips, ledger, s)
+        targets, files = ledger.finish(REASONS)
+    index = np.empty(len(targets), INDEX_TYPE)
+    index["label"], index["file"] = targets, files
+    np.save(folder / INDEX, index)
 
 
 def _large(entry: Entry) -> bool:
     return entry.kind == "audio" and entry.size >= LARGE
-
-
-class _Draft:
-    """What is kept of every decodable file until labels and duplicates are settled: 28 bytes a file."""
-
-    def __init__(self) -> None:
-        self.digests, self.codes, self.first, self.count = bytearray(), array("i"), array("q"), array("i")
-        self.names: dict[str, int] = {}
-
-    def add(self, digest: bytes, label: str, first: int, count: int) -> None:
-        self.digests += digest
-        self.codes.append(self.names.setdefault(label, len(self.names)) if label else -1)
-        self.first.append(first)
-        self.count.append(count)
-
-
-def _build(
-    root: Path, follow: bool, s: DecodeSettings, naming: LabelRule, group: str, total: int, progress: bool, folder: Path
-) -> str:
-    draft, print_of = _Draft(), _fingerprint()
-    rough = folder / "draft.csv"
-    with open(folder / CLIPS, "wb") as clips, open(rough, "w", **TEXT) as table:
-        rows = csv.writer(table)
-        bar = tqdm(
-            total=total, desc=printable(f"decoding {root.name}"), unit="file", disable=None if progress else True
-        )
-        with bar:
-            for entry, found in ahead(partial(_decoded, s=s), _entries(root, follow), 4, _large):
-                entry.feed(print_of)
-                bar.update(entry.kind == "audio")
-                rows.writerow(_store(entry, found, clips, draft, naming, s))
-        rows.writerows((path, "missing", "", why, label, 0, 0, 0, 0) for path, label, why in naming.missing())
-    _settle(folder, rough, draft, naming)
-    return f"{group}-{print_of.hexdigest()}"
 
 
 def ahead(
@@ -205,13 +250,14 @@ def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:
     return decode(entry.path, s) if entry.kind == "audio" else Decoded(entry.kind, entry.detail)
 
 
-def _store(e: Entry, found: Decoded, clips: BinaryIO, draft: _Draft, naming: LabelRule, s: DecodeSettings) -> list[Any]:
-    label = naming.of(e)
-    size = 4 * s.channels * s.length
-    start = clips.tell()
+def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: DecodeSettings) -> None:
+    """Write the clips of a file, unless it cannot be used, and the verdict on it."""
+    label = ledger.naming.of(entry) if ledger.labelled else ""
     written = 0
+    if found.reason == "usable" and (refusal := ledger.refusal(found.digest, label)):
+        found = replace(found, reason=refusal[0], detail=refusal[1], flags=())
     if found.reason == "usable":
-        source = iter(found.clips)
+        start, source = clips.tell(), iter(found.clips)
         clip, error = _next(source)  # a long file is read only now; a failure to write is not the file's fault
         while clip is not None:
             clips.write(clip.data)
@@ -227,10 +273,9 @@ def _store(e: Entry, found: Decoded, clips: BinaryIO, draft: _Draft, naming: Lab
             quiet = f", {found.windows - written} more are silent" if written < found.windows else ""
             found.detail = "; ".join(filter(None, [found.detail, f"{written} slices{quiet}"]))
     if written:
-        draft.add(found.digest, label, start // size, written)
-    seconds = round(found.seconds, 4)
-    flags = "+".join(found.flags)
-    return [e.rel, found.reason, flags, found.detail, label, written, seconds, found.sample_rate, found.channels]
+        ledger.keep(found.digest, entry.rel, label, written)
+    about = (written, round(found.seconds, 4), found.sample_rate, found.channels)
+    ledger.write(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
 
 
 def _next(clips: Iterator[np.ndarray]) -> tuple[np.ndarray | None, str]:
@@ -238,63 +283,3 @@ def _next(clips: Iterator[np.ndarray]) -> tuple[np.ndarray | None, str]:
         return next(clips, None), ""
     except (OSError, RuntimeError, ValueError) as e:
         return None, str(e)
-
-
-def _settle(folder: Path, rough: Path, draft: _Draft, naming: LabelRule) -> None:
-    """Decide labels and duplicates, write the index and the final table."""
-    codes = np.asarray(draft.codes, np.int32)
-    labelled = naming.applies(codes)
-    eligible = codes >= 0 if labelled else np.ones(len(codes), bool)
-    original = _originals(draft, eligible)
-    kept = original == np.arange(len(codes))
-    used = set(codes[kept].tolist()) if labelled else set()
-    names = sorted(name for name, code in draft.names.items() if code in used)
-    code_to_label = np.full(len(draft.names) + 1, -1, np.int32)  # the last entry serves code -1
-    for i, name in enumerate(names):
-        code_to_label[draft.names[name]] = i
-    counts = np.asarray(draft.count, np.int64)[kept]
-    index = np.zeros(int(counts.sum()), INDEX_TYPE)
-    offset = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
-    index["row"] = np.repeat(np.asarray(draft.first, np.int64)[kept], counts) + offset
-    index["label"] = np.repeat(code_to_label[codes[kept]], counts)
-    index["file"] = np.repeat(np.nonzero(kept)[0], counts)
-    np.save(folder / INDEX, index)
-    tally = _final_table(folder, rough, original, kept, labelled)
-    rough.unlink()
-    targets = index["label"] if labelled else index["label"][:0]
-    write_about(folder, naming, REASONS, tally, names, targets, clips=len(index))
-
-
-def _originals(draft: _Draft, eligible: np.ndarray) -> np.ndarray:
-    """For each decoded file the first eligible one with the same digest; -1 where the file is not eligible."""
-    result = np.full(len(eligible), -1, np.int64)
-    where = np.nonzero(eligible)[0]
-    if len(where):
-        digests = np.frombuffer(bytes(draft.digests), "V16")[where]
-        _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
-        result[where] = where[first[inverse.reshape(-1)]]
-    return result
-
-
-def _final_table(folder: Path, rough: Path, original: np.ndarray, kept: np.ndarray, labelled: bool) -> Tally:
-    tally: Counter[str] = Counter()
-    flagged: Counter[str] = Counter()
-    copied = set(original[~kept & (original >= 0)].tolist())
-    paths: dict[int, str] = {}
-    decoded = count()
-    with open(rough, **TEXT) as source, open(folder / TABLE, "w", **TEXT) as target:
-        out = csv.writer(target)
-        out.writerow(COLUMNS)
-        for row in csv.reader(source):
-            i = next(decoded) if row[1] == "usable" else -1  # place among the decoded files
-            if i >= 0 and not kept[i]:
-                row[1], row[2], row[5] = ("duplicate", "", "0") if original[i] >= 0 else ("no label", "", "0")
-                row[3] = f"same as {paths[original[i]]}" if original[i] >= 0 else ""
-            elif i in copied:
-                paths[i] = row[0]
-            if not labelled:
-                row[4] = ""
-            out.writerow(row)
-            tally[row[1]] += 1
-            flagged.update(row[2].split("+") if row[2] and row[1] == "usable" else ())
-    return tally, flagged

@@ -28,7 +28,7 @@ def about_held_out(train: Table, held_out: Table, share: float | None) -> str:
 
 def downloads() -> Path:
     """Where ``audiogan data get`` puts data sets unless told otherwise."""
-    return cache_dir() / "downloads"
+    return cache_dir("downloads")
 
 
 def open_sounds(

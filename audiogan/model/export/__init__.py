@@ -1,13 +1,22 @@
-"""A model as one file that plays without this package: ONNX, or an exported program of torch.
+"""Export of trained models to ONNX and PyTorch files that run without audiogan.
 
-Both hold the whole path from latents, class weights and knobs to sounds, inverse STFT and level included.
+An exported file contains the whole path from latents, class weights and knobs to signals, including the inverse STFT
+and the output level.
 """
 
 from __future__ import annotations
 
-from audiogan.model.export.graph import Playable, arrays, examples, traced
-from audiogan.model.export.metadata import facts
+from audiogan.model.export.graph import ExportedGenerator, example_recipes, export_program, input_arrays
+from audiogan.model.export.metadata import model_metadata
 from audiogan.model.export.to_onnx import save_onnx
 from audiogan.model.export.to_pt2 import save_pt2
 
-__all__ = ["Playable", "arrays", "examples", "facts", "save_onnx", "save_pt2", "traced"]
+__all__ = [
+    "ExportedGenerator",
+    "example_recipes",
+    "export_program",
+    "input_arrays",
+    "model_metadata",
+    "save_onnx",
+    "save_pt2",
+]

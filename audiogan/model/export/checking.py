@@ -1,4 +1,4 @@
-"""A file is played before it appears: it must make what the model makes."""
+"""Comparison of an exported file with its model before the file is written."""
 
 from __future__ import annotations
 
@@ -9,55 +9,72 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.model.export.graph import Arrays, arrays, examples
+from audiogan.model.export.graph import Arrays, example_recipes, input_arrays
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
     from audiogan.model.recipe import Recipe
 
 BROKEN = 1e-2
-"""A file whose signals are that far from the model's is not written."""
+"""Maximum absolute difference between the signals of an exported file and of the model. A file above it is not written.
+"""
 
 
-class Checked(NamedTuple):
-    """How a file was checked: largest absolute difference to `Generator.render` (none without a runtime), in words."""
+class CheckResult(NamedTuple):
+    """Result of the check of an exported file.
 
-    largest: float | None
-    how: str
+    Attributes:
+        max_difference: largest absolute difference from `Generator.render`, or None if no runtime is installed.
+        summary: description of the check in one line.
+    """
+
+    max_difference: float | None
+    summary: str
 
 
-def check(
-    path: Path, generator: Generator, play: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
-) -> Checked:
-    """Compare what ``play`` makes of inputs, in batches of one and of several, with `Generator.render`.
+def compare_with_generator(
+    path: Path, generator: Generator, run: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
+) -> CheckResult:
+    """Compare the output of an exported file with `Generator.render`, in a batch of one and in a larger batch.
+
+    Args:
+        path: file name for error messages.
+        generator: the model.
+        run: function that runs the exported file on named input arrays and returns signals.
+        runtime: name and version of the runtime.
+        route: name of the generator network, for models with several. None selects the first.
 
     Raises:
-        UserError: ``play`` fails, or what it makes is something else.
+        UserError: ``run`` fails, or the signals differ by more than `BROKEN`.
     """
-    recipes = probes(generator)
-    inputs, wanted = arrays(generator, recipes, route), generator.render(recipes, generator=route)
+    recipes = comparison_recipes(generator)
+    inputs, wanted = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
     try:
-        parts = [play({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
-    except Exception as error:  # runtimes have no common class
+        parts = [run({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
+    except Exception as error:  # runtimes share no error class
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())
     if not largest <= BROKEN:
-        raise UserError(f"{path}: {runtime} makes something else of it (off by {largest:.2g}); nothing was written")
-    return Checked(largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}")
+        raise UserError(
+            f"{path}: {runtime} gives other signals than the model (difference {largest:.2g}); nothing was written"
+        )
+    return CheckResult(
+        largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}"
+    )
 
 
-def probes(generator: Generator) -> list[Recipe]:
-    """Return recipes that try what an exported model must do: any classes, mixtures, knobs at both ends and between."""
-    recipes = examples(generator, 8)
+def comparison_recipes(generator: Generator) -> list[Recipe]:
+    """Return recipes that cover classes, mixtures of classes, and knobs at both ends and in the middle."""
+    recipes = example_recipes(generator, 8)
     mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
     for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
         if generator.game.needed:
-            recipes += examples(generator, 1, seed)
+            recipes += example_recipes(generator, 1, seed)
         else:
             recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))
     return recipes
 
 
 def first_line(error: BaseException | None) -> str:
-    """What an error says, as one short line."""
+    """Return the first line of an error message, at most 200 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

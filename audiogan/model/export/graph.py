@@ -1,4 +1,4 @@
-"""A generator as one graph of tensors: what `Generator.render` does between a recipe and a sound."""
+"""The computation graph of a generator for export: all steps of `Generator.render` after the recipe."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 
 
-class Playable(nn.Module):
-    """The path from the inputs of a model to its signals, as one module.
+class ExportedGenerator(nn.Module):
+    """A PyTorch module that computes signals from the named inputs of a model.
 
-    Inputs are those of the generator, by name, float32 unless said otherwise:
+    Inputs are float32 except text:
 
-    - ``latent`` `[B, latent_dim]`: standard normal, or uniform in -1 ... 1 for a model whose paper has it so;
-    - ``classes`` `[B, classes]`: weights, at least 0; a row is divided by its sum;
-    - ``knobs`` `[B, knobs]`: 0 ... 1, in the order of ``Generator.knobs``;
-    - signals `[B, *shape]`, such as ``source``; texts `[B, length]`, int64.
+    - ``latent`` ``[B, latent_dim]``: standard normal, or uniform in -1 ... 1 for models trained with uniform latents.
+    - ``classes`` ``[B, classes]``: non-negative weights. Each row is divided by its sum.
+    - ``knobs`` ``[B, knobs]``: settings in 0 ... 1, in the order of ``Generator.knobs``.
+    - signals ``[B, *shape]``, such as ``source``.
+    - text ``[B, length]``, int64.
 
-    Output: `[B, *signal_shape]`, float32 in -1 ... 1, as `Generator.render` returns it.
+    The output is ``[B, *signal_shape]``, float32 in -1 ... 1, as returned by `Generator.render`.
 
     Args:
         generator: the model.
-        route: name of one of several generators; the first by default.
+        route: name of the generator network, for models with several. None selects the first.
 
     Raises:
         UserError: the signals are neither sounds nor images.
@@ -51,7 +52,7 @@ class Playable(nn.Module):
     def __init__(self, generator: Generator, route: str | None = None) -> None:
         super().__init__()
         game = generator.game
-        name = generator.route(route)
+        name = generator.find_route(route)
         self.network: nn.Module = copy.deepcopy(game.nets[name])
         self.names = [key for key in game.inputs if key in self.network.takes]
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
@@ -59,21 +60,21 @@ class Playable(nn.Module):
         self.output = output_name(generator.name, generator.modality)
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
-        # torch.export reads the names of the inputs from the signature, and does not support **inputs.
-        forward = partial(self.play)
+        # The signature lists the inputs, because torch.export reads their names from it and does not support **inputs.
+        forward = partial(self.run)
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
         self.forward = forward
 
-    def examples(self, n: int) -> dict[str, Tensor]:
-        """Return ``n`` example values of each input."""
+    def example_inputs(self, n: int) -> dict[str, Tensor]:
+        """Return `n` example values of each input."""
         return {
             name: given.to_exported(given.example(n))  # type: ignore[operator]
             for name, given in self.inputs.items()
         }
 
-    def play(self, *values: Tensor, **inputs: Tensor) -> Tensor:
-        """Return signals; the inputs by name, or in the order of ``names``."""
+    def run(self, *values: Tensor, **inputs: Tensor) -> Tensor:
+        """Return the signals for inputs given by keyword, or by position in the order of ``names``."""
         given = {**dict(zip(self.names, values, strict=False)), **inputs}
         encoded = {
             name: each.encode(each.from_exported(given[name]))  # type: ignore[operator]
@@ -82,28 +83,28 @@ class Playable(nn.Module):
         return self.modality.finish_tensor(self.representation.decode(self.network(**encoded).float()))
 
 
-def output_name(name: str, modality: Modality) -> str:
-    """Return the name of a model's output, such as ``wave`` or ``image``.
+def output_name(model: str, modality: Modality) -> str:
+    """Return the name of the output of an exported model, such as ``wave`` or ``image``.
 
     Args:
-        name: of the model, for the message.
-        modality: of the model.
+        model: name of the model for the error message.
+        modality: modality of the model.
 
     Raises:
         UserError: models of this modality cannot be exported.
     """
     if modality.output_name is None:
-        raise UserError(f"{name}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
+        raise UserError(f"{model}: a model of {modality.noun}s cannot be exported; models of sounds and images can")
     return modality.output_name
 
 
-def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:
-    """Return the inputs of `Playable` that make the signals of recipes.
+def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = None) -> Arrays:
+    """Return the inputs of `ExportedGenerator` that generate the signals of recipes.
 
     Raises:
-        UserError: a truncation that is more than a factor of the latent (StyleGAN's and BigGAN's).
+        UserError: the network defines its own truncation (StyleGAN, BigGAN), and a recipe uses truncation.
     """
-    net = generator.game.nets[generator.route(route)]
+    net = generator.game.nets[generator.find_route(route)]
     factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
     if (factor != 1).any() and hasattr(net, "truncated"):
         raise UserError(f"{generator.name}: the truncation of this network is not part of an exported model")
@@ -116,51 +117,54 @@ def arrays(generator: Generator, recipes: Sequence[Recipe], route: str | None = 
     return made
 
 
-def traced(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
-    """Return the graph of a model for any batch size, without paths and source lines.
+def export_program(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
+    """Return the program of a model exported by ``torch.export``, for any batch size. File paths and source lines are
+    removed.
 
     Raises:
-        UserError: the network does something that a graph cannot express.
+        UserError: the network uses an operation that cannot be exported.
     """
-    module = Playable(generator, route)
-    inputs = {name: torch.from_numpy(x) for name, x in arrays(generator, examples(generator, 2), route).items()}
+    module = ExportedGenerator(generator, route)
+    inputs = {
+        name: torch.from_numpy(x) for name, x in input_arrays(generator, example_recipes(generator, 2), route).items()
+    }
     batch = torch.export.Dim("batch")
     shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
-    # A graph read off a run is what torch recommends; one read off the source copes with `len(x)` of a free size.
+    # PyTorch recommends non-strict export. Strict export is tried next, because it allows `len(x)` of a dynamic size.
     for strict in (False, True):
         try:
-            with quiet():
+            with silence_torch():
                 program = torch.export.export(module, (), inputs, dynamic_shapes=shapes, strict=strict)
             break
-        except Exception as error:  # whatever torch finds, in any of its own classes
+        except Exception as error:  # torch.export raises errors of many classes
             failed = error
     else:
         why = (str(failed).strip().splitlines() or [type(failed).__name__])[0][:200]
         raise UserError(f"{generator.name}: its network cannot be exported ({why})") from failed
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
-            node.meta.pop("stack_trace", None)  # paths and source lines
+            node.meta.pop("stack_trace", None)  # stack traces contain file paths and source lines
     return program
 
 
-def examples(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
-    """Return recipes for tracing and checks; inputs that cannot be drawn are examples."""
+def example_recipes(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
+    """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values."""
     given = {name: each.example(n) for name, each in generator.inputs.items() if not each.drawable}
     made = []
     for i in range(n):
         random = torch.Generator().manual_seed(seed + i)
         values = generator.game.draw(1, random, **{name: x[i] for name, x in given.items()})
-        made.append(generator.recipe_of(values, seed + i))
+        made.append(generator.recipe_from_values(values, seed + i))
     return made
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without torch's remarks on its own insides and on packages that nobody asked for."""
+def silence_torch() -> Iterator[None]:
+    """Suppress the warnings and the output of PyTorch and ONNX packages inside the block."""
     loggers: list[Any] = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
     before = [(logger, logger.level) for logger in loggers]
-    nobody = io.StringIO()  # torch prints the graph that it gives up
+    nobody = io.StringIO()  # PyTorch prints a graph if export fails
     with warnings.catch_warnings(), redirect_stdout(nobody), redirect_stderr(nobody):
         warnings.simplefilter("ignore")
         for logger in loggers:

@@ -1,4 +1,4 @@
-"""What an exported file says of itself."""
+"""Metadata of exported model files."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ from typing import TYPE_CHECKING
 
 from audiogan import __version__
 from audiogan.data.sounds.knobs import KNOBS
-from audiogan.model.bundle import shipped
+from audiogan.model.bundle import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 
-def facts(generator: Generator, card: str = "", route: str | None = None) -> dict[str, str]:
-    """Return the metadata of a model by name, as text; lists and mappings are JSON.
+def model_metadata(generator: Generator, card: str = "", route: str | None = None) -> dict[str, str]:
+    """Return the metadata of a model as text by key. Lists and mappings are encoded as JSON.
 
-    ``audiogan`` (version), ``model``, ``step``, ``latent`` (``normal``, ``uniform`` or ``none``), ``inputs`` (a
-    description of each), ``generator`` (its name, for a model of several), ``labels``, ``knobs`` (a list of ``name``,
-    ``unit`` and ``values``: the 65 values in that unit for 0 ... 1), for sounds ``sample_rate`` in Hz; ``licence`` and
-    ``card`` where a card has them.
+    Keys:
+
+    - ``audiogan``: version of the package.
+    - ``model``, ``step``: name of the model, and number of training steps.
+    - ``latent``: distribution of the latent: ``normal``, ``uniform`` or ``none``.
+    - ``inputs``: description of each input.
+    - ``generator``: name of the network, for models with several.
+    - ``labels``: class names.
+    - ``knobs``: list of ``name``, ``unit`` and ``values``: the 65 values in that unit for settings from 0 to 1.
+    - ``sample_rate``: in Hz, for sounds.
+    - ``licence``, ``card``: if there is a model card.
+
+    Args:
+        generator: the model.
+        card: model card in Markdown. The default is that of the model.
+        route: name of the generator network, for models with several. None selects the first.
     """
     card = card or generator.card
     units = {name: KNOBS[name].unit if name in KNOBS else "" for name in generator.knobs}
     knobs = [{"name": name, "unit": units[name], "values": values} for name, values in generator.knobs.items()]
-    name = generator.route(route)
+    name = generator.find_route(route)
     inputs = {key: given for key, given in generator.inputs.items() if key in generator.game.nets[name].takes}
-    told = {
+    metadata = {
         "audiogan": __version__,
         "model": _name(generator),
         "step": str(generator.step),
@@ -37,20 +49,21 @@ def facts(generator: Generator, card: str = "", route: str | None = None) -> dic
         "knobs": json.dumps(knobs, ensure_ascii=False),
     }
     if len(generator.routes) > 1:
-        told["generator"] = name
+        metadata["generator"] = name
     if generator.modality.sample_rate is not None:
-        told["sample_rate"] = str(generator.sample_rate)
+        metadata["sample_rate"] = str(generator.sample_rate)
     if card:
-        told |= {"licence": licence(card), "card": card}
-    return told
+        metadata |= {"licence": card_licence(card), "card": card}
+    return metadata
 
 
-def licence(card: str) -> str:
-    """The text below the heading "Licence" (or "License") of a card in Markdown, else nothing."""
+def card_licence(card: str) -> str:
+    """Return the text under the heading "Licence" or "License" of a Markdown model card, or an empty string."""
     found = re.search(r"^##+ *licen[cs]e *\n(.*?)(?=^#|\Z)", card, re.MULTILINE | re.DOTALL | re.IGNORECASE)
     return " ".join(found[1].split()) if found else ""
 
 
 def _name(generator: Generator) -> str:
-    """A shipped model's own name, else that of its configuration: a file's would tell of somebody's folders."""
-    return generator.name if generator.name in shipped() else str(generator.config.get("name", "model"))
+    """Return the name of a shipped model, or the name in the configuration, because a path would reveal private
+    folders."""
+    return generator.name if generator.name in shipped_models() else str(generator.config.get("name", "model"))

@@ -1,4 +1,4 @@
-"""Models as exported programs of torch: run by torch alone, or compiled by its AOTInductor."""
+"""Export of models to PyTorch programs (PT2 files), run by PyTorch alone or compiled by AOTInductor."""
 
 from __future__ import annotations
 
@@ -12,31 +12,44 @@ import numpy as np
 import torch
 
 from audiogan.files import write_file
-from audiogan.model.export.checking import Checked, check
-from audiogan.model.export.graph import Arrays, quiet, traced
-from audiogan.model.export.metadata import facts
+from audiogan.model.export.checking import CheckResult, compare_with_generator
+from audiogan.model.export.graph import Arrays, export_program, silence_torch
+from audiogan.model.export.metadata import model_metadata
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ABOUT = "audiogan.json"
-"""Extra file of the archive: what `facts` says."""
+"""Name of the file in a PT2 archive that contains the metadata from `model_metadata`, as JSON."""
 
 
-def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None) -> Checked:
-    """Write a model for ``torch.export.load(path).module()``; a file of that name is replaced.
+def save_pt2(
+    path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None
+) -> CheckResult:
+    """Write a model as a PT2 file for ``torch.export.load(path).module()``. An existing file is replaced.
 
-    The module takes the inputs of `Playable` by name. Its signals are compared with `Generator.render` before the file
-    appears. Arguments are those of `save_onnx`.
+    The module takes the inputs of `ExportedGenerator` by keyword. The file is compared with `Generator.render` before
+    it is written.
+
+    Args:
+        path: output file.
+        generator: the model.
+        card: model card in Markdown. The default is that of the model.
+        route: name of the generator network, for models with several. None selects the first.
+
+    Returns:
+        Result of the comparison.
 
     Raises:
-        UserError: the model cannot be exported, or the file makes other signals than the model.
+        UserError: the model cannot be exported, or the signals of the file differ from those of the model.
     """
     path = Path(path)
-    program = traced(generator, route)
+    program = export_program(generator, route)
     file = io.BytesIO()
-    with quiet():
-        torch.export.save(program, file, extra_files={ABOUT: json.dumps(facts(generator, card, route), indent=1)})
+    with silence_torch():
+        torch.export.save(
+            program, file, extra_files={ABOUT: json.dumps(model_metadata(generator, card, route), indent=1)}
+        )
         file.seek(0)
         module = torch.export.load(file).module()
 
@@ -44,6 +57,6 @@ def save_pt2(path: str | os.PathLike[str], generator: Generator, card: str = "",
     def play(inputs: Arrays) -> np.ndarray:
         return module(**{name: torch.from_numpy(x) for name, x in inputs.items()}).numpy()
 
-    checked = check(path, generator, play, f"torch {torch.__version__}", route)
+    checked = compare_with_generator(path, generator, play, f"torch {torch.__version__}", route)
     write_file(path, file.getbuffer())
     return checked

@@ -1,1 +1,1 @@
-"""Translate signals and files of any size with a generator that has a signal as an input."""
+"""Translation of signals and files of any size by generators with a signal input."""

@@ -1,4 +1,4 @@
-"""``audiogan apply``: translate a file, a folder of files, or standard input."""
+"""The ``audiogan apply`` command: translate a file, a folder of files, or standard input."""
 
 from __future__ import annotations
 
@@ -12,27 +12,34 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, check_folder, is_plain, replacing, unwritable, working_folder
+from audiogan.files import (
+    atomic_write,
+    check_file,
+    check_writable_folder,
+    create_folder,
+    is_regular_file,
+    why_unwritable,
+)
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation import formats
-from audiogan.model.translation.folders import listed
+from audiogan.model.translation.folders import list_signals
 from audiogan.model.translation.signals import Translation
 from audiogan.utils.progress import ItemProgress, interruptible
 from audiogan.utils.text import one_line, printable
 
 PIPE = "-"
-"""The name of standard input and standard output."""
+"""Command-line argument that selects standard input or standard output."""
 NAMED = 5
-"""Names in a message, at most."""
+"""Maximum number of file names in a message."""
 
 
 @dataclass
 class Done:
-    """What `apply_files` did.
+    """Result of `apply_files`.
 
     Attributes:
         files: files that were written.
-        failed: lines about files that were not translated.
+        failed: one line of text for each file that was not translated.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -45,25 +52,29 @@ def apply_files(
     out: Path,
     *,
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    echo: Callable[[str], None] = print,
     **options: Any,
 ) -> Done:
-    """Translate files of any size; see `apply_signal`.
+    """Translate files of any size, see `apply_signal`.
 
-    A file becomes a file, or a file of the same name in the folder ``out``. A folder becomes a folder with the same
-    names; suffixes change if files of that kind are not written. ``-`` stands for standard input or output. Each file
-    appears when it is complete. Files that cannot be read are fatal alone, and skipped in a folder.
+    A single file is written to ``out``, or into ``out`` if that is a folder. A folder of files is written to the folder
+    ``out`` with the same names. The suffix changes if its format cannot be written. ``-`` selects standard input or
+    output. Each file is written atomically. An unreadable file in a folder is skipped.
 
     Args:
         generator: the model.
-        source: a file or a folder.
-        out: a file or a folder.
-        overwrite: replace files.
-        say: prints a line.
-        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
+        source: file, folder, or ``-``.
+        out: file, folder, or ``-``.
+        overwrite: replace existing files.
+        echo: function that prints a line.
+        options: ``route``, ``inputs`` and ``seed``, see `Translation`.
+
+    Returns:
+        Written files, and descriptions of the files that failed.
 
     Raises:
-        UserError: bad arguments, files in the way, a source that cannot be read, or a target that cannot be written.
+        UserError: an argument is invalid, an output file exists already, a single source cannot be read, or an output
+            file cannot be written.
     """
     translation = Translation(generator, **options)
     noun, many, piped = generator.modality.noun, source.is_dir(), str(out) == PIPE
@@ -77,10 +88,10 @@ def apply_files(
     if piped and (many or sys.stdout.isatty()):
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
     if many:
-        check_folder(out)
-        names, done.failed, others = listed(source, translation.sound, out)
+        check_writable_folder(out)
+        names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
-            say(f"no {noun}s by their names, left out: {printable(one_line(others, NAMED))}")
+            echo(f"skipped, because the suffix is not that of a {noun}: {printable(one_line(others, NAMED))}")
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
@@ -90,16 +101,16 @@ def apply_files(
         check_file(source)
         jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
     _check(jobs, known, overwrite)
-    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", say)
+    progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", echo)
     first = jobs[0][1]
     folder = out if many else None if first is None else first.parent
     try:
-        with interruptible(), working_folder(folder or Path()):
+        with interruptible(), create_folder(folder or Path()):
             for path, place in jobs:
                 share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
                     with tempfile.TemporaryFile(dir=folder) as spool:
-                        _translate(translation, path, place, spool, share, say)
+                        _translate(translation, path, place, spool, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -111,20 +122,20 @@ def apply_files(
     except BaseException:
         if many:
             progress.close()
-            say(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
+            echo(f"stopped: {len(done.files):,} of {len(jobs):,} {noun}s are done: {printable(out)}")
         raise
     finally:
         progress.close()
     for line in done.failed:
-        say(f"skipped: {line}")
+        echo(f"skipped: {line}")
     if not piped:
         name, count = f"{printable(generator.name)} (step {generator.step:,})", len(done.files)
-        say(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
+        echo(f"{count} {noun if count == 1 else f'{noun}s'} translated by {name}: {printable(out)}")
     return done
 
 
 class _Failed(Exception):
-    """A source cannot be read or translated."""
+    """Error raised if a source cannot be read or translated."""
 
 
 def _ignore(share: float) -> None: ...
@@ -135,10 +146,10 @@ def _translate(
     source: Path | bytes,
     target: Path | None,
     spool: BinaryIO,
-    share: formats.Share,
-    say: Callable[[str], None],
+    share: formats.Progress,
+    echo: Callable[[str], None],
 ) -> None:
-    """Translate one file and write the result, whole or not at all; to standard output without a ``target``.
+    """Translate one file and write the result atomically, or to standard output if ``target`` is None.
 
     Raises:
         _Failed: the source cannot be read or translated.
@@ -146,8 +157,8 @@ def _translate(
     """
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
-        work = formats.sound if translation.sound else formats.picture
-        save = work(translation, source, spool, share, lambda line: say(f"{name}: {line}"))
+        work = formats.translate_sound_file if translation.sound else formats.translate_picture_file
+        save = work(translation, source, spool, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error
     except (OSError, Unreadable) as error:
@@ -160,7 +171,7 @@ def _translate(
             pipe.write(content)
         return
     try:
-        with replacing(target) as temporary:
+        with atomic_write(target) as temporary:
             save(temporary, (formats.SOUNDS | formats.PICTURES)[target.suffix.lower()])
     except (OSError, UserError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -168,7 +179,7 @@ def _translate(
 
 
 def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
-    """Raise UserError for targets that cannot be written, that are there, or that two files would have."""
+    """Raise `UserError` if an output file cannot be written, exists already, or is the output of two sources."""
     taken: dict[Path, str] = {}
     blocked = []
     sources = {_identity(source) for source, _ in jobs if isinstance(source, Path)}
@@ -181,18 +192,18 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
         if target in taken:
             raise UserError(f"{taken[target]} and {name} would both be written to {printable(target)}; rename one")
         taken[target] = name
-        if reason := unwritable(target):
+        if reason := why_unwritable(target):
             raise UserError(f"{printable(target)}: cannot be written ({reason})")
         if os.path.lexists(target):
-            if not is_plain(target) or _identity(target) in sources:
+            if not is_regular_file(target) or _identity(target) in sources:
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{printable(one_line(blocked, NAMED))}: there already; --overwrite replaces files")
+        raise UserError(f"{printable(one_line(blocked, NAMED))}: exists already; use --overwrite to replace files")
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """What two names of one file have in common."""
+    """Return the device and inode numbers, which are equal for all names of one file."""
     info = os.stat(path)
     return info.st_dev, info.st_ino
 

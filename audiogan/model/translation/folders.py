@@ -1,4 +1,4 @@
-"""Files of signals below a folder."""
+"""Search for sounds or images below a folder."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ from audiogan.utils.text import printable
 
 
 class Listing(NamedTuple):
-    """What a folder holds: names of signals below it, lines about those that cannot be read, names of other files."""
+    """Files below a folder, sorted by kind.
 
-    found: list[str]
-    failed: list[str]
+    Attributes:
+        names: relative paths of the signals.
+        errors: one line of text for each signal that cannot be read.
+        others: relative paths of other files.
+    """
+
+    names: list[str]
+    errors: list[str]
     others: list[str]
 
 
-def listed(source: Path, sound: bool, out: Path) -> Listing:
-    """List the sounds or pictures below a folder, except those in the folder ``out``, such as that of the results."""
+def list_signals(source: Path, sound: bool, exclude: Path) -> Listing:
+    """List the sounds or images below a folder.
+
+    Args:
+        source: folder to search.
+        sound: search for sounds. False searches for images.
+        exclude: folder to leave out, such as the output folder inside ``source``.
+    """
     from audiogan.data.images.scan import image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
-    inside, whole = out.resolve(), source.resolve().is_relative_to(out.resolve())
+    inside, whole = exclude.resolve(), source.resolve().is_relative_to(exclude.resolve())
     listing = Listing([], [], [])
     for entry in walk(source) if sound else image_entries(source):
         if not whole and inside in Path(entry.path).parents:
             continue
         if entry.kind in ("audio", "image"):
-            listing.found.append(entry.rel)
+            listing.names.append(entry.rel)
         elif entry.kind in ("unreadable", OUTSIDE):
             reason = entry.kind if entry.kind == OUTSIDE else "cannot be read"
-            listing.failed.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
+            listing.errors.append(f"{printable(source / entry.rel)}: {reason} ({printable(entry.detail)})")
         elif entry.kind not in (HIDDEN, "folder link"):
             listing.others.append(entry.rel)
     return listing

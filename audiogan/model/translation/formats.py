@@ -1,4 +1,4 @@
-"""Translate the content of one picture or sound file, with all that the format keeps."""
+"""Translation of image and sound files that keeps the bit depth, transparency and sample format of the source."""
 
 from __future__ import annotations
 
@@ -28,36 +28,38 @@ from audiogan.modalities.reading.sound import Wave, blocks, resampled
 from audiogan.model.translation.signals import Translation
 
 PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG"}
+"""File formats for images, by suffix in lower case. The values are Pillow's names."""
 SOUNDS = {
     **{".wav": "WAV", ".wave": "WAV", ".flac": "FLAC", ".mp3": "MP3"},
     **{".ogg": "OGG", ".oga": "OGG", ".aif": "AIFF", ".aiff": "AIFF"},
 }
-"""Suffixes of files that can be written, with Pillow's and libsndfile's names of the formats."""
+"""File formats for sounds, by suffix in lower case. The values are libsndfile's names."""
 LARGEST = 1 << 29
-"""Most pixels of a result."""
+"""Maximum number of pixels of a translated image."""
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
-"""Most pixels a side."""
+"""Maximum width and height of an image in pixels, by format."""
 BAND = 256
-"""Rows that become floating-point numbers at a time."""
+"""Number of image rows converted to floating point at a time, to limit memory."""
 LONGEST_WAV = 3_900_000_000
-"""Most bytes of samples in a WAV file; longer sounds are written as RF64, which has no limit."""
+"""Maximum size of the samples in a WAV file, in bytes. Longer sounds are written as RF64."""
 
 Source = str | os.PathLike[str] | bytes
-Share = Callable[[float], object]
+Progress = Callable[[float], object]
 Save = Callable[[Path, str | None], None]
-"""Writes a result to a path in a format; ``None``: that of the source if it can be written."""
+"""Type of functions that write a translated signal to a path. The second argument is the format, or None for the format
+of the source."""
 
 
-def translate_picture(translation: Translation, source: Source, share: Share = lambda share: None) -> Picture:
-    """Return the translation of a picture.
+def translate_picture(translation: Translation, source: Source, progress: Progress = lambda fraction: None) -> Picture:
+    """Return the translation of an image.
 
-    The colours are translated. The transparency is copied, and scaled if the model changes the resolution. The result
-    has as many bits as the source.
+    The colours are translated. Transparency is copied, and resized if the model changes the resolution. The bit depth
+    of the source is kept.
 
     Args:
         translation: the model.
-        source: a path, or the content of a file.
-        share: called with the share of the work that is done.
+        source: path or content of an image file.
+        progress: function called with the completed fraction of the work, 0 ... 1.
 
     Raises:
         OSError, Unreadable: the file cannot be read.
@@ -75,13 +77,13 @@ def translate_picture(translation: Translation, source: Source, share: Share = l
             raise UserError(f"the result would have {size}; at most {LARGEST:,} are made")
         made.append(to_pixels(finish(part[None])[0], picture.pixels.dtype))
         rows += part.shape[1]
-        share(rows / (down * height))
+        progress(rows / (down * height))
     pixels, alpha = np.concatenate(made, axis=1), picture.alpha
     return replace(picture, pixels=pixels, alpha=None if alpha is None else _enlarged(alpha, *pixels.shape[1:]))
 
 
 def _enlarged(alpha: Pixels, height: int, width: int) -> Pixels:
-    """Scale opacity with bicubic interpolation."""
+    """Resize an opacity channel with bicubic interpolation."""
     from PIL import Image
 
     if alpha.shape == (height, width):
@@ -91,13 +93,17 @@ def _enlarged(alpha: Pixels, height: int, width: int) -> Pixels:
 
 
 def encode_picture(picture: Picture, format: str) -> bytes:
-    """Return the content of a file.
+    """Return an image as the content of a file.
 
-    PNG keeps 16 bits; other formats get 8. JPEG has no transparency: the picture is put on white. JPEG and WebP are
-    written with a quality of 95.
+    PNG keeps 16 bits per channel, other formats store 8. JPEG has no transparency, so the image is placed on white.
+    JPEG and WebP use quality 95.
+
+    Args:
+        picture: the image.
+        format: Pillow's name of the format, such as "PNG".
 
     Raises:
-        UserError: the format does not allow pictures of this size.
+        UserError: the image is too large for the format.
     """
     height, width = picture.pixels.shape[1:]
     if max(height, width) > LONGEST_SIDE.get(format, 1 << 31):
@@ -116,13 +122,13 @@ def encode_picture(picture: Picture, format: str) -> bytes:
     return content.getvalue()
 
 
-def picture(
-    translation: Translation, source: Source, spool: BinaryIO, share: Share, say: Callable[[str], None]
+def translate_picture_file(
+    translation: Translation, source: Source, spool: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
-    """Translate a picture; see `translate_picture`."""
-    made = translate_picture(translation, source, share)
+    """Translate an image file. Return a function that writes the result, see `translate_picture`."""
+    made = translate_picture(translation, source, progress)
     if made.animated:
-        say("animated; only its first picture was translated")
+        echo("animated; only its first picture was translated")
     known = made.format if made.format in PICTURES.values() else "PNG"
     return lambda path, format: _put(path, encode_picture(made, format or known))
 
@@ -131,23 +137,26 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def sound(translation: Translation, source: Source, spool: BinaryIO, share: Share, say: Callable[[str], None]) -> Save:
-    """Translate a sound.
+def translate_sound_file(
+    translation: Translation, source: Source, spool: BinaryIO, progress: Progress, echo: Callable[[str], None]
+) -> Save:
+    """Translate a sound file. Return a function that writes the result.
 
-    The sound is resampled to the rate of the model and back. If the model has fewer channels, each group of so many
-    channels is translated alone. The result has the rate, the length and, where the format allows it, the sample type
-    of the source. A model that raises the sample rate gives its own rate if that is higher.
+    The sound is resampled to the sample rate of the model and back. If the sound has more channels than the model, each
+    group of channels is translated separately. The result keeps the sample rate, the length and, if the format allows
+    it, the sample type of the source. If the model raises the sample rate, the result has at least the output rate of
+    the model.
 
     Args:
         translation: the model.
-        source: a path, or the content of a file.
-        spool: an empty temporary file for the result, before its level is known.
-        share: called with the share of the work that is done.
-        say: called with a line if the file is damaged.
+        source: path or content of a sound file.
+        spool: empty temporary file that stores the result until its peak is known.
+        progress: function called with the completed fraction of the work, 0 ... 1.
+        echo: function that prints a line. It is called if the file is damaged.
 
     Raises:
         OSError, Unreadable: the source cannot be read.
-        UserError: the sound does not fit the model, or the result is not finite.
+        UserError: the channels do not fit the model, or the result is not finite.
     """
     modality, channels = translation.generator.modality, translation.channels
     model_rate, made_rate = translation.source.modality.sample_rate, modality.sample_rate
@@ -166,12 +175,12 @@ def sound(translation: Translation, source: Source, spool: BinaryIO, share: Shar
                 yield np.repeat(block, repeat, axis=1)
 
         parts = (block.T for block in resampled(read(), repeat * reader.channels, rate, model_rate))
-        for part in translation.run(parts, groups=repeat * reader.channels // channels):
+        for part in translation.run(parts, channel_groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
             spool.write(np.ascontiguousarray(part.T, np.float32).data)
-            share(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
+            progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.hole:
-            say(f"damaged after {frames / rate:.2f} s; translated up to there")
+            echo(f"damaged after {frames / rate:.2f} s; translated up to there")
     out_rate = max(rate, made_rate) if made_rate > model_rate else rate
     gain = modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
@@ -194,8 +203,8 @@ def sound(translation: Translation, source: Source, spool: BinaryIO, share: Shar
                 for block in resampled(levelled(), wide, made_rate, out_rate):
                     file.write(np.clip(block[:left], -1.0, 1.0))
                     left -= len(block[:left])
-                file.write(np.zeros((left, wide), np.float32))  # resampling to and fro rounds the length
-        except soundfile.SoundFileError as error:  # of a full disk, libsndfile says only "System error"
+                file.write(np.zeros((left, wide), np.float32))  # resampling twice can shorten the sound by rounding
+        except soundfile.SoundFileError as error:  # libsndfile reports a full disk as "System error"
             reason = getattr(error, "error_string", None) or str(error)
             raise UserError(f"{reason.strip().rstrip('.')}; is the disk full?") from error
 

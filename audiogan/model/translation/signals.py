@@ -1,4 +1,4 @@
-"""A generator as a function of one signal of any size."""
+"""Translation of one signal of any size by a generator with a signal input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
-from audiogan.model.translation.tiling import Array, tiled
+from audiogan.model.translation.tiling import Array, apply_tiled
 from audiogan.representations import Identity
 from audiogan.utils.workers import WORKERS
 
@@ -22,23 +22,23 @@ def apply_signal(
 ) -> NDArray[np.float32]:
     """Translate one signal of any size.
 
-    If the network states a finite receptive field, tiles of the signal are processed with a margin of that size, and
-    the result has no seams. Otherwise windows of the trained size fade into each other. A signal of the trained size is
-    processed in one piece, as `Generator.sample` does it. On the CPU the bits do not depend on the number of threads.
+    If the network has a known finite receptive field, the signal is processed in tiles with margins of that size, so
+    the result has no seams. Otherwise overlapping windows of the training size are cross-faded. A signal of the
+    training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
         generator: the model.
-        source: a sound ``[C, T]`` at the sample rate of the model, a picture ``[C, H, W]``, or the path of a file; see
-            `convert` and `load` of the modality. `apply_files` keeps more of a file: 16 bits, transparency, each
-            channel of a sound.
-        progress: called with the share of the work that is done, 0 ... 1.
-        options: ``route``, ``inputs`` and ``seed``; see `Translation`.
+        source: sound ``[C, T]`` at the sample rate of the model, image ``[C, H, W]``, or the path of a file.
+            `apply_files` preserves more of a file: 16 bits, transparency, and all channels of a sound.
+        progress: function called with the completed fraction of the work, 0 ... 1.
+        options: ``route``, ``inputs`` and ``seed``, see `Translation`.
 
     Returns:
-        float32 ``[C, T]`` or ``[C, H, W]``, ``k`` times the size of ``source`` for models that change the resolution.
+        Translated signal, float32 ``[C, T]`` or ``[C, H, W]``. Models that change the resolution return ``k`` times the
+        size of ``source``.
 
     Raises:
-        UserError: an unknown input or route, or a signal that does not fit.
+        UserError: an input or route is unknown, or a signal does not fit the model.
     """
     translation = Translation(generator, **options)
     signal = translation.source.parse(source, any_size=True).numpy()
@@ -53,22 +53,23 @@ def apply_signal(
 
 
 class Translation:
-    """A generator with all inputs but its source.
+    """A generator with all inputs fixed except the signal to translate.
 
     Args:
         generator: the model.
-        route: name or target class of the network, for a model with several generators.
-        inputs: values of the other inputs, by name. Signals of the size of the source are cut into tiles as it is.
-        seed: of the inputs that are drawn, such as latents. One value serves the whole signal.
+        route: name or target class of the generator network, required for models with several.
+        inputs: values of the other inputs by name. Signals of the same size as the source are split into tiles with it.
+        seed: seed of inputs that are drawn at random, such as latents. One value is used for the whole signal.
 
     Attributes:
-        source: the signal input that is translated: the one named ``source``, else the first.
-        sound: whether it is a sound; else a picture.
-        channels: channels of the source.
-        factors: how many times larger the result is than the source, in each dimension; known after the first part.
+        source: the signal input that is translated: the input named ``source``, or the first signal.
+        sound: True for sounds, False for images.
+        channels: number of channels of the source.
+        factors: size of the result divided by the size of the source, for each dimension. Available after the first
+            part.
 
     Raises:
-        UserError: an unknown input or route, or a model that cannot be applied.
+        UserError: an input or route is unknown, or the model cannot translate signals.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Translation:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
-        self.generator, self.game, self.route = generator, generator.game, generator.chosen(route)
+        self.generator, self.game, self.route = generator, generator.game, generator.require_route(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
         if not signals:
             names = ", ".join(generator.inputs) or "none"
@@ -95,8 +96,8 @@ class Translation:
         self.factors: tuple[int, ...] = ()
 
     @property
-    def field(self) -> int | None:
-        """The receptive field of the network in samples of the source; ``None``: unbounded or unknown."""
+    def receptive_field(self) -> int | None:
+        """Receptive field to either side, in samples of the source. None if it is unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
         plain = all(space is None or isinstance(space, Identity) for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
@@ -106,19 +107,19 @@ class Translation:
         source: Array | Iterable[Array],
         sizes: tuple[int, ...] | None = None,
         *,
-        groups: int = 1,
+        channel_groups: int = 1,
         tile: int | None = None,
     ) -> Iterator[Array]:
-        """Translate a signal.
+        """Translate a signal in parts.
 
         Args:
-            source: float32 ``[groups * C, *sizes]``, or consecutive parts of it.
-            sizes: of the source, if they are known.
-            groups: the model is applied to each group of ``C`` channels alone.
-            tile: size of tiles, for tests; it has no effect on the result.
+            source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
+            sizes: spatial sizes of the source, if known.
+            channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
+            tile: tile size for tests. It does not affect the result.
 
         Yields:
-            Consecutive parts of the result, as the network makes them: `Modality.finish` was not called.
+            Consecutive parts of the network output, before `Modality.finish`.
         """
         beside = self._beside(sizes)
         if beside:
@@ -127,16 +128,16 @@ class Translation:
         alone = next(self.game.parameters()).device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
-            jobs = [(tile, groups, beside) for tile in tiles]
+            jobs = [(tile, channel_groups, beside) for tile in tiles]
             done = WORKERS.map(self._made, jobs) if alone else [self._made(job) for job in jobs]
             self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
             return done
 
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
-        return tiled(source, process, self.shape[1:], self.field, multiple, tile)
+        return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile)
 
     def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
-        """Return the other signals of the size of the source. They are cut as it is; others have the trained size."""
+        """Return the other signals that have the size of the source. They are split into tiles with it."""
         found = []
         for name, x in self.others.items():
             trained = self.generator.inputs[name].shape[1:]
@@ -151,7 +152,7 @@ class Translation:
 
     @torch.inference_mode()
     def _made(self, job: tuple[Array, int, list[str]]) -> Array:
-        """Process one tile alone, each group of channels for itself."""
+        """Process one tile, with each group of channels separately."""
         tile, groups, beside = job
         sizes = [*[self.channels] * groups, *(self.others[name].shape[1] for name in beside)]
         parts = torch.tensor(tile)[None].split(sizes, dim=1)
@@ -166,7 +167,8 @@ class Translation:
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:
-    """Return whether a model translates sounds to sounds; `UserError` unless these or pictures to pictures."""
+    """Return whether a model translates sounds to sounds. Raise `UserError` unless it does, or translates images to
+    images."""
     sound = [kind.sample_rate is not None for kind in (source.modality, generator.modality)]
     ranks = (len(source.shape), len(generator.shape))
     if (all(sound) and ranks == (2, 2)) or (not any(sound) and ranks == (3, 3)):

@@ -1,7 +1,8 @@
-"""Apply a function of fixed or limited size to signals of any size, tile by tile, in bounded memory.
+"""Tiled processing of signals of any size in limited memory.
 
-A signal is an array ``[C, T]`` (sound) or ``[C, H, W]`` (picture). The function maps a tile ``[C, *sizes]`` to
-``[C', *(k * size)]`` with a whole factor ``k`` per dimension, which is 1 unless the function changes the resolution.
+A signal is an array ``[C, T]`` (sound) or ``[C, H, W]`` (image). A function maps a tile to a result with any number of
+channels. Each other dimension of the result is ``k`` times that of the tile. The integer ``k`` is 1 unless the function
+changes the resolution.
 """
 
 from __future__ import annotations
@@ -17,21 +18,23 @@ from audiogan.errors import UserError
 
 Array = NDArray[Any]
 Process = Callable[[Sequence[Array]], Sequence[Array]]
-"""Maps a list of tiles to the list of their results, each made alone."""
+"""Type of functions that map a list of tiles to the list of their results. Each result must depend on its own tile
+only."""
 AT_ONCE = 16
-"""Tiles that are held in memory at a time."""
+"""Maximum number of tiles in memory."""
 WINDOW = {1: 1 << 16, 2: 512}
-"""Sizes of windows along dimensions in which the function was trained with any size, by number of dimensions."""
+"""Window size for dimensions without a fixed training size: in samples for sounds (1 dimension), in pixels for images
+(2 dimensions)."""
 
 
 class SignalStream:
-    """A signal that is read once, from the start to the end of its first dimension. Earlier parts are forgotten.
+    """A signal that is read in order along its first dimension, so that it need not fit in memory.
 
     Args:
-        blocks: consecutive parts ``[C, n, ...]`` of the signal; or the whole signal as one array.
+        blocks: consecutive parts ``[C, n, ...]`` of the signal, or the whole signal as one array.
 
     Attributes:
-        length: size of the first dimension; ``None`` until the end was read.
+        length: size of the first dimension. None until the end has been read.
         sizes: sizes of the other dimensions.
 
     Raises:
@@ -46,8 +49,8 @@ class SignalStream:
             raise UserError("the signal is empty")
         self.sizes = self._held.shape[2:]
 
-    def reach(self, stop: int) -> int | None:
-        """Read beyond ``stop``, or to the end. Return the length if it is known."""
+    def read_to(self, stop: int) -> int | None:
+        """Read beyond position `stop`, or to the end. Return the length of the signal if it is known."""
         while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
             if block is None:
@@ -56,21 +59,27 @@ class SignalStream:
                 self._held = np.concatenate([self._held, block], axis=1)
         return self.length
 
-    def forget(self, start: int) -> None:
-        """Drop what lies before ``start``; it is not read again."""
+    def discard_before(self, start: int) -> None:
+        """Discard the values before position `start`. They cannot be read again."""
         if start > self._start:
             self._held, self._start = self._held[:, start - self._start :], start
 
-    def take(self, start: int, stop: int) -> Array:
-        """Return the values from ``start`` to ``stop``, reflected beyond the ends; see `reflect`."""
+    def get(self, start: int, stop: int) -> Array:
+        """Return the values from `start` to `stop`. Positions beyond the ends are reflected, see `reflect_indices`."""
         places = np.arange(start, stop)
-        return self._held[:, (np.abs(places) if self.length is None else reflect(places, self.length)) - self._start]
+        return self._held[
+            :, (np.abs(places) if self.length is None else reflect_indices(places, self.length)) - self._start
+        ]
 
 
 class Plan(NamedTuple):
-    """How one dimension is cut: a tile each ``step`` samples, of ``step + fade`` samples and a margin on both sides.
+    """Division of one dimension into overlapping tiles.
 
-    Neighbours fade into each other where they overlap. Sizes without margins are multiples of ``multiple``.
+    Attributes:
+        step: distance between the starts of neighbouring tiles, in samples.
+        fade: overlap of neighbouring tiles, in samples. They are cross-faded there.
+        margin: additional samples on both sides that are cropped after processing.
+        multiple: tile sizes without margins are multiples of this number of samples.
     """
 
     step: int
@@ -78,12 +87,16 @@ class Plan(NamedTuple):
     margin: int
     multiple: int
 
-    def tiles(self, reach: Callable[[int], int | None]) -> Iterator[Tile]:
-        """Yield the tiles of a dimension. ``reach`` reads up to a place, and returns the length if it is known."""
+    def tiles(self, read_to: Callable[[int], int | None]) -> Iterator[Tile]:
+        """Yield the tiles of a dimension.
+
+        Args:
+            read_to: function that reads up to a position and returns the length of the signal if it is known.
+        """
         start, last = 0, False
         while not last:
             stop = start + self.step + self.fade
-            length = reach(stop + self.margin)
+            length = read_to(stop + self.margin)
             if last := length is not None and length <= stop:
                 stop = length or 0
             rounded = -(-(stop - start) // self.multiple) * self.multiple
@@ -92,7 +105,15 @@ class Plan(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A tile in one dimension: made of the samples ``low`` to ``high``, and used from ``start`` to ``stop``."""
+    """Position of a tile along one dimension, in samples.
+
+    Attributes:
+        start: first sample of the result that is used.
+        stop: end of the used samples.
+        low: first sample of the input, including the margin.
+        high: end of the input, including the margin.
+        last: whether this is the last tile.
+    """
 
     start: int
     stop: int
@@ -100,82 +121,94 @@ class Tile(NamedTuple):
     high: int
     last: bool
 
-    def used(self, y: Array, axis: int, k: int, fade: int) -> Array:
-        """Cut a result to the part that is used. Fade it in and out as a raised cosine, except at the signal's ends."""
-        y = np.moveaxis(y, axis, -1)[..., k * (self.start - self.low) : k * (self.stop - self.low)]
-        if n := k * fade:
-            y, ramp = y.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(y.dtype)
-            y[..., :n] *= ramp if self.start else 1
-            y[..., -n:] *= 1 if self.last else 1 - ramp
-        return np.moveaxis(y, -1, axis)
+    def crop_and_fade(self, output: Array, axis: int, scale: int, fade: int) -> Array:
+        """Crop the result of a tile to its used part, and fade it in and out except at the ends of the signal.
+
+        Args:
+            output: result of the tile.
+            axis: axis of the dimension.
+            scale: integer factor between the sizes of input and result.
+            fade: overlap with the neighbouring tiles, in input samples. The fade is a raised cosine.
+        """
+        output = np.moveaxis(output, axis, -1)[..., scale * (self.start - self.low) : scale * (self.stop - self.low)]
+        if n := scale * fade:
+            output, ramp = output.copy(), np.square(np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n)).astype(output.dtype)
+            output[..., :n] *= ramp if self.start else 1
+            output[..., -n:] *= 1 if self.last else 1 - ramp
+        return np.moveaxis(output, -1, axis)
 
 
-def reflect(indices: Array, length: int) -> Array:
-    """Return places ``indices`` of a signal of ``length`` that is reflected at both ends without repeating the ends."""
+def reflect_indices(indices: Array, length: int) -> Array:
+    """Map positions beyond the ends of a signal to positions inside it, by reflection without repeating the end values.
+
+    Args:
+        indices: positions, int array.
+        length: length of the signal.
+    """
     if length == 1:
         return np.zeros_like(indices)
     folded = np.abs(indices) % (2 * (length - 1))
     return np.minimum(folded, 2 * (length - 1) - folded)
 
 
-def tiled(
+def apply_tiled(
     source: Array | Iterable[Array],
     process: Process,
-    trained: Sequence[int | None],
-    field: int | None = None,
+    trained_sizes: Sequence[int | None],
+    receptive_field: int | None = None,
     multiple: int = 1,
     tile: int | Sequence[int] | None = None,
 ) -> Iterator[Array]:
-    """Apply a function to a signal, tile by tile. Beyond its ends the signal is reflected.
+    """Apply a function to a signal in tiles. The signal is reflected beyond its ends.
 
-    * A signal of the trained sizes is processed once, as a sample is.
-    * If the function has a finite receptive field, each tile has a margin of at least this size, which is cropped. The
-      result does not depend on the size of the tiles, which begin at multiples of ``multiple``.
-    * Otherwise tiles of the trained sizes lie on a regular grid, each half a tile further than the one before, and fade
-      into each other as a raised cosine.
+    * A signal of the training sizes is processed in one piece.
+    * If the receptive field is finite, each tile has a margin of at least that size, which is cropped afterwards. The
+      result does not depend on the tile size.
+    * Otherwise tiles of the training sizes overlap by half and are cross-faded with a raised cosine.
 
     Args:
-        source: the signal, or consecutive parts of it.
-        process: maps tiles to results.
-        trained: sizes with which the function was trained; ``None`` for any size.
-        field: samples to either side on which a value of the result can depend; ``None``: unbounded or unknown.
-        multiple: sizes of tiles are multiples of this, as strided layers need it.
-        tile: sizes of tiles without margins, rounded up to ``multiple``, where the receptive field is finite.
+        source: the signal, or an iterable of consecutive parts.
+        process: function that maps tiles to results.
+        trained_sizes: sizes used in training. None stands for any size.
+        receptive_field: number of samples to either side that can affect an output value. None if it is unbounded or
+            unknown.
+        multiple: tile sizes are multiples of this number, as strided layers require.
+        tile: tile sizes without margins for a finite receptive field, rounded up to ``multiple``.
 
     Yields:
         Consecutive parts ``[C', n, ...]`` of the result.
     """
     stream = SignalStream(source)
     dimensions = 1 + len(stream.sizes)
-    if field is not None:
-        margin = -(-field // multiple) * multiple
+    if receptive_field is not None:
+        margin = -(-receptive_field // multiple) * multiple
         tile = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile is None else tile
         wanted = [tile] * dimensions if isinstance(tile, int) else tile
         plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
     else:
-        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained]
+        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained_sizes]
         if len(window) != dimensions or min(window) < 2:
             raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
         plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
-    return _tiled(stream, process, plans, trained)
+    return _tiled(stream, process, plans, trained_sizes)
 
 
 def _tiled(
     stream: SignalStream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]
 ) -> Iterator[Array]:
     first = trained[0] if trained else None
-    if first and stream.sizes == tuple(trained[1:]) and stream.reach(first) == first:
-        yield process([stream.take(0, first)])[0]
+    if first and stream.sizes == tuple(trained[1:]) and stream.read_to(first) == first:
+        yield process([stream.get(0, first)])[0]
         return
     width = stream.sizes[0] if stream.sizes else None
     columns = list(plans[1].tiles(lambda stop: width)) if width else [None]
 
     def cut() -> Iterator[tuple[Tile, Tile | None, Array]]:
-        for line in plans[0].tiles(stream.reach):
-            stream.forget(line.low - plans[0].multiple)
-            rows = stream.take(line.low, line.high)
+        for line in plans[0].tiles(stream.read_to):
+            stream.discard_before(line.low - plans[0].multiple)
+            rows = stream.get(line.low, line.high)
             for column in columns:
-                across = None if column is None else reflect(np.arange(column.low, column.high), width or 0)
+                across = None if column is None else reflect_indices(np.arange(column.low, column.high), width or 0)
                 yield line, column, rows if across is None else np.ascontiguousarray(rows[..., across])
 
     def made() -> Iterator[tuple[Tile, Tile | None, Array, Array]]:
@@ -183,15 +216,15 @@ def _tiled(
         while batch := list(islice(tiles, AT_ONCE)):
             yield from ((*part, y) for part, y in zip(batch, process([part[2] for part in batch]), strict=True))
 
-    strip: Array = np.zeros(0)  # results of one line
-    kept: Array | None = None  # the end of the line before
+    strip: Array = np.zeros(0)  # holds the results of one row of tiles
+    kept: Array | None = None  # holds the overlap with the next row of tiles
     for line, column, tile, y in made():
         k = _factors(tile, y)
-        y = line.used(y, 1, k[0], plans[0].fade)
+        y = line.crop_and_fade(y, 1, k[0], plans[0].fade)
         if column is None:
             strip = y
         else:
-            y = column.used(y, 2, k[1], plans[1].fade)
+            y = column.crop_and_fade(y, 2, k[1], plans[1].fade)
             if not column.start:
                 strip = np.zeros((*y.shape[:2], k[1] * (width or 0)), y.dtype)
             strip[:, :, k[1] * column.start : k[1] * column.stop] += y
@@ -204,7 +237,7 @@ def _tiled(
 
 
 def _factors(tile: Array, y: Array) -> tuple[int, ...]:
-    """How many times larger a result is than its tile, in each dimension."""
+    """Return the size of a result divided by the size of its tile, for each dimension."""
     if y.ndim != tile.ndim or any(b < a or b % a for a, b in zip(tile.shape[1:], y.shape[1:], strict=True)):
         made = f"the network makes {list(y.shape)} of {list(tile.shape)}"
         raise UserError(f"{made}; only whole factors of the sizes are supported")

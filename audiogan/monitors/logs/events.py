@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from audiogan.errors import reporting
+from audiogan.errors import wrap_os_errors
 
 MARK = "tfevents"
 """Part of the name of an event file."""
@@ -67,7 +67,7 @@ def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
     from tensorboard.compat.proto import event_pb2
 
     broken = 0
-    with reporting(f"{path}: cannot be read"), open(path, "rb") as file:
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as file:
         left = file.seek(0, 2)
         file.seek(0)
         while left:

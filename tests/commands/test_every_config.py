@@ -1,0 +1,54 @@
+"""Every shipped configuration supports every command; see `every_command`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from every_command import COMMANDS, Run, trained_once
+
+from audiogan.run.packaged import shipped
+
+SOUNDS = ["data.root={sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=2"]
+TONENOISE = [
+    *("warm_up=1", "game.generator.width=8", "game.generator.blocks=1"),
+    *("game.critic.mel_widths=[4,4]", "game.critic.stft_widths=[4,4]", "game.critic.onset_widths=[4,4]"),
+]
+DIGITS = ["data.root=digits", "batch_size=4"]
+SMALL = {
+    "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
+    "drums": [*SOUNDS, *TONENOISE],
+    "drums-44k": [*SOUNDS, *TONENOISE],
+    "handwriting": [*DIGITS, "width=4"],
+    "images": [*DIGITS, "width=4", "data.size=16"],
+    "md-gan": [*DIGITS, "width=4", "workers=2"],
+    "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1"],
+    "points": ["data.count=400", "batch_size=8", "widths=[8,8]"],
+    "semi-supervised": [*DIGITS, "width=4", "game.critic.widths=[8,8]"],
+    "speech": [*SOUNDS, *TONENOISE],
+    "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
+}
+"""What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""
+
+
+@pytest.fixture(scope="module")
+def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """Return a function from the name of a configuration to its run, which is trained once."""
+    runs: dict[str, Run | None] = {}
+
+    def train(name: str) -> Run:
+        if name not in SMALL:
+            pytest.fail(f"configs/{name}.yaml: add overrides that make it small to SMALL in {Path(__file__).name}")
+        overrides = [each.replace("{sounds}", str(tiny_sounds)) for each in SMALL[name]]
+        return trained_once(runs, name, lambda: Run(tmp_path_factory.mktemp(name), name, overrides))
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [pytest.param(name, command, id=f"{name}-{command}") for name in shipped() for command in COMMANDS],
+)
+def test_every_command(name: str, command: str, run_of: Callable[[str], Run]) -> None:
+    COMMANDS[command](run_of(name))

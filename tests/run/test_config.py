@@ -1,0 +1,218 @@
+"""Configurations: all that ship work, bad ones are one line, hostile ones run nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+from tiny import TINY
+
+from audiogan.errors import UserError
+from audiogan.run.config import compose
+from audiogan.run.copies import expand
+from audiogan.run.folder import run_name
+from audiogan.run.packaged import PACKAGED
+from audiogan.run.targets import resolve_target, targets
+from audiogan.run.training import open_data
+from audiogan.run.training import train as run
+
+SMALL = ("batch_size=2", "trainer.steps=2", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
+LOSSES = sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml"))
+# What each network is made small by, in a training on sounds or on images.
+SOUND_NETWORKS = {
+    "stftgan": ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"],
+    "wavegan": ["model_size=2"],
+    "specgan": ["model_size=2"],
+    "tonenoise": [
+        "warm_up=1",
+        "game.generator.width=8",
+        "game.critic.mel_widths=[4,4]",
+        "game.critic.stft_widths=[4,4]",
+    ],
+}
+IMAGE_NETWORKS = {
+    "dcgan": ["width=4"],
+    "mlp": ["widths=[8,8]"],
+    "biggan": ["game.generator.width=4", "game.critic.width=4"],
+    "stylegan": [],
+}
+
+
+def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
+    """Overrides that give a configuration the smallest data there is of its kind."""
+    return {
+        "open_sounds": [f"data.root={sounds}"],
+        "open_images": ["data.root=digits"],
+        "open_points": ["data.count=64"],
+        "open_pairs": ["data.size=16", "width=4", "game.critic.layers=1"],  # drawn figures
+        "open_domains": ["data.size=24", "width=4", "blocks=1"],
+    }[cfg.data._target_.rpartition(".")[2]]
+
+
+def test_every_network_is_tried() -> None:
+    assert {path.stem for path in (PACKAGED / "network").glob("*.yaml")} == {*SOUND_NETWORKS, *IMAGE_NETWORKS}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("network", [*SOUND_NETWORKS, *IMAGE_NETWORKS])
+def test_every_network_takes_two_steps_with_every_loss(
+    network: str, loss: str, tiny_sounds: Path, tmp_path: Path
+) -> None:
+    name = "drums" if network in SOUND_NETWORKS else "handwriting"
+    small = SOUND_NETWORKS.get(network) or IMAGE_NETWORKS[network]
+    data = data_for(compose(name), tiny_sounds)
+    overrides = [*SMALL, *small, *data, f"network={network}", f"loss={loss}", f"run_dir={tmp_path}"]
+    trainer = run(compose(name, overrides), progress=False)
+    assert trainer.step == 2 and trainer.stop_reason is None
+    assert {f"{p}/loss" for p in ("critic", "generator")} <= set(trainer.callbacks["log"].last)  # type: ignore[attr-defined]
+
+
+def test_copies_multiply_entries() -> None:
+    cfg = OmegaConf.create(
+        {
+            "n": 2,
+            "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
+        }
+    )
+    expand(cfg)
+    assert OmegaConf.to_container(cfg) == {
+        "n": 2,
+        "players": {
+            "generator": {},
+            "critic_0": {"nets": ["critic_0"], "index": 0},
+            "critic_1": {"nets": ["critic_1"], "index": 1},
+        },
+    }
+    with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
+        expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
+
+
+def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:
+    cfg = compose("drums", ["data.length=2048"])
+    train, held_out = open_data(cfg)
+    assert "drum machine" in train.source and len(train) + len(held_out) == 2000
+
+
+def test_the_same_command_means_the_same_run() -> None:
+    first = compose("drums", ["network=wavegan", "trainer.steps=5", "seed=1"]).run_dir
+    assert first == compose("drums", ["seed=1", "trainer.steps=9", "network=wavegan", "trainer.minutes=1"]).run_dir
+    assert first != compose("drums", ["network=wavegan", "seed=2"]).run_dir
+    assert compose("drums").run_dir == str(Path("runs") / "drums")
+    one, two = (run_name("drums", [f"data.root=/some/{x}/drums"]) for x in "ab")
+    assert one != two and "/" not in one and one.startswith("drums,data.root=drums-")
+
+
+def test_a_configuration_of_ones_own_finds_the_shipped_groups(tmp_path: Path) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("defaults:\n  - drums\n  - _self_\nseed: 7\nbatch_size: 3\n")
+    cfg = compose(str(own), ["trainer.steps=1"])
+    assert (cfg.seed, cfg.batch_size, cfg.name) == (7, 3, "mine")
+
+
+HOSTILE = {
+    "os.system": "game: {_target_: os.system, command: 'touch {flag}'}",
+    "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
+    "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
+    "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
+    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
+    "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
+    "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
+    "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",
+    "torch.nn.modules.*.torch": "game: {critic: {_target_: torch.nn.modules.module.torch.load, f: x}}",
+    "a list": "game: {penalties: [{_target_: os.mkdir, path: '{flag}'}]}",
+    "escaped resolver": "game: {augment: '\\${oc.create:{_target_:os.mkdir,path:{flag}}}'}",
+    "dunder": "game: {critic: {_target_: audiogan.core.Engine.__init__.__globals__}}",
+    "hydra callbacks": "hydra: {callbacks: {x: {_target_: os.mkdir, path: '{flag}'}}}",
+    "hydra launcher": "hydra: {launcher: {_target_: os.mkdir}}",
+    "hydra searchpath": "hydra: {searchpath: ['pkg://antigravity']}",
+    "yaml object": "seed: !!python/object/apply:os.mkdir ['{flag}']",
+}
+
+
+@pytest.mark.parametrize("multi", [False, True], ids=["train", "multirun"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_configurations_run_nothing(
+    kind: str, multi: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from audiogan.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    flag = tmp_path / "flag"
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("defaults:\n  - drums\n  - _self_\n" + HOSTILE[kind].replace("{flag}", str(flag)) + "\n")
+    code = main(["train", str(bad), *(["-m", "seed=1,2"] if multi else []), "trainer.steps=1"])
+    err = capsys.readouterr().err
+    assert code == 2 and len(err.strip().splitlines()) == 1 and "bad.yaml" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.yaml"]
+
+
+def test_blocks_and_torch_layers_are_allowed() -> None:
+    for key, target in (
+        ("game.critic.first", "torch.nn.Linear"),
+        ("players.critic.optimizer", "torch.optim.AdamW"),
+        ("game.generator", "audiogan.networks.wavegan.WaveGANGenerator"),
+        ("callbacks.mean", "audiogan.core.EMA"),
+    ):
+        assert isinstance(resolve_target(target, f"{key}._target_"), type)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["trainer.stpes=3"], "stpes"),
+        (["network=nonsense"], "nonsense"),
+        (["trainer.steps=-1"], "trainer.steps=-1"),
+        (["trainer.steps=abc"], "trainer.steps='abc'"),
+        (["trainer.steps=null"], "trainer.steps"),
+        (["batch_size=0"], "batch_size=0"),
+        (["trainer.clock=moon"], "trainer.clock"),
+        (["+nonsense=3"], "nonsense"),
+        (["+trainer.nonsense=3"], "trainer.nonsense"),
+        (["seed"], "seed"),
+        (["a=[1"], "a=[1"),
+    ],
+)
+def test_bad_overrides_are_one_line_that_names_them(
+    overrides: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from audiogan.cli import main
+
+    assert main(["train", "drums", *overrides]) == 2
+    err = capsys.readouterr().err
+    assert words in err and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.root=nowhere"], "nowhere"),
+        (["data.holdout=2"], "data.holdout"),
+        (["game.generator.widths=[8,8,8,8,8,8,8,8]"], "widths|doublings"),
+        (["representation.hop_length=1000"], "hop_length"),
+        (["+game.generator.nonsense=1"], "nonsense"),
+        (["engine.precision=fp8"], "precision"),
+        (["engine.device=cuda:99"], "cuda"),
+        (["classes=3"], "classes=3"),
+        (["+players.critic.every=0"], "every=0"),
+    ],
+)
+def test_bad_values_are_one_line_that_names_them(
+    overrides: list[str], words: str, tiny_sounds: Path, tmp_path: Path
+) -> None:
+    everything = [*TINY, f"data.root={tiny_sounds}", "trainer.steps=1", f"run_dir={tmp_path}", *overrides]
+    with pytest.raises(UserError, match=words) as caught:
+        run(compose("drums", everything), progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_configurations_are_named() -> None:
+    for name in ("nonsense", "nonsense.yaml"):
+        with pytest.raises(UserError, match=r"nonsense.*drums"):
+            compose(name)
+
+
+def test_a_resolved_configuration_survives_a_checkpoint() -> None:
+    cfg = compose("drums")
+    assert OmegaConf.to_container(cfg, resolve=True) == OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
+    assert list(targets(OmegaConf.to_container(cfg, resolve=True)))
