@@ -60,7 +60,7 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
 
     from audiogan.model.export import input_arrays, save_onnx
 
-    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).outcome}", file=sys.stderr)
+    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).summary}", file=sys.stderr)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(folder / "model.onnx", options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from audiogan import cli
 from audiogan.run import config
@@ -22,16 +24,8 @@ from audiogan.run.packaged import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(
-    [
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        ROOT / "CHANGELOG.md",
-        ROOT / "samples" / "README.md",
-        *DOCS.rglob("*.md"),
-        *(ROOT / "audiogan").rglob("*.md"),
-    ]
-)
+OTHERS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md")]
+PAGES = sorted([*OTHERS, *DOCS.rglob("*.md"), *(ROOT / "audiogan").rglob("*.md")])
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?<=\n\n)(?:(?: {4}|\t).*\n)(?:(?: {4}|\t).*\n|\n)*")
@@ -147,6 +141,34 @@ def data_help() -> str:
     return "".join(verb.format_help() for verb in data._subparsers._group_actions[0].choices.values())
 
 
+def keys(section: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all settings in a section."""
+    for key, value in section.items() if isinstance(section, dict) else ():
+        yield prefix + str(key)
+        yield from keys(value, f"{prefix}{key}.")
+
+
+@functools.cache
+def settings() -> set[str]:
+    """Return the names of all settings of the shipped configurations."""
+    sounds = [("drums", f"network={name}") for name in ("wavegan", "specgan", "stftgan")]
+    pictures = [("handwriting", f"network={name}") for name in ("biggan", "stylegan", "mlp")]
+    others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada")]
+    found: set[str] = set()
+    for name, *overrides in [*((name,) for name in config.shipped()), *sounds, *pictures, *others]:
+        found.update(keys(OmegaConf.to_container(config.compose(name, overrides), resolve=False)))
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_settings_in_the_text_exist(page: Path) -> None:
+    for text in re.findall(r"`([^`\n]+)`", FENCE.sub("", page.read_text(encoding="utf-8"))):
+        for word in text.split():
+            key = re.match(r"(?:game|data|callbacks|engine|trainer|players|streams|checkpoints)(?:\.[a-z_0-9]+)+", word)
+            if key and not key[0].startswith("data.columns.") and not word.endswith((".py", ".yaml", ".md", ".csv")):
+                assert key[0] in settings() or key[0].startswith("data."), f"{named(page)}: {word}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_exist(page: Path) -> None:
     text = INDENTED.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
@@ -182,9 +204,9 @@ def test_navigation_has_every_page() -> None:
     assert all((DOCS / path).is_file() or (ROOT / path).is_file() for path in listed)
 
 
-@pytest.mark.parametrize("module", [module for each in site()["extra"]["reference"].values() for module in each])
-def test_reference_names_modules(module: str) -> None:
-    importlib.import_module(module)
+@pytest.mark.parametrize("name", [name for each in site()["extra"]["reference"].values() for name in each])
+def test_reference_names_what_exists(name: str) -> None:
+    assert pkgutil.resolve_name(name) is not None
 
 
 def test_every_command_has_a_page() -> None:

@@ -94,6 +94,23 @@ class Trainer:
             examples of the player that draws the most: one batch where all players move once, five where the critic
             moves five times. This is what papers call the real examples shown to the critic.
         stop_reason: why the run ended before its budget was spent; `None` if it did not.
+
+    Examples:
+        >>> from functools import partial
+        >>> from audiogan.core import Engine, Player, Stream
+        >>> from audiogan.data.toys.points import open_points
+        >>> from audiogan.games import Adversarial
+        >>> from audiogan.losses import NonSaturating
+        >>> from audiogan.networks.mlp import MLPCritic, MLPGenerator
+        >>> from audiogan.representations import Identity
+        >>> game = Adversarial(MLPGenerator((2,)), MLPCritic((2,)), NonSaturating(), Identity((2,)))
+        >>> adam = partial(torch.optim.Adam, lr=1e-3)
+        >>> players = [Player("critic", ("critic",), adam), Player("generator", ("generator",), adam)]
+        >>> streams = {"train": Stream(open_points(count=500), batch_size=32)}
+        >>> trainer = Trainer(game, players, streams, engine=Engine("cpu"), steps=5)
+        >>> trainer.run()
+        >>> trainer.step
+        5
     """
 
     def __init__(

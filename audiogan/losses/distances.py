@@ -15,6 +15,10 @@ class L1:
 
     Raises:
         ValueError: the weight is negative, or (when called) output and target differ in shape.
+
+    Examples:
+        >>> L1(weight=100)(torch.zeros(1, 3), torch.ones(1, 3)).item()
+        100.0
     """
 
     def __init__(self, weight: float = 1.0) -> None:

@@ -45,6 +45,11 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
     Raises:
         UserError: names the file and the key, value or override at fault.
+
+    Examples:
+        >>> cfg = compose("drums", ["network=wavegan", "trainer.steps=100"])
+        >>> cfg.run_dir, cfg.trainer.steps
+        ('runs/drums,network=wavegan', 100)
     """
     from omegaconf import OmegaConf, open_dict
 

@@ -66,6 +66,11 @@ def open_shapes(
 
     Raises:
         UserError: a setting out of range.
+
+    Examples:
+        >>> batch = open_shapes(10, size=32).batch([0, 1])
+        >>> {name: tuple(column.shape) for name, column in batch.items()}
+        {'source': (2, 1, 32, 32), 'x': (2, 3, 32, 32)}
     """
     if kind not in CHOICES:
         raise UserError(f"data.kind={kind!r}: choose one of {', '.join(CHOICES)}")
