@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,6 +29,22 @@ def printable(text: object) -> str:
         'a\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
+
+
+def one_line(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Return names in one line, at most ``most`` of them.
+
+    Example:
+        >>> one_line(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
+def shortened(text: str, most: int) -> str:
+    """Return ``text``, cut to ``most`` characters; the last three are then dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
