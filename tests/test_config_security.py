@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from audiogan.cli import main
-from audiogan.config import MOST_COPIES, compose
+from audiogan.config import compose
+from audiogan.copies import MOST_COPIES
 from audiogan.errors import UserError
 from audiogan.facts import resolve_facts
 from audiogan.modalities import Points

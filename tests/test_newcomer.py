@@ -11,6 +11,7 @@ import pytest
 
 import audiogan
 from audiogan.cli import main
+from audiogan.config import PACKAGED
 
 NETWORK = '''
 """The smallest GAN of images: one dense layer each."""
@@ -34,7 +35,7 @@ class Maker(nn.Module):
 
 
 class Judge(nn.Module):
-    def __init__(self, shape, classes=0, spectral_norm=False):
+    def __init__(self, shape, classes=0):
         super().__init__()
         self.classes = classes
         self.takes = frozenset({"classes"} if classes else ())
@@ -59,6 +60,16 @@ game:
   critic: {_target_: tiniest_networks.Judge, shape: "${facts.shape}", classes: "${facts.classes}"}
 """
 TRUST = ["--trust", "tiniest_networks"]
+
+
+@pytest.mark.parametrize("loss", sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml")))
+def test_every_loss_trains_a_network_of_ones_own(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiniest_networks.py").write_text(NETWORK)
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    quick = ["trainer.steps=2", "callbacks.monitors=null", "callbacks.previews=null"]
+    assert main(["train", "tiny.yaml", *TRUST, f"loss={loss}", "run_dir=run", *quick]) == 0
+    assert Path("run/checkpoints/step-00000002.ckpt").is_file()
 
 
 def test_one_python_file_and_one_yaml_are_enough(
