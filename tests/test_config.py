@@ -98,8 +98,8 @@ def test_one_of_several_copies_is_overridden(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "defaults: [md-gan, _self_]\nplayers: {critic_1: {every: 3}, critic_2: null}\nlr: {critic: 0.1}\n"
     )
-    own = compose(str(tmp_path / "mine.yaml"), ["data.root=digits", "players.critic_0.every=2"])
-    assert (own.players.critic_0.every, own.players.critic_1.every, own.players.critic_2) == (2, 3, None)
+    own = compose(str(tmp_path / "mine.yaml"), ["data.root=digits", "players.critic_0.repeats=2"])
+    assert (own.players.critic_0.repeats, own.players.critic_1.every, own.players.critic_2) == (2, 3, None)
     assert own.players.critic_1.name == "critic_1" and own.players.critic_0.optimizer.lr == 0.1
     with pytest.raises(UserError, match="critic_9"):
         compose("md-gan", [*small, "players.critic_9.every=2"])
