@@ -62,16 +62,6 @@ game:
 TRUST = ["--trust", "tiniest_networks"]
 
 
-@pytest.mark.parametrize("loss", sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml")))
-def test_every_loss_trains_a_network_of_ones_own(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tiniest_networks.py").write_text(NETWORK)
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    monkeypatch.chdir(tmp_path)
-    quick = ["trainer.steps=2", "callbacks.monitors=null", "callbacks.previews=null"]
-    assert main(["train", "tiny.yaml", *TRUST, f"loss={loss}", "run_dir=run", *quick]) == 0
-    assert Path("run/checkpoints/step-00000002.ckpt").is_file()
-
-
 def test_one_python_file_and_one_yaml_are_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,3 +92,13 @@ def test_one_python_file_and_one_yaml_are_enough(
     assert main(["export", "runs/tiny", "tiny.audiogan", *TRUST]) == 0
     generator = audiogan.load("tiny.audiogan", trust=["tiniest_networks"])
     assert generator.sample(2, seed=1, label="7").shape[0] == 2
+
+
+@pytest.mark.parametrize("loss", sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml")))
+def test_every_loss_trains_a_network_of_ones_own(loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiniest_networks.py").write_text(NETWORK)
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    quick = ["trainer.steps=2", "callbacks.monitors=null", "callbacks.previews=null"]
+    assert main(["train", "tiny.yaml", *TRUST, f"loss={loss}", "run_dir=run", *quick]) == 0
+    assert Path("run/checkpoints/step-00000002.ckpt").is_file()
