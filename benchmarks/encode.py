@@ -1,4 +1,4 @@
-"""How near `encode` comes to real sounds: the figures of the README.
+"""How near `encode` comes to real sounds: the figures in docs/measurements.md.
 
     python benchmarks/encode.py FOLDER -n 20 [--run drums] [--seconds 10]
 

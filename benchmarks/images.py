@@ -104,7 +104,7 @@ def main() -> None:
     work = [(name, overrides, args.minutes) for name, overrides in ROWS.items() if args.rows in name]
     work += [(name, overrides, 0.0) for name, overrides in UNTRAINED.items()]
     with ThreadPoolExecutor(args.jobs) as pool:
-        found = list(pool.map(lambda w: run(*w, args), work))
+        found = list(pool.map(lambda w: run(w[0], w[1], w[2], args), work))
     names = found[0]["names"]
     print(f"| network | steps | {' | '.join(names.get(key, key) for key in SHOWN)} |")
     print(f"|---|---|{'---|' * len(SHOWN)}")

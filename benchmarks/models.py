@@ -166,11 +166,11 @@ def main() -> None:
     mine, theirs = (np.median([crest(x, rate) for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"peak over root mean square where it is loudest: median {mine:.2f}, of real sounds {theirs:.2f}")
     if hop := g.config["game"]["generator"].get("hop_length"):
-        mine, theirs = (np.array([repeated(x, rate, hop) for x in sounds]) for sounds in (mono[:250], real[::6, 0]))
+        ours, reals = (np.array([repeated(x, rate, hop) for x in sounds]) for sounds in (mono[:250], real[::6, 0]))
         print(
-            f"alike after a hop, beyond delays near it: median {np.median(mine):.3f}, "
-            f"above 0.1 in {np.mean(mine > 0.1):.0%}; "
-            f"of real sounds {np.median(theirs):.3f}, {np.mean(theirs > 0.1):.0%}"
+            f"alike after a hop, beyond delays near it: median {np.median(ours):.3f}, "
+            f"above 0.1 in {np.mean(ours > 0.1):.0%}; "
+            f"of real sounds {np.median(reals):.3f}, {np.mean(reals > 0.1):.0%}"
         )
     mine, theirs = (np.nanmedian([jumps(x, rate) for x in sounds]) for sounds in (mono, real[:, 0]))
     print(f"levels jump from frame to frame: median {mine:.2f} dB, of real sounds {theirs:.2f} dB")

@@ -47,18 +47,19 @@ def main() -> None:
         overrides = [*args.overrides, f"trainer.steps={args.steps}", f"run_dir={folder}", "engine.threads=1"]
         cfg = config.compose(args.config, [*overrides, "callbacks.previews=null"])
         trainer = build_trainer(cfg, *open_data(cfg), progress=False)
-        trainer.callbacks.pop("checkpoints")
+        callbacks: Any = trainer.callbacks
+        callbacks.pop("checkpoints")
         trainer.state_dict()  # what is imported then, a training without monitors imports for its checkpoints
-        _ = trainer.callbacks["log"].writer
+        _ = callbacks["log"].writer
         clock = Clock(trainer)
-        for callback in (trainer.callbacks[name] for name in WATCHED):
+        for callback in (callbacks[name] for name in WATCHED):
             for hook in ("on_gradients", "on_move", "on_step"):
                 setattr(callback, hook, clock.wrap(getattr(callback, hook)))
         start = time.process_time()
         for _ in range(args.steps):
             trainer._step()
         total = time.process_time() - start
-        looks = len(trainer.callbacks["monitors"].history.find("monitor/kernel"))
+        looks = len(callbacks["monitors"].history.find("monitor/kernel"))
     first, all_of_it = clock.spent.get(1, 0.0), sum(clock.spent.values())
     training = total - all_of_it
     print(f"{args.config} {' '.join(args.overrides)}: {args.steps} steps, {1000 * training / args.steps:.1f} ms a step")

@@ -1,4 +1,4 @@
-"""The networks at equal CPU minutes on the same sounds: the table in the README.
+"""The networks at equal CPU minutes on the same sounds: the table in docs/measurements.md.
 
     python benchmarks/networks.py FOLDER --minutes 15 --seeds 0,1,2 --tune 5 --jobs 2
 
@@ -129,7 +129,7 @@ def main() -> None:
         chosen = dict.fromkeys(names, 1.0)
         if args.tune:
             tries = [(name, factor) for name in names for factor in FACTORS]
-            found = list(pool.map(lambda t: measure(*t, args.tune, TUNING, args)["Fréchet, log-mel"], tries))
+            found = list(pool.map(lambda t: measure(t[0], t[1], args.tune, TUNING, args)["Fréchet, log-mel"], tries))
             for name in names:
                 chosen[name] = min((d, f) for (n, f), d in zip(tries, found, strict=True) if n == name)[1]
         for row, factor in (rate.split("=") for rate in args.rate):

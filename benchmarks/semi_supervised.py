@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ALONE = ["game.unsupervised=0", "~players.generator"]
+ALONE = ["game.unsupervised_weight=0", "~players.generator"]
 ROWS = {
     "semi-supervised": [],
     "labels alone": ALONE,

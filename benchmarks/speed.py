@@ -33,10 +33,10 @@ import numpy as np
 import torch
 
 import audiogan
-from audiogan.games import Sampling
+from audiogan.games import Generative
 from audiogan.modalities import Sound
 from audiogan.networks.wavegan import WaveGANGenerator
-from audiogan.representations import Waveform
+from audiogan.representations import SoundFormat, Waveform
 
 WARM_UP = 12.0
 """Seconds; three after its start the studio imports what imitations need."""
@@ -48,7 +48,9 @@ AUDIOGAN = [sys.executable, "-m", "audiogan"]
 
 def wavegan() -> audiogan.Generator:
     """Untrained, one second of 16 kHz."""
-    game = Sampling(WaveGANGenerator(16384, model_size=64).eval().requires_grad_(False), Waveform(16384))
+    game = Generative(
+        WaveGANGenerator(SoundFormat(16384), model_size=64).eval().requires_grad_(False), Waveform(SoundFormat(16384))
+    )
     return audiogan.Generator(game, Sound(16000, "peak"), {"facts": {"labels": []}}, Path("wavegan"), 0)
 
 
@@ -58,7 +60,7 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
 
     from audiogan.model.export import input_arrays, save_onnx
 
-    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).how}", file=sys.stderr)
+    print(f"ONNX: {save_onnx(folder / 'model.onnx', model).summary}", file=sys.stderr)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(folder / "model.onnx", options)

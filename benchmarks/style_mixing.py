@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 import audiogan
 from audiogan.files import atomic_write
+from audiogan.modalities import Image
 from audiogan.model.generator import Generator
 
 PSIS = (0.0, 0.25, 0.5, 0.7, 1.0, 1.3)
@@ -122,6 +123,8 @@ def measure_mixing(styles: Styles, judge: Any, n: int) -> list[dict[str, float]]
 
 def draw_pictures(styles: Styles, out: Path, cut: int) -> None:
     """`style-mixing.png` and `truncation.png`."""
+    modality = styles.model.modality
+    assert isinstance(modality, Image)
     model, classes = styles.model, max(len(styles.model.labels), 1)
     labels = torch.arange(max(6, min(classes, 10))) % classes
     coarse, fine = styles.draw(labels), styles.draw(labels)
@@ -130,11 +133,11 @@ def draw_pictures(styles: Styles, out: Path, cut: int) -> None:
     head = torch.cat([torch.full_like(own[1][:1], -1.0), own[1]])
     n = len(labels) + 1
     said = f"rows: styles of layers 0 to {cut - 1}, columns: the others"
-    model.modality.sheet(out / "style-mixing.png", torch.cat([head, body.flatten(0, 1)]).numpy(), title=said, columns=n)
+    modality.sheet(out / "style-mixing.png", torch.cat([head, body.flatten(0, 1)]).numpy(), title=said, columns=n)
     inputs = styles.inputs(labels)
     x = torch.cat([model.game.generate(inputs, truncation=psi) for psi in PSIS]).clamp(-1, 1)
     said = "truncation, top to bottom: " + ", ".join(f"{psi:g}" for psi in PSIS)
-    model.modality.sheet(out / "truncation.png", x.numpy(), title=said, columns=len(labels))
+    modality.sheet(out / "truncation.png", x.numpy(), title=said, columns=len(labels))
 
 
 def show(table: list[dict[str, float]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from states import assert_same, state_at
 
 import audiogan
@@ -76,6 +77,17 @@ class Run:
             if isinstance(each, Signal):
                 values[name] = str(_signal(self.folder / f"{name}{'-odd' * odd}", each, odd))
         return values
+
+
+def trained_once(runs: dict[str, Run | None], name: str, make: Callable[[], Run]) -> Run:
+    """Return a run from ``runs``, or make it. If training failed in an earlier test, fail at once."""
+    if name not in runs:
+        runs[name] = None
+        runs[name] = make()
+    run = runs[name]
+    if run is None:
+        pytest.fail(f"{name}: its training failed in an earlier test", pytrace=False)
+    return run
 
 
 def _signal(path: Path, given: Signal, odd: bool) -> Path:

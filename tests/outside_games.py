@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from guide import examples
+
 HEAD = "defaults: [{base: default}, {data: images}, {loss: non-saturating}, _self_]\nbatch_size: 4\n"
 IDENTITY = 'representation: {_target_: audiogan.representations.Identity, shape: "${facts.signal_shape}"}\n'
 LIGHT = "import math\n\nimport numpy as np\nimport torch\nfrom torch import nn\n\n"
@@ -85,8 +87,8 @@ class Exchange(Generative):
         super().__init__({"warm": warm, "cold": cold}, representation, inputs, routes)
         self.nets["eye_warm"], self.nets["eye_cold"], self.weight = Eye(3), Eye(3), weight
 
-    def losses(self, player, batch, play):
-        a, b = (self.given(part, play) for part in batch.values())
+    def losses(self, player, batch, context):
+        a, b = (self.given(part, context) for part in batch.values())
         total, fakes = 0.0, {"cold": call(self.nets["cold"], a), "warm": call(self.nets["warm"], b)}
         for name, own in (("warm", a), ("cold", b)):
             eye, fake = self.nets[f"eye_{name}"], fakes[name]
@@ -132,74 +134,6 @@ callbacks: {ema: {nets: [warm, cold]}}
     + IDENTITY,
 )
 """A game of two generators, without ``score`` and ``features``, with players and networks of other names."""
-
-OWN_INPUT = (
-    LIGHT
-    + "from audiogan.inputs import Input\n"
-    + DENSE
-    + '''
-class Angle(Input):
-    """A direction, as cosine and sine; drawn uniformly."""
-
-    def __init__(self, name="angle", column=None):
-        super().__init__(name, (2,), column)
-
-    def draw(self, n, random, requested=None, drawn=None, odds=None):
-        if requested is not None:
-            return self.repeated(requested, n)
-        turn = 2 * math.pi * random.rand(n)
-        return torch.stack([turn.cos(), turn.sin()], 1)
-
-    def parse(self, value):
-        turn = math.radians(float(value))
-        return torch.tensor([math.cos(turn), math.sin(turn)])
-''',
-    HEAD
-    + "data: {root: digits}\n"
-    + IDENTITY
-    + """
-inputs: {angle: {_target_: MODULE.Angle}}
-game:
-  _target_: audiogan.games.Adversarial
-  generator: {_target_: MODULE.Maker, shape: "${facts.shape}", angle: 2}
-  critic: {_target_: MODULE.Judge, shape: "${facts.shape}", angle: 2}
-""",
-)
-"""A generator with an input of one's own, and no latent."""
-
-TEXTBOOK = (
-    LIGHT
-    + "from audiogan.games import Generative\nfrom audiogan.games.calling import call\n"
-    + CONVOLVE
-    + """
-class Mine(Generative):
-    def __init__(self, generator, critic, loss, representation, inputs=None):
-        super().__init__(generator, representation, inputs)
-        self.nets["critic"], self.loss = critic, loss
-
-    def losses(self, player, batch, play):
-        inputs = self.drawn(len(batch["x"]), self.given(batch, play), play)
-        fake = call(self.nets["generator"], inputs)
-        if player == "generator":
-            return {"loss": self.loss.generator(self.nets["critic"](fake))}
-        real = self.representation.encode(batch["x"])
-        return {"loss": self.loss.critic(self.nets["critic"](real), self.nets["critic"](fake.detach()))}
-""",
-    """
-defaults: [{base: default}, {data: pairs}, {optimizer: adam}, _self_]
-batch_size: 4
-data: {size: 16}
-inputs:
-  source: {_target_: audiogan.inputs.Signal, column: source}
-game:
-  _target_: MODULE.Mine
-  loss: {_target_: audiogan.losses.LeastSquares}
-  generator: {_target_: MODULE.Paint, channels: 3, source: 1}
-  critic: {_target_: MODULE.Eye, channels: 3}
-"""
-    + IDENTITY,
-)
-"""The game that CONTRIBUTING shows, with a source picture of other channels than the output."""
 
 DATA = """
 from audiogan.data.columns import Derived, Labels, Signals, Texts, Values
@@ -279,7 +213,7 @@ defaults: [{base: default}, {loss: non-saturating}, _self_]
 batch_size: 4
 data: {_target_: MODULE.open_singing, holdout: 0.5}
 inputs: {picture: {_target_: audiogan.inputs.Signal, column: picture}}
-representation: {_target_: audiogan.representations.ComplexSTFT, length: 512, n_fft: 64, hop_length: 32}
+representation: {_target_: audiogan.representations.ComplexSTFT, format: "${facts.format}", n_fft: 64, hop_length: 32}
 game:
   _target_: audiogan.games.Adversarial
   generator: {_target_: MODULE.Maker, shape: "${facts.shape}", picture: 64, classes: "${facts.classes}"}
@@ -309,8 +243,8 @@ class Smooth(nn.Module):
 
 
 class Regression(Generative):
-    def losses(self, player, batch, play):
-        made = self.representation.decode(call(self.nets["generator"], self.given(batch, play)))
+    def losses(self, player, batch, context):
+        made = self.representation.decode(call(self.nets["generator"], self.given(batch, context)))
         return {"distance": (made - batch["x"]).square().mean()}
 
 
@@ -332,11 +266,21 @@ game:
 )
 """No critic and no adversarial loss: sounds from sounds of any length."""
 
+
+def guide(section: str) -> tuple[str, str]:
+    """Return an example of CONTRIBUTING.md: its module, and its configuration with MODULE for the module's name."""
+    example = examples()[section]
+    (module,) = example.modules
+    config = next(text for name, text in example.files.items() if name.endswith(".yaml"))
+    return example.files[f"{module}.py"], config.replace(module, "MODULE") + "\n"
+
+
 GAMES = {
     "conditional": CONDITIONAL,
     "two-way": TWO_WAY,
-    "own-input": OWN_INPUT,
-    "textbook": TEXTBOOK,
+    "own-input": guide("An input"),
+    "own-column": guide("A column"),
+    "textbook": guide("A game"),
     "larger": LARGER,
     "several": SEVERAL,
     "singing": SINGING,

@@ -13,7 +13,7 @@ from audiogan.modalities import Image, Modality, Sound
 from audiogan.model.generator import Generator
 from audiogan.networks.resnet import ResNetGenerator
 from audiogan.networks.unet import UNet
-from audiogan.representations import Identity, Waveform
+from audiogan.representations import Identity, SoundFormat, Waveform
 
 
 class Filter(nn.Module):
@@ -34,7 +34,7 @@ def filtering() -> Generator:
     """A model that makes a sound of a sound and of random numbers."""
     torch.manual_seed(0)
     source, sound = Signal("source", (1, 2048), Sound(16000)), Sound(16000)
-    return _translator("filter", Generative(Filter().eval(), Waveform(2048), {"source": source}), sound)
+    return _translator("filter", Generative(Filter().eval(), Waveform(SoundFormat(2048)), {"source": source}), sound)
 
 
 def pix2pix(noise: int = 0) -> Generator:

@@ -1,7 +1,8 @@
-"""States of trainings, compared bit for bit."""
+"""States of training runs: compared bit for bit, and changed."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ def final(run: Path) -> dict[str, Any]:
 def state_at(run: Path, step: int) -> dict[str, Any]:
     """Return the state of the trainer at a step, as `final` does."""
     return comparable(load_state(run / f"checkpoints/step-{step:08d}.ckpt")["trainer"])
+
+
+def with_value(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return a copy of a nested dictionary with another value at a dotted key."""
+    made = node = copy.deepcopy(config)
+    *path, last = key.split(".")
+    for name in path:
+        node = node[name]
+    node[last] = value
+    return made
 
 
 def comparable(trainer: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from every_command import COMMANDS, Run
+from every_command import COMMANDS, Run, trained_once
 from outside_games import GAMES
 
 import audiogan
@@ -21,20 +21,14 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, pytest.Mo
     folders: dict[str, Path] = {}
 
     def train(name: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-        first = name not in runs
-        if first:
+        if name not in folders:
             folders[name], module = tmp_path_factory.mktemp(name), f"outside_{name.replace('-', '_')}"
             code, config = GAMES[name]
             (folders[name] / f"{module}.py").write_text(code)
             (folders[name] / "mine.yaml").write_text(config.replace("MODULE", module))
         monkeypatch.chdir(folders[name])
-        if first:
-            runs[name] = None
-            runs[name] = Run(folders[name], "mine.yaml", trust=[f"outside_{name.replace('-', '_')}"])
-        run = runs[name]
-        if run is None:
-            pytest.fail(f"{name}: its training failed in an earlier test", pytrace=False)
-        return run
+        trust = [f"outside_{name.replace('-', '_')}"]
+        return trained_once(runs, name, lambda: Run(folders[name], "mine.yaml", trust=trust))
 
     return train
 

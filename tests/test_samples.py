@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waves import load_wav
 
 import audiogan
-from audiogan.modalities.wav import load_wav
 from audiogan.model.bundle import shipped_models
 from audiogan.model.sampling import read_recipe
 

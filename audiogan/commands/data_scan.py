@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import shlex
 from collections.abc import Sequence
@@ -92,8 +91,6 @@ def run(args: argparse.Namespace) -> None:
         return
     print(scan.summary())
     if args.csv:
-        with contextlib.suppress(OSError):  # said by `write`
-            args.csv.parent.mkdir(parents=True, exist_ok=True)
         scan.write(args.csv)
     if not images:
         _say_images(scan)
@@ -185,7 +182,7 @@ def _say_images(scan: Scan) -> None:
     """Say that there are images, too, where they are more than the sounds."""
     from audiogan.data.kinds import is_image
 
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images > scan.usable:
         command = shlex.join(["audiogan", "data", "scan", "--images", str(scan.root)])
         print(printable(f"  {images:,} files are images; to look at them: {command}"))

@@ -13,7 +13,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.run.config import PACKAGED, shipped
+    from audiogan.run.packaged import PACKAGED, shipped
     from audiogan.utils.text import printable
 
     if args.what in (None, "configs"):

@@ -29,7 +29,8 @@ class Engine:
     any method.
 
     Args:
-        device: ``auto`` (CUDA if there is any), ``cpu``, ``cuda`` or ``cuda:1``.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` (Apple GPU) or ``auto``: CUDA if available, else MPS in a single
+            process, else the CPU.
         precision: ``fp32``, ``bf16`` or ``fp16``; the last with a loss scaler for each player.
         accumulate: parts into which each process's share of a move's batch is split, one forward and backward each.
         threads: CPU threads for torch; ``None`` leaves torch's choice.
@@ -75,14 +76,19 @@ class Engine:
 
     def _device(self, name: str) -> torch.device:
         if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
+            mps = self.world == 1 and torch.backends.mps.is_available()
+            name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
         if name == "cuda":
             name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise ValueError(f"device={name!r} must be auto, cpu, cuda or cuda:NUMBER")
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise ValueError(f"device={name!r} must be auto, cpu, cuda, cuda:NUMBER or mps")
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device={name!r} was asked for, but torch sees no CUDA device here; use device=cpu")
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            raise ValueError(f"device={name!r}: PyTorch finds no Apple GPU; use device=cpu")
+        if device.type == "mps" and self.world > 1:
+            raise ValueError(f"device={name!r} supports one process, not {self.world}; start without torchrun")
         return device
 
     @property
@@ -107,8 +113,8 @@ class Engine:
                 dist.broadcast(tensor, 0)
 
     def to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The batch on the device; from pinned memory the copy does not block."""
-        return {name: x.to(self.device, non_blocking=True) for name, x in batch.items()}
+        """Return the batch on the device; a copy from pinned memory to CUDA does not block."""
+        return {name: x.to(self.device, non_blocking=self.device.type == "cuda") for name, x in batch.items()}
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """The context of a forward."""
@@ -171,7 +177,7 @@ class Engine:
             dist.destroy_process_group()
 
     def state_dict(self) -> dict[str, Any]:
-        """Loss scalers, and the state of every random number generator (CUDA: one a device)."""
+        """Return the loss scalers and the states of all random number generators (CUDA: one for each device)."""
         return {"scalers": {name: s.state_dict() for name, s in self._scalers.items()}, "rng": _rng_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -188,6 +194,8 @@ def _rng_state() -> dict[str, Any]:
     state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate(), "numpy": [name, words, *rest]}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -202,6 +210,13 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     for device, saved in enumerate(state.get("cuda", [])):
         if device < torch.cuda.device_count():
             torch.cuda.set_rng_state(saved, device)
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+
+
+def double(x: Tensor) -> Tensor:
+    """Return ``x`` in float64, or unchanged on MPS, which has no float64."""
+    return x if x.device.type == "mps" else x.double()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""A game: networks, the losses each player minimises, and how to sample. And the scratch pad of a step."""
+"""The base class of games, and the context of one training step."""
 
 from __future__ import annotations
 
@@ -28,18 +28,21 @@ class Game(nn.Module):
         super().__init__()
         self.nets = nn.ModuleDict(nets)
 
-    def losses(self, player: str, batch: Any, play: Play) -> dict[str, Tensor]:
-        """Named, weighted scalar terms whose sum ``player`` minimises in this move.
+    def losses(self, player: str, batch: Any, context: Play) -> dict[str, Tensor]:
+        """Return named, weighted scalar terms; the player minimises their sum in this move.
 
-        ``batch`` is what the player's stream yields; for a player of several streams, a dict of them by name.
+        Args:
+            player: name of the player that moves.
+            batch: the batch of the player's stream; for a player with several streams, a dict of batches by stream.
+            context: shared forwards, notes and random numbers of this step.
         """
         raise NotImplementedError
 
-    def after_step(self, player: str, play: Play) -> None:
-        """Called after the optimizer step of ``player``: the place for constraints on weights and for swaps."""
+    def after_step(self, player: str, context: Play) -> None:
+        """Hook after the optimizer step of ``player``, for constraints on weights and for swaps of networks."""
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict of this game, or of an older version of it, as this version has it."""
+        """Return a state dict of this game or of an older version of it, with the names of this version."""
         return dict(state)
 
     def sample(
@@ -50,21 +53,31 @@ class Game(nn.Module):
 
 
 class Play:
-    """The scratch pad of one training step: shared forwards, notes, and all the randomness a game needs.
+    """The context of one training step: shared forwards, notes, and all random numbers that a game needs.
 
-    Random numbers are a pure function of (seed, step, player, repeat) and are drawn for the whole batch of a move: a
-    process, or a part of an accumulated batch, takes its rows. So the numbers do not depend on how many processes share
-    a batch, and no state of theirs need be saved.
+    Random numbers are a pure function of (seed, step, player, repeat). They are drawn for the whole batch of a move,
+    and each micro-batch takes its rows. So the numbers depend neither on the number of processes that share a batch
+    nor on gradient accumulation, and no state of theirs has to be saved.
 
     Attributes:
         step: the step, counted from 0.
-        player, repeat: whose move this is, and which of its repeats.
-        part, parts: which share of the move's batch this is, of how many.
+        player: name of the player that moves.
+        repeat: index of the move among the player's repeats in this step.
+        micro_batch_index: index of this micro-batch in the move's batch.
+        micro_batches: number of micro-batches of the move: processes times ``engine.accumulate``.
     """
 
-    def __init__(self, step: int, *, seed: int = 0, part: int = 0, parts: int = 1, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        step: int,
+        *,
+        seed: int = 0,
+        micro_batch_index: int = 0,
+        micro_batches: int = 1,
+        device: str | torch.device = "cpu",
+    ) -> None:
         self.step = step
-        self.part, self.parts = part, parts
+        self.micro_batch_index, self.micro_batches = micro_batch_index, micro_batches
         self.player, self.repeat = "", 0
         self.notes: dict[str, Tensor] = {}
         self._seed = seed
@@ -73,18 +86,18 @@ class Play:
         self._rng = torch.Generator(device=device)
 
     def begin(self, player: str, repeat: int = 0) -> None:
-        """Open the move of ``player``: forget shared forwards and notes of the last, seed the random numbers."""
+        """Begin a move: clear the shared forwards and notes of the last move, and seed the random numbers."""
         self.player, self.repeat = player, repeat
         self._once.clear()
         self.notes = {}
         words = [self._seed, self.step, zlib.crc32(player.encode()), repeat]
         shared, own = np.random.SeedSequence(words, spawn_key=()).generate_state(2, np.uint64)
         self._rng.manual_seed(int(shared))
-        # What a network draws by itself (dropout, noise) differs from part to part.
-        torch.manual_seed((int(own) + self.part) % 2**63)
+        # What a network draws by itself (dropout, noise) differs between micro-batches.
+        torch.manual_seed((int(own) + self.micro_batch_index) % 2**63)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """``make()``, computed once a move however often it is asked for."""
+        """Return ``make()``; within a move, later calls with the same name return the first result."""
         if name not in self._once:
             self._once[name] = make()
         return self._once[name]
@@ -94,32 +107,32 @@ class Play:
         self._kept[name] = x.detach()
 
     def kept(self, name: str) -> Tensor:
-        """What an earlier move of this step kept as ``name``; ``KeyError`` if none did."""
+        """Return the tensor that an earlier move of this step kept as ``name``; ``KeyError`` if there is none."""
         if name not in self._kept:
             kept = sorted(self._kept)
             raise KeyError(f"nothing was kept as {name!r} before the move of {self.player!r}; kept: {kept}")
         return self._kept[name]
 
     def note(self, **stats: Tensor | float) -> None:
-        """Figures of this move for whoever watches. Tensors stay where they are: nothing waits for the device."""
+        """Record figures of this move for monitors and logs. Tensors stay on their device: nothing waits for it."""
         for name, value in stats.items():
             self.notes[name] = torch.as_tensor(value).detach()
 
     def rand(self, *shape: int) -> Tensor:
-        """Uniform in [0, 1), first dimension is this part's batch."""
+        """Draw uniform numbers in [0, 1). The first dimension is the size of this micro-batch."""
         return self._draw(torch.rand, shape)
 
     def randn(self, *shape: int) -> Tensor:
-        """Standard normal, first dimension is this part's batch."""
+        """Draw standard normal numbers. The first dimension is the size of this micro-batch."""
         return self._draw(torch.randn, shape)
 
     def choice(self, odds: Tensor, n: int) -> Tensor:
-        """``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
+        """Draw ``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
         odds = odds.to(self._rng.device)
-        whole = torch.multinomial(odds, n * self.parts, replacement=True, generator=self._rng)
-        return whole[self.part * n : (self.part + 1) * n]
+        whole = torch.multinomial(odds, n * self.micro_batches, replacement=True, generator=self._rng)
+        return whole[self.micro_batch_index * n : (self.micro_batch_index + 1) * n]
 
     def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         n = shape[0]
-        whole = sampler(n * self.parts, *shape[1:], generator=self._rng, device=self._rng.device)
-        return whole[self.part * n : (self.part + 1) * n]
+        whole = sampler(n * self.micro_batches, *shape[1:], generator=self._rng, device=self._rng.device)
+        return whole[self.micro_batch_index * n : (self.micro_batch_index + 1) * n]

@@ -94,6 +94,23 @@ class Trainer:
             examples of the player that draws the most: one batch where all players move once, five where the critic
             moves five times. This is what papers call the real examples shown to the critic.
         stop_reason: why the run ended before its budget was spent; `None` if it did not.
+
+    Examples:
+        >>> from functools import partial
+        >>> from audiogan.core import Engine, Player, Stream
+        >>> from audiogan.data.toys.points import open_points
+        >>> from audiogan.games import Adversarial
+        >>> from audiogan.losses import NonSaturating
+        >>> from audiogan.networks.mlp import MLPCritic, MLPGenerator
+        >>> from audiogan.representations import Identity
+        >>> game = Adversarial(MLPGenerator((2,)), MLPCritic((2,)), NonSaturating(), Identity((2,)))
+        >>> adam = partial(torch.optim.Adam, lr=1e-3)
+        >>> players = [Player("critic", ("critic",), adam), Player("generator", ("generator",), adam)]
+        >>> streams = {"train": Stream(open_points(count=500), batch_size=32)}
+        >>> trainer = Trainer(game, players, streams, engine=Engine("cpu"), steps=5)
+        >>> trainer.run()
+        >>> trainer.step
+        5
     """
 
     def __init__(
@@ -194,15 +211,21 @@ class Trainer:
 
     def _step(self) -> None:
         engine = self.engine
-        plays = [
-            Play(self.step, seed=self.seed, part=part, parts=engine.total_parts, device=engine.device)
-            for part in engine.parts
+        contexts = [
+            Play(
+                self.step,
+                seed=self.seed,
+                micro_batch_index=index,
+                micro_batches=engine.total_parts,
+                device=engine.device,
+            )
+            for index in engine.parts
         ]
         shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
             if player.due(self.step):
                 for repeat in range(player.repeats):
-                    move = self._move(player, repeat, plays)
+                    move = self._move(player, repeat, contexts)
                     for callback in self.callbacks.values():
                         callback.on_move(self, move)
                 for name in player.streams:
@@ -213,29 +236,29 @@ class Trainer:
         for callback in self.callbacks.values():
             callback.on_step(self)
 
-    def _move(self, player: Player, repeat: int, plays: list[Play]) -> Move:
+    def _move(self, player: Player, repeat: int, contexts: list[Play]) -> Move:
         engine, optimizer = self.engine, self.optimizers[player.name]
         drawn = {name: self.streams[name].next(engine.parts, engine.total_parts) for name in player.streams}
         terms: list[dict[str, Tensor]] = []
         with frozen_except(self.game, player.nets) as params:
             optimizer.zero_grad(set_to_none=True)
-            for i, play in enumerate(plays):
-                play.begin(player.name, repeat)
+            for i, context in enumerate(contexts):
+                context.begin(player.name, repeat)
                 batches = {name: engine.to_device(parts[i]) for name, parts in drawn.items()}
                 batch = next(iter(batches.values())) if len(batches) == 1 else batches
                 with engine.autocast():
-                    losses = self.game.losses(player.name, batch, play)
+                    losses = self.game.losses(player.name, batch, context)
                     total = torch.stack([term.float() for term in losses.values()]).sum()
                 engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
             norm = engine.gradients(player.name, optimizer, params, player.clip)
             examples = engine.total_parts * sum(self.streams[name].batch_size for name in player.streams)
-            notes = _joined([p.notes for p in plays])
+            notes = _joined([p.notes for p in contexts])
             move = Move(player, self.step, repeat, _mean(terms), norm, notes, examples)
             move.applied = not self._refused(move)
             engine.step(player.name, optimizer, move.applied)
         if move.applied:
-            self.game.after_step(player.name, plays[0])
+            self.game.after_step(player.name, contexts[0])
         self.examples += examples
         return move
 

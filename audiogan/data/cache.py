@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audiogan.errors import UserError
+from audiogan.files import cache_dir
 
 log = logging.getLogger("audiogan.data")
 SEAL = "sealed.json"
@@ -28,14 +29,13 @@ BLOCK, BLOCKS = 1 << 18, 16  # bytes read at a time; how many of them are checke
 STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
 
 
-def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], str]) -> Path:
+def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
     """Return the intact folder `cache_dir/key`; build it if it does not exist.
 
     Args:
         cache_dir: parent of such folders; created.
         key: `group-content`. Once built, other contents of the same group are removed: they cannot be asked for again.
-        build: fills the empty folder it is given and returns the key of what it found (which differs from `key` when
-            the source changed meanwhile).
+        build: function that fills the empty folder it is given.
 
     Raises:
         UserError: the folder cannot be written (no space, no permission).
@@ -51,7 +51,7 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], str]) -> Pa
         temporary = cache_dir / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
         temporary.mkdir()
         try:
-            final = cache_dir / build(temporary)
+            build(temporary)
             _seal(temporary)
             _place(temporary, final)
         finally:
@@ -155,3 +155,8 @@ def _forget_older(cache_dir: Path, final: Path) -> None:
     for path in cache_dir.glob(f"{group}-*"):
         if path != final:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def downloads() -> Path:
+    """Return the folder into which ``audiogan data get`` downloads data sets by default."""
+    return cache_dir("downloads")

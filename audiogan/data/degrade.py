@@ -118,6 +118,10 @@ class Downsample(Degradation):
     The convention of Timofte et al., "NTIRE 2017 challenge on single image super-resolution", CVPR Workshops 2017.
     Height and width must be multiples of ``factor``, 2 ... 16. With ``enlarge`` the picture is scaled back (bicubic),
     for generators with sources of the target's size.
+
+    Examples:
+        >>> Downsample(factor=2)(torch.zeros(3, 64, 64)).shape
+        torch.Size([3, 32, 32])
     """
 
     dims = 3

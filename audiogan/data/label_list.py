@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
-from audiogan.utils.text import printable
+from audiogan.utils.text import encoding_of, printable
 
 LARGEST = 1 << 28  # bytes
 DELIMITERS = ",;\t|"
@@ -68,12 +67,7 @@ def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
 def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
         raise UserError(f"{where}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
-    boms = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"}
-    boms |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    encoding = next((name for bom, name in boms.items() if data.startswith(bom)), None)
-    if encoding is None and b"\0" in data[:1000]:  # plain Latin letters in UTF-16 without a mark
-        even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
-        encoding = "utf-16-le" if odd > even else "utf-16-be"
+    encoding = encoding_of(data)
     notes: list[str] = []
     try:
         text = data.decode(encoding or "utf-8")
@@ -88,8 +82,13 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     return text, notes
 
 
-def read_rows(text: str, where: str) -> Iterator[Row]:
+def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator[Row]:
     """Yield the rows of a list; the delimiter and the columns are detected.
+
+    Args:
+        text: content of the list.
+        where: prefix of errors, such as ``data.labels=list.csv``.
+        notes: receives a remark if the list has columns that are not read.
 
     Raises:
         UserError: the list has no column of files or of labels.
@@ -110,7 +109,12 @@ def read_rows(text: str, where: str) -> Iterator[Row]:
             f"{where}: the first line must name the columns path and label (found: {shown}); known names are {KNOWN}"
         )
     delimiter, (file_column, label_column) = next(iter(found.items()))
-    quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in heads[delimiter]) else '"'
+    head = heads[delimiter]
+    unread = [name.strip() for i, name in enumerate(head) if i not in (file_column, label_column) and name.strip()]
+    if notes is not None and unread:
+        used, shown = (printable(", ".join(names))[:120] for names in ([head[file_column], head[label_column]], unread))
+        notes.append(f"{where}: only the columns {used} are read, not {shown}")
+    quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in head) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
     count, past_head = 0, False

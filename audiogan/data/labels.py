@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-
-import numpy as np
 
 from audiogan.data.kinds import READABLE
 from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
@@ -59,7 +58,7 @@ class LabelRule:
             raise UserError(f"{where}: not auto, folders or none, and there is no such CSV file")
         text, data, notes = read_text(path, where)
         key = hashlib.blake2b(data, digest_size=16).hexdigest() + str(path.resolve())
-        return cls(LIST, key, root, follow, path, list(read_rows(text, where)), notes, suffixes)
+        return cls(LIST, key, root, follow, path, list(read_rows(text, where, notes)), notes, suffixes)
 
     @cached_property
     def _matches(self) -> Matches:
@@ -93,12 +92,13 @@ class LabelRule:
         found = ", ".join(f"{count:,} of {total:,} files were found {way}" for way, count in ways)
         return [*self.remarks, *([f"{self.path.name}: {found}"] if found else [])]
 
-    def applies(self, codes: np.ndarray) -> bool:
-        """Whether the data set has labels, given the code of each decodable file (-1: none)."""
-        if self.mode == AUTO:
-            inside = int((codes >= 0).sum())
-            return len(np.unique(codes[codes >= 0])) >= 2 and 2 * inside > len(codes)
-        return self.mode != NONE
+    def applies(self, labels: Iterable[str]) -> bool:
+        """Return whether the data set has labels, given the label of each decodable file ("" for none)."""
+        if self.mode != AUTO:
+            return self.mode != NONE
+        counts = Counter(labels)
+        without = counts.pop("", 0)
+        return len(counts) >= 2 and counts.total() > without
 
 
 def _text(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
+from audiogan.data.scan import hash_of
 from audiogan.data.sounds.knobs import known, measure, parts, together
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
-from audiogan.data.sounds.scan import hash_of
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -77,14 +76,13 @@ class Measured(Values):
         group, _, content = scan.folder.name.rpartition("-")
         part = "" if len(self._rows) == scan.clips else hashlib.blake2b(self._rows.tobytes()).hexdigest()
         key = f"{hash_of(group, self._name, self._key, str(VERSION), part)[:16]}-{content}"
-        folder = open_or_build(scan.folder.parent, key, partial(self._build, key))
+        folder = open_or_build(scan.folder.parent, key, self._build)
         return np.load(folder / VALUES, mmap_mode="r")
 
-    def _build(self, key: str, folder: Path) -> str:
+    def _build(self, folder: Path) -> None:
         out = np.lib.format.open_memmap(folder / VALUES, "w+", np.float32, self._sizes)
         self._fill(out)
         out.flush()
-        return key
 
     def _fill(self, out: NDArray[np.float32]) -> None:
         description, quiet = f"measuring {self._name}", None if self._progress else True

@@ -35,6 +35,15 @@ class Table:
 
     Attributes:
         note: a remark of `split` about the held-out examples; part of `source`.
+
+    Examples:
+        >>> from audiogan.data.columns import Labels, Signals
+        >>> waves = np.zeros((6, 1, 100), np.float32)
+        >>> table = Table({"x": Signals(waves), "label": Labels(np.arange(6) % 2, ["kick", "snare"])}, 6)
+        >>> len(table), table.shape, table.class_counts
+        (6, (1, 100), [3, 3])
+        >>> {name: tuple(column.shape) for name, column in table.batch([0, 3]).items()}
+        {'x': (2, 1, 100), 'label': (2,)}
     """
 
     def __init__(
@@ -167,6 +176,12 @@ class Table:
 
         Raises:
             UserError: there is no column ``groups``, or it holds signals.
+
+        Examples:
+            >>> from audiogan.data.toys.points import open_points
+            >>> train, held_out = open_points(count=1000).split(0.1)
+            >>> len(train) + len(held_out), 90 <= len(held_out) <= 110
+            (1000, True)
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"fraction={fraction}: must be from 0 to 1")
@@ -249,5 +264,6 @@ def counted(table: Table, total: int, things: str, origin: str) -> str:
     """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
     facts = [f"{len(table.labels)} classes"] if table.labels else []
     facts += [table.note] if table.note else []
+    facts += [] if table.scan is None else table.scan.notes
     part = f" of {total:,}" if len(table) != total else ""
     return f"{len(table):,}{part} {things} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")

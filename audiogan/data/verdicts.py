@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -14,9 +13,9 @@ from typing import Any, ClassVar
 from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
-from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
+from audiogan.files import atomic_write
 from audiogan.utils.text import escape_cell, printable
 
 TABLE = "files.csv"
@@ -43,6 +42,8 @@ FLAGS = {
     "out of phase": "used; the channels cancel out when mixed, so the loudest is used alone",
     "offset": "used; a constant offset was removed",
 }
+MOST_NAMES, LONGEST_NAME = 30, 60
+"""Classes that the terminal lists, and characters of a name there."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,15 @@ class Scan:
 
     Attributes:
         reasons, known_flags: all reasons and flags of such files, with their meaning, in the order of the summary.
+        noun: word for a file.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
+    noun: ClassVar[str] = "sound file"
 
     root: Path
-    settings: DecodeSettings
+    settings: Any  # how files are decoded
     folder: Path  # the cache: clips, index and the table of files
     counts: dict[str, int]  # reason -> files
     flags: dict[str, int]  # flag -> usable files that have it
@@ -76,15 +79,15 @@ class Scan:
     def usable(self) -> int:
         return self.counts.get("usable", 0)
 
-    def files(self) -> Iterator[dict[str, str]]:
-        """The verdict on every file, in the order of the scan: a dict with the columns of `write`."""
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Yield the verdict on each file, in the order of the scan: a dict with the columns of `write`."""
         with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
         """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
-        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.files())
+        rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.rows())
         return [row for row in rows if row[1] != "usable"]
 
     def summary(self, examples: int = 3) -> str:
@@ -94,7 +97,7 @@ class Scan:
         if self.labels:
             lines.append(f"  {class_line(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
-        for row in self.files():
+        for row in self.rows():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
                 if reason != "usable" and len(shown.setdefault(reason, [])) < examples:
                     shown[reason].append(row["path"] + (f" ({row['detail']})" if row["detail"] else ""))
@@ -113,7 +116,7 @@ class Scan:
 
     def hints(self) -> list[str]:
         """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
-        rows = [row for row in self.files() if row["reason"] == "usable"]
+        rows = [row for row in self.rows() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
@@ -135,17 +138,14 @@ class Scan:
         A cell that a spreadsheet would run as a formula gets an apostrophe in front (`escape_cell`), and
         control characters are written as escapes.
         """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(self.folder / TABLE, **TEXT) as table, open(temporary, "w", **TEXT) as copy:
+            with (
+                atomic_write(path) as temporary,
+                open(self.folder / TABLE, **TEXT) as table,
+                open(temporary, "w", **TEXT) as copy,
+            ):
                 csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(temporary, path)
         except OSError as e:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise UserError(f"cannot write the report {path}: {e.strerror}") from e
 
 
@@ -153,37 +153,32 @@ def _cell(text: str) -> object:
     return escape_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
-def class_line(labels: Sequence[str], counts: Sequence[int], most: int = 30, longest: int = 60) -> str:
+def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
     """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
-    names = (name if len(name) <= longest else f"{name[: longest - 1]}…" for name in labels)
-    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:most]
-    return ", ".join([*parts, *([f"and {len(labels) - most:,} more"] if len(labels) > most else [])])
+    names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]
+    return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
 
 
 def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        raise UserError(printable(f"no usable sound file in {scan.root}: {nothing_usable(scan)}"))
-
-
-def nothing_usable(scan: Scan, noun: str = "sound files") -> str:
-    """Return what was found in a folder without a usable file, and what to do, in one line."""
+    """Raise a UserError that says what was found, and what to do, if no file can be used."""
+    if scan.clips:
+        return
     meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
     counts = (f"{n:,} {reason}{meaning.get(reason, '')}" for reason, n in scan.counts.items())
-    found = ", ".join(counts) or "the folder is empty"
-    advice = []
+    said = [", ".join(counts) or "the folder is empty"]
+    rows = list(scan.rows())
     if scan.counts.get("no label") and scan.naming == LIST:
-        rows = list(scan.files())
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
         file = next(row["path"] for row in rows if row["reason"] == "no label")
         names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
-        advice.append(f"{names}the folder has {file}")
+        said.append(f"{names}the folder has {file}")
     elif scan.counts.get("no label"):
-        advice.append(f"labels=folders needs {noun} inside folders")
-    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.files())
+        said.append(f"labels=folders needs {scan.noun}s inside folders")
+    images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in rows)
     if images:
-        advice.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
-    example = next(((p, d) for p, r, d in scan.problems if r in ("unreadable", "misnamed")), None)
+        said.append(f"{images:,} are images: train on them with audiogan train images data.root=FOLDER")
+    example = next((row for row in rows if row["reason"] in ("unreadable", "misnamed")), None)
     if example:
-        advice.append(f"for example {example[0]}: {example[1]}")
-    return "; ".join([found, *advice])
+        said.append(f"for example {example['path']}: {example['detail']}")
+    raise UserError(printable(f"no usable {scan.noun} in {scan.root}: {'; '.join(said)}"))

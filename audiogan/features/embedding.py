@@ -138,6 +138,11 @@ def embed(
 
     Raises:
         ValueError: nothing to embed, or samples that are not finite, naming them.
+
+    Examples:
+        >>> waves = torch.rand(3, 1, 16384) - 0.5
+        >>> embed(waves, LogMel(16000)).shape
+        (3, 256)
     """
     if len(x) == 0:
         raise ValueError(f"{what} is empty")

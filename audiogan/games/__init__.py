@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from audiogan.games.adversarial import Adversarial
+from audiogan.games.calling import call
 from audiogan.games.cycle import Cycle
 from audiogan.games.generative import Generative, Route
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
 
-__all__ = ["VAEGAN", "Accuracy", "Adversarial", "Cycle", "Generative", "MultiCritic", "Route", "SemiSupervised"]
+__all__ = ["VAEGAN", "Accuracy", "Adversarial", "Cycle", "Generative", "MultiCritic", "Route", "SemiSupervised", "call"]

@@ -38,13 +38,13 @@ class Adversarial(Generative):
         inputs: see `Generative`.
         penalties: terms of the critic's loss, due on steps where ``step % penalty.every == 0``. The keys of a mapping
             name them in the log; terms of a sequence are named after their classes.
-        generator_penalties: the same for the generator, called with it, its inputs and ``play.randn``.
+        generator_penalties: the same for the generator, called with it, its inputs and ``context.randn``.
         distances: terms of the generator's loss between its output and the target, such as `audiogan.losses.L1`.
-        adversarial: weight of the adversarial loss for the generator; 0: the critic is not used, so that distances
-            alone train the generator (a baseline; leave out the critic's player too: ``'~players.critic'``).
-        feature_matching: weight of the mean absolute difference of the critic's features of output and target (Wang et
-            al., pix2pixHD, CVPR 2018, equation 4). The critic must return features.
-        auxiliary: weight of the cross-entropy of class logits.
+        adversarial_weight: weight of the adversarial loss for the generator. With 0 the critic is not used, and
+            distances alone train the generator (a baseline; remove the critic's player too: ``'~players.critic'``).
+        feature_matching_weight: weight of the mean absolute difference of the critic's features of output and target
+            (Wang et al., pix2pixHD, CVPR 2018, equation 4). The critic must return features.
+        auxiliary_weight: weight of the cross-entropy of class logits.
         augment: random transformations of real and fake signals before the critic (Zhao et al., 2020).
         through_signal: decode fakes to signals and encode them again before the critic. ``augment`` then works on
             signals. The representation must be differentiable both ways.
@@ -61,19 +61,20 @@ class Adversarial(Generative):
         penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         generator_penalties: Sequence[Any] | Mapping[str, Any] | None = (),
         distances: Sequence[Any] | Mapping[str, Any] | None = (),
-        adversarial: float = 1.0,
-        feature_matching: float = 0.0,
-        auxiliary: float = 1.0,
+        adversarial_weight: float = 1.0,
+        feature_matching_weight: float = 0.0,
+        auxiliary_weight: float = 1.0,
         augment: nn.Module | None = None,
         through_signal: bool = False,
         constraint: Callable[[nn.Module], None] | None = None,
     ) -> None:
         super().__init__(generator, representation, inputs)
         self.nets["critic"] = critic
-        self.loss, self.augment, self.auxiliary, self.adversarial = loss, augment, auxiliary, adversarial
+        self.loss, self.augment = loss, augment
+        self.adversarial_weight, self.auxiliary_weight = adversarial_weight, auxiliary_weight
         self.penalties = named(penalties, "penalties")
         self.generator_penalties = named(generator_penalties, "generator_penalties")
-        self.distances, self.feature_matching = named(distances, "distances"), feature_matching
+        self.distances, self.feature_matching_weight = named(distances, "distances"), feature_matching_weight
         stateful = (*self.generator_penalties.values(), *self.penalties.values())
         if odd := [penalty for penalty in stateful if not hasattr(penalty, "every")]:
             raise ValueError(f"penalties: {odd[0]!r} is no penalty; write a section with _target_")
@@ -91,52 +92,54 @@ class Adversarial(Generative):
         if augment is not None and any(isinstance(self.inputs[name], Signal) for name in takes(critic)):
             raise ValueError("augment changes x alone; it cannot be used with a critic that also receives a source")
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        return self.player_losses(player, batch, self.given(batch, play), play)
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        return self.player_losses(player, batch, self.given(batch, context), context)
 
-    def player_losses(self, player: str, batch: Inputs, given: Inputs, play: Play) -> dict[str, Tensor]:
+    def player_losses(self, player: str, batch: Inputs, given: Inputs, context: Play) -> dict[str, Tensor]:
         """Return the losses of a player, given the inputs that the batch determines."""
         signal = batch["x"]
         if player == "critic":
-            real = self.critic_view(self._real(signal), play).detach()
-            inputs = self.drawn(len(signal), given, play)
+            real = self.critic_view(self._real(signal), context).detach()
+            inputs = self.drawn(len(signal), given, context)
             made = call(self.nets["generator"], inputs)
-            fake = self.critic_view(self._decoded(made), play).detach()
-            return self._critic_losses(real, fake, inputs, self.of_real(batch, inputs), play)
-        if not self.adversarial and not self.feature_matching:
-            inputs = self.drawn(len(signal), given, play)
-            return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, play)
-        inputs, made, fake = self._make(len(signal), given, play)
-        losses, out = self._adversarial_terms(fake, inputs, batch, play)
-        play.note(fake_logits=per_sample(out))
-        return joined(losses, self._generator_terms(inputs, made, signal, play))
+            fake = self.critic_view(self._decoded(made), context).detach()
+            return self._critic_losses(real, fake, inputs, self.of_real(batch, inputs), context)
+        if not self.adversarial_weight and not self.feature_matching_weight:
+            inputs = self.drawn(len(signal), given, context)
+            return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
+        inputs, made, fake = self._make(len(signal), given, context)
+        losses, out = self._adversarial_terms(fake, inputs, batch, context)
+        context.note(fake_logits=per_sample(out))
+        return joined(losses, self._generator_terms(inputs, made, signal, context))
 
-    def _make(self, n: int, given: Inputs, play: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def _make(self, n: int, given: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return all inputs, the generator's output, and the output as the critic receives it."""
-        inputs = self.drawn(n, given, play)
+        inputs = self.drawn(n, given, context)
         made = call(self.nets["generator"], inputs)
-        return inputs, made, self.critic_view(self._decoded(made), play)
+        return inputs, made, self.critic_view(self._decoded(made), context)
 
     def _adversarial_terms(
-        self, fake: Tensor, inputs: Inputs, batch: Inputs, play: Play
+        self, fake: Tensor, inputs: Inputs, batch: Inputs, context: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
         """Return the terms of the generator's loss that a critic gives, and the critic's output."""
         out = self._judge(fake, inputs)
-        if getattr(self.loss, "relativistic", False) or self.feature_matching:
+        if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
-                real = self._judge(self.critic_view(self._real(batch["x"]), play), self.of_real(batch, inputs))
+                real = self._judge(self.critic_view(self._real(batch["x"]), context), self.of_real(batch, inputs))
         if getattr(self.loss, "relativistic", False):
-            losses = {"loss": self.adversarial * over_critics(self.loss.generator, out, real)}
+            losses = {"loss": self.adversarial_weight * over_critics(self.loss.generator, out, real)}
         else:
-            losses = {"loss": self.adversarial * over_critics(self.loss.generator, out)}
-        if self.feature_matching:
-            losses["features"] = self.feature_matching * _feature_distance(out, real)
+            losses = {"loss": self.adversarial_weight * over_critics(self.loss.generator, out)}
+        if self.feature_matching_weight:
+            losses["features"] = self.feature_matching_weight * _feature_distance(out, real)
         return losses | self._auxiliary(inputs, fake=out), out
 
-    def _generator_terms(self, inputs: Inputs, made: Tensor, target: Tensor, play: Play) -> dict[str, Tensor]:
+    def _generator_terms(self, inputs: Inputs, made: Tensor, target: Tensor, context: Play) -> dict[str, Tensor]:
         """Return the terms of the generator's loss that no critic gives."""
         generator = self.nets["generator"]
-        penalties = due(self.generator_penalties, play.step, lambda penalty: penalty(generator, inputs, play.randn))
+        penalties = due(
+            self.generator_penalties, context.step, lambda penalty: penalty(generator, inputs, context.randn)
+        )
         distances = {}
         if self.distances:
             output = self.representation.decode(made)
@@ -153,7 +156,7 @@ class Adversarial(Generative):
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
 
     def _critic_losses(
-        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_of_real: Inputs, play: Play
+        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_of_real: Inputs, context: Play
     ) -> dict[str, Tensor]:
         terms, of_real, of_fake = critic_terms(
             self.loss,
@@ -161,10 +164,10 @@ class Adversarial(Generative):
             real,
             fake,
             self.penalties,
-            play,
+            context,
             lambda x: self._judge(x, inputs),
         )
-        play.note(real_logits=per_sample(of_real), fake_logits=per_sample(of_fake))
+        context.note(real_logits=per_sample(of_real), fake_logits=per_sample(of_fake))
         auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return joined(first | auxiliary, terms)
@@ -175,7 +178,7 @@ class Adversarial(Generative):
     def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
         """Return cross-entropies of class logits against the class weights."""
         return {
-            f"class_{name}": self.auxiliary * nn.functional.cross_entropy(out.classes, inputs["classes"])
+            f"class_{name}": self.auxiliary_weight * nn.functional.cross_entropy(out.classes, inputs["classes"])
             for name, out in outputs.items()
             if out.classes is not None and "classes" in inputs
         }
@@ -186,13 +189,13 @@ class Adversarial(Generative):
     def _decoded(self, x: Tensor) -> Tensor:
         return self.representation.decode(x) if self._view else x
 
-    def critic_view(self, x: Tensor, play: Play) -> Tensor:
+    def critic_view(self, x: Tensor, context: Play) -> Tensor:
         """Return ``x`` as the critic receives it in training."""
         if self.augment is not None:
-            x = self.augment(x, play.rand)
+            x = self.augment(x, context.rand)
         return self._view(x) if self._view else x
 
-    def after_step(self, player: str, play: Play) -> None:
+    def after_step(self, player: str, context: Play) -> None:
         if player == "critic" and self.constraint is not None:
             self.constraint(self.nets["critic"])
 
@@ -239,6 +242,6 @@ class Adversarial(Generative):
 
 def _feature_distance(fake: CriticOutput, real: CriticOutput) -> Tensor:
     if not fake.features or not real.features:
-        raise ValueError("feature_matching needs a critic that returns features (CriticOutput.features)")
+        raise ValueError("feature_matching_weight needs a critic that returns features (CriticOutput.features)")
     pairs = zip(fake.features, real.features, strict=True)
     return torch.stack([(a - b).abs().mean() for a, b in pairs]).mean()

@@ -19,7 +19,7 @@ def critic_terms(
     real: Tensor,
     fake: Tensor,
     penalties: Mapping[str, Any],
-    play: Play,
+    context: Play,
     judge_fake: Callable[[Tensor], CriticOutput] | None = None,
 ) -> tuple[dict[str, Tensor], CriticOutput, CriticOutput]:
     """Return the terms of a critic's loss (``loss`` and penalties by name), and its outputs for real and fake.
@@ -29,12 +29,12 @@ def critic_terms(
         judge: the critic, with the inputs of the real examples bound.
         real, fake: batches ``[B, ...]``, without gradient.
         penalties: by name; those due at this step are added.
-        play: of the move.
+        context: of the move.
         judge_fake: the critic, with the inputs of the fakes bound, where they differ. Penalties use ``judge``.
     """
     of_real, of_fake = judge(real), (judge_fake or judge)(fake)
     terms = {"loss": over_critics(loss.critic, of_real, of_fake)}
     values = due(
-        penalties, play.step, lambda penalty: penalty(lambda x: for_penalties(judge(x)), real, fake, play.rand)
+        penalties, context.step, lambda penalty: penalty(lambda x: for_penalties(judge(x)), real, fake, context.rand)
     )
     return joined(terms, values), of_real, of_fake

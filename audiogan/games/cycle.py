@@ -84,15 +84,15 @@ class Cycle(Generative):
             self.pools.update({name: ImagePool(representation.shape, pool) for name in generators})
             self.single_process = "the image pool is state of one process; set game.pool=0 to train in several"
 
-    def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, Any], context: Play) -> dict[str, Tensor]:
         if not isinstance(batch.get("x"), Tensor) and len(batch) == 2:
             domains = list(batch.values())
         else:
             raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
-        given = [self.drawn(len(part["x"]), self.given(part, play), play) for part in domains]
+        given = [self.drawn(len(part["x"]), self.given(part, context), context) for part in domains]
         signals = [part["x"] for part in domains]
         if player == "critic":
-            return self._critic_losses(signals, given, play)
+            return self._critic_losses(signals, given, context)
         losses: dict[str, Tensor] = {}
         logits = []
         there, back = self.generators
@@ -110,7 +110,7 @@ class Cycle(Generative):
                 same = self.representation.decode(call(self.nets[name], given[target]))
                 identity = {"identity": self.identity(same, signals[target])}
             losses = joined(losses, adversarial, cycle, identity)
-        play.note(fake_logits=torch.cat(logits))
+        context.note(fake_logits=torch.cat(logits))
         return losses
 
     def _generator_loss(self, out: CriticOutput, signal: Tensor, domain: int) -> Tensor:
@@ -120,22 +120,22 @@ class Cycle(Generative):
             real = self.judge(domain, self.representation.encode(signal))
         return over_critics(self.loss.generator, out, real)
 
-    def _critic_losses(self, signals: list[Tensor], given: list[dict[str, Tensor]], play: Play) -> dict[str, Tensor]:
+    def _critic_losses(self, signals: list[Tensor], given: list[dict[str, Tensor]], context: Play) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
         real_logits, fake_logits = [], []
         for (name, net), source in zip(self.generator_nets.items(), (0, 1), strict=True):
             target = 1 - source
             fake = call(net, given[source]).detach()
             if name in self.pools:
-                fake = self.pools[name](fake, play)
+                fake = self.pools[name](fake, context)
             real = self.representation.encode(signals[target]).detach()
             terms, of_real, of_fake = critic_terms(
-                self.loss, partial(self.judge, target), real, fake, self.penalties, play
+                self.loss, partial(self.judge, target), real, fake, self.penalties, context
             )
             losses = joined(losses, terms)
             real_logits.append(per_sample(of_real))
             fake_logits.append(per_sample(of_fake))
-        play.note(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
+        context.note(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
         return losses
 
     def judge(self, domain: int, x: Tensor) -> CriticOutput:
@@ -146,7 +146,7 @@ class Cycle(Generative):
         encoder: Any = self.inputs[self.source]
         return {**given, self.source: encoder.encode(signal)}
 
-    def after_step(self, player: str, play: Play) -> None:
+    def after_step(self, player: str, context: Play) -> None:
         if player == "critic" and self.constraint is not None:
             for name in self.critics:
                 self.constraint(self.nets[name])

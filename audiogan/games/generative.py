@@ -202,7 +202,7 @@ class Generative(Game):
 
     def columns(self) -> set[str]:
         """Return the columns of the data that `score` and `draw_beside` read."""
-        return {"x", "label"} | {each.column for each in self.needed.values() if each.column is not None}
+        return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
     def places(self, table: Any, generator: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places in a table of the sources and of the targets of a generator."""

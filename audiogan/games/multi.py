@@ -63,25 +63,25 @@ class MultiCritic(Adversarial):
         self.critics, self.swap_every, self.seed = tuple(critics), swap_every, seed
         self._facing = self.critics[0]
 
-    def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, Any], context: Play) -> dict[str, Tensor]:
         if player != "generator":
             with self._against(player):
-                return super().losses("critic", batch, play)
+                return super().losses("critic", batch, context)
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
-        made = [(*self._make(len(part["x"]), self.given(part, play), play), part) for part in batches]
+        made = [(*self._make(len(part["x"]), self.given(part, context), context), part) for part in batches]
         terms: dict[str, list[Tensor]] = {}
         logits = []
         for i, name in enumerate(self.critics):
             inputs, _, fake, part = made[i % len(made)]
             with self._against(name):
-                losses, out = self._adversarial_terms(fake, inputs, part, play)
+                losses, out = self._adversarial_terms(fake, inputs, part, context)
             logits.append(per_sample(out))
             for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
-        play.note(fake_logits=torch.cat(logits))
+        context.note(fake_logits=torch.cat(logits))
         inputs, x, _, part = made[0]
         means = {term: torch.stack(values).mean() for term, values in terms.items()}
-        return joined(means, self._generator_terms(inputs, x, part["x"], play))
+        return joined(means, self._generator_terms(inputs, x, part["x"], context))
 
     @property
     def critic(self) -> nn.Module:
@@ -98,12 +98,12 @@ class MultiCritic(Adversarial):
         finally:
             self._facing = before
 
-    def after_step(self, player: str, play: Play) -> None:
+    def after_step(self, player: str, context: Play) -> None:
         if player in self.critics and self.constraint is not None:
             self.constraint(self.nets[player])
-        due = bool(self.swap_every) and (play.step + 1) % self.swap_every == 0
-        if player == "generator" and play.repeat == 0 and due:
-            self.swap(play.step)
+        due = bool(self.swap_every) and (context.step + 1) % self.swap_every == 0
+        if player == "generator" and context.repeat == 0 and due:
+            self.swap(context.step)
 
     @torch.no_grad()
     def swap(self, step: int) -> list[int]:

@@ -32,13 +32,13 @@ class SemiSupervised(Adversarial):
     Args:
         generator: latents ``[B, latent_dim]`` -> ``[B, *representation.shape]``.
         critic: has ``outputs`` (K), ``forward(x) -> [B, K]`` and ``features(x) -> [B, D]``.
-        loss, representation, options: as in `Adversarial`, without ``auxiliary``.
-        supervised: weight of the cross-entropy of labels.
-        unsupervised: weight of the critic's real or fake; 0 makes it a plain classifier that sees labelled examples
-            only; the critic then has no penalties. The paper's code has 0.5 for the sum of both halves.
-        feature_matching: weight of the generator's squared distance between mean features of real and of fake
-            (section 3.1), the mean over features. The means are over one part of the batch of one process.
-        adversarial: weight of the generator's adversarial loss on ``log Z``.
+        loss, representation, options: as in `Adversarial`, without ``auxiliary_weight``.
+        supervised_weight: weight of the cross-entropy of labels.
+        unsupervised_weight: weight of the critic's adversarial loss. With 0 the critic is a plain classifier that
+            receives labelled examples only, without penalties. The paper's code has 0.5 for the sum of both halves.
+        feature_matching_weight: weight of the generator's squared distance between mean features of real and fake
+            examples, averaged over features (section 3.1). The means are over one micro-batch.
+        adversarial_weight: weight of the generator's adversarial loss on ``log Z``.
     """
 
     def __init__(
@@ -48,58 +48,65 @@ class SemiSupervised(Adversarial):
         loss: Any,
         representation: Representation,
         *,
-        supervised: float = 1.0,
-        unsupervised: float = 0.5,
-        feature_matching: float = 1.0,
-        adversarial: float = 0.0,
+        supervised_weight: float = 1.0,
+        unsupervised_weight: float = 0.5,
+        feature_matching_weight: float = 1.0,
+        adversarial_weight: float = 0.0,
         **options: Any,
     ) -> None:
         if getattr(generator, "classes", 0):
             raise ValueError(f"a semi-supervised game wants a generator without classes, not {generator.classes}")
-        if "auxiliary" in options:
-            raise ValueError("a semi-supervised game has no auxiliary classifier; the weight of labels is `supervised`")
+        if "auxiliary_weight" in options:
+            raise ValueError(
+                "SemiSupervised has no auxiliary classifier; remove auxiliary_weight and set supervised_weight, the "
+                "weight of the labels"
+            )
         super().__init__(generator, critic, loss, representation, **options)
-        if not feature_matching and not adversarial:
-            raise ValueError("the generator has nothing to learn from: feature_matching=0 and adversarial=0")
-        self.supervised, self.unsupervised = supervised, unsupervised
-        self.matching, self.adversarial = feature_matching, adversarial
+        if not feature_matching_weight and not adversarial_weight:
+            raise ValueError(
+                "the generator has no loss: set feature_matching_weight or adversarial_weight to more than 0"
+            )
+        self.supervised_weight, self.unsupervised_weight = supervised_weight, unsupervised_weight
+        self.feature_matching_weight, self.adversarial_weight = feature_matching_weight, adversarial_weight
         self.outputs: int = critic.outputs  # type: ignore[assignment]
 
-    def losses(self, player: str, batch: dict[str, Any], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, Any], context: Play) -> dict[str, Tensor]:
         if player == "critic":
-            return self._critic_terms(batch["labelled"], batch["unlabelled"], play)
+            return self._critic_terms(batch["labelled"], batch["unlabelled"], context)
         critic = self.nets["critic"]
         signal = batch["x"]
-        inputs, made, fake = self._make(len(signal), self.given(batch, play), play)
+        inputs, made, fake = self._make(len(signal), self.given(batch, context), context)
         terms = {}
-        if self.matching:
+        if self.feature_matching_weight:
             with torch.no_grad():
-                real = critic.features(self.critic_view(self._real(signal), play)).mean(0)  # type: ignore[operator]
+                real = critic.features(self.critic_view(self._real(signal), context)).mean(0)  # type: ignore[operator]
             mean = critic.features(fake).mean(0)  # type: ignore[operator]
-            terms["features"] = self.matching * (mean - real).square().mean()
-        if self.adversarial:
+            terms["features"] = self.feature_matching_weight * (mean - real).square().mean()
+        if self.adversarial_weight:
             logits = realness(critic(fake))
-            play.note(fake_logits=logits)
-            terms["loss"] = self.adversarial * self.loss.generator(logits)
-        return joined(terms, self._generator_terms(inputs, made, signal, play))
+            context.note(fake_logits=logits)
+            terms["loss"] = self.adversarial_weight * self.loss.generator(logits)
+        return joined(terms, self._generator_terms(inputs, made, signal, context))
 
-    def _critic_terms(self, labelled: Batch, unlabelled: Batch, play: Play) -> dict[str, Tensor]:
+    def _critic_terms(self, labelled: Batch, unlabelled: Batch, context: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
             return realness(self.nets["critic"](x))
 
-        class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), play))
-        play.note(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
-        terms = {"labels": self.supervised * F.cross_entropy(class_logits, labelled["label"])}
-        if not self.unsupervised:
+        class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), context))
+        context.note(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
+        terms = {"labels": self.supervised_weight * F.cross_entropy(class_logits, labelled["label"])}
+        if not self.unsupervised_weight:
             return terms
         signal = unlabelled["x"]
-        real = self.critic_view(self._real(signal), play).detach()
-        inputs = self.drawn(len(real), self.given(unlabelled, play), play)
-        fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), play).detach()
+        real = self.critic_view(self._real(signal), context).detach()
+        inputs = self.drawn(len(real), self.given(unlabelled, context), context)
+        fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), context).detach()
         real_logits, fake_logits = critic(real), critic(fake)
-        play.note(real_logits=real_logits, fake_logits=fake_logits)
-        terms["loss"] = self.unsupervised * self.loss.critic(real_logits, fake_logits)
-        return joined(terms, due(self.penalties, play.step, lambda penalty: penalty(critic, real, fake, play.rand)))
+        context.note(real_logits=real_logits, fake_logits=fake_logits)
+        terms["loss"] = self.unsupervised_weight * self.loss.critic(real_logits, fake_logits)
+        return joined(
+            terms, due(self.penalties, context.step, lambda penalty: penalty(critic, real, fake, context.rand))
+        )
 
     @torch.no_grad()
     def classify(self, x: Tensor, *, nets: Mapping[str, nn.Module] | None = None) -> Tensor:

@@ -17,32 +17,33 @@ from audiogan.representations import Representation
 
 
 class VAEGAN(Adversarial):
-    """The ordinary game, and a third player that teaches the generator to decode what an encoder made of real signals.
+    """`Adversarial` with an encoder, which makes the generator the decoder of a variational autoencoder as well.
 
-    After Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", ICML 2016. Whatever the data
-    holds has a latent that makes something like it, so fewer kinds of sounds are forgotten, and the adversarial game
-    begins where autoencoding ends instead of at noise. The critic judges what is made from the prior alone.
+    After Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", ICML 2016. Every training
+    example has a latent that decodes to something similar. Therefore fewer kinds of sounds are missing, and adversarial
+    training begins with a generator that autoencoding has trained. The critic only receives samples from the prior.
 
-    Players are called ``critic`` and ``generator``, as in `Adversarial`; the generator's owns the encoder too, for it
-    wants to decode what that makes of real signals. A third, ``autoencoder``, of the same networks, wants nothing else:
-    let it play before the others, by ``active``. With a listener there is a fourth, ``listener``: it learns to hear
-    class and knobs of real signals, and the generator wants it to hear what was asked for.
+    The players are ``critic`` and ``generator``, as in `Adversarial`, and ``autoencoder``. The players ``generator``
+    and ``autoencoder`` both own the generator and the encoder. ``autoencoder`` minimises the reconstruction loss alone:
+    let it play before the others by ``active``. With a listener there is a fourth player, ``listener``. It learns to
+    estimate class and knobs of real signals, and the generator is trained so that it estimates the requested ones.
 
     Args:
-        encoder: signals (and their condition) -> mean and log-variance ``[B, latent_dim]`` of their latents.
-        distance: (made, real) signals -> scalar.
-        share: of the generator's batch that it decodes.
-        kl: weight of the Kullback-Leibler divergence from the prior, the mean over latent dimensions (Kingma & Welling,
-            ICLR 2014, equation 10).
-        listener: signals -> class logits ``[B, classes]`` and knobs ``[B, knobs]``; ``None`` for none.
-        class_weight, knob_weight: of what the listener hears, for the generator: cross-entropy and mean squared error.
-        measured: for knobs whose definition has a gradient: modules (signals -> normal scores ``[B]``) that the
-            generator learns from beside the listener; ``knob`` and ``index`` say which it is, no index leaves it out.
-        told: for generators that say something of their sounds (``speak``): modules (what is said under their ``name``,
-            batch) -> how far that is from what real signals measure, or ``None``; see `audiogan.losses.told`.
-        jitter: standard deviation of what is added to the knobs asked for, so that they are learned apart from each
-            other and from the class.
-        spread: the same afterwards, for knobs that nobody asks for; ``None``: as in training.
+        encoder: maps signals and inputs to mean and log-variance ``[B, latent_dim]`` of their latents.
+        distance: maps generated and real signals to a scalar, the reconstruction loss.
+        share: share of the generator's batch that the generator also decodes, 0 to 1.
+        kl_weight: weight of the Kullback-Leibler divergence from the prior, averaged over latent dimensions (Kingma &
+            Welling, ICLR 2014, equation 10).
+        listener: maps signals to class logits ``[B, classes]`` and knobs ``[B, knobs]``; ``None``: no listener.
+        class_weight: weight of the cross-entropy of the listener's class logits, for the generator.
+        knob_weight: weight of the squared error of the listener's knobs and of ``knob_losses``, for the generator.
+        knob_losses: further losses of the generator for knobs with a differentiable definition: modules such as
+            `audiogan.losses.Attack`. A module without ``index`` is left out.
+        auxiliary_targets: losses for the properties that the generator's ``forward_with_aux`` predicts beside its
+            signals: modules such as `audiogan.losses.Pitch`.
+        knob_noise_std: standard deviation of the noise on the requested knobs in training, in normal scores. The noise
+            separates knobs from each other and from the class.
+        sampling_knob_std: the same when samples are drawn, for knobs that are not requested; ``None``: as in training.
         generator, critic, loss, representation, options: as in `Adversarial`.
     """
 
@@ -55,53 +56,55 @@ class VAEGAN(Adversarial):
         representation: Representation,
         distance: nn.Module,
         share: float = 0.5,
-        kl: float = 0.02,
+        kl_weight: float = 0.02,
         listener: nn.Module | None = None,
         class_weight: float = 0.1,
         knob_weight: float = 0.5,
-        jitter: float = 0.5,
-        spread: float | None = None,
-        measured: Sequence[Any] | Mapping[str, Any] | None = None,
-        told: Sequence[Any] | Mapping[str, Any] | None = None,
+        knob_noise_std: float = 0.5,
+        sampling_knob_std: float | None = None,
+        knob_losses: Sequence[Any] | Mapping[str, Any] | None = None,
+        auxiliary_targets: Sequence[Any] | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
         latent = dict(self.inputs.items()).get("latent")
         if not isinstance(latent, Latent) or not latent.normal:
-            raise ValueError("an autoencoder needs a generator with the input latent, which is normal")
+            raise ValueError("VAEGAN needs a generator with a normal input 'latent'")
         if encoder.latent_dim != latent.shape[0]:
-            raise ValueError(f"the encoder makes {encoder.latent_dim} latents, the generator wants {latent.shape[0]}")
+            raise ValueError(
+                f"the encoder has latent_dim={encoder.latent_dim}, the generator {latent.shape[0]}; they must be equal"
+            )
         check_takes(encoder, self.inputs)
         self.nets["encoder"] = encoder
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} must be from 0 to 1")
-        self.distance, self.share, self.kl = distance, share, kl
+        self.distance, self.share, self.kl_weight = distance, share, kl_weight
         if listener is not None:
             self.nets["listener"] = listener
-        self.class_weight, self.knob_weight, self.jitter = class_weight, knob_weight, jitter
+        self.class_weight, self.knob_weight, self.knob_noise_std = class_weight, knob_weight, knob_noise_std
         if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
-            knobs.spread.fill_(jitter if spread is None else spread)
-        rulers = named(measured, "measured", lambda ruler: ruler.knob)
-        self.measured = {name: ruler for name, ruler in rulers.items() if ruler.index is not None}
-        self.teachers = named(told, "told", lambda teacher: teacher.name)
-        self.rulers = nn.ModuleList([*self.measured.values(), *self.teachers.values()])
+            knobs.spread.fill_(knob_noise_std if sampling_knob_std is None else sampling_knob_std)
+        losses = named(knob_losses, "knob_losses", lambda term: term.knob)
+        self.knob_losses = {name: term for name, term in losses.items() if term.index is not None}
+        self.auxiliary_targets = named(auxiliary_targets, "auxiliary_targets", lambda target: target.name)
+        self.terms = nn.ModuleList([*self.knob_losses.values(), *self.auxiliary_targets.values()])
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        given = self.given(batch, play)
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        given = self.given(batch, context)
         if player == "autoencoder":
-            return self._autoencoder(batch, given, play)
+            return self._autoencoder(batch, given, context)
         if player == "listener":
-            signal = batch["x"] if self.augment is None else self.augment(batch["x"], play.rand)
+            signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
             return self._classifier_terms(signal, given, 1.0, 1.0)
         requested = given
-        if "knobs" in given and self.jitter:
-            noise = self.jitter * play.randn(*given["knobs"].shape)
+        if "knobs" in given and self.knob_noise_std:
+            noise = self.knob_noise_std * context.randn(*given["knobs"].shape)
             requested = {**given, "knobs": (given["knobs"] + noise).clamp(-LIMIT, LIMIT)}
-        losses = self.player_losses(player, batch, requested, play)
+        losses = self.player_losses(player, batch, requested, context)
         n = round(self.share * len(batch["x"]))
         if player == "generator" and n:
             first, some = ({name: value[:n] for name, value in part.items()} for part in (batch, given))
-            losses = joined(losses, self._autoencoder(first, some, play))
+            losses = joined(losses, self._autoencoder(first, some, context))
         return losses
 
     def output_terms(self, made: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -109,16 +112,13 @@ class VAEGAN(Adversarial):
             return {}
         signal = self.representation.decode(made)
         terms = self._classifier_terms(signal, inputs, self.class_weight, self.knob_weight)
-        measured = {
-            name: self.knob_weight * F.smooth_l1_loss(ruler(signal), inputs["knobs"][:, ruler.index])
-            for name, ruler in self.measured.items()
-        }
-        return joined(terms, measured)
+        knobs = {name: self.knob_weight * term(signal, inputs["knobs"]) for name, term in self.knob_losses.items()}
+        return joined(terms, knobs)
 
     def _classifier_terms(
         self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
     ) -> dict[str, Tensor]:
-        """Return the errors of the listener, given the classes and knobs of the signals."""
+        """Return the weighted errors of the listener, given the classes and knobs of the signals."""
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}
@@ -129,21 +129,24 @@ class VAEGAN(Adversarial):
             terms["knobs"] = knobs * F.mse_loss(estimates, inputs["knobs"])
         return terms
 
-    def _autoencoder(self, batch: Mapping[str, Tensor], given: Mapping[str, Tensor], play: Play) -> dict[str, Tensor]:
+    def _autoencoder(
+        self, batch: Mapping[str, Tensor], given: Mapping[str, Tensor], context: Play
+    ) -> dict[str, Tensor]:
         signal = batch["x"]
         mean, log_variance = call(self.nets["encoder"], given, signal)
-        z = mean + (0.5 * log_variance).exp() * play.randn(*mean.shape)
-        terms = {"kl": self.kl * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
+        z = mean + (0.5 * log_variance).exp() * context.randn(*mean.shape)
+        terms = {"kl": self.kl_weight * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
         generator: Any = self.nets["generator"]
         inputs = {**given, "latent": z}
-        made, estimates = (
-            call(generator.speak, inputs, names=generator.takes)
-            if hasattr(generator, "speak")
+        made, predicted = (
+            call(generator.forward_with_aux, inputs, names=generator.takes)
+            if hasattr(generator, "forward_with_aux")
             else (call(generator, inputs), {})
         )
-        taught = {}
-        for name, teacher in self.teachers.items():
-            distance = teacher(estimates[teacher.name], batch) if teacher.name in estimates else None
-            if distance is not None:
-                taught[name] = distance
-        return joined({"distance": self.distance(self.representation.decode(made), signal)}, terms, taught)
+        distances = {
+            name: target(predicted[target.name], batch)
+            for name, target in self.auxiliary_targets.items()
+            if target.name in predicted
+        }
+        distances = {name: distance for name, distance in distances.items() if distance is not None}
+        return joined({"distance": self.distance(self.representation.decode(made), signal)}, terms, distances)

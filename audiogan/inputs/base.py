@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
+ByName = Mapping[str, Tensor] | None
+"""Tensors by the names of inputs."""
+
 
 class Random(Protocol):
     """A source of random numbers: `audiogan.core.Play` in training, `Seeded` elsewhere."""
@@ -64,6 +67,27 @@ def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
         raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
     if getattr(found, attribute, None) in (None, ()):
         raise UserError(f"the column {name!r} of the data holds no {what}; choose another column: {table.source}")
+    return found
+
+
+def parse_numbers(text: str, sign: str, problem: str) -> dict[str, float]:
+    """Return the numbers of a text such as ``a=1,b=2`` by name.
+
+    Args:
+        text: names and numbers, separated by commas.
+        sign: separates a name from its number, such as ``=``.
+        problem: message for a part that has another form; ``{!r}`` stands for the part.
+
+    Raises:
+        UserError: a part is not a name and a number.
+    """
+    found = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition(sign)
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise UserError(problem.format(part)) from None
     return found
 
 
@@ -139,12 +163,7 @@ class Input(nn.Module):
         return None
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         """Draw ``n`` values with the distribution of the training data.
 

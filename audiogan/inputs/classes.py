@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random, find_column
+from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
 
 LOGIT = 5.0
 """Logit of a chosen class at the start of a gradient search."""
 LARGEST = 1e9
 """Largest weight of a class in a mixture, before weights are divided by their sum."""
+MIXTURE = "class {!r}: write NAME or NAME:NUMBER"
 LEAST = 0.02
 """Smaller weights are left out of a recipe."""
 
@@ -86,12 +87,7 @@ class Classes(Input):
         return F.one_hot(labels, len(self.labels)).to(self.counts.dtype)
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         if requested is not None:
             return self.repeated(requested, n)
@@ -134,7 +130,7 @@ class Classes(Input):
         if isinstance(value, Tensor | np.ndarray):
             value = self.by_name(value, self.labels)
         if isinstance(value, str):
-            value = {value: 1.0} if value in self.labels or ":" not in value else _mixture(value)
+            value = {value: 1.0} if value in self.labels or ":" not in value else parse_numbers(value, ":", MIXTURE)
         if not isinstance(value, Mapping):
             raise UserError(f"class {value!r:.60}: give a name, or a mapping of names to weights")
         return self._weights(value)
@@ -180,14 +176,3 @@ class Classes(Input):
 
     def describe(self) -> str:
         return f"class or mixture of classes: {', '.join(self.labels)}"
-
-
-def _mixture(text: str) -> dict[str, float]:
-    found = {}
-    for part in text.split(","):
-        name, _, value = part.rpartition(":")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            raise UserError(f"class {part!r}: write NAME or NAME:NUMBER") from None
-    return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random, find_column
+from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
 from audiogan.inputs.scale import LIMIT, Scale, normal_scores
 from audiogan.utils.text import printable
 
@@ -104,12 +104,7 @@ class Knobs(Input):
         return batch[self.column]
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
         weights = drawn.get(self.by) if drawn and self.groups else None
@@ -166,7 +161,8 @@ class Knobs(Input):
         if isinstance(value, Tensor | np.ndarray):
             value = self.by_name(value, self.names)
         if isinstance(value, str):
-            value = _pairs(self.name, value)
+            problem = f"{self.name}={{!r}}: write NAME=NUMBER, with a number from 0 to 1"
+            value = parse_numbers(value, "=", problem)
         if not isinstance(value, Mapping):
             raise UserError(f"{self.name}: give a mapping of names to numbers from 0 to 1")
         shares = np.full(len(self.names), np.nan)
@@ -206,14 +202,3 @@ class Knobs(Input):
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
-
-
-def _pairs(where: str, text: str) -> dict[str, float]:
-    found = {}
-    for part in text.split(","):
-        name, _, value = part.rpartition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            raise UserError(f"{where}={part!r}: write NAME=NUMBER, with a number from 0 to 1") from None
-    return found

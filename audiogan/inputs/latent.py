@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs.base import Input, Random
+from audiogan.inputs.base import ByName, Input, Random
 
 DISTRIBUTIONS = ("normal", "uniform")
 TYPICAL = 0.99
@@ -48,12 +48,7 @@ class Latent(Input):
         return self.distribution == "normal"
 
     def draw(
-        self,
-        n: int,
-        random: Random,
-        requested: Tensor | None = None,
-        drawn: Mapping[str, Tensor] | None = None,
-        odds: Mapping[str, Tensor] | None = None,
+        self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         if requested is not None:
             return self.repeated(requested, n)

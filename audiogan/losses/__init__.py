@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from audiogan.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wasserstein
-from audiogan.losses.distances import L1, L2, Charbonnier
+from audiogan.losses.auxiliary_targets import AuxiliaryTarget, PartialTracks, Pitch, Width
+from audiogan.losses.distances import L1
 from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
-from audiogan.losses.told import PartialTracks, Pitch, Told, Width
 
-__all__ = ["L1", "L2", "R1", "R2", "Attack", "Brightness", "Charbonnier", "Decay", "GradientPenalty", "Hinge"]
+__all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "GradientPenalty", "Hinge"]
 __all__ += ["LeastSquares", "Noisiness", "NonSaturating", "OrthogonalRegularisation", "PartialTracks", "Pitch"]
-__all__ += ["RelativisticPairing", "SpectralDistance", "Told", "Wasserstein", "WeightClip", "Width"]
+__all__ += ["RelativisticPairing", "SpectralDistance", "Wasserstein", "WeightClip", "Width"]

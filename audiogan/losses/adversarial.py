@@ -35,7 +35,12 @@ class LeastSquares:
 
 
 class Hinge:
-    """Lim & Ye 2017 (Geometric GAN); Miyato et al. 2018 (SNGAN), equations 16 and 17."""
+    """Lim & Ye 2017 (Geometric GAN); Miyato et al. 2018 (SNGAN), equations 16 and 17.
+
+    Examples:
+        >>> Hinge().critic(torch.tensor([2.0]), torch.tensor([-2.0])).item()  # both beyond the margin
+        0.0
+    """
 
     relativistic = False
 

@@ -1,8 +1,8 @@
-"""Knobs as a loss can use them: measured as in `audiogan.data.sounds.knobs`, but differentiable.
+"""Losses of knobs: the definitions of `audiogan.data.sounds.knobs`, made differentiable.
 
-A network that listens in frames tells 4 ms from 6 ms badly, and a generator that is to please it obeys badly; half of
-all drums rise within 4 to 11 ms. And what a network takes for noise is not what is measured. The definitions of these
-knobs have gradients of their own.
+An estimate by a network is not precise enough. A network that works on frames hardly distinguishes an attack of 4 ms
+from one of 6 ms, but half of all drums have an attack of 4 to 11 ms. Its estimate of noisiness differs from the
+definition too. These losses use the gradients of the definitions themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.core.engine import double
 from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
     FALL_DB,
@@ -24,28 +25,32 @@ from audiogan.inputs.knob_definitions import (
     SPECTRUM_SECONDS,
 )
 from audiogan.inputs.scale import EXTREME
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames, magnitudes
 
 QUIETEST = 1e-10
-"""Power of a bin, of sounds whose peak is 1, at which gradients fade."""
+"""Power of a bin below which gradients fade, for sounds with a peak of 1."""
 
 
-class Ruler(nn.Module):
-    """Sounds `[B, C, T]` -> normal scores `[B]` of a knob among the training sounds, about -2.3 ... 2.3.
+class KnobLoss(nn.Module):
+    """Smooth L1 distance between the requested value of a knob and the value that its definition gives for a sound.
+
+    Both are normal scores among the training sounds, about -2.3 to 2.3.
 
     Args:
-        scale: that of the knobs of the training data, as `audiogan.inputs.Scale.to_dict` has it; ``None`` without.
-        sample_rate: in Hz.
+        scale: scale of the knobs of the training data, as `audiogan.inputs.Scale.to_dict` returns it; ``None`` if the
+            data has no knobs.
+        format: format of the sounds.
 
     Attributes:
-        index: number of the knob among those of the data; ``None`` where it is none of them.
+        index: index of the knob among the knobs of the data; ``None`` if the data does not have it.
     """
 
     knob = ""
     values: Tensor
     scores: Tensor
 
-    def __init__(self, scale: Mapping[str, Any] | None, sample_rate: int) -> None:
+    def __init__(self, scale: Mapping[str, Any] | None, format: SoundFormat) -> None:
         super().__init__()
         names = list(scale["names"]) if scale is not None else []
         self.index = names.index(self.knob) if self.knob in names else None
@@ -56,40 +61,45 @@ class Ruler(nn.Module):
         self.register_buffer("values", values, persistent=False)
         self.register_buffer("scores", torch.special.ndtri(shares).float(), persistent=False)
 
-    def forward(self, signal: Tensor) -> Tensor:
+    def forward(self, signal: Tensor, requested: Tensor) -> Tensor:
+        """Return the distance, a scalar, of sounds ``[B, C, T]`` from requested knobs ``[B, knobs]``."""
+        return F.smooth_l1_loss(self.score(signal), requested[:, self.index])
+
+    def score(self, signal: Tensor) -> Tensor:
+        """Return the normal scores ``[B]`` of the knob for sounds ``[B, C, T]``."""
         value = self.measure(signal.float())
-        # Straight lines between quantiles, and beyond the outermost.
+        # Interpolate linearly between quantiles, and extrapolate beyond the outermost ones.
         k = torch.searchsorted(self.values, value.detach().contiguous()).clamp(1, len(self.values) - 1)
         slope = (self.scores[k] - self.scores[k - 1]) / (self.values[k] - self.values[k - 1])
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope
 
     def measure(self, signal: Tensor) -> Tensor:
-        """The knob `[B]` of sounds `[B, C, T]` in its own unit."""
+        """Return the knob `[B]` of sounds `[B, C, T]` in its own unit."""
         raise NotImplementedError
 
 
-class EnvelopeRuler(Ruler):
-    """A knob of the envelope; arguments as in `Ruler`.
+class EnvelopeKnobLoss(KnobLoss):
+    """Loss of a knob of the envelope; arguments as in `KnobLoss`.
 
     Attributes:
-        step_seconds: between samples of the envelope: fewer are less work.
+        step_seconds: time between samples of the envelope, in seconds.
     """
 
     step_seconds = 0.0
 
-    def __init__(self, scale: Mapping[str, Any] | None, sample_rate: int) -> None:
-        super().__init__(scale, sample_rate)
-        self.few = max(1, round(self.step_seconds * sample_rate))
-        self.rate = sample_rate / self.few
+    def __init__(self, scale: Mapping[str, Any] | None, format: SoundFormat) -> None:
+        super().__init__(scale, format)
+        self.few = max(1, round(self.step_seconds * format.sample_rate))
+        self.rate = format.sample_rate / self.few
 
     def _power(self, signal: Tensor) -> Tensor:
-        """The squared envelope `[B, T / few + margins]`, where the peak of a sound is 1 or so."""
+        """Return the squared envelope `[B, T / few + margins]` of sounds with a peak of about 1."""
         power = signal.square().sum(1)
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))  # of the mean of a mean, in envelope samples
         power = F.pad(power, (2 * size * self.few, 2 * size * self.few))
         for stride in (self.few, 1):  # by differences of sums: avg_pool1d takes ten times as long
-            total = F.pad(power.double().cumsum(1), (1, 0))
+            total = F.pad(double(power).cumsum(1), (1, 0))
             n = size * stride
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10
@@ -98,12 +108,12 @@ class EnvelopeRuler(Ruler):
         return self.timed(self._power(signal))
 
     def timed(self, power: Tensor) -> Tensor:
-        """The knob `[B]` of squared envelopes."""
+        """Return the knob `[B]` of squared envelopes."""
         raise NotImplementedError
 
 
-class Attack(EnvelopeRuler):
-    """The logarithm of the time in which a sound rises to its peak."""
+class Attack(EnvelopeKnobLoss):
+    """Loss of the attack: the decimal logarithm of the time, in seconds, in which a sound rises to its peak."""
 
     knob, step_seconds = "attack", 0.00025
 
@@ -112,11 +122,13 @@ class Attack(EnvelopeRuler):
         peak = envelope.amax(1, keepdim=True)
         began = (envelope >= ONSET * peak).cumsum(1) > 0
         missing = ((1 - envelope.cummax(1).values / peak) * began).sum(1)
-        return torch.log10(2 * missing / self.rate + SHORTEST_SECONDS)  # without it short ones pull too hard
+        return torch.log10(
+            2 * missing / self.rate + SHORTEST_SECONDS
+        )  # the constant bounds the gradient of short attacks
 
 
-class Decay(EnvelopeRuler):
-    """The logarithm of the time from the peak until the energy to come has fallen by 15 dB."""
+class Decay(EnvelopeKnobLoss):
+    """Loss of the decay: the logarithm of the time from the peak until the remaining energy has fallen by 15 dB."""
 
     knob, step_seconds = "decay", 0.0006
 
@@ -132,21 +144,19 @@ class Decay(EnvelopeRuler):
         return torch.log10(samples / self.rate + SHORTEST_SECONDS)
 
 
-class SpectrumRuler(Ruler):
-    """A knob of spectra, the mean of frames weighted by their amplitude. Half as many frames as the knob itself has.
+class SpectrumKnobLoss(KnobLoss):
+    """Loss of a knob of spectra, the mean over frames weighted by their amplitude; arguments as in `KnobLoss`.
 
-    Args:
-        length: of the sounds, in samples.
-        scale, sample_rate: as in `Ruler`.
+    It uses half as many frames as the definition.
     """
 
     hertz: Tensor
 
-    def __init__(self, scale: Mapping[str, Any] | None, sample_rate: int, length: int) -> None:
-        super().__init__(scale, sample_rate)
-        n_fft = 2 * max(2, round(SPECTRUM_SECONDS / 2 * sample_rate))
-        self.frames = Frames(max(length, n_fft // 2), n_fft, n_fft // 2, pad=n_fft // 2)
-        self.register_buffer("hertz", torch.linspace(0, sample_rate / 2, self.frames.bins), persistent=False)
+    def __init__(self, scale: Mapping[str, Any] | None, format: SoundFormat) -> None:
+        super().__init__(scale, format)
+        n_fft = 2 * max(2, round(SPECTRUM_SECONDS / 2 * format.sample_rate))
+        self.frames = Frames(max(format.length, n_fft // 2), n_fft, n_fft // 2, pad=n_fft // 2)
+        self.register_buffer("hertz", torch.linspace(0, format.sample_rate / 2, self.frames.bins), persistent=False)
 
     def measure(self, signal: Tensor) -> Tensor:
         signal = signal / signal.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-4)
@@ -154,38 +164,38 @@ class SpectrumRuler(Ruler):
         magnitude = magnitudes(self.frames.analyse(signal), QUIETEST)  # [B, C, N, F]
         magnitude = magnitude[:, 0] if signal.shape[1] == 1 else magnitude.square().sum(1).sqrt()
         weights = magnitude.square().sum(2).sqrt()
-        return self.summed((self.seen(magnitude) * weights).sum(1) / weights.sum(1))
+        return self.to_unit((self.property_of(magnitude) * weights).sum(1) / weights.sum(1))
 
-    def seen(self, magnitude: Tensor) -> Tensor:
-        """The property `[B, N]` of each frame of spectra `[B, N, F]`."""
+    def property_of(self, magnitude: Tensor) -> Tensor:
+        """Return the property `[B, N]` of each frame of spectra `[B, N, F]`."""
         raise NotImplementedError
 
-    def summed(self, mean: Tensor) -> Tensor:
-        """Its mean `[B]` in the unit of the knob."""
+    def to_unit(self, mean: Tensor) -> Tensor:
+        """Return the mean `[B]` of the property in the unit of the knob."""
         raise NotImplementedError
 
 
-class Brightness(SpectrumRuler):
-    """The logarithm of the mean frequency."""
+class Brightness(SpectrumKnobLoss):
+    """Loss of the brightness: the binary logarithm of the mean frequency in Hz."""
 
     knob = "brightness"
 
-    def seen(self, magnitude: Tensor) -> Tensor:
+    def property_of(self, magnitude: Tensor) -> Tensor:
         return magnitude @ self.hertz / magnitude.sum(2)
 
-    def summed(self, mean: Tensor) -> Tensor:
+    def to_unit(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(LOWEST_HZ).log2()
 
 
-class Noisiness(SpectrumRuler):
-    """How flat spectra are, in decibels."""
+class Noisiness(SpectrumKnobLoss):
+    """Loss of the noisiness: the flatness of spectra, in decibels."""
 
     knob = "noisiness"
 
-    def seen(self, magnitude: Tensor) -> Tensor:
+    def property_of(self, magnitude: Tensor) -> Tensor:
         relative = magnitude / magnitude.amax(2, keepdim=True)
         power = relative.square().clamp_min(10 ** (FLATNESS_FLOOR_DB / 10))
         return power.log().mean(2).exp() / power.mean(2)
 
-    def summed(self, mean: Tensor) -> Tensor:
+    def to_unit(self, mean: Tensor) -> Tensor:
         return 10 * mean.log10()

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.representations.partials import PartialMeter
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames, magnitudes
 from audiogan.representations.views import LogMelView
 
@@ -25,24 +26,23 @@ class SpectralDistance(nn.Module):
     convergence of roots of magnitudes in their bands too, in long windows: short ones do not tell 45 from 80 Hz.
 
     Args:
-        length, channels, sample_rate: of the sounds, in samples and Hz.
-        n_fft, hop_length: of the first two, in samples.
-        partials: how many bands of `PartialMeter`; 0 for none.
+        format: format of the sounds.
+        n_fft, hop_length: window and hop of the first two terms, in samples.
+        partials: number of bands of `PartialMeter`; 0 for none.
     """
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         n_fft: int = 512,
         hop_length: int = 256,
         partials: int = 0,
     ) -> None:
         super().__init__()
-        self.mel = LogMelView(length, channels, sample_rate, n_fft, hop_length, fold=1)
+        length, rate = format.length, format.sample_rate
+        self.mel = LogMelView(length, format.channels, rate, n_fft, hop_length, fold=1)
         self.coarse = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.low = PartialMeter(partials, length, hop_length, sample_rate) if partials else None
+        self.low = PartialMeter(partials, length, hop_length, rate) if partials else None
         self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:

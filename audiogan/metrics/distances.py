@@ -20,6 +20,11 @@ def frechet_distance(a: Features, b: Features) -> float:
 
     Raises:
         ValueError: fewer than two samples, or dimensions that differ.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(200, 4))
+        >>> round(frechet_distance(x, x), 6), round(frechet_distance(x, x + 1), 6)  # shifted by 1 in 4 dimensions
+        (0.0, 4.0)
     """
     _check(a, b)
     mean_a, mean_b = a.mean(0), b.mean(0)
@@ -39,6 +44,11 @@ def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: in
 
     Raises:
         ValueError: fewer than two samples, or dimensions that differ.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(200, 4))
+        >>> kernel_distance(x[:100], x[100:]) < kernel_distance(x[:100], x[100:] + 1)
+        True
     """
     _check(a, b)
     if max(len(a), len(b)) <= subset:

@@ -12,11 +12,9 @@ from audiogan.metrics.classifier import Classifier
 from audiogan.metrics.diversity import inception_score
 from audiogan.metrics.report import BETTER, Report, compare, matched
 
-__all__ = ["Agreement", "agreement", "evaluate_labelled"]
+__all__ = ["agreement", "evaluate_labelled"]
 
 BETTER = {**BETTER, "inception": "higher", "agreement": "higher"}
-
-Agreement = tuple[float, dict[str, float]]
 
 
 def agreement(

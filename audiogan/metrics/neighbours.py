@@ -42,6 +42,11 @@ def prdc(fake: Features, real: Features, *, k: int = 5, cap: float = 1.0) -> Prd
 
     Raises:
         ValueError: a set of no more than k samples, or a cap outside (0, 1].
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(200, 2))
+        >>> prdc(x[:100] + 9, x[100:])  # far from the real examples
+        Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
     if min(len(fake), len(real)) <= k:
         raise ValueError(f"k={k} neighbours need more than {k} samples, got {len(fake)} fake and {len(real)} real")
@@ -64,7 +69,13 @@ def prdc(fake: Features, real: Features, *, k: int = 5, cap: float = 1.0) -> Prd
 
 
 def nearest(x: Features, reference: Features, *, k: int = 1) -> tuple[Features, NDArray[np.int64]]:
-    """Euclidean distance [N] of each x to its k-th nearest in `reference`, and which one that is [N]."""
+    """Euclidean distance [N] of each x to its k-th nearest in `reference`, and which one that is [N].
+
+    Examples:
+        >>> distance, index = nearest(np.array([[0.0, 1.0]]), np.array([[5.0, 5.0], [0.0, 3.0]]))
+        >>> distance.tolist(), index.tolist()
+        ([2.0], [1])
+    """
     distance, index = np.empty(len(x)), np.empty(len(x), np.int64)
     for rows, distances in _chunks(x, reference):
         index[rows] = np.argpartition(distances, k - 1, axis=1)[:, k - 1]
@@ -82,6 +93,11 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
 
     Raises:
         ValueError: fewer than two training sounds.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> memorisation(x[:10], held_out=x[90:], train=x[:90]).copies  # all ten are training examples
+        1.0
     """
     if len(train) < 2:
         raise ValueError(f"need at least two training sounds, got {len(train)}")

@@ -60,7 +60,9 @@ class Modality:
     def to_config(self) -> dict[str, Any]:
         """Return the settings as plain values from which a configuration builds this modality again."""
         settings = {name: _plain(value) for name, value in vars(self).items()}
-        return {"_target_": f"audiogan.modalities.{type(self).__name__}", **settings}
+        home = type(self).__module__
+        home = "audiogan.modalities" if home.startswith("audiogan.") else home  # stored models name the shipped ones so
+        return {"_target_": f"{home}.{type(self).__name__}", **settings}
 
     def same_kind(self, other: Modality | None) -> bool:
         """Return whether signals of another modality can be shown and measured as those of this one."""
@@ -285,18 +287,18 @@ def as_array(value: Any, noun: str, kinds: str) -> np.ndarray:
     return value
 
 
-def in_range(x: np.ndarray, noun: str, edge: float = 1.0) -> NDArray[np.float32]:
+def in_range(x: np.ndarray, noun: str) -> NDArray[np.float32]:
     """Return floating-point values as float32.
 
     Raises:
-        UserError: values beyond ``-edge ... edge``, NaN or infinity.
+        UserError: values beyond -1 ... 1, NaN or infinity.
     """
     if not np.isfinite(x).all():
         raise UserError(f"the {noun} has values that are NaN or infinite")
     low, high = float(x.min()), float(x.max())
-    if max(-low, high) > edge * (1 + TOLERANCE):
-        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to {-edge:g} ... {edge:g}")
-    return np.clip(x, -edge, edge).astype(np.float32)
+    if max(-low, high) > 1 + TOLERANCE:
+        raise UserError(f"the {noun} has values from {low:.4g} to {high:.4g}; scale them to -1 ... 1")
+    return np.clip(x, -1, 1).astype(np.float32)
 
 
 def _article(noun: str) -> str:

@@ -187,11 +187,12 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
 
 
-def grid(x: np.ndarray, border: int = 2) -> np.ndarray:
+def grid(x: np.ndarray) -> np.ndarray:
     """Return a bare, near-square grid of images ``[N, C, H, W]`` as uint8 ``[height, width, 3]``.
 
     Images that are not finite are grey.
     """
+    border = 2
     pixels, broken = _bytes(np.asarray(x))
     pixels[broken] = 128
     count, height, width, _ = pixels.shape

@@ -1,18 +1,15 @@
-"""Sound files in and out: written whole or not at all, never wrapped around, never full of NaN."""
+"""Write sound files: atomically, without wrapped samples or NaN."""
 
 from __future__ import annotations
 
 import io
-import math
 import os
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from audiogan.errors import UserError
 from audiogan.files import write_file
-from audiogan.utils.text import printable
 
 COMMENT_BYTES = 2000
 """The longest comment (in UTF-8) that is sure to come back: libsndfile loses longer ones without a word."""
@@ -62,25 +59,6 @@ def save_wav(
             file.comment = comment
         file.write(samples)
     write_file(path, content.getbuffer())
-
-
-def load_wav(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
-    """Read a sound file libsndfile knows: float32 `[C, T]`, full scale ±1, and its sample rate in Hz.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        UserError: the file is there but is no sound that can be read.
-    """
-    from audiogan.modalities.reading import SoundReader, Unreadable
-
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such sound file")
-    try:
-        with SoundReader(path) as file:
-            samples, sample_rate = file.read_seconds(math.inf), file.sample_rate
-    except (Unreadable, OSError) as error:
-        raise UserError(f"{printable(path)}: not a sound file that can be read ({error})") from error
-    return np.ascontiguousarray(samples.T), sample_rate
 
 
 def level(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:

@@ -109,7 +109,7 @@ def load(
         UserError: the model does not exist, is damaged, was not written by audiogan, has weights that are not finite,
             or needs a module that is not trusted.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> generator = audiogan.load("drums")
         >>> generator.sample_rate, generator.shape
@@ -223,7 +223,6 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    config = add_input_sections(config)
     # The section ``facts.inputs`` is omitted, because omegaconf takes milliseconds for a hundred values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
@@ -242,22 +241,6 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     modality = build_modality(cfg)
     _check_signals(modality, tuple(game.representation.signal_shape))
     return game, modality
-
-
-def add_input_sections(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored configuration with an ``inputs`` section. Add the section to models of version 0.1, which have
-    classes and knobs only."""
-    facts = config["facts"]
-    if "inputs" in config and "inputs" in facts:
-        return config
-    labels = list(facts.get("labels") or ()) if facts.get("classes") else []
-    counts = list(facts.get("class_counts") or ())
-    known = {
-        "classes": {"labels": labels, "counts": counts, "size": len(labels)},
-        "knobs": {"scale": facts.get("knob_scale"), "size": facts.get("knobs") or 0},
-    }
-    sections = {name: {"_target_": f"audiogan.inputs.{name.title()}"} for name in known}
-    return {**config, "facts": {**facts, "inputs": known}, "inputs": sections}
 
 
 def _check_finite(game: Any) -> None:

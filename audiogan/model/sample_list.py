@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import io
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import append, write_file
-from audiogan.utils.text import escape_cell, printable, unescape_cell
+from audiogan.utils.text import encoding_of, escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
@@ -179,14 +178,9 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(content: bytes, path: Path) -> str:
-    """Decode a list from one of the encodings that spreadsheets write."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif b"\0" in content[:2]:
-        encodings = ["utf-16-be" if content[:1] == b"\0" else "utf-16-le"]
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
-    for encoding in encodings:
+    """The text of a list in one of the encodings of spreadsheets."""
+    known = encoding_of(content)
+    for encoding in (known,) if known else ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode(encoding)
     raise _foreign(path, "it is no text")

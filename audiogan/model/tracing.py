@@ -21,8 +21,9 @@ LARGEST = 4_000_000
 def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Trace a network with TorchScript, if the traced network gives identical bits.
 
-    In a small network, Python takes a third of the time of a call. TorchScript is deprecated, but its successor
-    ``torch.compile`` takes long to compile and may change the bits.
+    In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
+    ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for speed. Compilation takes long
+    and may change the bits.
 
     Args:
         net: network in evaluation mode.

@@ -51,7 +51,7 @@ def _composes(settings: Mapping[str, Any], choice: str) -> bool:
     A run folder holds the configuration with all values filled in. Groups are no longer in it, and neither are
     entries from which copies were made, so the shipped configuration of that name is composed, too.
     """
-    from audiogan.run.config import PACKAGED, shipped
+    from audiogan.run.packaged import PACKAGED, shipped
 
     parts = choice.split()
     groups = [part for part in parts if (PACKAGED / part.partition("=")[0]).is_dir()]

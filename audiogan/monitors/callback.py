@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,10 @@ from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import pasteable
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import JUDGED, LEAST, Probe, separated
+from audiogan.monitors.probe import JUDGED, LEAST, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import notify, optional
+from audiogan.utils.text import parse_json_object
 
 if TYPE_CHECKING:
     from audiogan.metrics import Embedding
@@ -90,7 +90,7 @@ class Monitors(Callback):
         if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
             return
         real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
-        figures = {"separation": separated(real, fake), "logit_spread": torch.cat([real, fake]).std()}
+        figures = {"separation": auc_tensor(real, fake), "logit_spread": torch.cat([real, fake]).std()}
         for name, value in figures.items():
             name = f"{move.player.name}/{name}"
             total, count = self._sums.get(name, (torch.zeros_like(value), 0))
@@ -228,15 +228,8 @@ def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     except OSError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    rows = []
-    for line in data[:end].splitlines():
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows, offset + end
+    rows = map(parse_json_object, data[:end].splitlines())
+    return [row for row in rows if row is not None], offset + end
 
 
 def read_settings(run_dir: Path) -> dict[str, Any]:

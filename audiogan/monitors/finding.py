@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.files import atomic_write, is_regular_file
+from audiogan.utils.text import parse_json_object
 
 SEVERITIES = ("note", "warning", "failure")
 VERDICT = "verdict"
@@ -79,13 +80,7 @@ def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_regular_file(path) else []
     except OSError:
         return []
-    found = []
-    for line in lines:
-        try:
-            found.append(Finding.from_row(json.loads(line)))
-        except (ValueError, RecursionError):
-            continue
-    return [finding for finding in found if finding is not None]
+    return [finding for line in lines if (finding := Finding.from_row(parse_json_object(line))) is not None]
 
 
 def write_findings(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:

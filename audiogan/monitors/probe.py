@@ -194,10 +194,10 @@ def bandwidth(x: Features, alike: float, labels: NDArray[np.int64] | None = None
 
 def separation(above: Tensor, below: Tensor) -> float:
     """How often a value of ``above`` ``[N]`` is larger than one of ``below`` ``[M]``, ties counting half."""
-    return float(separated(above, below))
+    return float(auc_tensor(above, below))
 
 
-def separated(above: Tensor, below: Tensor) -> Tensor:
+def auc_tensor(above: Tensor, below: Tensor) -> Tensor:
     """`separation`, left on the device."""
     return 0.5 + 0.5 * torch.sign(above.reshape(-1, 1) - below.reshape(1, -1)).mean()
 

@@ -1,17 +1,14 @@
-"""Shared parts of networks: TensorFlow's SAME padding, initialisation, minibatch deviation, checks of inputs."""
+"""Shared parts of networks: TensorFlow's SAME padding, initialisation, minibatch deviation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
-
-SIZES = {"latent": "latent_dim"}
-"""The attribute of a network that holds the size of an input, where it is not named as the input is."""
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int]:
@@ -67,6 +64,19 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
         return super().forward(x)[..., :rows, :columns]
 
 
+class Halvings(nn.ModuleList):
+    """4x4 convolutions with stride 2 and leaky ReLUs: `[B, widths[0], H, W]` -> `[B, widths[-1], H / 2^n, W / 2^n]`."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        for conv in self:
+            x = F.leaky_relu(conv(x), 0.2)
+        return x
+
+
 class ClassFiLM(nn.Module):
     """Scale and shift each channel of `[B, channels, ...]` by a linear function of class weights `[B, classes]`.
 
@@ -83,9 +93,22 @@ class ClassFiLM(nn.Module):
         return torch.addcmul(shift, x, 1 + scale)
 
 
-def glorot(network: nn.Module) -> None:
+def he(module: nn.Module) -> None:
+    """Draw weights that keep the size of a signal through leaky ReLUs (He et al., ICCV 2015, equation 14)."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def with_classes(latent: Tensor, embed: nn.Module | None, classes: Tensor | None) -> Tensor:
+    """Return latents ``[B, D]`` joined with an embedding of class weights; without an embedding, the latents."""
+    return latent if embed is None else torch.cat([latent, embed(classes)], dim=1)
+
+
+def glorot(*networks: nn.Module) -> None:
     """Glorot uniform weights and zero biases, TensorFlow's default, in every convolution and dense layer."""
-    for module in network.modules():
+    for module in (module for network in networks for module in network.modules()):
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
@@ -121,45 +144,3 @@ def minibatch_deviation(x: Tensor, classes: Tensor | None = None, group: int = 4
     spread = ((groups - groups.mean(1, keepdim=True)).square().mean(1) + 1e-8).sqrt().mean(1)
     spread = spread.repeat(g) if classes is None else spread.repeat_interleave(g)[order.argsort()]
     return spread.view(b, 1, 1, 1).expand(b, 1, h, w)
-
-
-def named_inputs(**sizes: int) -> frozenset[str]:
-    """Return the names of the inputs with a size other than 0: the attribute ``takes`` of a network."""
-    return frozenset(name for name, size in sizes.items() if size)
-
-
-def check_inputs(network: nn.Module, **inputs: Tensor | None) -> None:
-    """Check the named inputs of a network against its attribute ``takes``.
-
-    Sizes are the network's attributes ``latent_dim``, ``classes`` and ``knobs``. An input that has a size but is not in
-    ``takes`` may be given too: an auxiliary critic guesses the class and does not need it.
-
-    Args:
-        network: the network.
-        inputs: every input of its ``forward``, ``[B, size]``; ``None``: not given.
-
-    Raises:
-        ValueError: an input is missing, unknown to the network, or of another shape.
-    """
-    takes, name = cast("frozenset[str]", network.takes), type(network).__name__
-    given = {key: value for key, value in inputs.items() if value is not None}
-    sizes = {key: cast(int, getattr(network, SIZES.get(key, key), 0)) for key in given}
-    if not takes <= given.keys() or not all(key in takes or sizes[key] for key in given):
-        expected, got = (", ".join(sorted(keys)) or "none" for keys in (takes, given))
-        raise ValueError(f"{name} takes the inputs: {expected}; got: {got}")
-    for key, value in given.items():
-        check_tensor(network, key, value, (sizes[key],))
-
-
-def check_tensor(network: nn.Module, name: str, x: Tensor, shape: Sequence[int]) -> None:
-    """Raise ``ValueError`` unless the tensor ``name`` has the shape ``[B, *shape]``."""
-    if x.dim() != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
-        expected = f"[B, {', '.join(map(str, shape))}]"
-        raise ValueError(f"{type(network).__name__}: {name}: expected {expected}, got {list(x.shape)}")
-
-
-def check_sizes(network: nn.Module, **sizes: int) -> None:
-    """ValueError that names every size below 1."""
-    wrong = [f"{name}={value}" for name, value in sizes.items() if value < 1]
-    if wrong:
-        raise ValueError(f"{type(network).__name__}: {', '.join(wrong)} must be at least 1")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import register_parametrization
 
-from audiogan.networks.blocks import check_sizes, check_tensor
+from audiogan.networks.checks import check_sizes, check_tensor
 
 
 class DenseClassifier(nn.Module):

@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import (
-    check_inputs,
-    check_sizes,
-    check_tensor,
-    minibatch_deviation,
-    named_inputs,
-    normalise_spectra,
-)
+from audiogan.networks.blocks import he, minibatch_deviation, normalise_spectra, with_classes
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 
 NORMS = ("batch", "layer", "none")
@@ -63,8 +56,7 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
-        if self.embed is not None:
-            latent = torch.cat([latent, self.embed(classes)], dim=1)
+        latent = with_classes(latent, self.embed, classes)
         # A transposed convolution of a single pixel is a product of matrices, which is much faster.
         x = (latent @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
         x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
@@ -111,7 +103,8 @@ class DCGANCritic(nn.Module):
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
         self.head = Head((widths[-1] + deviation) * self.grid**2, classes, conditioning)
         self.takes = named_inputs(classes=classes) if deviation else self.head.takes
-        self.convs.apply(initialise if norm != "none" else _he)
+        # Weights of 0.02 would lose a signal that no norm restores.
+        self.convs.apply(initialise if norm != "none" else he)
         self.norms.apply(initialise)
         initialise(self.head.score)
         if spectral_norm:
@@ -131,7 +124,7 @@ class DCGANCritic(nn.Module):
         if self.deviation:
             maps = h.unflatten(1, (-1, self.grid, self.grid))
             h = torch.cat([h, minibatch_deviation(maps, classes).flatten(1)], dim=1)
-        return cast("Tensor | CriticOutput", self.head(h, classes))
+        return self.head(h, classes)
 
 
 def halvings(shape: Sequence[int]) -> tuple[int, int]:
@@ -166,11 +159,3 @@ def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.GroupNorm(1, channels) if kind == "layer" else nn.Identity()
-
-
-def _he(module: nn.Module) -> None:
-    """Where no norm restores the size of a signal, weights of 0.02 would lose it (He et al., ICCV 2015)."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

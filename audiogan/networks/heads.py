@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import check_inputs, check_tensor, named_inputs
+from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
 
 CONDITIONINGS = ("projection", "embedding", "auxiliary")
 JOINT = 256

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import pi, prod
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs, normalise_spectra
+from audiogan.networks.blocks import normalise_spectra, with_classes
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 
 ACTIVATIONS = {"relu": 0.0, "leaky": 0.2}
@@ -55,9 +55,7 @@ class MLPGenerator(nn.Module):
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
-        if self.embed is not None:
-            latent = torch.cat([latent, self.embed(classes)], dim=1)
-        x = self.out(self.body(latent))
+        x = self.out(self.body(with_classes(latent, self.embed, classes)))
         return x if len(self.shape) == 1 else torch.tanh(x).view(-1, *self.shape)
 
 
@@ -97,11 +95,11 @@ class MLPCritic(nn.Module):
         x = x.flatten(1)
         angles = [pi / 2 * 2**octave * x for octave in range(self.octaves)]
         waves = [wave for angle in angles for wave in (angle.sin(), angle.cos())]
-        return cast(Tensor, self.body(torch.cat([x, *waves], 1)))
+        return self.body(torch.cat([x, *waves], 1))
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         check_inputs(self, classes=classes)
-        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
+        return self.head(self.features(x), classes)
 
 
 def dense(network: nn.Module, inputs: int, widths: Sequence[int], activation: str) -> nn.Sequential:

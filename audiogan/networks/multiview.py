@@ -9,7 +9,6 @@ the beginning, in frames of a quarter of the length, shows attacks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
 from typing import cast
 
@@ -18,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import check_inputs, check_tensor, minibatch_deviation, named_inputs, normalise_spectra
+from audiogan.networks.blocks import Halvings, he, minibatch_deviation, normalise_spectra
+from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
 from audiogan.networks.heads import Head
-from audiogan.networks.stftgan import he
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.views import LogMelView, STFTView
 
 
@@ -39,7 +39,7 @@ class PictureCritic(nn.Module):
         if rows % fold or columns % fold:
             raise ValueError(f"pictures of {rows}x{columns} do not halve {len(widths)} times")
         self.register_buffer("ramp", torch.linspace(-1, 1, columns).view(1, 1, 1, -1))
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels + 1, *widths]))
+        self.convs = Halvings([channels + 1, *widths])
         self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), widths[-1])
         self.apply(he)
@@ -48,15 +48,12 @@ class PictureCritic(nn.Module):
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the last hidden layer, `[B, widths[-1]]`. Classes group the samples of the minibatch deviation."""
-        x = torch.cat([x, self.ramp.expand(len(x), 1, x.shape[2], -1)], dim=1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
+        x = self.convs(torch.cat([x, self.ramp.expand(len(x), 1, x.shape[2], -1)], dim=1))
         x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x, classes)], dim=1)), 0.2)
         return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
-        return cast("Tensor | CriticOutput", self.head(self.features(x, classes), classes))
+        return self.head(self.features(x, classes), classes)
 
 
 ONSET_HOPS = 16
@@ -81,7 +78,7 @@ class MultiViewCritic(nn.Module):
     gradient penalties act on pictures, in which a quiet tail has as much weight as in hearing.
 
     Args:
-        length, channels, sample_rate: of the sounds, in samples and Hz.
+        format: format of the sounds.
         classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
         n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
         n_mels: bands of the picture; that of the beginning has half of them.
@@ -92,9 +89,7 @@ class MultiViewCritic(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         classes: int = 0,
         n_fft: int = 512,
         hop_length: int = 256,
@@ -106,7 +101,8 @@ class MultiViewCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.shape, self.classes = (channels, length), classes
+        length, channels, sample_rate = format.length, format.channels, format.sample_rate
+        self.shape, self.classes = format.shape, classes
         self.takes = named_inputs(classes=classes)
         self.views, self.critics = nn.ModuleList(), nn.ModuleList()
         if mel_widths:

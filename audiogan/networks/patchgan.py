@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import check_sizes, normalise_spectra
-from audiogan.networks.translation_blocks import check_norm, check_shapes, initialise_weights, norm2d
+from audiogan.networks.blocks import normalise_spectra
+from audiogan.networks.checks import check_sizes
+from audiogan.networks.translation_blocks import check_settings, initialise_weights, norm2d
 
 
 class PatchCritic(nn.Module):
@@ -46,8 +47,7 @@ class PatchCritic(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(self, width=width, layers=layers, classes=classes + 1)
-        check_norm(self, norm)
-        check_shapes(self, shape, source or shape)
+        check_settings(self, shape, source or shape, norm)
         least = 3 * 2**layers
         if min(shape[1:]) < least:
             raise ValueError(f"PatchCritic: layers={layers} needs pictures of {least} pixels or more; use fewer layers")

@@ -9,16 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_sizes
-from audiogan.networks.translation_blocks import (
-    Layer,
-    check_norm,
-    check_shapes,
-    check_source,
-    initialise_weights,
-    norm2d,
-    receptive_field,
-)
+from audiogan.networks.checks import check_sizes
+from audiogan.networks.receptive_field import Layer, receptive_field
+from audiogan.networks.translation_blocks import check_settings, check_source, initialise_weights, norm2d
 
 UPSAMPLINGS = ("transposed", "nearest")
 LEAST = 8
@@ -59,8 +52,7 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(self, width=width, blocks=blocks)
-        check_norm(self, norm)
-        check_shapes(self, shape, source)
+        check_settings(self, shape, source, norm)
         if upsampling not in UPSAMPLINGS:
             raise ValueError(f"ResNetGenerator: upsampling={upsampling!r} must be one of {', '.join(UPSAMPLINGS)}")
         if any(side % self.multiple or side < LEAST for side in shape[1:]):

@@ -5,24 +5,13 @@ Images are SpecGAN's spectrograms, `audiogan.representations.LogMagnitude`: 128 
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import (
-    ClassFiLM,
-    SameConv2d,
-    SameConvTranspose2d,
-    check_inputs,
-    check_sizes,
-    check_tensor,
-    glorot,
-    named_inputs,
-    normalise_spectra,
-)
+from audiogan.networks.blocks import ClassFiLM, SameConv2d, SameConvTranspose2d, glorot, normalise_spectra
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 
 KERNEL, STRIDE, LAYERS, START, SIZE = 5, 2, 5, 4, 128
@@ -80,8 +69,7 @@ class SpecGANCritic(nn.Module):
         self.layers = nn.ModuleList(SameConv2d(widths[i], widths[i + 1], KERNEL, STRIDE) for i in range(LAYERS))
         self.head = Head(START * START * widths[-1], classes, conditioning)
         self.takes = self.head.takes
-        glorot(self.layers)
-        glorot(self.head.score)
+        glorot(self.layers, self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
@@ -95,4 +83,4 @@ class SpecGANCritic(nn.Module):
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
         check_inputs(self, classes=classes)
-        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
+        return self.head(self.features(x), classes)

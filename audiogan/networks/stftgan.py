@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_inputs, check_tensor, minibatch_deviation, named_inputs, normalise_spectra
+from audiogan.networks.blocks import Halvings, he, minibatch_deviation, normalise_spectra, with_classes
+from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
 
 
 class Modulate(nn.Module):
@@ -50,14 +51,6 @@ class STFTUpBlock(nn.Module):
         x = F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
         x = F.leaky_relu(self.modulate(x, style), 0.2)
         return F.leaky_relu(self.conv(x), 0.2)
-
-
-def he(module: nn.Module) -> None:
-    """Weights that keep the size of a signal through leaky ReLUs (He et al., ICCV 2015, equation 14)."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 class STFTGenerator(nn.Module):
@@ -107,9 +100,7 @@ class STFTGenerator(nn.Module):
     def style(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return the styles ``[B, style_dim]`` of latents and class weights."""
         check_inputs(self, latent=latent, classes=classes)
-        if self.embed is not None:
-            latent = torch.cat([latent, self.embed(classes)], dim=1)
-        return self.mapping(latent)
+        return self.mapping(with_classes(latent, self.embed, classes))
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         style = self.style(latent, classes)
@@ -149,7 +140,7 @@ class STFTCritic(nn.Module):
         # frequency.
         cins = [channels + channels // 2 + 1, *widths]
         self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(cins))
+        self.convs = Halvings(cins)
         fold = 2 ** len(widths)
         if min(bins, frames) < fold:
             raise ValueError(f"shape={self.shape} is too small for {len(widths)} halvings")
@@ -165,10 +156,7 @@ class STFTCritic(nn.Module):
         check_tensor(self, "x", x, self.shape)
         check_inputs(self, classes=classes)
         magnitude = torch.sqrt(x.unflatten(1, (-1, 2)).square().sum(2) + 1e-4)
-        x = torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
+        x = self.convs(torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1))
         x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x)], dim=1)), 0.2)
         h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
         logits = self.score(h)[:, 0]

@@ -18,14 +18,8 @@ from torch.nn import functional as F
 
 from audiogan.core import Callback, Trainer
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import (
-    check_inputs,
-    check_sizes,
-    check_tensor,
-    minibatch_deviation,
-    named_inputs,
-    normalise_spectra,
-)
+from audiogan.networks.blocks import minibatch_deviation, normalise_spectra
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
 from audiogan.networks.stylegan_blocks import (
     ACTIVE,

@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import Halvings, he
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
-from audiogan.networks.stftgan import he
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.partials import PartialMeter, Partials
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
 
@@ -50,8 +51,8 @@ class ToneNoiseGenerator(nn.Module):
     first latents are their shares. So a sound depends on its inputs alone, and two sounds have different noise.
 
     Args:
-        length, channels: length in samples and number of channels of the sounds. Two channels are made as middle and
-            side. The side can be exactly 0, because a critic of mono recordings would notice any side at all.
+        format: format of the sounds. Two channels are generated as middle and side. The side can be exactly 0, because
+            a critic of mono recordings would notice any side at all.
         latent_dim: size of the latents, standard normal.
         classes, knobs: number of classes and of knobs; 0 for none. The input ``classes`` is `[B, classes]`, weights
             that sum to 1; the input ``knobs`` is `[B, knobs]`, normal scores.
@@ -60,9 +61,8 @@ class ToneNoiseGenerator(nn.Module):
         blocks: number of `FrameBlock` s.
         bands: number of bands of the noise, at equal distances on the mel scale.
         style_dim: size of the style, the output of the mapping network.
-        sample_rate: in Hz, for the bands.
-        voice: for speech: pulses at a pitch that the network makes (`speak`) replace the tones. A filter of minimum
-            phase colours them. (Tones of the spectrum would repeat from frame to frame, and buzz.)
+        voice: for speech: pulses at a pitch that the network predicts replace the tones. A filter of minimum phase
+            colours them. (Tones of the spectrum would repeat from frame to frame, and buzz.)
         partials: number of sinusoids for struck sounds, one each half octave from 35 Hz up, see `Partials`.
         tones_from: frequency in Hz below which the spectrum has no tones beside the partials.
         noises: number of noises that are mixed in evaluation mode; 1: all sounds have the same noise.
@@ -85,8 +85,7 @@ class ToneNoiseGenerator(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
+        format: SoundFormat,
         latent_dim: int = 64,
         classes: int = 0,
         knobs: int = 0,
@@ -96,7 +95,6 @@ class ToneNoiseGenerator(nn.Module):
         blocks: int = 3,
         bands: int = 48,
         style_dim: int = 256,
-        sample_rate: int = 16000,
         voice: bool = False,
         partials: int = 0,
         tones_from: float = 0.0,
@@ -109,9 +107,10 @@ class ToneNoiseGenerator(nn.Module):
         super().__init__()
         if upsampling not in DOUBLINGS:
             raise ValueError(f"upsampling={upsampling!r} must be one of {', '.join(DOUBLINGS)}")
-        check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim, channels=channels)
+        check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim)
         check_sizes(self, noises=noises, first_frames=first_frames)
-        self.shape, self.latent_dim, self.classes, self.knobs = (channels, length), latent_dim, classes, knobs
+        length, channels, sample_rate = format.length, format.channels, format.sample_rate
+        self.shape, self.latent_dim, self.classes, self.knobs = format.shape, latent_dim, classes, knobs
         self.takes = named_inputs(latent=latent_dim, classes=classes, knobs=knobs)
         loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
         self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
@@ -181,16 +180,16 @@ class ToneNoiseGenerator(nn.Module):
         return shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise
 
     def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
-        return self.speak(latent, classes, knobs)[0]
+        return self.forward_with_aux(latent, classes, knobs)[0]
 
-    def speak(
+    def forward_with_aux(
         self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return sounds, and properties of them that are learned from measured values.
+        """Return sounds, and the properties that auxiliary targets train; see `audiogan.losses.AuxiliaryTarget`.
 
         Returns:
-            Sounds `[B, channels, length]`, and a dictionary: ``pitch`` `[B, frames]` of the voice, in octaves above
-            1 Hz, if there is one; ``partials`` `[B, K, frames]` likewise; ``width`` `[B]` of stereo sounds, the
+            Sounds `[B, channels, length]`, and a dictionary of predictions: ``pitch`` `[B, frames]` of a voice, in
+            octaves above 1 Hz; ``partials`` `[B, K, frames]`, in the same unit; ``width`` `[B]` of stereo sounds, the
             amplitude of the side relative to the middle. At 0 and below the sound is mono.
         """
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
@@ -211,10 +210,10 @@ class ToneNoiseGenerator(nn.Module):
         frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
         noise = self.white(torch.randn(len(x), *self.shape, device=x.device)) if self.training else self.mixed(latent)
-        colour, told = self.colour(band.clamp(*LEVELS)), {}
+        colour, predicted = self.colour(band.clamp(*LEVELS)), {}
         spectrum = colour * noise.view_as(colour)
         if self.voice:
-            told["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
+            predicted["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
             shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
@@ -226,11 +225,11 @@ class ToneNoiseGenerator(nn.Module):
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
-            told["partials"] = octaves = self.partials.octaves(place)
+            predicted["partials"] = octaves = self.partials.octaves(place)
             rung = self.partials(octaves, level.clamp(*LEVELS).exp())[:, None]
             wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # in the middle
         if channels == 2:
-            told["width"] = side[:, 0]
+            predicted["width"] = side[:, 0]
             middle, other = wave.unbind(1)
             other = other * (energy(middle) / energy(other)).sqrt() * F.relu(side)
             wave = torch.stack([middle + other, middle - other], dim=1)
@@ -239,7 +238,7 @@ class ToneNoiseGenerator(nn.Module):
         wave = torch.sub(wave, offset, alpha=self.slow**-2)
         if not self.training:
             wave[..., length - len(self.ending) :] *= self.ending
-        return wave, told
+        return wave, predicted
 
     def colour(self, band: Tensor) -> Tensor:
         """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""
@@ -262,9 +261,7 @@ class MelTrunk(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int,
-        sample_rate: int,
+        format: SoundFormat,
         n_fft: int,
         hop_length: int,
         widths: Sequence[int],
@@ -272,20 +269,17 @@ class MelTrunk(nn.Module):
         n_mels: int = 64,
     ) -> None:
         super().__init__()
-        self.shape = (channels, length)
+        channels, self.shape = format.channels, format.shape
         fold = 2 ** len(widths)
-        self.view = LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold)
+        self.view = LogMelView(format.length, channels, format.sample_rate, n_fft, hop_length, n_mels, fold=fold)
         _, rows, columns = self.view.shape
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise([channels, *widths]))
+        self.convs = Halvings([channels, *widths])
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
         self.apply(he)
 
     def forward(self, signal: Tensor) -> Tensor:
         check_tensor(self, "signal", signal, self.shape)
-        x = self.view(signal).contiguous(memory_format=torch.channels_last)
-        for conv in self.convs:
-            x = F.leaky_relu(conv(x), 0.2)
-        return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
+        return F.leaky_relu(self.hidden(self.convs(self.view(signal)).flatten(1)), 0.2)
 
 
 class ToneNoiseEncoder(nn.Module):
@@ -297,9 +291,7 @@ class ToneNoiseEncoder(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         latent_dim: int = 64,
         classes: int = 0,
         knobs: int = 0,
@@ -312,8 +304,8 @@ class ToneNoiseEncoder(nn.Module):
         super().__init__()
         self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
         self.takes = named_inputs(classes=classes, knobs=knobs)
-        self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
-        self.meter = PartialMeter(partials, length, hop_length, sample_rate) if partials else None
+        self.trunk = MelTrunk(format, n_fft, hop_length, widths, hidden)
+        self.meter = PartialMeter(partials, format.length, hop_length, format.sample_rate) if partials else None
         rung = 0 if self.meter is None else 2 * self.meter.count
         self.out = nn.Linear(hidden + rung + classes + knobs, 2 * latent_dim)
 
@@ -340,9 +332,7 @@ class Listener(nn.Module):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         classes: int = 0,
         knobs: int = 0,
         n_fft: int = 512,
@@ -352,15 +342,15 @@ class Listener(nn.Module):
     ) -> None:
         super().__init__()
         self.classes, self.knobs = classes, knobs
-        self.trunk = MelTrunk(length, channels, sample_rate, n_fft, hop_length, widths, hidden)
-        self.beginning = min(8 * hop_length, length)
+        self.trunk = MelTrunk(format, n_fft, hop_length, widths, hidden)
+        self.beginning = min(8 * hop_length, format.length)
         fine = n_fft // 4, hop_length // 8, tuple(widths[:3]), hidden // 2, 32
-        self.onset = MelTrunk(self.beginning, channels, sample_rate, *fine)
+        self.onset = MelTrunk(replace(format, length=self.beginning), *fine)
         self.out = nn.Linear(hidden + hidden // 2, classes + knobs)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        heard = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
-        logits, knobs = self.out(heard).split([self.classes, self.knobs], dim=1)
+        features = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
+        logits, knobs = self.out(features).split([self.classes, self.knobs], dim=1)
         return logits, knobs
 
 

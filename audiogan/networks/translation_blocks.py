@@ -1,10 +1,9 @@
-"""Parts shared by networks that translate pictures: norms, initialisation, checks, receptive fields."""
+"""Parts shared by networks that translate pictures: norms, initialisation, checks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,12 +26,6 @@ def norm2d(kind: str, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
-def check_norm(network: nn.Module, norm: str) -> None:
-    """Raise `ValueError` unless `norm` is one of `NORMS`."""
-    if norm not in NORMS:
-        raise ValueError(f"{type(network).__name__}: norm={norm!r} must be one of {', '.join(NORMS)}")
-
-
 def initialise_weights(network: nn.Module, norm: str) -> None:
     """Draw the weights of a network: N(0, 0.02), as pix2pix and CycleGAN have them.
 
@@ -52,9 +45,16 @@ def _he(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def check_shapes(network: nn.Module, shape: Sequence[int], source: Sequence[int | None]) -> None:
-    """Raise `ValueError` unless both are ``(C, H, W)`` of the same height and width; those of a source may be open."""
+def check_settings(network: nn.Module, shape: Sequence[int], source: Sequence[int | None], norm: str) -> None:
+    """Check settings that all translators have.
+
+    Raises:
+        ValueError: a shape is not ``(C, H, W)``, height or width of the source is neither open nor that of the output,
+            or the norm is not one of `NORMS`.
+    """
     name = type(network).__name__
+    if norm not in NORMS:
+        raise ValueError(f"{name}: norm={norm!r} must be one of {', '.join(NORMS)}")
     for what, sizes in (("shape", shape), ("source", source)):
         if len(sizes) != 3:
             raise ValueError(f"{name}: {what}={tuple(sizes)} must be (channels, height, width)")
@@ -71,32 +71,6 @@ def check_source(network: nn.Module, source: Tensor, channels: int, multiple: in
     if height % multiple or width % multiple or min(height, width) < least:
         limit = f" and at least {least}" if least > multiple else ""
         raise ValueError(f"{name}: a source of {height} x {width} does not fit; use multiples of {multiple}{limit}")
-
-
-class Layer(NamedTuple):
-    """Sizes of a convolution along one dimension; transposed with kernel and stride 2 is nearest upsampling."""
-
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    transposed: bool = False
-
-
-def receptive_field(layers: Sequence[Layer]) -> int:
-    """Return how far to either side an output of successive layers can depend on the input, in samples or pixels.
-
-    Input and output have the same size: strides up and down cancel.
-    """
-    furthest = 0
-    for place in range(prod(layer.stride for layer in layers if layer.transposed)):
-        low = high = place
-        for kernel, stride, padding, transposed in reversed(layers):
-            if transposed:  # output = stride * input - padding + 0 ... kernel - 1
-                low, high = -((kernel - 1 - padding - low) // stride), (high + padding) // stride
-            else:
-                low, high = low * stride - padding, high * stride - padding + kernel - 1
-        furthest = max(furthest, place - low, high - place)
-    return furthest
 
 
 def with_latent(source: Tensor, latent: Tensor | None, latent_dim: int) -> Tensor:

@@ -9,17 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import check_sizes
-from audiogan.networks.translation_blocks import (
-    Layer,
-    check_norm,
-    check_shapes,
-    check_source,
-    initialise_weights,
-    norm2d,
-    receptive_field,
-    with_latent,
-)
+from audiogan.networks.checks import check_sizes
+from audiogan.networks.receptive_field import Layer, receptive_field
+from audiogan.networks.translation_blocks import check_settings, check_source, initialise_weights, norm2d, with_latent
 
 DEEPEST = 8
 """Halvings of the paper's network, which takes 256 pixels to one."""
@@ -65,8 +57,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(self, width=width, latent_dim=latent_dim + 1)
-        check_norm(self, norm)
-        check_shapes(self, shape, source)
+        check_settings(self, shape, source, norm)
         if not 0 <= dropout < 1:
             raise ValueError(f"UNet: dropout={dropout} must be from 0 to below 1")
         self.shape, self.source, self.latent_dim = tuple(shape), tuple(source), latent_dim

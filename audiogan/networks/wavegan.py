@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import (
-    ClassFiLM,
-    SameConv1d,
-    SameConvTranspose1d,
-    check_inputs,
-    check_sizes,
-    check_tensor,
-    glorot,
-    named_inputs,
-    normalise_spectra,
-)
+from audiogan.networks.blocks import ClassFiLM, SameConv1d, SameConvTranspose1d, glorot, normalise_spectra
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
 from audiogan.networks.heads import Head
+from audiogan.representations.sound_format import SoundFormat
 
 KERNEL = 25
 STRIDES = {16384: (4,) * 5, 32768: (4,) * 5 + (2,), 65536: (4,) * 6}
@@ -32,7 +23,7 @@ class WaveGANGenerator(nn.Module):
     """Latents `[B, latent_dim]`, uniform in -1 ... 1, -> waves `[B, channels, length]` in -1 ... 1.
 
     Args:
-        length: 16384, 32768 or 65536 samples.
+        format: format of the waves; their length is 16384, 32768 or 65536 samples.
         model_size: d in the paper, 64 there; the first layer has `16 d` channels (32 d at the longer lengths).
         post_filter: taps of a learned filter after the tanh (the paper's: 512), one a channel; None leaves it out.
             Its output may exceed 1.
@@ -44,8 +35,7 @@ class WaveGANGenerator(nn.Module):
 
     def __init__(
         self,
-        length: int = 16384,
-        channels: int = 1,
+        format: SoundFormat,
         latent_dim: int = 100,
         model_size: int = 64,
         post_filter: int | None = None,
@@ -53,9 +43,9 @@ class WaveGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         taps = 1 if post_filter is None else post_filter
-        check_sizes(self, channels=channels, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
-        strides = _strides(self, length)
-        self.latent_dim, self.shape, self.classes = latent_dim, (channels, length), classes
+        check_sizes(self, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
+        channels, strides = format.channels, _strides(self, format.length)
+        self.latent_dim, self.shape, self.classes = latent_dim, format.shape, classes
         self.takes = named_inputs(latent=latent_dim, classes=classes)
         widths = [model_size * 2 ** (len(strides) - 1 - i) for i in range(len(strides))] + [channels]
         self.dense = nn.Linear(latent_dim, 16 * widths[0])
@@ -84,7 +74,7 @@ class WaveGANCritic(nn.Module):
     """Waves `[B, channels, length]` -> logits `[B]`.
 
     Args:
-        length: 16384, 32768 or 65536 samples.
+        format: format of the waves; their length is 16384, 32768 or 65536 samples.
         model_size: d in the paper, 64 there.
         phase_shuffle: n in the paper: in training the features after each of the first four layers are shifted by
             -n ... n samples, one shift a layer for the whole batch. 0 turns it off.
@@ -95,8 +85,7 @@ class WaveGANCritic(nn.Module):
 
     def __init__(
         self,
-        length: int = 16384,
-        channels: int = 1,
+        format: SoundFormat,
         model_size: int = 64,
         phase_shuffle: int = 2,
         spectral_norm: bool = False,
@@ -104,17 +93,16 @@ class WaveGANCritic(nn.Module):
         conditioning: str = "projection",
     ) -> None:
         super().__init__()
-        check_sizes(self, channels=channels, model_size=model_size, phase_shuffle=phase_shuffle + 1)
-        strides = _strides(self, length)
-        self.shape, self.phase_shuffle, self.classes = (channels, length), phase_shuffle, classes
+        check_sizes(self, model_size=model_size, phase_shuffle=phase_shuffle + 1)
+        channels, strides = format.channels, _strides(self, format.length)
+        self.shape, self.phase_shuffle, self.classes = format.shape, phase_shuffle, classes
         widths = [channels] + [model_size * 2**i for i in range(len(strides))]
         self.layers = nn.ModuleList(
             SameConv1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
         )
         self.head = Head(16 * widths[-1], classes, conditioning)
         self.takes = self.head.takes
-        glorot(self.layers)
-        glorot(self.head.score)
+        glorot(self.layers, self.head.score)
         if spectral_norm:
             normalise_spectra(self)
 
@@ -130,7 +118,7 @@ class WaveGANCritic(nn.Module):
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
         check_inputs(self, classes=classes)
-        return cast("Tensor | CriticOutput", self.head(self.features(x), classes))
+        return self.head(self.features(x), classes)
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:

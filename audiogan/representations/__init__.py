@@ -1,13 +1,14 @@
-"""Representations: invertible objects between signals and what networks see."""
+"""Representations: transforms between signals and the tensors that networks process."""
 
 from __future__ import annotations
 
 from audiogan.representations.base import Identity, Representation
 from audiogan.representations.mel import Mel
 from audiogan.representations.partials import PartialMeter, Partials
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
 from audiogan.representations.waveform import Waveform
 
 __all__ = ["ComplexSTFT", "Identity", "LogMagnitude", "LogMelView", "Mel", "PartialMeter", "Partials"]
-__all__ += ["Representation", "STFTView", "Waveform"]
+__all__ += ["Representation", "STFTView", "SoundFormat", "Waveform"]

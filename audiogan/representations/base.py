@@ -1,4 +1,4 @@
-"""What turns a signal into the tensor that networks see, and back."""
+"""Base class of representations, and the identity."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 
 class Representation(nn.Module):
-    """Signals `[B, *signal_shape]` (float, about -1 ... 1) <-> tensors `[B, *shape]`.
+    """Invertible transform between signals `[B, *signal_shape]` and the tensors `[B, *shape]` that networks process.
 
-    Statistics are registered buffers, so a checkpoint that holds a representation can sample alone.
+    Signals are floats within about -1 ... 1. Statistics are buffers, so that a checkpoint contains them and sampling
+    needs no training data.
 
     Attributes:
-        exact: `encode` and `decode` invert each other up to float error.
-        accuracy: what a round trip keeps of real drums: the SNR of the worst sound where `exact`, else the spectral
-            convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`, averaged over sounds. A test holds each class to it.
-        shape: shape of one encoded signal, without the batch.
-        signal_shape: shape of one signal: `(C, T)` for sounds.
+        exact: whether `decode(encode(x))` equals `x` up to float error.
+        accuracy: error of `decode(encode(x))` on real drums, in dB. If `exact`, the signal-to-noise ratio of the worst
+            sound. Otherwise the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`.
+        shape: shape of one encoded signal, without the batch dimension.
+        signal_shape: shape of one signal without the batch dimension, such as `(C, T)` for sounds.
     """
 
     exact: bool = False
@@ -32,14 +33,14 @@ class Representation(nn.Module):
             raise ValueError(f"signals of shape {list(self.signal_shape)}: every size must be at least 1")
 
     def fit(self, signals: Iterable[Tensor]) -> None:
-        """Take statistics from batches `[B, *signal_shape]`, one at a time. Nothing to do unless a subclass says so."""
+        """Compute statistics from an iterable of batches `[B, *signal_shape]`. The default does nothing."""
 
     def encode(self, signal: Tensor) -> Tensor:
-        """`[B, *signal_shape]` -> `[B, *shape]`."""
+        """Transform signals `[B, *signal_shape]` to tensors `[B, *shape]`."""
         raise NotImplementedError
 
     def decode(self, x: Tensor) -> Tensor:
-        """`[B, *shape]` -> `[B, *signal_shape]`."""
+        """Transform tensors `[B, *shape]` to signals `[B, *signal_shape]`."""
         raise NotImplementedError
 
     def forward(self, signal: Tensor) -> Tensor:
@@ -69,10 +70,10 @@ class Representation(nn.Module):
 
 
 class Identity(Representation):
-    """Signals as they are: images, points.
+    """Identity: networks process the signals themselves, such as images or points.
 
-    Only the number of dimensions and the first size, the channels, must be those of ``shape``: networks that work on
-    any size can be applied to larger signals.
+    Signals must have as many dimensions and channels as ``shape``. Other sizes may differ, so that fully convolutional
+    networks can be applied to larger signals.
     """
 
     exact = True

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms."""
+"""Log-mel spectrogram with an approximate inverse."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import warnings
 import torch
 from torch import Tensor
 
+from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import LogMagnitude
 
 
 class Mel(LogMagnitude):
-    """Log-mel spectrogram `[B, C, n_mels, frames]` in -1 ... 1, normalised as LogMagnitude is.
+    """Log-mel spectrogram `[B, C, n_mels, frames]` within -1 ... 1, normalised per band like `LogMagnitude`.
 
-    Filters are torchaudio's, with Slaney's scale and norm. Decoding estimates the linear magnitudes by non-negative
-    least squares, then the phase by Griffin-Lim: what lies between the bands is lost. Fit it before use.
+    The filters are those of torchaudio, with Slaney's mel scale and normalisation. Decoding estimates linear magnitudes
+    by non-negative least squares and phases by Griffin-Lim, so details within a band are lost. Call `fit` before use.
     """
 
     accuracy = "<= -9 dB mean spectral convergence"
@@ -23,9 +24,7 @@ class Mel(LogMagnitude):
 
     def __init__(
         self,
-        length: int,
-        channels: int = 1,
-        sample_rate: int = 16000,
+        format: SoundFormat,
         n_fft: int = 1024,
         hop_length: int = 256,
         n_mels: int = 80,
@@ -33,13 +32,14 @@ class Mel(LogMagnitude):
         f_max: float | None = None,
         iterations: int = 32,
     ) -> None:
+        sample_rate = format.sample_rate
         top = sample_rate / 2 if f_max is None else float(f_max)
         if n_mels < 1 or not 0 <= f_min < top <= sample_rate / 2:
             raise ValueError(
                 f"n_mels={n_mels}, f_min={f_min}, f_max={top}: need n_mels >= 1 and 0 <= f_min < f_max <= "
                 f"sample_rate/2={sample_rate / 2}"
             )
-        super().__init__(length, channels, n_fft, hop_length, iterations, bands=n_mels)
+        super().__init__(format, n_fft, hop_length, iterations, bands=n_mels)
         from torchaudio.functional import melscale_fbanks  # only this class needs it
 
         with warnings.catch_warnings():

@@ -1,8 +1,8 @@
-"""Partials: a few sinusoids whose frequencies glide, for what rings in a struck sound.
+"""Partials: synthesis and measurement of a few sinusoids with gliding frequencies, for the ringing of drums.
 
-The sinusoidal model of McAulay & Quatieri (IEEE Trans. ASSP 34, 1986), with one sinusoid in each half octave. Spectra
-of single frames can hold tones too, but only with phases that go on from one frame to the next; networks make them so
-on the grid of frames at best, so that all kicks and toms have pitches of that grid, and ring like noise.
+This is the sinusoidal model of McAulay & Quatieri (IEEE Trans. ASSP 34, 1986) with one sinusoid in each half octave. An
+inverse STFT can produce steady tones only if phases continue from frame to frame. Networks learn that for a few fixed
+frequencies at best. Explicit sinusoids can have any pitch.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.core.engine import double
+
 LOWEST_HZ = 35.0
-"""Of the lowest band."""
+"""Lower edge of the lowest band, in Hz."""
 BAND = 0.5
-"""Octaves."""
+"""Width of a band, in octaves."""
 FINE = 16
-"""Samples that share a sine: sin(a + b) is made of sines and cosines of a, a few, and of b, a few."""
+"""Block length in samples. Sines are computed per block and per offset, and combined by the addition theorem."""
 
 
 def band_edges(count: int, sample_rate: int) -> Tensor:
-    """Lower edges `[K]` of the bands in octaves above 1 Hz: ``count``, or as many as fit below half the sample rate."""
+    """Return the lower edges `[K]` of the bands below half the sample rate, in octaves above 1 Hz."""
     fit = math.floor(math.log2(sample_rate / 2 / LOWEST_HZ) / BAND)
     return math.log2(LOWEST_HZ) + BAND * torch.arange(min(count, fit), dtype=torch.float64)
 
 
 class Partials(nn.Module):
-    """Frequencies and amplitudes of K sinusoids, one a band, at multiples of ``hop_length`` -> waves.
+    """Synthesise K sinusoids, one in each half-octave band, from their frequencies and amplitudes in each frame.
 
     Args:
-        count: how many bands; fewer where the next would not be below half the sample rate.
-        length, hop_length: of sounds, and from frame to frame, in samples.
-        sample_rate: in Hz.
+        count: number of bands K. Bands above half the sample rate are left out.
+        length: length of a sound, in samples.
+        hop_length: distance of frames, in samples.
+        sample_rate: sample rate, in Hz.
     """
 
     middle: Tensor
@@ -54,21 +57,22 @@ class Partials(nn.Module):
         self.register_buffer("fade", torch.cat([rising, 1 - rising]), persistent=False)
 
     def octaves(self, place: Tensor) -> Tensor:
-        """Logits `[B, K, N]` -> octaves above 1 Hz: where in its band each partial is."""
+        """Map logits `[B, K, N]` to frequencies within each band, in octaves above 1 Hz."""
         return self.middle + 0.5 * BAND * torch.tanh(place)
 
     def forward(self, octaves: Tensor, amplitude: Tensor) -> Tensor:
-        """`[B, K, N]` both -> waves `[B, length]`, which begin at phase 0. In a frame a partial has one frequency and
-        one amplitude, and fades into the next; half way, where both are as loud, they have the same phase.
+        """Return the waves `[B, length]` of frequencies and amplitudes `[B, K, N]`. All phases begin at 0.
 
-        The gradient goes to amplitudes alone: of a frequency it would be one of phases, and say nothing useful.
+        Neighbouring frames are cross-faded. Their phases agree in the middle of the cross-fade. Gradients flow to the
+        amplitudes only, because gradients of phases do not help to learn frequencies.
         """
         with torch.no_grad():
-            step = octaves.transpose(1, 2).double().exp2() / self.sample_rate  # cycles a sample, [B, N, K]
+            step = double(octaves.transpose(1, 2)).exp2() / self.sample_rate  # cycles a sample, [B, N, K]
             cycles = F.pad((0.5 * self.hop_length * (step[:, 1:] + step[:, :-1])).cumsum(1), (0, 0, 1, 0))
             phase, turn = (2 * math.pi * x.float() for x in (cycles - cycles.round(), step))
             phase, turn = (torch.cat([x, x], dim=2)[:, :, None] for x in (phase, turn))
-            # Sines, and cosines, which are sines a quarter of a turn on: [B, N, 2 hop / FINE, 2 K], [B, N, FINE, 2 K].
+            # Sines and cosines of block starts [B, N, 2 hop / FINE, 2 K] and of offsets [B, N, FINE, 2 K]. A cosine is
+            # a sine that is shifted by a quarter of a period.
             coarse = torch.addcmul(phase + self.quarter, self.coarse, turn).sin()
             fine = torch.addcmul(math.pi / 2 - self.quarter, self.fine, turn).sin()
         amplitude = amplitude.transpose(1, 2)
@@ -79,15 +83,15 @@ class Partials(nn.Module):
 
 
 class PartialMeter(nn.Module):
-    """Where the strongest peak of each band is. The window is longer than that of most spectra, to tell low pitches.
+    """Measure frequency and amplitude of the strongest spectral peak in each half-octave band.
 
-    Arguments as in `Partials`.
+    The window is long (128 ms), so that low pitches are resolved. The arguments are those of `Partials`.
     """
 
     window_seconds, steps = 0.128, 24
-    """Of the window; and how many frequencies of a band are compared."""
+    """Length of the analysis window in seconds, and number of frequencies that are compared in each band."""
     quietest = 1e-3
-    """Of the loudest partial; what is quieter does not count."""
+    """Smallest amplitude of a partial, relative to the loudest partial of the sound. Weaker peaks are ignored."""
     middle: Tensor
     places: Tensor
     analysis: Tensor
@@ -103,7 +107,8 @@ class PartialMeter(nn.Module):
         window = torch.hann_window(self.size, dtype=torch.float64)
         turns = 2 * math.pi * places.flatten()[:, None].exp2() * (n - self.size // 2) / sample_rate
         waves = torch.cat([turns.cos(), turns.sin()]) * window / window.sum()  # what frames are multiplied by
-        # The same of their spectra, which takes little more than half the time; bins far above the bands do not count.
+        # Sinusoids are correlated with the spectrum, which takes half the time of correlating them with the samples.
+        # Bins far above the highest band are left out.
         highest = float(places.exp2().amax(dim=(0, 1))) if len(low) else 0.0
         self.bins = min(math.ceil(highest / sample_rate * self.size) + 24, self.size // 2 + 1)
         k = torch.arange(self.bins)[:, None]
@@ -115,8 +120,14 @@ class PartialMeter(nn.Module):
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
 
     def power(self, signal: Tensor, hops: int = 1) -> Tensor:
-        """Sounds `[B, C, length]`, channels summed -> powers `[B, K, N, steps]` of sines, every so many hops. One of
-        full scale has 1/4.
+        """Return the power of sinusoids at `steps` frequencies in each band.
+
+        Args:
+            signal: sounds `[B, C, length]`. Channels are averaged.
+            hops: measure every ``hops``-th frame.
+
+        Returns:
+            Powers `[B, K, N, steps]`. A sinusoid of full scale has 1/4.
         """
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
         spectrum = torch.fft.rfft(x.unfold(1, self.size, hops * self.hop_length))[..., : self.bins]
@@ -126,8 +137,10 @@ class PartialMeter(nn.Module):
 
     @torch.no_grad()
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Sounds `[B, C, length]`, channels summed -> octaves above 1 Hz, and how much they count, 0 ... 1: the root of
-        the amplitude, beside that of the loudest; both `[B, K, N]`.
+        """Return frequency and weight of the strongest peak in each band and frame, both `[B, K, N]`.
+
+        Frequencies are in octaves above 1 Hz. Weights are square roots of amplitudes relative to the loudest partial,
+        0 ... 1. Weights of weak peaks, and of peaks at the edge of a band, are 0.
         """
         power = self.power(signal)
         peak = power.amax(3)
@@ -135,11 +148,11 @@ class PartialMeter(nn.Module):
         octaves = (share * self.places[:, None]).sum(3) / (share.sum(3) + 1e-20)
         amplitude = (peak / (peak.amax((1, 2), keepdim=True) + 1e-12)).sqrt()
         place = power.argmax(3)
-        inside = (place > 0) & (place < self.steps - 1)  # else it is the flank of a neighbour's
+        inside = (place > 0) & (place < self.steps - 1)  # A maximum at the edge belongs to a peak in the next band.
         return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
 
     def summary(self, signal: Tensor) -> Tensor:
-        """`[B, 2 K]`: of each band how much it counts, 0 ... 1, and where in it the partial is, -1 ... 1 times that."""
+        """Return `[B, 2 K]`: per band the mean weight (0 ... 1) and the weighted mean position (-1 ... 1)."""
         octaves, counts = self(signal)
         there = counts.mean(2)
         place = (counts * (octaves - self.middle)).mean(2) / (there + 1e-6) / (BAND / 2)

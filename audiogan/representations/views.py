@@ -1,4 +1,4 @@
-"""What a critic or an encoder looks at: fixed, differentiable pictures of sounds, that need not be undone."""
+"""Views: fixed, differentiable spectrograms that critics and encoders receive. They need no inverse."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from audiogan.representations.stft import Frames, inner_product, magnitudes
 
 
 class LogMelView(nn.Module):
-    """Sounds `[B, C, T]` to log-mel pictures `[B, C, frames, n_mels]` of about -1 ... 4.
+    """Log-mel spectrograms `[B, C, frames, n_mels]` of sounds `[B, C, T]`, with values of about -1 ... 4.
 
-    Magnitudes of a sine of full scale are 1; `floor` is added to them before the logarithm, so what lies far below it
-    does not show: 0.0001 is -80 dB. Filters are triangles of HTK's mel scale without normalisation.
+    The magnitude of a sine of full scale is 1. `floor` is added before the logarithm, which hides weaker magnitudes: a
+    floor of 0.0001 hides those below -80 dB. Filters are triangles on HTK's mel scale without normalisation.
 
     Args:
-        length, channels: of the sounds, in samples.
-        sample_rate: in Hz.
-        n_fft, hop_length: in samples.
-        n_mels: bands, from 20 Hz to half the sample rate.
-        fold: frames are made a multiple of it, see `folded`.
+        length: length of a sound, in samples.
+        channels: number of channels of a sound.
+        sample_rate: sample rate, in Hz.
+        n_fft: length of a frame, in samples.
+        hop_length: distance of frames, in samples.
+        n_mels: number of mel bands from 20 Hz to half the sample rate.
+        floor: constant that is added to magnitudes before the logarithm.
+        fold: the number of frames is a multiple of it, see `folded`.
     """
 
     filters: Tensor
@@ -49,11 +52,11 @@ class LogMelView(nn.Module):
 
 
 class STFTView(nn.Module):
-    """Sounds `[B, C, T]` to spectra `[B, 3 C, frames, bins]`: real part, imaginary part and magnitude, all compressed.
+    """Compressed real part, imaginary part and magnitude `[B, 3 C, frames, bins]` of the STFT of sounds `[B, C, T]`.
 
-    A coefficient X (1: a sine of full scale) becomes `4 X |X|^(power - 1)` and `4 |X|^power`, where `floor` keeps |X|
-    from zero and derivatives finite. The highest bin, that of half the sample rate, is dropped. Channels are ordered
-    re, im, magnitude, re, im ... Arguments as in `LogMelView`.
+    A coefficient X (1 for a sine of full scale) becomes `4 X |X|^(power - 1)` and `4 |X|^power`. `floor` is added to
+    |X|^2, so that derivatives are finite. The bin at half the sample rate is dropped. Channels are ordered re, im,
+    magnitude, re, im ... The arguments are those of `LogMelView`.
     """
 
     def __init__(
@@ -81,10 +84,10 @@ class STFTView(nn.Module):
 
 
 def folded(frames: int, fold: int) -> int:
-    """How many rows a picture of `frames` has for them to be a multiple of `fold`.
+    """Return the number of frames of a view: a multiple of `fold`, near `frames`.
 
-    Silence fills up what is missing. One frame too many is dropped: it is centred behind the end of the sound, of which
-    the frame before it has seen the rest.
+    Missing frames are filled with silence. If there is one frame too many, the last frame is dropped, because the frame
+    before it already covers the end of the sound.
     """
     return frames - 1 if frames > fold and frames % fold == 1 else -(-frames // fold) * fold
 
@@ -96,9 +99,9 @@ def _rows(spectrum: Tensor, rows: int) -> Tensor:
 
 
 def triangles(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:
-    """`[bins, bands]`: triangular filters at equal distances of HTK's mel scale, of height 1.
+    """Return triangular filters `[bins, bands]` of height 1, equally spaced on HTK's mel scale.
 
-    A band narrower than a bin takes what its two neighbours in frequency have, so that none is empty.
+    A band narrower than a bin interpolates between its two nearest bins, so that no band is empty.
     """
     top = sample_rate / 2
     edges = 700 * (10 ** (torch.linspace(_mel(low), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)

@@ -1,13 +1,17 @@
-"""The wave itself."""
+"""The identity on sounds."""
 
 from __future__ import annotations
 
 from audiogan.representations.base import Identity
+from audiogan.representations.sound_format import SoundFormat
 
 
 class Waveform(Identity):
-    """Samples as they are: `[B, C, T]` on both sides."""
+    """Sounds `[B, C, T]` without any transform.
 
-    def __init__(self, length: int, channels: int = 1) -> None:
-        super().__init__((channels, length))
-        self.length, self.channels = self.signal_shape[1], self.signal_shape[0]
+    Args:
+        format: format of the sounds.
+    """
+
+    def __init__(self, format: SoundFormat) -> None:
+        super().__init__(format.shape)

@@ -9,73 +9,35 @@ Files are checked before hydra reads them (`audiogan.run.config_files`).
 from __future__ import annotations
 
 import contextlib
-import copy
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
+from audiogan.run.build import first_line
+from audiogan.run.copies import expand
+from audiogan.run.facts import announce_facts
 from audiogan.run.folder import run_name
 from audiogan.run.overrides import hydra_overrides
-from audiogan.run.settings import check_numbers, check_sections, check_values, make_whole, refuse_interpolation, settle
-from audiogan.run.targets import check_places, present, resolve_target, targets
+from audiogan.run.packaged import PACKAGED, find, shipped
+from audiogan.run.settings import (
+    KEYS,
+    check_numbers,
+    check_sections,
+    check_values,
+    make_whole,
+    settle,
+)
+from audiogan.run.targets import check_places, targets
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PACKAGE = Path(__file__).resolve().parents[1]
-PACKAGED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.parent / "configs"
-
-# What the top level of a configuration may hold; `groups` may add keys of their own (`model_size`) if a value refers to
-# them.
-KEYS = {
-    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "conditioning",
-    "knobs", "voice", "partials", "class_weight",
-}  # fmt: skip
-# What the data decides when a training is built.
-FACTS = {
-    "labels": [], "inputs": {}, "classes": 0, "knobs": 0, "shape": None, "signal_shape": None, "modality": None,
-}  # fmt: skip
-RESERVED = (
-    "x", "labels", "inputs", "shape", "signal_shape", "modality", "format",
-    "n", "batch", "random", "only", "skip", "truncation",
-)  # fmt: skip
-"""Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
 MEASURED = {"knobs": "knobs", "voice": "pitch"}
 """Settings that take effect by a column of ``data.columns``, and its name."""
-MOST_COPIES = 1000
-"""Entries that one key with ``copies`` makes at most."""
-MOST_COPIED = 20_000
-"""Values in these entries at most."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
-
-
-def shipped() -> list[str]:
-    """Names of the configurations that ship with the package."""
-    return sorted(path.stem for path in PACKAGED.glob("*.yaml"))
-
-
-def find(config: str) -> Path:
-    """Return the file of a configuration given as a path or as the name of a shipped one."""
-    path = Path(os.path.expanduser(config))
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        if config in shipped():
-            return PACKAGED / f"{config}.yaml"
-        if (path / "config.yaml").is_file():
-            raise UserError(f"{config}: a folder; name the configuration in it, {path / 'config.yaml'}")
-        raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped())})")
-    if path.is_file():
-        path = path.parent.resolve() / path.name
-        refuse_interpolation("this file or one of its folders", str(path))
-        return path
-    if path.stem in shipped() and not path.exists():
-        return PACKAGED / f"{path.stem}.yaml"
-    raise UserError(f"{config}: no such file; shipped configurations: {', '.join(shipped())}")
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -83,6 +45,11 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
     Raises:
         UserError: names the file and the key, value or override at fault.
+
+    Examples:
+        >>> cfg = compose("drums", ["network=wavegan", "trainer.steps=100"])
+        >>> cfg.run_dir, cfg.trainer.steps
+        ('runs/drums,network=wavegan', 100)
     """
     from omegaconf import OmegaConf, open_dict
 
@@ -91,11 +58,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         with open_dict(cfg):
             own = settle(cfg, config, overrides)
             cfg.name = cfg.get("name") or find(config).stem
-            cfg.facts = copy.deepcopy(FACTS)
-            for name, target, options in input_sections(cfg, f"{config}: "):
-                cfg.facts.inputs[name] = found = target.facts(None, **options)
-                cfg.facts[name] = found.get("size", 0)
-            _check_facts(cfg, config)
+            announce_facts(cfg, config)
             expand(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
@@ -111,43 +74,6 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                     f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
                 )
     return cfg
-
-
-def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield the name, the class and the settings of each entry of ``inputs``."""
-    from omegaconf import OmegaConf
-    from torch.nn import ModuleDict
-
-    sections = cfg.get("inputs") or {}
-    if not OmegaConf.is_dict(sections):
-        raise UserError(f"{source}inputs must be a section: names with the settings of each input")
-    for name, node in sections.items():
-        if node is None:
-            continue
-        where = f"inputs.{name}"
-        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED or hasattr(ModuleDict, name):
-            raise UserError(
-                f"{source}{printable(where)[:80]}: the name of an input must be a word, not {', '.join(RESERVED)} "
-                "or a method of torch.nn.ModuleDict"
-            )
-        if not OmegaConf.is_dict(node):
-            raise UserError(f"{source}{where}={printable(repr(node))[:60]} must be a section with _target_")
-        options: Any = OmegaConf.to_container(node, resolve=True)
-        target = resolve_target(options.pop("_target_", None), f"{where}._target_", source)
-        yield name, target, options
-
-
-def _check_facts(cfg: DictConfig, source: str) -> None:
-    """Refuse ``${facts.inputs.NAME}`` of an input that is not configured."""
-    from omegaconf import OmegaConf
-
-    for name in re.findall(r"\$\{facts\.inputs\.(\w+)", OmegaConf.to_yaml(cfg)):
-        if name not in cfg.facts.inputs:
-            have = ", ".join(map(str, cfg.facts.inputs)) or "none"
-            raise UserError(
-                f"{source}: ${{facts.inputs.{name}}}: there is no input {name!r}; the configuration has {have}; "
-                f"add it: inputs.{name}"
-            )
 
 
 def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
@@ -198,22 +124,11 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
             cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
         if cause is not None:
             raise cause from error
-        reason = _first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
+        reason = first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
         if isinstance(error, RecursionError):
             reason = "nested too deeply, or its defaults name itself"
         typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
         raise UserError(f"{config}: {printable(reason)}{typed}") from error
-
-
-@contextlib.contextmanager
-def fitting(name: str) -> Iterator[None]:
-    """Turn what goes wrong because settings do not fit each other into one line."""
-    try:
-        yield
-    except (UserError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserError(f"{name}: these settings do not fit each other: {printable(_first_line(error))}") from error
 
 
 def _typed(key: str, overrides: Sequence[str]) -> bool:
@@ -239,55 +154,6 @@ def _check_run_dir(run_dir: Any, config: str) -> None:
         )
 
 
-def expand(node: Any, source: str = "") -> None:
-    """Multiply entries with the key ``copies``, in place: ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and
-    ``critic_1``, with ``{i}`` replaced in their strings too (a value that is nothing but ``{i}`` becomes the number).
-    """
-    from omegaconf import OmegaConf
-
-    if OmegaConf.is_list(node):
-        for value in node:
-            expand(value, source)
-    if not OmegaConf.is_dict(node):
-        return
-    for key in list(node):
-        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key):
-            continue
-        value = node[key]
-        if not (OmegaConf.is_dict(value) and "copies" in value and "{i}" in str(key)):
-            expand(value, source)
-            continue
-        copies = value.copies
-        if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
-            raise UserError(
-                f"{source}{printable(key)}.copies={copies!r} must be a whole number from 1 to {MOST_COPIES:,}"
-            )
-        template = OmegaConf.to_container(value, resolve=False)
-        assert isinstance(template, dict)
-        if copies * _weight(template) > MOST_COPIED:
-            raise UserError(f"{source}{printable(key)}.copies={copies} of a section of this size are too many")
-        del template["copies"], node[key]
-        for i in range(copies):
-            node[str(key).replace("{i}", str(i))] = _filled(template, i)
-
-
-def _weight(node: Any) -> int:
-    """The values in a plain container; a long text counts as several."""
-    if isinstance(node, dict | list):
-        return 1 + sum(map(_weight, [*node, *node.values()] if isinstance(node, dict) else node))
-    return 1 + len(str(node)) // 100
-
-
-def _filled(template: Any, i: int) -> Any:
-    if isinstance(template, dict):
-        return {_filled(key, i) if isinstance(key, str) else key: _filled(value, i) for key, value in template.items()}
-    if isinstance(template, list):
-        return [_filled(value, i) for value in template]
-    if isinstance(template, str) and "{i}" in template:
-        return i if template == "{i}" else template.replace("{i}", str(i))
-    return template
-
-
 def check(cfg: DictConfig, source: str) -> None:
     """``UserError`` that names the first key that is unknown, missing or not allowed."""
     from omegaconf import OmegaConf
@@ -302,9 +168,6 @@ def check(cfg: DictConfig, source: str) -> None:
     for section, known in SECTIONS.items():
         for key in (plain.get(section) or {}).keys() - known:
             raise UserError(f"{source}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
-    for section in ("data", "inputs"):
-        if "${facts" in OmegaConf.to_yaml(OmegaConf.create({section: cfg.get(section)})):
-            raise UserError(f"{source}: {section} cannot refer to facts, which follow from the data and the inputs")
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(
@@ -319,69 +182,3 @@ def check(cfg: DictConfig, source: str) -> None:
     check_numbers(cfg, source)
     check_sections(resolved, source)
     check_values(resolved, source)
-
-
-def build(node: Any, where: str, **extra: Any) -> Any:
-    """``hydra.utils.instantiate`` of a checked section; what goes wrong comes out as one line that names the key."""
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        check_places(plain, where)
-        if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
-            raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
-        plain = present(plain)
-        if _is_flat(plain):  # Hydra takes a millisecond for each object
-            make = partial(resolve_target(plain.pop("_target_"), f"{where}._target_"), **plain)
-            return _made(make, where, extra)
-        if not extra:
-            return instantiate(plain, _convert_="all")
-        make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, UserError):
-            raise cause from error
-        raise UserError(f"{where}: {_first_line(cause or error)}{_key(error)}") from error
-    except OmegaConfBaseException as error:
-        raise UserError(f"{where}: {_first_line(error)}") from error
-    return _made(make, where, extra)
-
-
-def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any:
-    """Call a constructor; an error becomes one line that names the key."""
-    try:
-        return make(**extra)
-    except UserError:
-        raise
-    except Exception as error:  # as Hydra does for the objects that it builds
-        raise UserError(f"{where}: {_first_line(error)}") from error
-
-
-def _is_flat(plain: Any) -> bool:
-    """Whether a section is one object with plain settings: nothing in it is left for Hydra to build or resolve."""
-    if not isinstance(plain, dict) or not isinstance(plain.get("_target_"), str):
-        return False
-    return all(
-        name == "_target_" or (isinstance(name, str) and not name.startswith("_") and _is_plain(value))
-        for name, value in plain.items()
-    )
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or (isinstance(value, str | int | float) and value != "???")
-
-
-def _key(error: BaseException) -> str:
-    found = re.search(r"full_key: (\S+)", str(error))
-    return f" (in {found[1]})" if found else ""
-
-
-def _first_line(error: BaseException) -> str:
-    """The error in one line: its first two, for hydra tells what to do in the second."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2]) or type(error).__name__

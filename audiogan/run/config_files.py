@@ -26,10 +26,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiogan.errors import UserError
 from audiogan.files import read_small_file
+from audiogan.run.copies import expand, of_copy
 from audiogan.utils.text import printable
 
 LARGEST_FILE = 1 << 20
@@ -102,13 +103,39 @@ class CheckedLoader(ConfigLoaderImpl):
     def load_configuration(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
     ) -> DictConfig:
-        cfg = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+        late = self._overrides_of_copies(config_name, overrides, run_mode)
+        early = [o for o in overrides if o not in late]
+        cfg = super().load_configuration(config_name, early, run_mode, *args, **kwargs)
+        if late:
+            self._apply_to_copies(cfg, late, overrides)
         if self.trusted is not None:
             about_hydra = [o for o in overrides if is_hydra_override(o)]
             others = [o for o in overrides if o not in about_hydra]
             shipped = self.trusted.load_configuration(self.shipped, about_hydra, run_mode)
             check_hydra_node(cfg.hydra, shipped.hydra, about_hydra, others, self.source)
         return cfg
+
+    def _overrides_of_copies(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> list[str]:
+        """Return the overrides of entries that `expand` makes, such as ``players.critic_3.repeats=2``."""
+        parsed = {o: OverridesParser.create().parse_override(o) for o in overrides}
+        candidates = [o for o, one in parsed.items() if re.search(r"\d", one.key_or_group) and "." in one.key_or_group]
+        if not candidates:
+            return []
+        others = [o for o in overrides if o not in candidates]
+        plain = OmegaConf.to_container(super().load_configuration(config_name, others, run_mode), resolve=False)
+        return [o for o in candidates if of_copy(plain, parsed[o].key_or_group)]
+
+    def _apply_to_copies(self, cfg: DictConfig, late: list[str], overrides: list[str]) -> None:
+        """Make the copies of a composed configuration, and apply overrides to them."""
+        plain: Any = OmegaConf.to_container(cfg, resolve=False)
+        check_interpolations({key: value for key, value in plain.items() if key != "hydra"}, overrides, self.source)
+        with open_dict(cfg):
+            for key in [str(key) for key in cfg if key != "hydra"]:
+                if not OmegaConf.is_interpolation(cfg, key):
+                    expand(cfg[key], f"{self.source}: ")
+            cfg.hydra.overrides.task = [o for o in overrides if not is_hydra_override(o)]
+        parsed = [one for one in map(OverridesParser.create().parse_override, late) if not one.is_sweep_override()]
+        self._apply_overrides_to_config(parsed, cfg)
 
 
 def _search_path(folders: Iterable[Path]) -> ConfigSearchPath:

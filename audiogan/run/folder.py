@@ -15,6 +15,7 @@ from pathlib import Path
 from audiogan.errors import UserError
 from audiogan.files import NO_LINK, atomic_write, is_regular_file
 from audiogan.run.optional import notify
+from audiogan.utils.text import parse_json_object
 
 FOLDERS = ("checkpoints", "previews", "tensorboard")
 FILES = (
@@ -150,10 +151,9 @@ def status(run_dir: Path) -> str:
     try:
         if not is_regular_file(path) or path.stat().st_size > LARGEST:
             return ""
-        facts = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return str((parse_json_object(path.read_bytes()) or {}).get("status", ""))
+    except OSError:
         return ""
-    return str(facts.get("status", "")) if isinstance(facts, dict) else ""
 
 
 def note(run_dir: Path, **facts: str) -> None:

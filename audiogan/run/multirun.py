@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from audiogan.errors import UserError
 from audiogan.run import config
 from audiogan.run.overrides import choices, hydra_overrides, parse
+from audiogan.run.packaged import PACKAGED, find
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:
@@ -113,14 +114,14 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 
-    path = config.find(name)
+    path = find(name)
     quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null"]
     place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
     given = {o.split("=")[0].lstrip("+") for o in overrides}
     defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]
     arguments = [*hydra_overrides(overrides, multirun=True), *defaults, "hydra.mode=MULTIRUN"]
     try:
-        with reading_only(path.parent, config.PACKAGED, name) as hydra:
+        with reading_only(path.parent, PACKAGED, name) as hydra:
             hydra.multirun(path.name.removesuffix(".yaml"), carried(task), arguments)
     except JobFailed:
         return 2

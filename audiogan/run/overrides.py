@@ -90,8 +90,8 @@ def settings_of_run(config: str, overrides: Sequence[str]) -> list[str]:
 
     The name is one that audiogan chose: with ``run_dir=runs/points,loss=hinge`` the setting ``loss=hinge``.
     """
-    from audiogan.run.config import find
     from audiogan.run.folder import run_name
+    from audiogan.run.packaged import find
 
     typed = {o.lstrip("+~").partition("=")[0]: o for o in overrides}
     if "run_dir" not in typed:

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from markupsafe import Markup
 from audiogan.errors import UserError
 from audiogan.files import atomic_write, is_regular_file
 from audiogan.run.curves import Series, figure, number, plots, read_series, templates
-from audiogan.utils.text import parse_json_object
+from audiogan.utils.text import parse_json_object, printable
 
 _MOST_TITLES = 4096  # names of sounds in one preview, at most
 _AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
@@ -43,39 +44,56 @@ class _Preview:
     step: int
     png: str | None
     wav: str | None
-    titles: list[str]
-    seconds: float  # how long a sound is
-    every: float  # from the start of one to the start of the next
+    titles: Sequence[str] = ()
+    seconds: float = 0.0  # length of a sound
+    every: float = 0.0  # from the start of one sound to the start of the next
+
+
+def preview_files(run_dir: Path) -> dict[int, dict[str, os.DirEntry[str]]]:
+    """Return the preview files of a run by step, then by kind: ``png`` or ``wav``. Links are left out."""
+    found: dict[int, dict[str, os.DirEntry[str]]] = {}
+    folder = run_dir / "previews"
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = re.fullmatch(r"step-([0-9]{1,15})\.(png|wav)", entry.name)
+            if match and not folder.is_symlink() and entry.is_file(follow_symlinks=False):
+                found.setdefault(int(match[1]), {})[match[2]] = entry
+    return dict(sorted(found.items()))
 
 
 def _previews(run_dir: Path) -> list[_Preview]:
-    found: dict[int, dict[str, Path]] = {}
-    for path in sorted((run_dir / "previews").glob("step-*")):
-        match = re.fullmatch(r"step-([0-9]+)\.(png|wav)", path.name)
-        if match and is_regular_file(path):
-            found.setdefault(int(match[1]), {})[match[2]] = path
     previews = []
-    for step, kinds in sorted(found.items()):
-        names = {kind: f"previews/{path.name}" for kind, path in kinds.items()}
-        titles, seconds, every = _layout(kinds["wav"]) if "wav" in kinds else ([], 0.0, 0.0)
-        previews.append(_Preview(step, names.get("png"), names.get("wav"), titles, seconds, every))
+    for step, files in preview_files(run_dir).items():
+        names = {kind: f"previews/{file.name}" for kind, file in files.items()}
+        layout = preview_layout(Path(files["wav"].path)) if "wav" in files else {}
+        previews.append(_Preview(step, names.get("png"), names.get("wav"), **layout))
     return previews
 
 
-def _layout(path: Path) -> tuple[list[str], float, float]:
-    """Names of the sounds in a joined WAV, the length of each and the distance of their starts, in seconds."""
+def preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
+    """Return the layout of a preview's WAV, from its comment; empty if it has none.
+
+    Args:
+        path: the WAV, see `audiogan.modalities.sound.write_preview`.
+        most: most sounds that are listed.
+
+    Returns:
+        ``titles`` of the sounds, ``seconds`` of each, and ``every``, the time from one start to the next in seconds.
+    """
     import soundfile
 
     try:
         with soundfile.SoundFile(path) as file:
-            layout = json.loads(file.comment)
-        titles = layout.get("titles") or range(1, int(layout["count"]) + 1)
-        seconds, every = float(layout["seconds"]), float(layout["every"])
-        if len(titles) > _MOST_TITLES or not math.isfinite(seconds) or not math.isfinite(every):
-            raise ValueError("no preview has so many sounds, or sounds of such a length")
-        return [str(title) for title in titles], seconds, every
-    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
-        return [], 0.0, 0.0  # made by someone else: it still plays, as a whole
+            stored = parse_json_object(file.comment) or {}
+        count, seconds, every = min(int(stored["count"]), most), float(stored["seconds"]), float(stored["every"])
+        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:most]]
+    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return {}
+    if count < 1 or not 0 < seconds <= every < 3600:
+        return {}
+    if len(titles) != count:
+        titles = [str(i + 1) for i in range(count)]
+    return {"titles": titles, "seconds": seconds, "every": every}
 
 
 def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:

@@ -19,6 +19,12 @@ from audiogan.utils.text import printable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+KEYS = {
+    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
+    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
+    "conditioning", "knobs", "voice", "partials",
+}  # fmt: skip
+"""Keys at the top level of a configuration. Other keys, such as `model_size`, are allowed if a value refers to them."""
 LARGEST = 2**63 - 1
 """Largest seed and largest whole number of any setting: what 64 bits hold."""
 LARGEST_BATCH = 2**31 - 1
@@ -84,7 +90,7 @@ def settle_paths(cfg: DictConfig) -> None:
 
 def _folder(root: str | None) -> str:
     """The folder that ``data.root`` means, as far as it is known here."""
-    from audiogan.data.sounds.sources import downloads
+    from audiogan.data.cache import downloads
 
     return root if root is not None and os.path.isabs(root) else str(downloads() / (root or ""))
 
@@ -132,7 +138,6 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
     goes on (returns True). Otherwise a new run starts (returns False).
     """
-    from audiogan.run.config import KEYS
     from audiogan.run.folder import run_name
 
     for override in overrides:

@@ -188,9 +188,15 @@ def _kind(module: str, name: str, *modules: str) -> Test:
 
 
 def _modality(found: Any, home: str) -> bool:
-    from audiogan.modalities import Image, Points, Sound
+    from audiogan.modalities import Modality
 
-    return found in (Image, Points, Sound)
+    return _is(found, Modality) and found is not Modality
+
+
+def _sound_format(found: Any, home: str) -> bool:
+    from audiogan.representations import SoundFormat
+
+    return found is SoundFormat
 
 
 def _engine(found: Any, home: str) -> bool:
@@ -243,7 +249,8 @@ PLACES = (
     (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
     (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _of("audiogan.data.views")),
     (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
-     "a modality: audiogan.modalities.Sound, Image or Points", _modality),
+     "a modality, such as audiogan.modalities.Sound", _modality),
+    (r"facts\.format\._target_", "audiogan.representations.SoundFormat", _sound_format),
     (r"engine\._target_", "audiogan.core.Engine", _engine),
     (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),
     (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),

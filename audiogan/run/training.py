@@ -25,12 +25,11 @@ from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
-from audiogan.run import config as configuration
+from audiogan.run.build import build, fitting
 from audiogan.run.changes import changes, data_changes, identity
-from audiogan.run.config import input_sections
+from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
 from audiogan.run.optional import optional
-from audiogan.run.settings import refuse_interpolation
 from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import flags
@@ -51,26 +50,11 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     groups = settings.pop("groups", None)
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
         raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
-    table = configuration.build(settings, "data")
+    table = build(settings, "data")
     for name, node in columns.items():
         if node is not None:
-            table = table.with_column(name, configuration.build(node, f"data.columns.{name}"))
+            table = table.with_column(name, build(node, f"data.columns.{name}"))
     return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
-
-
-def add_facts(cfg: DictConfig, table: Table) -> None:
-    """Write what the data decides into ``cfg.facts``: labels, shape and modality, and the facts of each input."""
-    for label in table.labels:
-        refuse_interpolation("a class of the data", label)
-    cfg.facts.labels = list(table.labels)
-    for name, target, options in input_sections(cfg):
-        found = target.facts(table, **options)
-        if "${" in repr(found):
-            raise UserError(f"data: the column of the input {name!r} holds the characters '${{', which are not allowed")
-        cfg.facts.inputs[name] = found
-        cfg.facts[name] = found.get("size", 0)
-    cfg.facts.modality = table.modality.to_config()
-    cfg.facts.signal_shape = list(table.shape)
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
@@ -86,16 +70,14 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
         if node is None or known.get("size") == 0:
             continue
         if known.get("modality") is not None:
-            known["modality"] = configuration.build(known["modality"], f"facts.inputs.{name}.modality")
-        inputs[str(name)] = configuration.build(node, f"inputs.{name}", name=str(name), **known)
+            known["modality"] = build(known["modality"], f"facts.inputs.{name}.modality")
+        inputs[str(name)] = build(node, f"inputs.{name}", name=str(name), **known)
     return inputs
 
 
 def build_representation(cfg: DictConfig) -> Representation:
-    """The representation of a configuration, not yet fitted; its shape becomes a fact."""
-    representation = configuration.build(cfg.representation, "representation")
-    cfg.facts.shape = list(representation.shape)
-    return representation
+    """Return the representation of a configuration with known facts, not fitted yet."""
+    return build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -106,12 +88,12 @@ def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str
             for node in (cfg.get("inputs"), cfg.facts.get("inputs"))
         )
         inputs = build_inputs(sections, facts)  # type: ignore[arg-type]
-    return configuration.build(cfg.game, "game", representation=representation, inputs=inputs)
+    return build(cfg.game, "game", representation=representation, inputs=inputs)
 
 
 def build_modality(cfg: DictConfig) -> Modality:
     """The kind of signal that a configuration with known facts is about."""
-    return configuration.build(cfg.facts.modality, "facts.modality")
+    return build(cfg.facts.modality, "facts.modality")
 
 
 def build_trainer(
@@ -126,8 +108,7 @@ def build_trainer(
 ) -> Trainer:
     """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
     engine = engine or build_engine(cfg)
-    add_facts(cfg, train)
-    representation = build_representation(cfg)
+    representation = resolve_facts(cfg, train)
     if fit:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
@@ -138,9 +119,10 @@ def build_trainer(
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
         train = given.prepare(train)
+        held_out = given.prepare(held_out) if held_out else held_out
         if fit:
             given.fit(train)
-    players: list[Player] = [configuration.build(node, f"players.{name}") for name, node in cfg.players.items() if node]
+    players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
@@ -156,7 +138,7 @@ def build_trainer(
 
 
 def build_engine(cfg: DictConfig) -> Engine:
-    return configuration.build(cfg.engine, "engine")
+    return build(cfg.engine, "engine")
 
 
 def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
@@ -165,7 +147,7 @@ def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
         options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
         batch_size = options.pop("batch_size", cfg.batch_size)
-        view = configuration.build(options, f"streams.{name}") if options else None
+        view = build(options, f"streams.{name}") if options else None
         data = train if view is None else view(train)
         if not len(data):
             raise UserError(f"streams.{name}: its view of the data is empty")
@@ -193,7 +175,7 @@ def build_callbacks(
             raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
         offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
-        callbacks[str(name)] = built = configuration.build(node, f"callbacks.{name}", **extra)
+        callbacks[str(name)] = built = build(node, f"callbacks.{name}", **extra)
         log = built if isinstance(built, MetricsLog) else log
     if progress:
         callbacks["progress"] = Progress(log)
@@ -214,7 +196,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
             echo(f"damaged checkpoint skipped: {complaint}")
-        with configuration.fitting(cfg.name):
+        with fitting(cfg.name):
             data, held_out = open_data(cfg)
         echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
@@ -223,7 +205,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         else:
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
-        with configuration.fitting(cfg.name):
+        with fitting(cfg.name):
             trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
             resume(trainer, cfg, path, state, echo)

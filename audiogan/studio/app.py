@@ -33,7 +33,6 @@ def create_app(
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
-    limits: Limits | None = None,
     runs: str | Path = "runs",
     run: str | Path | None = None,
 ) -> FastAPI:
@@ -43,14 +42,13 @@ def create_app(
         generator: of sounds; it may be used elsewhere at the same time.
         host: the address it will be served on. Requests must name it, or this machine.
         token: what a visitor must know; necessary where others can reach ``host``.
-        limits: what requests may cost.
         runs: the folder whose trainings can be watched.
         run: the folder of one more that can.
 
     Raises:
         UserError: the model makes something else than sounds.
     """
-    limits = limits or Limits()
+    limits = Limits()
     app = FastAPI(title="audiogan studio", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.studio = Studio(
         Instrument(generator),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
-from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -63,11 +62,9 @@ class RequestGuard:
     Every answer carries `HEADERS`.
     """
 
-    def __init__(
-        self, app: ASGIApp, host: str = "127.0.0.1", names: Iterable[str] = (), token: str | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, host: str, token: str | None) -> None:
         self.app, self.token, self.anywhere = app, token, host in ANY
-        self.names = {name.lower() for name in (*LOCAL, host, *names) if name}
+        self.names = {name.lower() for name in (*LOCAL, host) if name}
         if self.anywhere:
             self.names.add(socket.gethostname().lower())
 

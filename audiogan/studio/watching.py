@@ -20,10 +20,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from audiogan.run.report import preview_files, preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
-from audiogan.utils.text import parse_json_object, printable
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -69,14 +69,11 @@ class Watched:
 
     def _previews(self) -> dict[str, Any]:
         """Steps of which there is a picture or a sound, and where each sound lies in the latter."""
-        steps: dict[int, dict[str, str]] = {}
-        for name, version in _listed(self.run.folder / "previews"):
-            number, kind = name[5:].split(".")
-            steps.setdefault(int(number), {})[kind] = f"{name}?v={version}"
-        chosen = sorted(steps)
+        steps = preview_files(self.run.folder)
+        chosen = list(steps)
         if len(chosen) > PREVIEWS:  # evenly, and the newest
             chosen = [chosen[round(i * (len(chosen) - 1) / (PREVIEWS - 1))] for i in range(PREVIEWS)]
-        files = {step: steps[step] for step in chosen}
+        files = {step: {kind: _address(file) for kind, file in steps[step].items()} for step in chosen}
         layouts: dict[str, dict[str, Any]] = {}
         rows = []
         for step, kinds in files.items():
@@ -92,7 +89,7 @@ class Watched:
         known = self._layouts.get(name)
         if known is None or known[0] != version:
             path = self.run.file(f"previews/{name}")
-            self._layouts[name] = known = version, layout(path) if path else {}
+            self._layouts[name] = known = version, preview_layout(path, SOUNDS) if path else {}
         return known[1]
 
 
@@ -194,38 +191,13 @@ async def preview(request: Request, id: str, name: str) -> Response:
     return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
 
 
-def layout(path: Path) -> dict[str, Any]:
-    """Where the sounds of a joined WAV lie, by its comment (see `audiogan.modalities.sound.write_preview`): titles, the
-    length of each and the distance of their starts, in seconds. Empty for a file of someone else: it is played whole.
-    """
-    import soundfile
-
+def _address(file: os.DirEntry[str]) -> str:
+    """The address of a preview file, with a version that changes with the file."""
     try:
-        with soundfile.SoundFile(path) as file:
-            stored = parse_json_object(file.comment) or {}
-        count, seconds, every = int(stored["count"]), float(stored["seconds"]), float(stored["every"])
-        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:SOUNDS]]
-    except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return {}
-    count = min(count, SOUNDS)
-    if count < 1 or not 0 < seconds <= every < 3600:
-        return {}
-    if len(titles) != count:
-        titles = [str(i + 1) for i in range(count)]
-    return {"titles": titles, "seconds": seconds, "every": every}
-
-
-def _listed(folder: Path) -> list[tuple[str, str]]:
-    """Preview files in a folder and their versions; links are left out."""
-    try:
-        if folder.is_symlink():
-            return []
-        with os.scandir(folder) as entries:
-            files = (e for e in entries if _kind(e.name) and e.is_file(follow_symlinks=False))
-            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
-    except OSError:
-        return []
-    return [(name, f"{about.st_mtime_ns:x}-{about.st_size:x}") for name, about in found]
+        about = file.stat(follow_symlinks=False)
+    except OSError:  # deleted since it was listed
+        return f"{file.name}?v=0"
+    return f"{file.name}?v={about.st_mtime_ns:x}-{about.st_size:x}"
 
 
 def _kind(name: str) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters at the start of a cell that make a spreadsheet run the cell as a formula."""
+
+_MARKS = {
+    **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
+    **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
+}
+"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
 
 
 def printable(text: object) -> str:
@@ -16,11 +24,27 @@ def printable(text: object) -> str:
     The result cannot move the cursor, break the line or change the writing direction. Letters of all languages are
     kept.
 
-    Example:
+    Examples:
         >>> printable("a\x1b[2Jb")
         'a\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
+
+
+def one_line(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Return names in one line, at most ``most`` of them.
+
+    Example:
+        >>> one_line(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
+
+
+def shortened(text: str, most: int) -> str:
+    """Return ``text``, cut to ``most`` characters; the last three are then dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
@@ -32,13 +56,22 @@ def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def encoding_of(data: bytes) -> str | None:
+    """Return the encoding of a text file from its byte order mark or its zero bytes, or `None`."""
+    found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
+    if found is None and 4 * max(even, odd) > len(data[:1000]):  # Latin letters in UTF-16 have a zero in each pair
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return found
+
+
 def escape_cell(value: object) -> object:
     """Return `value` as a CSV cell that a spreadsheet does not run as a formula.
 
     A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
     unchanged. `unescape_cell` is the inverse.
 
-    Example:
+    Examples:
         >>> escape_cell("=1+1")
         "'=1+1"
     """

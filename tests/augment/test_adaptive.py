@@ -21,8 +21,8 @@ class Scores(Game):
         super().__init__({"critic": nn.Linear(1, 1)})
         self.augment = augment
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        play.note(real_logits=batch["x"][:, 0])
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        context.note(real_logits=batch["x"][:, 0])
         return {"loss": self.nets["critic"](batch["x"]).square().mean()}
 
 

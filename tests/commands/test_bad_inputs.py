@@ -16,7 +16,8 @@ from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.representations import Identity
 from audiogan.run.config import compose
-from audiogan.run.training import add_facts, build_game, build_representation, open_data
+from audiogan.run.facts import resolve_facts
+from audiogan.run.training import build_game, open_data
 
 Captured = pytest.CaptureFixture[str]
 COMMON = ("trainer.steps=1", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
@@ -33,10 +34,7 @@ def pictures(folder: str, count: int = 6, size: int = 16) -> None:
         Image.fromarray(rng.integers(0, 255, (size, size, 3), dtype=np.uint8)).save(Path(folder) / f"{i}.png")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture
@@ -253,8 +251,8 @@ def test_columns_that_are_measured(settings: list[str], columns: set[str], tiny_
 def test_without_knobs_there_is_no_such_input(tiny_sounds: Path) -> None:
     cfg = compose("drums", [f"data.root={tiny_sounds}", "data.length=2048", "knobs=[]"])
     table, _ = open_data(cfg)
-    add_facts(cfg, table)
-    assert cfg.facts.knobs == 0 and set(build_game(cfg, build_representation(cfg)).inputs) == {"latent", "classes"}
+    representation = resolve_facts(cfg, table)
+    assert cfg.facts.knobs == 0 and set(build_game(cfg, representation).inputs) == {"latent", "classes"}
 
 
 # Runs that exist.

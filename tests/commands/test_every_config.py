@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from every_command import COMMANDS, Run
+from every_command import COMMANDS, Run, trained_once
 
-from audiogan.run.config import shipped
+from audiogan.run.packaged import shipped
 
 SOUNDS = ["data.root={sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=2"]
 TONENOISE = [
@@ -40,17 +40,8 @@ def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def train(name: str) -> Run:
         if name not in SMALL:
             pytest.fail(f"configs/{name}.yaml: add overrides that make it small to SMALL in {Path(__file__).name}")
-        if name not in runs:
-            overrides = [each.replace("{sounds}", str(tiny_sounds)) for each in SMALL[name]]
-            try:
-                runs[name] = Run(tmp_path_factory.mktemp(name), name, overrides)
-            except BaseException:
-                runs[name] = None
-                raise
-        run = runs[name]
-        if run is None:
-            pytest.fail(f"{name}: its training failed in an earlier test", pytrace=False)
-        return run
+        overrides = [each.replace("{sounds}", str(tiny_sounds)) for each in SMALL[name]]
+        return trained_once(runs, name, lambda: Run(tmp_path_factory.mktemp(name), name, overrides))
 
     return train
 

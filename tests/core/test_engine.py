@@ -36,7 +36,8 @@ def test_two_processes_of_8_move_like_one_of_16(tmp_path: Path) -> None:
     script = tmp_path / "child.py"
     script.write_text(CHILD.format(tests=str(Path(__file__).parent), out=str(out)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    ended = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
     one = line_trainer(steps=5, batch_size=16, repeats=2)
     before = weights(one.game.state_dict())
     one.run()
@@ -45,6 +46,17 @@ def test_two_processes_of_8_move_like_one_of_16(tmp_path: Path) -> None:
     moved = (weights(one.game.state_dict()) - before).abs().max()
     difference = (weights(one.game.state_dict()) - weights(two["game"])).abs().max()
     assert moved > 0.01 and difference < 1e-4 * moved
+
+
+def test_auto_takes_an_apple_gpu_in_a_single_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="no Apple GPU"):
+        Engine("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Engine("auto").device.type == Engine("mps").device.type == "mps"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="one process"):
+        Engine("mps")
 
 
 def test_accumulated_parts_move_like_one_batch() -> None:

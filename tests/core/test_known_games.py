@@ -37,20 +37,20 @@ class Mapped(Game):
 
         super().__init__({"up": affine(), "down": affine(), "judge_a": affine(), "judge_b": affine()})
 
-    def losses(self, player: str, batch: dict[str, dict[str, Tensor]], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, dict[str, Tensor]], context: Play) -> dict[str, Tensor]:
         a, b = batch["a"]["x"], batch["b"]["x"]
         if player == "makers":
-            fake_b = play.once("fake_b", lambda: self.nets["up"](a))
-            fake_a = play.once("fake_a", lambda: self.nets["down"](b))
-            play.keep("fake_a", fake_a)
-            play.keep("fake_b", fake_b)
+            fake_b = context.once("fake_b", lambda: self.nets["up"](a))
+            fake_a = context.once("fake_a", lambda: self.nets["down"](b))
+            context.keep("fake_a", fake_a)
+            context.keep("fake_b", fake_b)
             cycle = (self.nets["down"](fake_b) - a).abs().mean() + (self.nets["up"](fake_a) - b).abs().mean()
             fool = F.softplus(-self.nets["judge_a"](fake_a)).mean() + F.softplus(-self.nets["judge_b"](fake_b)).mean()
             return {"fool": fool, "cycle": 0.2 * cycle}
         terms = {}
         for side, real in (("a", a), ("b", b)):
             real = real.requires_grad_()
-            net, fake = self.nets[f"judge_{side}"], play.kept(f"fake_{side}")
+            net, fake = self.nets[f"judge_{side}"], context.kept(f"fake_{side}")
             assert not fake.requires_grad
             scores = net(real)
             (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
@@ -110,9 +110,9 @@ class Pretrained(Game):
             {"place": nn.Linear(1, 1), "judge": nn.Sequential(nn.Linear(1, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))}
         )
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         x = batch["x"]
-        fake = self.nets["place"](torch.ones_like(x)) + play.randn(len(x), 1)
+        fake = self.nets["place"](torch.ones_like(x)) + context.randn(len(x), 1)
         if player == "likelihood":
             return {"nll": 0.5 * (x - self.nets["place"](torch.ones_like(x))).square().mean()}
         if player == "place":
@@ -155,7 +155,7 @@ def test_only_the_mover_is_unfrozen() -> None:
         def __init__(self) -> None:
             super().__init__({"one": nn.Linear(1, 1), "two": nn.Linear(1, 1)})
 
-        def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
             seen[player] = [name for name, net in self.nets.items() if next(net.parameters()).requires_grad]
             return {"loss": self.nets["two"](self.nets["one"](batch["x"])).square().mean()}
 
@@ -228,7 +228,7 @@ def test_ema_averages_running_statistics_and_copies_other_buffers() -> None:
             return self.norm(x)
 
     class Plain(Game):
-        def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+        def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
             return {"loss": self.nets["net"](batch["x"]).square().mean()}
 
     ema, net = EMA(["net"], decay=0.5, ramp=1.0), Net()

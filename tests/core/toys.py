@@ -52,9 +52,9 @@ class Dirac(Game):
         super().__init__({"fake": Point(1.0), "slope": Point(1.0)})
         self.r1 = r1
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         slope, fake = self.nets["slope"](), self.nets["fake"]()
-        play.note(slope=slope, fake=fake)
+        context.note(slope=slope, fake=fake)
         if player == "fake":
             return {"loss": -F.softplus(slope * fake).sum()}
         real = batch["x"].requires_grad_()
@@ -86,7 +86,7 @@ def dirac(r1: float, steps: int) -> tuple[Trainer, list[float]]:
 
 
 class Line(Game):
-    """A generator and a critic for numbers drawn from a normal distribution; all randomness through ``play``."""
+    """A generator and a critic for numbers drawn from a normal distribution; all randomness through ``context``."""
 
     def __init__(self, dim: int = 1) -> None:
         super().__init__(
@@ -98,14 +98,14 @@ class Line(Game):
             }
         )
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        fake = self.nets["maker"](play.randn(len(batch["x"]), 4))
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        fake = self.nets["maker"](context.randn(len(batch["x"]), 4))
         if player == "maker":
             return {"loss": F.softplus(-self.nets["judge"](fake)).mean()}
         real = batch["x"].requires_grad_()
         real_scores, fake_scores = self.nets["judge"](real), self.nets["judge"](fake.detach())
         (gradient,) = torch.autograd.grad(real_scores.sum(), real, create_graph=True)
-        play.note(real_scores=real_scores, fake_scores=fake_scores)
+        context.note(real_scores=real_scores, fake_scores=fake_scores)
         return {
             "loss": F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean(),
             "r1": 0.05 * gradient.square().sum(1).mean(),

@@ -31,7 +31,7 @@ def classes(root: Path, names: str = "kick snare", each: int = 2, first: int = 0
 
 
 def reasons(root: Path) -> dict[str, str]:
-    return {row["path"]: row["reason"] for row in scan_folder(root, progress=False).files()}
+    return {row["path"]: row["reason"] for row in scan_folder(root, progress=False).rows()}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_archives_other_formats_and_missing_extensions_are_told_apart(tmp_path: 
         (tmp_path / name).write_bytes(b"RIFF....WAVEfmt " if "part" in name else b"x")
     scan = scan_folder(tmp_path, progress=False)
     assert scan.counts == {"usable": 4, "unreadable": 5, "archive": 7, "misnamed": 3, "not audio": 5}
-    rows = {row["path"]: row for row in scan.files()}
+    rows = {row["path"]: row for row in scan.rows()}
     assert rows["zipped"]["reason"] == "archive"
     assert "add .wav" in rows["no extension"]["detail"] and "add .flac" in rows["tone"]["detail"]
     assert rows["kick/boom.1"]["reason"] == "misnamed"

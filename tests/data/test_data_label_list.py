@@ -41,7 +41,7 @@ def listed(root: Path, content: str | bytes, name: str = "list.csv") -> Scan:
 
 
 def labels(scan: Scan) -> dict[str, str]:
-    return {row["path"]: row["label"] for row in scan.files() if row["reason"] == "usable"}
+    return {row["path"]: row["label"] for row in scan.rows() if row["reason"] == "usable"}
 
 
 WANT = {"f0.wav": "a", "f1.wav": "b", "sub/f2.wav": "a", "sub/f3.wav": "b"}
@@ -124,7 +124,7 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     root = write(tmp_path / "s", "a/one.wav", "b/one.wav", "x.wav", "X.wav", "deep/y.wav", "two.wav")
     sf.write(root / "two.flac", np.random.default_rng(5).uniform(-0.5, 0.5, 800), 16_000)
     scan = listed(root, "path,label\none.wav,q\nx.WAV,q\nz/y.wav,q\ntwo,q\nx.wav,exact\n")
-    found = {row["path"]: (row["reason"], row["detail"]) for row in scan.files()}
+    found = {row["path"]: (row["reason"], row["detail"]) for row in scan.rows()}
     assert labels(scan) == {"x.wav": "exact"}
     assert found["one.wav"] == ("missing", "in the label list; could be any of 2 files")
     assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("any of 2 files")
@@ -135,7 +135,7 @@ def test_listed_files_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:
     root = write(tmp_path / "s", "a.wav", ".hidden/b.wav")
     write(tmp_path, "near.wav")
     scan = listed(root, "path,label\na.wav,x\n.hidden/b.wav,x\n../near.wav,x\ngone.wav,x\n")
-    missing = {row["path"]: row["detail"] for row in scan.files() if row["reason"] == "missing"}
+    missing = {row["path"]: row["detail"] for row in scan.rows() if row["reason"] == "missing"}
     left_out = "in the label list; it is left out or outside"
     assert missing == {".hidden/b.wav": left_out, "../near.wav": left_out, "gone.wav": "in the label list"}
 
@@ -205,3 +205,13 @@ def test_labels_that_look_the_same_are_one_class(root: Path) -> None:
     assert listed(root, f"path,label\nf0.wav,{composed}\nf1.wav,{decomposed}\n").labels == [composed]
     folders = write(root.parent / "folders", f"{composed}/1.wav", f"{decomposed}/2.wav", "kick/1.wav")
     assert scan_folder(folders, progress=False).labels == [composed, "kick"]
+
+
+def test_columns_that_are_not_read_are_named(root: Path) -> None:
+    content = "path,speaker,label,take\nf0.wav,ann,a,1\nf1.wav,bob,b,2\n"
+    list_file = root.parent / "list.csv"
+    list_file.write_text(content)
+    line = f"data.labels={list_file}: only the columns path, label are read, not speaker, take"
+    assert line in open_audio_folder(root, labels=list_file, length=800, progress=False).source
+    assert line in listed(root, content).summary()
+    assert "not speaker" not in listed(root, PLAIN).summary()

@@ -48,7 +48,7 @@ def shared(tmp_path: Path) -> Path:
 
 def test_links_that_lead_out_are_listed_but_not_used(shared: Path) -> None:
     scan = scan_folder(shared, progress=False)
-    assert {row["path"]: row["reason"] for row in scan.files()} == {
+    assert {row["path"]: row["reason"] for row in scan.rows()} == {
         "a/again.wav": "usable",
         "a/diary.wav": "outside link",
         "a/notes.txt": "outside link",
@@ -62,14 +62,14 @@ def test_links_that_lead_out_are_listed_but_not_used(shared: Path) -> None:
         "relative": "outside link",
     }
     assert scan.labels == ["a", "b"]
-    details = {row["path"]: row["detail"] for row in scan.files()}
+    details = {row["path"]: row["detail"] for row in scan.rows()}
     assert details["c"] == f"to {shared.parent / 'private'}"
     assert "6 outside link (" in scan.summary() and "data.links=follow" in scan.summary()
 
 
 def test_they_are_used_when_asked_for(shared: Path) -> None:
     scan = scan_folder(shared, links="follow", progress=False)
-    used = {row["path"] for row in scan.files() if row["reason"] in ("usable", "duplicate")}
+    used = {row["path"] for row in scan.rows() if row["reason"] in ("usable", "duplicate")}
     assert {"a/diary.wav", "b/near.wav"} < used and scan.counts.get("outside link") is None
     assert sum(path.endswith("more.wav") for path in used) == 1  # each real folder is visited once
     assert len(open_audio_folder(shared, links="follow", progress=False)) == 5

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.data.download import data_set, get
-from audiogan.data.idx import PARTS, IdxImages, read_idx
+from audiogan.data.downloads.download import data_set, get
+from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
 from audiogan.data.images.sources import DOWNLOADED, open_images
 from audiogan.errors import UserError
 
@@ -42,7 +42,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     rng, root = np.random.default_rng(0), tmp_path / "site"
     root.mkdir()
-    arrays, digests = {}, {}
+    arrays: dict[str, np.ndarray] = {}
+    digests = {}
     for (images, labels), count in zip(PARTS.values(), (6, 3), strict=True):
         arrays |= {images: rng.integers(0, 256, (count, 5, 4)), labels: rng.integers(0, 2, count)}
     for name, array in arrays.items():

@@ -24,7 +24,7 @@ def save(path: Path, values: np.ndarray) -> None:
 
 
 def verdicts(folder: Path) -> dict[str, dict[str, str]]:
-    return {row["path"]: row for row in scan_images(folder, progress=False).files()}
+    return {row["path"]: row for row in scan_images(folder, progress=False).rows()}
 
 
 def test_a_folder_in_which_every_image_is_usable_trains(tmp_path: Path) -> None:
@@ -50,14 +50,14 @@ def test_the_bits_that_a_camera_uses_are_full_scale(bits: int, tmp_path: Path) -
     a, b = data.signals([0, 1]).numpy()[:, 0]
     np.testing.assert_allclose(a, 2 * GREY - 1, atol=0.01)
     np.testing.assert_allclose(b, GREY.T - 1, atol=0.01)  # half as bright as the other one, as in the files
-    assert {row["flags"] for row in data.scan.files()} == ({"few bits"} if bits < 16 else {""})
+    assert {row["flags"] for row in data.scan.rows()} == ({"few bits"} if bits < 16 else {""})
 
 
 def test_values_beyond_16_bits_are_scaled_to_their_range(tmp_path: Path) -> None:
     save(tmp_path / "a.tif", (GREY * 1e9 - 5e8).astype(np.int32))
     data = open_images(tmp_path, progress=False)
     np.testing.assert_allclose(data.signals([0]).numpy()[0, 0], 2 * GREY - 1, atol=0.01)
-    assert [row["flags"] for row in data.scan.files()] == ["deep"]
+    assert [row["flags"] for row in data.scan.rows()] == ["deep"]
 
 
 def test_nearly_black_pictures_are_flagged(tmp_path: Path) -> None:

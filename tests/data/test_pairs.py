@@ -41,7 +41,7 @@ def domains(root: Path, **settings: Any) -> Any:
 
 
 def verdicts(table: Any) -> dict[str, str]:
-    return {row["path"]: row["reason"] for row in table.scan.files()}
+    return {row["path"]: row["reason"] for row in table.scan.rows()}
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_side_by_side(root: Path) -> None:
     assert torch.equal(got["source"][0], signal(left)) and torch.equal(got["x"][0], signal(right))
     back = pairs(root, layout="side-by-side", direction="b-to-a", source_channels=1)
     assert torch.equal(back.column("x", [0])[0], signal(left)) and back.columns["source"].shape == (1, 8, 8)
-    rows = list(back.scan.files())
+    rows = list(back.scan.rows())
     assert (rows[0]["width"], rows[0]["height"]) == ("16", "8")
 
 
@@ -211,7 +211,7 @@ def test_the_cache_is_used_again_and_follows_changes(root: Path, monkeypatch: py
         save(root / "b" / f"{i}.png", noise(9 + i))
     first = pairs(root)
     with monkeypatch.context() as patch:
-        patch.setattr("audiogan.data.images.scan._build", lambda *_: pytest.fail("decoded again"))
+        patch.setattr("audiogan.data.images.pair_scan.build_images", lambda *_: pytest.fail("decoded again"))
         assert torch.equal(pairs(root).signals([0, 1, 2]), first.signals([0, 1, 2]))
     save(root / "b" / "1.png", noise(77))
     assert torch.equal(pairs(root).column("x", [1])[0], signal(noise(77)))

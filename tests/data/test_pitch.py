@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 def glide(start: float, end: float, seconds: float = 1.0, rate: int = 16000) -> np.ndarray:
     """A voice-like tone with ten harmonics, `[T]`."""
     phase = 2 * np.pi * np.cumsum(np.geomspace(start, end, round(seconds * rate))) / rate
-    return sum(np.sin(k * phase) / k for k in range(1, 11)) / 3
+    return np.sum([np.sin(k * phase) / k for k in range(1, 11)], axis=0) / 3
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])

@@ -30,7 +30,9 @@ def awkward(root: Path) -> dict[str, str]:
     want = {f"{k}/good{i}.wav": "usable" for i in range(3) for k in ("kick", "snare")}
     for i, name in enumerate(want):
         sf.write(root / name, hit(seed=i), 16_000)
-    formats = {"f.flac": {}, "f.ogg": {}, "f.mp3": {}, "f.aiff": {}, "f.au": {}, "f.caf": {}, "f.w64": {}}
+    formats: dict[str, dict[str, str]] = {
+        f"f.{kind}": {} for kind in ("flac", "ogg", "mp3", "aiff", "au", "caf", "w64")
+    }
     formats |= {"mu.WAV": {"subtype": "ULAW"}, "f24.wav": {"subtype": "PCM_24"}, "double.wav": {"subtype": "DOUBLE"}}
     formats |= {"U8.Wav": {"subtype": "PCM_U8"}, "o.opus": {"format": "OGG", "subtype": "OPUS"}}
     rates = {"mu.WAV": (8_000, 1), "f24.wav": (96_000, 2), "o.opus": (48_000, 2), "f.flac": (11_025, 6)}
@@ -110,7 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
 def test_every_file_is_accounted_for(folder: tuple[Path, dict[str, str]]) -> None:
     root, want = folder
     scan = scan_folder(root, progress=False)
-    rows = {row["path"]: row for row in scan.files()}
+    rows = {row["path"]: row for row in scan.rows()}
     assert {path: row["flags"] or row["reason"] for path, row in rows.items()} == want
     assert scan.total == len(want) == sum(scan.counts.values())
     used = {"usable", "clipped", "truncated", "out of phase"}
@@ -134,7 +136,7 @@ def test_summary_and_report(folder: tuple[Path, dict[str, str]], tmp_path: Path)
         assert {row["path"] for row in csv.DictReader(f)} == set(want)
     assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
     with pytest.raises(UserError, match="cannot write the report"):
-        scan.write(tmp_path / "absent" / "report.csv")
+        scan.write(tmp_path / "report.csv" / "below.csv")
 
 
 def test_mono_in_stereo_and_low_rates_are_said(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_a_linked_folder_is_visited_once(tmp_path: Path) -> None:
     os.symlink(outside / "deep", root / "linked2")
     os.symlink(outside, outside / "deep" / "loop")
     scan = scan_folder(root, links="follow", progress=False)
-    assert {row["path"]: row["reason"] for row in scan.files()} == {
+    assert {row["path"]: row["reason"] for row in scan.rows()} == {
         "z/b.wav": "usable",
         "linked/deep/a.wav": "usable",
         "a": "folder link",
@@ -232,7 +234,7 @@ def test_an_unlisted_copy_does_not_hide_the_listed_one(tmp_path: Path) -> None:
         sf.write(tmp_path / name, hit(seed=1), 16_000)
     (tmp_path / "l.csv").write_text("path,label\nb.wav,x\n")
     scan = scan_folder(tmp_path, labels="l.csv", progress=False)
-    assert {row["path"]: row["reason"] for row in scan.files()} == {
+    assert {row["path"]: row["reason"] for row in scan.rows()} == {
         "a.wav": "no label",
         "b.wav": "usable",
         "l.csv": "not audio",

@@ -46,7 +46,7 @@ def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
     shown = {f"'{name}" for name in FORMULAS if name[0] != "\t"} | {"\\x09=1+1"}
     assert shown <= {row[4] for row in rows}
     assert scan.labels == sorted(FORMULAS)  # a class keeps its name
-    assert f"{FORMULAS[0]}/{FORMULAS[0]}.wav" in {row["path"] for row in scan.files()}
+    assert f"{FORMULAS[0]}/{FORMULAS[0]}.wav" in {row["path"] for row in scan.rows()}
 
 
 def test_the_report_on_images_has_no_formula(tmp_path: Path) -> None:

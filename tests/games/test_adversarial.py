@@ -14,7 +14,7 @@ from audiogan.games import Adversarial
 from audiogan.inputs import Classes, Input
 from audiogan.losses import R1, NonSaturating, WeightClip
 from audiogan.networks.base import CriticOutput
-from audiogan.representations import ComplexSTFT, Identity, Waveform
+from audiogan.representations import ComplexSTFT, Identity, SoundFormat, Waveform
 
 
 class Maker(nn.Module):
@@ -49,18 +49,18 @@ def game(representation: Any, classes: int = 0, latent: str = "normal", **option
     return Adversarial(maker, judge, NonSaturating(), representation, **options)
 
 
-def play(step: int = 0, player: str = "critic") -> Play:
+def context(step: int = 0, player: str = "critic") -> Play:
     scratch = Play(step)
     scratch.begin(player)
     return scratch
 
 
 def test_through_the_signal_the_critic_sees_what_one_hears() -> None:
-    representation = ComplexSTFT(512)
+    representation = ComplexSTFT(SoundFormat(512))
     batch = {"x": torch.randn(3, 1, 512)}
     for through in (True, False):
         it = game(representation, through_signal=through)
-        it.losses("critic", batch, play())
+        it.losses("critic", batch, context())
         real, fake = (x for x, _ in it.nets["critic"].seen)  # type: ignore[union-attr]
         torch.testing.assert_close(real, representation.encode(batch["x"]))
         consistent = representation.encode(representation.decode(fake))
@@ -68,24 +68,24 @@ def test_through_the_signal_the_critic_sees_what_one_hears() -> None:
 
 
 def test_penalties_are_lazy_and_named() -> None:
-    it = game(Waveform(16), penalties=[R1(1.0, every=4)])
+    it = game(Waveform(SoundFormat(16)), penalties=[R1(1.0, every=4)])
     batch = {"x": torch.randn(3, 1, 16)}
-    assert set(it.losses("critic", batch, play(4))) == {"loss", "r1"}
-    assert set(it.losses("critic", batch, play(5))) == {"loss"}
+    assert set(it.losses("critic", batch, context(4))) == {"loss", "r1"}
+    assert set(it.losses("critic", batch, context(5))) == {"loss"}
 
 
 def test_penalties_can_be_left_out() -> None:
     """`game.penalties=null` on the command line."""
-    it = game(Waveform(16), penalties=None, generator_penalties=None)
+    it = game(Waveform(SoundFormat(16)), penalties=None, generator_penalties=None)
     losses = it.losses("critic", {"x": torch.zeros(2, 1, 16)}, Play(0))
     assert set(losses) == {"loss"}
 
 
 def test_only_the_generator_gets_a_gradient_through_the_fake() -> None:
-    it = game(Waveform(16))
-    sum(it.losses("critic", {"x": torch.randn(3, 1, 16)}, play()).values()).backward()  # type: ignore[union-attr]
+    it = game(Waveform(SoundFormat(16)))
+    sum(it.losses("critic", {"x": torch.randn(3, 1, 16)}, context()).values()).backward()  # type: ignore[union-attr]
     assert all(p.grad is None for p in it.nets["generator"].parameters())
-    it.losses("generator", {"x": torch.randn(3, 1, 16)}, play())["loss"].backward()
+    it.losses("generator", {"x": torch.randn(3, 1, 16)}, context())["loss"].backward()
     assert all(p.grad is not None for p in it.nets["generator"].parameters())
 
 
@@ -94,30 +94,30 @@ def counted(*counts: int) -> dict[str, Input]:
 
 
 def test_fakes_have_the_labels_of_the_batch() -> None:
-    it = game(Waveform(16), classes=3, inputs=counted(1, 1, 8))
-    it.losses("critic", {"x": torch.randn(4, 1, 16), "label": torch.tensor([2, 0, 1, 2])}, play())
+    it = game(Waveform(SoundFormat(16)), classes=3, inputs=counted(1, 1, 8))
+    it.losses("critic", {"x": torch.randn(4, 1, 16), "label": torch.tensor([2, 0, 1, 2])}, context())
     for _, classes in it.nets["critic"].seen:  # type: ignore[union-attr]
         assert classes.argmax(1).tolist() == [2, 0, 1, 2]
     with pytest.raises(ValueError, match="no labels"):
-        it.losses("critic", {"x": torch.randn(4, 1, 16)}, play())
+        it.losses("critic", {"x": torch.randn(4, 1, 16)}, context())
 
 
 def test_classes_are_drawn_as_often_as_in_the_data() -> None:
-    it = game(Waveform(16), classes=3, inputs=counted(1, 1, 8))
+    it = game(Waveform(SoundFormat(16)), classes=3, inputs=counted(1, 1, 8))
     drawn = it.draw(2000, torch.Generator().manual_seed(0))["classes"]
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.1, 0.1, 0.8]), atol=0.03, rtol=0)
 
 
 @pytest.mark.parametrize("latent", ["normal", "uniform"])
 def test_latents_are_what_the_paper_says(latent: str) -> None:
-    it = game(Waveform(16), latent=latent)
+    it = game(Waveform(SoundFormat(16)), latent=latent)
     z = it.draw(4000, torch.Generator().manual_seed(0))["latent"]
     assert (z.abs().max() <= 1) == (latent == "uniform")
     assert abs(float(z.std()) - (1.0 if latent == "normal" else 3**-0.5)) < 0.02
 
 
 def test_sampling_repeats_with_its_seed_and_takes_other_networks() -> None:
-    it = game(Waveform(16), classes=2)
+    it = game(Waveform(SoundFormat(16)), classes=2)
     one, two = (it.sample(5, rng=torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(one, two) and one.shape == (5, 1, 16)
     other = Maker((1, 16), 2)
@@ -125,16 +125,16 @@ def test_sampling_repeats_with_its_seed_and_takes_other_networks() -> None:
 
 
 def test_the_constraint_acts_after_the_critics_move_only() -> None:
-    it = game(Waveform(16), constraint=WeightClip(0.01))
-    it.after_step("generator", play())
+    it = game(Waveform(SoundFormat(16)), constraint=WeightClip(0.01))
+    it.after_step("generator", context())
     assert it.nets["critic"].dense.weight.abs().max() > 0.01  # type: ignore[union-attr, operator]
-    it.after_step("critic", play())
+    it.after_step("critic", context())
     assert it.nets["critic"].dense.weight.abs().max() <= 0.01  # type: ignore[union-attr, operator]
 
 
 def test_both_networks_must_know_the_same_classes() -> None:
     with pytest.raises(ValueError, match="the generator knows 2 classes, the critic 0"):
-        Adversarial(Maker((1, 16), 2), Judge((1, 16)), NonSaturating(), Waveform(16))
+        Adversarial(Maker((1, 16), 2), Judge((1, 16)), NonSaturating(), Waveform(SoundFormat(16)))
 
 
 class Classifying(Judge):
@@ -151,14 +151,14 @@ class Classifying(Judge):
 
 def test_class_logits_are_a_loss_of_both_players() -> None:
     representation = Identity((16,))
-    it = Adversarial(Maker((16,), 3), Classifying((16,), 3), NonSaturating(), representation, auxiliary=0.5)
+    it = Adversarial(Maker((16,), 3), Classifying((16,), 3), NonSaturating(), representation, auxiliary_weight=0.5)
     batch = {"x": torch.randn(6, 16), "label": torch.arange(6) % 3}
-    losses = it.losses("critic", batch, play())
+    losses = it.losses("critic", batch, context())
     assert set(losses) == {"loss", "class_real", "class_fake"}
     named = it.nets["critic"](batch["x"]).classes
     expected = 0.5 * nn.functional.cross_entropy(named, batch["label"])
     torch.testing.assert_close(losses["class_real"], expected)
-    assert set(it.losses("generator", batch, play(player="generator"))) == {"loss", "class_fake"}
+    assert set(it.losses("generator", batch, context(player="generator"))) == {"loss", "class_fake"}
 
 
 def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
@@ -174,16 +174,16 @@ def test_penalties_of_the_generator_are_lazy_and_keep_their_state() -> None:
             self.seen += 1
             return generator(**inputs).square().mean()
 
-    it = game(Waveform(16), generator_penalties={"size": Size(), "none": None})
+    it = game(Waveform(SoundFormat(16)), generator_penalties={"size": Size(), "none": None})
     batch = {"x": torch.randn(3, 1, 16)}
-    assert set(it.losses("generator", batch, play(2, "generator"))) == {"loss", "size"}
-    assert set(it.losses("generator", batch, play(3, "generator"))) == {"loss"}
-    assert set(it.losses("critic", batch, play(2))) == {"loss"}
+    assert set(it.losses("generator", batch, context(2, "generator"))) == {"loss", "size"}
+    assert set(it.losses("generator", batch, context(3, "generator"))) == {"loss"}
+    assert set(it.losses("critic", batch, context(2))) == {"loss"}
     assert [float(v) for k, v in it.state_dict().items() if k.endswith("seen")] == [1.0]
 
 
 def test_score_sees_real_examples_as_they_are() -> None:
-    it = game(Waveform(16), classes=3, augment=Shift(3))
+    it = game(Waveform(SoundFormat(16)), classes=3, augment=Shift(3))
     batch = {"x": torch.randn(5, 1, 16), "label": torch.arange(5) % 3}
     expected = it.nets["critic"](batch["x"], classes=torch.eye(3)[batch["label"]])
     torch.testing.assert_close(it.score(batch), expected)

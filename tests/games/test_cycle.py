@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from translators import Critic, Translator, domains, play, source
+from translators import Critic, Translator, context, domains, source
 
 from audiogan.core import EMA, Engine, Player, Stream, Trainer, load_state, save_state
 from audiogan.core.engine import frozen_except
@@ -39,7 +39,7 @@ def test_terms_have_names_and_values_of_the_paper() -> None:
     it, data = game(back=Translator(1.0), identity=L1(5.0), pool=0), batch()
     first, second = (part["x"] for part in data.values())
     there, back, of_first, of_second = (it.nets[name] for name in NAMES)
-    losses = it.losses("generator", data, play())
+    losses = it.losses("generator", data, context())
     assert set(losses) == {"loss", "cycle", "identity"}
     adversarial = 0.5 * sum(
         (c(x) - 1).square().mean() for c, x in ((of_second, there(first)), (of_first, back(second)))
@@ -49,7 +49,7 @@ def test_terms_have_names_and_values_of_the_paper() -> None:
     torch.testing.assert_close(losses["cycle"], cycle)
     identity = 5 * ((there(second) - second).abs().mean() + (back(first) - first).abs().mean())
     torch.testing.assert_close(losses["identity"], identity)
-    scratch = play("critic")
+    scratch = context("critic")
     critic = it.losses("critic", data, scratch)
     pairs = ((of_second, second, there(first)), (of_first, first, back(second)))
     expected = sum(0.5 * (c(real) - 1).square().mean() + 0.5 * c(fake).square().mean() for c, real, fake in pairs)
@@ -59,9 +59,9 @@ def test_terms_have_names_and_values_of_the_paper() -> None:
 
 
 def test_perfect_inverses_have_no_cycle_term() -> None:
-    losses = game().losses("generator", batch(), play())
+    losses = game().losses("generator", batch(), context())
     assert float(losses["cycle"].detach()) == pytest.approx(0, abs=1e-5) and "identity" not in losses
-    same = game(Translator(), Translator(), identity=L1()).losses("generator", batch(), play())
+    same = game(Translator(), Translator(), identity=L1()).losses("generator", batch(), context())
     assert float(same["identity"].detach()) == 0
 
 
@@ -69,7 +69,7 @@ def test_perfect_inverses_have_no_cycle_term() -> None:
 def test_each_player_teaches_its_own_networks(player: str, nets: tuple[str, ...]) -> None:
     it = game(back=Translator(1.0), penalties={"r1": R1(1.0, every=1)}).requires_grad_(False)
     with frozen_except(it, nets):
-        losses = it.losses(player, batch(), play(player))
+        losses = it.losses(player, batch(), context(player))
         assert ("r1" in losses) == (player == "critic")
         sum(losses.values()).backward()  # type: ignore[union-attr]
     for name, weight in it.named_parameters():
@@ -82,7 +82,7 @@ def test_a_relativistic_loss_compares_with_examples_of_the_target_domain() -> No
     there, back, of_first, of_second = (it.nets[name] for name in NAMES)
     gaps = of_second(second) - of_second(there(first)), of_first(first) - of_first(back(second))
     expected = sum(nn.functional.softplus(gap).mean() for gap in gaps)
-    torch.testing.assert_close(it.losses("generator", data, play())["loss"], expected)
+    torch.testing.assert_close(it.losses("generator", data, context())["loss"], expected)
 
 
 def test_critics_see_earlier_translations_and_generators_do_not() -> None:
@@ -91,11 +91,11 @@ def test_critics_see_earlier_translations_and_generators_do_not() -> None:
     seen = []
     for step in range(6):
         data = batch(4) if step == 0 else {name: {"x": part["x"] + step} for name, part in batch(4).items()}
-        it.losses("critic", data, play("critic", step))
+        it.losses("critic", data, context("critic", step))
         fake = it.nets["of_second"].received[-1][0]  # type: ignore[union-attr, index]
         new = it.nets["there"](data["first"]["x"]).detach()
         seen.append(torch.isclose(fake, new).all(1))
-        it.losses("generator", data, play("generator", step))
+        it.losses("generator", data, context("generator", step))
         judged = it.nets["of_second"].received[-1][0]  # type: ignore[union-attr, index]
         torch.testing.assert_close(judged, new)
     assert bool(seen[0].all()) and 0 < float(torch.cat(seen[1:]).float().mean()) < 1
@@ -116,9 +116,9 @@ def test_sampling_follows_the_routes() -> None:
 
 def test_constraints_bind_both_critics() -> None:
     it = game(constraint=WeightClip(0.01))
-    it.after_step("generator", play())
+    it.after_step("generator", context())
     assert max(float(p.detach().abs().max()) for p in it.nets["of_first"].parameters()) > 0.01
-    it.after_step("critic", play("critic"))
+    it.after_step("critic", context("critic"))
     assert max(float(p.detach().abs().max()) for name in NAMES[2:] for p in it.nets[name].parameters()) <= 0.01
 
 
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="source is not among the inputs"):
         build({"a": nets["a"], "b": nets["b"]}, critics, inputs=None)
     with pytest.raises(ValueError, match="player 'critic' of Cycle draws from two streams"):
-        game().losses("critic", batch()["first"], play("critic"))
+        game().losses("critic", batch()["first"], context("critic"))
 
 
 # Training.

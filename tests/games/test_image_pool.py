@@ -34,17 +34,17 @@ def test_it_fills_first_and_then_trades_one_in_two() -> None:
     assert torch.equal(pool.stored, numbers(1, 5)) and int(pool.count) == 2
 
 
-def play(step: int) -> Play:
-    play = Play(step, seed=3)
-    play.begin("critic")
-    return play
+def context(step: int) -> Play:
+    context = Play(step, seed=3)
+    context.begin("critic")
+    return context
 
 
 def test_half_of_the_samples_are_older_ones() -> None:
     pool, old = ImagePool((2,), size=10), 0
     for step in range(200):
         x = torch.full((5, 2), float(step))
-        changed = int((pool(x, play(step)) != x).any(1).sum())
+        changed = int((pool(x, context(step)) != x).any(1).sum())
         assert changed == 0 or step >= 2  # it fills within two batches
         old += changed
     assert 0.42 < old / (200 * 5) < 0.55  # a stored sample may be of the same step
@@ -53,23 +53,23 @@ def test_half_of_the_samples_are_older_ones() -> None:
 def test_a_pool_from_a_state_dict_continues_exactly() -> None:
     data = torch.randn(30, 4, 1, 3, 3)
     whole = ImagePool((1, 3, 3), size=6)
-    expected = [whole(x, play(i)) for i, x in enumerate(data)]
+    expected = [whole(x, context(i)) for i, x in enumerate(data)]
     for stop in (1, 17):  # while it fills, and after
         first, second = ImagePool((1, 3, 3), size=6), ImagePool((1, 3, 3), size=6)
-        found = [first(x, play(i)) for i, x in enumerate(data[:stop])]
+        found = [first(x, context(i)) for i, x in enumerate(data[:stop])]
         second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
-        found += [second(x, play(i)) for i, x in enumerate(data[stop:], stop)]
+        found += [second(x, context(i)) for i, x in enumerate(data[stop:], stop)]
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_what_is_returned_has_no_gradient_and_is_a_copy() -> None:
     pool = ImagePool((2,), size=1)
     x = torch.ones(3, 2, requires_grad=True)
-    out = pool(x, play(0))
+    out = pool(x, context(0))
     assert not out.requires_grad and out.dtype == x.dtype
     out.zero_()
     assert torch.equal(x, torch.ones(3, 2)) and torch.equal(pool.stored, torch.ones(1, 2))
-    assert pool(torch.ones(3, 2, dtype=torch.bfloat16), play(1)).dtype == torch.bfloat16
+    assert pool(torch.ones(3, 2, dtype=torch.bfloat16), context(1)).dtype == torch.bfloat16
 
 
 def test_without_room_it_returns_the_batch() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_networks import SmallClassifier
 from torch import Tensor, nn
 
 from audiogan.core import Play
@@ -50,21 +51,7 @@ class Critic(nn.Module):
         return list(logits.unbind(1)) if self.kind == "heads" else logits[:, 0]
 
 
-class Classifier(nn.Module):
-    outputs, takes = 3, frozenset[str]()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden, self.out = nn.Linear(4, 5), nn.Linear(5, 3)
-
-    def features(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.hidden(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.features(x))
-
-
-def play(player: str, step: int = 0) -> Play:
+def context(player: str, step: int = 0) -> Play:
     scratch = Play(step)
     scratch.begin(player)
     return scratch
@@ -90,11 +77,12 @@ def test_two_penalties_of_one_class_both_count(game: str) -> None:
         options: dict[str, Any] = {"loss": NonSaturating(), "representation": Identity((4,)), "penalties": penalties}
         if game == "multi":
             critics = {"critic_0": Critic(), "critic_1": Critic()}
-            return values(MultiCritic(generator, critics, **options).losses("critic_1", batch(), play("critic_1")))
+            return values(MultiCritic(generator, critics, **options).losses("critic_1", batch(), context("critic_1")))
         if game == "semi":
             both = {"labelled": batch(classes=3), "unlabelled": batch()}
-            return values(SemiSupervised(generator, Classifier(), **options).losses("critic", both, play("critic")))
-        return values(Adversarial(generator, Critic(), **options).losses("critic", batch(), play("critic")))
+            semi = SemiSupervised(generator, SmallClassifier(4), **options)
+            return values(semi.losses("critic", both, context("critic")))
+        return values(Adversarial(generator, Critic(), **options).losses("critic", batch(), context("critic")))
 
     both = losses({"r1": R1(1.0, every=1), "strong": R1(3.0, every=1), "none": None, "r2": R2(1.0, every=1)})
     assert {"r1", "strong", "r2"} <= set(both) and "none" not in both
@@ -117,12 +105,12 @@ def test_penalties_of_the_generator_reach_it_in_every_game(game: str) -> None:
     if game == "multi":
         it = MultiCritic(Maker(), {"critic_0": Critic(), "critic_1": Critic()}, **options)
     elif game == "semi":
-        it = SemiSupervised(Maker(), Classifier(), **options)
+        it = SemiSupervised(Maker(), SmallClassifier(4), **options)
     else:
         it = Adversarial(Maker(), Critic(), **options)
-    due = values(it.losses("generator", batch(), play("generator", 2)))
+    due = values(it.losses("generator", batch(), context("generator", 2)))
     assert due["two"] == pytest.approx(1.5 * due["one"]) and due["one"] > 0
-    assert "one" not in it.losses("generator", batch(), play("generator", 3))
+    assert "one" not in it.losses("generator", batch(), context("generator", 3))
 
 
 KINDS = [(kind, *sizes) for kind in ("plain", "heads", "view") for sizes in ((0, 0), (3, 0), (3, 2), (0, 2))]
@@ -141,10 +129,10 @@ def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knob
     one = Adversarial(generator, critic, **options)
     many = MultiCritic(generator, {"critic_0": critic, "critic_1": critic}, **options)
     data = batch(classes=classes, knobs=knobs)
-    assert values(many.losses("generator", data, play("generator"))) == pytest.approx(
-        values(one.losses("generator", data, play("generator")))
+    assert values(many.losses("generator", data, context("generator"))) == pytest.approx(
+        values(one.losses("generator", data, context("generator")))
     )
-    ours, theirs = play("critic"), play("critic")
+    ours, theirs = context("critic"), context("critic")
     assert values(many.losses("critic_1", data, ours)) == values(one.losses("critic", data, theirs))
     assert torch.equal(ours.notes["real_logits"], theirs.notes["real_logits"])
     assert torch.allclose(many.score(data), one.score(data)) and many.score(data).shape == (6,)
@@ -157,13 +145,14 @@ def test_names_that_the_log_uses_are_refused() -> None:
     with pytest.raises(ValueError, match="generator_penalties"):
         Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), generator_penalties={"loss": R1()})
     with pytest.raises(ValueError, match="auxiliary"):
-        SemiSupervised(Maker(), Classifier(), NonSaturating(), Identity((4,)), auxiliary=2.0)
+        SemiSupervised(Maker(), SmallClassifier(4), NonSaturating(), Identity((4,)), auxiliary_weight=2.0)
 
 
 def test_terms_of_one_name_add_up() -> None:
     parts = {"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, {"a": torch.tensor(4.0)}
     assert values(joined(*parts)) == {"a": 5.0, "b": 2.0}
-    assert list(named({1: "x", "y": None}, "where")) == ["1"] and named(None, "where") == {}
+    terms: Any = {1: "x", "y": None}
+    assert list(named(terms, "where")) == ["1"] and named(None, "where") == {}
 
 
 class Encoder(nn.Module):
@@ -178,17 +167,17 @@ class Listener(nn.Module):
         return x[:, :0], x[:, :2]
 
 
-class Ruler(nn.Module):
+class DecayLoss(nn.Module):
     knob, index = "decay", 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, 3]
+    def forward(self, x: Tensor, requested: Tensor) -> Tensor:
+        return (x[:, 3] - requested[:, 1]).abs().mean()
 
 
 @pytest.mark.parametrize("named_in_yaml", [True, False])
-def test_two_measures_of_one_knob_both_count(named_in_yaml: bool) -> None:
+def test_two_losses_of_one_knob_both_count(named_in_yaml: bool) -> None:
     torch.manual_seed(0)
-    rulers = Ruler(), Ruler()
+    losses_of_knobs = DecayLoss(), DecayLoss()
     it = VAEGAN(
         Maker(knobs=2),
         Critic(),
@@ -197,13 +186,13 @@ def test_two_measures_of_one_knob_both_count(named_in_yaml: bool) -> None:
         Identity((4,)),
         nn.MSELoss(),
         listener=Listener(),
-        measured={"decay": rulers[0], "kl": rulers[1]} if named_in_yaml else rulers,
+        knob_losses=dict(zip(("decay", "kl"), losses_of_knobs, strict=True)) if named_in_yaml else losses_of_knobs,
     )
-    losses = values(it.losses("generator", batch(knobs=2), play("generator")))
+    losses = values(it.losses("generator", batch(knobs=2), context("generator")))
     alone = losses["decay"]
     if named_in_yaml:  # a key that another term has: the two add up
-        it.measured.pop("kl")
-        without = values(it.losses("generator", batch(knobs=2), play("generator")))
+        it.knob_losses.pop("kl")
+        without = values(it.losses("generator", batch(knobs=2), context("generator")))
         assert losses["kl"] == pytest.approx(without["kl"] + alone) and alone > 0
     else:
         assert losses["decay_2"] == alone

@@ -54,7 +54,7 @@ def game(n: int = 3, classes: int = 0, **options: Any) -> MultiCritic:
     return MultiCritic(MLPGenerator([2], 4, classes, [16]), critics, NonSaturating(), Identity([2]), **options)
 
 
-def play(player: str, step: int = 0) -> Play:
+def context(player: str, step: int = 0) -> Play:
     scratch = Play(step)
     scratch.begin(player)
     return scratch
@@ -80,11 +80,11 @@ def same(one: list[Tensor], two: list[Tensor]) -> bool:
 def test_the_generators_gradient_is_the_mean_of_the_critics_feedback() -> None:
     it, batch = game(), {"x": torch.randn(8, 2)}
     generator = it.nets["generator"]
-    (loss,) = it.losses("generator", batch, play("generator")).values()
+    (loss,) = it.losses("generator", batch, context("generator")).values()
     together = torch.autograd.grad(loss, list(generator.parameters()))
     single = []
     for name in it.critics:
-        fake = generator(play("generator").randn(8, 4))
+        fake = generator(context("generator").randn(8, 4))
         single.append(torch.autograd.grad(NonSaturating().generator(it.nets[name](fake)), list(generator.parameters())))
     for mean, *parts in zip(together, *single, strict=True):
         torch.testing.assert_close(mean, torch.stack(parts).mean(0))
@@ -92,23 +92,23 @@ def test_the_generators_gradient_is_the_mean_of_the_critics_feedback() -> None:
 
 def test_a_critics_move_is_the_ordinary_one_of_that_critic_alone() -> None:
     it, batch = game(penalties=[R1(1.0, every=1)]), {"x": torch.randn(8, 2)}
-    losses = it.losses("critic_1", batch, play("critic_1"))
+    losses = it.losses("critic_1", batch, context("critic_1"))
     assert set(losses) == {"loss", "r1"}
     sum(losses.values()).backward()  # type: ignore[union-attr]
     moved = {name for name, p in it.nets.named_parameters() if p.grad is not None}
     assert moved and all(name.startswith("critic_1.") for name in moved)
     assert not it.nets["critic_0"].seen and not it.nets["critic_2"].seen
     with pytest.raises(ValueError, match=r"no critic 'critic'.*critic_0, critic_1, critic_2"):
-        it.losses("critic", batch, play("critic"))
+        it.losses("critic", batch, context("critic"))
 
 
 def test_streams_of_the_generator_make_as_many_batches_dealt_out_in_turn() -> None:
     it = game()
-    it.losses("generator", {"x": torch.randn(8, 2)}, play("generator"))
+    it.losses("generator", {"x": torch.randn(8, 2)}, context("generator"))
     one, two, three = (it.nets[name].seen.pop()[0] for name in it.critics)  # type: ignore[union-attr, operator]
     assert one is two is three and len(one) == 8
     it.losses(
-        "generator", {"shard_0": {"x": torch.randn(4, 2)}, "shard_1": {"x": torch.randn(6, 2)}}, play("generator")
+        "generator", {"shard_0": {"x": torch.randn(4, 2)}, "shard_1": {"x": torch.randn(6, 2)}}, context("generator")
     )
     one, two, three = (it.nets[name].seen.pop()[0] for name in it.critics)  # type: ignore[union-attr, operator]
     assert one is three and [len(one), len(two)] == [4, 6]
@@ -117,7 +117,7 @@ def test_streams_of_the_generator_make_as_many_batches_dealt_out_in_turn() -> No
 def test_a_critic_with_classes_judges_fakes_of_the_labels_it_was_given() -> None:
     it = game(2, classes=3)
     parts = {f"shard_{i}": {"x": torch.randn(4, 2), "label": torch.tensor([i] * 4)} for i in range(2)}
-    it.losses("generator", parts, play("generator"))
+    it.losses("generator", parts, context("generator"))
     asked = [it.nets[name].seen[0][1].argmax(1).tolist() for name in it.critics]  # type: ignore[union-attr, index]
     assert asked == [[0] * 4, [1] * 4]
 
@@ -150,7 +150,7 @@ def test_critics_change_places_when_due_and_only_then() -> None:
     assert swapped == [False, False, True, False, False]
     still = game(2)
     before = weights(still, "critic_0")
-    still.after_step("generator", play("generator", 99))
+    still.after_step("generator", context("generator", 99))
     assert same(before, weights(still, "critic_0"))
 
 
@@ -180,7 +180,7 @@ def test_score_is_the_mean_of_the_critics_and_constraints_bind_the_one_that_move
     it, x = game(constraint=WeightClip(0.01)), torch.randn(5, 2)
     expected = torch.stack([it.nets[name](x) for name in it.critics]).mean(0)
     torch.testing.assert_close(it.score({"x": x}), expected.detach())
-    it.after_step("critic_1", play("critic_1"))
+    it.after_step("critic_1", context("critic_1"))
     largest = [max(float(p.detach().abs().max()) for p in it.nets[name].parameters()) for name in it.critics]
     assert [value <= 0.01 for value in largest] == [False, True, False]
 

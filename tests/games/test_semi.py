@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_networks import SmallClassifier
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Engine, Play, Player, Stream, Trainer
@@ -35,20 +36,6 @@ class Maker(nn.Module):
         return self.dense(latent)
 
 
-class Teller(nn.Module):
-    outputs, takes = 3, frozenset[str]()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden, self.out = nn.Linear(2, 5), nn.Linear(5, 3)
-
-    def features(self, x: Tensor) -> Tensor:
-        return torch.tanh(self.hidden(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.features(x))
-
-
 class Points:
     """Three clusters in the plane, far apart."""
 
@@ -72,10 +59,10 @@ class Points:
 
 def game(**options: Any) -> SemiSupervised:
     torch.manual_seed(0)
-    return SemiSupervised(Maker(), Teller(), NonSaturating(), Identity([2]), **options)
+    return SemiSupervised(Maker(), SmallClassifier(2), NonSaturating(), Identity([2]), **options)
 
 
-def play(player: str = "critic", step: int = 0) -> Play:
+def context(player: str = "critic", step: int = 0) -> Play:
     scratch = Play(step)
     scratch.begin(player)
     return scratch
@@ -89,14 +76,14 @@ def batches() -> dict[str, dict[str, Tensor]]:
 
 def test_the_critics_loss_is_that_of_k_plus_one_classes() -> None:
     """Salimans et al. 2016, section 5: the supervised loss, and real or fake by a softmax over K + 1 logits."""
-    it, both = game(supervised=1.0, unsupervised=0.5), batches()
-    losses = it.losses("critic", both, play())
+    it, both = game(supervised_weight=1.0, unsupervised_weight=0.5), batches()
+    losses = it.losses("critic", both, context())
 
     def probabilities(x: Tensor) -> Tensor:
         logits = it.nets["critic"](x)
         return torch.cat([logits, torch.zeros(len(x), 1)], 1).softmax(1)
 
-    fake = it.nets["generator"](play().randn(8, 3))
+    fake = it.nets["generator"](context().randn(8, 3))
     real_term = -(1 - probabilities(both["unlabelled"]["x"])[:, 3]).log().mean()
     fake_term = -probabilities(fake)[:, 3].log().mean()
     torch.testing.assert_close(losses["loss"], 0.5 * (real_term + fake_term))
@@ -109,20 +96,20 @@ def test_labels_of_unlabelled_examples_change_nothing() -> None:
     it, one, two = game(), batches(), batches()
     two["unlabelled"]["label"] += 1
     del one["unlabelled"]["label"]
-    for name, term in it.losses("critic", one, play()).items():
-        assert torch.equal(term, it.losses("critic", two, play())[name])
+    for name, term in it.losses("critic", one, context()).items():
+        assert torch.equal(term, it.losses("critic", two, context())[name])
 
 
 def test_without_the_unsupervised_half_it_is_a_classifier_that_asks_for_no_fakes() -> None:
-    it = game(unsupervised=0.0, penalties=[R1()])
-    assert set(it.losses("critic", batches(), play())) == {"labels"}
+    it = game(unsupervised_weight=0.0, penalties=[R1()])
+    assert set(it.losses("critic", batches(), context())) == {"labels"}
     assert it.nets["generator"].calls == 0
 
 
 def test_the_generator_matches_mean_features() -> None:
-    it, batch = game(feature_matching=2.0), batches()["unlabelled"]
-    losses = it.losses("generator", batch, play("generator"))
-    critic, fake = it.nets["critic"], it.nets["generator"](play("generator").randn(8, 3))
+    it, batch = game(feature_matching_weight=2.0), batches()["unlabelled"]
+    losses = it.losses("generator", batch, context("generator"))
+    critic, fake = it.nets["critic"], it.nets["generator"](context("generator").randn(8, 3))
     gap = critic.features(fake).mean(0) - critic.features(batch["x"]).mean(0)  # type: ignore[operator]
     assert set(losses) == {"features"}
     torch.testing.assert_close(losses["features"], 2 * gap.square().mean())
@@ -131,9 +118,9 @@ def test_the_generator_matches_mean_features() -> None:
 
 
 def test_the_generator_may_learn_from_the_loss_instead() -> None:
-    it = game(feature_matching=0.0, adversarial=1.0)
-    losses = it.losses("generator", batches()["unlabelled"], play("generator"))
-    fake = it.nets["generator"](play("generator").randn(8, 3))
+    it = game(feature_matching_weight=0.0, adversarial_weight=1.0)
+    losses = it.losses("generator", batches()["unlabelled"], context("generator"))
+    fake = it.nets["generator"](context("generator").randn(8, 3))
     z = it.nets["critic"](fake).exp().sum(1)
     torch.testing.assert_close(losses["loss"], -(z / (z + 1)).log().mean())
 
@@ -149,7 +136,7 @@ def test_score_is_the_logit_of_being_real_and_classify_ignores_dropout_and_noise
 
 def test_penalties_of_the_critic_are_on_the_logit_of_being_real() -> None:
     it, both = game(penalties=[R1(2.0, every=1)]), batches()
-    value = it.losses("critic", both, play())["r1"]
+    value = it.losses("critic", both, context())["r1"]
     x = both["unlabelled"]["x"].clone().requires_grad_()
     (gradient,) = torch.autograd.grad(torch.log(it.nets["critic"](x).exp().sum(1)).sum(), x)
     torch.testing.assert_close(value.detach(), gradient.square().sum(1).mean())
@@ -159,9 +146,9 @@ def test_misuse_is_named() -> None:
     conditional = Maker()
     conditional.classes = 3
     with pytest.raises(ValueError, match="without classes, not 3"):
-        SemiSupervised(conditional, Teller(), NonSaturating(), Identity([2]))
-    with pytest.raises(ValueError, match="nothing to learn from"):
-        game(feature_matching=0, adversarial=0)
+        SemiSupervised(conditional, SmallClassifier(2), NonSaturating(), Identity([2]))
+    with pytest.raises(ValueError, match="has no loss"):
+        game(feature_matching_weight=0, adversarial_weight=0)
 
 
 class Log:
@@ -194,7 +181,7 @@ SMALL = ("data.root=digits", "width=4", "game.critic.widths=[16]", "callbacks.pr
 
 
 def test_the_configuration_logs_accuracy_and_its_baseline_is_one_override(tmp_path: Path) -> None:
-    for name, extra in (("semi", []), ("alone", ["game.unsupervised=0", "~players.generator"])):
+    for name, extra in (("semi", []), ("alone", ["game.unsupervised_weight=0", "~players.generator"])):
         short = ["trainer.steps=4", "callbacks.accuracy.every=2", f"run_dir={tmp_path / name}"]
         trainer = run(compose("semi-supervised", [*SMALL, *short, *extra]), progress=False, echo=lambda line: None)
         rows = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]

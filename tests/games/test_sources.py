@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from translators import Critic, Translator, paired, play, source
+from translators import Critic, Translator, context, paired, source
 
 from audiogan.core import EMA, Engine, Player, Stream, Trainer, load_state, save_state
 from audiogan.games import Adversarial, MultiCritic
 from audiogan.inputs import Classes
-from audiogan.losses import L1, L2, R1, R2, NonSaturating, RelativisticPairing
+from audiogan.losses import L1, R1, R2, NonSaturating, RelativisticPairing
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Identity
 
@@ -32,12 +32,12 @@ def batch(n: int = 6) -> dict[str, Tensor]:
 
 def test_both_networks_receive_the_source_of_the_batch() -> None:
     it, data = game(scale=2.0), batch()
-    it.losses("critic", data, play("critic"))
+    it.losses("critic", data, context("critic"))
     (real, beside_real), (fake, beside_fake) = it.nets["critic"].received  # type: ignore[union-attr, misc]
     assert torch.equal(real, data["x"]) and torch.equal(fake, 2 * data["source"])
     assert beside_real is not None and torch.equal(beside_real, data["source"]) and beside_fake is beside_real
     with pytest.raises(ValueError, match=r"the input 'source' needs the column 'source'; the data has \['x'\]"):
-        it.losses("critic", {"x": data["x"]}, play("critic"))
+        it.losses("critic", {"x": data["x"]}, context("critic"))
 
 
 def test_score_and_features_judge_with_the_source() -> None:
@@ -48,44 +48,44 @@ def test_score_and_features_judge_with_the_source() -> None:
 
 
 def test_distances_are_named_by_their_keys() -> None:
-    it, data = game(distances={"near": L1(100.0), "none": None, "square": L2()}), batch()
-    losses = it.losses("generator", data, play())
-    assert set(losses) == {"loss", "near", "square"}
+    it, data = game(distances={"near": L1(100.0), "none": None, "far": L1()}), batch()
+    losses = it.losses("generator", data, context())
+    assert set(losses) == {"loss", "near", "far"}
     torch.testing.assert_close(losses["near"], 100 * (data["source"] - data["x"]).abs().mean())
-    assert set(game(distances=[L1(), L1()]).losses("generator", data, play())) == {"loss", "l1", "l1_2"}
-    assert set(it.losses("critic", data, play("critic"))) == {"loss"}
+    assert set(game(distances=[L1(), L1()]).losses("generator", data, context())) == {"loss", "l1", "l1_2"}
+    assert set(it.losses("critic", data, context("critic"))) == {"loss"}
     with pytest.raises(ValueError, match="distances: the name 'loss' is taken"):
         game(distances={"loss": L1()})
 
 
 def test_without_an_adversarial_loss_the_critic_is_not_used() -> None:
-    it, data = game(adversarial=0.0, distances={"l1": L1()}, loss=RelativisticPairing()), batch()
-    losses = it.losses("generator", data, play())
+    it, data = game(adversarial_weight=0.0, distances={"l1": L1()}, loss=RelativisticPairing()), batch()
+    losses = it.losses("generator", data, context())
     assert set(losses) == {"l1"} and not it.nets["critic"].received
     losses["l1"].backward()
     assert all(p.grad is None for p in it.nets["critic"].parameters())
-    half, whole = (game(adversarial=a).losses("generator", data, play())["loss"] for a in (0.5, 1.0))
+    half, whole = (game(adversarial_weight=a).losses("generator", data, context())["loss"] for a in (0.5, 1.0))
     assert torch.equal(half, 0.5 * whole)
 
 
 def test_feature_matching_is_the_mean_difference_of_the_hidden_layers() -> None:
-    it, data = game(Critic(source=True, features=True), feature_matching=10.0), batch()
-    losses = it.losses("generator", data, play())
+    it, data = game(Critic(source=True, features=True), feature_matching_weight=10.0), batch()
+    losses = it.losses("generator", data, context())
     of_fake, of_real = (it.nets["critic"](x, data["source"]).features for x in (data["source"], data["x"]))
     expected = torch.stack([(a - b).abs().mean() for a, b in zip(of_fake, of_real, strict=True)]).mean()
     torch.testing.assert_close(losses["features"], 10 * expected)
-    with pytest.raises(ValueError, match="feature_matching needs a critic that returns features"):
-        game(feature_matching=1.0).losses("generator", data, play())
+    with pytest.raises(ValueError, match="feature_matching_weight needs a critic that returns features"):
+        game(feature_matching_weight=1.0).losses("generator", data, context())
 
 
 def test_a_relativistic_loss_compares_with_real_logits() -> None:
     penalties = {"r1": R1(1.0, every=1), "r2": R2(1.0, every=1)}
     it, data = game(loss=RelativisticPairing(), penalties=penalties), batch()
     real, fake = (it.nets["critic"](x, data["source"]) for x in (data["x"], data["source"]))
-    losses = it.losses("generator", data, play())
+    losses = it.losses("generator", data, context())
     torch.testing.assert_close(losses["loss"], nn.functional.softplus(real - fake).mean())
     losses["loss"].backward()
-    critic = it.losses("critic", data, play("critic"))
+    critic = it.losses("critic", data, context("critic"))
     assert set(critic) == {"loss", "r1", "r2"} and not torch.equal(critic["r1"], critic["r2"])
     torch.testing.assert_close(critic["loss"], nn.functional.softplus(fake - real).mean())
 
@@ -99,8 +99,8 @@ def test_augmentation_of_the_target_alone_is_refused() -> None:
 def test_several_critics_receive_the_source() -> None:
     critics = {"one": Critic(source=True), "two": Critic(source=True)}
     it = MultiCritic(Translator(), critics, NonSaturating(), Identity((2,)), inputs=source(), distances={"l1": L1()})
-    assert set(it.losses("generator", batch(), play())) == {"loss", "l1"}
-    assert set(it.losses("one", batch(), play("one"))) == {"loss"} and it.score(batch()).shape == (6,)
+    assert set(it.losses("generator", batch(), context())) == {"loss", "l1"}
+    assert set(it.losses("one", batch(), context("one"))) == {"loss"} and it.score(batch()).shape == (6,)
 
 
 # A target class that is drawn in training (StarGAN: Choi et al., CVPR 2018).
@@ -139,7 +139,7 @@ def star(receives: bool, **options: Any) -> tuple[Adversarial, dict[str, Tensor]
 
 def test_outputs_have_drawn_classes_and_real_examples_their_own() -> None:
     it, data = star(receives=False)
-    losses = it.losses("critic", data, play("critic"))
+    losses = it.losses("critic", data, context("critic"))
     critic, generator = it.nets["critic"], it.nets["generator"]
     targets = generator.targets
     assert set(targets.tolist()) == {0, 1, 2} and not torch.equal(targets, data["label"])
@@ -151,13 +151,13 @@ def test_outputs_have_drawn_classes_and_real_examples_their_own() -> None:
 
 def test_a_critic_that_receives_classes_judges_real_examples_with_their_own() -> None:
     it, data = star(receives=True)
-    it.losses("critic", data, play("critic"))
+    it.losses("critic", data, context("critic"))
     of_real, of_fake = it.nets["critic"].received  # type: ignore[union-attr, misc]
     assert torch.equal(of_real, data["label"]) and torch.equal(of_fake, it.nets["generator"].targets)
     assert torch.equal(it.score(data), it.nets["critic"](data["x"], torch.eye(3)[data["label"]]).detach())
     it.loss = RelativisticPairing()
     it.nets["critic"].received.clear()  # type: ignore[union-attr, operator]
-    it.losses("generator", data, play())
+    it.losses("generator", data, context())
     of_fake, of_real = it.nets["critic"].received  # type: ignore[union-attr, misc]
     assert torch.equal(of_real, data["label"]) and torch.equal(of_fake, it.nets["generator"].targets)
 
@@ -170,7 +170,7 @@ def trainer(steps: int) -> Trainer:
     it = game(
         Critic(source=True, features=True),
         distances={"l1": L1(2.0)},
-        feature_matching=1.0,
+        feature_matching_weight=1.0,
         penalties={"r1": R1(0.1, every=2)},
     )
     adam: Any = partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.9))

@@ -20,10 +20,10 @@ from audiogan.data.table import Table
 from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.games import VAEGAN
 from audiogan.losses import R1, NonSaturating, PartialTracks, Pitch, SpectralDistance, Width
-from audiogan.losses.told import width
+from audiogan.losses.auxiliary_targets import stereo_width
 from audiogan.networks.multiview import MultiViewCritic
 from audiogan.networks.tonenoise import Listener, ToneNoiseEncoder, ToneNoiseGenerator
-from audiogan.representations import Waveform
+from audiogan.representations import SoundFormat, Waveform
 
 LENGTH, RATE = 4096, 8000
 FRAMES: dict[str, Any] = {"n_fft": 256, "hop_length": 128}
@@ -36,7 +36,7 @@ OWNS = {
 
 def game(classes: int = 0, knobs: int = 0, width: int = 8, **options: Any) -> VAEGAN:
     torch.manual_seed(0)
-    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, **FRAMES}
+    sound: dict[str, Any] = {"format": SoundFormat(LENGTH, sample_rate=RATE), **FRAMES}
     made: dict[str, Any] = {"latent_dim": 8, "classes": classes, "knobs": knobs}
     if knobs:
         options["listener"] = Listener(classes=classes, knobs=knobs, widths=(4, 4, 4), hidden=8, **sound)
@@ -45,9 +45,9 @@ def game(classes: int = 0, knobs: int = 0, width: int = 8, **options: Any) -> VA
         "critic": MultiViewCritic(classes=classes, n_mels=16, mel_widths=(4, 4, 4), stft_widths=(4, 4, 4, 4), **sound),
         "encoder": ToneNoiseEncoder(widths=(4, 8, width), hidden=2 * width, **sound, **made),
         "loss": NonSaturating(),
-        "representation": Waveform(LENGTH),
+        "representation": Waveform(SoundFormat(LENGTH)),
         "distance": SpectralDistance(**sound),
-        "told": [Pitch(), Width(), PartialTracks(6, LENGTH, FRAMES["hop_length"], RATE)],
+        "auxiliary_targets": [Pitch(), Width(), PartialTracks(6, sound["format"], FRAMES["hop_length"])],
     }
     return VAEGAN(**{**given, **options})
 
@@ -63,7 +63,7 @@ def batch(n: int = 4, classes: int = 0, knobs: int = 0) -> dict[str, Tensor]:
     return {"x": drums().signals(slice(n)), **label, **turned}
 
 
-def play(player: str, step: int = 0, **options: Any) -> Play:
+def context(player: str, step: int = 0, **options: Any) -> Play:
     scratch = Play(step, **options)
     scratch.begin(player)
     return scratch
@@ -80,7 +80,7 @@ def test_each_player_teaches_its_own_networks_alone(player: str, classes: int, k
         "autoencoder": {"distance", "kl"},
     }
     with frozen_except(it, OWNS[player]):
-        losses = it.losses(player, batch(6, classes, knobs), play(player))
+        losses = it.losses(player, batch(6, classes, knobs), context(player))
         assert set(losses) == names[player] and all(term.shape == () for term in losses.values())
         sum(losses.values()).backward()  # type: ignore[union-attr]
     assert_taught(it, OWNS[player])
@@ -96,7 +96,7 @@ def assert_taught(it: VAEGAN, nets: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("classes", "hears"), [(0, {"knobs"}), (3, {"class", "knobs"})])
 def test_the_listener_learns_from_real_sounds_alone(classes: int, hears: set[str]) -> None:
     it = game(classes, knobs=2)
-    losses = it.losses("listener", batch(6, classes, knobs=2), play("listener"))
+    losses = it.losses("listener", batch(6, classes, knobs=2), context("listener"))
     assert set(losses) == hears
     sum(losses.values()).backward()  # type: ignore[union-attr]
     assert_taught(it, ("listener",))
@@ -104,7 +104,7 @@ def test_the_listener_learns_from_real_sounds_alone(classes: int, hears: set[str
 
 def test_a_generator_that_need_not_decode_plays_the_ordinary_game() -> None:
     it = game(share=0.0)
-    losses = it.losses("generator", batch(), play("generator"))
+    losses = it.losses("generator", batch(), context("generator"))
     assert set(losses) == {"loss"}
     losses["loss"].backward()
     assert all(weight.grad is None for weight in it.nets["encoder"].parameters())
@@ -112,7 +112,7 @@ def test_a_generator_that_need_not_decode_plays_the_ordinary_game() -> None:
         game(share=1.5)
 
 
-class Told(nn.Module):
+class Fixed(nn.Module):
     """An encoder of one mean and log-variance."""
 
     latent_dim, takes = 8, frozenset[str]()
@@ -128,20 +128,22 @@ class Told(nn.Module):
 
 def test_what_the_autoencoder_minimises_is_what_the_papers_say() -> None:
     for mean, log_variance in ((0.0, 0.0), (1.5, -2.0)):
-        prior, told = (
+        prior, posterior = (
             torch.distributions.Normal(0.0, 1.0),
             torch.distributions.Normal(mean, float(np.exp(log_variance / 2))),
         )
-        losses = game(encoder=Told(mean, log_variance), kl=0.5).losses("autoencoder", batch(), play("autoencoder"))
-        expected = 0.5 * torch.distributions.kl_divergence(told, prior)
+        losses = game(encoder=Fixed(mean, log_variance), kl_weight=0.5).losses(
+            "autoencoder", batch(), context("autoencoder")
+        )
+        expected = 0.5 * torch.distributions.kl_divergence(posterior, prior)
         torch.testing.assert_close(losses["kl"], expected, atol=1e-6, rtol=1e-5)
 
 
 def test_latents_are_drawn_as_the_encoder_says_by_the_games_own_numbers() -> None:
-    it, drawn = game(encoder=Told(0.5, -2.0)), []
+    it, drawn = game(encoder=Fixed(0.5, -2.0)), []
     it.nets["generator"].mapping.register_forward_pre_hook(lambda net, inputs: drawn.append(inputs[0].detach()))
     for seed in (0, 1, 0):
-        it.losses("autoencoder", batch(24), play("autoencoder", seed=seed))
+        it.losses("autoencoder", batch(24), context("autoencoder", seed=seed))
         torch.rand(3)
     assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
     both = torch.cat(drawn[:2])
@@ -215,27 +217,27 @@ def test_samples_are_of_the_prior_and_repeat() -> None:
 
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="the encoder makes 5 latents, the generator wants 8"):
-        game(encoder=ToneNoiseEncoder(length=LENGTH, latent_dim=5, widths=(4, 4, 4), hidden=8, **FRAMES))
+        game(encoder=ToneNoiseEncoder(SoundFormat(LENGTH), latent_dim=5, widths=(4, 4, 4), hidden=8, **FRAMES))
 
     class Uniform(ToneNoiseGenerator):
         latent = "uniform"
 
     with pytest.raises(ValueError, match="normal"):
-        game(generator=Uniform(length=LENGTH, latent_dim=8, width=8, blocks=1, bands=4, style_dim=8))
+        game(generator=Uniform(SoundFormat(LENGTH), latent_dim=8, width=8, blocks=1, bands=4, style_dim=8))
     with pytest.raises(ValueError, match="no labels"):
-        game(classes=3).losses("autoencoder", batch(), play("autoencoder"))
+        game(classes=3).losses("autoencoder", batch(), context("autoencoder"))
 
 
 @pytest.mark.parametrize(("wanted", "wide"), [(0.0, False), (0.5, True)])
 def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) -> None:
-    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, "channels": 2, **FRAMES}
+    sound: dict[str, Any] = {"format": SoundFormat(LENGTH, channels=2, sample_rate=RATE), **FRAMES}
     stereo = ToneNoiseGenerator(width=8, blocks=1, bands=8, style_dim=8, latent_dim=8, **sound)
     it = game(
         generator=stereo,
-        encoder=Told(0.5, -2.0),
+        encoder=Fixed(0.5, -2.0),
         critic=MultiViewCritic(n_mels=16, mel_widths=(4, 4, 4), stft_widths=(), **sound),
         distance=SpectralDistance(**sound),
-        representation=Waveform(LENGTH, channels=2),
+        representation=Waveform(sound["format"]),
     )
     with torch.no_grad():
         stereo.affine.bias[-1] = -1.0 if wide else 1.0  # from the wrong side, where no gradient comes through the sound
@@ -243,18 +245,18 @@ def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) ->
     data = {"x": 0.2 * torch.cat([middle + wanted * side, middle - wanted * side], dim=1)}
     optimizer = torch.optim.Adam(stereo.parameters(), 0.02)
     for step in range(120):
-        losses = it.losses("autoencoder", data, play("autoencoder", step))
+        losses = it.losses("autoencoder", data, context("autoencoder", step))
         optimizer.zero_grad()
         sum(losses.values()).backward()  # type: ignore[union-attr]
         optimizer.step()
     assert set(losses) == {"distance", "kl", "width"} and losses["width"] < 0.1
-    found = width(stereo.eval()(0.5 + 0.3 * torch.randn(6, 8)).detach())
+    found = stereo_width(stereo.eval()(0.5 + 0.3 * torch.randn(6, 8)).detach())
     assert (0.3 < found.median() < 0.7) if wide else (found == 0).all()
 
 
 def test_the_voice_learns_the_pitch_of_the_data() -> None:
     """Half of the frames have a pitch; the others pull at nothing, and are no NaN."""
-    sound: dict[str, Any] = {"length": LENGTH, "sample_rate": RATE, **FRAMES}
+    sound: dict[str, Any] = {"format": SoundFormat(LENGTH, sample_rate=RATE), **FRAMES}
     voice = ToneNoiseGenerator(width=8, blocks=1, bands=8, style_dim=8, latent_dim=8, voice=True, **sound)
     it = game(generator=voice)
     data = batch()
@@ -263,7 +265,7 @@ def test_the_voice_learns_the_pitch_of_the_data() -> None:
     optimizer = torch.optim.Adam([*voice.parameters(), *it.nets["encoder"].parameters()], 0.02)
     apart = []
     for step in range(30):
-        losses = it.losses("autoencoder", {**data, "pitch": pitch}, play("autoencoder", step))
+        losses = it.losses("autoencoder", {**data, "pitch": pitch}, context("autoencoder", step))
         assert set(losses) == {"distance", "kl", "pitch"} and all(torch.isfinite(v) for v in losses.values())
         apart.append(float(losses["pitch"].detach()))
         optimizer.zero_grad()
@@ -271,5 +273,5 @@ def test_the_voice_learns_the_pitch_of_the_data() -> None:
         optimizer.step()
         assert all(w.grad is None or torch.isfinite(w.grad).all() for w in voice.parameters())
     assert apart[-1] < 0.3 * apart[0]
-    nothing = it.losses("autoencoder", {**data, "pitch": torch.full_like(pitch, float("nan"))}, play("autoencoder"))
+    nothing = it.losses("autoencoder", {**data, "pitch": torch.full_like(pitch, float("nan"))}, context("autoencoder"))
     assert nothing["pitch"] == 0

@@ -53,7 +53,7 @@ def source(column: str = "source") -> dict[str, Any]:
     return {"source": Signal(shape=(2,), modality=Points(), column=column)}
 
 
-def play(player: str = "generator", step: int = 0) -> Play:
+def context(player: str = "generator", step: int = 0) -> Play:
     scratch = Play(step)
     scratch.begin(player)
     return scratch

@@ -167,15 +167,15 @@ def test_inputs_follow_from_the_generator() -> None:
 def test_training_draws_what_the_batch_does_not_have() -> None:
     game = Generative(Maker(), Identity((4,)), {"classes": Classes(labels=list("abc"), counts=[1, 0, 1], column=None)})
     batch = {"x": torch.zeros(60, 4), "label": torch.ones(60, dtype=torch.int64), "knobs": torch.randn(60, 2)}
-    play = Play(0)
-    play.begin("critic")
-    given = game.given(batch, play)
+    context = Play(0)
+    context.begin("critic")
+    given = game.given(batch, context)
     assert list(given) == ["knobs"]
-    drawn = game.drawn(60, given, play)
+    drawn = game.drawn(60, given, context)
     assert set(drawn) == {"latent", "classes", "knobs"} and torch.equal(drawn["knobs"], batch["knobs"])
     assert set(drawn["classes"].argmax(1).tolist()) == {0, 2}, "not the class of the batch"
-    play.begin("critic")
-    again = game.drawn(60, given, play)
+    context.begin("critic")
+    again = game.drawn(60, given, context)
     assert all(torch.equal(again[name], drawn[name]) for name in drawn)
 
 

@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
 from audiogan.inputs.signal import digest
 from audiogan.modalities import Image, Sound
-from audiogan.representations import ComplexSTFT
+from audiogan.representations import ComplexSTFT, SoundFormat
 
 
 def picture(**options: Any) -> Signal:
@@ -85,7 +85,7 @@ def test_it_cannot_be_drawn_and_comes_from_the_batch() -> None:
 
 
 def test_networks_may_receive_a_representation() -> None:
-    stft = ComplexSTFT(512)
+    stft = ComplexSTFT(SoundFormat(512))
     sound = Signal(shape=(1, 512), modality=Sound(8000), representation=stft)
     x = torch.randn(2, 1, 512)
     assert torch.equal(sound.encode(x), stft.encode(x)) and torch.equal(picture().encode(x), x)

@@ -15,13 +15,6 @@ from audiogan import Generator, UserError
 from audiogan.kits import Kit, make_kit
 from audiogan.model.bundle import save_bundle
 
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 KIT = ("kit", "k", "--run", "drums", "--seed", 1, "--pads", 2)
 
 

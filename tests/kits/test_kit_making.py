@@ -113,7 +113,10 @@ def test_sounds_of_a_kit_belong_together_and_pads_of_a_class_differ(drums: Gener
         label: embed(drums.render(drums.recipes(24, seed=10_000, label=label)), extractor).mean(0)
         for label in drums.labels
     }
-    ours, others, near, far = [], [], [], []
+    ours: list[Any] = []
+    others: list[Any] = []
+    near: list[Any] = []
+    far: list[Any] = []
     for seed in range(6):
         kit = make_kit(drums, 16, seed=seed)
         recipes = [pad.layers[0] for pad in kit.pads]

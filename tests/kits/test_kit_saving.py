@@ -97,7 +97,7 @@ def test_decent_sampler(saved: Path, kit: Kit) -> None:
         hat = {"hat_open": ("hat", "hat"), "hat_closed": ("hat", None)}.get(pad.layers[0].label, (None, None))
         assert (group.get("tags"), group.get("silencedByTags")) == hat
         assert group.get("name") == pad.name and group.get("ampVelTrack") == "1"
-        borders = []
+        borders: list[Any] = []
         for sample in group:
             one = sample.attrib
             assert one["rootNote"] == one["loNote"] == one["hiNote"] == str(pad.note)

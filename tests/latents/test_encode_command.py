@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from waves import load_wav
 
 import audiogan
 from audiogan.commands import encode
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
-from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.modalities.wav import save_wav
 from audiogan.model.sampling import read_recipe
 
 

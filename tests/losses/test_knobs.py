@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -14,10 +11,12 @@ from audiogan.data.sounds.knobs import measure
 from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.inputs import Scale
 from audiogan.losses import Attack, Brightness, Decay, Noisiness
-from audiogan.losses.knobs import Ruler
+from audiogan.losses.knobs import KnobLoss
+from audiogan.representations import SoundFormat
 
 NAMES = ["brightness", "attack", "decay", "noisiness"]
-RULERS = [Attack, Decay, partial(Brightness, length=8192), partial(Noisiness, length=8192)]
+FORMAT = SoundFormat(8192)
+KINDS: list[type[KnobLoss]] = [Attack, Decay, Brightness, Noisiness]
 
 
 @pytest.fixture(scope="module")
@@ -32,41 +31,41 @@ def scale(sounds: Tensor) -> Scale:
     return Scale.fit(measure(sounds.numpy(), 16000, NAMES), NAMES)
 
 
-@pytest.mark.parametrize("kind", RULERS)
-def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: Callable[..., Ruler]) -> None:
-    ruler = kind(scale.to_dict(), 16000)
-    assert ruler.index == NAMES.index(ruler.knob)
-    wanted = scale.scores(measure(sounds.numpy(), 16000, NAMES))[:, ruler.index]
-    assert np.abs(ruler(sounds).numpy() - wanted).mean() < 0.08
-    assert np.abs(ruler(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[KnobLoss]) -> None:
+    loss = kind(scale.to_dict(), FORMAT)
+    assert loss.index == NAMES.index(loss.knob)
+    wanted = scale.scores(measure(sounds.numpy(), 16000, NAMES))[:, loss.index]
+    assert np.abs(loss.score(sounds).numpy() - wanted).mean() < 0.08
+    assert np.abs(loss.score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
 
 
 @pytest.mark.parametrize("kind", [Attack, Decay])
 @pytest.mark.parametrize("target", [-1.0, 1.0])
-def test_its_gradient_moves_the_envelope(scale: Scale, kind: type[Ruler], target: float) -> None:
-    ruler, t = kind(scale.to_dict(), 16000), torch.arange(8192) / 16000
+def test_its_gradient_moves_the_envelope(scale: Scale, kind: type[KnobLoss], target: float) -> None:
+    loss, t = kind(scale.to_dict(), FORMAT), torch.arange(8192) / 16000
     noise = torch.randn(1, 1, 8192, generator=torch.Generator().manual_seed(0))
     rise, fall = (torch.tensor(x, requires_grad=True) for x in (-4.6, -3.0))  # 10 and 50 ms
     optimizer = torch.optim.Adam([rise if kind is Attack else fall], 0.05)
     for _ in range(150):
-        score = ruler(noise * (t / rise.exp()).clamp_max(1) * (-t / fall.exp()).exp())
+        score = loss.score(noise * (t / rise.exp()).clamp_max(1) * (-t / fall.exp()).exp())
         optimizer.zero_grad()
         (score - target).square().sum().backward()
         optimizer.step()
     assert abs(float(score.detach()) - target) < 0.3
 
 
-@pytest.mark.parametrize("kind", RULERS[2:])
+@pytest.mark.parametrize("kind", KINDS[2:])
 @pytest.mark.parametrize("target", [-1.0, 1.0])
-def test_its_gradient_moves_the_spectrum(scale: Scale, kind: Callable[..., Ruler], target: float) -> None:
-    ruler, seconds = kind(scale.to_dict(), 16000), torch.arange(8192) / 16000
+def test_its_gradient_moves_the_spectrum(scale: Scale, kind: type[KnobLoss], target: float) -> None:
+    loss, seconds = kind(scale.to_dict(), FORMAT), torch.arange(8192) / 16000
     noise = torch.fft.rfft(torch.randn(1, 1, 8192, generator=torch.Generator().manual_seed(0)))
     tone, hertz = torch.sin(2 * torch.pi * 500 * seconds), torch.linspace(0, 8000, 4097)
     mix, cut = torch.tensor(-2.0, requires_grad=True), torch.tensor(7.0, requires_grad=True)  # of noise to tone, Hz
     optimizer = torch.optim.Adam([mix, cut], 0.1)
     for _ in range(150):
         coloured = torch.fft.irfft(noise / (1 + (hertz / cut.exp()) ** 2), 8192)
-        score = ruler((tone + coloured * mix.exp()) * (-seconds / 0.1).exp())
+        score = loss.score((tone + coloured * mix.exp()) * (-seconds / 0.1).exp())
         optimizer.zero_grad()
         (score - target).square().sum().backward()
         optimizer.step()
@@ -74,17 +73,17 @@ def test_its_gradient_moves_the_spectrum(scale: Scale, kind: Callable[..., Ruler
 
 
 def test_silence_and_other_knobs(scale: Scale) -> None:
-    for kind in RULERS:
+    for kind in KINDS:
         silence = torch.zeros(2, 1, 8192, requires_grad=True)
-        kind(scale.to_dict(), 16000)(silence).sum().backward()
+        kind(scale.to_dict(), FORMAT).score(silence).sum().backward()
         assert silence.grad is not None and torch.isfinite(silence.grad).all()
-    assert Attack(None, 16000).index is None
-    assert Attack({"names": ["brightness"], "quantiles": [[0.0, 1.0]]}, 16000).index is None
+    assert Attack(None, FORMAT).index is None
+    assert Attack({"names": ["brightness"], "quantiles": [[0.0, 1.0]]}, FORMAT).index is None
 
 
 def test_both_channels_count(scale: Scale, sounds: Tensor) -> None:
     left = torch.cat([sounds[:4], torch.zeros_like(sounds[:4])], dim=1)
-    for kind in RULERS:
-        ruler = kind(scale.to_dict(), 16000)
+    for kind in KINDS:
+        loss = kind(scale.to_dict(), FORMAT)
         for stereo in (left, left.flip(1)):
-            assert torch.allclose(ruler(stereo), ruler(sounds[:4]), atol=1e-3)
+            assert torch.allclose(loss.score(stereo), loss.score(sounds[:4]), atol=1e-3)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiogan.data.toys.drum_machine import render
 from audiogan.losses import SpectralDistance
-from audiogan.representations import LogMelView
+from audiogan.representations import LogMelView, SoundFormat
 
 LENGTH = 8192
 SPOILING = ["noise", "dark", "late", "quiet"]
@@ -25,7 +25,7 @@ def drums() -> Tensor:
 
 @pytest.fixture(scope="module")
 def distance() -> SpectralDistance:
-    return SpectralDistance(length=LENGTH)
+    return SpectralDistance(SoundFormat(LENGTH))
 
 
 def spoilt(x: Tensor, how: str, amount: float) -> Tensor:
@@ -97,7 +97,9 @@ def test_silence_is_finite(distance: SpectralDistance, drums: Tensor, real: str,
 
 @pytest.mark.parametrize(("length", "channels", "rate", "n_fft"), [(2048, 1, 8000, 128), (16000, 2, 44100, 1024)])
 def test_any_sound_will_do(length: int, channels: int, rate: int, n_fft: int) -> None:
-    distance = SpectralDistance(length=length, channels=channels, sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2)
+    distance = SpectralDistance(
+        SoundFormat(length, channels=channels, sample_rate=rate), n_fft=n_fft, hop_length=n_fft // 2
+    )
     x = torch.randn(2, channels, length, generator=torch.Generator().manual_seed(0))
     assert distance(x, x) == 0 and distance(x, x.flip(0)).shape == ()
     end = x.clone()
@@ -106,7 +108,7 @@ def test_any_sound_will_do(length: int, channels: int, rate: int, n_fft: int) ->
 
 
 def test_low_pitches_are_told_apart_in_long_windows() -> None:
-    heard, deaf = SpectralDistance(length=16384, partials=12), SpectralDistance(length=16384)
+    heard, deaf = SpectralDistance(SoundFormat(16384), partials=12), SpectralDistance(SoundFormat(16384))
     t = torch.arange(16384) / 16000
 
     def kick(hertz: float, phase: float = 0.0) -> Tensor:
@@ -120,5 +122,5 @@ def test_low_pitches_are_told_apart_in_long_windows() -> None:
 
 def test_silence_has_no_gradient_that_is_not_finite() -> None:
     made = torch.zeros(2, 1, LENGTH, requires_grad=True)
-    SpectralDistance(length=LENGTH, partials=12)(made, torch.zeros(2, 1, LENGTH)).backward()
+    SpectralDistance(SoundFormat(LENGTH), partials=12)(made, torch.zeros(2, 1, LENGTH)).backward()
     assert made.grad is not None and torch.isfinite(made.grad).all()

@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from waves import load_wav
 
 from audiogan.modalities.drawing.spectrograms import contact_sheet, spectrogram_image
-from audiogan.modalities.wav import load_wav
 
 RATE = 16000
 

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from waves import load_wav
 
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state, save_state
-from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.modalities.wav import save_wav
 from audiogan.model.loading import from_checkpoint
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe, UserError
 from audiogan.cli import main
-from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.modalities.wav import save_wav
 from audiogan.model.sampling import read_recipe
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)

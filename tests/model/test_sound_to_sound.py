@@ -11,8 +11,9 @@ import pytest
 import soundfile
 from every_command import Run
 from own_modules import write_module
+from waves import load_wav
 
-from audiogan.modalities.wav import load_wav, save_wav
+from audiogan.modalities.wav import save_wav
 
 NETWORKS = '''
 import torch

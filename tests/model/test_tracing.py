@@ -12,6 +12,7 @@ from audiogan.model import generator
 from audiogan.model.tracing import trace_network
 from audiogan.networks.mlp import MLPGenerator
 from audiogan.networks.tonenoise import ToneNoiseGenerator
+from audiogan.representations import SoundFormat
 
 
 class Drawing(nn.Module):
@@ -40,7 +41,7 @@ class Endless(nn.Module):
 def small() -> tuple[ToneNoiseGenerator, dict[str, Tensor]]:
     torch.manual_seed(0)
     net = ToneNoiseGenerator(
-        4096, latent_dim=8, classes=3, knobs=2, n_fft=256, hop_length=128, width=8, blocks=1, bands=8
+        SoundFormat(4096), latent_dim=8, classes=3, knobs=2, n_fft=256, hop_length=128, width=8, blocks=1, bands=8
     )
     inputs = {"latent": torch.randn(1, 8), "classes": torch.eye(3)[:1], "knobs": torch.randn(1, 2)}
     return net.eval(), inputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import sys
 import zipfile
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from own_modules import write_module
+from states import with_value
 
 import audiogan
 from audiogan.cli import main
@@ -24,12 +24,6 @@ NETWORK = "from audiogan.networks.stftgan import STFTGenerator\nclass Mine(STFTG
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def own(here: Path) -> str:
     """The name of a module with a generator."""
     return write_module(here, NETWORK)
@@ -37,13 +31,9 @@ def own(here: Path) -> str:
 
 def changed_run(tiny_run: Path, folder: Path, key: str, value: Any, **more: Any) -> Path:
     """A copy of a run's newest checkpoint with another value at a dotted key of its configuration."""
-    state = copy.deepcopy(load_state(checkpoints(tiny_run / "checkpoints")[0]))
-    node = state["config"]
-    *path, last = key.split(".")
-    for name in path:
-        node = node[name]
-    node[last] = value
+    state = load_state(checkpoints(tiny_run / "checkpoints")[0])
     (folder / "run/checkpoints").mkdir(parents=True, exist_ok=True)
+    state["config"] = with_value(state["config"], key, value)
     save_state(folder / "run/checkpoints/step-00000004.ckpt", {**state, **more})
     return folder / "run"
 

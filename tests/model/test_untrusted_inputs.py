@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
+from states import with_value
 
 from audiogan.errors import UserError
 from audiogan.model.untrusted import check_config
@@ -39,13 +39,7 @@ CONFIG: dict[str, Any] = {
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(CONFIG)
-    node = config
-    *path, last = key.split(".")
-    for name in path:
-        node = node[name]
-    node[last] = value
-    return config
+    return with_value(CONFIG, key, value)
 
 
 def test_what_a_training_stores_is_accepted() -> None:

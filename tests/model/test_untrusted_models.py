@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
+from states import with_value
 
 import audiogan
 from audiogan.cli import main
@@ -43,17 +44,6 @@ def written(path: Path, raw: bytes, about: Any, compression: int = zipfile.ZIP_S
         archive.writestr(ABOUT, about if isinstance(about, str) else json.dumps(about))
         archive.writestr(CARD, "")
     return path
-
-
-def changed(about: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy with the value at a dotted key replaced."""
-    made = copy.deepcopy(about)
-    node = made
-    *path, last = key.split(".")
-    for name in path:
-        node = node[name]
-    node[last] = value
-    return made
 
 
 def refusal(path: Path) -> str:
@@ -127,7 +117,7 @@ def test_a_hostile_description_is_one_line(
     mine = tmp_path / "victim" / ".tmp-my-old-work"
     mine.mkdir(parents=True)
     os.utime(mine, (1e9, 1e9))
-    path = written(tmp_path / "x.audiogan", parts["raw"], changed(parts["about"], key, value))
+    path = written(tmp_path / "x.audiogan", parts["raw"], with_value(parts["about"], key, value))
     assert words in refusal(path)
     assert mine.is_dir() and len(list((tmp_path / "victim").iterdir())) == 1
 
@@ -201,7 +191,7 @@ def test_checkpoints_are_judged_as_bundles_are(tiny_run: Path, tmp_path: Path) -
     path = tmp_path / "step-00000004.ckpt"
 
     def saved(key: str, value: Any) -> Path:
-        save_state(path, changed(state, key, value))
+        save_state(path, with_value(state, key, value))
         return path
 
     assert "facts.labels: 1,000,000 entries" in refusal(saved("config.facts.labels", ["a"] * 1_000_000))
@@ -264,7 +254,7 @@ def test_gradients_are_on_again_after_a_refusal() -> None:
 
 def test_a_checkpoint_chooses_no_folder_for_a_cache(tiny_run: Path, tmp_path: Path) -> None:
     state = load_state(checkpoints(tiny_run / "checkpoints")[0])
-    save_state(tmp_path / "step-00000004.ckpt", changed(state, "config.data.cache", str(tmp_path / "victim")))
+    save_state(tmp_path / "step-00000004.ckpt", with_value(state, "config.data.cache", str(tmp_path / "victim")))
     data = audiogan.load(tmp_path / "step-00000004.ckpt").config["data"]
     assert "cache" not in data and data["length"] == 2048
 
@@ -272,7 +262,7 @@ def test_a_checkpoint_chooses_no_folder_for_a_cache(tiny_run: Path, tmp_path: Pa
 def test_a_bundle_names_no_file_of_the_machine(tiny_run: Path, tmp_path: Path) -> None:
     model = audiogan.load(tiny_run)
     for labels, kept in ((str(tmp_path / "mine.csv"), "auto"), ("mine.csv", "auto"), ("folders", "folders")):
-        model.config = changed(model.config, "data.labels", labels)
+        model.config = with_value(model.config, "data.labels", labels)
         save_bundle(tmp_path / "x.audiogan", model)
         with zipfile.ZipFile(tmp_path / "x.audiogan") as archive:
             assert json.loads(archive.read(ABOUT))["config"]["data"]["labels"] == kept

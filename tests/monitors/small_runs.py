@@ -18,7 +18,7 @@ from audiogan.games import Adversarial
 from audiogan.losses import R1, NonSaturating
 from audiogan.metrics import LogMel
 from audiogan.monitors import Guard, Monitors
-from audiogan.representations import Identity, LogMagnitude
+from audiogan.representations import Identity, LogMagnitude, SoundFormat
 from audiogan.run.callbacks import MetricsLog
 
 
@@ -177,7 +177,7 @@ def small_run(
     run_dir.mkdir(parents=True, exist_ok=True)
     own, held_out = parted(data, train or len(data) * 4 // 5)
     sound = len(data.shape) == 2
-    shown = LogMagnitude(512, n_fft=64, hop_length=32) if sound else Identity(data.shape)
+    shown = LogMagnitude(SoundFormat(512), n_fft=64, hop_length=32) if sound else Identity(data.shape)
     shown.fit([own.signals(slice(None))])
     if nets is None:
         nets = Maker(shown.shape, classes, width, gain), Judge(shown.shape, classes, width, dead)

@@ -28,7 +28,8 @@ from audiogan.monitors.advice import offered, pasteable
 from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
-from audiogan.run.config import compose, shipped
+from audiogan.run.config import compose
+from audiogan.run.packaged import shipped
 
 RUNS = [(name,) for name in shipped()] + [
     ("points", "loss=wgan"),

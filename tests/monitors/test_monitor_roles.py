@@ -60,10 +60,10 @@ class Two(Game):
     def __init__(self) -> None:
         super().__init__({"line": nn.Linear(1, 1), "slope": nn.Linear(1, 1)})
 
-    def losses(self, player: str, batch: dict[str, Tensor], play: Play) -> dict[str, Tensor]:
-        fake = self.nets["slope"](self.nets["line"](play.randn(len(batch["x"]), 1)))
+    def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
+        fake = self.nets["slope"](self.nets["line"](context.randn(len(batch["x"]), 1)))
         real = self.nets["slope"](batch["x"])
-        play.note(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players note both
+        context.note(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players note both
         return {"loss": F.softplus(fake - real if player == "a" else real - fake).mean()}
 
 

@@ -15,7 +15,9 @@ from audiogan.networks.heads import CONDITIONINGS, Head
 
 def logits(head: Head, h: Tensor, weights: Tensor | None) -> Tensor:
     out = head(h, classes=weights)
-    return out.logits if isinstance(out, CriticOutput) else out
+    x = out.logits if isinstance(out, CriticOutput) else out
+    assert isinstance(x, Tensor)
+    return x
 
 
 def test_projection_is_equation_3() -> None:

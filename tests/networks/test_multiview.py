@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from audiogan.losses import R1, R2, GradientPenalty
 from audiogan.networks.base import CriticOutput
 from audiogan.networks.multiview import MultiViewCritic
+from audiogan.representations import SoundFormat
 
 LENGTH = 4096
 SMALL: dict[str, Any] = {
@@ -22,9 +23,9 @@ SMALL: dict[str, Any] = {
 }
 
 
-def critic(length: int = LENGTH, **options: Any) -> MultiViewCritic:
+def critic(length: int = LENGTH, channels: int = 1, **options: Any) -> MultiViewCritic:
     torch.manual_seed(0)
-    return MultiViewCritic(length=length, **{**SMALL, **options})
+    return MultiViewCritic(SoundFormat(length, channels), **{**SMALL, **options})
 
 
 def sounds(n: int, channels: int = 1, length: int = LENGTH) -> Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from audiogan.networks.blocks import SameConv2d, SameConvTranspose2d
 from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
-from audiogan.representations import LogMagnitude
+from audiogan.representations import LogMagnitude, SoundFormat
 
 
 def same_convolution(x: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_shapes_ranges_and_gradients(channels: int) -> None:
     generator = SpecGANGenerator(latent_dim=9, model_size=2, channels=channels)
     critic = SpecGANCritic(model_size=2, channels=channels)
     image = generator(torch.rand(3, 9) * 2 - 1)
-    assert tuple(image.shape[1:]) == LogMagnitude(16384, channels).shape and image.abs().max() <= 1
+    assert tuple(image.shape[1:]) == LogMagnitude(SoundFormat(16384, channels)).shape and image.abs().max() <= 1
     logits = critic(image)
     assert logits.shape == (3,)
     logits.sum().backward()

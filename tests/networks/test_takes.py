@@ -19,10 +19,11 @@ from audiogan.networks.stftgan import STFTCritic, STFTGenerator
 from audiogan.networks.stylegan import StyleGANCritic, StyleGANGenerator
 from audiogan.networks.tonenoise import ToneNoiseEncoder, ToneNoiseGenerator
 from audiogan.networks.wavegan import WaveGANCritic, WaveGANGenerator
+from audiogan.representations import SoundFormat
 
 BATCH = 4
 STYLES: dict[str, Any] = {"channel_base": 112, "channel_max": 16}
-FRAMES: dict[str, Any] = {"length": 4096, "n_fft": 256, "hop_length": 128, "latent_dim": 8}
+FRAMES: dict[str, Any] = {"format": SoundFormat(4096), "n_fft": 256, "hop_length": 128, "latent_dim": 8}
 VIEWS: dict[str, Any] = {"n_fft": 256, "hop_length": 128, "n_mels": 32, "mel_widths": (4, 6), "stft_widths": (4, 6)}
 TONES: dict[str, Any] = {**FRAMES, "width": 8, "blocks": 1, "bands": 8, "style_dim": 16}
 
@@ -35,17 +36,17 @@ GENERATORS: dict[str, Any] = {
     "stylegan": lambda n: StyleGANGenerator((1, 16, 16), 8, 8, n, **STYLES),
     "tonenoise": lambda n: ToneNoiseGenerator(classes=n, **TONES),
     "tonenoise with knobs": lambda n: ToneNoiseGenerator(classes=n, knobs=2, **TONES),
-    "wavegan": lambda n: WaveGANGenerator(latent_dim=8, model_size=1, classes=n),
+    "wavegan": lambda n: WaveGANGenerator(SoundFormat(16384), latent_dim=8, model_size=1, classes=n),
 }
 HEADED: dict[str, Any] = {
     "biggan": lambda n, c: BigGANCritic((1, 16, 16), n, 4, conditioning=c),
     "dcgan": lambda n, c: DCGANCritic((1, 16, 16), n, 4, conditioning=c),
     "dcgan with deviation": lambda n, c: DCGANCritic((1, 16, 16), n, 4, conditioning=c, deviation=True),
     "mlp": lambda n, c: MLPCritic((1, 8, 8), n, (8,), conditioning=c),
-    "multiview": lambda n, c: MultiViewCritic(4096, classes=n, conditioning=c, **VIEWS),
+    "multiview": lambda n, c: MultiViewCritic(SoundFormat(4096), classes=n, conditioning=c, **VIEWS),
     "specgan": lambda n, c: SpecGANCritic(1, classes=n, conditioning=c),
     "stylegan": lambda n, c: StyleGANCritic((1, 16, 16), n, conditioning=c, **STYLES),
-    "wavegan": lambda n, c: WaveGANCritic(model_size=1, classes=n, conditioning=c),
+    "wavegan": lambda n, c: WaveGANCritic(SoundFormat(16384), model_size=1, classes=n, conditioning=c),
 }
 GROUPING = ("dcgan with deviation", "multiview", "stylegan")
 """Critics with a minibatch deviation of each class: an auxiliary classifier changes nothing about their inputs."""

@@ -17,14 +17,15 @@ from audiogan.networks.tonenoise import (
     ToneNoiseGenerator,
     trailing_sum,
 )
+from audiogan.representations import SoundFormat
 
 SMALL: dict[str, Any] = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16}
 FRAMES: dict[str, Any] = {"n_fft": 256, "hop_length": 128}
 
 
-def generator(length: int = 4096, **options: Any) -> ToneNoiseGenerator:
+def generator(length: int = 4096, channels: int = 1, **options: Any) -> ToneNoiseGenerator:
     torch.manual_seed(0)
-    return ToneNoiseGenerator(length=length, **{**SMALL, **FRAMES, **options})
+    return ToneNoiseGenerator(SoundFormat(length, channels), **{**SMALL, **FRAMES, **options})
 
 
 def latents(n: int, seed: int = 1) -> Tensor:
@@ -73,7 +74,7 @@ def test_classes_are_emphasised_where_it_plays_and_not_where_it_learns() -> None
 
 
 def test_the_noise_is_saved_with_the_weights() -> None:
-    net, other = generator().eval(), ToneNoiseGenerator(length=4096, **SMALL, **FRAMES).eval()
+    net, other = generator().eval(), ToneNoiseGenerator(SoundFormat(4096), **SMALL, **FRAMES).eval()
     with torch.no_grad():
         assert not torch.equal(other(latents(2)), net(latents(2)))
         file = io.BytesIO()
@@ -185,7 +186,7 @@ def test_wrong_sizes_are_named() -> None:
     with pytest.raises(ValueError, match=r"ToneNoiseGenerator: latent: expected \[B, 8\], got \[2, 9\]"):
         generator()(torch.zeros(2, 9))
     with pytest.raises(ValueError, match=r"expected \[B, 2, 4096\], got \[3, 1, 4096\]"):
-        ToneNoiseEncoder(length=4096, channels=2, **FRAMES)(torch.zeros(3, 1, 4096))
+        ToneNoiseEncoder(SoundFormat(4096, channels=2), **FRAMES)(torch.zeros(3, 1, 4096))
     with pytest.raises(ValueError, match="bands=0"):
         generator(bands=0)
 
@@ -194,7 +195,7 @@ def test_wrong_sizes_are_named() -> None:
 def test_the_encoder_hears_any_sound(length: int, channels: int, rate: int) -> None:
     torch.manual_seed(0)
     small = {"latent_dim": 6, "classes": 2, "widths": (4, 4, 8), "hidden": 16}
-    net = ToneNoiseEncoder(length=length, channels=channels, sample_rate=rate, **small, **FRAMES)  # type: ignore[arg-type]
+    net = ToneNoiseEncoder(SoundFormat(length, channels=channels, sample_rate=rate), **small, **FRAMES)  # type: ignore[arg-type]
     sound, weights = 0.1 * torch.randn(4, channels, length), torch.eye(2)[[0, 1, 0, 1]]
     sound[0], sound[1] = 0, 100 * sound[1]
     mean, log_variance = net(sound, classes=weights)
@@ -233,7 +234,7 @@ def test_the_mean_that_is_taken_out_looks_back_only() -> None:
 def test_the_listener_hears_attacks_shorter_than_a_frame() -> None:
     """Its view of the beginning tells 2 ms from 8 ms, which are one hop of the other."""
     torch.manual_seed(0)
-    net = Listener(16384, knobs=1, widths=(4, 8, 8, 8), hidden=16)
+    net = Listener(SoundFormat(16384), knobs=1, widths=(4, 8, 8, 8), hidden=16)
     t = torch.arange(16384) / 16000
     noise = torch.randn(2, 1, 16384, generator=torch.Generator().manual_seed(0))
     sounds = noise[:1] * torch.stack([(t / rise).clamp_max(1) * (-8 * t).exp() for rise in (0.002, 0.008)])[:, None]
@@ -258,7 +259,7 @@ def test_one_sound_is_made_faster_but_alike() -> None:
 
 def test_class_and_knobs_begin_as_loud_as_the_latent() -> None:
     torch.manual_seed(0)
-    net = ToneNoiseGenerator(1024, latent_dim=48, classes=6, knobs=3, style_dim=512, **FRAMES)
+    net = ToneNoiseGenerator(SoundFormat(1024), latent_dim=48, classes=6, knobs=3, style_dim=512, **FRAMES)
     first = net.mapping[0].weight.detach()
     z, classes, knobs = first.split([48, 6, 3], dim=1)
     loud = [float((x @ weight.T).var()) for x, weight in (

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from audiogan.networks.receptive_field import Layer, receptive_field
 from audiogan.networks.resnet import ResNetGenerator
-from audiogan.networks.translation_blocks import Layer, receptive_field
 from audiogan.networks.unet import UNet
 
 SHAPE = (1, 16, 16)

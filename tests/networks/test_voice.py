@@ -9,6 +9,7 @@ import torch
 from audiogan.data.sounds.pitch import measure_pitch
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
+from audiogan.representations import SoundFormat
 
 
 @pytest.mark.parametrize("hertz", [61.0, 100.0, 237.3, 479.0])
@@ -39,7 +40,7 @@ def test_minimum_phase_is_that_of_a_filter_whose_poles_and_zeros_lie_inside() ->
 
 
 def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
-    net = ToneNoiseGenerator(16384, voice=True).eval()
+    net = ToneNoiseGenerator(SoundFormat(16384), voice=True).eval()
     pitch = torch.full((1, net.frames.count), 62.5)  # a pulse every 256 samples, the first at -1
     source = net.white(pulses(pitch, 16384, 256, 16000)[:, None])
     heights = -0.5 * torch.linspace(-6, 6, net.sizes[1]).square()  # a resonance
@@ -58,17 +59,17 @@ def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
 def speaker(**options: int) -> ToneNoiseGenerator:
     torch.manual_seed(0)
     small = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16, "n_fft": 256, "hop_length": 128}
-    return ToneNoiseGenerator(length=4096, voice=True, **small | options)  # type: ignore[arg-type]
+    return ToneNoiseGenerator(SoundFormat(4096), voice=True, **small | options)  # type: ignore[arg-type]
 
 
 def test_every_weight_learns_and_the_pitch_learns_from_pitches_only() -> None:
     net, z = speaker(), torch.randn(3, 8)
-    sound, told = net.speak(z)
-    pitch = told["pitch"]
+    sound, predicted = net.forward_with_aux(z)
+    pitch = predicted["pitch"]
     assert pitch.shape == (3, net.frames.count)
     low = np.log2(LOWEST_HZ)
     assert pitch.min() > low and pitch.max() < low + OCTAVES
-    torch.testing.assert_close(net.eval()(z), net.speak(z)[0])
+    torch.testing.assert_close(net.eval()(z), net.forward_with_aux(z)[0])
     rows = net.out.weight.shape[0]
     (gradient,) = torch.autograd.grad(sound.abs().sum(), net.out.weight, retain_graph=True)
     assert (gradient[rows - 1] == 0).all() and (gradient[rows - 2] != 0).any()
@@ -78,5 +79,5 @@ def test_every_weight_learns_and_the_pitch_learns_from_pitches_only() -> None:
 
 
 def test_a_generator_without_voice_says_so() -> None:
-    net = ToneNoiseGenerator(length=4096, latent_dim=8, width=16, blocks=1, bands=8, n_fft=256, hop_length=128)
-    assert net.speak(torch.randn(1, 8))[1] == {}
+    net = ToneNoiseGenerator(SoundFormat(4096), latent_dim=8, width=16, blocks=1, bands=8, n_fft=256, hop_length=128)
+    assert net.forward_with_aux(torch.randn(1, 8))[1] == {}

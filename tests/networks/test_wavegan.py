@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from audiogan.networks.blocks import SameConv1d, SameConvTranspose1d
 from audiogan.networks.wavegan import WaveGANCritic, WaveGANGenerator, phase_shuffle
+from audiogan.representations import SoundFormat
+
+FORMAT = SoundFormat(16384)
 
 
 def count(module: nn.Module) -> int:
@@ -46,9 +49,9 @@ def dense_matrix(weight: np.ndarray, length: int, stride: int) -> np.ndarray:
 )
 def test_parameter_counts(length: int, size: int, generator: int, critic: int) -> None:
     with torch.device("meta"):
-        assert count(WaveGANGenerator(length, model_size=size)) == generator
-        assert count(WaveGANCritic(length, model_size=size)) == critic
-        assert count(WaveGANGenerator(length, model_size=size, post_filter=512)) == generator + 512
+        assert count(WaveGANGenerator(SoundFormat(length), model_size=size)) == generator
+        assert count(WaveGANCritic(SoundFormat(length), model_size=size)) == critic
+        assert count(WaveGANGenerator(SoundFormat(length), model_size=size, post_filter=512)) == generator + 512
 
 
 @pytest.mark.parametrize(("kernel", "stride", "length"), [(25, 4, 32), (25, 2, 32), (5, 2, 12), (12, 1, 9), (3, 4, 8)])
@@ -74,8 +77,8 @@ def test_transposed_convolution_is_tensorflows_same(kernel: int, stride: int, le
 @pytest.mark.parametrize("length", [16384, 32768, 65536])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes_ranges_and_gradients(length: int, channels: int) -> None:
-    generator = WaveGANGenerator(length, channels, latent_dim=7, model_size=2, post_filter=None)
-    critic = WaveGANCritic(length, channels, model_size=2)
+    generator = WaveGANGenerator(SoundFormat(length, channels=channels), latent_dim=7, model_size=2, post_filter=None)
+    critic = WaveGANCritic(SoundFormat(length, channels=channels), model_size=2)
     wave = generator(torch.rand(3, 7) * 2 - 1)
     assert wave.shape == (3, channels, length) and wave.abs().max() <= 1
     logits = critic(wave)
@@ -86,7 +89,10 @@ def test_shapes_ranges_and_gradients(length: int, channels: int) -> None:
 
 
 def test_initialisation_is_glorot_uniform() -> None:
-    for network in (WaveGANGenerator(model_size=8), WaveGANCritic(model_size=8)):
+    for network in (
+        WaveGANGenerator(FORMAT, model_size=8),
+        WaveGANCritic(FORMAT, model_size=8),
+    ):
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):
                 assert not parameter.any(), name
@@ -97,7 +103,7 @@ def test_initialisation_is_glorot_uniform() -> None:
 
 
 def test_post_filter_is_one_linear_filter_a_channel() -> None:
-    generator = WaveGANGenerator(channels=2, model_size=1, post_filter=512)
+    generator = WaveGANGenerator(SoundFormat(16384, channels=2), model_size=1, post_filter=512)
     z = torch.rand(1, 100)
     filtered = generator(z)[0].detach()
     taps, generator.post_filter = generator.post_filter.weight.detach(), None  # type: ignore[union-attr]
@@ -130,12 +136,12 @@ def test_phase_shuffle() -> None:
 def test_only_the_first_four_layers_are_shuffled(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     widths: list[int] = []
     monkeypatch.setattr("audiogan.networks.wavegan.phase_shuffle", lambda x, n: widths.append(x.shape[1]) or x)
-    WaveGANCritic(length, model_size=1)(torch.zeros(1, 1, length))
+    WaveGANCritic(SoundFormat(length), model_size=1)(torch.zeros(1, 1, length))
     assert widths == [1, 2, 4, 8]
 
 
 def test_phase_shuffle_acts_in_training_only_and_follows_the_seed() -> None:
-    critic, x = WaveGANCritic(model_size=2), torch.randn(2, 1, 16384)
+    critic, x = WaveGANCritic(FORMAT, model_size=2), torch.randn(2, 1, 16384)
 
     def scores(seed: int) -> Tensor:
         torch.manual_seed(seed)
@@ -144,12 +150,12 @@ def test_phase_shuffle_acts_in_training_only_and_follows_the_seed() -> None:
     assert torch.equal(scores(1), scores(1)) and not torch.equal(scores(1), scores(2))
     critic.eval()
     assert torch.equal(scores(1), scores(2))
-    plain = WaveGANCritic(model_size=2, phase_shuffle=0)
+    plain = WaveGANCritic(FORMAT, model_size=2, phase_shuffle=0)
     assert torch.equal(plain(x), plain(x))
 
 
 def test_spectral_norm_bounds_every_layer() -> None:
-    critic = WaveGANCritic(model_size=4, spectral_norm=True)
+    critic = WaveGANCritic(FORMAT, model_size=4, spectral_norm=True)
     for _ in range(30):  # one power iteration a forward pass
         critic(torch.randn(1, 1, 16384))
     for layer in [*critic.layers, critic.head.score]:
@@ -158,7 +164,10 @@ def test_spectral_norm_bounds_every_layer() -> None:
 
 
 def test_wrong_use_is_named() -> None:
-    generator, critic = WaveGANGenerator(model_size=1), WaveGANCritic(model_size=1)
+    generator, critic = (
+        WaveGANGenerator(FORMAT, model_size=1),
+        WaveGANCritic(FORMAT, model_size=1),
+    )
     with pytest.raises(ValueError, match=r"expected \[B, 100\], got \[2, 99\]"):
         generator(torch.rand(2, 99))
     with pytest.raises(ValueError, match=r"expected \[B, 1, 16384\], got \[2, 1, 8192\]"):
@@ -168,8 +177,8 @@ def test_wrong_use_is_named() -> None:
         with pytest.raises(ValueError, match=r"takes the inputs: (latent|none); got: classes"):
             network(x, classes=torch.rand(2, 10))
     with pytest.raises(ValueError, match=r"16384, 32768, 65536.*length=8192"):
-        WaveGANGenerator(8192)
+        WaveGANGenerator(SoundFormat(8192))
     with pytest.raises(ValueError, match="model_size=0"):
-        WaveGANCritic(model_size=0)
+        WaveGANCritic(FORMAT, model_size=0)
     with pytest.raises(ValueError, match="post_filter=0"):
-        WaveGANGenerator(post_filter=0)
+        WaveGANGenerator(FORMAT, post_filter=0)

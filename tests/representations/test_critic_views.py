@@ -138,7 +138,7 @@ def test_can_be_differentiated_twice(kind: str, level: float) -> None:
     assert torch.isfinite(gradient).all() and (gradient.abs().max() > 0) == (level > 0 or kind == "stft")
     (second,) = torch.autograd.grad(gradient.square().sum(), sound, retain_graph=True)
     assert torch.isfinite(second).all()
-    for weight in torch.autograd.grad(gradient.square().sum(), critic[1].parameters()):
+    for weight in torch.autograd.grad(gradient.square().sum(), list(critic[1].parameters())):
         assert torch.isfinite(weight).all()
 
 

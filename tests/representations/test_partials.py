@@ -9,10 +9,10 @@ import torch
 
 from audiogan.losses import PartialTracks
 from audiogan.networks.tonenoise import ToneNoiseGenerator
-from audiogan.representations import Partials
+from audiogan.representations import Partials, SoundFormat
 from audiogan.representations.partials import BAND, LOWEST_HZ, band_edges
 
-SOUND = {"length": 16384, "hop_length": 256, "sample_rate": 16000}
+FORMAT, HOP = SoundFormat(16384), 256
 
 
 def tracks(partials: Partials, *octaves: float) -> torch.Tensor:
@@ -25,7 +25,7 @@ def tracks(partials: Partials, *octaves: float) -> torch.Tensor:
 
 @pytest.mark.parametrize("hertz", [36.0, 55.0, 143.7, 440.0, 2200.0])
 def test_a_steady_partial_is_a_sine(hertz: float) -> None:
-    partials = Partials(12, **SOUND)
+    partials = Partials(12, FORMAT.length, HOP, FORMAT.sample_rate)
     octaves, amplitude = tracks(partials, math.log2(hertz)), torch.zeros(1, 12, 65)
     amplitude[0, int((math.log2(hertz) - math.log2(LOWEST_HZ)) / BAND)] = 0.5
     expected = 0.5 * torch.sin(2 * math.pi * hertz * torch.arange(16384, dtype=torch.float64) / 16000)
@@ -33,7 +33,7 @@ def test_a_steady_partial_is_a_sine(hertz: float) -> None:
 
 
 def test_partials_that_glide_and_fade_are_measured_as_they_are() -> None:
-    partials, compare = Partials(12, **SOUND), PartialTracks(12, **SOUND)
+    partials, compare = Partials(12, FORMAT.length, HOP, FORMAT.sample_rate), PartialTracks(12, FORMAT, HOP)
     octaves = tracks(partials)
     octaves[0, 2] = torch.linspace(math.log2(72), math.log2(92), 65)
     octaves[0, 5] = math.log2(250)
@@ -48,7 +48,7 @@ def test_partials_that_glide_and_fade_are_measured_as_they_are() -> None:
 
 
 def test_silence_and_noise_do_not_harm() -> None:
-    measure = PartialTracks(12, **SOUND)
+    measure = PartialTracks(12, FORMAT, HOP)
     said = torch.full((3, 12, 65), 7.0, requires_grad=True)
     noise = torch.cat([torch.zeros(1, 2, 16384), torch.randn(2, 2, 16384)])
     loss = measure(said, {"x": noise})
@@ -63,21 +63,21 @@ def test_all_bands_lie_below_half_the_sample_rate(count: int, rate: int, fit: in
     assert len(edges) == fit and (edges + BAND).exp2().max() <= rate / 2
 
 
-def generator(**options: int) -> ToneNoiseGenerator:
+def generator(channels: int = 1, **options: int) -> ToneNoiseGenerator:
     torch.manual_seed(0)
     small = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16, "n_fft": 256, "hop_length": 128}
-    return ToneNoiseGenerator(4096, **small | {"partials": 6, "tones_from": 1000} | options)
+    return ToneNoiseGenerator(SoundFormat(4096, channels), **small | {"partials": 6, "tones_from": 1000} | options)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("tones_from", [0, 1000, 8000, 20000])
 def test_frequencies_learn_from_what_is_said_and_all_else_from_sounds(channels: int, tones_from: int) -> None:
     net = generator(channels=channels, tones_from=tones_from)
-    sound, told = net.speak(torch.randn(3, 8))
-    assert sound.shape == (3, channels, 4096) and told["partials"].shape == (3, 6, net.frames.count)
+    sound, predicted = net.forward_with_aux(torch.randn(3, 8))
+    assert sound.shape == (3, channels, 4096) and predicted["partials"].shape == (3, 6, net.frames.count)
     (gradient,) = torch.autograd.grad(sound.abs().sum(), net.rung.weight, retain_graph=True)
     assert (gradient[6:] == 0).all() and (gradient[:6] != 0).any(1).all()
-    (sound.abs().sum() + told["partials"].sum()).backward()
+    (sound.abs().sum() + predicted["partials"].sum()).backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
 

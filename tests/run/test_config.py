@@ -9,9 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan.errors import UserError
-from audiogan.run import config
-from audiogan.run.config import PACKAGED, compose
+from audiogan.run.config import compose
+from audiogan.run.copies import expand
 from audiogan.run.folder import run_name
+from audiogan.run.packaged import PACKAGED
 from audiogan.run.targets import resolve_target, targets
 from audiogan.run.training import open_data
 from audiogan.run.training import train as run
@@ -74,7 +75,7 @@ def test_copies_multiply_entries() -> None:
             "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
         }
     )
-    config.expand(cfg)
+    expand(cfg)
     assert OmegaConf.to_container(cfg) == {
         "n": 2,
         "players": {
@@ -84,7 +85,7 @@ def test_copies_multiply_entries() -> None:
         },
     }
     with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
-        config.expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
+        expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
 def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:
@@ -114,7 +115,7 @@ HOSTILE = {
     "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
     "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
     "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
-    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
+    "a function of ours": "data: {_target_: audiogan.data.downloads.download.get, out: '{flag}'}",
     "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
     "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",

@@ -11,8 +11,9 @@ import pytest
 from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities import Points
-from audiogan.run.config import MOST_COPIES, compose
-from audiogan.run.training import add_facts
+from audiogan.run.config import compose
+from audiogan.run.copies import MOST_COPIES
+from audiogan.run.facts import resolve_facts
 
 POINTS = "defaults: [points, _self_]\ntrainer: {steps: 1}\ncallbacks: {previews: null, monitors: null}\n"
 WRITER = (
@@ -259,7 +260,7 @@ def test_the_names_of_data_read_no_environment(place: Path, monkeypatch: pytest.
     cfg = compose("points")
     data = SimpleNamespace(labels=["a", "${oc.env:SECRET}"], class_counts=[1, 1], modality=Points(), shape=[2])
     with pytest.raises(UserError, match=r"a class of the data has the name \$\{oc.env:SECRET\}"):
-        add_facts(cfg, data)  # type: ignore[arg-type]
+        resolve_facts(cfg, data)  # type: ignore[arg-type]
     (place / "${oc.env:SECRET}").mkdir()
     monkeypatch.chdir("${oc.env:SECRET}")
     (Path.cwd() / "sounds").mkdir()

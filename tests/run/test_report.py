@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waves import load_wav
 
 from audiogan.errors import UserError
 from audiogan.modalities.sound import write_preview
-from audiogan.modalities.wav import load_wav
 from audiogan.run.curves import group, read_series, round_ticks
 from audiogan.run.report import write_report
 

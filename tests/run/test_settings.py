@@ -23,10 +23,7 @@ Captured = pytest.CaptureFixture[str]
 POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=null", "engine.threads=1")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def checkpoint(run: Path) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 from own_modules import write_module
@@ -51,12 +52,6 @@ def make():
 Hidden = make()
 Renamed = Net
 """
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_no_module_of_python_can_be_trusted() -> None:
@@ -129,7 +124,7 @@ def test_a_module_of_the_folder_hides_no_installed_one(here: Path) -> None:
 
 
 def test_a_new_thread_has_no_trust_unless_it_is_carried(here: Path) -> None:
-    found: list[object] = []
+    found: list[Any] = []
 
     def look() -> None:
         found.append((trusted(), os.getcwd() in sys.path))
@@ -144,8 +139,8 @@ def test_a_new_thread_has_no_trust_unless_it_is_carried(here: Path) -> None:
         later = carried(look)
         in_thread(later)
     in_thread(later)  # also when the block has ended
-    assert [names for names, _ in found] == [(), ("nets",), ("nets",)]  # type: ignore[misc]
-    assert found[-1][1] and str(here) not in sys.path  # type: ignore[index]
+    assert [names for names, _ in found] == [(), ("nets",), ("nets",)]
+    assert found[-1][1] and str(here) not in sys.path
 
 
 def test_trust_is_carried_into_a_process(here: Path) -> None:
@@ -335,7 +330,8 @@ def test_what_a_model_needs() -> None:
 
 
 def test_modules_that_a_configuration_names() -> None:
-    plain = {"game": {"_target_": "audiogan.games.Adversarial", "a": [{"_target_": "nets.A"}, {"_target_": "nets.B"}]}}
+    game = {"_target_": "audiogan.games.Adversarial", "a": [{"_target_": "nets.A"}, {"_target_": "nets.B"}]}
+    plain: dict[str, Any] = {"game": game}
     plain |= {"x": {"_target_": "torch.nn.Linear"}, "y": {"_target_": "os.system"}, "z": {"_target_": 5}}
     assert outside(plain) == ["nets"]
     with pytest.raises(UserError):

@@ -28,12 +28,6 @@ callbacks: {previews: null, monitors: null}
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def own(here: Path) -> str:
     """The name of a module with a loss; ``mine.yaml`` uses it."""
     name = write_module(here, LOSS)

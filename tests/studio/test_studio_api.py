@@ -183,7 +183,8 @@ async def hung_up(app: Any, path: str, content: bytes) -> int:
             begun.set()
 
     name, _, query = path.partition("?")
-    scope = {"type": "http", "method": "POST", "path": name, "raw_path": name.encode(), "query_string": query.encode()}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": name}
+    scope |= {"raw_path": name.encode(), "query_string": query.encode()}
     scope |= {"headers": [(b"host", b"localhost")], "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}
     await app({**scope, "root_path": "", "server": ("localhost", 80), "client": ("127.0.0.1", 1)}, receive, send)
     return status[0]

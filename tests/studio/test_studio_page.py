@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soundfile
+from studio_pages import Pages
 
 from audiogan.model.recipe import Recipe
 from audiogan.model.sampling import read_recipe
@@ -48,27 +49,16 @@ READY = ".pads:not(:has(.waiting))"
 
 @pytest.fixture
 def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
-    """Opens the studio. No page may complain, nor ask another machine for anything."""
-    contexts, complaints, asked = [], [], []
+    """A function that opens the studio."""
+    pages = Pages(browser, served.address, EAR, viewport={"width": 1440, "height": 1100})
 
     def go(fragment: str = "", **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1440, "height": 1100}, **options})
-        contexts.append(context)
-        context.add_init_script(EAR)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{served.address}/{fragment}")
-        page.wait_for_selector("body[data-ready]", state="attached")
+        page = pages.open(fragment, **options)
         page.wait_for_selector(READY)
         return page
 
     yield go
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith((served.address, "blob:", "data:"))] == []
+    pages.close()
 
 
 def state(page: Page) -> dict[str, Any]:

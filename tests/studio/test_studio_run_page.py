@@ -9,12 +9,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from studio_pages import Pages
 
 from audiogan.modalities.sound import write_preview
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
@@ -93,26 +95,10 @@ def sound(run: Path, step: int, number: int) -> np.ndarray:
 
 @pytest.fixture
 def opened(browser: Browser, place: tuple[str, Path]) -> Iterator[Callable[..., Page]]:
-    """Opens the page. It may not complain, nor ask another machine for anything."""
-    contexts, complaints, asked = [], [], []
-
-    def go(**options: Any) -> Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 700}, **options})
-        contexts.append(context)
-        context.add_init_script(EAR)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{place[0]}/run")
-        page.wait_for_selector("body[data-ready]", state="attached")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert [text for text in complaints if "404" not in text] == []  # that a run is gone is no failure
-    assert [url for url in asked if not url.startswith((place[0], "blob:", "data:"))] == []
+    """A function that opens the page."""
+    pages = Pages(browser, place[0], EAR, viewport={"width": 1280, "height": 700})
+    yield partial(pages.open, "run")
+    pages.close(expected="404")  # a run that is gone is no failure
 
 
 def hears(page: Page, at: int, wave: np.ndarray) -> bool:

@@ -17,8 +17,9 @@ import numpy as np
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.images.decode import square
-from audiogan.data.images.scan import LIMITS, PIXELS, TARGETS, ImageSettings
-from audiogan.data.sounds.scan import ABOUT, hash_of
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings
+from audiogan.data.kinds import IMAGE_SIDES
+from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.table import Table, counted
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
@@ -102,7 +103,7 @@ def from_npz(
     try:
         group = hash_of(str(path.resolve()), repr(settings), str(VERSION))[:16]
         key = f"{group}-{hash_of(stamp(info))}"
-        place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings, key))
+        place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
         raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
@@ -112,7 +113,7 @@ def from_npz(
     return image_table(pixels, targets, named, origin=str(path), mirror=mirror)
 
 
-def _build(path: Path, settings: ImageSettings, key: str, folder: Path) -> str:
+def _build(path: Path, settings: ImageSettings, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         x, y = _members(archive, path)
         with archive.open(x) as stream, open(folder / PIXELS, "wb") as out:
@@ -120,7 +121,6 @@ def _build(path: Path, settings: ImageSettings, key: str, folder: Path) -> str:
         labels, targets = _classes(archive, path, y, count)
     np.save(folder / TARGETS, targets)
     (folder / ABOUT).write_text(json.dumps({"labels": labels, "shape": shape}), encoding="utf-8")
-    return key
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:
@@ -164,8 +164,8 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) ->
     last = len(shape) == 4 and shape[3] in (1, 3, 4)
     if 0 in shape or not (len(shape) == 3 or last or (len(shape) == 4 and shape[1] in (1, 3, 4))):
         raise UserError(f"{where} has shape {list(shape)}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]")
-    if max(shape[1:]) > LIMITS[1]:
-        raise UserError(f"{where} has shape {list(shape)}; images have at most {LIMITS[1]:,} pixels a side")
+    if max(shape[1:]) > IMAGE_SIDES[1]:
+        raise UserError(f"{where} has shape {list(shape)}; images have at most {IMAGE_SIDES[1]:,} pixels a side")
     made: tuple[int, ...] = ()
     for chunk in _chunks(stream, shape, where):
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk

@@ -14,10 +14,19 @@ from typing import ClassVar
 
 from audiogan.data.images.decode import Found
 from audiogan.data.images.scan import REASONS as IMAGE_REASONS
-from audiogan.data.images.scan import SUFFIXES, ImageScan, ImageSettings, Item, Job, image_entries, rejected, run
+from audiogan.data.images.scan import (
+    SUFFIXES,
+    ImageScan,
+    ImageSettings,
+    Item,
+    Job,
+    build_images,
+    image_entries,
+    rejected,
+)
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
-from audiogan.data.sounds.scan import data_folder, hash_of
+from audiogan.data.scan import cached_scan, data_folder, hash_of
 from audiogan.data.walk import Entry, follows
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
@@ -95,7 +104,8 @@ def scan_pairs(
     items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
     job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
     group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
-    place, about = run(job, cache_dir("pairs", cache), group, found.entries, folder.name, progress)
+    build = partial(build_images, job, folder.name, progress)
+    place, about = cached_scan(cache_dir("pairs", cache), group, found.entries, build)
     scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
     if scan.clips:
         return scan

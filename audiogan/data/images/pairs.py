@@ -15,7 +15,7 @@ from audiogan.data.images.folder import image_table
 from audiogan.data.images.pair_scan import CODES, FOLDERS, FORWARD, SIDE_BY_SIDE, SOURCES, TARGETS, both, scan_pairs
 from audiogan.data.images.scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.images.scan import TARGETS as IMAGE_LABELS
-from audiogan.data.sounds.scan import data_folder
+from audiogan.data.scan import data_folder
 from audiogan.data.table import Table, counted
 from audiogan.data.toys.shapes import open_shapes
 from audiogan.data.walk import LEFT_OUT, follows, walk
@@ -138,7 +138,7 @@ def open_domains(
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
         if label not in scan.labels:
-            found = Counter(row["reason"] for row in scan.files() if row["path"].split("/", 1)[0] == name)
+            found = Counter(row["reason"] for row in scan.rows() if row["path"].split("/", 1)[0] == name)
             counts = ", ".join(f"{n:,} {reason}" for reason, n in found.items()) or "nothing"
             raise UserError(printable(f"no usable picture in {scan.root}/{name}: {counts}"))
     places = np.array([labels.index(label) for label in scan.labels], np.int64)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import hashlib
-import json
 import os
 import warnings
 from collections import Counter
@@ -13,22 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, TextIO
+from typing import Any, ClassVar
 
 import numpy as np
-from tqdm import tqdm
 
-from audiogan.data.cache import open_or_build
 from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest
-from audiogan.data.kinds import first_bytes, suffix_set
+from audiogan.data.kinds import IMAGE_SIDES, first_bytes, suffix_set
 from audiogan.data.labels import LabelRule
-from audiogan.data.sounds.scan import ABOUT, ahead, data_folder, hash_of, write_about
-from audiogan.data.verdicts import TABLE, TEXT, Scan
+from audiogan.data.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
+from audiogan.data.verdicts import Scan
 from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.reading.pictures import PHOTO
-from audiogan.utils.text import printable
 
 VERSION = 3  # of the cache's content; raise it when decoding changes
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
@@ -49,7 +43,6 @@ FOREIGN_IMAGES = {
 """Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 LARGEST = 256  # pixels a side, unless more is asked for
-LIMITS = (4, 4096)  # pixels a side
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -79,8 +72,8 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size, int) and not isinstance(self.size, bool)
-        if self.size is not None and not (whole and LIMITS[0] <= self.size <= LIMITS[1]):
-            low, high = LIMITS
+        if self.size is not None and not (whole and IMAGE_SIDES[0] <= self.size <= IMAGE_SIDES[1]):
+            low, high = IMAGE_SIDES
             raise UserError(f"data.size={self.size!r}: must be null or a whole number from {low} to {high:,}")
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
@@ -92,6 +85,7 @@ class ImageScan(Scan):
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
+    noun: ClassVar[str] = "image"
 
     settings: Any
     shape: tuple[int, ...] = ()  # of an image, (C, H, W)
@@ -138,19 +132,10 @@ def scan_images(
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
     items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
     job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
-    parts = (str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
-    place, about = run(job, cache_dir("images", cache), hash_of(*parts), entries, folder.name, progress)
+    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
+    build = partial(build_images, job, folder.name, progress)
+    place, about = cached_scan(cache_dir("images", cache), group, entries, build)
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
-
-
-def require_usable(scan: ImageScan) -> None:
-    """Raise a UserError that says what was found when nothing can be used."""
-    if not scan.clips:
-        found = ", ".join(f"{n:,} {reason}" for reason, n in scan.counts.items()) or "the folder is empty"
-        need = " (labels=folders needs images inside folders)" if scan.counts.get("no label") else ""
-        example = next(((p, d) for p, r, d in scan.problems if r == "unreadable"), None)
-        hint = f"; for example {example[0]}: {example[1]}" if example else ""
-        raise UserError(f"no usable image in {scan.root}: {found}{need}{hint}")
 
 
 def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
@@ -207,66 +192,13 @@ class Job:
     judge: Judge = lambda item, found: found
 
 
-def run(
-    job: Job, folder: Path, group: str, entries: Iterable[Entry], name: str, progress: bool
-) -> tuple[Path, dict[str, Any]]:
-    """Decode items into the cache unless it has them. Return the folder in the cache and the totals.
-
-    Args:
-        job: what to decode, and how.
-        folder: the cache.
-        group: digest of the folder and of all settings.
-        entries: everything in the folder; the cache is used only while none of it changes.
-        name: of the folder, for the progress bar.
-        progress: show a progress bar.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for entry in entries:
-        entry.feed(digest)
-    key = f"{group[:16]}-{digest.hexdigest()}"
-    place = open_or_build(folder, key, partial(_build, job, key, name, progress))
-    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
-    return place, {k: tuple(v) if k.endswith("shape") else v for k, v in about.items()}
-
-
 def rejected(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
     """Return the verdicts with another reason."""
     return tuple(replace(each, reason=reason, flags="", detail=detail) for each in found)
 
 
-class _Ledger:
-    """Write pixels and the verdict on each file, and count. Keeps about 150 bytes a file, no pixels."""
-
-    def __init__(self, pixels: Sequence[BinaryIO], table: TextIO) -> None:
-        self.pixels, self.rows = pixels, csv.writer(table)
-        self.rows.writerow(COLUMNS)
-        self.counts: Counter[str] = Counter()
-        self.flags: Counter[str] = Counter()
-        self.kept: list[str] = []  # label of each item
-        self._first: dict[bytes, str] = {}
-
-    def add(self, item: Item, found: tuple[Found, ...], label: str) -> None:
-        if all(each.reason == "usable" for each in found):
-            digest = b"".join(each.digest for each in found)
-            if digest in self._first:
-                found = rejected(found, "duplicate", f"same as {self._first[digest]}")
-            else:
-                self._first[digest] = item.files[-1].rel
-                self.kept.append(label)
-                for file, each in zip(self.pixels, found, strict=True):
-                    assert each.pixels is not None
-                    file.write(each.pixels.tobytes())
-        if item.half:  # one file
-            flags = dict.fromkeys(flag for each in found for flag in each.flags.split("+") if flag)
-            found = (replace(found[-1], flags="+".join(flags), width=2 * found[-1].width),)
-        for entry, each in zip(item.files, found, strict=False):
-            self.counts[each.reason] += 1
-            self.flags.update(filter(None, each.flags.split("+")))
-            row = (entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
-            self.rows.writerow(row)
-
-
-def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
+def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
+    """Decode the items of a job into a folder. ``name`` is that of the data folder, for the progress bar."""
     pictures = [item for item in job.items if any(file.kind == "image" for file in item.files)]
     with _quiet(), contextlib.ExitStack() as stack:
         sides = [[item.files[i] for item in pictures] for i in range(len(job.channels))]
@@ -274,35 +206,32 @@ def _build(job: Job, key: str, name: str, progress: bool, folder: Path) -> str:
         rest = zip(sides[:-1], job.channels[:-1], strict=True)
         channels = [*(_shape(side, ImageSettings(size, wanted))[1] for side, wanted in rest), last]
         forms = [(size, c, _bits(side)) for c, side in zip(channels, sides, strict=True)]
-        codes = {"": -1}
-        numbers = (codes.setdefault(item.label, len(codes)) for item in pictures)
-        labelled = job.naming.applies(np.fromiter(numbers, np.int32, len(pictures)))
-        files = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
-        ledger = _Ledger(files, stack.enter_context(open(folder / TABLE, "w", **TEXT)))
+        ledger = stack.enter_context(Ledger(folder, COLUMNS, job.naming, (item.label for item in pictures)))
+        pixels = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
         decoded = ahead(partial(_decoded, forms=forms), pictures)
-        quiet = None if progress else True
-        text = printable(f"decoding {name}")
-        bar = stack.enter_context(tqdm(total=len(pictures), desc=text, unit=job.noun, disable=quiet))
+        shown = stack.enter_context(bar(name, len(pictures), job.noun, progress))
         for item in job.items:
             found = tuple(Found(file.kind, file.detail) for file in item.files)
-            label = item.label if labelled else ""
+            label = item.label if ledger.labelled else ""
             if any(file.kind == "image" for file in item.files):
                 found = job.judge(*next(decoded))
-                bar.update()
-                if labelled and not label and all(each.reason == "usable" for each in found):
-                    found = rejected(found, "no label")
-            ledger.add(item, found, label)
-        for path, label, why in job.naming.missing():
-            ledger.add(Item((Entry("", path, "missing"),)), (Found("missing", why),), label)
-    labels = sorted(set(ledger.kept)) if labelled else []
-    place = {label: i for i, label in enumerate(labels)}
-    targets = np.array([place[label] for label in ledger.kept] if labelled else [], np.int64)
-    np.save(folder / job.names[-1], targets)
-    names, shapes = ("shape", "source_shape"), [[c, size, size] for c in reversed(channels)]
-    more = dict(zip(names, shapes, strict=False))
-    tally, clips = (ledger.counts, ledger.flags), len(ledger.kept)
-    write_about(folder, job.naming, job.reasons, tally, labels, targets, clips=clips, **more)
-    return key
+                shown.update()
+            if all(each.reason == "usable" for each in found):
+                digest = b"".join(each.digest for each in found)
+                if refusal := ledger.refusal(digest, label):
+                    found = rejected(found, *refusal)
+                else:
+                    ledger.keep(digest, item.files[-1].rel, label)
+                    for file, each in zip(pixels, found, strict=True):
+                        file.write(np.asarray(each.pixels).tobytes())
+            if item.half:  # one file
+                flags = dict.fromkeys(flag for each in found for flag in each.flags.split("+") if flag)
+                found = (replace(found[-1], flags="+".join(flags), width=2 * found[-1].width),)
+            for entry, each in zip(item.files, found, strict=False):
+                ledger.write(entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
+        shapes = [[c, size, size] for c in reversed(channels)]
+        targets, _ = ledger.finish(job.reasons, **dict(zip(("shape", "source_shape"), shapes, strict=False)))
+    np.save(folder / job.names[-1], targets if ledger.labelled else targets[:0])
 
 
 def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, ...]:
@@ -332,7 +261,7 @@ def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
     sides = Counter(side for side, _ in heads)
     common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
     grey = bool(heads) and all(each for _, each in heads)
-    return s.size or min(LARGEST, max(LIMITS[0], common)), s.channels or (1 if grey else 3)
+    return s.size or min(LARGEST, max(IMAGE_SIDES[0], common)), s.channels or (1 if grey else 3)
 
 
 def _head(entry: Entry) -> tuple[int, bool] | None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.data.images.folder import from_npz, image_table, resized
-from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, require_usable, scan_images
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, scan_images
 from audiogan.data.table import Table
+from audiogan.data.verdicts import require_usable
 from audiogan.errors import UserError
 
 DOWNLOADED = ("mnist", "fashion-mnist")
@@ -45,7 +46,7 @@ def open_images(
     Raises:
         UserError: nothing usable at ``root``, or a setting out of range.
     """
-    from audiogan.data.sounds.sources import downloads
+    from audiogan.data.cache import downloads
 
     settings = ImageSettings(size, channels)
     if root is None:

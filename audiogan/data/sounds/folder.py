@@ -36,7 +36,7 @@ def open_audio_folder(
     """Return clips ``[C, T]``, float32, of every usable file below a folder.
 
     Files are decoded once, into the cache. Memory does not grow with the audio: clips are read from a memory-mapped
-    file, and the index takes 16 bytes a clip. `Table.split` keeps the clips of one file together.
+    file, and the index takes 8 bytes a clip. `Table.split` keeps the clips of one file together.
 
     Args:
         root: folder of sounds, searched with its sub-folders.
@@ -57,7 +57,7 @@ def open_audio_folder(
     require_usable(scan)
     index: np.ndarray = np.load(scan.folder / INDEX)
     clips = np.memmap(scan.folder / CLIPS, np.float32, "r").reshape(-1, int(channels), int(length))
-    columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize), places=index["row"])}
+    columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize))}
     if scan.labels:
         columns["label"] = Labels(index["label"], scan.labels)
     source = partial(counted, total=scan.clips, things="clips", origin=printable(str(scan.root)))

@@ -41,6 +41,11 @@ def open_points(
 
     Raises:
         UserError: a value out of range.
+
+    Examples:
+        >>> points = open_points("ring", count=100, labels="modes")
+        >>> points.shape, len(points.labels)
+        ((2,), 8)
     """
     if layout not in MODES:
         raise UserError(f"data.layout={layout!r}: choose one of {', '.join(MODES)}")

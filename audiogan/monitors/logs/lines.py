@@ -60,9 +60,9 @@ def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     return rows, list(names), [*skipped.remarks, *long.remarks] if rows else []
 
 
-def are_lines(text: str, known: Callable[[str], bool], sample: int = 40) -> bool:
+def are_lines(text: str, known: Callable[[str], bool]) -> bool:
     """Whether at least a third of the first lines hold a figure with its name."""
-    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:sample]
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:40]
     return 3 * sum(any(known(name) or _bare(name) for name, _ in _pairs(line)) for line in lines) >= max(len(lines), 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from audiogan.monitors.logs.lines import are_lines, read_lines
 from audiogan.monitors.logs.numbers import number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
+from audiogan.utils.text import encoding_of, parse_json_object
 
 NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
@@ -137,24 +137,14 @@ def _known(name: str) -> bool:
 
 def _decoded(path: Path, content: bytes) -> str:
     """The text of a file: in UTF-8, UTF-16 or UTF-32, or else in the encoding of Western Windows."""
-    for mark, encoding in (
-        (codecs.BOM_UTF32_LE, "utf-32"),
-        (codecs.BOM_UTF32_BE, "utf-32"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
-        if content.startswith(mark):
-            return content.decode(encoding, "replace")
-    start = content[:1000]
-    zeros = start[::2].count(0), start[1::2].count(0)
-    if max(zeros) > len(start) // 4:  # two bytes a letter, without a mark
-        return content.decode("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "replace")
-    if b"\0" in start:
-        raise UserError(f"{path}: not text; doctor reads {KINDS}")
+    encoding = encoding_of(content)
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode(encoding or "utf-8", "replace" if encoding else "strict")
     except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
+        text = content.decode("cp1252", "replace")
+    if "\0" in text[:1000]:
+        raise UserError(f"{path}: not text; doctor reads {KINDS}")
+    return text
 
 
 def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
@@ -185,11 +175,9 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
     for line in text.splitlines():
         if not line.strip():
             continue
-        try:  # a list that was cut off has an object and a comma in each line
-            row = json.loads(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
-        except (ValueError, RecursionError):
-            row = None
-        if isinstance(row, dict):
+        # A list that was cut off has an object and a comma in each line.
+        row = parse_json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
+        if row is not None:
             rows.append(_flat(row))
         else:
             skipped.add(line)

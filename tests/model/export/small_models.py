@@ -20,7 +20,7 @@ from audiogan.networks.stftgan import STFTGenerator
 from audiogan.networks.stylegan import StyleGANGenerator
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.networks.wavegan import WaveGANGenerator
-from audiogan.representations import ComplexSTFT, Identity, LogMagnitude, Representation, Waveform
+from audiogan.representations import ComplexSTFT, Identity, LogMagnitude, Representation, SoundFormat, Waveform
 
 Parts = tuple[nn.Module, Representation, Modality]
 SOUND = Sound(16000, "peak")
@@ -28,24 +28,40 @@ SOUND = Sound(16000, "peak")
 
 def stftgan() -> Parts:
     """Stereo, without classes, frames of a length that is no power of two, levels as they are."""
-    representation = ComplexSTFT(2000, channels=2, n_fft=120, hop_length=60, power=0.33)
+    representation = ComplexSTFT(SoundFormat(2000, channels=2), n_fft=120, hop_length=60, power=0.33)
     network = STFTGenerator(representation.shape, latent_dim=8, widths=(8, 4), style_dim=8)
     return network, representation, Sound(44100)
 
 
 def tonenoise(voice: bool = False) -> Parts:
     network = ToneNoiseGenerator(
-        2048, 1, latent_dim=8, classes=0 if voice else 2, knobs=2, width=8, blocks=1, bands=8, style_dim=8, voice=voice
+        SoundFormat(2048, channels=1),
+        latent_dim=8,
+        classes=0 if voice else 2,
+        knobs=2,
+        width=8,
+        blocks=1,
+        bands=8,
+        style_dim=8,
+        voice=voice,
     )
-    return network, Waveform(2048), SOUND
+    return network, Waveform(SoundFormat(2048)), SOUND
 
 
 def specgan() -> Parts:
-    return SpecGANGenerator(latent_dim=8, model_size=1, classes=2), LogMagnitude(16384, iterations=2), SOUND
+    return (
+        SpecGANGenerator(latent_dim=8, model_size=1, classes=2),
+        LogMagnitude(SoundFormat(16384), iterations=2),
+        SOUND,
+    )
 
 
 def wavegan() -> Parts:
-    return WaveGANGenerator(latent_dim=8, model_size=1, classes=2, post_filter=64), Waveform(16384), SOUND
+    return (
+        WaveGANGenerator(SoundFormat(16384), latent_dim=8, model_size=1, classes=2, post_filter=64),
+        Waveform(SoundFormat(16384)),
+        SOUND,
+    )
 
 
 def dcgan() -> Parts:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_models import small
+from waves import load_wav
 
 import audiogan
 from audiogan import Recipe
 from audiogan.cli import main
-from audiogan.modalities.wav import load_wav
 from audiogan.model.export import input_arrays, save_onnx
 
 pytest.importorskip("onnxscript", reason="pip install 'audiogan[onnx]'")

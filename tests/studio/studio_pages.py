@@ -1,0 +1,45 @@
+"""Pages of a studio in a real browser, for tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+
+class Pages:
+    """Pages of a studio in a browser; they note what the pages complain about and what they request.
+
+    Args:
+        browser: the browser.
+        address: of the studio.
+        script: run in each page before its own scripts.
+        options: of the pages, such as their size.
+    """
+
+    def __init__(self, browser: Browser, address: str, script: str, **options: Any) -> None:
+        self.browser, self.address, self.script, self.options = browser, address, script, options
+        self.contexts: list[BrowserContext] = []
+        self.complaints: list[str] = []
+        self.requested: list[str] = []
+
+    def open(self, path: str, **options: Any) -> Page:
+        """Open a page, and wait until it is ready."""
+        context = self.browser.new_context(**{**self.options, **options})
+        self.contexts.append(context)
+        context.add_init_script(self.script)
+        page = context.new_page()
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.goto(f"{self.address}/{path}")
+        page.wait_for_selector("body[data-ready]", state="attached")
+        return page
+
+    def close(self, expected: str = "") -> None:
+        """Close all pages. No page may complain, except with the ``expected`` text, or request from another machine."""
+        for context in self.contexts:
+            context.close()
+        assert [text for text in self.complaints if not expected or expected not in text] == []
+        assert [url for url in self.requested if not url.startswith((self.address, "blob:", "data:"))] == []
