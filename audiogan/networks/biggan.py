@@ -64,11 +64,14 @@ class SelfAttention(nn.Module):
 class UpBlock(nn.Module):
     """Figure 15 (b): norm, ReLU, twice the grid, convolution, norm, ReLU, convolution, beside a 1x1 convolution."""
 
-    def __init__(self, cin: int, cout: int, inputs: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, inputs: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = ConditionalBatchNorm(cin, inputs), ConditionalBatchNorm(cout, inputs)
-        self.conv1, self.conv2 = nn.Conv2d(cin, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
-        self.skip = nn.Conv2d(cin, cout, 1)
+        self.norm1, self.norm2 = ConditionalBatchNorm(in_channels, inputs), ConditionalBatchNorm(out_channels, inputs)
+        self.conv1, self.conv2 = (
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.norm1(x, y)), scale_factor=2)
@@ -83,11 +86,14 @@ class DownBlock(nn.Module):
     convolution beside.
     """
 
-    def __init__(self, cin: int, cout: int, first: bool = False, down: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, first: bool = False, down: bool = True) -> None:
         super().__init__()
         self.first, self.down = first, down
-        self.conv1, self.conv2 = nn.Conv2d(cin, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
-        self.skip = nn.Conv2d(cin, cout, 1) if down or cin != cout else None
+        self.conv1, self.conv2 = (
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+        self.skip = nn.Conv2d(in_channels, out_channels, 1) if down or in_channels != out_channels else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))

@@ -20,8 +20,10 @@ def same_padding(kernel: int, stride: int) -> tuple[int, int]:
 class SameConv1d(nn.Conv1d):
     """`[B, C, L]` -> `[B, C', L / stride]` with TensorFlow's SAME padding; L must be a multiple of the stride."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True):
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=bias)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True
+    ):
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
         self.same = same_padding(kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,8 +33,8 @@ class SameConv1d(nn.Conv1d):
 class SameConv2d(nn.Conv2d):
     """`[B, C, F, N]` -> `[B, C', F / stride, N / stride]`, square kernels, as SameConv1d."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride)
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride)
         self.same = same_padding(kernel, stride) * 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,8 +48,8 @@ class SameConvTranspose1d(nn.ConvTranspose1d):
     `padding=11, output_padding=1`, is one sample late.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         return super().forward(x)[..., : x.shape[-1] * self.stride[0]]
@@ -56,8 +58,8 @@ class SameConvTranspose1d(nn.ConvTranspose1d):
 class SameConvTranspose2d(nn.ConvTranspose2d):
     """`[B, C, F, N]` -> `[B, C', stride * F, stride * N]`, square kernels, as SameConvTranspose1d."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         rows, columns = x.shape[-2] * self.stride[0], x.shape[-1] * self.stride[1]

@@ -140,9 +140,11 @@ def halvings(shape: Sequence[int]) -> tuple[int, int]:
     return grid, doublings
 
 
-def up(inputs: int, outputs: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+def up(in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
     """A convolution that doubles the side, for any kernel."""
-    return nn.ConvTranspose2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias)
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias
+    )
 
 
 def initialise(module: nn.Module) -> None:

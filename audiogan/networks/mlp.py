@@ -102,7 +102,7 @@ class MLPCritic(nn.Module):
         return self.head(self.features(x), classes)
 
 
-def dense(network: nn.Module, inputs: int, widths: Sequence[int], activation: str) -> nn.Sequential:
+def dense(network: nn.Module, in_features: int, widths: Sequence[int], activation: str) -> nn.Sequential:
     """Dense layers with an activation after each, whose weights keep the size of a signal (He et al., ICCV 2015)."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} must be one of {', '.join(ACTIVATIONS)}")
@@ -110,7 +110,7 @@ def dense(network: nn.Module, inputs: int, widths: Sequence[int], activation: st
         raise ValueError(f"{type(network).__name__}: widths={list(widths)} must name at least one hidden layer")
     check_sizes(network, **{f"widths[{i}]": width for i, width in enumerate(widths)})
     layers: list[nn.Module] = []
-    for i, o in pairwise([inputs, *widths]):
+    for i, o in pairwise([in_features, *widths]):
         layer = nn.Linear(i, o)
         nn.init.kaiming_normal_(layer.weight, a=ACTIVATIONS[activation], nonlinearity="leaky_relu")
         nn.init.zeros_(layer.bias)

@@ -36,13 +36,13 @@ class Modulate(nn.Module):
 class STFTUpBlock(nn.Module):
     """Twice the frequencies and frames: a transposed convolution, normalised and modulated, then a convolution."""
 
-    def __init__(self, cin: int, cout: int, style_dim: int, bins: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, bins: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(cin, cout, 4, 2, 1)
-        self.conv = nn.Conv2d(cout, cout, 3, padding=1)
-        self.modulate = Modulate(style_dim, cout)
+        self.up = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+        self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.modulate = Modulate(style_dim, out_channels)
         # Convolutions can't tell a bass bin from a treble bin; a bias a frequency can.
-        self.frequency = nn.Parameter(torch.zeros(1, cout, bins, 1))
+        self.frequency = nn.Parameter(torch.zeros(1, out_channels, bins, 1))
         he(self.conv)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:

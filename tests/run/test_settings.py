@@ -54,7 +54,7 @@ def test_whole_numbers_may_be_written_with_an_exponent(key: str, written: str, m
 
 def test_a_number_that_others_refer_to_is_whole_for_them_too() -> None:
     cfg = compose("drums", ["network=wavegan", "data.length=2.048e3", "++model_size=2e0"])
-    assert repr([cfg.data.length, cfg.representation.length, cfg.game.generator.model_size]) == "[2048, 2048, 2]"
+    assert repr([cfg.data.length, cfg.game.generator.model_size, cfg.game.critic.model_size]) == "[2048, 2, 2]"
 
 
 @pytest.mark.parametrize(
