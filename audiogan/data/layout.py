@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from audiogan.utils.text import one_line
+from audiogan.utils.text import join_names
 
 _REST = r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?"
 _PARTS = r"test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?|hold[ _-]?out"
@@ -30,7 +30,7 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
     if mode not in ("auto", "folders"):
         return []
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
-    some = one_line([name[:60] for name in names], _LISTED)
+    some = join_names([name[:60] for name in names], _LISTED)
     if parts := _parts(names):
         train, other = (shlex.quote(str(root / folder / name)) for name in parts)
         return [

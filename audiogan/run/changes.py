@@ -11,7 +11,7 @@ import numpy as np
 from audiogan.run.folder import WATCHING
 from audiogan.run.settings import KEYS
 from audiogan.run.targets import present
-from audiogan.utils.text import printable, shortened
+from audiogan.utils.text import printable, shorten_text
 
 if TYPE_CHECKING:
     from audiogan.data.table import Table
@@ -60,7 +60,7 @@ def changes(old: Any, new: Any) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return shortened(str(value), 80)
+    return shorten_text(str(value), 80)
 
 
 def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

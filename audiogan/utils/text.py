@@ -15,7 +15,7 @@ _MARKS = {
     **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
     **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
 }
-"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
+"""Encodings by byte order mark. UTF-32 precedes UTF-16, because its mark starts with that of UTF-16."""
 
 
 def printable(text: object) -> str:
@@ -31,20 +31,20 @@ def printable(text: object) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
 
 
-def one_line(names: Sequence[str], most: int, separator: str = ", ") -> str:
-    """Return names in one line, at most ``most`` of them.
+def join_names(names: Sequence[str], max_names: int, separator: str = ", ") -> str:
+    """Return names joined in one line. Names beyond the first `max_names` are only counted.
 
-    Example:
-        >>> one_line(["a", "b", "c"], 2)
+    Examples:
+        >>> join_names(["a", "b", "c"], 2)
         'a, b and 1 more'
     """
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return separator.join(names[:most]) + more
+    more = f" and {len(names) - max_names:,} more" if len(names) > max_names else ""
+    return separator.join(names[:max_names]) + more
 
 
-def shortened(text: str, most: int) -> str:
-    """Return ``text``, cut to ``most`` characters; the last three are then dots."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+def shorten_text(text: str, max_length: int) -> str:
+    """Return `text` cut to `max_length` characters. A text that is cut ends in three dots."""
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
@@ -56,8 +56,8 @@ def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def encoding_of(data: bytes) -> str | None:
-    """Return the encoding of a text file from its byte order mark or its zero bytes, or `None`."""
+def detect_encoding(data: bytes) -> str | None:
+    """Return the encoding of text, detected by its byte order mark or its zero bytes. None if there are neither."""
     found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
     if found is None and 4 * max(even, odd) > len(data[:1000]):  # Latin letters in UTF-16 have a zero in each pair

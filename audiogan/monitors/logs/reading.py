@@ -17,7 +17,7 @@ from audiogan.monitors.logs.lines import are_lines, read_lines
 from audiogan.monitors.logs.numbers import number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
-from audiogan.utils.text import encoding_of, parse_json_object
+from audiogan.utils.text import detect_encoding, parse_json_object
 
 NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
@@ -137,7 +137,7 @@ def _known(name: str) -> bool:
 
 def _decoded(path: Path, content: bytes) -> str:
     """The text of a file: in UTF-8, UTF-16 or UTF-32, or else in the encoding of Western Windows."""
-    encoding = encoding_of(content)
+    encoding = detect_encoding(content)
     try:
         text = content.decode(encoding or "utf-8", "replace" if encoding else "strict")
     except UnicodeDecodeError:
