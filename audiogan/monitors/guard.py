@@ -40,8 +40,8 @@ class Guard(Callback):
         action: ``stop``, ``skip`` or ``rollback``.
         limit: factor over the median of a player's early values (at least 1) above which a loss or gradient norm is
             rejected. Greater than 1.
-        every: number of steps between saved states, for ``rollback``. Checkpoints do not contain this state: after
-            resuming, ``rollback`` needs a new one.
+        every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
+            resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
         lr_factor: factor for learning rates at each rollback, in (0, 1].
         patience: number of rejected moves of one player in a row after which ``skip`` ends training.

@@ -15,8 +15,8 @@ FAR = 0.5  # Share of the untrained generator's distance to real data above whic
 def overpowering_critic(history: History) -> Finding | None:
     """Return a finding if a critic is always right and the generator does not learn from it.
 
-    A perfect critic alone is not a failure, because a Wasserstein critic should be perfect. In addition, the critic's
-    loss must have vanished, or outputs must stay about as far from real data as those of an untrained generator.
+    A perfect critic alone is not a failure, because a Wasserstein critic should be perfect. A finding also requires
+    that the critic's loss has vanished, or that outputs are still about as far from real data as without training.
     """
     critics = history.players("critic")
     if not critics:
