@@ -58,9 +58,7 @@ def measure(net: Any, seen: Tensor, asked: np.ndarray, real: np.ndarray, real_sp
         hidden = torch.cat([net(part) for part in seen.split(256)])
         named = net.head(hidden).argmax(1).numpy()
     features = hidden.double().numpy()
-    nearness = prdc(
-        features, real, radius_quantile=0.5
-    )  # as in `audiogan evaluate`: an outlier's ball contains all noise
+    nearness = prdc(features, real, radius_quantile=0.5)  # as in `audiogan evaluate`
     return {
         "agreement": float((named == asked).mean()),
         "precision_capped": nearness.precision,

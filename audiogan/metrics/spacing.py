@@ -58,8 +58,8 @@ def distance_within(x: NDArray[np.float64]) -> float:
 def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: PictureEmbedding) -> Report:
     """Measure distances to nearest neighbours, |D|_self and |D|_train in the WaveGAN paper.
 
-    Distances are Euclidean, between pictures as the classifier receives them. The floor has the distances of held-out
-    sounds. The paper states value / floor.
+    Distances are Euclidean, between pictures as the classifier receives them. The floor is measured on held-out
+    sounds. The paper reports values divided by the floor.
 
     * ``distance_within``: mean distance of a sound to its nearest neighbour in the same set. Below the floor, the set
       is less diverse than real sounds; near 0 it has collapsed.

@@ -9,7 +9,7 @@ from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_va
 
 KIND = "overpowering critic"
 ROWS = 5
-FAR = 0.5  # Share of the untrained generator's distance to real data above which outputs are still far from it.
+FAR = 0.5  # Share of the first distance to real data above which outputs are still far from the data.
 
 
 def overpowering_critic(history: History) -> Finding | None:

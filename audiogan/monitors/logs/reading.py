@@ -61,7 +61,7 @@ class Log:
 def find_log(path: Path) -> Path:
     """Return the log in a folder. A file is returned unchanged.
 
-    If a folder contains the TensorBoard event files of one run, the folder that contains them is returned.
+    If the only log is in TensorBoard event files, the folder of the event files is returned.
 
     Raises:
         UserError: ``path`` does not exist, contains no log, or contains event files of several runs.

@@ -1,4 +1,4 @@
-"""Counting of log lines that could not be read, for one message with an example."""
+"""Messages about log lines that could not be read, with their number and an example."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Skipped:
     """Log lines that were skipped for the same reason.
 
     Attributes:
-        reason: reason for the message, as a clause such as ``they hold no figures``.
+        reason: reason for the message, as a clause such as ``they contain no figures``.
         count: number of skipped lines.
         example: first skipped line.
     """
