@@ -82,7 +82,11 @@ def test_stylegans_log_and_rows_without_a_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "an empty file"), ('{"step": 1, "val_loss": 2}\n', "contains only step, val_loss"), ("[1, 2", "not valid JSON")],
+    [
+        ("", "an empty file"),
+        ('{"step": 1, "val_loss": 2}\n', "contains only step, val_loss"),
+        ("[1, 2", "not valid JSON"),
+    ],
 )
 def test_files_that_say_nothing(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(text)
