@@ -181,7 +181,7 @@ class RandomScale(nn.Module):
 
     @staticmethod
     def _weights(size: int, factor: Tensor) -> Tensor:
-        """Return the interpolation weights `[B, output pixels, input pixels]` along one side for factors `[B, 1, 1]`."""
+        """Return interpolation weights `[B, output pixels, input pixels]` along one side for factors `[B, 1, 1]`."""
         indices = torch.arange(size, device=factor.device, dtype=factor.dtype)
         centre = (size - 1) / 2
         source = _reflect((indices[:, None] - centre) / factor + centre, size)
