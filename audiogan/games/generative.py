@@ -239,8 +239,8 @@ class Generative(Game):
         with evaluating(net):
             if truncation is None:
                 x = net(**values)
-            elif hasattr(net, "truncated"):
-                x = net.truncated(truncation, **values)
+            elif hasattr(net, "forward_truncated"):
+                x = net.forward_truncated(truncation, **values)
             else:
                 latents = {key for key, given in self._taken[name] if isinstance(given, Latent)}
                 x = net(**{key: value * truncation if key in latents else value for key, value in values.items()})

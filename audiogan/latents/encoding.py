@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 from audiogan.games.calling import call
 from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare_recording
-from audiogan.losses.spectra import Likeness, log_spectral_distance
+from audiogan.losses.spectra import RecordingLoss, log_spectral_distance
 from audiogan.model.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def encode(
 
     Random sounds are compared with the recording. Half of them use the knob settings measured on the recording. Adam
     then optimises latent, class weights and knobs of the best candidates jointly, by the gradient of a multi-resolution
-    spectral loss (`Likeness`). The number of candidates decreases in three stages. The length of a latent is limited to
-    the 99 % quantile of random latents, so that the result can be varied and morphed like any other sound.
+    spectral loss (`RecordingLoss`). The number of candidates decreases in three stages. The length of a latent is
+    limited to the 99 % quantile of random latents, so that the result can be varied and morphed like any other sound.
 
     Args:
         generator: model of sounds.
@@ -158,7 +158,7 @@ class _Search:
     def __init__(self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]) -> None:
         self.generator, self.recording, self.requested = generator, recording, requested
         self.device = next(generator.game.parameters()).device
-        self.likeness = Likeness(torch.from_numpy(recording).to(self.device), generator.sample_rate)
+        self.likeness = RecordingLoss(torch.from_numpy(recording).to(self.device), generator.sample_rate)
 
     def draw(self, count: int, seed: int) -> _Candidates:
         """Draw random candidates and compute their losses. Half of them have the knob settings of the recording."""
