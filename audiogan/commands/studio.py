@@ -64,7 +64,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     helper.daemon = True
     helper.start()
     if watched:
-        address = f"{place}run{query}#{Run.at(watched.absolute(), '').id}"
+        address = f"{place}run{query}#{Run.from_folder(watched.absolute(), '').id}"
         print(f"{watched} is watched at {address}", flush=True)
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()

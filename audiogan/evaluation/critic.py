@@ -42,7 +42,7 @@ def measure_critic(
         embeddings: dict[str, Any] = {
             name: _features(name, game),
             f"untrained-{name}": _features(name, _untrained(generator)),
-            "picture": SmallPictures(generator.modality.picture),
+            "picture": SmallPictures(generator.modality.to_images),
         }
         report = report.merged(evaluate_transfer(embeddings, train, held_out, seed=seed))
     if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):

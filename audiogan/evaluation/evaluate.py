@@ -110,7 +110,7 @@ def evaluate_run(
         if extractor is not None:
             from audiogan.metrics.extractor import load_extractor
 
-            own = load_extractor(extractor, generator.modality.picture, extractor_weights)
+            own = load_extractor(extractor, generator.modality.to_images, extractor_weights)
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
@@ -217,14 +217,14 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Measure coverage of the modes, if the modality defines modes."""
-    measures = generator.modality.measures
+    measures = generator.modality.sample_metrics
     values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
     return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Measure distances to nearest neighbours, for sounds."""
-    if generator.modality.picture_name(generator.shape) is None:
+    if generator.modality.images_name(generator.shape) is None:
         return Report({}, {}, {}, {})
     from audiogan.metrics.spacing import PictureEmbedding, evaluate_spacing
 

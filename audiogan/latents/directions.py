@@ -199,7 +199,7 @@ class _InputVectors:
         parts = []
         for i in range(0, len(places), BATCH):
             made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
-            parts.append(generator.modality.finish(made.cpu().numpy()))
+            parts.append(generator.modality.postprocess(made.cpu().numpy()))
         return np.concatenate(parts)
 
 

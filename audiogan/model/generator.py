@@ -368,7 +368,7 @@ class Generator:
         if not math.isfinite(float(out.sum())):
             noun = self.modality.noun
             raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
-        return self.modality.finish(out.cpu().numpy())
+        return self.modality.postprocess(out.cpu().numpy())
 
     def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
         """Return the traced network after `TRACED_AFTER` single signals, or None before that."""

@@ -284,7 +284,7 @@ def _try(generator: Generator) -> None:
         game = generator.game
         for name in generator.routes:
             values = {key: given.example(1) for key, given in generator.inputs.items()}
-            made = generator.modality.finish(game.generate(values, generator=name).numpy())
+            made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
             # Only channels are compared for inputs of variable size, because their examples exceed the training size.

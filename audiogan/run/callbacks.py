@@ -16,7 +16,7 @@ from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import sums
 from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities import Modality
-from audiogan.modalities.base import LARGEST, preview_path
+from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
 from audiogan.modalities.drawing.png import open_png
 from audiogan.run.optional import optional
 from audiogan.run.progress_bar import Progress
@@ -225,19 +225,19 @@ class Previews(Callback):
             if not torch.isfinite(out).all():
                 trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
                 return
-            made.append(self.modality.finish(out.numpy()))
+            made.append(self.modality.postprocess(out.numpy()))
         samples = np.concatenate(made)
         first = next(iter(self._shown.values()))
         titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
         columns = self._columns(samples)
         with optional(self.run_dir / "previews"):
-            self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
+            self.modality.preview(self.run_dir, trainer.step, samples, titles, extra_columns=columns)
         if self.log is not None:
             with optional(self.log.board):
-                self.modality.board(self.log.writer, "previews", samples, trainer.step)
+                self.modality.log_tensorboard(self.log.writer, "previews", samples, trainer.step)
                 picture = preview_path(self.run_dir, trainer.step)
                 if columns and is_regular_file(picture):
-                    with open_png(picture, LARGEST) as sheet:
+                    with open_png(picture, MAX_FRAME_PIXELS) as sheet:
                         pixels = np.asarray(sheet.convert("RGB"))
                     self.log.writer.add_image("comparison", pixels, trainer.step, dataformats="HWC")
         with optional(self.run_dir / "report.html"):

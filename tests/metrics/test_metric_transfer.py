@@ -48,7 +48,7 @@ def test_embeddings_are_ranked_on_real_digits() -> None:
     rng = torch.Generator().manual_seed(0)
     report = evaluate_transfer(
         {
-            "picture": SmallPictures(data.modality.picture),
+            "picture": SmallPictures(data.modality.to_images),
             "four pixels": FunctionEmbedding("four", lambda x: x[..., 3:5, 3:5]),
             "noise": FunctionEmbedding("noise", lambda x: torch.randn(len(x), 10, generator=rng)),
         },

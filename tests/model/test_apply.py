@@ -66,7 +66,7 @@ class TestSignals:
             x = numbers(1, 3, 64, 64).clamp(-1, 1).numpy()
             latent = generator.inputs["latent"].draw(1, Seeded(9))
             direct = generator.game.generate({"latent": latent, "source": torch.tensor(x)[None]})[0].numpy()
-            assert (apply_signal(generator, x, seed=9) == generator.modality.finish(direct[None])[0]).all()
+            assert (apply_signal(generator, x, seed=9) == generator.modality.postprocess(direct[None])[0]).all()
 
     @pytest.mark.parametrize("shape", [(1, 64), (3, 32, 32)])
     def test_tiles_do_not_show(self, shape: tuple[int, ...]) -> None:

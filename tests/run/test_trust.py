@@ -342,7 +342,7 @@ def test_work_of_the_studio_has_the_trust_of_its_command(here: Path) -> None:
     from audiogan.studio.limits import Slots
 
     async def serve() -> tuple[str, ...]:
-        return await Slots(running=1, waiting=1, patience=5.0).run(trusted)
+        return await Slots(max_running=1, max_waiting=1, wait_seconds=5.0).run(trusted)
 
     with trusting("nets"):
         assert asyncio.run(serve()) == ("nets",)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audiogan.data.walk import Entry
-from audiogan.modalities.reading.pictures import Pixels, opened, read_picture, to_image
+from audiogan.modalities.reading.pictures import Pixels, open_picture, read_picture, to_image
 from audiogan.modalities.reading.reader import Unreadable
 
 BITS = (8, 10, 12, 14, 16)  # widths of values in files of 16 bits
@@ -46,10 +46,10 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
         half: ``left`` or ``right``: use this half only, for two pictures side by side in one file.
     """
     try:
-        picture = read_picture(entry.path, deep=False, least=2 * size)
+        picture = read_picture(entry.path, keep_16_bits=False, min_side=2 * size)
     except (OSError, Unreadable) as error:
         return Found("unreadable", getattr(error, "strerror", None) or str(error))
-    whole, (width, height) = picture.flat(channels), picture.size
+    whole, (width, height) = picture.flatten_alpha(channels), picture.size
     few = whole.dtype == np.uint16 and not picture.scaled and bits < 16
     if whole.dtype == np.uint16:
         whole = np.rint(np.minimum(whole * (255 / (2**bits - 1 if few else 65535)), 255)).astype(np.uint8)
@@ -81,7 +81,7 @@ def square(pixels: Pixels, size: int) -> Pixels:
 def highest(entry: Entry) -> int | None:
     """The highest value of a 16-bit image; None for all others."""
     try:
-        with opened(entry.path) as image:
+        with open_picture(entry.path) as image:
             values = np.asarray(image) if image.mode.startswith("I") else np.array([-1])
             return int(values.max()) if values.min() >= 0 and values.max() <= 65535 else None
     except (OSError, Unreadable):  # `decode` says what is wrong

@@ -189,7 +189,7 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
 
 def resized(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """One image `[C, H, W]` in other channels, and square if a size is asked for."""
-    flat = Picture(image[:3], image[3] if len(image) == 4 else None).flat(channels)
+    flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
     return square(flat, size) if size else flat
 
 

@@ -121,7 +121,7 @@ class _Facts:
     after: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: float = 1.0
     instead: dict[int, int] = field(default_factory=dict)
-    rest: levels.Rest | None = None
+    rest: levels.Offset | None = None
 
     @property
     def peak(self) -> float:
@@ -141,7 +141,7 @@ class _Facts:
 
     def mix(self, x: np.ndarray, s: DecodeSettings) -> np.ndarray:
         x = x if self.scale == 1 else x / np.float32(self.scale)
-        return levels.mix(x, s.channels, s.channel_mode == "keep", self.instead)
+        return levels.mix_channels(x, s.channels, s.channel_mode == "keep", self.instead)
 
 
 def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
@@ -152,7 +152,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     limit = None if whole else need
     with np.errstate(all="ignore"):
         facts = _examine(f, s, limit)
-        scale, instead = levels.full_scale(facts.largest), levels.cancelled(facts.before, facts.after)
+        scale, instead = levels.full_scale(facts.largest), levels.find_cancelled_channels(facts.before, facts.after)
         if facts.finite and scale and (scale != 1 or instead):
             f.seek(0)
             facts = _examine(f, s, limit, scale, instead)
@@ -162,11 +162,11 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         return Decoded(reason, detail, **about)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
     crop = s.trim or (longer and s.long == "onset")
-    facts.rest = facts.windows.rest(levels.OFFSET)
+    facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
         # A smaller offset counts only where it would pass for the onset.
-        facts.rest = facts.windows.rest(ONSET / 2)
+        facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
     flags, notes = _flags(f, facts, whole)
@@ -180,7 +180,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
     if (
         not len(y)
-        or levels.ranges(y).max() < levels.SILENCE
+        or levels.half_ranges(y).max() < levels.SILENCE
         or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
     ):
         return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
@@ -189,12 +189,12 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
 
 def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
     x = x[: math.ceil(len(y) * ratio)]
-    return levels.only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
+    return levels.is_only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
 
 
 def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str]:
     if facts.frames == 0:
-        return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
+        return ("unreadable", f.damage_message) if f.damaged else ("too short", "no samples in it")
     if not facts.finite:
         return "non-finite", "holds NaN or infinite samples"
     if levels.full_scale(facts.largest) is None:
@@ -213,7 +213,7 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
         found["clipped"] = f"{facts.clipped} equal samples in a row at full scale"
     if f.broken:
         found["truncated"] = f"cut off or damaged after {facts.frames / f.sample_rate:.2f} s"
-    elif f.hole:
+    elif f.has_gap:
         found["truncated"] = "parts of it are damaged and left out"
     elif f.cut or (whole and facts.frames < f.frames < 1 << 62):
         found["truncated"] = "ends before its header says"
@@ -224,7 +224,7 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
     if facts.instead:
         found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
     if facts.rest is not None:
-        found["offset"] = f"an offset of {facts.rest.typical:.2g} removed"
+        found["offset"] = f"an offset of {facts.rest.median_size:.2g} removed"
     return tuple(found), "; ".join(found.values())
 
 
@@ -249,8 +249,8 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = levels.ranges(facts.windows.table[:2].reshape(-1, s.channels))
-    facts.before = levels.ranges(np.stack(extremes)) if extremes else facts.after
+    facts.after = levels.half_ranges(facts.windows.table[:2].reshape(-1, s.channels))
+    facts.before = levels.half_ranges(np.stack(extremes)) if extremes else facts.after
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
@@ -318,6 +318,6 @@ def _slices(
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
             energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
             loud = np.abs(window).max() >= max(floor, levels.SILENCE)
-            constant = len(window) > levels.CLICK_SAMPLES and levels.ranges(window).max() < levels.SILENCE
-            if loud and not constant and not (ratio > 1 and levels.only_clicks(window, energy)):
+            constant = len(window) > levels.CLICK_SAMPLES and levels.half_ranges(window).max() < levels.SILENCE
+            if loud and not constant and not (ratio > 1 and levels.is_only_clicks(window, energy)):
                 yield finish(window, s)

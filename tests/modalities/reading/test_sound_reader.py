@@ -16,7 +16,7 @@ import soundfile as sf
 from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import FLAGS
 from audiogan.modalities.reading import SoundReader, Unreadable
-from audiogan.modalities.reading.quiet import quiet
+from audiogan.modalities.reading.quiet import suppress_mpg123_messages
 
 RATE = 16_000
 
@@ -224,12 +224,12 @@ def test_the_mp3_decoder_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFix
 
 def test_other_output_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     entered = threading.Event()
-    with quiet():
+    with suppress_mpg123_messages():
         print("before", file=sys.stderr, flush=True)
         os.write(2, b"Warning: Xing stream size off by more than 1%\n[src/libmpg123/parse.c:1083] warning: x\n")
 
         def other() -> None:
-            with quiet():
+            with suppress_mpg123_messages():
                 os.write(2, b"50% |####\r")
             entered.set()
 

@@ -12,7 +12,7 @@ from small_models import small
 import audiogan
 from audiogan.inputs.scale import normal_scores
 from audiogan.modalities import Points, Sound
-from audiogan.modalities.wav import level as numpy_level
+from audiogan.modalities.wav import scale_to_peak as numpy_level
 from audiogan.model.export import ExportedGenerator, input_arrays, model_metadata
 from audiogan.model.export.metadata import card_licence
 
@@ -29,7 +29,7 @@ def test_normal_scores_are_those_of_the_scale() -> None:
 def test_levels_are_those_of_the_package(normalize: str | None) -> None:
     loudness = np.array([0, 1e-4, 0.9e-3, 1.1e-3, 0.3, 0.95, 1.0, 40], np.float32)[:, None, None]
     waves = loudness * np.random.default_rng(0).uniform(-1, 1, (8, 2, 50)).astype(np.float32)
-    found = Sound(16_000, normalize).finish_tensor(torch.from_numpy(waves)).numpy()
+    found = Sound(16_000, normalize).postprocess_tensor(torch.from_numpy(waves)).numpy()
     np.testing.assert_allclose(found, numpy_level(waves, normalize), rtol=1e-6)
 
 
