@@ -41,7 +41,7 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
         UserError: the folder cannot be written (no space, no permission).
     """
     final = cache_dir / key
-    if intact(final):
+    if is_intact(final):
         return final
     if final.exists():
         log.warning("the cache %s is damaged: building it again", final)
@@ -63,7 +63,7 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
     return final
 
 
-def intact(folder: Path) -> bool:
+def is_intact(folder: Path) -> bool:
     """Return whether every file is as it was when the folder was sealed.
 
     A large file with the time of change that it had then is judged by its size and a checksum of some blocks. Every
@@ -119,7 +119,7 @@ def _place(temporary: Path, final: Path) -> None:
         with contextlib.suppress(OSError):
             os.rename(temporary, final)  # fails where a folder with content is already there
             return
-        if intact(final):
+        if is_intact(final):
             return
         if final.exists():
             aside = final.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
@@ -157,6 +157,6 @@ def _forget_older(cache_dir: Path, final: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def downloads() -> Path:
+def downloads_folder() -> Path:
     """Return the folder into which ``audiogan data get`` downloads data sets by default."""
     return cache_dir("downloads")

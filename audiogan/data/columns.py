@@ -59,11 +59,11 @@ class Column:
     shape: tuple[int | None, ...] = ()
     modality: Modality | None = None
     group: str | None = None
-    of: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     random: bool = False
     count: int | None = None
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         """Return the values ``[n, *shape]`` of some rows, as a new tensor.
 
         Args:
@@ -90,16 +90,16 @@ class Signals(Column):
     """
 
     def __init__(
-        self, storage: Any, modality: Modality | None = None, *, places: Rows | None = None, group: str | None = None
+        self, storage: Any, modality: Modality | None = None, *, indices: Rows | None = None, group: str | None = None
     ) -> None:
         # Indexing a plain array is faster than indexing np.memmap.
         self.storage = np.asarray(storage) if isinstance(storage, np.memmap) else storage
         self.shape, self.modality = tuple(storage.shape[1:]), modality
-        self.places, self.group = places, group
-        self.count = int(storage.shape[0]) if places is None else len(places)
+        self.indices, self.group = indices, group
+        self.count = int(storage.shape[0]) if indices is None else len(indices)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
-        x = np.asarray(self.storage[rows if self.places is None else self.places[rows]])
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+        x = np.asarray(self.storage[rows if self.indices is None else self.indices[rows]])
         x = x if view is None else view(x)
         if x.dtype == np.uint8:
             return torch.from_numpy(x).float().sub_(127.5).div_(127.5)  # exactly -1 at 0 and 1 at 255
@@ -117,8 +117,8 @@ class Rendered:
         memory: bytes for the signals that are kept.
     """
 
-    def __init__(self, make: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
-        self._make, self.shape, self.dtype = make, (count, *shape), np.dtype(dtype)
+    def __init__(self, render: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
+        self._make, self.shape, self.dtype = render, (count, *shape), np.dtype(dtype)
         room = max(0, min(count, memory // (math.prod(shape) * self.dtype.itemsize)))
         self._kept, self._done = np.empty((room, *shape), dtype), np.zeros(room, bool)  # unused pages take no memory
 
@@ -151,7 +151,7 @@ class Labels(Column):
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
         self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
 
 
@@ -171,7 +171,7 @@ class Values(Column):
         """Return the numbers ``[n, *shape]`` of some rows."""
         return np.asarray(self.array[rows], np.float32)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         return torch.from_numpy(self.values(rows))
 
 
@@ -210,10 +210,10 @@ class Texts(Column):
 
     def texts(self, rows: Rows) -> list[str]:
         """Return the texts of some rows."""
-        places = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
-        return [self.data[start:end].tobytes().decode() for start, end in places]
+        indices = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
+        return [self.data[start:end].tobytes().decode() for start, end in indices]
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         out = torch.zeros(len(rows), self.length, dtype=torch.int64)
         for i, text in enumerate(self.texts(rows)):
             out[i, : len(text)] = torch.tensor([self._numbers[character] for character in text], dtype=torch.int64)
@@ -237,42 +237,46 @@ class Derived(Column):
 
     def __init__(
         self,
-        of: str | Sequence[str],
+        inputs: str | Sequence[str],
         function: Callable[..., Tensor],
         *,
         modality: Modality | None = None,
-        fresh: bool = True,
+        redraw: bool = True,
         seed: int = 0,
     ) -> None:
-        self.of = (of,) if isinstance(of, str) else tuple(of)
-        self.function, self.modality, self.fresh, self.seed = function, modality, fresh, seed
+        self.inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        self.function, self.modality, self.redraw, self.seed = function, modality, redraw, seed
 
     def __call__(self, table: Any) -> Derived:
         """Return this column with the shape that the function gives for the first example of ``table``."""
-        sources = [table.require(name) for name in self.of]
+        sources = [table.require_column(name) for name in self.inputs]
         column = Derived(
-            self.of, self.function, modality=self.modality or sources[0].modality, fresh=self.fresh, seed=self.seed
+            self.inputs,
+            self.function,
+            modality=self.modality or sources[0].modality,
+            redraw=self.redraw,
+            seed=self.seed,
         )
-        first = {name: table.column(name, np.arange(min(1, len(table)))) for name in self.of}
+        first = {name: table.column(name, np.arange(min(1, len(table)))) for name in self.inputs}
         if not len(table):
             first = {
                 name: torch.zeros(1, *(size or 1 for size in source.shape))
-                for name, source in zip(self.of, sources, strict=True)
+                for name, source in zip(self.inputs, sources, strict=True)
             }
-        sizes = column.read(np.zeros(1, np.int64), beside=first).shape[1:]
+        sizes = column.read(np.zeros(1, np.int64), input_values=first).shape[1:]
         column.shape = tuple(sizes)
         if len(sizes) == len(sources[0].shape):
             open_ends = [size is None for size in sources[0].shape]
             column.shape = tuple(None if end else size for size, end in zip(sizes, open_ends, strict=True))
         return column
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
-        if beside is None:
-            raise ValueError(f"a column that is computed from {', '.join(self.of)} needs their values")
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+        if input_values is None:
+            raise ValueError(f"a column that is computed from {', '.join(self.inputs)} needs their values")
         if not len(rows):
             return torch.zeros(0, *(size or 0 for size in self.shape))
         out = []
         for i, row in enumerate(rows.tolist()):
-            own = rng if rng is not None and self.fresh else np.random.default_rng([self.seed, row])
-            out.append(self.function(*(beside[name][i] for name in self.of), own))
+            own = rng if rng is not None and self.redraw else np.random.default_rng([self.seed, row])
+            out.append(self.function(*(input_values[name][i] for name in self.inputs), own))
         return torch.stack(out)

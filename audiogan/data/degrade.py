@@ -37,7 +37,7 @@ SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # exponent of the frequenc
 QUIET = 1e-10  # mean square below which a sound counts as silent
 
 
-def sample_rate(table: Table, name: str) -> int | None:
+def column_sample_rate(table: Table, name: str) -> int | None:
     """Return the sample rate of a column in Hz; ``None`` where it has none."""
     return getattr(getattr(table.columns.get(name), "modality", None), "sample_rate", None)
 
@@ -48,7 +48,7 @@ class Degradation:
 
     dims: ClassVar[int | None] = None  # of the signals that it takes; None: any
     channels: ClassVar[tuple[int, ...]] = ()  # that it takes; empty: any
-    of: str = field(default="x", kw_only=True)
+    input: str = field(default="x", kw_only=True)
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self), include_extras=True).items():
@@ -69,13 +69,13 @@ class Degradation:
         """Return a degraded copy of one signal ``[*shape]``."""
         raise NotImplementedError
 
-    def bound(self, table: Table) -> Degradation:
+    def bind(self, table: Table) -> Degradation:
         """Return this degradation with what the table decides, such as the sample rate."""
         return self
 
     def column(self, table: Table) -> Column:
         """Return the column of degraded signals of a table; UserError if its signals do not fit."""
-        return Derived(self.of, self.bound(table))(table)
+        return Derived(self.input, self.bind(table))(table)
 
     def __call__(self, x: Any, rng: Rng | None = None) -> Any:
         if not isinstance(x, Tensor):
@@ -107,8 +107,8 @@ class Steps(Degradation):
             x = step(x, rng)
         return x
 
-    def bound(self, table: Table) -> Degradation:
-        return Steps([step.bound(table) for step in self.steps], of=self.of)
+    def bind(self, table: Table) -> Degradation:
+        return Steps([step.bind(table) for step in self.steps], input=self.input)
 
 
 @dataclass(eq=False)
@@ -217,12 +217,12 @@ class Mask(Degradation):
 
     dims = 3
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
         """Return which pixels are missing, bool ``[H, W]``."""
         raise NotImplementedError
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
-        return torch.from_numpy(self.missing(x.shape[-2], x.shape[-1], rng).astype(np.float32))[None]
+        return torch.from_numpy(self.draw_mask(x.shape[-2], x.shape[-1], rng).astype(np.float32))[None]
 
 
 @dataclass(eq=False)
@@ -232,7 +232,7 @@ class BoxMask(Mask):
     side: Annotated[Range, 0, 1] = (0.25, 0.5)
     centred: bool = False
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
         mask = np.zeros((height, width), bool)
         h, w = (max(1, round(rng.uniform(*self.side) * side)) for side in (height, width))
         top, left = (int(rng.integers(0, most + 1)) for most in (height - h, width - w))
@@ -253,7 +253,7 @@ class FreeFormMask(Mask):
     strokes: Annotated[int, 1, 32] = 4
     width: Annotated[Range, 0.01, 0.5] = (0.05, 0.15)
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
         from PIL import Image, ImageDraw
 
         canvas = Image.new("L", (width, height), 0)
@@ -297,14 +297,14 @@ class Hole(Degradation):
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         if isinstance(self.mask, str):
             raise self.error(f"mask={self.mask!r} names a column, which works outside Steps only; give a BoxMask")
-        return self.cut(x, self.mask.apply(x, rng))
+        return self.apply_mask(x, self.mask.apply(x, rng))
 
     def column(self, table: Table) -> Column:
         if isinstance(self.mask, str):
-            return Derived((self.of, self.mask), lambda x, mask, rng: self.cut(x, mask))(table)
+            return Derived((self.input, self.mask), lambda x, mask, rng: self.apply_mask(x, mask))(table)
         return super().column(table)
 
-    def cut(self, x: Tensor, mask: Tensor) -> Tensor:
+    def apply_mask(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return pictures ``[..., C, H, W]`` with `fill` where masks ``[..., 1, H, W]`` are 1."""
         holed = torch.where(mask > 0.5, torch.as_tensor(self.fill[0], dtype=x.dtype), x)
         return torch.cat([holed, mask.to(x.dtype)], -3) if self.append else holed
@@ -340,8 +340,8 @@ class MixNoise(Degradation):
         signal, noise = (float(v.double().square().mean()) for v in (x, added))
         return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
 
-    def bound(self, table: Table) -> Degradation:
-        mine, theirs = self.sounds and sample_rate(self.sounds, "x"), sample_rate(table, self.of)
+    def bind(self, table: Table) -> Degradation:
+        mine, theirs = self.sounds and column_sample_rate(self.sounds, "x"), column_sample_rate(table, self.input)
         if None not in (mine, theirs) and mine != theirs:
             raise self.error(f"sounds: the noises have {mine} Hz, the data {theirs} Hz; make them equal")
         return self
@@ -387,8 +387,8 @@ class BandLimit(Degradation):
         out[:, : len(y)] = torch.from_numpy(np.ascontiguousarray(y.T))
         return out
 
-    def bound(self, table: Table) -> Degradation:
-        return replace(self, sample_rate=self.sample_rate or sample_rate(table, self.of))
+    def bind(self, table: Table) -> Degradation:
+        return replace(self, sample_rate=self.sample_rate or column_sample_rate(table, self.input))
 
 
 @dataclass(eq=False)

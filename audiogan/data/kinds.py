@@ -68,7 +68,7 @@ _SYSTEM = frozenset(name.strip() for name in _SYSTEM_NAMES.split("|")) | {"icon\
 _CHECKED_DISK = re.compile(r"found\.\d{3}")
 
 
-def hidden(name: str) -> str | None:
+def hidden_reason(name: str) -> str | None:
     """Return what a hidden file or folder is, or None for others.
 
     Hidden are names with a dot in front, and names that operating systems, file servers and programs use for trash,
@@ -82,7 +82,7 @@ def hidden(name: str) -> str | None:
     return "begins with a dot" if name.startswith(".") else None
 
 
-def archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
     """Return whether a name is that of an archive or of a part of one."""
     return os.path.splitext(name)[1].lower() in ARCHIVES or _VOLUME.search(name) is not None
 
@@ -116,7 +116,7 @@ def first_bytes(path: str) -> bytes:
     return b""
 
 
-def look(path: str) -> tuple[str, str] | None:
+def detect_kind(path: str) -> tuple[str, str] | None:
     """Return kind and detail of a sound or an archive without the extension of one, judged by its first bytes."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _QUIET or suffix in IMAGES:

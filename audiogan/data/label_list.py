@@ -42,7 +42,7 @@ class Row:
     line: int
 
 
-def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
+def read_text(path: Path, error_prefix: str) -> tuple[str, bytes, list[str]]:
     """Return the text of a list, the content of the file, and remarks on its encoding.
 
     The encoding is detected: UTF-8, UTF-16, else Windows-1252.
@@ -56,17 +56,17 @@ def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise UserError(f"{where}: larger than {LARGEST >> 20} MB; a list is not")
+            raise UserError(f"{error_prefix}: larger than {LARGEST >> 20} MB; a list is not")
         data = path.read_bytes()
     except OSError as e:
-        raise UserError(f"{where}: {e.strerror or e}") from e
-    text, notes = _decode(data, where)
+        raise UserError(f"{error_prefix}: {e.strerror or e}") from e
+    text, notes = _decode(data, error_prefix)
     return text, data, notes
 
 
-def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
+def _decode(data: bytes, error_prefix: str) -> tuple[str, list[str]]:
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
-        raise UserError(f"{where}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
+        raise UserError(f"{error_prefix}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
     encoding = encoding_of(data)
     notes: list[str] = []
     try:
@@ -74,15 +74,15 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     except UnicodeDecodeError as e:
         if encoding:
             name = encoding.upper().removesuffix("-SIG")
-            raise UserError(f"{where}: damaged {name} text (byte {e.start}); save it as CSV (UTF-8)") from e
+            raise UserError(f"{error_prefix}: damaged {name} text (byte {e.start}); save it as CSV (UTF-8)") from e
         text = data.decode("cp1252", "replace") if b"\x81" not in data else data.decode("latin-1")
-        notes.append(f"{where} is not UTF-8 (byte {e.start}): read as Windows-1252")
+        notes.append(f"{error_prefix} is not UTF-8 (byte {e.start}): read as Windows-1252")
     if "\0" in text:
-        raise UserError(f"{where}: not a text file")
+        raise UserError(f"{error_prefix}: not a text file")
     return text, notes
 
 
-def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator[Row]:
+def read_rows(text: str, error_prefix: str, notes: list[str] | None = None) -> Iterator[Row]:
     """Yield the rows of a list; the delimiter and the columns are detected.
 
     Args:
@@ -106,14 +106,15 @@ def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator
         head = max(heads.values(), key=len)
         shown = ", ".join(printable(name.strip())[:40] for name in head[:10]) or "nothing"
         raise UserError(
-            f"{where}: the first line must name the columns path and label (found: {shown}); known names are {KNOWN}"
+            f"{error_prefix}: the first line must name the columns path and label, but has {shown}; "
+            f"known names are {KNOWN}"
         )
     delimiter, (file_column, label_column) = next(iter(found.items()))
     head = heads[delimiter]
     unread = [name.strip() for i, name in enumerate(head) if i not in (file_column, label_column) and name.strip()]
     if notes is not None and unread:
         used, shown = (printable(", ".join(names))[:120] for names in ([head[file_column], head[label_column]], unread))
-        notes.append(f"{where}: only the columns {used} are read, not {shown}")
+        notes.append(f"{error_prefix}: only the columns {used} are read, not {shown}")
     quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in head) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
@@ -123,15 +124,15 @@ def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator
             if past_head and len(cells) > file_column and (name := cells[file_column].strip()):
                 if "\n" in name:
                     start = printable(name.splitlines()[0])[:40]
-                    raise UserError(f"{where}: the quotation mark before {start} is not closed")
+                    raise UserError(f"{error_prefix}: the quotation mark before {start} is not closed")
                 label = cells[label_column].strip() if len(cells) > label_column else ""
                 yield Row(name, unicodedata.normalize("NFC", label), reader.line_num + skipped)
                 count += 1
             past_head = past_head or any(cell.strip() for cell in cells)
     except csv.Error as e:
-        raise UserError(f"{where}, line {reader.line_num + skipped}: {e}") from e
+        raise UserError(f"{error_prefix}, line {reader.line_num + skipped}: {e}") from e
     if not count:
-        raise UserError(f"{where}: there is no row with a file in it")
+        raise UserError(f"{error_prefix}: there is no row with a file in it")
 
 
 def _head(text: str, delimiter: str) -> list[str]:
@@ -188,8 +189,13 @@ class Matches:
     ways: Counter[str] = field(default_factory=Counter)
 
 
-def match(
-    rows: Sequence[Row], files: dict[str, str], suffixes: Collection[str], root: Path, beside: Path, where: str
+def match_rows(
+    rows: Sequence[Row],
+    files: dict[str, str],
+    suffixes: Collection[str],
+    root: Path,
+    list_folder: Path,
+    error_prefix: str,
 ) -> Matches:
     """Find the files that the rows name.
 
@@ -213,13 +219,13 @@ def match(
     label_of: dict[str, str] = {}  # by the real path
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))
-        candidates = [os.path.join(base, name) for name in names for base in (beside, root, root.parent)]
+        candidates = [os.path.join(base, name) for name in names for base in (list_folder, root, root.parent)]
         places = [os.path.realpath(path) for path in candidates if os.path.lexists(path)]
         place = next((place for place in places if place in known), None)
         if place is None:
             unclear.append((row, "in the label list; it is left out or outside" if places else "in the label list"))
         elif label_of.setdefault(place, row.label) != row.label:
-            raise UserError(f"{where}, line {row.line}: {printable(row.name)} has two labels")
+            raise UserError(f"{error_prefix}, line {row.line}: {printable(row.name)} has two labels")
     if unclear:
         usable = {rel: place for rel, place in files.items() if os.path.splitext(rel)[1].lower() in suffixes}
         _match_unclear(unclear, rows, usable, label_of, found)

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from audiogan.data.kinds import READABLE
-from audiogan.data.label_list import Matches, Row, match, read_rows, read_text
+from audiogan.data.label_list import Matches, Row, match_rows, read_rows, read_text
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
 from audiogan.utils.text import printable
@@ -27,7 +27,7 @@ class LabelRule:
     mode: str
     key: str
     root: Path
-    follow: bool = False
+    follow_links: bool = False
     path: Path = Path()  # of the list
     rows: Sequence[Row] = ()
     remarks: Sequence[str] = ()  # on reading the list
@@ -35,7 +35,7 @@ class LabelRule:
 
     @classmethod
     def parse(
-        cls, labels: str | os.PathLike[str] | None, root: Path, follow: bool, suffixes: Collection[str] = READABLE
+        cls, labels: str | os.PathLike[str] | None, root: Path, follow_links: bool, suffixes: Collection[str] = READABLE
     ) -> LabelRule:
         """`auto`, `folders`, `none`, or the path of a list (UserError if it cannot be read).
 
@@ -46,7 +46,7 @@ class LabelRule:
         """
         labels = NONE if labels is None else str(labels)
         if labels in (AUTO, FOLDERS, NONE):
-            return cls(labels, labels, root, follow)
+            return cls(labels, labels, root, follow_links)
         where = f"data.labels={printable(labels)}"
         try:
             path = Path(labels).expanduser()
@@ -58,27 +58,27 @@ class LabelRule:
             raise UserError(f"{where}: not auto, folders or none, and there is no such CSV file")
         text, data, notes = read_text(path, where)
         key = hashlib.blake2b(data, digest_size=16).hexdigest() + str(path.resolve())
-        return cls(LIST, key, root, follow, path, list(read_rows(text, where, notes)), notes, suffixes)
+        return cls(LIST, key, root, follow_links, path, list(read_rows(text, where, notes)), notes, suffixes)
 
     @cached_property
     def _matches(self) -> Matches:
         files, real = dict[str, str](), cache(os.path.realpath)
-        for entry in walk(self.root, self.follow):
+        for entry in walk(self.root, self.follow_links):
             if not os.path.islink(entry.path):
                 folder, name = os.path.split(entry.path)
                 files[entry.rel] = os.path.join(real(folder), name)
             elif not os.path.isdir(entry.path):
                 files[entry.rel] = os.path.realpath(entry.path)
         where = f"data.labels={printable(self.path)}"
-        return match(self.rows, files, self.suffixes, self.root, self.path.resolve().parent, where)
+        return match_rows(self.rows, files, self.suffixes, self.root, self.path.resolve().parent, where)
 
-    def of(self, entry: Entry) -> str:
+    def label_of(self, entry: Entry) -> str:
         """The label of a listed file, "" for none."""
         if self.mode == LIST:
             return self._matches.labels.get(entry.rel, "")
         return "" if self.mode == NONE or "/" not in entry.rel else _text(entry.rel.split("/", 1)[0])
 
-    def missing(self) -> Iterator[tuple[str, str, str]]:
+    def missing_files(self) -> Iterator[tuple[str, str, str]]:
         """(path, label, reason) of the list's rows without a file."""
         if self.mode == LIST:
             for row, reason in self._matches.missing:
@@ -92,7 +92,7 @@ class LabelRule:
         found = ", ".join(f"{count:,} of {total:,} files were found {way}" for way, count in ways)
         return [*self.remarks, *([f"{self.path.name}: {found}"] if found else [])]
 
-    def applies(self, labels: Iterable[str]) -> bool:
+    def has_labels(self, labels: Iterable[str]) -> bool:
         """Return whether the data set has labels, given the label of each decodable file ("" for none)."""
         if self.mode != AUTO:
             return self.mode != NONE

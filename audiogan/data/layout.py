@@ -18,7 +18,7 @@ _FOLD = re.compile(r"(fold|split|part|subset|chunk|shard)[ _.-]?\d+", re.I)
 _LISTED = 8  # names in one line
 
 
-def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[str]) -> list[str]:
+def layout_hints(root: Path, label_mode: str, labels: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Return a line where the class folders are probably not the first-level folders.
 
     Args:
@@ -27,7 +27,7 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
         labels: the classes.
         paths: usable files below `root`, with `/`.
     """
-    if mode not in ("auto", "folders"):
+    if label_mode not in ("auto", "folders"):
         return []
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
     some = one_line([name[:60] for name in names], _LISTED)

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.scan import hash_of
-from audiogan.data.sounds.knobs import known, measure, parts, together
+from audiogan.data.scan import hash_texts
+from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -45,16 +45,17 @@ class Measured(Values):
         table: Table,
         function: Callable[[np.ndarray], NDArray[np.float32]],
         shape: tuple[int, ...],
-        together: int,
+        chunk_size: int,
         name: str,
-        key: str,
+        cache_key: str,
         names: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
         self.names, self.shape = tuple(names), shape
         self._rows, first = np.unique(table.rows, return_index=True)
         self._table, self._sizes = table.take(first), (len(first), *shape)
-        self._function, self._together, self._name, self._key, self._progress = function, together, name, key, progress
+        self._function, self._chunk_size, self._name, self._key = function, chunk_size, name, cache_key
+        self._progress = progress
         self._measured: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
 
@@ -75,7 +76,7 @@ class Measured(Values):
             return out
         group, _, content = scan.folder.name.rpartition("-")
         part = "" if len(self._rows) == scan.clips else hashlib.blake2b(self._rows.tobytes()).hexdigest()
-        key = f"{hash_of(group, self._name, self._key, str(VERSION), part)[:16]}-{content}"
+        key = f"{hash_texts(group, self._name, self._key, str(VERSION), part)[:16]}-{content}"
         folder = open_or_build(scan.folder.parent, key, self._build)
         return np.load(folder / VALUES, mmap_mode="r")
 
@@ -87,7 +88,7 @@ class Measured(Values):
     def _fill(self, out: NDArray[np.float32]) -> None:
         description, quiet = f"measuring {self._name}", None if self._progress else True
         with tqdm(total=len(out), desc=description, unit="sound", disable=quiet, delay=2) as bar:
-            for part in parts(len(out), self._together):
+            for part in chunk_slices(len(out), self._chunk_size):
                 out[part] = self._function(self._table.signals(part).numpy())
                 bar.update(len(out[part]))
 
@@ -111,11 +112,11 @@ class KnobValues:
         """
         if not self.names:
             return None
-        names, modality, shape = known(self.names), table.modality, table.shape
+        names, modality, shape = check_knob_names(self.names), table.modality, table.shape
         if modality is None or modality.sample_rate is None:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {table.source}")
         rate = modality.sample_rate
-        key, size = repr((names, rate)), together(shape)
+        key, size = repr((names, rate)), chunk_size(shape)
         return Measured(
             table, lambda waves: measure(waves, rate, names), (len(names),), size, "knobs", key, names, self.progress
         )

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
-from audiogan.data.kinds import archive
+from audiogan.data.kinds import is_archive
 from audiogan.data.labels import LabelRule
 from audiogan.data.verdicts import TABLE, TEXT
 from audiogan.data.walk import Entry
@@ -43,13 +43,13 @@ def cached_scan(
     """
     digest = hashlib.blake2b(digest_size=16)
     for entry in entries:
-        entry.feed(digest)
+        entry.update_digest(digest)
     place = open_or_build(cache, f"{group[:16]}-{digest.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return place, {key: tuple(value) if key.endswith("shape") else value for key, value in about.items()}
 
 
-def data_folder(root: str | os.PathLike[str]) -> Path:
+def resolve_data_folder(root: str | os.PathLike[str]) -> Path:
     """Return the real path of ``data.root``; UserError where it is no folder."""
     shown = printable(str(root))
     try:
@@ -60,12 +60,12 @@ def data_folder(root: str | os.PathLike[str]) -> Path:
         raise UserError("data.root is empty; name a folder, or leave it out")
     if not folder.is_dir():
         what = "this is a file, not a folder" if folder.exists() else "no such folder"
-        unpack = "; unpack the archive and give the folder" if folder.exists() and archive(folder.name) else ""
+        unpack = "; unpack the archive and give the folder" if folder.exists() and is_archive(folder.name) else ""
         raise UserError(f"data.root={shown}: {what}{unpack}")
     return folder.resolve()
 
 
-def hash_of(*parts: str) -> str:
+def hash_texts(*parts: str) -> str:
     """Return a digest of texts, for names of folders in the cache."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
@@ -82,8 +82,13 @@ class Ledger:
         labels: label of each decodable file. They decide whether the data set has labels.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[str], naming: LabelRule, labels: Iterable[str]) -> None:
-        self.folder, self.columns, self.naming, self.labelled = folder, columns, naming, naming.applies(labels)
+    def __init__(self, folder: Path, columns: Sequence[str], label_rule: LabelRule, labels: Iterable[str]) -> None:
+        self.folder, self.columns, self.label_rule, self.labelled = (
+            folder,
+            columns,
+            label_rule,
+            label_rule.has_labels(labels),
+        )
         self.counts: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
         self._kept: list[tuple[str, int]] = []  # label and number of examples of each file
@@ -98,24 +103,24 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._table.close()
 
-    def refusal(self, digest: bytes, label: str) -> tuple[str, str] | None:
+    def rejection(self, digest: bytes, label: str) -> tuple[str, str] | None:
         """Return reason and detail if a decoded file cannot be used, else ``None``."""
         if self.labelled and not label:
             return "no label", ""
         return ("duplicate", f"same as {self._first[digest]}") if digest in self._first else None
 
-    def keep(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
+    def add_usable(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
         """Note that a file gave ``count`` examples."""
         self._first[digest] = path
         self._kept.append((label, count))
 
-    def write(self, path: str, reason: str, flags: str, detail: str, label: str, *more: object) -> None:
+    def write_row(self, path: str, reason: str, flags: str, detail: str, label: str, *extra: object) -> None:
         """Write the verdict on a file."""
         self.counts[reason] += 1
         self.flags.update(filter(None, flags.split("+")))
-        self._rows.writerow((path, reason, flags, detail, label, *more))
+        self._rows.writerow((path, reason, flags, detail, label, *extra))
 
-    def finish(self, reasons: Iterable[str], **more: Any) -> tuple[np.ndarray, np.ndarray]:
+    def finish(self, reasons: Iterable[str], **extra: Any) -> tuple[np.ndarray, np.ndarray]:
         """Write the listed files that are missing, and the totals.
 
         Args:
@@ -125,8 +130,8 @@ class Ledger:
         Returns:
             For each example the index of its label (-1 without labels), and the number of its file.
         """
-        for path, label, why in self.naming.missing():
-            self.write(path, "missing", "", why, label, *[0] * (len(self.columns) - 5))
+        for path, label, why in self.label_rule.missing_files():
+            self.write_row(path, "missing", "", why, label, *[0] * (len(self.columns) - 5))
         labels = sorted({label for label, _ in self._kept}) if self.labelled else []
         codes = {label: i for i, label in enumerate(labels)}
         counts = np.array([count for _, count in self._kept], np.int64)
@@ -136,20 +141,23 @@ class Ledger:
             "flags": dict(self.flags),
             "labels": labels,
             "class_counts": np.bincount(targets, minlength=len(labels)).tolist() if labels else [],
-            "notes": self.naming.notes(),
+            "notes": self.label_rule.notes(),
             "clips": len(targets),
         }
-        (self.folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+        (self.folder / ABOUT).write_text(json.dumps(about | extra), encoding="utf-8")
         return targets, np.repeat(np.arange(len(counts)), counts)
 
 
-def bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
+def progress_bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
     """Return the progress bar for decoding the folder ``name``."""
     return tqdm(total=total, desc=printable(f"decoding {name}"), unit=unit, disable=None if progress else True)
 
 
-def ahead(
-    work: Callable[[S], T], items: Iterable[S], each: int = 16, threaded: Callable[[S], bool] = lambda item: True
+def prefetch_map(
+    function: Callable[[S], T],
+    items: Iterable[S],
+    per_thread: int = 16,
+    threaded: Callable[[S], bool] = lambda item: True,
 ) -> Iterator[tuple[S, T]]:
     """Yield items with the results of ``work``, in order. Threads work ahead, never far: decoding releases the GIL.
 
@@ -163,10 +171,10 @@ def ahead(
     with ThreadPoolExecutor(workers) as pool:
 
         def submit(item: S) -> tuple[S, Future[T] | None]:
-            return item, pool.submit(work, item) if threaded(item) else None
+            return item, pool.submit(function, item) if threaded(item) else None
 
-        queue = deque(map(submit, islice(rest, each * workers)))
+        queue = deque(map(submit, islice(rest, per_thread * workers)))
         while queue:
             item, future = queue.popleft()
             queue.extend(map(submit, islice(rest, 1)))
-            yield item, future.result() if future else work(item)
+            yield item, future.result() if future else function(item)

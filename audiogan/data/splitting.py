@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-def choose(
+def choose_held_out(
     rows: Ints, strata: Ints, recordings: Ints | None, groups: Ints | None, fraction: float, seed: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Choose the examples to hold out.

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.data.columns import Column, Labels, Rows, Values, View, ViewAugment
-from audiogan.data.splitting import choose
+from audiogan.data.splitting import choose_held_out
 from audiogan.data.verdicts import Scan
 from audiogan.errors import UserError
 from audiogan.modalities import Modality
 
-Places = Sequence[int] | NDArray[np.int64] | slice
+Indices = Sequence[int] | NDArray[np.int64] | slice
 
 
 class Table:
@@ -103,7 +103,7 @@ class Table:
 
     # Reading.
 
-    def batch(self, places: Places, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
+    def batch(self, indices: Indices, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
         """Return all columns of some examples, augmented.
 
         The column ``x`` and the augmentation of its group draw from ``rng``. Every other column and group draws from a
@@ -113,20 +113,20 @@ class Table:
             places: places of the examples, ``[B]``.
             rng: source of random numbers; ``None``: no augmentation.
         """
-        return self._read(self.rows[places], self.columns, rng)
+        return self._read(self.rows[indices], self.columns, rng)
 
-    def examples(self, places: Places) -> dict[str, Tensor]:
+    def examples(self, indices: Indices) -> dict[str, Tensor]:
         """Return all columns of some examples, without augmentation."""
-        return self._read(self.rows[places], self.columns, None)
+        return self._read(self.rows[indices], self.columns, None)
 
-    def signals(self, places: Places) -> Tensor:
+    def signals(self, indices: Indices) -> Tensor:
         """Return signals ``[n, *shape]``, without augmentation."""
-        return self.column("x", places)
+        return self.column("x", indices)
 
-    def column(self, name: str, places: Places) -> Tensor:
+    def column(self, name: str, indices: Indices) -> Tensor:
         """Return the values ``[n, ...]`` of one column, without augmentation."""
-        self.require(name)
-        return self._read(self.rows[places], [name], None)[name]
+        self.require_column(name)
+        return self._read(self.rows[indices], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
         # A nested function that calls itself would be a reference cycle, which keeps the tensors of a batch in memory.
@@ -152,15 +152,15 @@ class Table:
         order: dict[str, None] = {}
         for name in names:
             if name not in order:
-                order.update(self._in_order(self.columns[name].of))
+                order.update(self._in_order(self.columns[name].inputs))
                 order[name] = None
         return order
 
     # Views and other columns.
 
-    def take(self, places: Places) -> Table:
+    def take(self, indices: Indices) -> Table:
         """Return a view of some examples, with all class names."""
-        return self._with(rows=self.rows[places])
+        return self._with(rows=self.rows[indices])
 
     def split(self, fraction: float, seed: int = 0, groups: str | None = None) -> tuple[Table, Table]:
         """Return two views: the rest, and ``fraction`` of each class.
@@ -190,14 +190,14 @@ class Table:
             strata = np.zeros(len(self), np.int64)
         recordings = None if self._recordings is None else self._recordings[self.rows]
         together = None if groups is None else self._values_of(groups)
-        out, note = choose(self.rows, strata, recordings, together, fraction, seed)
+        out, note = choose_held_out(self.rows, strata, recordings, together, fraction, seed)
         train, held = self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
         train.note = note
         return train, held
 
     def _values_of(self, name: str) -> NDArray[np.int64]:
         """Return a number for each example; examples with the same value of a column have the same number."""
-        if self.require(name).modality is not None:
+        if self.require_column(name).modality is not None:
             raise UserError(f"the column {name!r} holds signals; choose a column of labels, numbers or texts")
         values = self.column(name, slice(None)).numpy()
         return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
@@ -212,7 +212,7 @@ class Table:
         found = column(self) if column is not None else None
         if found is None:
             return self
-        if name in self._in_order(found.of):
+        if name in self._in_order(found.inputs):
             raise UserError(f"the column {name!r} cannot be computed from itself; give the new column another name")
         self._check_count(name, found)
         return self._with(columns={**self.columns, name: found})
@@ -222,15 +222,15 @@ class Table:
             wanted = f"{int(self.rows.max()) + 1:,}"
             raise UserError(f"the column {name!r} has {column.count:,} rows; the data has {wanted}")
 
-    def without(self, name: str) -> Table:
+    def drop_column(self, name: str) -> Table:
         """Return a view without a column. A table that has no such column stays as it is."""
-        if name == "x" or any(name in column.of for column in self.columns.values()):
+        if name == "x" or any(name in column.inputs for column in self.columns.values()):
             raise ValueError(f"the table needs the column {name!r}")
         return self._with(columns={key: column for key, column in self.columns.items() if key != name})
 
     def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
         """Return a view with a column of numbers replaced by ``function(values [N, K])``, as float32."""
-        column = self.require(name)
+        column = self.require_column(name)
         if not isinstance(column, Values):
             raise ValueError(f"the column {name!r} holds no numbers")
         rows = np.unique(self.rows)
@@ -239,7 +239,7 @@ class Table:
         array[rows] = made
         return self._with(columns={**self.columns, name: Values(array, column.names)})
 
-    def require(self, name: str) -> Column:
+    def require_column(self, name: str) -> Column:
         """Return a column; UserError if there is none of this name."""
         if name not in self.columns:
             raise UserError(f"the data has no column {name!r}; it has {', '.join(self.columns)}: {self.source}")
@@ -260,7 +260,7 @@ def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
 
 
-def counted(table: Table, total: int, things: str, origin: str) -> str:
+def describe_table(table: Table, total: int, things: str, origin: str) -> str:
     """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
     facts = [f"{len(table.labels)} classes"] if table.labels else []
     facts += [table.note] if table.note else []

@@ -95,7 +95,7 @@ class Scan:
         classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
         lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self._contents()}{classes}"]
         if self.labels:
-            lines.append(f"  {class_line(self.labels, self.class_counts)}")
+            lines.append(f"  {format_class_counts(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
         for row in self.rows():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
@@ -153,7 +153,7 @@ def _cell(text: str) -> object:
     return escape_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
-def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
+def format_class_counts(labels: Sequence[str], counts: Sequence[int]) -> str:
     """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
     names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
     parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiogan.data.kinds import FOREIGN, READABLE, archive, hidden
+from audiogan.data.kinds import FOREIGN, READABLE, hidden_reason, is_archive
 from audiogan.errors import UserError
 
 HIDDEN = "hidden"
@@ -35,13 +35,13 @@ class Entry:
     size: int = 0
     stamp: str = ""
 
-    def feed(self, digest: Any) -> None:
+    def update_digest(self, digest: Any) -> None:
         """Add everything that is known without reading the file to a fingerprint."""
         line = f"{self.rel}\0{self.kind}\0{self.detail}\0{self.size}\0{self.stamp}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
 
 
-def stamp(info: os.stat_result) -> str:
+def file_version(info: os.stat_result) -> str:
     """Return what changes whenever a file is replaced or written to.
 
     The time of modification alone does not: `cp -p`, `rsync -t` and archives set it to that of the original. The time
@@ -50,14 +50,14 @@ def stamp(info: os.stat_result) -> str:
     return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
 
 
-def follows(links: str | None) -> bool:
+def parse_links(links: str | None) -> bool:
     """Return whether ``data.links`` asks for links that lead out of the folder; UserError for an unknown value."""
     if links not in (None, *LINKS):
         raise UserError(f"data.links={links!r}: choose one of {', '.join(LINKS)}")
     return links == "follow"
 
 
-def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
+def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
     """Every entry below `root`: a folder's files by name, then its sub-folders.
 
     Linked folders come last, so a sound is known by its real place where it has one. Each real folder is visited once;
@@ -78,7 +78,7 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
             if (info.st_dev, info.st_ino) in seen or (real != path and _inside(top, real)):
                 yield Entry(path, rel, "folder link", f"to {real}")
                 continue
-            if not (follow or real == path or _inside(real, top)):
+            if not (follow_links or real == path or _inside(real, top)):
                 yield Entry(path, rel, OUTSIDE, f"to {real}")
                 continue
             seen.add((info.st_dev, info.st_ino))
@@ -88,11 +88,11 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
             continue
         below = f"{rel}/" if rel else ""
         for name, linked in files:
-            yield _file(os.path.join(path, name), below + name, top if linked and not follow else None)
-        for name in filter(hidden, [*folders, *linked_folders]):
+            yield _file(os.path.join(path, name), below + name, top if linked and not follow_links else None)
+        for name in filter(hidden_reason, [*folders, *linked_folders]):
             yield Entry(os.path.join(path, name), below + name, HIDDEN, "folder, not searched")
-        links += [below + name for name in linked_folders if not hidden(name)]
-        stack += [below + name for name in reversed(folders) if not hidden(name)]
+        links += [below + name for name in linked_folders if not hidden_reason(name)]
+        stack += [below + name for name in reversed(folders) if not hidden_reason(name)]
 
 
 _is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)  # Windows, Python 3.12
@@ -134,14 +134,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _file(path: str, rel: str, top: str | None) -> Entry:
     """Return the entry of a file; of a link, `top` is the folder that it may not lead out of."""
     name = os.path.basename(path)
-    if reason := hidden(name):
+    if reason := hidden_reason(name):
         return Entry(path, rel, HIDDEN, reason)
     if top is not None and os.path.exists(path) and not _inside(real := os.path.realpath(path), top):
         return Entry(path, rel, OUTSIDE, f"to {real}")
     suffix = os.path.splitext(name)[1].lower()
     if suffix in FOREIGN:
         return Entry(path, rel, "unreadable", FOREIGN[suffix])
-    if archive(name):
+    if is_archive(name):
         return Entry(path, rel, ARCHIVE)
     if suffix not in READABLE:
         return Entry(path, rel, "not audio")
@@ -157,4 +157,4 @@ def file_entry(path: str, rel: str, kind: str) -> Entry:
         return Entry(path, rel, "unreadable", "broken link" if missing else e.strerror or str(e))
     if not stat.S_ISREG(info.st_mode):
         return Entry(path, rel, "unreadable", "not a regular file")
-    return Entry(path, rel, kind, "", info.st_size, stamp(info))
+    return Entry(path, rel, kind, "", info.st_size, file_version(info))

@@ -78,7 +78,7 @@ def test_images_points_and_drums_keep_their_split() -> None:
         (open_points("grid", count=500), points),
         (open_points("grid", count=500, labels="modes"), points),
         (machine, drums),
-        (machine.without("label"), drums),
+        (machine.drop_column("label"), drums),
     ):
         assert [digest(table.split(*choice)[1].rows) for choice in CHOICES] == want, table.source
     again = image_table(pixels, targets, list("abcd")).split(0.5)[0].split(0.3, 7)[1]

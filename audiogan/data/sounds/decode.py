@@ -184,7 +184,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
     ):
         return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
-    return Decoded("usable", notes, flags, [finish(y, s)], 1, **about)
+    return Decoded("usable", notes, flags, [finish_clip(y, s)], 1, **about)
 
 
 def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
@@ -276,7 +276,7 @@ def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def finish(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
+def finish_clip(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
     """`[N, C]` at the final rate -> one clip `[C, T]`: cropped or padded, and scaled as the settings say."""
     clip = np.zeros((s.channels, s.length), np.float32)
     n = min(len(x), s.length)
@@ -320,4 +320,4 @@ def _slices(
             loud = np.abs(window).max() >= max(floor, levels.SILENCE)
             constant = len(window) > levels.CLICK_SAMPLES and levels.ranges(window).max() < levels.SILENCE
             if loud and not constant and not (ratio > 1 and levels.only_clicks(window, energy)):
-                yield finish(window, s)
+                yield finish_clip(window, s)

@@ -10,7 +10,7 @@ import numpy as np
 
 from audiogan.data.columns import Column, Labels, Signals
 from audiogan.data.sounds.scan import CLIPS, INDEX, scan_folder
-from audiogan.data.table import Table, counted
+from audiogan.data.table import Table, describe_table
 from audiogan.data.verdicts import require_usable
 from audiogan.modalities.sound import Sound
 from audiogan.utils.text import printable
@@ -60,5 +60,5 @@ def open_audio_folder(
     columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize))}
     if scan.labels:
         columns["label"] = Labels(index["label"], scan.labels)
-    source = partial(counted, total=scan.clips, things="clips", origin=printable(str(scan.root)))
+    source = partial(describe_table, total=scan.clips, things="clips", origin=printable(str(scan.root)))
     return Table(columns, len(index), source=source, scan=scan, strata=index["label"], recordings=index["file"])

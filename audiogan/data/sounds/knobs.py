@@ -46,7 +46,7 @@ class Analysis:
         spectra = librosa.stft(waves, n_fft=n_fft, hop_length=n_fft // 4)
         return np.sqrt((spectra.real**2 + spectra.imag**2).sum(axis=1))
 
-    def over_frames(self, values: np.ndarray, silent: float) -> Array:
+    def frame_mean(self, values: np.ndarray, silent_value: float) -> Array:
         """Return the mean `[N]` of values `[N, 1, frames]`, weighted by amplitude; ``silent`` for silent sounds.
 
         Weights by energy would let the loudest frame dominate. Without weights, the tail of the sound would.
@@ -54,7 +54,7 @@ class Analysis:
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)
         mean = (values[:, 0] * weights).sum(axis=1) / np.where(total > 0, total, 1.0)
-        return np.where(total > 0, mean, silent).astype(np.float64)
+        return np.where(total > 0, mean, silent_value).astype(np.float64)
 
     @cached_property
     def envelope(self) -> Array:
@@ -76,7 +76,7 @@ class Analysis:
         return self.envelope.max(axis=1, keepdims=True)
 
     @cached_property
-    def time(self) -> NDArray[np.int64]:
+    def sample_index(self) -> NDArray[np.int64]:
         """Number of each sample of the envelope."""
         return np.arange(self.envelope.shape[1])
 
@@ -85,7 +85,7 @@ def _brightness(a: Analysis) -> Array:
     import librosa
 
     centroid = librosa.feature.spectral_centroid(S=a.magnitude, sr=a.sample_rate)
-    return np.log2(np.maximum(a.over_frames(centroid, silent=definitions.LOWEST_HZ), definitions.LOWEST_HZ))
+    return np.log2(np.maximum(a.frame_mean(centroid, silent_value=definitions.LOWEST_HZ), definitions.LOWEST_HZ))
 
 
 def _attack(a: Analysis) -> Array:
@@ -96,7 +96,7 @@ def _attack(a: Analysis) -> Array:
     onset = (a.envelope >= definitions.ONSET * a.peak).argmax(axis=1)[:, None]
     risen = np.ones_like(a.envelope)
     np.divide(np.maximum.accumulate(a.envelope, axis=1), a.peak, out=risen, where=a.peak > 0)
-    missing = np.where(a.time >= onset, 1.0 - risen, 0.0).sum(axis=1)
+    missing = np.where(a.sample_index >= onset, 1.0 - risen, 0.0).sum(axis=1)
     return np.log10(np.maximum(2 * missing / a.sample_rate, definitions.SHORTEST_SECONDS))
 
 
@@ -107,7 +107,7 @@ def _decay(a: Analysis) -> Array:
     to_come = np.square(a.envelope[:, ::-1]).cumsum(axis=1)[:, ::-1]
     start = a.envelope.argmax(axis=1)[:, None]
     enough = np.take_along_axis(to_come, start, axis=1) * 10 ** (-definitions.FALL_DB / 10)
-    samples = ((to_come > enough) & (a.time >= start)).sum(axis=1)
+    samples = ((to_come > enough) & (a.sample_index >= start)).sum(axis=1)
     return np.log10(np.maximum(samples / a.sample_rate, definitions.SHORTEST_SECONDS))
 
 
@@ -117,7 +117,7 @@ def _noisiness(a: Analysis) -> Array:
     loudest = a.magnitude.max(axis=1, keepdims=True)  # relative to it, or the floor would depend on the level
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
     flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
-    return 10 * np.log10(a.over_frames(flatness, silent=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
+    return 10 * np.log10(a.frame_mean(flatness, silent_value=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
 
 
 def _pitch(a: Analysis) -> Array:
@@ -134,7 +134,7 @@ class Knob:
 
     name: str
     unit: str
-    about: str
+    meaning: str
     measure: Callable[[Analysis], Array]
 
 
@@ -151,7 +151,7 @@ KNOBS: dict[str, Knob] = {
 """All knobs, by name."""
 
 
-def known(names: Sequence[str] | None) -> tuple[str, ...]:
+def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
     """Return names of knobs, all by default. UserError for an unknown or repeated name."""
     names = tuple(KNOBS) if names is None else (names,) if isinstance(names, str) else tuple(names)
     for name in names:
@@ -162,12 +162,12 @@ def known(names: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def together(shape: Sequence[int]) -> int:
+def chunk_size(shape: Sequence[int]) -> int:
     """Return how many sounds of ``shape`` ``(C, T)`` are measured at a time, in bounded memory."""
     return max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
 
 
-def parts(count: int, size: int) -> Iterator[slice]:
+def chunk_slices(count: int, size: int) -> Iterator[slice]:
     """Return slices of ``range(count)`` of ``size`` each; the last may be shorter."""
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
@@ -187,14 +187,14 @@ def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = N
         UserError: an unknown name.
         ValueError: waves of another shape, without samples, or with NaN or infinities.
     """
-    names = known(names)
+    names = check_knob_names(names)
     waves = np.asarray(waves)
     if waves.ndim != 3 or 0 in waves.shape[1:]:
         raise ValueError(f"waves {waves.shape}: must be [N, C, T] with at least one channel and one sample")
     if sample_rate <= 0:
         raise ValueError(f"sample_rate={sample_rate}: must be positive")
     out = np.empty((len(waves), len(names)), np.float32)
-    for part in parts(len(waves), together(waves.shape[1:])):
+    for part in chunk_slices(len(waves), chunk_size(waves.shape[1:])):
         if broken := np.count_nonzero(~np.isfinite(waves[part]).all(axis=(1, 2))):
             raise ValueError(f"{broken} of sounds {part.start} to {part.stop - 1} have NaN or infinities")
         analysis = Analysis(waves[part], sample_rate)

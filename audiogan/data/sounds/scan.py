@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from audiogan.data.kinds import look
+from audiogan.data.kinds import detect_kind
 from audiogan.data.labels import LabelRule
-from audiogan.data.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
+from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
 from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import REASONS, Scan
-from audiogan.data.walk import Entry, follows, walk
+from audiogan.data.walk import Entry, parse_links, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
@@ -55,11 +55,11 @@ def scan_folder(
     known = DecodeSettings.__dataclass_fields__
     for name in settings.keys() - known.keys():
         raise UserError(f"data.{name}: there is no such setting; there are {', '.join([*known, 'labels', 'links'])}")
-    chosen, follow = DecodeSettings(**settings), follows(links)
-    folder = data_folder(root)
+    chosen, follow = DecodeSettings(**settings), parse_links(links)
+    folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow)
     entries = list(_entries(folder, follow))
-    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
+    group = hash_texts(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     build = partial(_build, entries, chosen, naming, folder.name, progress)
     place, about = cached_scan(cache_dir("audio", cache), group, entries, build)
     return Scan(folder, chosen, place, naming=naming.mode, **about)
@@ -68,7 +68,7 @@ def scan_folder(
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:
     """Entries of `walk`; files with an ambiguous name get their kind from their first bytes."""
     for entry in walk(root, follow):
-        found = look(entry.path) if entry.kind == "not audio" else None
+        found = detect_kind(entry.path) if entry.kind == "not audio" else None
         yield replace(entry, kind=found[0], detail=found[1]) if found else entry
 
 
@@ -77,11 +77,11 @@ def _build(
 ) -> None:
     sounds = [entry for entry in entries if entry.kind == "audio"]
     with (
-        Ledger(folder, COLUMNS, naming, map(naming.of, sounds)) as ledger,
+        Ledger(folder, COLUMNS, naming, map(naming.label_of, sounds)) as ledger,
         open(folder / CLIPS, "wb") as clips,
-        bar(name, len(sounds), "file", progress) as shown,
+        progress_bar(name, len(sounds), "file", progress) as shown,
     ):
-        for entry, found in ahead(partial(_decoded, s=s), entries, 4, _large):
+        for entry, found in prefetch_map(partial(_decoded, s=s), entries, 4, _large):
             shown.update(entry.kind == "audio")
             _store(entry, found, clips, ledger, s)
         targets, files = ledger.finish(REASONS)
@@ -100,9 +100,9 @@ def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:
 
 def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: DecodeSettings) -> None:
     """Write the clips of a file, unless it cannot be used, and the verdict on it."""
-    label = ledger.naming.of(entry) if ledger.labelled else ""
+    label = ledger.label_rule.label_of(entry) if ledger.labelled else ""
     written = 0
-    if found.reason == "usable" and (refusal := ledger.refusal(found.digest, label)):
+    if found.reason == "usable" and (refusal := ledger.rejection(found.digest, label)):
         found = replace(found, reason=refusal[0], detail=refusal[1], flags=())
     if found.reason == "usable":
         start, source = clips.tell(), iter(found.clips)
@@ -121,9 +121,9 @@ def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: Dec
             quiet = f", {found.windows - written} more are silent" if written < found.windows else ""
             found.detail = "; ".join(filter(None, [found.detail, f"{written} slices{quiet}"]))
     if written:
-        ledger.keep(found.digest, entry.rel, label, written)
+        ledger.add_usable(found.digest, entry.rel, label, written)
     about = (written, round(found.seconds, 4), found.sample_rate, found.channels)
-    ledger.write(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
+    ledger.write_row(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
 
 
 def _next(clips: Iterator[np.ndarray]) -> tuple[np.ndarray | None, str]:

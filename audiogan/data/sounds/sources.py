@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audiogan.data.cache import downloads
+from audiogan.data.cache import downloads_folder
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -19,7 +19,7 @@ FEWEST = 20
 """Examples below which none are held out."""
 
 
-def about_held_out(train: Table, held_out: Table, share: float | None) -> str:
+def describe_held_out(train: Table, held_out: Table, share: float | None) -> str:
     """How many examples are held out, or why none are: words to follow those about the training data."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
@@ -57,13 +57,13 @@ def open_sounds(
         if found is None:
             commands = " or ".join(f"audiogan data get {name}" for name in sets)
             raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
-        root = downloads() / found
+        root = downloads_folder() / found
     from audiogan.data.sounds.folder import open_audio_folder
 
-    return open_audio_folder(sound_folder(root, named), **settings)
+    return open_audio_folder(resolve_sound_folder(root, named), **settings)
 
 
-def sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
+def resolve_sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
     """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded.
 
     With ``named`` the name of a data set means that data set even if there is a folder of this name.
@@ -75,11 +75,11 @@ def sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
         return Path(name)
     if not _downloaded(name):
         raise UserError(f"data.root={name}: not downloaded yet; run: audiogan data get {name}")
-    return downloads() / name
+    return downloads_folder() / name
 
 
 def _downloaded(name: str) -> bool:
-    return (downloads() / name / "manifest.csv").is_file()
+    return (downloads_folder() / name / "manifest.csv").is_file()
 
 
 def _drum_machine(settings: dict[str, Any]) -> Table:
@@ -87,7 +87,7 @@ def _drum_machine(settings: dict[str, Any]) -> Table:
     from audiogan.data.labels import AUTO, FOLDERS, NONE
     from audiogan.data.sounds.decode import DecodeSettings
     from audiogan.data.toys.drum_machine import drum_machine
-    from audiogan.data.walk import follows
+    from audiogan.data.walk import parse_links
 
     chosen = DecodeSettings(
         **{name: value for name, value in settings.items() if name in DecodeSettings.__dataclass_fields__}
@@ -98,7 +98,7 @@ def _drum_machine(settings: dict[str, Any]) -> Table:
             f"data.labels={labels}: there are no files to label, as the built-in drum machine makes the sounds; "
             "give data.root=FOLDER, or choose auto or none"
         )
-    follows(settings.get("links"))
+    parse_links(settings.get("links"))
     rate, length, channels = int(chosen.sample_rate), int(chosen.length), int(chosen.channels)
     machine = drum_machine(sample_rate=rate, length=length, channels=channels, normalize=chosen.normalize)
-    return machine.without("label") if labels in (None, NONE) else machine
+    return machine.drop_column("label") if labels in (None, NONE) else machine
