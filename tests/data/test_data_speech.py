@@ -277,7 +277,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'timit'; there are: drums, sc09, fsdd,"):
-        download.data_set("timit")
+        download.get_data_set("timit")
     for url, said in ((f"{site.url}/nowhere", "the server said 404"), ("http://127.0.0.1:9", "no connection")):
         with pytest.raises(UserError, match=rf"free-spoken-digit-dataset-1\.0\.10\.zip could not .*{said}"):
             download.download(SETS["fsdd"], tmp_path / "out", url, progress=False)
