@@ -1,4 +1,4 @@
-"""Columns of measured values: the knobs and the pitch of sounds."""
+"""Table columns of values measured on sounds: knobs (such as brightness) and pitch."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 VERSION = 1
-"""Of the cached values; raise it when a measurement changes."""
+"""Version of the cached values. Increase it when a measurement changes, to invalidate old caches."""
 VALUES = "values.npy"
 
 
 class Measured(Values):
-    """Numbers measured on the signals of a table, at the first use.
+    """Column of numbers measured on the signals of a table at first use.
 
-    The result is kept in the cache of the folder's scan. Data without a scan are measured in every process.
+    The values are cached on disk next to the scan of the data folder. Without a scan, each process measures again.
 
     Args:
-        table: the examples.
-        function: signals ``[n, *shape]`` to values ``[n, *shape]``. A value depends on its own signal only.
+        table: table with the signals.
+        function: function from signals ``[n, C, T]`` to values ``[n, *shape]``. It must treat signals independently.
         shape: shape of the values of one example.
-        together: number of signals that are measured at a time.
-        name: what is measured, for the progress bar.
-        key: settings of the measurement, for the cache.
-        names: see `Values`.
+        chunk_size: number of signals per call of ``function``.
+        name: name of the measurement, for the progress bar and the cache.
+        cache_key: settings of the measurement. A change causes a new measurement.
+        names: names of the numbers, see `Values`.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -94,10 +94,12 @@ class Measured(Values):
 
 
 class KnobValues:
-    """The knobs of sounds, each in its own unit (`audiogan.data.sounds.knobs.Knob.unit`): a column float32 ``[N, K]``.
+    """Factory of the column of knob values of sounds, float32 ``[N, K]``, for `Table.with_column`.
+
+    Each knob has its own unit, see `audiogan.data.sounds.knobs.Knob`.
 
     Args:
-        names: names of knobs; see `audiogan.data.sounds.knobs.KNOBS`. Without names there is no column.
+        names: names of ``K`` knobs from `audiogan.data.sounds.knobs.KNOBS`. Empty or ``None``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -105,10 +107,10 @@ class KnobValues:
         self.names, self.progress = list(names or ()), progress
 
     def __call__(self, table: Table) -> Measured | None:
-        """Return the column; it is measured at its first use.
+        """Return the column of knob values for a table of sounds, or ``None`` without knobs.
 
         Raises:
-            UserError: an unknown knob, or data that are not sounds.
+            UserError: a knob is unknown, or the table does not contain sounds.
         """
         if not self.names:
             return None
@@ -123,13 +125,13 @@ class KnobValues:
 
 
 class PitchTrack:
-    """The pitch of voices over time, in Hz: a column float32 ``[N, frames]``, NaN where there is no voice.
+    """Factory of the column of pitch tracks in Hz, float32 ``[N, frames]``, for `Table.with_column`.
 
-    See `audiogan.data.sounds.pitch.measure_pitch`.
+    Unvoiced frames are NaN. `audiogan.data.sounds.pitch.measure_pitch` describes the method.
 
     Args:
-        hop_length: samples from one frame to the next.
-        enabled: without it there is no column.
+        hop_length: hop between frames in samples, 1 or more.
+        enabled: ``False``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -137,16 +139,16 @@ class PitchTrack:
         self.hop_length, self.enabled, self.progress = hop_length, enabled, progress
 
     def __call__(self, table: Table) -> Measured | None:
-        """Return the column; it is measured at its first use.
+        """Return the column of pitch tracks for a table of sounds, or ``None`` if disabled.
 
         Raises:
-            UserError: data that are not sounds.
+            UserError: the table does not contain sounds.
         """
         if not self.enabled:
             return None
         modality, hop = table.modality, self.hop_length
         if modality is None or modality.sample_rate is None:
-            raise UserError(f"voice: the pitch is that of sounds, but this is other data: {table.source}")
+            raise UserError(f"pitch is measured on sounds, but this is other data: {table.source}")
         rate, frames = modality.sample_rate, 1 + -(-table.shape[-1] // hop)
         key, function = repr((hop, rate)), lambda waves: measure_pitch(waves, rate, hop)[:, :frames]
         return Measured(table, function, (frames,), AT_A_TIME, "pitch", key, progress=self.progress)

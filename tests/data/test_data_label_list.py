@@ -171,7 +171,7 @@ def test_lists_that_cannot_be_read_are_one_clear_line(root: Path, content: str |
 
 def test_a_list_of_other_files_gets_a_hint_that_fits(root: Path) -> None:
     (root.parent / "list.csv").write_text("path,label\nother.wav,a\n")
-    with pytest.raises(UserError, match=r"the list names other\.wav, the folder has f0\.wav") as caught:
+    with pytest.raises(UserError, match=r"the list names other\.wav, but the folder has f0\.wav") as caught:
         open_audio_folder(root, labels=root.parent / "list.csv", progress=False)
     assert "inside folders" not in str(caught.value)
 

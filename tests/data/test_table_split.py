@@ -135,7 +135,7 @@ def test_groups_and_recordings_both_stay_together() -> None:
 def test_columns_that_make_no_groups() -> None:
     with pytest.raises(UserError, match="no column 'kit'; it has x, label, speaker"):
         spoken().split(0.1, groups="kit")
-    with pytest.raises(UserError, match="'x' holds signals"):
+    with pytest.raises(UserError, match="'x' contains signals"):
         spoken().split(0.1, groups="x")
     one = Table({"x": Signals(np.zeros((50, 1))), "kit": Labels(np.zeros(50, int), ["a"])}, 50)
     train, held = one.split(0.1, groups="kit")
