@@ -1,4 +1,4 @@
-"""List a folder: every file once, in a fixed order, whatever links and permissions it holds."""
+"""Listing of a data folder: every file once, in a fixed order, robust to links and missing permissions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,26 @@ HIDDEN = "hidden"
 OUTSIDE = "outside link"
 ARCHIVE = "archive"
 LEFT_OUT = {
-    HIDDEN: "hidden files and folders, trash, and what systems write; left out",
-    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
+    HIDDEN: "hidden files and folders, trash and system files; skipped",
+    OUTSIDE: "symbolic link that leads out of the folder; data.links=follow uses it",
     ARCHIVE: "unpack it to use its files",
 }
-"""Kinds of entries that no data set uses, with what they mean."""
+"""Kinds of entries that are never used, with an explanation of each."""
 LINKS = ("inside", "follow")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`kind` is "audio" (to be decoded) or the reason why it is not; `rel` is the path below the root, with `/`."""
+    """Entry of a folder listing.
+
+    Attributes:
+        path: absolute path.
+        rel: path relative to the root, with ``/``.
+        kind: ``audio`` or ``image`` for files to decode, otherwise the reason for skipping the entry.
+        detail: details of the reason.
+        size: size in bytes.
+        stamp: version of the file, see `file_version`.
+    """
 
     path: str
     rel: str
@@ -36,34 +45,35 @@ class Entry:
     stamp: str = ""
 
     def update_digest(self, digest: Any) -> None:
-        """Add everything that is known without reading the file to a fingerprint."""
+        """Update a digest with all attributes of the entry except the absolute path."""
         line = f"{self.rel}\0{self.kind}\0{self.detail}\0{self.size}\0{self.stamp}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
 
 
 def file_version(info: os.stat_result) -> str:
-    """Return what changes whenever a file is replaced or written to.
+    """Return a string that changes whenever a file is replaced or modified.
 
-    The time of modification alone does not: `cp -p`, `rsync -t` and archives set it to that of the original. The time
-    of the status change and the inode cannot be set.
+    It includes the change time and the inode, because `cp -p`, `rsync -t` and archivers restore the modification time.
     """
     return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
 
 
 def parse_links(links: str | None) -> bool:
-    """Return whether ``data.links`` asks for links that lead out of the folder; UserError for an unknown value."""
+    """Return ``True`` if ``data.links`` is ``follow``. Raise `UserError` for an unknown value."""
     if links not in (None, *LINKS):
         raise UserError(f"data.links={links!r}: choose one of {', '.join(LINKS)}")
     return links == "follow"
 
 
 def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
-    """Every entry below `root`: a folder's files by name, then its sub-folders.
+    """Yield all entries below ``root``: the files of a folder by name, then its sub-folders.
 
-    Linked folders come last, so a sound is known by its real place where it has one. Each real folder is visited once;
-    a link to a folder that was visited, or to one around the root, is listed as "folder link". A link that leads out of
-    `root` is listed as "outside link", unless `follow` is set. `root` itself may be a link. A hidden folder is listed,
-    but not searched.
+    Linked folders come last, so that files are listed under their real path. Each real folder is visited once. A link
+    to a visited folder or to a parent of the root has the kind "folder link". Hidden folders are listed, not searched.
+
+    Args:
+        root: folder to list, or a link to a folder.
+        follow_links: follow links that lead out of ``root``. Otherwise they have the kind "outside link".
     """
     top = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
@@ -95,7 +105,8 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
         stack += [below + name for name in reversed(folders) if not hidden_reason(name)]
 
 
-_is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)  # Windows, Python 3.12
+# Junctions exist on Windows only. os.path.isjunction requires Python 3.12.
+_is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)
 
 
 def _is_link(path: str) -> bool:
@@ -103,13 +114,13 @@ def _is_link(path: str) -> bool:
 
 
 def _inside(path: str, folder: str) -> bool:
-    """Return whether a real path is a folder or lies below it."""
+    """Return ``True`` if a real path equals ``folder`` or is below it."""
     path, folder = os.path.normcase(path), os.path.normcase(folder)
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
-    """Sorted names: of files, with whether they are links; of folders; of links to folders."""
+    """Return the sorted (name, is_link) pairs of files, names of folders, and names of links to folders."""
     files: list[tuple[str, bool]] = []
     folders: list[str] = []
     linked: list[str] = []
@@ -127,12 +138,12 @@ def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # For example, the entry is a link to itself.
         return False
 
 
 def _file(path: str, rel: str, top: str | None) -> Entry:
-    """Return the entry of a file; of a link, `top` is the folder that it may not lead out of."""
+    """Return the entry of a file. A link must not lead out of the folder ``top``, unless ``top`` is ``None``."""
     name = os.path.basename(path)
     if reason := hidden_reason(name):
         return Entry(path, rel, HIDDEN, reason)
@@ -149,7 +160,7 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
 
 
 def file_entry(path: str, rel: str, kind: str) -> Entry:
-    """Return the entry of a file of this kind, or the reason why it cannot be read."""
+    """Return the entry of a file with the given kind, or with the kind "unreadable" if it cannot be read."""
     try:
         info = os.stat(path)
     except OSError as e:

@@ -109,7 +109,7 @@ def test_what_was_guessed_is_said(root: Path) -> None:
     assert without.hints() == ["list.csv: 4 of 4 files were found by a name without extension"]
     assert without.hints()[0] in without.summary()
     assert scan_folder(root, labels=root.parent / "list.csv", progress=False).hints() == without.hints()
-    assert "by a name in other case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
+    assert "by name, ignoring case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
 
 
 def test_letters_of_other_encodings(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     scan = listed(root, "path,label\none.wav,q\nx.WAV,q\nz/y.wav,q\ntwo,q\nx.wav,exact\n")
     found = {row["path"]: (row["reason"], row["detail"]) for row in scan.rows()}
     assert labels(scan) == {"x.wav": "exact"}
-    assert found["one.wav"] == ("missing", "in the label list; could be any of 2 files")
+    assert found["one.wav"] == ("missing", "in the label list; matches 2 files")
     assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("any of 2 files")
     assert found["z/y.wav"] == ("missing", "in the label list")  # another folder is another file
 
@@ -136,7 +136,7 @@ def test_listed_files_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:
     write(tmp_path, "near.wav")
     scan = listed(root, "path,label\na.wav,x\n.hidden/b.wav,x\n../near.wav,x\ngone.wav,x\n")
     missing = {row["path"]: row["detail"] for row in scan.rows() if row["reason"] == "missing"}
-    left_out = "in the label list; it is left out or outside"
+    left_out = "in the label list; skipped or outside the folder"
     assert missing == {".hidden/b.wav": left_out, "../near.wav": left_out, "gone.wav": "in the label list"}
 
 
