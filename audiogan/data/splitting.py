@@ -91,7 +91,8 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
         fraction: share of the examples to hold out, 0 to 1.
     """
     held = np.zeros_like(counts)
-    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())  # exceed the share on their own
+    # Recordings with more examples than the smaller part of the split must be cut.
+    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())
     whole = np.flatnonzero(~long)
     whole = whole[: round(fraction * len(whole))]
     held[whole] = counts[whole]

@@ -106,7 +106,7 @@ def test_pictures_and_notes_beside_the_sounds_are_not_meant(root: Path) -> None:
 def test_what_was_guessed_is_said(root: Path) -> None:
     assert listed(root, PLAIN).hints() == []
     without = listed(root, PLAIN.replace(".wav", ""))
-    assert without.hints() == ["list.csv: 4 of 4 files were found by a name without extension"]
+    assert without.hints() == ["list.csv: 4 of 4 files were found by name, ignoring the extension"]
     assert without.hints()[0] in without.summary()
     assert scan_folder(root, labels=root.parent / "list.csv", progress=False).hints() == without.hints()
     assert "by name, ignoring case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
@@ -197,7 +197,7 @@ def test_a_list_of_images(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("image;class\n0;red\n1.PNG;blue\n9.png;red\n")
     scan = scan_images(tmp_path / "p", labels=tmp_path / "list.csv", progress=False)
     assert scan.labels == ["blue", "red"] and scan.counts == {"usable": 2, "no label": 1, "missing": 1}
-    assert "by a name" in scan.summary()
+    assert "by name" in scan.summary()
 
 
 def test_labels_that_look_the_same_are_one_class(root: Path) -> None:

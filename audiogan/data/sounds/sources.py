@@ -1,4 +1,4 @@
-"""Where sounds come from: a folder, downloaded kits, or the built-in drum machine."""
+"""Sources of sounds: a folder, a downloaded data set, or the built-in drum machine."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
-"""Data sets of sounds that ``audiogan data get`` downloads."""
+"""Names of the sound data sets that ``audiogan data get`` downloads."""
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
-"""All names that ``data.root`` may have in place of a path."""
+"""Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
-"""Examples below which none are held out."""
+"""Minimum number of examples for holding out a part."""
 
 
 def describe_held_out(train: Table, held_out: Table, share: float | None) -> str:
-    """How many examples are held out, or why none are: words to follow those about the training data."""
+    """Return the end of the data description: the number of held-out examples, or the reason why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
-    return f"; none held out of fewer than {FEWEST}" if share and len(train) < FEWEST else ""
+    return f"; none held out (fewer than {FEWEST} examples)" if share and len(train) < FEWEST else ""
 
 
 def open_sounds(
     root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), named: bool = False, **settings: Any
 ) -> Table:
-    """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
+    """Return a table of sounds from a folder, a downloaded data set, or the built-in drum machine.
 
     Args:
-        root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
-        sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
-        named: ``root`` is the name of a data set, even if there is a folder of this name.
-        settings: arguments of `audiogan.data.open_audio_folder`. All are checked. The drum machine ignores
-            settings about onsets and long files, because its sounds begin at once and have the requested length.
+        root: folder of sounds, or the name of a downloaded data set: ``drums``, ``sc09`` or ``fsdd``. Default: the
+            first downloaded data set of ``sets``. If none is downloaded and ``sets`` contains ``drums``, the sounds
+            come from the drum machine.
+        sets: names of the data sets to try without ``root``, in this order.
+        named: treat ``root`` as the name of a data set even if a folder of this name exists.
+        settings: arguments of `audiogan.data.open_audio_folder`. The drum machine ignores settings about onsets and
+            long files, because its sounds have no leading silence and the requested length.
 
     Raises:
-        UserError: an unknown setting or value, a data set that was not downloaded yet, or an error of
-            `open_audio_folder`.
+        UserError: a setting is unknown or invalid, the data set is not downloaded, or the folder cannot be used.
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
@@ -56,7 +57,7 @@ def open_sounds(
             return _drum_machine(settings)
         if found is None:
             commands = " or ".join(f"audiogan data get {name}" for name in sets)
-            raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
+            raise UserError(f"no data.root, and no data set downloaded; run {commands}, or set data.root=FOLDER")
         root = downloads_folder() / found
     from audiogan.data.sounds.folder import open_audio_folder
 
@@ -64,13 +65,18 @@ def open_sounds(
 
 
 def resolve_sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
-    """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded.
+    """Return the folder of ``data.root``, which is a path or the name of a downloaded data set.
 
-    With ``named`` the name of a data set means that data set even if there is a folder of this name.
+    Args:
+        root: value of ``data.root``.
+        named: treat the name of a data set as such even if a folder of this name exists.
+
+    Raises:
+        UserError: ``root`` is empty, or the data set is not downloaded.
     """
     name = str(root)
     if not name:
-        raise UserError("data.root is empty; name a folder, or leave it out")
+        raise UserError("data.root is empty; set it to a folder, or omit it")
     if name not in SOUND_SETS or (Path(name).exists() and not named):
         return Path(name)
     if not _downloaded(name):
@@ -83,7 +89,7 @@ def _downloaded(name: str) -> bool:
 
 
 def _drum_machine(settings: dict[str, Any]) -> Table:
-    """The drum machine with settings that are all valid."""
+    """Return the table of the drum machine. Raise `UserError` for an invalid setting."""
     from audiogan.data.labels import AUTO, FOLDERS, NONE
     from audiogan.data.sounds.decode import DecodeSettings
     from audiogan.data.toys.drum_machine import drum_machine
@@ -95,8 +101,8 @@ def _drum_machine(settings: dict[str, Any]) -> Table:
     labels = settings.get("labels", AUTO)
     if labels not in (None, AUTO, FOLDERS, NONE):
         raise UserError(
-            f"data.labels={labels}: there are no files to label, as the built-in drum machine makes the sounds; "
-            "give data.root=FOLDER, or choose auto or none"
+            f"data.labels={labels}: the built-in drum machine has no files to label; "
+            "set data.root=FOLDER, or choose auto or none"
         )
     parse_links(settings.get("links"))
     rate, length, channels = int(chosen.sample_rate), int(chosen.length), int(chosen.channels)
