@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.verb == "scan":
         data_scan.run(args)
         return
-    from audiogan.data.downloads.download import data_set, get
+    from audiogan.data.downloads.download import download, get_data_set
     from audiogan.data.downloads.drum_kits import DrumKits, list_kits
 
     drums = args.what == "drums"
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         return
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
-    out = get(DrumKits(**options) if drums else data_set(args.what), args.out, args.base_url)
+    out = download(DrumKits(**options) if drums else get_data_set(args.what), args.out, args.base_url)
     config = "drums" if drums else "speech" if args.what in ("sc09", "fsdd") else "handwriting"
     root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
     verb, them = ("are", "them") if drums else ("is", "it")

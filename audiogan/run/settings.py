@@ -90,9 +90,9 @@ def settle_paths(cfg: DictConfig) -> None:
 
 def _folder(root: str | None) -> str:
     """The folder that ``data.root`` means, as far as it is known here."""
-    from audiogan.data.cache import downloads
+    from audiogan.data.cache import downloads_folder
 
-    return root if root is not None and os.path.isabs(root) else str(downloads() / (root or ""))
+    return root if root is not None and os.path.isabs(root) else str(downloads_folder() / (root or ""))
 
 
 def _absolute(key: str, path: str) -> str:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
 from audiogan.core.checkpoint import checkpoints
-from audiogan.data.sounds.sources import FEWEST, about_held_out
+from audiogan.data.sounds.sources import FEWEST, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
@@ -198,7 +198,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             echo(f"damaged checkpoint skipped: {complaint}")
         with fitting(cfg.name):
             data, held_out = open_data(cfg)
-        echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
+        echo(f"data: {data.source}{describe_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
             echo(scan.summary())

@@ -157,13 +157,13 @@ def test_what_cannot_be_measured() -> None:
     waves = np.zeros((3, 1, 100))
     with pytest.raises(UserError, match="no knob 'loudness'; there are brightness, attack, decay, noisiness, pitch"):
         measure(waves, RATE, ["attack", "loudness"])
-    with pytest.raises(UserError, match="'attack' is there twice"):
+    with pytest.raises(UserError, match="'attack' is repeated"):
         measure(waves, RATE, ["attack", "attack"])
     for shape in ((3, 100), (3, 0, 100), (3, 1, 0)):
         with pytest.raises(ValueError, match="must be \\[N, C, T\\]"):
             measure(np.zeros(shape), RATE)
     waves[1, 0, 5] = np.nan
-    with pytest.raises(ValueError, match="1 of sounds 0 to 2 have NaN"):
+    with pytest.raises(ValueError, match="1 of the sounds 0 to 2 contain NaN"):
         measure(waves, RATE)
 
 

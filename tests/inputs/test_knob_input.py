@@ -241,7 +241,7 @@ def test_facts_and_scores_of_the_data() -> None:
     data = Table({"x": Signals(np.zeros((200, 1), np.float32)), "knobs": values}, 200)
     facts = Knobs.facts(data)
     assert facts["size"] == 2 and tuple(facts["scale"]["names"]) == NAMES
-    assert Knobs.facts(None) == {"scale": None, "size": 0} == Knobs.facts(data.without("knobs"))
+    assert Knobs.facts(None) == {"scale": None, "size": 0} == Knobs.facts(data.drop_column("knobs"))
     knobs = Knobs(**facts)
     scores = knobs.prepare(data).column("knobs", slice(None))
     assert scores.abs().max() <= LIMIT and scores.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)
