@@ -23,9 +23,9 @@ from audiogan.metrics.report import LEAST
 from audiogan.model.bundle import SUFFIX
 from audiogan.model.generator import Generator
 from audiogan.model.loading import load
-from audiogan.run.settings import settle_paths
+from audiogan.run.settings import make_paths_absolute
 from audiogan.run.training import build_game, build_representation, open_data
-from audiogan.run.trust import trusting
+from audiogan.run.trust import trust_modules
 
 MOST = 4000
 """Real examples that are loaded, of each kind."""
@@ -98,7 +98,7 @@ def evaluate_run(
     if closed:
         echo(f"{folder / STORED} cannot be written: {closed}")
     try:
-        with trusting(generator.trust):
+        with trust_modules(generator.trust):
             sets = open_sets(generator, data)
         if gain:
             _check_gain(generator, sets)
@@ -206,7 +206,7 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
             advice = "give real data, in folders by class, with --data"
             raise UserError(f"{generator.name}: a model brings no data; {advice}")
         cfg.data.root, data = data, None
-        settle_paths(cfg)
+        make_paths_absolute(cfg)
     train, held_out = None, None
     try:
         train, held_out = open_data(cfg)
@@ -218,7 +218,7 @@ def open_sets(generator: Generator, data: str | None) -> Sets:
         cfg.data.update({"root": data, "holdout": 0.0})
         if "labels" in cfg.data and all(route.target is None for route in generator.routes.values()):
             cfg.data.labels = "none"
-        settle_paths(cfg)
+        make_paths_absolute(cfg)
         real, _ = open_data(cfg)
     if real is None or not len(real):
         raise UserError(f"{generator.name}: no data was held out (few examples, or data.holdout=0); use --data FOLDER")
@@ -376,7 +376,7 @@ def _features(name: str, game: Any) -> Any:
 def _untrained(generator: Generator) -> Any:
     """The run's game with new weights, but for the representation."""
     cfg = OmegaConf.create(generator.config)
-    with torch.random.fork_rng(devices=[]), trusting(generator.trust):
+    with torch.random.fork_rng(devices=[]), trust_modules(generator.trust):
         torch.manual_seed(0)
         game: Any = build_game(cfg, build_representation(cfg))
     game.representation.load_state_dict(generator.game.representation.state_dict())

@@ -51,13 +51,13 @@ def _composes(settings: Mapping[str, Any], choice: str) -> bool:
     A run folder holds the configuration with all values filled in. Groups are no longer in it, and neither are
     entries from which copies were made, so the shipped configuration of that name is composed, too.
     """
-    from audiogan.run.packaged import PACKAGED, shipped
+    from audiogan.run.packaged import CONFIG_FOLDER, shipped_configs
 
     parts = choice.split()
-    groups = [part for part in parts if (PACKAGED / part.partition("=")[0]).is_dir()]
+    groups = [part for part in parts if (CONFIG_FOLDER / part.partition("=")[0]).is_dir()]
     keys = [part.partition("=")[0] for part in parts if part not in groups]
     name = str(settings["name"])
-    if name in shipped():
+    if name in shipped_configs():
         if not _takes(name, tuple(parts)):
             return False
     elif groups:  # what can be chosen in a user's own file is not known

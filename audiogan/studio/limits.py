@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from audiogan.run.trust import carried
+from audiogan.run.trust import with_current_trust
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -139,7 +139,7 @@ class Slots:
         await self.enter()
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self.threads, partial(carried(work), *args, **kwargs)
+                self.threads, partial(with_current_trust(work), *args, **kwargs)
             )
         finally:
             self.leave()

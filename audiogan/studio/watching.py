@@ -20,7 +20,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from audiogan.run.report import preview_files, preview_layout
+from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import RUNS, Run, locks, runs_below
@@ -89,7 +89,7 @@ class Watched:
         known = self._layouts.get(name)
         if known is None or known[0] != version:
             path = self.run.file(f"previews/{name}")
-            self._layouts[name] = known = version, preview_layout(path, SOUNDS) if path else {}
+            self._layouts[name] = known = version, read_preview_layout(path, SOUNDS) if path else {}
         return known[1]
 
 
