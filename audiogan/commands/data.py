@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("data", help="look at a folder of sounds or images, or download free ones")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.Intermixed)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.IntermixedParser)
     scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
     data_scan.add(scan)
     get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")

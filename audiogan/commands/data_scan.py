@@ -27,7 +27,7 @@ OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the data that do not concern a scan."""
 
 
-class Intermixed(argparse.ArgumentParser):
+class IntermixedParser(argparse.ArgumentParser):
     """A parser that takes positional arguments before, between and after options."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -86,13 +86,13 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     """The model that is played; and the run that is watched while the shipped drums are played, as it has no model yet,
     or one of no sounds.
     """
-    from audiogan.commands.newest import newest_sounds
+    from audiogan.commands.newest import newest_sound_model
     from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import DEFAULT, find_model, list_runs, load
     from audiogan.studio.runs import MARKS
 
     if run is None:
-        where = newest_sounds()
+        where = newest_sound_model()
         others = list_runs() if where == shipped_models()[DEFAULT] else []
         return load(where), others[0] if others else None
     where = find_model(run)

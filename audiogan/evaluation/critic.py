@@ -14,7 +14,7 @@ from audiogan.games.calling import takes
 from audiogan.metrics import Report
 from audiogan.model.generator import Generator
 from audiogan.run.training import build_game, build_representation
-from audiogan.run.trust import trusting
+from audiogan.run.trust import trust_modules
 
 
 def check_transfer(generator: Generator, sets: DataSets) -> None:
@@ -62,7 +62,7 @@ def _features(name: str, game: Any) -> Any:
 def _untrained(generator: Generator) -> Any:
     """Return the run's game with new weights. Only the representation keeps its state."""
     cfg = OmegaConf.create(generator.config)
-    with torch.random.fork_rng(devices=[]), trusting(generator.trust):
+    with torch.random.fork_rng(devices=[]), trust_modules(generator.trust):
         torch.manual_seed(0)
         game: Any = build_game(cfg, build_representation(cfg))
     game.representation.load_state_dict(generator.game.representation.state_dict())

@@ -34,7 +34,7 @@ from audiogan.metrics import Report, embed, evaluate
 from audiogan.metrics.report import MIN_SAMPLES
 from audiogan.model.generator import Generator
 from audiogan.model.loading import load
-from audiogan.run.trust import trusting
+from audiogan.run.trust import trust_modules
 
 MAX_GAIN_EXAMPLES = 10_000
 """Largest number of real and of generated examples on which classifiers are trained for ``gain``."""
@@ -101,7 +101,7 @@ def evaluate_run(
     if closed:
         echo(f"{folder / STORED}: cannot be written: {closed}")
     try:
-        with trusting(generator.trust):
+        with trust_modules(generator.trust):
             sets = open_evaluation_data(generator, data)
         if gain:
             _check_gain(generator, sets)

@@ -165,7 +165,7 @@ class Accuracy(Callback):
         if averages:
             self.last["held_out/accuracy_ema"] = self._accuracy(trainer.game, averages[0])
         if self.log is not None:
-            self.log.add(trainer, {"step": trainer.step, **self.last})
+            self.log.append_row(trainer, {"step": trainer.step, **self.last})
 
     def _accuracy(self, game: Any, nets: Any) -> float:
         right = 0

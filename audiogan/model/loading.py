@@ -27,7 +27,7 @@ from audiogan.modalities import Modality
 from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
-from audiogan.run.trust import require, trusted, trusting
+from audiogan.run.trust import check_required_modules, trust_modules, trusted_modules
 from audiogan.utils.text import printable
 
 DEFAULT = "drums"
@@ -115,7 +115,7 @@ def load(
         >>> generator.sample_rate, generator.shape
         (16000, (1, 16384))
     """
-    with trusting(trust):
+    with trust_modules(trust):
         where = find_model(run)
         if where.suffix.lower() == SUFFIX and where.is_file():
             return from_bundle(where, device)
@@ -130,14 +130,14 @@ def from_bundle(path: Path, device: str = "cpu") -> Generator:
     """Return the generator stored in a bundle, see `audiogan.model.bundle`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
-        require(about.get("requires", []))
+        check_required_modules(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
         game, modality = _rebuilt(config, weights)
         name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted())
+        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted_modules())
 
 
 def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True) -> Generator:
@@ -153,7 +153,7 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         UserError: the state does not describe a valid model.
     """
     with _understood(path):
-        require(state.get("requires", []))
+        check_required_modules(state.get("requires", []))
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
@@ -162,7 +162,7 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, trust=trusted())
+        return Generator(game, modality, config, path, step, trust=trusted_modules())
 
 
 def _own(config: Any) -> Any:

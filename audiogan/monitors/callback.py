@@ -19,7 +19,7 @@ from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_fin
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
-from audiogan.run.optional import notify, optional
+from audiogan.run.optional import ignore_write_errors, notify
 from audiogan.utils.text import parse_json_object
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Monitors(Callback):
     def _log_and_check(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Append a row to the log, apply the rules to all new rows, and report the findings of the last row."""
         rows: list[dict[str, Any]] = [row]
-        if self.log is not None and self.log.add(trainer, row):
+        if self.log is not None and self.log.append_row(trainer, row):
             rows, self._offset = read_rows(self.log.path, self._offset)
         new: list[Finding] = []
         for logged in rows:
@@ -175,14 +175,14 @@ class Monitors(Callback):
             self.watch.record(finding)
             notify("\n".join(finding.lines), sys.stdout)
             if self.log is not None:
-                with optional(self.log.board):
+                with ignore_write_errors(self.log.tensorboard_dir):
                     self.log.writer.add_text(f"findings/{finding.kind}", "\n\n".join(finding.lines), finding.step)
         self.findings += findings
         self._write()
 
     def _write(self) -> None:
         self._stale = False
-        with optional(self.path):
+        with ignore_write_errors(self.path):
             write_findings(self.path, self.findings)
 
     def on_resume(self, trainer: Trainer) -> None:

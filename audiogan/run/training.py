@@ -25,18 +25,26 @@ from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
-from audiogan.run.build import build, fitting
-from audiogan.run.changes import changes, data_changes, identity
+from audiogan.run.build import build, wrap_errors
+from audiogan.run.changes import data_fingerprint, describe_data_changes, describe_setting_changes
 from audiogan.run.facts import resolve_facts
-from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
-from audiogan.run.optional import optional
-from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
+from audiogan.run.folder import (
+    check_links,
+    check_run_folder,
+    create_run_folder,
+    lock_run_folder,
+    read_status,
+    remove_temporary_files,
+    write_status,
+)
+from audiogan.run.optional import ignore_write_errors
+from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
-from audiogan.run.trust import flags
+from audiogan.run.trust import trust_flag
 
 Echo = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
-FIT_LIMIT = 4096
+MAX_FIT_EXAMPLES = 4096
 
 
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
@@ -110,7 +118,7 @@ def build_trainer(
     engine = engine or build_engine(cfg)
     representation = resolve_facts(cfg, train)
     if fit:
-        chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
+        chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MAX_FIT_EXAMPLES)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
     random.seed(cfg.seed)
@@ -127,7 +135,7 @@ def build_trainer(
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
-        extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
+        extra = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
         callbacks["checkpoints"] = Checkpoints(folder, extra=extra, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
@@ -189,14 +197,14 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
     if not engine.chief:
         echo = _silent
     check_links(run_dir)
-    claim(run_dir)
-    with created(run_dir), locked(run_dir) if engine.chief else contextlib.nullcontext():
+    check_run_folder(run_dir)
+    with create_run_folder(run_dir), lock_run_folder(run_dir) if engine.chief else contextlib.nullcontext():
         if engine.chief:
-            tidy(run_dir)
+            remove_temporary_files(run_dir)
         path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
         for complaint in damaged:
             echo(f"damaged checkpoint skipped: {complaint}")
-        with fitting(cfg.name):
+        with wrap_errors(cfg.name):
             data, held_out = open_data(cfg)
         echo(f"data: {data.source}{describe_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
@@ -205,31 +213,31 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         else:
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
-        with fitting(cfg.name):
+        with wrap_errors(cfg.name):
             trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
             resume(trainer, cfg, path, state, echo)
-        echo(f"run: {run_dir}  {describe(trainer)}")
+        echo(f"run: {run_dir}  {describe_networks(trainer)}")
         # A run that was killed after its last step still gets its verdict and report.
-        if trainer.budget_spent and path is not None and status(run_dir) != "running":
+        if trainer.budget_spent and path is not None and read_status(run_dir) != "running":
             echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
         if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
-        with stopped_by_signals(trainer, echo):
-            perform(trainer, cfg, data.source, command, echo)
+        with stop_on_signals(trainer, echo):
+            run_trainer(trainer, cfg, data.source, command, echo)
     return trainer
 
 
-def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
+def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
     """Run a training that is ready, and write its status and its report."""
     run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
 
     def tell(how: str) -> None:
         if chief:
-            note(run_dir, status=how, source=source)
+            write_status(run_dir, status=how, source=source)
 
     tell("running")
     try:
@@ -247,7 +255,9 @@ def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: 
     how = f"stopped ({reason})" if reason else "finished"
     tell(how)
     if chief:
-        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo)
+        report_end(
+            trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
+        )
     trainer.stop_reason = reason  # whatever signals came meanwhile
 
 
@@ -262,15 +272,15 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
+def report_end(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
     """Write the report and say what came of it."""
     from audiogan.run.report import write_report
 
     echo(how)
-    with optional(Path(cfg.run_dir) / "report.html"):
+    with ignore_write_errors(Path(cfg.run_dir) / "report.html"):
         echo(f"report:  {write_report(Path(cfg.run_dir))}")
     if checkpoints(Path(cfg.run_dir) / "checkpoints"):
-        run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
+        run = f"--run {shlex.quote(str(cfg.run_dir))}{trust_flag()}"
         game: Any = trainer.game
         if isinstance(game, Generative) and game.needed:
             several = f" --generator {game.main}" if len(game.generators) > 1 else ""
@@ -289,18 +299,18 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
     """
     changed: list[str] = []
     try:
-        changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
+        changed = describe_setting_changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
         if any("optimizer._target_" in change for change in changed):
             raise CheckpointError("its optimizer is another one now")
         missing = trainer.load_state_dict(state["trainer"])
         saving = trainer.callbacks["checkpoints"]
         assert isinstance(saving, Checkpoints)
-        changed += data_changes(state.get("data"), saving.extra["data"])
+        changed += describe_data_changes(state.get("data"), saving.extra["data"])
     except Exception as error:  # a checkpoint may come from a stranger: anything can be wrong with its values
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
-            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{flags()}"
+            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{trust_flag()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     echo(f"resuming from {path} at step {trainer.step:,}")
     if changed:
@@ -309,7 +319,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         echo(f"warning: {line}")
 
 
-def describe(trainer: Trainer) -> str:
+def describe_networks(trainer: Trainer) -> str:
     """One line about the networks and the hardware."""
     sizes = ", ".join(
         f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()

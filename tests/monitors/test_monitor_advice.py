@@ -29,9 +29,9 @@ from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
 from audiogan.run.config import compose
-from audiogan.run.packaged import shipped
+from audiogan.run.packaged import shipped_configs
 
-RUNS = [(name,) for name in shipped()] + [
+RUNS = [(name,) for name in shipped_configs()] + [
     ("points", "loss=wgan"),
     ("points", "loss=wgan-gp"),
     ("points", "game.penalties=null"),

@@ -26,7 +26,8 @@ from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
 from audiogan.run.config import compose
-from audiogan.run.training import build_game, build_representation, locked, train
+from audiogan.run.folder import lock_run_folder
+from audiogan.run.training import build_game, build_representation, train
 
 # `python -m audiogan ARGUMENTS` for each line of input. What takes seconds is imported once, before the fork.
 SERVER = """
@@ -274,7 +275,7 @@ def test_two_trainings_do_not_share_a_run_folder(
     copied: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(copied)
-    with locked(copied):
+    with lock_run_folder(copied):
         assert main(["train", "drums", *tiny, "trainer.steps=6"]) == 2
     error = capsys.readouterr().err.strip()
     assert "another training" in error and str(copied) in error and "\n" not in error

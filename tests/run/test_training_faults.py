@@ -21,7 +21,7 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities import Points
 from audiogan.run import callbacks, training
-from audiogan.run.changes import data_changes, identity
+from audiogan.run.changes import data_fingerprint, describe_data_changes
 from audiogan.run.config import compose
 
 SMALL = ["widths=[8,8]", "data.count=100", "batch_size=8", "engine.threads=1", "callbacks.previews=null"]
@@ -232,7 +232,7 @@ def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
 
 
 def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source: torch.Tensor | None = None) -> Table:
-    """Return data that is read from files, as far as `identity` knows."""
+    """Return data that is read from files, as far as `data_fingerprint` knows."""
     sources = x if source is None else source
     columns = {
         "x": Signals(x.numpy(), Points()),
@@ -244,17 +244,17 @@ def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source
 
 def test_data_is_known_by_its_examples_labels_and_length() -> None:
     x, targets = torch.randn(200, 3), torch.arange(200) % 2
-    original = identity(from_files(x, ["a", "b"], targets))
+    original = data_fingerprint(from_files(x, ["a", "b"], targets))
     one = x.clone()
     one[137, 2] += 1e-3
     others = [(one, ["a", "b"], targets, x), (x, ["a", "c"], targets), (x, ["a", "b"], 1 - targets)]
     others += [(x[:199], ["a", "b"], targets[:199]), (x, ["a", "b"], targets, one)]
     for other in others:
-        assert data_changes(original, identity(from_files(*other)))
-    same = identity(from_files(x.clone(), ["a", "b"], targets))
-    assert data_changes(original, same) == [] == data_changes(original, same | {"source": "moved"})
+        assert describe_data_changes(original, data_fingerprint(from_files(*other)))
+    same = data_fingerprint(from_files(x.clone(), ["a", "b"], targets))
+    assert describe_data_changes(original, same) == [] == describe_data_changes(original, same | {"source": "moved"})
     for unknown in (None, "x", {}, {"digest": None}):
-        assert data_changes(unknown, same) == []
+        assert describe_data_changes(unknown, same) == []
 
 
 def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
