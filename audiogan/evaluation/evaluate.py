@@ -16,7 +16,7 @@ from audiogan.errors import UserError, wrap_os_errors
 from audiogan.evaluation.side_by_side import side_by_side
 from audiogan.evaluation.translations import Translated, measure, references, translate
 from audiogan.files import atomic_write, check_output, why_unwritable
-from audiogan.games.calling import takes
+from audiogan.games.calling import input_names
 from audiogan.inputs import Classes, Seeded
 from audiogan.metrics import Report, embed, evaluate
 from audiogan.metrics.report import LEAST
@@ -111,7 +111,7 @@ def evaluate_run(
         if changed := _changed(generator, sets):
             echo(changed)
         embeddings = [*generator.modality.embeddings(generator.shape), *([named] if extractor is not None else [])]
-        measured = _translated if generator.game.needed else _sampled
+        measured = _translated if generator.game.required_inputs else _sampled
         report = measured(generator, sets, embeddings, count, seed, classifier, echo)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
@@ -157,7 +157,7 @@ def _translated(
         made = translate(generator, sets.real, route, min(count, MOST), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        targets = None if sets.train is None else generator.game.places(sets.train, route)[1][:MOST]
+        targets = None if sets.train is None else generator.game.source_and_target_rows(sets.train, route)[1][:MOST]
         seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
         part = Report({}, {}, {}, {})
         for embedding in embeddings:
@@ -174,7 +174,9 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     if count < LEAST:
         raise UserError(f"-n {count}: the measures need at least {LEAST} examples")
     for route, words in generator.route_descriptions.items():
-        for what, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
+        for what, places in zip(
+            ("sources", "targets"), generator.game.source_and_target_rows(real, route), strict=True
+        ):
             if len(places) < LEAST:
                 direction = f" for {words}" if words else ""
                 raise UserError(
@@ -254,7 +256,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
     With classes drawn by chance, distances would scatter by a third more.
     """
-    shares = {name: each.proportional(n) for name, each in generator.inputs.items()}
+    shares = {name: each.proportional_values(n) for name, each in generator.inputs.items()}
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
@@ -315,7 +317,7 @@ def _labelled(sets: Sets, what: str) -> tuple[Table, Table]:
 
 
 def _check_gain(generator: Generator, sets: Sets) -> None:
-    if needed := list(generator.game.needed):
+    if needed := list(generator.game.required_inputs):
         raise UserError(f"--gain: {generator.name} needs the input {needed[0]!r}; leave out --gain")
     train, _ = _labelled(sets, "--gain")
     if not generator.labels:
@@ -326,7 +328,7 @@ def _check_gain(generator: Generator, sets: Sets) -> None:
 def _check_transfer(generator: Generator, sets: Sets) -> None:
     if not hasattr(generator.game, "critic"):
         raise UserError(f"--transfer: {generator.name} has no critic")
-    inputs = [name for name in takes(generator.game.critic) if name in generator.game.needed]
+    inputs = [name for name in input_names(generator.game.critic) if name in generator.game.required_inputs]
     if inputs:
         also = f"the critic of {generator.name} also receives {inputs[0]!r}"
         raise UserError(f"--transfer: {also}, so that its features are not those of one signal; leave out --transfer")

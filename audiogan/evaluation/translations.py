@@ -44,12 +44,12 @@ def translate(generator: Generator, table: Table, route: str, most: int, seed: i
         seed: seed of the first example's random inputs; the next examples have the next seeds.
     """
     game = generator.game
-    sources, targets = game.places(table, route)
+    sources, targets = game.source_and_target_rows(table, route)
     rng = np.random.default_rng(0)
     paired = game.generators[route].source is None and game.generators[route].target is None
     sources = rng.permutation(sources)[:most]
     targets = sources if paired else rng.permutation(targets)[:most]
-    columns = {name: table.column(given.column, sources) for name, given in game.needed.items()}
+    columns = {name: table.column(given.column, sources) for name, given in game.required_inputs.items()}
     recipes = []
     for i in range(len(sources)):
         mine = {

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
     FALL_DB,
@@ -99,7 +99,7 @@ class EnvelopeKnobLoss(KnobLoss):
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))  # of the mean of a mean, in envelope samples
         power = F.pad(power, (2 * size * self.few, 2 * size * self.few))
         for stride in (self.few, 1):  # by differences of sums: avg_pool1d takes ten times as long
-            total = F.pad(double(power).cumsum(1), (1, 0))
+            total = F.pad(to_float64(power).cumsum(1), (1, 0))
             n = size * stride
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiogan.core import Callback, Move, Trainer
-from audiogan.core.checking import count, sums
+from audiogan.core.checking import check_count, check_sums
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import pasteable
@@ -105,7 +105,7 @@ class Monitors(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step != self._looked and trainer.budget_spent:  # a run that is interrupted looks when it would have
             self.look(trainer)
-        if trainer.engine.chief:
+        if trainer.engine.is_main_process:
             self.report([self.watch.verdict(self.history)])
 
     # Looking.
@@ -115,7 +115,7 @@ class Monitors(Callback):
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._sums = {}
         self._looked = trainer.step
-        if trainer.engine.chief:
+        if trainer.engine.is_main_process:
             self._prepare(trainer)
             measured = self.probe.measure() if self.probe else {}
             row = {"step": trainer.step, **means, **{f"monitor/{k}": v for k, v in measured.items()}}
@@ -195,7 +195,7 @@ class Monitors(Callback):
         """
         kept = read_findings(self.path)
         self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]
-        self._stale = trainer.engine.chief and len(kept) != len(self.findings)
+        self._stale = trainer.engine.is_main_process and len(kept) != len(self.findings)
         settings = self.history.settings
         self.history, self.watch, self._offset = History(settings=settings), Watch(), 0
         for finding in self.findings:
@@ -207,9 +207,9 @@ class Monitors(Callback):
         return {"next": self._next, "looked": self._looked, "sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next = count(state["next"], "the step of the next look")
-        self._looked = count(state["looked"], "the step of the last look", -1)
-        self._sums = sums(state["sums"], "the sums of the monitors")
+        self._next = check_count(state["next"], "the step of the next look")
+        self._looked = check_count(state["looked"], "the step of the last look", -1)
+        self._sums = check_sums(state["sums"], "the sums of the monitors")
 
 
 def is_look(row: dict[str, Any]) -> bool:

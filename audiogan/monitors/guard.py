@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from audiogan.core import Callback, CheckpointError, Move, Trainer
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 from audiogan.monitors.advice import offered
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
@@ -125,7 +125,7 @@ class Guard(Callback):
     def _keep(self, trainer: Trainer) -> None:
         if self.action != "rollback" or (self._state is not None and trainer.step % self.every):
             return
-        if not trainer.engine.any(not self._calm):  # the same decision in every process
+        if not trainer.engine.any_process(not self._calm):  # the same decision in every process
             self._state = _copy(trainer.state_dict())
         self._calm = True
 
@@ -161,7 +161,7 @@ class Guard(Callback):
         self._echo(trainer, "warning", trainer.step, text)
 
     def _echo(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return
         names = [p.name for p in trainer.players if {p.role, p.name} & {"critic", "generator"}]
         clips = [f"players.{name}.clip=1" for name in names]
@@ -201,8 +201,8 @@ class Guard(Callback):
         pairs = [*bounds.values(), *(pair for moves in usual.values() for pair in moves)]
         if usual.keys() != bounds.keys() or not all(math.isfinite(value) for pair in pairs for value in pair):
             raise CheckpointError("the guard's limits are not one finite pair for each player")
-        self.done, self._usual, self._bounds = count(state["rollbacks"], "the number of rollbacks"), usual, bounds
-        self._streak = {str(name): count(n, "a number of refused moves") for name, n in state["streak"].items()}
+        self.done, self._usual, self._bounds = check_count(state["rollbacks"], "the number of rollbacks"), usual, bounds
+        self._streak = {str(name): check_count(n, "a number of refused moves") for name, n in state["streak"].items()}
         self._calm = bool(state["calm"])
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 
 LOWEST_HZ, OCTAVES = 60.0, 3.0
 """Range of the pitch."""
@@ -25,7 +25,7 @@ def minimum_phase(levels: Tensor) -> Tensor:
     linear, so levels that are weighted sums of bands have phases that are the same sums of the bands' phases.
     """
     n_fft = 2 * (levels.shape[-1] - 1)
-    cepstrum = torch.fft.irfft(double(levels), n_fft)
+    cepstrum = torch.fft.irfft(to_float64(levels), n_fft)
     folded = 2 * cepstrum[..., : n_fft // 2]
     folded[..., 0] = 0.0
     return torch.fft.rfft(folded, n_fft).imag.to(levels.dtype)
@@ -39,7 +39,7 @@ def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Ten
     of the sound. Between frames the pitch goes in straight lines. It carries no gradient: a spectral distance
     says nothing useful about pitch, which is to be learned by comparing pitches.
     """
-    pitch = double(pitch)
+    pitch = to_float64(pitch)
     frames = (pitch.shape[1] - 1) * hop_length + 1
     hertz = F.interpolate(pitch[:, None], frames, mode="linear", align_corners=True)[:, 0]
     hertz = F.pad(hertz, (0, max(0, length - frames)), mode="replicate")[:, :length]
