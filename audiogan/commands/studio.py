@@ -101,7 +101,7 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     reason = "it has no checkpoint yet"
     if any(where.glob("checkpoints/step-*.ckpt")):
         generator = load(where)
-        needed = ", ".join(generator.game.needed)
+        needed = ", ".join(generator.game.required_inputs)
         if generator.modality.sample_rate is not None and not needed:
             return generator, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from audiogan.errors import UserError
 from audiogan.evaluation.data_sets import MAX_EXAMPLES, DataSets, labelled_data, load_examples
-from audiogan.games.calling import takes
+from audiogan.games.calling import input_names
 from audiogan.metrics import Report
 from audiogan.model.generator import Generator
 from audiogan.run.training import build_game, build_representation
@@ -21,7 +21,7 @@ def check_transfer(generator: Generator, sets: DataSets) -> None:
     """Raise `UserError` if linear classifiers cannot be trained on the features of the run's critic."""
     if not hasattr(generator.game, "critic"):
         raise UserError(f"--transfer: {generator.name} has no critic")
-    inputs = [name for name in takes(generator.game.critic) if name in generator.game.needed]
+    inputs = [name for name in input_names(generator.game.critic) if name in generator.game.required_inputs]
     if inputs:
         reason = f"the critic of {generator.name} also receives {inputs[0]!r}"
         raise UserError(f"--transfer: {reason}, so its features do not describe one signal; omit --transfer")

@@ -114,7 +114,7 @@ def evaluate_run(
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        measured = _translated if generator.game.needed else _sampled
+        measured = _translated if generator.game.required_inputs else _sampled
         report = measured(generator, sets, embeddings, count, seed, classifier, echo)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
@@ -160,7 +160,9 @@ def _translated(
         made = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        targets = None if sets.train is None else generator.game.places(sets.train, route)[1][:MAX_EXAMPLES]
+        targets = (
+            None if sets.train is None else generator.game.source_and_target_rows(sets.train, route)[1][:MAX_EXAMPLES]
+        )
         seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
         part = Report({}, {}, {}, {})
         for embedding in embeddings:
@@ -177,7 +179,9 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     if count < MIN_SAMPLES:
         raise UserError(f"-n {count}: the measures need at least {MIN_SAMPLES} examples")
     for route, words in generator.route_descriptions.items():
-        for role, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
+        for role, places in zip(
+            ("sources", "targets"), generator.game.source_and_target_rows(real, route), strict=True
+        ):
             if len(places) < MIN_SAMPLES:
                 direction = f" for {words}" if words else ""
                 need = f"the measures need at least {MIN_SAMPLES}"
@@ -207,7 +211,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
     With randomly drawn classes, distances would vary by a third more.
     """
-    shares = {name: each.proportional(n) for name, each in generator.inputs.items()}
+    shares = {name: each.proportional_values(n) for name, each in generator.inputs.items()}
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
@@ -254,7 +258,7 @@ def _by_classifier(
 
 
 def _check_gain(generator: Generator, sets: DataSets) -> None:
-    if needed := list(generator.game.needed):
+    if needed := list(generator.game.required_inputs):
         raise UserError(f"--gain: {generator.name} needs the input {needed[0]!r}; omit --gain")
     train, _ = labelled_data(sets, "--gain")
     if not generator.labels:

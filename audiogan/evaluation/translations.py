@@ -44,12 +44,12 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
         seed: seed for the random inputs of the first example. It is increased by 1 for each further example.
     """
     game = generator.game
-    sources, targets = game.places(table, route)
+    sources, targets = game.source_and_target_rows(table, route)
     rng = np.random.default_rng(0)
     paired = game.generators[route].source is None and game.generators[route].target is None
     sources = rng.permutation(sources)[:max_examples]
     targets = sources if paired else rng.permutation(targets)[:max_examples]
-    columns = {name: table.column(given.column, sources) for name, given in game.needed.items()}
+    columns = {name: table.column(given.column, sources) for name, given in game.required_inputs.items()}
     recipes = []
     for i in range(len(sources)):
         mine = {

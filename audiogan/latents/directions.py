@@ -242,7 +242,7 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
         if bool((output != output[:1]).any()):
             found.append(output.detach().cpu())
 
-    layers = [m for m in game.nets[game.main].modules() if not list(m.children()) and list(m.parameters())]
+    layers = [m for m in game.nets[game.default_generator].modules() if not list(m.children()) and list(m.parameters())]
     hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
         game.generate(values)

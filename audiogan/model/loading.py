@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from audiogan.core import CheckpointError, load_state
-from audiogan.core.checking import differences
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core.checking import describe_differences
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
@@ -68,14 +68,14 @@ def find_model(run: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _checkpoints(folder: Path) -> bool:
-    return bool(checkpoints(folder / "checkpoints") or checkpoints(folder))
+    return bool(list_checkpoints(folder / "checkpoints") or list_checkpoints(folder))
 
 
 def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     """Return all run folders below `folder` that contain a checkpoint, the most recently trained first."""
 
     def newest(run: Path) -> float:
-        return max((p.stat().st_mtime for p in checkpoints(run / "checkpoints")), default=0.0)
+        return max((p.stat().st_mtime for p in list_checkpoints(run / "checkpoints")), default=0.0)
 
     found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_regular_file(p)}
     return sorted(found, key=newest, reverse=True)
@@ -183,7 +183,7 @@ def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Return the path and the state of the newest intact checkpoint in a run folder or a folder of checkpoints."""
     inside = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
     damaged = []
-    for path in checkpoints(inside):
+    for path in list_checkpoints(inside):
         try:
             state = _state(path)
         except CheckpointError as error:
@@ -231,7 +231,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
         inputs = build_inputs(config["inputs"], config["facts"]["inputs"])
         game: Any = build_game(cfg, build_representation(cfg), inputs)
         weights = game.upgrade_state_dict(weights)
-        if different := differences(game.state_dict(), weights):
+        if different := describe_differences(game.state_dict(), weights):
             raise UserError(f"of another version of this network: {printable(different)[:300]}")
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
@@ -264,7 +264,7 @@ def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "fac
 
 def _check_input(given: Any) -> None:
     """Raise `UserError` if the values of an input are too large, or if a signal input has no modality."""
-    given.check()
+    given.check_buffers()
     sizes = [1 if size is None else size for size in given.shape]
     if len(sizes) > SIZES or not all(isinstance(size, int) and 0 < size <= SIGNAL for size in sizes):
         raise UserError(f"inputs.{given.name}: expected at most {SIZES} sizes and {SIGNAL:,} values")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
-from audiogan.core.checking import sums
+from audiogan.core.checking import check_sums
 from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities import Modality
 from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
@@ -59,7 +59,7 @@ class MetricsLog(Callback):
         return {"sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sums = sums(state.get("sums", {}), "the sums of the log")
+        self._sums = check_sums(state.get("sums", {}), "the sums of the log")
 
     def _trim(self) -> None:
         """Drop lines written after the checkpoint this run continues from, as those steps are taken again, and lines
@@ -124,7 +124,7 @@ class MetricsLog(Callback):
 
     def append_row(self, trainer: Trainer, row: dict[str, float]) -> bool:
         """Append one row, which must have a ``step``. Returns whether it is in the file now."""
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return False
         written = False
         with ignore_write_errors(self.path):
@@ -187,16 +187,22 @@ class Previews(Callback):
         game: Any = trainer.game
         for name in game.generators:
             rng = torch.Generator().manual_seed(trainer.seed)
-            if not game.needed:
-                self._shown[name] = PreviewBatch(game.draw(self.count, rng, **game.even(self.count)), {}, {})
+            if not game.required_inputs:
+                self._shown[name] = PreviewBatch(game.draw(self.count, rng, **game.balanced_inputs(self.count)), {}, {})
                 continue
-            sources, _ = game.places(self.data, name)
+            sources, _ = game.source_and_target_rows(self.data, name)
             each = max(1, self.count // len(game.generators))
             chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
             batch = self.data.examples(chosen)
-            values = game.draw_beside(batch, rng)
-            before = {key: values[key] for key, given in game.needed.items() if self.modality.same_kind(given.modality)}
-            paired = game.generators[name].target is None and all(each.column != "x" for each in game.needed.values())
+            values = game.draw_for_batch(batch, rng)
+            before = {
+                key: values[key]
+                for key, given in game.required_inputs.items()
+                if self.modality.same_kind(given.modality)
+            }
+            paired = game.generators[name].target is None and all(
+                each.column != "x" for each in game.required_inputs.values()
+            )
             self._shown[name] = PreviewBatch(values, before, {"target": batch["x"]} if paired else {})
 
     def on_step(self, trainer: Trainer) -> None:
@@ -206,7 +212,7 @@ class Previews(Callback):
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step != self._last:
             self.write_preview(trainer)
-        pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
+        pictures = trainer.engine.is_main_process and any((self.run_dir / "previews").glob("step-*.png"))
         if pictures and self.modality.animated:
             with ignore_write_errors(self.run_dir / "previews"):
                 self.modality.animation(self.run_dir)
@@ -214,7 +220,7 @@ class Previews(Callback):
     def write_preview(self, trainer: Trainer) -> None:
         """Make a preview now."""
         self._last = trainer.step
-        if not trainer.engine.chief or not self._shown:
+        if not trainer.engine.is_main_process or not self._shown:
             return
         from audiogan.run.report import write_report
 

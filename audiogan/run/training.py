@@ -15,8 +15,18 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core import (
+    Callback,
+    CheckpointError,
+    Checkpoints,
+    Engine,
+    Game,
+    Player,
+    Stream,
+    Trainer,
+    load_newest_checkpoint,
+)
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.data.sounds.sources import FEWEST, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -126,8 +136,8 @@ def build_trainer(
     game: Any = build_game(cfg, representation)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
-        train = given.prepare(train)
-        held_out = given.prepare(held_out) if held_out else held_out
+        train = given.prepare_table(train)
+        held_out = given.prepare_table(held_out) if held_out else held_out
         if fit:
             given.fit(train)
     players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
@@ -194,14 +204,14 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
     """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
     run_dir = Path(cfg.run_dir)
     engine = build_engine(cfg)
-    if not engine.chief:
+    if not engine.is_main_process:
         echo = _silent
     check_links(run_dir)
     check_run_folder(run_dir)
-    with create_run_folder(run_dir), lock_run_folder(run_dir) if engine.chief else contextlib.nullcontext():
-        if engine.chief:
+    with create_run_folder(run_dir), lock_run_folder(run_dir) if engine.is_main_process else contextlib.nullcontext():
+        if engine.is_main_process:
             remove_temporary_files(run_dir)
-        path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
+        path, state, damaged = load_newest_checkpoint(run_dir / "checkpoints", rename_damaged=engine.is_main_process)
         for complaint in damaged:
             echo(f"damaged checkpoint skipped: {complaint}")
         with wrap_errors(cfg.name):
@@ -222,7 +232,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         if trainer.budget_spent and path is not None and read_status(run_dir) != "running":
             echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
-        if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
+        if engine.is_main_process:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
@@ -233,7 +243,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
 
 def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
     """Run a training that is ready, and write its status and its report."""
-    run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
+    run_dir, chief = Path(cfg.run_dir), trainer.engine.is_main_process
 
     def tell(how: str) -> None:
         if chief:
@@ -279,11 +289,11 @@ def report_end(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: 
     echo(how)
     with ignore_write_errors(Path(cfg.run_dir) / "report.html"):
         echo(f"report:  {write_report(Path(cfg.run_dir))}")
-    if checkpoints(Path(cfg.run_dir) / "checkpoints"):
+    if list_checkpoints(Path(cfg.run_dir) / "checkpoints"):
         run = f"--run {shlex.quote(str(cfg.run_dir))}{trust_flag()}"
         game: Any = trainer.game
-        if isinstance(game, Generative) and game.needed:
-            several = f" --generator {game.main}" if len(game.generators) > 1 else ""
+        if isinstance(game, Generative) and game.required_inputs:
+            several = f" --generator {game.default_generator}" if len(game.generators) > 1 else ""
             echo(f"apply:   audiogan apply FILE OUT {run}{several}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from audiogan.cli import main
-from audiogan.core import Trainer, load_state, newest_state, save_state
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core import Trainer, load_newest_checkpoint, load_state, save_state
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.data.columns import Labels, Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -148,7 +148,7 @@ def test_a_log_that_cannot_be_written_is_left_out_and_said_once(
     previews = "callbacks.previews={_target_: audiogan.run.callbacks.Previews, every: 2, count: 4}"
     trainer, _ = train("trainer.steps=5", previews)
     lines = capsys.readouterr().err.splitlines()
-    assert trainer.step == 5 and status(run) == "finished" and newest_state(run / "checkpoints")[1]
+    assert trainer.step == 5 and status(run) == "finished" and load_newest_checkpoint(run / "checkpoints")[1]
     for name in ("metrics.jsonl", "tensorboard", "findings.jsonl", "report.html"):
         assert len([line for line in lines if f"{name}: " in line and "No space left" in line]) == 1, name
 
@@ -211,7 +211,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_line(
     change: Callable[[dict[str, Any]], Any], train: Train, run: Path
 ) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     change(state["trainer"])
     save_state(path, state)
@@ -223,7 +223,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_line(
 
 def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     state["trainer"]["optimizers"]["critic"]["state"] = {}
     save_state(path, state)
@@ -268,7 +268,7 @@ def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pyte
 
 def test_a_checkpoint_that_knows_no_data_resumes_silently(train: Train, run: Path) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     del state["data"]
     save_state(path, state)
