@@ -1,7 +1,8 @@
-"""Augmentation before the critic: differentiable, the same kind for real and fake.
+"""Differentiable augmentation of real and generated samples before the critic.
 
-For waves: Shift. For pictures: Flip, Rotate90, Translate, RandomScale, Cutout, RandomBrightness, Contrast, Saturation,
-Hue, and the sets DiffAugment and ADAPipeline. AdaptiveAugment adapts the probability of any of them during training.
+For sounds: `Shift`. For images: `Flip`, `Rotate90`, `Translate`, `RandomScale`, `Cutout`, `RandomBrightness`,
+`Contrast`, `Saturation`, `Hue`, and the pipelines `DiffAugment` and `ADAPipeline`. `AdaptiveAugment` adapts the
+probability of the transformations during training.
 """
 
 from __future__ import annotations

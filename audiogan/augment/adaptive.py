@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation: only as much augmentation as keeps the critic from knowing its examples."""
+"""Adaptive discriminator augmentation (ADA): the probability of augmentation follows the critic's overfitting."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from torch import Tensor
 
 from audiogan.augment.waveform import Augment
 from audiogan.core import Callback, CheckpointError, Move, Trainer
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 
 
 class AdaptiveAugment(Callback):
-    """Moves `game.augment.p` so that the mean sign of the critic's logits on real examples approaches `target`.
+    """Callback that adapts the augmentation probability `game.augment.p` to the overfitting of the critic.
 
-    Karras et al. 2020 ("ADA"), section 3.2, the heuristic r_t: a critic that recognises its training examples gives
-    them all positive logits, so p rises; it falls again where real and fake look alike. It serves sounds and pictures,
-    whatever transformations the `Augment` holds. Losses whose critic does not decide at zero need their `boundary`:
-    least squares with targets 0 and 1 decides at 0.5, a Wasserstein critic nowhere, so it has no use for this.
-
-    Nothing waits for the device. Signs are counted over all processes, so that p is the same in each and a checkpoint,
-    which the first process writes, holds the whole count. The notes of each move get the `augment_p` it had.
+    The measure of overfitting is the mean sign of the critic's logits on real examples (the heuristic r_t of ADA). If
+    it is above ``target``, ``p`` increases, else it decreases. Any `Augment` of sounds or images can be adapted. The
+    current value is logged as `augment_p`. In distributed training, signs are counted over all processes, so ``p`` is
+    the same in each of them. Do not use it with `Wasserstein`, because the sign of those logits has no meaning.
 
     Args:
-        target: mean sign to approach, in -1 ... 1.
-        every: moves of the player between two changes of p.
-        speed: thousands of real examples in which p could go from 0 to 1.
-        highest: p stays below it; above about 0.8 the generator may begin to imitate the augmentation (section 2.2).
-        boundary: logits above it mean "real".
-        player: whose notes hold `real_logits`.
+        target: desired mean sign of the logits on real examples, -1 ... 1.
+        every: interval between changes of ``p``, in moves of the player.
+        speed: thousands of real examples over which ``p`` can go from 0 to 1.
+        max_p: upper limit of ``p``, 0 ... 1. Above about 0.8 augmented samples may leak into the generated
+            distribution (section 2.2).
+        boundary: logit that separates real from generated samples: 0 for most losses, 0.5 for `LeastSquares`.
+        player: name of the critic's player. The notes of its moves must contain `real_logits`.
+
+    Source:
+        Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, section 3.2.
     """
 
     def __init__(
@@ -38,16 +39,16 @@ class AdaptiveAugment(Callback):
         target: float = 0.6,
         every: int = 4,
         speed: float = 500.0,
-        highest: float = 0.8,
+        max_p: float = 0.8,
         boundary: float = 0.0,
         player: str = "critic",
     ) -> None:
-        if not -1 <= target <= 1 or every < 1 or not speed > 0 or not 0 <= highest <= 1:
+        if not -1 <= target <= 1 or every < 1 or not speed > 0 or not 0 <= max_p <= 1:
             raise ValueError(
-                f"AdaptiveAugment wants target in -1 ... 1, every >= 1, speed > 0 and highest in 0 ... 1, "
-                f"got target={target}, every={every}, speed={speed}, highest={highest}"
+                f"AdaptiveAugment needs target in -1 ... 1, every >= 1, speed > 0 and max_p in 0 ... 1, "
+                f"got target={target}, every={every}, speed={speed}, max_p={max_p}"
             )
-        self.target, self.every, self.speed, self.highest = target, every, speed, highest
+        self.target, self.every, self.speed, self.max_p = target, every, speed, max_p
         self.boundary, self.player = boundary, player
         self.moves = 0
         self.counts = torch.zeros(2)
@@ -56,13 +57,13 @@ class AdaptiveAugment(Callback):
         augment = getattr(trainer.game, "augment", None)
         if not isinstance(augment, Augment):
             found = type(augment).__name__
-            raise ValueError(f"AdaptiveAugment wants game.augment to be an audiogan.augment.Augment, got {found}")
+            raise ValueError(f"AdaptiveAugment needs game.augment to be an audiogan.augment.Augment, got {found}")
         if self.player not in [player.name for player in trainer.players]:
             raise ValueError(f"AdaptiveAugment: no player {self.player!r} in {[p.name for p in trainer.players]}")
         self.counts = torch.zeros(2, device=trainer.engine.device)
 
     def on_gradients(self, trainer: Trainer, move: Move) -> None:
-        # Here rather than in on_move, so that a log finds it wherever it stands among the callbacks.
+        # The value is noted here and not in on_move, because a logging callback may come first there.
         if move.player.name == self.player:
             move.notes["augment_p"] = trainer.game.augment.p.clone()  # type: ignore[union-attr, operator]
 
@@ -81,15 +82,15 @@ class AdaptiveAugment(Callback):
         self.moves += 1
         if self.moves % self.every == 0:
             up = (self.counts[0] / self.counts[1] - self.target).sign()
-            p.add_(up * self.counts[1] / (1000 * self.speed)).clamp_(0, self.highest)
+            p.add_(up * self.counts[1] / (1000 * self.speed)).clamp_(0, self.max_p)
             self.counts.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """Signs counted since p last moved; p itself is a buffer of the game."""
+        """Return the number of moves and the signs counted since ``p`` last changed. ``p`` is a buffer of the game."""
         return {"moves": self.moves, "counts": self.counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         counts = state["counts"].to(self.counts.device)
         if counts.shape != self.counts.shape or not bool(torch.isfinite(counts).all()):
             raise CheckpointError("the counts of AdaptiveAugment are not two finite numbers")
-        self.moves, self.counts = count(state["moves"], "the number of moves of AdaptiveAugment"), counts
+        self.moves, self.counts = check_count(state["moves"], "the number of moves of AdaptiveAugment"), counts

@@ -1,8 +1,8 @@
-"""Differentiable random transformations of pictures `[B, C, H, W]`, values about -1 ... 1.
+"""Differentiable random transformations of images `[B, C, H, W]` with values of about -1 ... 1.
 
-Called as those of `audiogan.augment.waveform` are, and put together by the same `Augment`; every picture of a batch
-draws for itself. Two sets stand ready: `DiffAugment` (Zhao et al., NeurIPS 2020) and `ADAPipeline` (Karras et al.,
-NeurIPS 2020, "Training GANs with limited data"). All can be differentiated twice.
+A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1). It draws
+anew for each image of a batch. `Augment` combines transformations; `DiffAugment` and `ADAPipeline` are ready-made
+pipelines. All transformations are twice differentiable, as gradient penalties require.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import math
 import torch
 from torch import Tensor, nn
 
-from audiogan.augment.waveform import Augment, Rand, not_negative, per_clip
+from audiogan.augment.waveform import Augment, Rand, check_not_negative, rand_per_sample
 
 
 class Cutout(nn.Module):
-    """Overwrites a rectangle of each clip with `fill`: `ratio` of both sides, centred anywhere, cut at the edges.
+    """Overwrite a random rectangle of each image with a constant. The rectangle may extend beyond the edges.
 
-    Zhao et al. 2020 (DiffAugment), where ratio is 0.5.
+    Args:
+        ratio: height and width of the rectangle relative to the image, 0 ... 1; 0.5 in DiffAugment.
+        fill: value of the overwritten pixels.
+
+    Source:
+        Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020.
     """
 
     def __init__(self, ratio: float = 0.5, fill: float = 0.0) -> None:
@@ -31,91 +36,109 @@ class Cutout(nn.Module):
         sides = []
         for size in x.shape[-2:]:
             width = round(self.ratio * size)
-            centre = (size * per_clip(x, rand)).floor()
+            centre = (size * rand_per_sample(x, rand)).floor()
             sides.append(_between(size, centre - width // 2, torch.full_like(centre, width), x))
         return x.masked_fill(sides[0].unsqueeze(-1) & sides[1].unsqueeze(-2), self.fill)
 
 
 class RandomBrightness(nn.Module):
-    """Adds a constant to each picture: uniform in -amount ... amount, or (`normal`) of that standard deviation."""
+    """Add a random constant to each image.
 
-    def __init__(self, amount: float = 0.5, normal: bool = False) -> None:
+    Args:
+        amount: largest absolute value of the constant, or its standard deviation if ``gaussian`` is true.
+        gaussian: draw the constant from a normal distribution instead of a uniform one.
+    """
+
+    def __init__(self, amount: float = 0.5, gaussian: bool = False) -> None:
         super().__init__()
-        self.amount, self.normal = not_negative("amount", amount), normal
+        self.amount, self.gaussian = check_not_negative("amount", amount), gaussian
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return x + (self.amount * _spread(x, rand, self.normal)).to(x.dtype)
+        return x + (self.amount * _draw(x, rand, self.gaussian)).to(x.dtype)
 
 
 class Saturation(nn.Module):
-    """Scales each pixel's distance from its mean over the channels; grey pictures stay as they are.
+    """Change the colour saturation of each image by a random factor. Grey images do not change.
 
-    The factor is uniform in 1 - amount ... 1 + amount, or (`normal`) two to a normal power of that standard deviation.
+    Args:
+        amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
+            standard deviation of its binary logarithm.
+        gaussian: draw the binary logarithm of the factor from a normal distribution.
     """
 
-    def __init__(self, amount: float = 1.0, normal: bool = False) -> None:
+    def __init__(self, amount: float = 1.0, gaussian: bool = False) -> None:
         super().__init__()
-        self.amount, self.normal = not_negative("amount", amount), normal
+        self.amount, self.gaussian = check_not_negative("amount", amount), gaussian
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return _scaled(x, x.mean(1, keepdim=True), _spread(x, rand, self.normal), self.amount, self.normal)
+        return _scale_around(x, x.mean(1, keepdim=True), _draw(x, rand, self.gaussian), self.amount, self.gaussian)
 
 
 class Contrast(nn.Module):
-    """Scales each picture's distance from its mean over channels and places; factors as in `Saturation`."""
+    """Scale the difference of each image from its mean value by a random factor.
 
-    def __init__(self, amount: float = 0.5, normal: bool = False) -> None:
+    Args:
+        amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
+            standard deviation of its binary logarithm.
+        gaussian: draw the binary logarithm of the factor from a normal distribution.
+    """
+
+    def __init__(self, amount: float = 0.5, gaussian: bool = False) -> None:
         super().__init__()
-        self.amount, self.normal = not_negative("amount", amount), normal
+        self.amount, self.gaussian = check_not_negative("amount", amount), gaussian
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return _scaled(x, x.mean((1, 2, 3), keepdim=True), _spread(x, rand, self.normal), self.amount, self.normal)
+        mean = x.mean((1, 2, 3), keepdim=True)
+        return _scale_around(x, mean, _draw(x, rand, self.gaussian), self.amount, self.gaussian)
 
 
 class Hue(nn.Module):
-    """Turns the colours of each picture around the grey axis, by a uniform angle of -turns/2 ... turns/2 turns.
+    """Rotate the hue of each RGB image by a random angle around the grey axis. Other images do not change.
 
-    Pictures without three channels stay as they are.
+    Args:
+        turns: width of the uniform distribution of the angle, in full turns: -turns/2 ... turns/2.
     """
 
     def __init__(self, turns: float = 1.0) -> None:
         super().__init__()
-        self.turns = not_negative("turns", turns)
+        self.turns = check_not_negative("turns", turns)
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        angle = self.turns * math.pi * _spread(x, rand, False)
+        angle = self.turns * math.pi * _draw(x, rand, False)
         if x.shape[1] != 3:
             return x
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        # Rodrigues: the part along the grey axis stays, the rest turns; the cross product with grey is a difference.
+        # Rodrigues' rotation formula. The cross product with the grey axis is a difference of two channels.
         grey = x.mean(1, keepdim=True)
         across = (x.roll(1, 1) - x.roll(2, 1)) / math.sqrt(3)
         return cos * x + (1 - cos) * grey + sin * across
 
 
 class Flip(nn.Module):
-    """Mirrors each picture left to right with probability one half."""
+    """Mirror each image horizontally with a probability of 0.5."""
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return torch.where(per_clip(x, rand) < 0.5, x.flip(-1), x)
+        return torch.where(rand_per_sample(x, rand) < 0.5, x.flip(-1), x)
 
 
 class Rotate90(nn.Module):
-    """Turns each square picture by 0, 90, 180 or 270 degrees."""
+    """Rotate each square image by 0, 90, 180 or 270 degrees, with equal probabilities."""
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         if x.shape[-1] != x.shape[-2]:
-            raise ValueError(f"Rotate90 wants square pictures, got {list(x.shape)}")
-        turns = (4 * per_clip(x, rand)).long()
+            raise ValueError(f"Rotate90 needs square images, got {list(x.shape)}")
+        turns = (4 * rand_per_sample(x, rand)).long()
         x = torch.where(turns % 2 == 1, x.mT, x)
         x = torch.where((turns == 1) | (turns == 2), x.flip(-2), x)
         return torch.where(turns >= 2, x.flip(-1), x)
 
 
 class Translate(nn.Module):
-    """Moves each picture by whole pixels along both sides, uniform up to `ratio` of the side either way.
+    """Shift each image by a random whole number of pixels in both directions.
 
-    What comes in is `fill`, or (`None`) the picture mirrored at its edge.
+    Args:
+        ratio: largest shift relative to the side of the image, 0 ... 1.
+        fill: value of pixels that enter at an edge. ``None``: the image is reflected at the edge.
     """
 
     def __init__(self, ratio: float = 0.125, fill: float | None = 0.0) -> None:
@@ -125,52 +148,60 @@ class Translate(nn.Module):
         self.ratio, self.fill = ratio, fill
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        return self._moved(self._moved(x, rand).mT, rand).mT
+        return self._shift(self._shift(x, rand).mT, rand).mT
 
-    def _moved(self, x: Tensor, rand: Rand) -> Tensor:
+    def _shift(self, x: Tensor, rand: Rand) -> Tensor:
         size = x.shape[-1]
         limit = round(self.ratio * size)
-        steps = ((2 * limit + 1) * per_clip(x, rand)).long().clamp_max(2 * limit) - limit
+        steps = ((2 * limit + 1) * rand_per_sample(x, rand)).long().clamp_max(2 * limit) - limit
         source = torch.arange(size, device=x.device) - steps
-        moved = x.gather(-1, _mirrored(source, size).expand_as(x))
-        return moved if self.fill is None else moved.masked_fill((source < 0) | (source >= size), self.fill)
+        shifted = x.gather(-1, _reflect(source, size).expand_as(x))
+        return shifted if self.fill is None else shifted.masked_fill((source < 0) | (source >= size), self.fill)
 
 
 class RandomScale(nn.Module):
-    """Enlarges each picture around its centre by two to a normal power of standard deviation `std`, both sides alike.
+    """Resize each image around its centre by a random factor, with the same factor for height and width.
 
-    Bilinear, with a wider kernel where it shrinks; the picture mirrored at its edges fills what comes in. Written as
-    two matrix products, because `grid_sample` cannot be differentiated twice.
+    The binary logarithm of the factor is normally distributed. Interpolation is bilinear, with a wider kernel for
+    factors below 1. The image is reflected at its edges. It is computed as two matrix products, because `grid_sample`
+    is not twice differentiable.
+
+    Args:
+        std: standard deviation of the binary logarithm of the factor, in octaves.
     """
 
     def __init__(self, std: float = 0.2) -> None:
         super().__init__()
-        self.std = not_negative("std", std)
+        self.std = check_not_negative("std", std)
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
-        factor = torch.exp2(self.std * _spread(x, rand, True))[:, 0]
+        factor = torch.exp2(self.std * _draw(x, rand, True))[:, 0]
         rows, columns = (self._weights(size, factor).to(x.dtype).unsqueeze(1) for size in x.shape[-2:])
         return rows @ x @ columns.mT
 
     @staticmethod
     def _weights(size: int, factor: Tensor) -> Tensor:
-        """`[B, size, size]`: how much of each old place each new one takes; `factor` is `[B, 1, 1]`."""
-        places = torch.arange(size, device=factor.device, dtype=factor.dtype)
+        """Return interpolation weights `[B, output pixels, input pixels]` along one side for factors `[B, 1, 1]`."""
+        indices = torch.arange(size, device=factor.device, dtype=factor.dtype)
         centre = (size - 1) / 2
-        source = _mirrored((places[:, None] - centre) / factor + centre, size)
-        weights = (1 - (source - places).abs() / (1 / factor).clamp_min(1)).clamp_min(0)
+        source = _reflect((indices[:, None] - centre) / factor + centre, size)
+        weights = (1 - (source - indices).abs() / (1 / factor).clamp_min(1)).clamp_min(0)
         return weights / weights.sum(-1, keepdim=True)
 
 
 class DiffAugment(Augment):
-    """Zhao et al. 2020, section 4 and their code: colour, translation by 1/8, cutout of 1/2, on every picture.
+    """Augmentation pipeline of DiffAugment: colour jitter, translation and cutout.
 
     Args:
-        colour: brightness +-0.5, saturation times 0 ... 2, contrast times 0.5 ... 1.5.
-        translation: largest shift as a share of the side.
-        cutout: side of the square that is overwritten, as a share of the picture's.
-        fill: what comes in and what overwrites; the paper's 0 is a middle grey.
-        p: probability of each transformation, 1 in the paper.
+        colour: change brightness by -0.5 ... 0.5, saturation by a factor of 0 ... 2 and contrast by a factor of
+            0.5 ... 1.5.
+        translation: largest shift relative to the side of the image, 0 ... 1; 0.125 in the paper.
+        cutout: side of the overwritten rectangle relative to the image, 0 ... 1; 0.5 in the paper.
+        fill: value of pixels that enter at an edge and of overwritten pixels. 0 is middle grey.
+        p: probability of each transformation, 0 ... 1; 1 in the paper.
+
+    Source:
+        Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020, section 4.
     """
 
     def __init__(
@@ -181,17 +212,21 @@ class DiffAugment(Augment):
 
 
 class ADAPipeline(Augment):
-    """Karras et al. 2020, appendix B: flips, quarter turns, whole-pixel shifts, isotropic scaling, then colours.
+    """Augmentation pipeline of ADA: flips, 90-degree rotations, shifts, isotropic scaling and colour changes.
 
-    Left out are rotations by any angle, stretching, shifts by fractions of a pixel and the inversion of brightness;
-    contrast is scaled around the mean of the picture. Rectangular pictures want `rotate: false`.
+    Unlike the paper's pipeline it has no arbitrary rotations, anisotropic scaling, fractional shifts or luma flips.
+    Contrast is scaled around the mean of the image.
 
     Args:
-        flip, rotate: whether to mirror and to turn by quarters.
-        translation: largest shift as a share of the side.
-        scale: standard deviation of the enlargement, in octaves.
-        colour: brightness, contrast, hue and saturation.
-        p: probability of each transformation; 0, because `AdaptiveAugment` moves it from there.
+        flip: mirror images horizontally.
+        rotate: rotate by multiples of 90 degrees. Must be false for images that are not square.
+        translation: largest shift relative to the side of the image, 0 ... 1.
+        scale: standard deviation of the binary logarithm of the scaling factor, in octaves.
+        colour: change brightness, contrast, hue and saturation.
+        p: probability of each transformation at the start, 0 ... 1. `AdaptiveAugment` changes it in training.
+
+    Source:
+        Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, appendix B.
     """
 
     def __init__(
@@ -206,29 +241,29 @@ class ADAPipeline(Augment):
         places: list[nn.Module] = [Flip()] if flip else []
         places += [Rotate90()] if rotate else []
         places += [Translate(translation, fill=None), RandomScale(scale)]
-        colours = [RandomBrightness(0.2, normal=True), Contrast(0.5, normal=True), Hue(), Saturation(1.0, normal=True)]
+        colours = [RandomBrightness(0.2, True), Contrast(0.5, True), Hue(), Saturation(1.0, True)]
         super().__init__([*places, *(colours if colour else [])], p)
 
 
-def _spread(x: Tensor, rand: Rand, normal: bool) -> Tensor:
-    """`[B, 1, 1, 1]`: uniform in -1 ... 1, or standard normal."""
-    u = 2 * per_clip(x, rand) - 1
-    return math.sqrt(2) * torch.erfinv(u.clamp_min(-1 + 2**-23)) if normal else u
+def _draw(x: Tensor, rand: Rand, gaussian: bool) -> Tensor:
+    """Return one random number per image, `[B, 1, 1, 1]`: standard normal, or uniform in -1 ... 1."""
+    u = 2 * rand_per_sample(x, rand) - 1
+    return math.sqrt(2) * torch.erfinv(u.clamp_min(-1 + 2**-23)) if gaussian else u
 
 
-def _scaled(x: Tensor, centre: Tensor, spread: Tensor, amount: float, normal: bool) -> Tensor:
-    factor = torch.exp2(amount * spread) if normal else 1 + amount * spread
+def _scale_around(x: Tensor, centre: Tensor, drawn: Tensor, amount: float, gaussian: bool) -> Tensor:
+    factor = torch.exp2(amount * drawn) if gaussian else 1 + amount * drawn
     return torch.lerp(centre, x, factor.to(x.dtype))
 
 
-def _mirrored(places: Tensor, size: int) -> Tensor:
-    """Places on an endless line, folded back into 0 ... size - 1 at the centres of the outermost pixels."""
+def _reflect(indices: Tensor, size: int) -> Tensor:
+    """Map pixel indices beyond the edges to 0 ... size - 1 by reflection without repeating the edge pixel."""
     last = max(size - 1, 1)
-    return (last - (last - places.remainder(2 * last)).abs()).clamp_max(size - 1)
+    return (last - (last - indices.remainder(2 * last)).abs()).clamp_max(size - 1)
 
 
 def _between(size: int, first: Tensor, width: Tensor, x: Tensor) -> Tensor:
-    """Boolean `[B, 1, size]`: true at `first` and the `width - 1` places after it."""
-    places = torch.arange(size, device=x.device)
+    """Return a mask `[B, 1, size]` that is true from index `first` to index `first + width - 1`."""
+    indices = torch.arange(size, device=x.device)
     first, width = first.squeeze(-1), width.squeeze(-1)
-    return (places >= first) & (places < first + width)
+    return (indices >= first) & (indices < first + width)

@@ -1,8 +1,9 @@
-"""Differentiable random transformations of waves `[B, C, T]`, and how they are put together.
+"""Differentiable random transformations of sounds `[B, C, T]`, and `Augment`, which combines transformations.
 
-Every transformation is called as `transform(x, rand)`, where `rand(*shape)` draws uniform [0, 1) numbers on x's
-device, and draws anew for each sound of the batch (all channels of a sound share the draw). The same object serves
-real and fake sounds alike: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training".
+A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1) on the
+device of ``x``. It draws anew for each sound of a batch; all channels of a sound share the draw. The same object
+transforms real and generated sounds, as in Zhao et al., "Differentiable augmentation for data-efficient GAN training",
+NeurIPS 2020.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ Rand = Callable[..., Tensor]
 Number = TypeVar("Number", int, float)
 
 
-def per_clip(x: Tensor, rand: Rand) -> Tensor:
-    """One uniform [0, 1) number a clip, shaped `[B, 1, 1, ...]` to go with x."""
+def rand_per_sample(x: Tensor, rand: Rand) -> Tensor:
+    """Return one uniform number in [0, 1) per sample, `[B, 1, ..., 1]`, with as many dimensions as ``x``."""
     return rand(x.shape[0], *[1] * (x.dim() - 1))
 
 
 class Augment(nn.Module):
-    """Applies each transformation in turn, to each clip with probability `p`, independently.
+    """Sequence of transformations. Each is applied to each sample independently with probability ``p``.
 
-    `p` is a buffer, so that an adaptive scheme (Karras et al. 2020, "ADA") can move it and a checkpoint keeps it.
+    ``p`` is a buffer: checkpoints contain it, and `AdaptiveAugment` can change it.
+
+    Args:
+        transforms: modules that are called as ``transform(x, rand)``.
+        p: probability of each transformation, 0 ... 1.
     """
 
     p: Tensor
@@ -39,33 +44,38 @@ class Augment(nn.Module):
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         for transform in self.transforms:
-            x = torch.where(per_clip(x, rand) < self.p, transform(x, rand), x)
+            x = torch.where(rand_per_sample(x, rand) < self.p, transform(x, rand), x)
         return x
 
 
 class Shift(nn.Module):
-    """Moves each clip by a whole number of samples, uniform in min_samples ... max_samples; zeros come in.
+    """Shift each sound by a random whole number of samples, padded with zeros.
 
-    Positive is later; `min_samples` is `-max_samples` if it is not given.
+    The shift is uniform in ``min_samples`` ... ``max_samples``. Positive shifts delay the sound.
+
+    Args:
+        max_samples: largest shift in samples, 0 or more.
+        min_samples: smallest shift in samples. ``None``: ``-max_samples``.
     """
 
     def __init__(self, max_samples: int, min_samples: int | None = None) -> None:
         super().__init__()
-        self.max_samples = not_negative("max_samples", int(max_samples))
+        self.max_samples = check_not_negative("max_samples", int(max_samples))
         self.min_samples = -self.max_samples if min_samples is None else int(min_samples)
         if self.min_samples > self.max_samples:
             raise ValueError(f"min_samples={min_samples} must not exceed max_samples={max_samples}")
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         span = self.max_samples - self.min_samples
-        steps = ((span + 1) * per_clip(x, rand)).long().clamp_max(span) + self.min_samples
+        steps = ((span + 1) * rand_per_sample(x, rand)).long().clamp_max(span) + self.min_samples
         source = torch.arange(x.shape[-1], device=x.device) - steps
         inside = (source >= 0) & (source < x.shape[-1])
-        moved = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))
-        return moved.masked_fill(~inside, 0.0)
+        shifted = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))
+        return shifted.masked_fill(~inside, 0.0)
 
 
-def not_negative(name: str, value: Number) -> Number:
+def check_not_negative(name: str, value: Number) -> Number:
+    """Return the value. Raise ``ValueError`` if it is negative."""
     if not value >= 0:
         raise ValueError(f"{name}={value} must not be negative")
     return value

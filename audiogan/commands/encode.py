@@ -9,9 +9,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.commands.values import mixture
+from audiogan.commands.values import parse_class
 from audiogan.errors import UserError
-from audiogan.utils.text import printable
+from audiogan.utils.text import join_names, printable
 
 if TYPE_CHECKING:
     from audiogan.latents import Encoding
@@ -43,11 +43,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     import numpy as np
     from tqdm import tqdm
 
-    from audiogan.commands.newest import load_sounds
+    from audiogan.commands.newest import load_sound_model
     from audiogan.latents import encode, nearest_distance
 
-    generator = load_sounds(args.run)
-    label = args.label if args.label in generator.labels else mixture(args.label)
+    generator = load_sound_model(args.run)
+    label = args.label if args.label in generator.labels else parse_class(args.label)
     random: Any = None
     waves, titles = [], []
     for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):
@@ -129,8 +129,7 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         elif entry.kind != "folder link":
             skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
     if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        skipped.append(f"no sound files by their names: {', '.join(others[:NAMED])}{more}")
+        skipped.append(f"no sound files by their names: {join_names(others, NAMED)}")
     if inside:
         skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:

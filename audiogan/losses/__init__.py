@@ -1,4 +1,4 @@
-"""Losses and penalties. They compute; only the trainer steps."""
+"""Adversarial losses, penalties on critics and generators, reconstruction losses and auxiliary targets."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Adversarial losses on logits. `critic` and `generator` return what that player minimises, as a scalar.
+"""Adversarial losses on logits.
 
-With ``relativistic = False`` the generator's loss is ``generator(fake_logits)``, and real and fake logits may differ in
-shape. With ``relativistic = True`` it is ``generator(fake_logits, real_logits)``; both have the same shape.
+Each loss has two methods, ``critic`` and ``generator``, that return the scalar loss of that player. A loss with
+``relativistic = False`` computes the generator's loss from generated samples only: ``generator(fake_logits)``. A loss
+with ``relativistic = True`` also needs real logits of the same shape: ``generator(fake_logits, real_logits)``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from torch.nn import functional as F
 
 
 class NonSaturating:
-    """Goodfellow et al. 2014, section 3: cross-entropy, the generator maximising log D(G(z))."""
+    """Non-saturating loss: cross-entropy for the critic, ``-log D(G(z))`` for the generator.
+
+    Source:
+        Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, section 3.
+    """
 
     relativistic = False
 
@@ -23,7 +28,13 @@ class NonSaturating:
 
 
 class LeastSquares:
-    """Mao et al. 2017 (LSGAN), equation 9: targets 1 for real, 0 for fake, 1 for the generator, halves in front."""
+    """Least-squares loss (LSGAN): half the mean squared difference between logits and targets.
+
+    The critic's targets are 1 for real and 0 for generated samples. The generator's target is 1.
+
+    Source:
+        Mao et al., "Least squares generative adversarial networks", ICCV 2017, equation 9.
+    """
 
     relativistic = False
 
@@ -35,11 +46,14 @@ class LeastSquares:
 
 
 class Hinge:
-    """Lim & Ye 2017 (Geometric GAN); Miyato et al. 2018 (SNGAN), equations 16 and 17.
+    """Hinge loss: the critic is penalised for real logits below 1 and for generated logits above -1.
 
     Examples:
-        >>> Hinge().critic(torch.tensor([2.0]), torch.tensor([-2.0])).item()  # both beyond the margin
+        >>> Hinge().critic(torch.tensor([2.0]), torch.tensor([-2.0])).item()  # Both logits are beyond the margin.
         0.0
+
+    Source:
+        Lim & Ye 2017 (Geometric GAN). Miyato et al., ICLR 2018 (SNGAN), equations 16 and 17.
     """
 
     relativistic = False
@@ -52,7 +66,13 @@ class Hinge:
 
 
 class Wasserstein:
-    """Arjovsky et al. 2017, algorithm 1. The critic must be kept Lipschitz: GradientPenalty or WeightClip."""
+    """Wasserstein loss: the difference between the mean logits of generated and of real samples.
+
+    The critic must be Lipschitz continuous: use it with `GradientPenalty` or `WeightClip`.
+
+    Source:
+        Arjovsky et al., "Wasserstein GAN", ICML 2017, algorithm 1.
+    """
 
     relativistic = False
 

@@ -1,8 +1,8 @@
-"""Auxiliary targets: properties of sounds that the generator predicts beside them, and their distance from recordings.
+"""Auxiliary targets: losses on properties that a generator predicts in addition to a sound, such as its pitch.
 
-The gradient through a sound does not help to find a pitch, because it depends on phases, and it vanishes in silence.
-Therefore the generator predicts such a property explicitly. The autoencoder compares the prediction with a measurement
-of the recording that it decodes.
+A spectral loss has no useful gradient for a pitch, because the gradient depends on phases and vanishes in silence.
+Therefore the generator also outputs the pitch itself. When an autoencoder reconstructs a recording, an auxiliary target
+compares that output with the pitch measured in the recording.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from audiogan.representations.sound_format import SoundFormat
 
 
 class AuxiliaryTarget(nn.Module):
-    """Distance between the prediction that the generator returns under ``name`` and a batch of recordings.
+    """Base class of losses between a property predicted by the generator and its measurement in recordings.
 
     Args:
-        weight: factor of the term, 0 or more.
+        weight: factor of the loss, 0 or more.
+
+    Attributes:
+        name: key of the prediction in the dictionary that the generator's ``forward_with_aux`` returns.
     """
 
     name = ""
@@ -29,19 +32,25 @@ class AuxiliaryTarget(nn.Module):
         self.weight = weight
 
     def forward(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
-        """Return the weighted distance, a scalar, or ``None`` if the batch has no such measurement."""
+        """Return the weighted distance, a scalar, or ``None`` if the batch does not contain the property.
+
+        Args:
+            predicted: predictions of the generator; each subclass documents their shape.
+            batch: recordings ``x`` ``[B, C, T]`` and other columns of the training data.
+        """
         distance = self.compare(predicted, batch)
         return None if distance is None else self.weight * distance
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
-        """Return the distance without its weight."""
+        """Return the unweighted distance, a scalar, or ``None`` if the batch does not contain the property."""
         raise NotImplementedError
 
 
 class Pitch(AuxiliaryTarget):
-    """Mean distance in octaves between predicted pitch ``[B, N]``, in octaves above 1 Hz, and column ``pitch`` in Hz.
+    """Mean absolute difference in octaves between predicted and measured pitch.
 
-    Frames without a pitch (NaN) do not count.
+    The prediction is ``[B, N]`` in octaves above 1 Hz. The measurement is the column ``pitch`` ``[B, N]`` of the batch,
+    in Hz. Frames without a pitch (NaN) are ignored.
     """
 
     name = "pitch"
@@ -55,34 +64,38 @@ class Pitch(AuxiliaryTarget):
 
 
 class Width(AuxiliaryTarget):
-    """Mean distance between predicted stereo width ``[B]`` and `stereo_width`; mono recordings want a width below 0."""
+    """Mean absolute difference between the predicted stereo width ``[B]`` and the `stereo_width` of recordings.
+
+    For a mono recording every prediction below ``-margin`` is correct, because the generator clips negative widths
+    to 0.
+    """
 
     name = "width"
     mono, margin = 0.003, 0.1
-    """Recordings narrower than ``mono`` count as mono; their predicted width must be below ``-margin``."""
+    """Thresholds: recordings with a width below ``mono`` are mono; their predictions should be below ``-margin``."""
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
-        wanted = stereo_width(batch["x"])
-        return torch.where(wanted < self.mono, F.relu(predicted + self.margin), (predicted - wanted).abs()).mean()
+        target = stereo_width(batch["x"])
+        return torch.where(target < self.mono, F.relu(predicted + self.margin), (predicted - target).abs()).mean()
 
 
 def stereo_width(signal: Tensor) -> Tensor:
-    """Return the amplitude of the side relative to the middle, ``[B]``, 0 to 2, of sounds ``[B, 2, T]``."""
+    """Return the RMS ratio of side to mid signal, ``[B]``, 0 (mono) to 2, for stereo sounds ``[B, 2, T]``."""
     left, right = signal.float().unbind(1)
     side, middle = (left - right).square().sum(1), (left + right).square().sum(1)
     return (side / (middle + 1e-8)).sqrt().clamp_max(2.0)
 
 
 class PartialTracks(AuxiliaryTarget):
-    """Mean distance in octaves between predicted partials ``[B, K, N]`` and those that `PartialMeter` finds.
+    """Mean absolute difference in octaves between predicted partials and those that `PartialMeter` measures.
 
-    Louder partials count more.
+    The prediction is ``[B, count, N]`` in octaves above 1 Hz, for N frames. Louder partials have larger weights.
 
     Args:
         count: number of partials.
-        format: format of the sounds.
-        hop_length: samples between frames.
-        weight: factor of the term, 0 or more.
+        format: format of the recordings.
+        hop_length: distance between frames, in samples.
+        weight: factor of the loss, 0 or more.
     """
 
     name = "partials"

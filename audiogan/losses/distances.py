@@ -1,4 +1,4 @@
-"""Distances between an output of a generator and its target, as weighted terms of the generator's loss."""
+"""Distances between generator outputs and their targets, for paired and cyclic translation."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from torch import Tensor
 
 
 class L1:
-    """The mean absolute difference, as in pix2pix (Isola et al., CVPR 2017, equation 3; its weight there is 100).
-
-    ``distance(output, target)`` takes tensors ``[B, *shape]`` and returns a scalar, multiplied by the weight.
+    """Weighted mean absolute difference between two tensors ``[B, *shape]``, a scalar.
 
     Args:
-        weight: factor of the term, not negative.
+        weight: factor of the loss, 0 or more; 100 in pix2pix.
 
     Raises:
-        ValueError: the weight is negative, or (when called) output and target differ in shape.
+        ValueError: The weight is negative, or the two tensors of a call differ in shape.
 
     Examples:
         >>> L1(weight=100)(torch.zeros(1, 3), torch.ones(1, 3)).item()
         100.0
+
+    Source:
+        Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, equation 3.
     """
 
     def __init__(self, weight: float = 1.0) -> None:

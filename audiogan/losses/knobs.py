@@ -1,8 +1,8 @@
-"""Losses of knobs: the definitions of `audiogan.data.sounds.knobs`, made differentiable.
+"""Losses that make generated sounds match their knob settings: attack, decay, brightness and noisiness.
 
-An estimate by a network is not precise enough. A network that works on frames hardly distinguishes an attack of 4 ms
-from one of 6 ms, but half of all drums have an attack of 4 to 11 ms. Its estimate of noisiness differs from the
-definition too. These losses use the gradients of the definitions themselves.
+The losses measure a knob by a differentiable version of its definition in `audiogan.data.sounds.knobs`. A trained
+estimator is less precise: with frames it hardly distinguishes an attack of 4 ms from one of 6 ms, but half of all drum
+samples have an attack of 4 to 11 ms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
     FALL_DB,
@@ -29,21 +29,22 @@ from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames, magnitudes
 
 QUIETEST = 1e-10
-"""Power of a bin below which gradients fade, for sounds with a peak of 1."""
+"""Power of an STFT bin below which the gradient of its magnitude fades to zero. Sounds have a peak of 1."""
 
 
 class KnobLoss(nn.Module):
-    """Smooth L1 distance between the requested value of a knob and the value that its definition gives for a sound.
+    """Base class of smooth L1 losses between the requested and the measured value of a knob.
 
-    Both are normal scores among the training sounds, about -2.3 to 2.3.
+    Both values are normal scores: the value's quantile in the training data, mapped to a standard normal variable. They
+    range from about -2.3 to 2.3.
 
     Args:
-        scale: scale of the knobs of the training data, as `audiogan.inputs.Scale.to_dict` returns it; ``None`` if the
-            data has no knobs.
+        scale: quantiles of the knobs in the training data, as `audiogan.inputs.Scale.to_dict` returns them; ``None`` if
+            the data has no knobs.
         format: format of the sounds.
 
     Attributes:
-        index: index of the knob among the knobs of the data; ``None`` if the data does not have it.
+        index: index of the knob among the knobs of the data; ``None`` if the data does not have this knob.
     """
 
     knob = ""
@@ -62,24 +63,34 @@ class KnobLoss(nn.Module):
         self.register_buffer("scores", torch.special.ndtri(shares).float(), persistent=False)
 
     def forward(self, signal: Tensor, requested: Tensor) -> Tensor:
-        """Return the distance, a scalar, of sounds ``[B, C, T]`` from requested knobs ``[B, knobs]``."""
+        """Return the loss, a scalar.
+
+        Args:
+            signal: generated sounds ``[B, C, T]``.
+            requested: requested values of all knobs as normal scores, ``[B, knobs]``.
+        """
         return F.smooth_l1_loss(self.score(signal), requested[:, self.index])
 
     def score(self, signal: Tensor) -> Tensor:
-        """Return the normal scores ``[B]`` of the knob for sounds ``[B, C, T]``."""
+        """Return the knob of sounds ``[B, C, T]`` as normal scores ``[B]``."""
         value = self.measure(signal.float())
-        # Interpolate linearly between quantiles, and extrapolate beyond the outermost ones.
+        # Scores are interpolated linearly between quantiles and extrapolated beyond the outermost ones, because
+        # clamping there would stop the gradient.
         k = torch.searchsorted(self.values, value.detach().contiguous()).clamp(1, len(self.values) - 1)
         slope = (self.scores[k] - self.scores[k - 1]) / (self.values[k] - self.values[k - 1])
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope
 
     def measure(self, signal: Tensor) -> Tensor:
-        """Return the knob `[B]` of sounds `[B, C, T]` in its own unit."""
+        """Return the knob `[B]` of sounds `[B, C, T]` in its physical unit."""
         raise NotImplementedError
 
 
 class EnvelopeKnobLoss(KnobLoss):
-    """Loss of a knob of the envelope; arguments as in `KnobLoss`.
+    """Base class of losses for knobs that are measured on the amplitude envelope of a sound.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
 
     Attributes:
         step_seconds: time between samples of the envelope, in seconds.
@@ -89,53 +100,67 @@ class EnvelopeKnobLoss(KnobLoss):
 
     def __init__(self, scale: Mapping[str, Any] | None, format: SoundFormat) -> None:
         super().__init__(scale, format)
-        self.few = max(1, round(self.step_seconds * format.sample_rate))
-        self.rate = format.sample_rate / self.few
+        self.stride = max(1, round(self.step_seconds * format.sample_rate))
+        self.rate = format.sample_rate / self.stride
 
     def _power(self, signal: Tensor) -> Tensor:
-        """Return the squared envelope `[B, T / few + margins]` of sounds with a peak of about 1."""
+        """Return the squared envelope `[B, T / stride + margins]` of sounds, scaled to a peak of about 1."""
         power = signal.square().sum(1)
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
-        size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))  # of the mean of a mean, in envelope samples
-        power = F.pad(power, (2 * size * self.few, 2 * size * self.few))
-        for stride in (self.few, 1):  # by differences of sums: avg_pool1d takes ten times as long
-            total = F.pad(double(power).cumsum(1), (1, 0))
+        # The envelope is smoothed by two moving averages of this length, in envelope samples.
+        size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))
+        power = F.pad(power, (2 * size * self.stride, 2 * size * self.stride))
+        # Differences of cumulative sums compute the averages, because avg_pool1d takes ten times as long.
+        for stride in (self.stride, 1):
+            total = F.pad(to_float64(power).cumsum(1), (1, 0))
             n = size * stride
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10
 
     def measure(self, signal: Tensor) -> Tensor:
-        return self.timed(self._power(signal))
+        return self.measure_envelope(self._power(signal))
 
-    def timed(self, power: Tensor) -> Tensor:
-        """Return the knob `[B]` of squared envelopes."""
+    def measure_envelope(self, power: Tensor) -> Tensor:
+        """Return the knob `[B]` of squared envelopes `[B, samples]` in its physical unit."""
         raise NotImplementedError
 
 
 class Attack(EnvelopeKnobLoss):
-    """Loss of the attack: the decimal logarithm of the time, in seconds, in which a sound rises to its peak."""
+    """Loss of the attack: the decimal logarithm of the time from a sound's onset to its peak, in seconds.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
+    """
 
     knob, step_seconds = "attack", 0.00025
 
-    def timed(self, power: Tensor) -> Tensor:
+    def measure_envelope(self, power: Tensor) -> Tensor:
         envelope = power.sqrt()
         peak = envelope.amax(1, keepdim=True)
         began = (envelope >= ONSET * peak).cumsum(1) > 0
         missing = ((1 - envelope.cummax(1).values / peak) * began).sum(1)
-        return torch.log10(
-            2 * missing / self.rate + SHORTEST_SECONDS
-        )  # the constant bounds the gradient of short attacks
+        # SHORTEST_SECONDS bounds the gradient of the logarithm for short attacks.
+        return torch.log10(2 * missing / self.rate + SHORTEST_SECONDS)
 
 
 class Decay(EnvelopeKnobLoss):
-    """Loss of the decay: the logarithm of the time from the peak until the remaining energy has fallen by 15 dB."""
+    """Loss of the decay: the decimal logarithm of the time in seconds from a sound's peak until it has decayed.
+
+    A sound has decayed when the energy that remains is 15 dB below the energy that remained at the peak.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
+    """
 
     knob, step_seconds = "decay", 0.0006
 
-    def timed(self, power: Tensor) -> Tensor:
-        to_come = power.flip(1).cumsum(1).flip(1)
+    def measure_envelope(self, power: Tensor) -> Tensor:
+        remaining = power.flip(1).cumsum(1).flip(1)
         start = power.argmax(1, keepdim=True)
-        level = 10 * torch.log10(to_come / to_come.gather(1, start)) + FALL_DB  # falls all the way
+        # The level of the remaining energy decreases monotonically, so it crosses zero once.
+        level = 10 * torch.log10(remaining / remaining.gather(1, start)) + FALL_DB
         time = torch.arange(power.shape[1], device=power.device)
         last = ((level > 0) & (time >= start)).sum(1, keepdim=True) + start - 1
         last = last.clamp_max(power.shape[1] - 2)
@@ -145,9 +170,13 @@ class Decay(EnvelopeKnobLoss):
 
 
 class SpectrumKnobLoss(KnobLoss):
-    """Loss of a knob of spectra, the mean over frames weighted by their amplitude; arguments as in `KnobLoss`.
+    """Base class of losses for knobs that are means of a property of STFT frames, weighted by frame amplitudes.
 
-    It uses half as many frames as the definition.
+    The hop is half a window. The definition of the knobs uses a quarter, which takes twice as long.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
     """
 
     hertz: Tensor
@@ -161,41 +190,51 @@ class SpectrumKnobLoss(KnobLoss):
     def measure(self, signal: Tensor) -> Tensor:
         signal = signal / signal.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-4)
         signal = F.pad(signal, (0, self.frames.length - signal.shape[2]))
-        magnitude = magnitudes(self.frames.analyse(signal), QUIETEST)  # [B, C, N, F]
+        magnitude = magnitudes(self.frames.analyse(signal), QUIETEST)
         magnitude = magnitude[:, 0] if signal.shape[1] == 1 else magnitude.square().sum(1).sqrt()
         weights = magnitude.square().sum(2).sqrt()
-        return self.to_unit((self.property_of(magnitude) * weights).sum(1) / weights.sum(1))
+        return self.to_knob_unit((self.measure_frames(magnitude) * weights).sum(1) / weights.sum(1))
 
-    def property_of(self, magnitude: Tensor) -> Tensor:
-        """Return the property `[B, N]` of each frame of spectra `[B, N, F]`."""
+    def measure_frames(self, magnitude: Tensor) -> Tensor:
+        """Return the property `[B, N]` of N frames, given their magnitude spectra `[B, N, F]`."""
         raise NotImplementedError
 
-    def to_unit(self, mean: Tensor) -> Tensor:
-        """Return the mean `[B]` of the property in the unit of the knob."""
+    def to_knob_unit(self, mean: Tensor) -> Tensor:
+        """Convert the mean property `[B]` of the frames of a sound to the unit of the knob."""
         raise NotImplementedError
 
 
 class Brightness(SpectrumKnobLoss):
-    """Loss of the brightness: the binary logarithm of the mean frequency in Hz."""
+    """Loss of the brightness: the mean spectral centroid, as the binary logarithm of its value in Hz.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
+    """
 
     knob = "brightness"
 
-    def property_of(self, magnitude: Tensor) -> Tensor:
+    def measure_frames(self, magnitude: Tensor) -> Tensor:
         return magnitude @ self.hertz / magnitude.sum(2)
 
-    def to_unit(self, mean: Tensor) -> Tensor:
+    def to_knob_unit(self, mean: Tensor) -> Tensor:
         return mean.clamp_min(LOWEST_HZ).log2()
 
 
 class Noisiness(SpectrumKnobLoss):
-    """Loss of the noisiness: the flatness of spectra, in decibels."""
+    """Loss of the noisiness: the mean spectral flatness, in dB.
+
+    Args:
+        scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
+        format: format of the sounds.
+    """
 
     knob = "noisiness"
 
-    def property_of(self, magnitude: Tensor) -> Tensor:
+    def measure_frames(self, magnitude: Tensor) -> Tensor:
         relative = magnitude / magnitude.amax(2, keepdim=True)
         power = relative.square().clamp_min(10 ** (FLATNESS_FLOOR_DB / 10))
         return power.log().mean(2).exp() / power.mean(2)
 
-    def to_unit(self, mean: Tensor) -> Tensor:
+    def to_knob_unit(self, mean: Tensor) -> Tensor:
         return 10 * mean.log10()

@@ -1,4 +1,4 @@
-"""Orthogonal regularisation, a penalty on the weights of generators."""
+"""Orthogonal regularisation of BigGAN, a penalty on the weights of a generator."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from audiogan.losses.penalties import checked_schedule
+from audiogan.losses.penalties import check_penalty
 
 
 class OrthogonalRegularisation:
-    """Brock et al. 2019 (BigGAN), equation 3: weight * sum over layers of |W W^T (1 - I)|_F^2; rows of W are filters.
+    """Orthogonal regularisation: ``weight`` times the sum over layers of ``|W W^T (1 - I)|_F^2``.
 
-    It penalises the angles between filters, not their lengths, and makes samples of truncated latents better (section
-    3.1). Biases, gains and embeddings of classes are skipped. With spectral norm it takes the weights before the
-    division by the norm, as in the authors' code.
+    The rows of W are the filters of a layer. The penalty makes filters orthogonal without changing their norms, which
+    improves samples from truncated latents. Biases, gains and class embeddings are not penalised. For layers with
+    spectral norm the penalty uses the weights before normalisation, as in the authors' code.
 
     Args:
-        weight: the paper's beta.
-        every: steps from one evaluation to the next; the value is multiplied by it.
-        skip: a parameter is skipped if its name contains one of these.
+        weight: factor of the penalty, 0 or more; beta in the paper.
+        every: interval between evaluations, in steps. The penalty is multiplied by it.
+        skip: substrings of parameter names. Parameters with a matching name are not penalised.
+
+    Source:
+        Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019, equation 3.
     """
 
     def __init__(self, weight: float = 1e-4, every: int = 1, skip: Sequence[str] = ("embed",)) -> None:
-        self.weight, self.every = checked_schedule(weight, every)
+        self.weight, self.every = check_penalty(weight, every)
         self.skip = tuple(skip)
 
     def __call__(self, generator: nn.Module, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
-        """Return the penalty, a scalar. It depends on the weights of the generator alone."""
+        """Return the penalty, a scalar. ``inputs`` and ``randn`` are not used."""
         terms = [
             _off_diagonal(weight.float().flatten(1))
             for name, weight in generator.named_parameters()
@@ -40,7 +43,7 @@ class OrthogonalRegularisation:
 
 
 def _off_diagonal(w: Tensor) -> Tensor:
-    """Squared Frobenius norm of `w w^T` without its diagonal, through the smaller of the two Gram matrices."""
+    """Return the squared Frobenius norm of `w w^T` without its diagonal, computed from the smaller Gram matrix."""
     rows, columns = w.shape
     if rows <= columns:
         gram = w @ w.T

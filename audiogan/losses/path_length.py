@@ -1,4 +1,4 @@
-"""Path-length regularisation, a penalty on generators with styles."""
+"""Path length regularisation of StyleGAN2, a penalty on generators with styles."""
 
 from __future__ import annotations
 
@@ -10,40 +10,46 @@ from torch import Tensor, nn
 
 
 class PathLength(nn.Module):
-    """Karras et al. 2020 (StyleGAN2), section 3.2, equation 4: weight * E (|J_w^T y| - a)^2.
+    """Path length regularisation: ``weight * E (|J_w^T y| - a)^2``.
 
-    It makes steps of one size in ``w`` change the image by one amount everywhere. ``y`` are random images of unit power
-    a pixel. ``a`` is the running mean of the lengths, a buffer. The penalty is lazy: it is evaluated on steps where
-    ``step % every == 0``, and multiplied by ``every``.
+    J_w is the Jacobian of the image with respect to the style ``w``. ``y`` is an image of standard normal numbers,
+    divided by the square root of its number of pixels. ``a`` is a running mean of the norms. The penalty makes a step
+    of fixed size in ``w`` change every image by the same amount. It is lazy: it is evaluated every ``every`` steps and
+    multiplied by ``every``.
 
     Args:
-        weight: 2 in the authors' code.
-        every: steps from one evaluation to the next.
-        shrink: the first 1 / ``shrink`` of the batch is used (appendix B).
-        decay: decay of the running mean at each evaluation, 0 ... 1.
+        weight: factor of the penalty, 0 or more; 2 in the authors' code.
+        every: interval between evaluations, in steps.
+        batch_shrink: divisor of the batch size, 1 or more. Only the first samples of the batch are used, to save time.
+        decay: decay of the running mean per evaluation, 0 to below 1.
+
+    Source:
+        Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, section 3.2 and equation 4.
     """
 
     mean: Tensor
 
-    def __init__(self, weight: float = 2.0, every: int = 8, shrink: int = 2, decay: float = 0.99) -> None:
+    def __init__(self, weight: float = 2.0, every: int = 8, batch_shrink: int = 2, decay: float = 0.99) -> None:
         super().__init__()
-        if weight < 0 or every < 1 or shrink < 1 or not 0 <= decay < 1:
+        if weight < 0 or every < 1 or batch_shrink < 1 or not 0 <= decay < 1:
             raise ValueError(
-                "PathLength wants weight >= 0, every >= 1, shrink >= 1 and 0 <= decay < 1, "
-                f"got weight={weight}, every={every}, shrink={shrink}, decay={decay}"
+                "PathLength needs weight >= 0, every >= 1, batch_shrink >= 1 and 0 <= decay < 1, "
+                f"got weight={weight}, every={every}, batch_shrink={batch_shrink}, decay={decay}"
             )
-        self.weight, self.every, self.shrink, self.decay = float(weight), int(every), int(shrink), float(decay)
+        self.weight, self.every, self.decay = float(weight), int(every), float(decay)
+        self.batch_shrink = int(batch_shrink)
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, generator: Any, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
-        """Return the penalty, a scalar.
+        """Return the penalty, a scalar, and update the running mean.
 
         Args:
-            generator: has ``mapping(**inputs)``, ``synthesis(ws)`` and ``layers``.
-            inputs: its named inputs, ``latent`` among them.
-            randn: draws standard normal numbers, ``randn(*shape)``.
+            generator: a network with the methods ``mapping(**inputs)`` and ``synthesis(ws)`` and the attribute
+                ``layers``, such as `StyleGANGenerator`.
+            inputs: named inputs of the generator, with ``latent`` ``[B, latent_dim]``.
+            randn: function that draws standard normal numbers, ``randn(*shape)``.
         """
-        n = max(1, len(inputs["latent"]) // self.shrink)
+        n = max(1, len(inputs["latent"]) // self.batch_shrink)
         w = generator.mapping(**{name: value[:n] for name, value in inputs.items()})
         lengths = path_lengths(generator, w, randn)
         mean = torch.lerp(lengths.detach().mean(), self.mean, self.decay)
@@ -51,13 +57,18 @@ class PathLength(nn.Module):
         return self.every * self.weight * (lengths - mean).square().mean()
 
 
-def path_lengths(generator: Any, w: Tensor, randn: Callable[..., Tensor]) -> Tensor:
-    """Return how much images change with the styles ``w [B, style_dim]``, in one random direction of images, ``[B]``.
+def path_lengths(generator: Any, styles: Tensor, randn: Callable[..., Tensor]) -> Tensor:
+    """Return the path length ``[B]`` of each style: the norm of ``J_w^T y`` for one random image ``y``.
 
-    It is the root mean square over layers of the norm of the gradient, as in the authors' code; differentiable.
+    The norm is the root mean square over layers, as in the authors' code. It is differentiable.
+
+    Args:
+        generator: a network with the method ``synthesis(ws)`` and the attribute ``layers``.
+        styles: styles ``[B, style_dim]``.
+        randn: function that draws standard normal numbers, ``randn(*shape)``.
     """
     with torch.enable_grad():
-        ws = w[:, None].expand(-1, generator.layers, -1)
+        ws = styles[:, None].expand(-1, generator.layers, -1)
         if not ws.requires_grad:
             ws = ws.detach().requires_grad_(True)
         x = generator.synthesis(ws)

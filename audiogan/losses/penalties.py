@@ -1,8 +1,9 @@
-"""What keeps a critic smooth: gradient penalties, which are terms of its loss, and weight clipping, which is not.
+"""Gradient penalties for critics, and weight clipping.
 
-A penalty is due on steps where ``step % every == 0``. It is called as ``penalty(critic, real, fake, rand)``: ``critic``
-maps a batch to one logit a sample (its other inputs are bound), ``rand(*shape)`` draws uniform [0, 1) numbers on the
-right device. The value is multiplied by ``every``, so that its average over steps does not depend on ``every``.
+A penalty is a term of the critic's loss: ``penalty(critic, real, fake, rand)`` returns a scalar. ``critic`` maps a
+batch ``[B, *shape]`` to logits ``[B]`` and needs no other inputs. ``rand(*shape)`` draws uniform numbers in [0, 1) on
+the device of the batch. A penalty is evaluated on steps with ``step % every == 0`` and multiplied by ``every``, so that
+its average over steps does not depend on ``every``.
 """
 
 from __future__ import annotations
@@ -17,39 +18,63 @@ Rand = Callable[..., Tensor]
 
 
 class GradientPenalty:
-    """Gulrajani et al. 2017 (WGAN-GP), equation 3: weight * E (|grad D(x)| - 1)^2 on lines between real and fake."""
+    """Gradient penalty of WGAN-GP: ``weight * E (|grad D(x)| - 1)^2`` between real and generated samples.
+
+    Each ``x`` is drawn uniformly on the line between a real and a generated sample.
+
+    Args:
+        weight: factor of the penalty, 0 or more; 10 in the paper.
+        every: interval between evaluations, in steps.
+
+    Source:
+        Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, equation 3.
+    """
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
-        self.weight, self.every = checked_schedule(weight, every)
+        self.weight, self.every = check_penalty(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         if real.shape != fake.shape:
             shapes = f"{list(fake.shape)} and {list(real.shape)}"
-            raise ValueError(f"GradientPenalty needs as many fakes as reals, got {shapes}")
+            raise ValueError(f"GradientPenalty needs generated and real samples of one shape, got {shapes}")
         mix = rand(real.shape[0], *[1] * (real.dim() - 1))
         squares = _gradient_squares(critic, torch.lerp(real.detach(), fake.detach(), mix.to(real.dtype)))
-        # The floor keeps the root's derivative finite where a gradient vanishes, as it does in a dead critic.
+        # The lower bound keeps the derivative of the square root finite when the critic's gradient is zero.
         norms = squares.clamp_min(1e-12).sqrt()
         return self.every * self.weight * (norms - 1).square().mean()
 
 
 class R1:
-    """Mescheder et al. 2018, equation 9: weight / 2 * E |grad D(x)|^2 on real samples.
+    """R1 penalty: ``weight / 2 * E |grad D(x)|^2`` on real samples.
 
-    Lazy by default: Karras et al. 2020 (StyleGAN2), section 3.2 and appendix B.
+    The default interval of 16 steps is the lazy regularisation of StyleGAN2 (Karras et al., CVPR 2020, section 3.2).
+
+    Args:
+        weight: factor of the penalty, 0 or more; gamma in the paper.
+        every: interval between evaluations, in steps.
+
+    Source:
+        Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018, equation 9.
     """
 
     def __init__(self, weight: float = 10.0, every: int = 16) -> None:
-        self.weight, self.every = checked_schedule(weight, every)
+        self.weight, self.every = check_penalty(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
         return self.every * 0.5 * self.weight * _gradient_squares(critic, real.detach()).mean()
 
 
 class R2(R1):
-    """R1's counterpart on fake samples (Mescheder et al. 2018, section 4.1): weight / 2 * E |grad D(x)|^2 there.
+    """R2 penalty: ``weight / 2 * E |grad D(x)|^2`` on generated samples.
 
-    With both, a critic goes flat where real and fake agree, so that no mode is left again.
+    Use it with `R1`: the critic's gradient then vanishes where both distributions agree, so training can converge.
+
+    Args:
+        weight: factor of the penalty, 0 or more; gamma in the paper.
+        every: interval between evaluations, in steps.
+
+    Source:
+        Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018, section 4.1.
     """
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
@@ -57,7 +82,14 @@ class R2(R1):
 
 
 class WeightClip:
-    """Arjovsky et al. 2017, algorithm 1: after each move of the critic, clamp its weights to [-limit, limit]."""
+    """Weight clipping: clamp all parameters of a critic to [-limit, limit] after each of its moves.
+
+    Args:
+        limit: largest absolute value of a parameter, more than 0; 0.01 in the paper.
+
+    Source:
+        Arjovsky et al., "Wasserstein GAN", ICML 2017, algorithm 1.
+    """
 
     def __init__(self, limit: float = 0.01) -> None:
         if not limit > 0:
@@ -70,16 +102,17 @@ class WeightClip:
             parameter.clamp_(-self.limit, self.limit)
 
 
-def checked_schedule(weight: float, every: int) -> tuple[float, int]:
+def check_penalty(weight: float, every: int) -> tuple[float, int]:
+    """Return weight and interval of a penalty. Raise ``ValueError`` if ``weight < 0`` or ``every < 1``."""
     if weight < 0 or every < 1:
         raise ValueError(f"a penalty needs weight >= 0 and every >= 1, got weight={weight}, every={every}")
     return float(weight), int(every)
 
 
 def _gradient_squares(critic: Critic, x: Tensor) -> Tensor:
-    """Squared norm of each sample's gradient, `[B]`, itself differentiable with respect to the critic."""
+    """Return the squared norm `[B]` of the critic's gradient at each sample, differentiable for the critic's loss."""
     x = x.requires_grad_(True)
     with torch.enable_grad():
-        # A sum, because logits of one sample do not depend on the others.
+        # One backward pass gives all gradients, because each logit depends on one sample only.
         (gradient,) = torch.autograd.grad(critic(x).float().sum(), x, create_graph=True)
     return gradient.float().square().flatten(1).sum(1)

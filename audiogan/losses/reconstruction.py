@@ -1,4 +1,4 @@
-"""How far a sound is from another one, as a loss."""
+"""Reconstruction loss of an autoencoder for sounds."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from audiogan.representations.stft import Frames, magnitudes
 from audiogan.representations.views import LogMelView
 
 FLOOR = 1e-6
-"""Of squared magnitudes; a sine of full scale has about `n_fft**2 / 16`."""
+"""Lower bound of squared STFT magnitudes. A sine of full scale has about `n_fft**2 / 16`."""
 LOW_HOPS, LOW_FLOOR = 4, 1e-8
-"""In bands of partials: hops from frame to frame, and floor of powers."""
+"""Settings of the term for partials: hop in multiples of `hop_length`, and constant added to the power of a band."""
 
 
 class SpectralDistance(nn.Module):
-    """The distance of two sounds `[B, C, T]` in spectra of several resolutions, phases aside.
+    """Multi-resolution spectral distance between two batches of sounds `[B, C, T]`. It ignores phases.
 
-    The sum of the mean absolute difference of log-mel pictures; half the spectral convergence of Yamamoto et al.
-    (Parallel WaveGAN, ICASSP 2020, equation 4); and 0.3 of the mean absolute difference of cube roots of magnitudes, in
-    windows of a quarter of the length, which see attacks. Convergence is that of a batch as a whole, so that a silent
-    sound in it does no harm. At exact silence magnitudes are flat: the gradient there is zero. With partials, twice the
-    convergence of roots of magnitudes in their bands too, in long windows: short ones do not tell 45 from 80 Hz.
+    The loss is the sum of these terms:
+
+    * the mean absolute difference of log-mel spectrograms;
+    * 0.5 times the spectral convergence (Parallel WaveGAN), computed over the whole batch so that a silent sound does
+      not dominate;
+    * 0.3 times the mean absolute difference of cube roots of magnitudes, with a window of ``n_fft / 4`` that resolves
+      attacks;
+    * with ``partials``, 2 times the spectral convergence in the bands of `PartialMeter`. Its long windows separate low
+      frequencies, such as 45 and 80 Hz.
 
     Args:
         format: format of the sounds.
-        n_fft, hop_length: window and hop of the first two terms, in samples.
-        partials: number of bands of `PartialMeter`; 0 for none.
+        n_fft: window length of the first two terms, in samples.
+        hop_length: hop of the first two terms, in samples.
+        partials: number of bands of `PartialMeter`; 0 leaves out the last term.
+
+    Source:
+        Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equation 4.
     """
 
     def __init__(
@@ -45,15 +53,15 @@ class SpectralDistance(nn.Module):
         self.low = PartialMeter(partials, length, hop_length, rate) if partials else None
         self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)
 
-    def forward(self, made: Tensor, real: Tensor) -> Tensor:
-        """A scalar."""
-        mel = F.l1_loss(self.mel(made), self.mel(real))
-        a, b = (magnitudes(self.coarse.analyse(x), FLOOR) for x in (made, real))
-        convergence = (a - b).norm() / b.norm()  # never 0, see `FLOOR`
-        a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (made, real))
+    def forward(self, generated: Tensor, real: Tensor) -> Tensor:
+        """Return the distance of generated from real sounds, both `[B, C, T]`, as a scalar."""
+        mel = F.l1_loss(self.mel(generated), self.mel(real))
+        a, b = (magnitudes(self.coarse.analyse(x), FLOOR) for x in (generated, real))
+        convergence = (a - b).norm() / b.norm()  # The denominator is positive, because FLOOR bounds magnitudes.
+        a, b = (magnitudes(self.fine.analyse(x), FLOOR).pow(1 / 3) for x in (generated, real))
         attack = F.l1_loss(a, b)
         total = mel + 0.5 * convergence + 0.3 * attack
         if self.low is not None:
-            a, b = ((self.low.power(x, LOW_HOPS) + LOW_FLOOR).pow(0.25) for x in (made, real))
+            a, b = ((self.low.power(x, LOW_HOPS) + LOW_FLOOR).pow(0.25) for x in (generated, real))
             total = total + 2 * (a - b).norm() / b.norm()
         return total

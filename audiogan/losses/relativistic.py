@@ -1,4 +1,4 @@
-"""The relativistic pairing loss: a critic compares a real sample with a generated one."""
+"""Relativistic pairing loss: the critic compares each real sample with a generated one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from torch.nn import functional as F
 
 
 class RelativisticPairing:
-    """Relativistic pairing GAN (RpGAN; Jolicoeur-Martineau 2018).
+    """Relativistic pairing loss (RpGAN) on differences between real and generated logits.
 
-    Real and generated logits are subtracted in pairs: the critic minimises the mean of ``softplus(fake - real)``, the
-    generator that of ``softplus(real - fake)``. Add both `R1` and `R2`; without them training need not converge (R3GAN:
-    Huang et al., "The GAN is dead; long live the GAN!", NeurIPS 2024, section 2).
+    The critic minimises the mean of ``softplus(fake - real)``, the generator the mean of ``softplus(real - fake)``. Use
+    it with both `R1` and `R2`: without them training may not converge.
+
+    Source:
+        Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019. Huang et al., "The GAN is dead; long live the
+        GAN!" (R3GAN), NeurIPS 2024, section 2.
     """
 
     relativistic = True

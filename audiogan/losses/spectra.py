@@ -1,4 +1,4 @@
-"""How far two sounds are apart for the ear, whatever their phases: a measure in decibels, and a loss."""
+"""Spectral distances between sounds that ignore phases: a measure in dB, and a loss for finding latents."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ from audiogan.representations.stft import Frames
 from audiogan.representations.views import triangles
 
 LONG_SECONDS, SHORT_SECONDS = 0.064, 0.016
-"""Windows: the long ones tell partials apart, the short ones see attacks."""
+"""Window lengths in seconds. Long windows resolve partials, short windows resolve attacks."""
 BANDS = 64
 FLOOR_DB = -80.0
-"""Levels below it count as it, in the measure; 0 dB is a sine of full scale."""
+"""Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
 LOSS_FLOOR_DB = -90.0
-"""Of the loss: the end of a sound is to fall silent there, too."""
+"""Level added to all powers in `RecordingLoss`, in dB. It is low, so that quiet decays are matched too."""
 LINEAR = 0.5
-"""Weight of amplitudes in the loss, beside that of their logarithms: what is loud is to be right before all."""
+"""Weight of the linear amplitude term in `RecordingLoss`. Loud parts of a sound dominate this term."""
 
 
-class Spectrum(nn.Module):
-    """Sounds `[B, C, T]` -> power `[B, C, frames, bins]`: 1 for a sine of full scale. Hann windows."""
+class PowerSpectrum(nn.Module):
+    """Power spectrogram with Hann windows: sounds `[B, C, length]` to power `[B, C, frames, bins]`.
 
-    def __init__(self, length: int, sample_rate: int, seconds: float = LONG_SECONDS, overlap: int = 4) -> None:
+    A sine of full scale has a power of 1.
+
+    Args:
+        length: length of the sounds, in samples.
+        sample_rate: sample rate in Hz.
+        window_seconds: window length in seconds, rounded to a power of two in samples.
+        overlap: ratio of window length to hop.
+    """
+
+    def __init__(self, length: int, sample_rate: int, window_seconds: float = LONG_SECONDS, overlap: int = 4) -> None:
         super().__init__()
-        n_fft = max(16, 2 ** round(math.log2(seconds * sample_rate)))
+        n_fft = max(16, 2 ** round(math.log2(window_seconds * sample_rate)))
         self.frames = Frames(length, n_fft, min(n_fft // overlap, length), pad=n_fft // 2)
         self.unit = (2.0 / float(self.frames.window.sum())) ** 2
 
@@ -34,20 +43,26 @@ class Spectrum(nn.Module):
         return torch.view_as_real(self.frames.analyse(sound)).square().sum(-1) * self.unit
 
 
-def log_spectral_distance(a: Tensor, b: Tensor, sample_rate: int, *, bands: int | None = BANDS) -> Tensor:
-    """Distance `[B]` in dB of sounds `[B, C, T]`: the root mean square difference of their log power spectra over
-    frequency (Gray & Markel, "Distance measures for speech processing", IEEE TASSP 1976), averaged over frames
-    and channels.
+def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, *, bands: int | None = BANDS) -> Tensor:
+    """Return the log-spectral distance `[B]` in dB between sounds and references `[B, C, T]`.
 
-    Hann windows of 1,024 samples every 256 (at 16 kHz; 64 ms, to the nearest power of two, at other rates); levels
-    below -80 dB count as -80 dB, where 0 dB is a sine of full scale; silence after a sound counts like any other frame.
-    Power is summed in 64 mel bands first. ``bands=None`` compares all bins instead: that cannot fall much below 8 dB
-    while two sounds are noise, not even between two strokes on one cymbal, as the bins of noise are exponentially
-    distributed.
+    The distance is the root mean square difference of log power over frequency, averaged over frames and channels.
+    Windows are about 64 ms long (1,024 samples at 16 kHz), with a hop of a quarter. Levels below -80 dB relative to a
+    sine of full scale are raised to -80 dB. Silent frames have the same weight as others.
+
+    Args:
+        sounds: sounds to compare.
+        references: sounds to compare with, of the same shape, or one sound `[1, C, T]` for the whole batch.
+        sample_rate: sample rate in Hz.
+        bands: number of mel bands in which power is summed. ``None`` compares single STFT bins. Between two noisy
+            sounds that distance is hardly below 8 dB, because the power of single bins of noise is random.
+
+    Source:
+        Gray & Markel, "Distance measures for speech processing", IEEE TASSP 1976.
     """
-    spectrum = Spectrum(a.shape[-1], sample_rate)
+    spectrum = PowerSpectrum(sounds.shape[-1], sample_rate)
     levels = []
-    for sound in (a, b):
+    for sound in (sounds, references):
         power = spectrum(sound.float())
         if bands is not None:
             power = power @ triangles(power.shape[-1], bands, sample_rate)
@@ -55,36 +70,43 @@ def log_spectral_distance(a: Tensor, b: Tensor, sample_rate: int, *, bands: int 
     return (levels[0] - levels[1]).square().mean(-1).sqrt().mean((1, 2))
 
 
-class Likeness:
-    """A loss `[B]`: how unlike a recording `[C, T]` sounds `[B, C, T]` are, phases aside.
+class RecordingLoss:
+    """Spectral distance `[B]` of sounds `[B, C, T]` from one recording `[C, T]`. It ignores phases.
 
-    Spectra of two resolutions as in Engel et al. ("DDSP", ICLR 2020): half the L1 distance of amplitudes;
-    and distances of logarithms, which are those of `log_spectral_distance`, of bins and of mel bands.
+    At two window lengths, it adds 0.5 times the relative L1 distance of amplitudes and the log-spectral distances of
+    STFT bins and of mel bands, in units of 10 dB.
+
+    Args:
+        recording: the recording, `[C, T]`.
+        sample_rate: sample rate in Hz.
+
+    Source:
+        Engel et al., "DDSP: Differentiable digital signal processing", ICLR 2020: the multi-scale spectral loss.
     """
 
     def __init__(self, recording: Tensor, sample_rate: int) -> None:
         length = recording.shape[-1]
-        self.spectra = [Spectrum(length, sample_rate, s, overlap=2) for s in (LONG_SECONDS, SHORT_SECONDS)]
-        self.filters, self.wanted = [], []
+        self.spectra = [PowerSpectrum(length, sample_rate, s, overlap=2) for s in (LONG_SECONDS, SHORT_SECONDS)]
+        self.filters, self.targets = [], []
         for spectrum in self.spectra:
             filters = triangles(spectrum.frames.bins, max(4, min(BANDS, spectrum.frames.bins // 4)), sample_rate)
             self.filters.append(filters.to(recording.device))
             spectrum.to(recording.device)
-            self.wanted.append(self._seen(spectrum, self.filters[-1], recording[None]))
+            self.targets.append(self._features(spectrum, self.filters[-1], recording[None]))
 
-    def __call__(self, made: Tensor) -> Tensor:
-        total = torch.zeros(len(made), device=made.device)
-        for spectrum, filters, wanted in zip(self.spectra, self.filters, self.wanted, strict=True):
-            amplitude, *levels = self._seen(spectrum, filters, made)
-            total = total + LINEAR * (amplitude - wanted[0]).abs().sum((1, 2, 3)) / wanted[0].sum()
-            for here, there in zip(levels, wanted[1:], strict=True):
-                # In units of 10 dB; the summand keeps the root differentiable where both are equal.
-                total = total + ((here - there).square().mean(-1) + 1e-4).sqrt().mean((1, 2))
+    def __call__(self, sounds: Tensor) -> Tensor:
+        total = torch.zeros(len(sounds), device=sounds.device)
+        for spectrum, filters, target in zip(self.spectra, self.filters, self.targets, strict=True):
+            amplitude, *levels = self._features(spectrum, filters, sounds)
+            total = total + LINEAR * (amplitude - target[0]).abs().sum((1, 2, 3)) / target[0].sum()
+            for level, target_level in zip(levels, target[1:], strict=True):
+                # The constant keeps the square root differentiable where both levels are equal.
+                total = total + ((level - target_level).square().mean(-1) + 1e-4).sqrt().mean((1, 2))
         return total
 
     @staticmethod
-    def _seen(spectrum: Spectrum, filters: Tensor, sound: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Amplitudes, and logarithms of the power in bins and in bands."""
+    def _features(spectrum: PowerSpectrum, filters: Tensor, sound: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the amplitudes of STFT bins, and the log power of bins and of mel bands."""
         power = spectrum(sound)
         floor = 10 ** (LOSS_FLOOR_DB / 10)
         return (power + 1e-10).sqrt(), (power + floor).log10(), (power @ filters + floor).log10()

@@ -124,7 +124,7 @@ class Image(Modality):
     @staticmethod
     def read_comment(path: PathLike) -> str:
         with open_png(path, MAX_COMMENT_PIXELS) as picture:
-            # Pillow returns a comment stored before the pixels in ``info``, and one stored after them in ``text``.
+            # Pillow returns comments that precede the pixels in ``info``, and comments that follow them in ``text``.
             return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
     def postprocess(self, x: np.ndarray) -> np.ndarray:
@@ -176,7 +176,7 @@ class Image(Modality):
 
     def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
         """Return the `Pixels` feature extractor and, if the images are large enough, `Patches`."""
-        return [self.embedding(shape), *([Patches(shape)] if Patches.fits(shape) else [])]
+        return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""

@@ -183,7 +183,7 @@ class Sound(Modality):
 
     def embedding(self, shape: Sequence[int]) -> LogMel:
         """Return the log-mel feature extractor for sounds of the given shape ``(C, T)``."""
-        return LogMel.of_length(self.sample_rate, shape[-1])
+        return LogMel.for_length(self.sample_rate, shape[-1])
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return ``l1``, ``si_sdr`` (dB) and ``log_spectral_distance`` (dB) of outputs and targets ``[N, C, T]``.

@@ -132,7 +132,7 @@ class Generator:
         Raises:
             UserError: an input, class or knob is unknown, an input is missing, or a value is out of range.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> generator.sample(2, seed=5, label="kick").shape
@@ -174,7 +174,7 @@ class Generator:
         Raises:
             UserError: see `sample`.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
@@ -254,7 +254,7 @@ class Generator:
         Raises:
             UserError: a recipe does not fit this model, or a signal differs from that of the recipe.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> recipes = generator.recipes(1, seed=5)
@@ -323,7 +323,7 @@ class Generator:
         Args:
             feature: plural name of the calling feature, such as "kits", for the error message.
         """
-        if needed := self.game.needed:
+        if needed := self.game.required_inputs:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
             raise UserError(
                 f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
@@ -378,7 +378,7 @@ class Generator:
         if due and None not in (size for given in self.inputs.values() for size in given.shape):
             from audiogan.model.tracing import TracedNetwork, trace_network
 
-            name, net = self.game.main, self.game.nets[self.game.main]
+            name, net = self.game.default_generator, self.game.nets[self.game.default_generator]
             script = trace_network(net, {key: value for key, value in values.items() if key in net.takes})
             self._traced = None if script is None else {name: TracedNetwork(script)}
         return self._traced
@@ -395,7 +395,7 @@ class Generator:
         Raises:
             UserError: ``amount`` is out of range.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> kick = generator.recipes(1, seed=5, label="kick")[0]
@@ -416,7 +416,7 @@ class Generator:
         Raises:
             UserError: ``steps`` is too small, or the recipes belong to different models.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> start, end = generator.recipes(2, seed=5)
@@ -438,7 +438,7 @@ class Generator:
         Raises:
             ValueError: the suffix or the shape is wrong, or a value is not finite.
 
-        Example:
+        Examples:
             >>> import audiogan, tempfile
             >>> generator = audiogan.load("drums")
             >>> with tempfile.TemporaryDirectory() as folder:

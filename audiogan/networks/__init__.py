@@ -1,10 +1,10 @@
-"""Generators and critics: one file a paper."""
+"""Generators and critics, one module for each paper, and their shared layers and checks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the type checker compares every network with its Protocol
+if TYPE_CHECKING:  # These tuples make the type checker compare every network with its protocol.
     from audiogan.networks.base import CriticNet, GeneratorNet
     from audiogan.networks.biggan import BigGANCritic, BigGANGenerator
     from audiogan.networks.classifying import DenseClassifier

@@ -1,4 +1,4 @@
-"""What a game expects of its networks."""
+"""Interfaces of generators and critics, for games and for authors of networks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from torch import Tensor
 
 
 class CriticOutput(NamedTuple):
-    """The output of a critic that returns more than logits.
+    """Output of a critic that returns class logits, features, or the logits of several critics.
 
     Attributes:
-        logits: a tensor ``[B, ...]`` of one critic, averaged per sample by the loss; or a list of such tensors, one for
-            each of several critics in one network.
-        classes: class logits ``[B, classes]`` of an auxiliary classifier.
-        features: hidden layers ``[B, ...]``, for feature matching.
+        logits: logits ``[B, ...]``. A network that contains several critics returns a list with one tensor per critic.
+        classes: class logits ``[B, classes]`` of an auxiliary classifier, or ``None``.
+        features: hidden layers, each ``[B, ...]``, for feature matching, or ``None``.
     """
 
     logits: Tensor | Sequence[Tensor]
@@ -25,12 +24,12 @@ class CriticOutput(NamedTuple):
 
 @runtime_checkable
 class GeneratorNet(Protocol):
-    """A generator: a function of named inputs.
+    """Protocol of generators: ``generator(latent=z, classes=w)`` returns samples ``[B, *shape]``.
 
-    ``generator(latent=z, classes=w)`` returns ``[B, *shape]``. In evaluation mode it draws no random numbers.
+    In evaluation mode a generator draws no random numbers, so a sample depends on the inputs only.
 
     Attributes:
-        takes: names of the inputs that it must be given, such as ``{"latent", "classes"}``.
+        takes: names of the required inputs, such as ``{"latent", "classes"}``.
     """
 
     takes: frozenset[str]
@@ -40,10 +39,10 @@ class GeneratorNet(Protocol):
 
 @runtime_checkable
 class CriticNet(Protocol):
-    """A critic: ``critic(x, classes=w)`` returns logits, or a `CriticOutput`.
+    """Protocol of critics: ``critic(x, classes=w)`` returns logits ``[B, ...]`` or a `CriticOutput`.
 
     Attributes:
-        takes: names of the inputs that it must be given beside ``x``.
+        takes: names of the required inputs in addition to the samples ``x``.
     """
 
     takes: frozenset[str]

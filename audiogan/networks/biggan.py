@@ -1,8 +1,8 @@
-"""BigGAN (Brock, Donahue & Simonyan, ICLR 2019): residual blocks, classes and latents in every batch norm.
+"""BigGAN (Brock, Donahue & Simonyan, ICLR 2019): residual networks with class-conditional batch norm, for images.
 
-Section 3 and appendix B, figure 15, table 4. Both networks have one self-attention layer (Zhang et al., ICML 2019,
-"SAGAN"), orthogonal weights at the start and spectral norm (Miyato et al., ICLR 2018). The loss of the paper is the
-hinge loss, its generator penalty `audiogan.losses.OrthogonalRegularisation`.
+Both networks have one self-attention layer (SAGAN: Zhang et al., ICML 2019), orthogonal initialisation and spectral
+norm (Miyato et al., ICLR 2018). See appendix B, figure 15 and table 4 of the paper. Train them with
+`audiogan.losses.Hinge` and `audiogan.losses.OrthogonalRegularisation`, as in the paper.
 """
 
 from __future__ import annotations
@@ -15,34 +15,49 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import normalise_spectra
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import apply_spectral_norm
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 
-# Channels in multiples of `width`, from the coarsest grid on; by the number of doublings. Other counts halve them at
-# each doubling, as 128 pixels do in the paper.
+# Channels of each grid in multiples of `width`, coarsest first, by the number of upsampling blocks. These are the
+# paper's values for 64, 256 and 512 pixels, which do not follow the rule in `_layout`.
 MULTIPLIERS = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch norm with gains and biases that are linear in a vector `[B, inputs]` (Dumoulin et al., ICLR 2017)."""
+    """Batch norm of `[B, channels, H, W]` with gains and biases that are linear functions of a condition.
 
-    def __init__(self, channels: int, inputs: int) -> None:
+    Args:
+        channels: number of channels.
+        condition_dim: size D of the condition `[B, D]`.
+
+    Source:
+        Dumoulin et al., "A learned representation for artistic style", ICLR 2017.
+    """
+
+    def __init__(self, channels: int, condition_dim: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.gain = nn.Linear(inputs, channels, bias=False)
-        self.shift = nn.Linear(inputs, channels, bias=False)
+        self.gain = nn.Linear(condition_dim, channels, bias=False)
+        self.shift = nn.Linear(condition_dim, channels, bias=False)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.addcmul(self.shift(y)[:, :, None, None], self.norm(x), 1 + self.gain(y)[:, :, None, None])
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        gain, shift = self.gain(condition)[:, :, None, None], self.shift(condition)[:, :, None, None]
+        return torch.addcmul(shift, self.norm(x), 1 + gain)
 
 
 class SelfAttention(nn.Module):
-    """SAGAN, section 3: each place takes what it wants from all others; keys and values on half the grid.
+    """Self-attention over all positions of `[B, channels, H, W]`, as a residual layer.
 
-    Learns to begin: its part in the sum starts at zero.
+    Keys and values are max-pooled by 2. The learned factor of the attention branch is initialised to 0.
+
+    Args:
+        channels: number of channels.
+
+    Source:
+        Zhang et al., "Self-attention generative adversarial networks" (SAGAN), ICML 2019, section 3.
     """
 
     def __init__(self, channels: int) -> None:
@@ -57,37 +72,51 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         query = self.query(x).flatten(2)
         key, value = (F.max_pool2d(conv(x), 2, ceil_mode=True).flatten(2) for conv in (self.key, self.value))
-        weights = torch.softmax(query.mT @ key, dim=2)  # not the fused kernel, which can't be differentiated twice
+        # The fused attention kernel is not used, because it is not twice differentiable.
+        weights = torch.softmax(query.mT @ key, dim=2)
         return x + self.amount * self.out((value @ weights.mT).unflatten(2, x.shape[2:]))
 
 
 class UpBlock(nn.Module):
-    """Figure 15 (b): norm, ReLU, twice the grid, convolution, norm, ReLU, convolution, beside a 1x1 convolution."""
+    """Residual upsampling block of BigGAN's generator (figure 15b): doubles height and width.
 
-    def __init__(self, cin: int, cout: int, inputs: int) -> None:
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        condition_dim: size of the condition `[B, condition_dim]` of both batch norms.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, condition_dim: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = ConditionalBatchNorm(cin, inputs), ConditionalBatchNorm(cout, inputs)
-        self.conv1, self.conv2 = nn.Conv2d(cin, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
-        self.skip = nn.Conv2d(cin, cout, 1)
+        self.norm1 = ConditionalBatchNorm(in_channels, condition_dim)
+        self.norm2 = ConditionalBatchNorm(out_channels, condition_dim)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        h = F.interpolate(F.relu(self.norm1(x, y)), scale_factor=2)
-        h = self.conv2(F.relu(self.norm2(self.conv1(h), y)))
-        return h + F.interpolate(self.skip(x), scale_factor=2)  # the same after doubling, at four times the cost
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
+        h = self.conv2(F.relu(self.norm2(self.conv1(h), condition)))
+        # A 1x1 convolution before upsampling gives the same result as after it, at a quarter of the cost.
+        return h + F.interpolate(self.skip(x), scale_factor=2)
 
 
 class DownBlock(nn.Module):
-    """Figure 15 (c): ReLU, convolution, ReLU, convolution, half the grid, beside a 1x1 convolution.
+    """Residual downsampling block of BigGAN's critic (figure 15c).
 
-    The first block, whose input is a picture, begins without the ReLU; the last one does not halve and needs no
-    convolution beside.
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        first: the input is an image: leave out the ReLU before the first convolution.
+        down: halve height and width. Without it, and with equal channels, the skip connection is the identity.
     """
 
-    def __init__(self, cin: int, cout: int, first: bool = False, down: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, first: bool = False, down: bool = True) -> None:
         super().__init__()
         self.first, self.down = first, down
-        self.conv1, self.conv2 = nn.Conv2d(cin, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
-        self.skip = nn.Conv2d(cin, cout, 1) if down or cin != cout else None
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1) if down or in_channels != out_channels else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
@@ -97,22 +126,26 @@ class DownBlock(nn.Module):
 
 
 class BigGANGenerator(nn.Module):
-    """From latents and classes to pictures `[B, C, S, S]` in -1 ... 1.
+    """BigGAN generator: latents `[B, latent_dim]` and class weights `[B, classes]` to images `[B, C, S, S]`.
 
-    The latent is split into one part for the first dense layer and one for each block. The batch norms of a block
-    receive its part and a shared embedding of the class. In evaluation mode batch norm uses running statistics, so a
-    sample does not depend on its batch; `standing` computes them anew.
+    Images are in -1 ... 1. The latent is split into equal parts, one for the first dense layer and one for each block.
+    The batch norms of a block are conditioned on its part of the latent and on a shared class embedding. In evaluation
+    mode batch norm uses running statistics; `update_standing_statistics` recomputes them.
 
     Args:
-        shape: `(C, S, S)`; S must come to 4 ... 7 by halving.
-        latent_dim: size of the latents, standard normal; 120 in the paper at 128 pixels.
-        classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
-        width: the paper's ch: channels at the finest grid of 128 pixels; 96 there.
-        embed_dim: size of the shared embedding of classes.
-        attention: side of the grid on which the self-attention layer sits; 0 for none, `None` for 64 or, in smaller
-            pictures, half their side.
-        multipliers: channels from the coarsest grid on, in multiples of `width`; `None` for the paper's.
-        spectral_norm: normalise every layer but the embedding by its spectral norm.
+        shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        latent_dim: size of the latent, which is standard normal; 120 in the paper at 128 pixels.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        width: base number of channels; ch in the paper, 96 there.
+        embed_dim: size of the shared class embedding.
+        attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
+            half the height of images below 128 pixels.
+        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: the paper's.
+        spectral_norm: apply spectral norm to every layer except the class embedding.
+
+    Source:
+        Brock, Donahue & Simonyan, "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019,
+        section 3 and appendix B.
     """
 
     latent = "normal"
@@ -131,7 +164,7 @@ class BigGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width, embed_dim=embed_dim)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
+        self.takes = input_names(latent=latent_dim, classes=classes)
         self.base, channels = _layout(self.shape, width, multipliers)
         parts = [len(part) for part in torch.arange(latent_dim).tensor_split(len(channels))]
         if min(parts) < 1:
@@ -140,16 +173,16 @@ class BigGANGenerator(nn.Module):
         known = embed_dim if classes else 0
         self.start = nn.Linear(parts[0], channels[0] * self.base**2)
         self.blocks = nn.ModuleList(
-            UpBlock(cin, cout, known + part) for (cin, cout), part in zip(pairwise(channels), parts[1:], strict=True)
+            UpBlock(i, o, known + part) for (i, o), part in zip(pairwise(channels), parts[1:], strict=True)
         )
         self.place, self.attention = _attention(self.shape, attention, self.base, channels)
         self.norm = nn.BatchNorm2d(channels[-1])
         self.out = nn.Conv2d(channels[-1], self.shape[0], 3, padding=1)
-        orthogonal(self)
+        init_orthogonal(self)
         if spectral_norm:
             for name, module in self.named_children():
                 if name != "embed":
-                    normalise_spectra(module)
+                    apply_spectral_norm(module)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
@@ -162,32 +195,33 @@ class BigGANGenerator(nn.Module):
                 x = self.attention(x)
         return torch.tanh(self.out(F.relu(self.norm(x)))).contiguous()
 
-    def truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return pictures of latents from a normal distribution that is cut at +-`truncation` (section 3.1).
+    def forward_truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+        """Return images for truncated latents (the truncation trick, section 3.1).
 
-        The paper draws components outside again. Here `truncate` maps every component, so a seed keeps its picture as
-        the threshold changes.
+        The paper redraws components beyond the threshold. Here `truncate_normal` maps every component monotonically, so
+        that a latent gives similar images for all thresholds.
 
         Args:
-            truncation: 0 ... infinity; 0 gives the mean of each class, infinity changes nothing.
-            latent, classes: as in `forward`.
+            truncation: threshold, 0 or more; 0 sets all latents to 0, infinity disables truncation.
+            latent: standard normal latents `[B, latent_dim]`.
+            classes: class weights `[B, classes]`.
         """
-        return self(truncate(latent, truncation), classes)
+        return self(truncate_normal(latent, truncation), classes)
 
     @torch.no_grad()
-    def standing(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """Set the statistics of batch norm to their mean over batches (standing statistics, appendix A).
+    def update_standing_statistics(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Set the running statistics of batch norm to their mean over batches (standing statistics, appendix A).
 
-        An average of weights (EMA) otherwise keeps the statistics of the weights from which it was computed.
+        Use it after averaging weights (EMA), because averaged weights need other statistics than the trained ones.
 
         Args:
-            batches: the named inputs of each batch.
+            batches: batches of named inputs, each a dictionary with `latent` and, if conditional, `classes`.
         """
         norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
         momenta, training = [norm.momentum for norm in norms], self.training
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over all batches
+            norm.momentum = None  # Without a momentum, batch norm computes the mean over all batches.
         self.train()
         try:
             for inputs in batches:
@@ -199,12 +233,23 @@ class BigGANGenerator(nn.Module):
 
 
 class BigGANCritic(nn.Module):
-    """Pictures to one logit: residual blocks, a sum over the last grid, a projection for classes.
+    """BigGAN critic: images `[B, C, S, S]` and class weights `[B, classes]` to logits `[B]`.
+
+    Residual blocks are followed by a sum over all positions and a `Head`.
 
     Args:
-        shape, classes, width, attention, multipliers: as in the generator, whose channels it mirrors.
-        conditioning: see `audiogan.networks.heads.Head`; the paper has the projection.
-        spectral_norm: normalise every layer by its spectral norm.
+        shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        width: base number of channels; ch in the paper, 96 there.
+        attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
+            half the height of images below 128 pixels.
+        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: the paper's.
+        conditioning: class conditioning, `projection` (the paper's), `embedding` or `auxiliary`; see `Head`.
+        spectral_norm: apply spectral norm to every layer.
+
+    Source:
+        Brock, Donahue & Simonyan, "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019,
+        section 3 and appendix B.
     """
 
     def __init__(
@@ -223,19 +268,18 @@ class BigGANCritic(nn.Module):
         base, up = _layout(self.shape, width, multipliers)
         channels = [*reversed(up[1:]), up[0]]
         self.place, self.attention = _attention(self.shape, attention, base, channels, down=True)
-        cins = [self.shape[0], *channels[:-1]]
         self.blocks = nn.ModuleList(
-            DownBlock(cin, cout, first=i == 0, down=i < len(channels) - 1)
-            for i, (cin, cout) in enumerate(zip(cins, channels, strict=True))
+            DownBlock(*pair, first=i == 0, down=i < len(channels) - 1)
+            for i, pair in enumerate(pairwise([self.shape[0], *channels]))
         )
         self.head = Head(channels[-1], classes, conditioning)
         self.takes = self.head.takes
-        orthogonal(self)
+        init_orthogonal(self)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        """Return the last hidden layer `[B, D]` of images `[B, C, S, S]`. Classes are ignored."""
         check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         for i, block in enumerate(self.blocks):
@@ -249,22 +293,27 @@ class BigGANCritic(nn.Module):
         return self.head(self.features(x), classes)
 
 
-def truncate(z: Tensor, threshold: float) -> Tensor:
-    """Map standard normal numbers monotonically to the normal distribution cut at +-`threshold` (0 ... infinity).
+def truncate_normal(z: Tensor, threshold: float) -> Tensor:
+    """Map standard normal numbers to a normal distribution truncated to -threshold ... threshold.
 
-    With F the standard normal distribution and F_t the truncated one it is F_t^-1(F(z)).
+    The map is monotonic: it is F_t^-1(F(z)) for the cumulative distribution functions F of the standard normal
+    distribution and F_t of the truncated one.
+
+    Args:
+        z: standard normal numbers of any shape.
+        threshold: largest absolute value of the result, 0 ... infinity.
     """
     if not threshold >= 0:
         raise ValueError(f"truncation={threshold} must lie in 0 ... infinity")
     if threshold == math.inf:
         return z
-    # F(z) - 1/2 = erf(z / sqrt 2) / 2, and truncation multiplies it by erf(t / sqrt 2).
-    shares = torch.erf(double(z) / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
+    # F(z) - 1/2 is erf(z / sqrt 2) / 2. Truncation at t multiplies it by erf(t / sqrt 2).
+    shares = torch.erf(to_float64(z) / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
     return (math.sqrt(2) * torch.erfinv(shares)).clamp(-threshold, threshold).to(z.dtype)
 
 
-def orthogonal(network: nn.Module) -> None:
-    """Orthogonal weights and zero biases in every convolution and dense layer (Saxe et al., ICLR 2014)."""
+def init_orthogonal(network: nn.Module) -> None:
+    """Initialise convolutions and dense layers with orthogonal weights and zero biases (Saxe et al., ICLR 2014)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight)
@@ -273,25 +322,25 @@ def orthogonal(network: nn.Module) -> None:
 
 
 def _layout(shape: Sequence[int], width: int, multipliers: Sequence[int] | None) -> tuple[int, list[int]]:
-    """Side of the coarsest grid, and channels from it on; each but the first after a doubling."""
+    """Return the height of the coarsest feature maps, and the channels of each resolution, coarsest first."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"BigGAN makes square pictures (C, S, S), got shape={list(shape)}")
+        raise ValueError(f"BigGAN needs square images (C, S, S), got shape={list(shape)}")
     base, doublings = shape[1], 0
     while base > 7 and base % 2 == 0:
         base, doublings = base // 2, doublings + 1
     if not 4 <= base <= 7 or not doublings:
-        raise ValueError(f"BigGAN wants a side that comes to 4 ... 7 by halving (28, 32, 64, 128), got {shape[1]}")
+        raise ValueError(f"BigGAN needs a side of 4 to 7 times a power of two (28, 32, 64, 128), got {shape[1]}")
     usual = [min(16, 2 ** (doublings - i)) for i in range(doublings + 1)]
     factors = list(MULTIPLIERS.get(doublings, usual) if multipliers is None else multipliers)
     if len(factors) != doublings + 1 or min(factors) < 1:
-        raise ValueError(f"multipliers={factors}: pictures of side {shape[1]} want {doublings + 1} of at least 1")
+        raise ValueError(f"multipliers={factors}: images of side {shape[1]} need {doublings + 1} of at least 1")
     return base, [width * factor for factor in factors]
 
 
 def _attention(
     shape: Sequence[int], side: int | None, base: int, channels: Sequence[int], down: bool = False
 ) -> tuple[int, SelfAttention | None]:
-    """After which block self-attention comes, and the layer; (-1, None) for none."""
+    """Return the index of the block before self-attention, and the attention layer, or (-1, None) without attention."""
     size, blocks = shape[1], len(channels) - 1
     if side is None:
         side = min(64, size // 2) if blocks > 1 else 0
@@ -299,6 +348,6 @@ def _attention(
         return -1, None
     sides = [size // 2 ** (i + 1) if down else base * 2 ** (i + 1) for i in range(blocks)]
     if side not in sides:
-        raise ValueError(f"attention={side} is none of the grids {sides} of pictures of side {size}; 0 for none")
+        raise ValueError(f"attention={side} is none of the grids {sides} of images of side {size}; use 0 for none")
     place = sides.index(side)
     return place, SelfAttention(channels[place if down else place + 1])

@@ -1,4 +1,4 @@
-"""Shared parts of networks: TensorFlow's SAME padding, initialisation, minibatch deviation."""
+"""Layers shared by several networks: convolutions with SAME padding, initialisation, minibatch standard deviation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros left and right that TensorFlow's SAME adds where the length is a multiple of the stride."""
+    """Return the left and right padding of TensorFlow's SAME mode. The length must be a multiple of the stride."""
     total = max(kernel - stride, 0)
     return total // 2, total - total // 2
 
 
 class SameConv1d(nn.Conv1d):
-    """`[B, C, L]` -> `[B, C', L / stride]` with TensorFlow's SAME padding; L must be a multiple of the stride."""
+    """1-D convolution with TensorFlow's SAME padding: `[B, inputs, L]` to `[B, outputs, L / stride]`.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True):
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=bias)
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+        kernel: kernel size, in samples.
+        stride: stride in samples. L must be a multiple of it.
+        groups: number of channel groups.
+        bias: add a learned bias.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True
+    ):
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
         self.same = same_padding(kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,10 +40,17 @@ class SameConv1d(nn.Conv1d):
 
 
 class SameConv2d(nn.Conv2d):
-    """`[B, C, F, N]` -> `[B, C', F / stride, N / stride]`, square kernels, as SameConv1d."""
+    """2-D convolution with TensorFlow's SAME padding: `[B, inputs, H, W]` to `[B, outputs, H / stride, W / stride]`.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride)
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+        kernel: side of the square kernel, in pixels.
+        stride: stride in pixels. H and W must be multiples of it.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride)
         self.same = same_padding(kernel, stride) * 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,32 +58,51 @@ class SameConv2d(nn.Conv2d):
 
 
 class SameConvTranspose1d(nn.ConvTranspose1d):
-    """`[B, C, L]` -> `[B, C', stride * L]`: the exact transpose of SameConv1d, hence TensorFlow's.
+    """Transpose of `SameConv1d`, as in TensorFlow: `[B, inputs, L]` to `[B, outputs, stride * L]`.
 
-    SAME crops unequally. Cropping the left amount on both sides and cutting the end is exact; the usual port,
-    `padding=11, output_padding=1`, is one sample late.
+    SAME padding is asymmetric. The output is therefore cropped at the end: the PyTorch arguments ``padding=11,
+    output_padding=1``, which ports of WaveGAN use, delay it by one sample.
+
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+        kernel: kernel size, in samples.
+        stride: upsampling factor.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         return super().forward(x)[..., : x.shape[-1] * self.stride[0]]
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
-    """`[B, C, F, N]` -> `[B, C', stride * F, stride * N]`, square kernels, as SameConvTranspose1d."""
+    """Transpose of `SameConv2d`, as in TensorFlow: `[B, inputs, H, W]` to `[B, outputs, stride * H, stride * W]`.
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+        kernel: side of the square kernel, in pixels.
+        stride: upsampling factor.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         rows, columns = x.shape[-2] * self.stride[0], x.shape[-1] * self.stride[1]
         return super().forward(x)[..., :rows, :columns]
 
 
-class Halvings(nn.ModuleList):
-    """4x4 convolutions with stride 2 and leaky ReLUs: `[B, widths[0], H, W]` -> `[B, widths[-1], H / 2^n, W / 2^n]`."""
+class StridedConvs(nn.ModuleList):
+    """Sequence of n 4x4 convolutions with stride 2 and LeakyReLU 0.2.
+
+    It maps `[B, widths[0], H, W]` to `[B, widths[-1], H / 2^n, W / 2^n]`.
+
+    Args:
+        widths: number of input channels, then of output channels of each of the n convolutions.
+    """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__(nn.Conv2d(i, o, 4, 2, 1) for i, o in pairwise(widths))
@@ -78,9 +115,16 @@ class Halvings(nn.ModuleList):
 
 
 class ClassFiLM(nn.Module):
-    """Scale and shift each channel of `[B, channels, ...]` by a linear function of class weights `[B, classes]`.
+    """FiLM layer: scale and shift each channel of `[B, channels, ...]` by a linear function of the class weights.
 
-    FiLM (Perez et al., AAAI 2018, section 2). The first shifts are about 0.1, so classes differ from the first step on.
+    Initial weights have a standard deviation of 0.1, so that classes differ from the first training step on.
+
+    Args:
+        classes: number of classes. The class weights are `[B, classes]`.
+        channels: number of channels.
+
+    Source:
+        Perez et al., "FiLM: Visual reasoning with a general conditioning layer", AAAI 2018, section 2.
     """
 
     def __init__(self, classes: int, channels: int) -> None:
@@ -93,21 +137,21 @@ class ClassFiLM(nn.Module):
         return torch.addcmul(shift, x, 1 + scale)
 
 
-def he(module: nn.Module) -> None:
-    """Draw weights that keep the size of a signal through leaky ReLUs (He et al., ICCV 2015, equation 14)."""
+def init_he(module: nn.Module) -> None:
+    """Initialise a convolution or dense layer before LeakyReLU 0.2 (He et al., ICCV 2015, equation 14)."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
-def with_classes(latent: Tensor, embed: nn.Module | None, classes: Tensor | None) -> Tensor:
-    """Return latents ``[B, D]`` joined with an embedding of class weights; without an embedding, the latents."""
+def join_classes(latent: Tensor, embed: nn.Module | None, classes: Tensor | None) -> Tensor:
+    """Return latents ``[B, D]`` concatenated with embedded class weights, or only latents if ``embed`` is ``None``."""
     return latent if embed is None else torch.cat([latent, embed(classes)], dim=1)
 
 
-def glorot(*networks: nn.Module) -> None:
-    """Glorot uniform weights and zero biases, TensorFlow's default, in every convolution and dense layer."""
+def init_glorot(*networks: nn.Module) -> None:
+    """Initialise convolutions and dense layers with Glorot uniform weights and zero biases, TensorFlow's default."""
     for module in (module for network in networks for module in network.modules()):
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             nn.init.xavier_uniform_(module.weight)
@@ -115,32 +159,33 @@ def glorot(*networks: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def normalise_spectra(network: nn.Module) -> None:
-    """Miyato et al. 2018: divide the weight of every convolution and dense layer by its largest singular value."""
+def apply_spectral_norm(network: nn.Module) -> None:
+    """Apply spectral norm (Miyato et al., ICLR 2018) to every convolution and dense layer of a network."""
     for module in list(network.modules()):
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             spectral_norm(module)
 
 
-def minibatch_deviation(x: Tensor, classes: Tensor | None = None, group: int = 4) -> Tensor:
-    """Return the mean standard deviation within groups of the batch, ``[B, 1, H, W]``.
-
-    Karras et al., ICLR 2018, section 3.
+def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4) -> Tensor:
+    """Return the standard deviation within groups of samples, averaged over features, as a channel ``[B, 1, H, W]``.
 
     Args:
         x: feature maps ``[B, C, H, W]``.
-        classes: class weights ``[B, classes]``. With them samples are grouped by class, as far as the batch allows:
-            differences between classes would hide that all pictures of a class are the same.
-        group: size of a group, or the next smaller divisor of B.
+        classes: class weights ``[B, classes]``. If given, samples of the same class are grouped where possible, because
+            differences between classes would hide mode collapse within a class.
+        group_size: largest number of samples in a group. The next smaller divisor of B is used.
+
+    Source:
+        Karras et al., "Progressive growing of GANs", ICLR 2018, section 3.
     """
     b, _, h, w = x.shape
-    g = next(g for g in range(min(group, b), 0, -1) if b % g == 0)
+    g = next(g for g in range(min(group_size, b), 0, -1) if b % g == 0)
     if classes is None:
-        groups = x.reshape(g, b // g, -1).transpose(0, 1)  # strided, as the paper's code has them
+        groups = x.reshape(g, b // g, -1).transpose(0, 1)  # Groups are strided, as in the authors' code.
     else:
         order = classes.argmax(1).argsort(stable=True)
         groups = x[order].reshape(b // g, g, -1)
-    # The floor keeps the root's derivative finite.
+    # The constant keeps the derivative of the square root finite.
     spread = ((groups - groups.mean(1, keepdim=True)).square().mean(1) + 1e-8).sqrt().mean(1)
     spread = spread.repeat(g) if classes is None else spread.repeat_interleave(g)[order.argsort()]
     return spread.view(b, 1, 1, 1).expand(b, 1, h, w)

@@ -1,4 +1,4 @@
-"""Checks of the sizes and inputs of networks."""
+"""Checks of constructor arguments and inputs, for authors of networks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import cast
 from torch import Tensor, nn
 
 SIZES = {"latent": "latent_dim"}
-"""The attribute of a network that holds the size of an input, where it is not named as the input is."""
+"""Names of network attributes that hold the size of an input, for inputs whose attribute has another name."""
 
 
-def named_inputs(**sizes: int) -> frozenset[str]:
-    """Return the names of the inputs with a size other than 0: the attribute ``takes`` of a network."""
+def input_names(**sizes: int) -> frozenset[str]:
+    """Return the names of all inputs with a nonzero size. The result is the attribute ``takes`` of a network."""
     return frozenset(name for name, size in sizes.items() if size)
 
 
 def check_inputs(network: nn.Module, **inputs: Tensor | None) -> None:
-    """Check the named inputs of a network against its attribute ``takes``.
+    """Check that the inputs of a network match its attributes ``takes``, ``latent_dim``, ``classes`` and ``knobs``.
 
-    Sizes are the network's attributes ``latent_dim``, ``classes`` and ``knobs``. An input that has a size but is not in
-    ``takes`` may be given too: an auxiliary critic guesses the class and does not need it.
+    Inputs with a nonzero size that are not in ``takes`` are optional. For example, a critic with an auxiliary
+    classifier accepts classes but does not need them.
 
     Args:
         network: the network.
-        inputs: every input of its ``forward``, ``[B, size]``; ``None``: not given.
+        inputs: inputs of its ``forward``, each ``[B, size]``, or ``None`` for inputs that were not given.
 
     Raises:
-        ValueError: an input is missing, unknown to the network, or of another shape.
+        ValueError: An input is missing, is unknown to the network, or has the wrong shape.
     """
     takes, name = cast("frozenset[str]", network.takes), type(network).__name__
     given = {key: value for key, value in inputs.items() if value is not None}
@@ -47,7 +47,7 @@ def check_tensor(network: nn.Module, name: str, x: Tensor, shape: Sequence[int])
 
 
 def check_sizes(network: nn.Module, **sizes: int) -> None:
-    """ValueError that names every size below 1."""
+    """Raise ``ValueError`` if a size is below 1. The message lists all such sizes."""
     wrong = [f"{name}={value}" for name, value in sizes.items() if value < 1]
     if wrong:
         raise ValueError(f"{type(network).__name__}: {', '.join(wrong)} must be at least 1")

@@ -1,4 +1,4 @@
-"""The critic of a semi-supervised game, which tells K classes apart (Salimans et al., NeurIPS 2016, section 6.1)."""
+"""Critic for semi-supervised training: a classifier with K classes (Salimans et al., NeurIPS 2016, section 6.1)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from audiogan.networks.checks import check_sizes, check_tensor
 
 
 class DenseClassifier(nn.Module):
-    """Signals of any shape to K class logits: dense layers with weight norm and noise, as the paper has it for MNIST.
+    """Classifier of samples ``[B, *shape]``: dense layers with weight norm and Gaussian noise. Returns class logits.
 
     Args:
-        shape: of one input.
-        outputs: number of classes K.
-        widths: units of the hidden layers; the paper's are 1000, 500, 250, 250, 250.
-        input_noise, noise: standard deviation of the noise on inputs and on hidden layers, while training. The
-            paper's images are from 0 to 1 and ours from -1 to 1, so its 0.3 is 0.6 here.
+        shape: shape of a sample, such as ``(C, H, W)``.
+        outputs: number of classes K, 2 or more.
+        widths: units of the hidden layers; 1000, 500, 250, 250, 250 in the paper.
+        input_noise: standard deviation of the noise added to inputs in training. The default 0.6 is the paper's 0.3,
+            because samples here are in -1 ... 1 instead of 0 ... 1.
+        noise: standard deviation of the noise added to hidden layers in training.
+
+    Source:
+        Salimans et al., "Improved techniques for training GANs", NeurIPS 2016, section 6.1: the network for MNIST.
     """
 
-    classes = 0  # no input: the class is its output
+    classes = 0  # The class is an output of this critic and not an input.
     takes: frozenset[str] = frozenset()
 
     def __init__(
@@ -40,7 +44,7 @@ class DenseClassifier(nn.Module):
     ) -> None:
         super().__init__()
         if outputs < 2 or not widths:
-            raise ValueError(f"DenseClassifier wants outputs >= 2 and widths, got outputs={outputs}, widths={widths}")
+            raise ValueError(f"DenseClassifier needs outputs >= 2 and widths, got outputs={outputs}, widths={widths}")
         if input_noise < 0 or noise < 0:
             raise ValueError(f"input_noise={input_noise} and noise={noise} must be at least 0")
         check_sizes(self, **{f"widths[{i}]": width for i, width in enumerate(widths)})
@@ -49,24 +53,24 @@ class DenseClassifier(nn.Module):
         for i, (inputs, units) in enumerate(pairwise([prod(self.shape), *widths])):
             dense = nn.Linear(inputs, units)
             nn.init.zeros_(dense.bias)
-            # He's gain, which keeps the size of a signal through ReLU.
-            register_parametrization(dense, "weight", Rows(2**0.5))
+            # The gain of He initialisation keeps the variance of activations constant across ReLU layers.
+            register_parametrization(dense, "weight", FixedGainWeightNorm(2**0.5))
             layers += [Noise(noise if i else input_noise), dense, nn.ReLU()]
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(Noise(noise), weight_norm(nn.Linear(widths[-1], outputs)))
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the last hidden layer, ``[B, widths[-1]]``."""
+        """Return the last hidden layer, ``[B, widths[-1]]``, of samples ``[B, *shape]``."""
         check_tensor(self, "x", x, self.shape)
         return cast(Tensor, self.body(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return class logits ``[B, outputs]``."""
+        """Return class logits ``[B, outputs]`` of samples ``[B, *shape]``."""
         return cast(Tensor, self.head(self.features(x)))
 
 
-class Rows(nn.Module):
-    """Weight norm (Salimans & Kingma 2016) with a gain that is not learned, as the paper's code has it."""
+class FixedGainWeightNorm(nn.Module):
+    """Weight norm (Salimans & Kingma 2016) with a constant gain: each row of a weight has the norm ``gain``."""
 
     def __init__(self, gain: float) -> None:
         super().__init__()
@@ -77,7 +81,7 @@ class Rows(nn.Module):
 
 
 class Noise(nn.Module):
-    """Adds Gaussian noise of standard deviation ``std`` while training."""
+    """Layer that adds Gaussian noise with standard deviation ``std`` in training mode."""
 
     def __init__(self, std: float) -> None:
         super().__init__()

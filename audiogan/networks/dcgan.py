@@ -1,8 +1,8 @@
-"""DCGAN (Radford, Metz & Chintala, ICLR 2016): images by strided convolutions and batch norm, no hidden dense layers.
+"""DCGAN (Radford, Metz & Chintala, ICLR 2016): strided convolutions with batch norm, for images.
 
-Section 3 has the architecture, section 4 the initialisation. `width` 128 is the paper's generator at 64 pixels: 1024,
-512, 256 and 128 channels, then colours. In the generator an embedding of the classes is joined with the latents (Mirza
-& Osindero 2014), in the critic classes enter through a `Head`.
+Architecture: section 3 of the paper. Initialisation: section 4. ``width=128`` gives the paper's generator at 64 pixels,
+with 1024, 512, 256 and 128 channels. Classes condition the generator by an embedding that is concatenated with the
+latents (Mirza & Osindero 2014), and the critic by a `Head`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import he, minibatch_deviation, normalise_spectra, with_classes
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import apply_spectral_norm, init_he, join_classes, minibatch_std
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 
 NORMS = ("batch", "layer", "none")
 
 
 class DCGANGenerator(nn.Module):
-    """Latents to images in -1 ... 1.
+    """DCGAN generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to images in -1 ... 1.
 
     Args:
-        shape: ``(C, H, W)``, square; the side halves to a grid of 4 ... 7, where the network begins (28 to 7, 64 to 4).
-        latent_dim: size of the latents, standard normal (uniform in the paper).
-        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
-        width: channels of the finest hidden layer; each coarser one has twice as many.
-        kernel: side of the kernels. 4 covers every pixel equally often; 5 is the paper's figure.
+        shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        latent_dim: size of the latent, which is standard normal here and uniform in the paper.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        width: channels of the finest hidden layer; each coarser layer has twice as many.
+        kernel: side of the kernels in pixels; 5 in the paper. 4 avoids checkerboard artifacts.
+
+    Source:
+        Radford, Metz & Chintala, "Unsupervised representation learning with DCGANs", ICLR 2016, section 3.
     """
 
     latent = "normal"
@@ -41,23 +44,23 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, width=width)
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
-        grid, doublings = halvings(self.shape)
+        self.takes = input_names(latent=latent_dim, classes=classes)
+        grid, doublings = coarsest_grid(self.shape)
         widths = [width * 2**i for i in reversed(range(doublings))]
         self.embed = nn.Linear(classes, latent_dim, bias=False) if classes else None
         self.start = nn.ConvTranspose2d(latent_dim * (2 if classes else 1), widths[0], grid, bias=False)
-        self.convs = nn.ModuleList(up(i, o, kernel, bias=False) for i, o in pairwise(widths))
+        self.convs = nn.ModuleList(upsampling_conv(i, o, kernel, bias=False) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in widths)
-        self.out = up(widths[-1], self.shape[0], kernel, bias=True)
-        self.apply(initialise)
+        self.out = upsampling_conv(widths[-1], self.shape[0], kernel, bias=True)
+        self.apply(init_dcgan)
         if self.embed is not None:
-            # Smaller than the latents: with larger values each class soon becomes a single picture.
+            # The embedding is smaller than the latents, because larger values lead to mode collapse in each class.
             nn.init.normal_(self.embed.weight, std=0.3)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
-        latent = with_classes(latent, self.embed, classes)
-        # A transposed convolution of a single pixel is a product of matrices, which is much faster.
+        latent = join_classes(latent, self.embed, classes)
+        # A transposed convolution of a single pixel is computed as a matrix product, because that is much faster.
         x = (latent @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
         x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
@@ -66,15 +69,21 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANCritic(nn.Module):
-    """Images to one logit; the generator mirrored, with LeakyReLU 0.2.
+    """DCGAN critic: images ``[B, C, S, S]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
     Args:
-        shape, classes, width, kernel: as in the generator.
-        norm: ``batch`` (the paper; none on the first layer), ``layer`` (what WGAN-GP's authors put in its place, for a
-            penalty of single gradients makes no sense where the images of a batch see each other) or ``none``.
-        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
-        conditioning: how the class enters, see `Head`.
-        deviation: give the last layer the `minibatch_deviation` of each class; not in the paper.
+        shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        width: channels of the first layer; each later layer has twice as many.
+        kernel: side of the kernels in pixels; 5 in the paper.
+        norm: normalisation of all layers but the first: ``batch`` (the paper's), ``layer`` or ``none``. Use ``layer``
+            or ``none`` with a gradient penalty, because batch norm makes logits depend on the whole batch.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
+        conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
+        minibatch_std: add the minibatch standard deviation of each class to the last hidden layer; not in the paper.
+
+    Source:
+        Radford, Metz & Chintala, "Unsupervised representation learning with DCGANs", ICLR 2016, section 3.
     """
 
     def __init__(
@@ -86,14 +95,14 @@ class DCGANCritic(nn.Module):
         norm: str = "batch",
         spectral_norm: bool = False,
         conditioning: str = "projection",
-        deviation: bool = False,
+        minibatch_std: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(self, width=width)
         if norm not in NORMS:
             raise ValueError(f"norm={norm!r} must be one of {', '.join(NORMS)}")
-        self.shape, self.classes, self.deviation = tuple(shape), classes, deviation
-        self.grid, doublings = halvings(self.shape)
+        self.shape, self.classes, self.minibatch_std = tuple(shape), classes, minibatch_std
+        self.grid, doublings = coarsest_grid(self.shape)
         widths = [width * 2**i for i in range(doublings)]
         channels = [self.shape[0], *widths]
         padding = (kernel - 1) // 2
@@ -101,17 +110,17 @@ class DCGANCritic(nn.Module):
             nn.Conv2d(i, o, kernel, 2, padding, bias=i == channels[0] or norm == "none") for i, o in pairwise(channels)
         )
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
-        self.head = Head((widths[-1] + deviation) * self.grid**2, classes, conditioning)
-        self.takes = named_inputs(classes=classes) if deviation else self.head.takes
-        # Weights of 0.02 would lose a signal that no norm restores.
-        self.convs.apply(initialise if norm != "none" else he)
-        self.norms.apply(initialise)
-        initialise(self.head.score)
+        self.head = Head((widths[-1] + minibatch_std) * self.grid**2, classes, conditioning)
+        self.takes = input_names(classes=classes) if minibatch_std else self.head.takes
+        # Without norms DCGAN's small weights would make activations vanish, so He initialisation replaces them.
+        self.convs.apply(init_dcgan if norm != "none" else init_he)
+        self.norms.apply(init_dcgan)
+        init_dcgan(self.head.score)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, ``[B, D]``. It does not depend on the classes."""
+        """Return the last hidden layer ``[B, D]`` of images ``[B, C, S, S]``. Classes are ignored."""
         check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         for conv, norm in zip(self.convs, self.norms, strict=True):
@@ -121,16 +130,16 @@ class DCGANCritic(nn.Module):
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         check_inputs(self, classes=classes)
         h = self.features(x)
-        if self.deviation:
+        if self.minibatch_std:
             maps = h.unflatten(1, (-1, self.grid, self.grid))
-            h = torch.cat([h, minibatch_deviation(maps, classes).flatten(1)], dim=1)
+            h = torch.cat([h, minibatch_std(maps, classes).flatten(1)], dim=1)
         return self.head(h, classes)
 
 
-def halvings(shape: Sequence[int]) -> tuple[int, int]:
-    """(side of the coarsest grid, how often it doubles) of an image shape ``(C, H, W)``."""
+def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the height of the coarsest feature maps (4 ... 7) and the number of doublings for ``(C, H, W)``."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"DCGAN makes square images (C, H, W), not shape={tuple(shape)}")
+        raise ValueError(f"DCGAN needs square images (C, H, W), got shape={tuple(shape)}")
     grid, doublings = shape[1], 0
     while grid > 7 and grid % 2 == 0:
         grid, doublings = grid // 2, doublings + 1
@@ -140,13 +149,15 @@ def halvings(shape: Sequence[int]) -> tuple[int, int]:
     return grid, doublings
 
 
-def up(inputs: int, outputs: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
-    """A convolution that doubles the side, for any kernel."""
-    return nn.ConvTranspose2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias)
+def upsampling_conv(in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+    """Return a transposed convolution that doubles height and width, for any kernel size."""
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias
+    )
 
 
-def initialise(module: nn.Module) -> None:
-    """Section 4: weights from N(0, 0.02); scales of norms, which the paper leaves open, from N(1, 0.02)."""
+def init_dcgan(module: nn.Module) -> None:
+    """Initialise a layer as in DCGAN, section 4: weights from N(0, 0.02), scales of norm layers from N(1, 0.02)."""
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""Layers on frames `[B, N, C]`, for generators that run at the rate of frames: blocks, two ways to double frames."""
+"""Layers on sequences of frames `[B, frames, channels]`, for generators that predict the frames of an STFT."""
 
 from __future__ import annotations
 
@@ -8,39 +8,59 @@ from torch.nn import functional as F
 
 
 class FrameBlock(nn.Module):
-    """`[B, N, C]` -> `[B, N, C]`: a depthwise convolution over frames, modulated, then two dense layers; residual."""
+    """ConvNeXt block with FiLM modulation: `[B, N, channels]` to the same shape.
 
-    def __init__(self, channels: int, kernel: int = 7, widen: int = 2) -> None:
+    A depthwise convolution over frames and a modulated layer norm are followed by two dense layers. The block is
+    residual.
+
+    Args:
+        channels: number of channels.
+        kernel: kernel size of the convolution, in frames; odd.
+        expansion: ratio of hidden units of the dense layers to channels.
+
+    Source:
+        Liu et al., "A ConvNet for the 2020s", CVPR 2022. Perez et al., "FiLM", AAAI 2018.
+    """
+
+    def __init__(self, channels: int, kernel: int = 7, expansion: int = 2) -> None:
         super().__init__()
         bound = kernel**-0.5
         self.taps = nn.Parameter(torch.empty(kernel, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
-        self.wide, self.narrow = nn.Linear(channels, widen * channels), nn.Linear(widen * channels, channels)
+        self.wide, self.narrow = nn.Linear(channels, expansion * channels), nn.Linear(expansion * channels, channels)
         self.gain = nn.Parameter(torch.full((channels,), 0.3))
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Modulation, `scale` and `shift`, is `[B, 1, C]`."""
+        """Return the output frames `[B, N, C]`. ``scale`` and ``shift`` are the modulation, each `[B, 1, C]`."""
         h = self.depthwise(x)
         h = torch.addcmul(shift, F.layer_norm(h, h.shape[2:]), scale)
         return torch.addcmul(x, self.narrow(F.leaky_relu(self.wide(h), 0.2)), self.gain)
 
     def depthwise(self, x: Tensor) -> Tensor:
-        """The convolution. Of one sound, and without gradients, its sum written out takes less than half the time."""
+        """Return the depthwise convolution of frames `[B, N, C]`.
+
+        A single sound without gradients is computed as a sum of products, which takes less than half the time.
+        """
         reach = len(self.taps) // 2
         if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(x) > 1:
             weight = self.taps.t()[:, None, None]
             h = F.conv2d(x.transpose(1, 2)[:, :, None], weight, self.bias, padding=(0, reach), groups=x.shape[2])
             return h[:, :, 0].transpose(1, 2)
-        windows = F.pad(x, (0, 0, reach, reach)).unfold(1, len(self.taps), 1).transpose(2, 3)  # [B, N, taps, C]
+        windows = F.pad(x, (0, 0, reach, reach)).unfold(1, len(self.taps), 1).transpose(2, 3)
         return torch.linalg.vecdot(windows, self.taps, dim=2) + self.bias
 
 
 class LinearDoubling(nn.Module):
-    """`[B, frames, C]` -> `[B, 2 frames, C]`: a dense layer, then straight lines between frames.
+    """Upsampling by a dense layer and linear interpolation: `[B, frames, channels]` to `[B, 2 frames, channels]`.
 
-    A transposed convolution makes even and odd frames by weights of their own, which stay different, and a pattern of
-    two, four, eight frames is left in all that it makes (Odena, Dumoulin & Olah, "Deconvolution and Checkerboard
-    Artifacts", Distill 2016): here levels that go up and down from frame to frame.
+    It avoids the checkerboard artifacts of transposed convolutions, which make levels alternate from frame to frame.
+
+    Args:
+        channels: number of channels.
+        frames: number of input frames.
+
+    Source:
+        Odena, Dumoulin & Olah, "Deconvolution and checkerboard artifacts", Distill 2016.
     """
 
     lines: Tensor
@@ -56,10 +76,13 @@ class LinearDoubling(nn.Module):
 
 
 class TransposedDoubling(nn.Module):
-    """`[B, frames, C]` -> `[B, 2 frames, C]`: a dense layer makes two frames between each two neighbours, silence at
-    the ends.
+    """Upsampling by a transposed convolution: `[B, frames, channels]` to `[B, 2 frames, channels]`.
 
-    What a transposed convolution of kernel 4 and stride 2 does, as one product of matrices, which takes less time.
+    The convolution has kernel size 4 and stride 2. It is computed as one matrix product, which takes less time.
+
+    Args:
+        channels: number of channels.
+        frames: number of input frames. It is not used.
     """
 
     def __init__(self, channels: int, frames: int) -> None:

@@ -1,4 +1,4 @@
-"""The last layers of critics: logits, with or without classes."""
+"""Output layers of critics: logits with or without a class condition."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
+from audiogan.networks.checks import check_inputs, check_tensor, input_names
 
 CONDITIONINGS = ("projection", "embedding", "auxiliary")
 JOINT = 256
-"""Units of the layer after hidden layer and class are joined; Mirza & Osindero 2014 have 240."""
+"""Size of the class embedding and of the joint hidden layer of ``embedding`` conditioning, in units."""
 
 
 class Head(nn.Module):
-    """From a hidden layer ``[B, features]`` and class weights ``[B, classes]`` to logits ``[B]``.
+    """Output layer of a critic: hidden layer ``[B, features]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
     Args:
         features: size of the hidden layer.
         classes: number of classes. With 0 the head is one dense layer.
-        conditioning: how the class enters.
+        conditioning: class conditioning, one of:
 
-            * ``projection``: the logit is ``psi(h) + <V y, h>`` (Miyato & Koyama, ICLR 2018, equation 3);
-            * ``embedding``: an embedding of the class is joined with the hidden layer, and one more dense layer sees
-              both (Mirza & Osindero 2014, section 3.2);
-            * ``auxiliary``: the logit does not depend on the class. Class logits ``[B, classes]`` are a second output
-              (Odena, Olah & Shlens, ICML 2017, section 3). The class is then not an input.
+            * ``projection``: the logit is ``psi(h) + <V y, h>`` for a hidden layer h and class weights y (Miyato &
+              Koyama, ICLR 2018, equation 3);
+            * ``embedding``: a dense layer receives the hidden layer and an embedding of the class (Mirza & Osindero
+              2014, section 3.2);
+            * ``auxiliary``: an auxiliary classifier returns class logits ``[B, classes]`` as a second output. The logit
+              does not depend on the class, and classes are not an input (Odena, Olah & Shlens, ICML 2017, section 3).
     """
 
     def __init__(self, features: int, classes: int, conditioning: str = "projection") -> None:
@@ -34,14 +35,14 @@ class Head(nn.Module):
         if conditioning not in CONDITIONINGS:
             raise ValueError(f"conditioning={conditioning!r} must be one of {', '.join(CONDITIONINGS)}")
         if features < 1 or classes < 0:
-            raise ValueError(f"Head wants features >= 1 and classes >= 0, got features={features}, classes={classes}")
+            raise ValueError(f"Head needs features >= 1 and classes >= 0, got features={features}, classes={classes}")
         self.features, self.classes = features, classes
         self.conditioning = conditioning if classes else "none"
-        self.takes = named_inputs(classes=0 if conditioning == "auxiliary" else classes)
+        self.takes = input_names(classes=0 if conditioning == "auxiliary" else classes)
         self.embed = self.join = self.classify = None
         if self.conditioning == "projection":
             self.embed = nn.Linear(classes, features, bias=False)
-            # The size at which <V y, h> begins as large as psi(h).
+            # With this standard deviation both terms of the logit have similar sizes at the start of training.
             nn.init.normal_(self.embed.weight, std=features**-0.5)
         elif self.conditioning == "embedding":
             self.embed = nn.Linear(classes, JOINT, bias=False)
@@ -50,17 +51,17 @@ class Head(nn.Module):
             self.classify = nn.Linear(features, classes)
         self.score = nn.Linear(JOINT if self.join is not None else features, 1)
 
-    def forward(self, h: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
-        """Return logits ``[B]``; with ``auxiliary`` a `CriticOutput` with class logits ``[B, classes]``."""
-        check_tensor(self, "hidden layer", h, (self.features,))
+    def forward(self, hidden: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
+        """Return logits ``[B]``, or with ``auxiliary`` conditioning a `CriticOutput` that also has class logits."""
+        check_tensor(self, "hidden layer", hidden, (self.features,))
         check_inputs(self, classes=classes)
-        if classes is not None and len(classes) != len(h):
-            raise ValueError(f"Head: got classes of {len(classes)} samples for {len(h)} samples")
+        if classes is not None and len(classes) != len(hidden):
+            raise ValueError(f"Head: got classes of {len(classes)} samples for {len(hidden)} samples")
         if self.classify is not None:
-            return CriticOutput(self.score(h)[:, 0], self.classify(h))
+            return CriticOutput(self.score(hidden)[:, 0], self.classify(hidden))
         if self.embed is None:
-            return self.score(h)[:, 0]
+            return self.score(hidden)[:, 0]
         label = self.embed(classes)
         if self.join is not None:
-            return self.score(F.leaky_relu(self.join(torch.cat([h, label], dim=1)), 0.2))[:, 0]
-        return self.score(h)[:, 0] + (label * h).sum(1)
+            return self.score(F.leaky_relu(self.join(torch.cat([hidden, label], dim=1)), 0.2))[:, 0]
+        return self.score(hidden)[:, 0] + (label * hidden).sum(1)

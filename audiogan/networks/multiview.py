@@ -1,9 +1,9 @@
-"""Several critics of one sound, each on another picture of it.
+"""Critic of sounds that combines several critics on different spectrograms.
 
-GAN vocoders use several critics on different transforms of a wave (Kumar et al., MelGAN, NeurIPS 2019, section 3.2), or
-on spectrograms (Jang et al., UnivNet, Interspeech 2021, section 2.2). There are three here. The log-mel picture is
-small and shows timbre and envelope; its critic learns in few steps. The complex STFT shows phases. A log-mel picture of
-the beginning, in frames of a quarter of the length, shows attacks.
+GAN vocoders use several critics on different transforms of a waveform (MelGAN: Kumar et al., NeurIPS 2019, section 3.2)
+or on spectrograms (UnivNet: Jang et al., Interspeech 2021, section 2.2). This critic uses three spectrograms. A log-mel
+spectrogram shows timbre and envelope, and its critic learns in few steps. A complex STFT shows phases. A log-mel
+spectrogram of the beginning, with short windows, shows attacks.
 """
 
 from __future__ import annotations
@@ -17,17 +17,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import Halvings, he, minibatch_deviation, normalise_spectra
-from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
+from audiogan.networks.blocks import StridedConvs, apply_spectral_norm, init_he, minibatch_std
+from audiogan.networks.checks import check_inputs, check_tensor, input_names
 from audiogan.networks.heads import Head
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.views import LogMelView, STFTView
 
 
-class PictureCritic(nn.Module):
-    """Strided convolutions on pictures `[B, *shape]`, a minibatch deviation, and a `Head`.
+class SpectrogramCritic(nn.Module):
+    """Convolutional critic on spectrograms `[B, channels, frames, frequencies]`, with minibatch standard deviation.
 
-    An additional input channel is a ramp along the last dimension; it encodes the frequency.
+    An additional input channel encodes the frequency, as a ramp from -1 to 1.
+
+    Args:
+        shape: shape `(channels, frames, frequencies)` of a spectrogram.
+        classes: number of classes; 0: unconditional.
+        widths: channels after each convolution with stride 2. Frames and frequencies must be divisible by
+            `2 ** len(widths)`.
+        conditioning: class conditioning, `projection`, `embedding` or `auxiliary`; see `Head`.
     """
 
     ramp: Tensor
@@ -37,19 +44,24 @@ class PictureCritic(nn.Module):
         channels, rows, columns = shape
         fold = 2 ** len(widths)
         if rows % fold or columns % fold:
-            raise ValueError(f"pictures of {rows}x{columns} do not halve {len(widths)} times")
+            raise ValueError(f"spectrograms of {rows} x {columns} cannot be halved {len(widths)} times")
         self.register_buffer("ramp", torch.linspace(-1, 1, columns).view(1, 1, 1, -1))
-        self.convs = Halvings([channels + 1, *widths])
+        self.convs = StridedConvs([channels + 1, *widths])
         self.last = nn.Conv2d(widths[-1] + 1, widths[-1], 3, padding=1)
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), widths[-1])
-        self.apply(he)
+        self.apply(init_he)
         self.head = Head(widths[-1], classes, conditioning)
-        he(self.head.score)
+        init_he(self.head.score)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, `[B, widths[-1]]`. Classes group the samples of the minibatch deviation."""
+        """Return the last hidden layer, `[B, widths[-1]]`.
+
+        Args:
+            x: spectrograms `[B, channels, frames, frequencies]`.
+            classes: class weights `[B, classes]`. They group samples for the minibatch standard deviation.
+        """
         x = self.convs(torch.cat([x, self.ramp.expand(len(x), 1, x.shape[2], -1)], dim=1))
-        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x, classes)], dim=1)), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, minibatch_std(x, classes)], dim=1)), 0.2)
         return F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
@@ -57,11 +69,16 @@ class PictureCritic(nn.Module):
 
 
 ONSET_HOPS = 16
-"""Length of the beginning, in hops: a quarter of a second in 1/64 of a second each."""
+"""Length of the beginning of a sound that the third critic receives, in hops. It is 256 ms at 16 kHz by default."""
 
 
-class Beginning(nn.Module):
-    """A view of the first ``length`` samples of sounds."""
+class BeginningView(nn.Module):
+    """Log-mel spectrogram of the first ``length`` samples of sounds `[B, channels, T]`.
+
+    Args:
+        view: spectrogram of sounds with ``length`` samples.
+        length: length of the beginning, in samples.
+    """
 
     def __init__(self, view: LogMelView, length: int) -> None:
         super().__init__()
@@ -72,19 +89,23 @@ class Beginning(nn.Module):
 
 
 class MultiViewCritic(nn.Module):
-    """Critics of a sound `[B, channels, length]`: of its log-mel picture, of its complex STFT and of its beginning.
+    """Critic that contains up to three critics: on a log-mel spectrogram, on a complex STFT and on the beginning.
 
-    `view` turns sounds into one row of numbers each: the pictures, flat and joined. `forward` takes these rows, so
-    gradient penalties act on pictures, in which a quiet tail has as much weight as in hearing.
+    `view` computes the spectrograms of sounds `[B, channels, length]`, flattened and concatenated to `[B, D]`.
+    `forward` maps these to logits. Gradient penalties therefore act on spectrograms instead of waveforms, and quiet
+    parts of a sound have more influence.
 
     Args:
         format: format of the sounds.
-        classes: number of classes; 0 for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
-        n_fft, hop_length: of the log-mel picture, in samples; the STFT's are half of them.
-        n_mels: bands of the picture; that of the beginning has half of them.
-        mel_widths, stft_widths, onset_widths: channels after each halving of the pictures; () leaves a critic out.
-        conditioning: how the class enters, see `Head`.
-        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
+        classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
+        n_fft: window length of the log-mel spectrogram, in samples. The STFT uses a half, the beginning a quarter.
+        hop_length: hop of the log-mel spectrogram, in samples. The STFT uses a half, the beginning an eighth.
+        n_mels: number of mel bands. The beginning uses a half.
+        mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.
+        stft_widths: channels after each convolution of the critic on the STFT; ``()``: no such critic.
+        onset_widths: channels after each convolution of the critic on the beginning; ``()``: no such critic.
+        conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
     """
 
     def __init__(
@@ -103,7 +124,7 @@ class MultiViewCritic(nn.Module):
         super().__init__()
         length, channels, sample_rate = format.length, format.channels, format.sample_rate
         self.shape, self.classes = format.shape, classes
-        self.takes = named_inputs(classes=classes)
+        self.takes = input_names(classes=classes)
         self.views, self.critics = nn.ModuleList(), nn.ModuleList()
         if mel_widths:
             fold = 2 ** len(mel_widths)
@@ -113,38 +134,39 @@ class MultiViewCritic(nn.Module):
         if onset_widths:
             beginning, fine = min(ONSET_HOPS * hop_length, length), (n_fft // 4, hop_length // 8, n_mels // 2)
             fold = 2 ** len(onset_widths)
-            self.views.append(Beginning(LogMelView(beginning, channels, sample_rate, *fine, fold=fold), beginning))
+            self.views.append(BeginningView(LogMelView(beginning, channels, sample_rate, *fine, fold=fold), beginning))
         widths = [w for w in (mel_widths, stft_widths, onset_widths) if w]
         if not widths:
-            raise ValueError("MultiViewCritic without mel_widths, stft_widths and onset_widths has nothing to look at")
+            raise ValueError("MultiViewCritic needs at least one of mel_widths, stft_widths and onset_widths")
         self.shapes = [cast("tuple[int, ...]", view.shape) for view in self.views]
         for shape, w in zip(self.shapes, widths, strict=True):
-            self.critics.append(PictureCritic(shape, classes, w, conditioning))
+            self.critics.append(SpectrogramCritic(shape, classes, w, conditioning))
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def view(self, signal: Tensor) -> Tensor:
-        """Return the views of sounds `[B, channels, length]`, flat and joined: `[B, D]`."""
+        """Return the spectrograms `[B, D]`, flattened and concatenated, of sounds `[B, channels, length]`."""
         check_tensor(self, "signal", signal, self.shape)
         return torch.cat([view(signal).flatten(1) for view in self.views], dim=1)
 
-    def _pictures(self, x: Tensor) -> list[Tensor]:
+    def _unflatten(self, x: Tensor) -> list[Tensor]:
         parts = x.split([prod(shape) for shape in self.shapes], dim=1)
         return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layers of all critics, joined, `[B, K]`, for views `[B, D]`."""
-        pairs = zip(self.critics, self._pictures(x), strict=True)
-        return torch.cat([c.features(picture, classes) for c, picture in pairs], dim=1)  # type: ignore[operator]
+        """Return the last hidden layers of all critics, concatenated to `[B, K]`, for spectrograms `[B, D]`."""
+        pairs = zip(self.critics, self._unflatten(x), strict=True)
+        return torch.cat([c.features(spectrogram, classes) for c, spectrogram in pairs], dim=1)  # type: ignore[operator]
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> list[Tensor] | CriticOutput:
-        """Return the logits of views `[B, D]`: a list of `[B]`, one for each critic.
+        """Return a list with the logits `[B]` of each critic for spectrograms `[B, D]`.
 
-        With `auxiliary` conditioning the output is a `CriticOutput` with the list and with the mean of the class logits
-        `[B, classes]`.
+        With ``auxiliary`` conditioning, return a `CriticOutput` with that list and with class logits `[B, classes]`,
+        averaged over the critics.
         """
         check_inputs(self, classes=classes)
-        out = [critic(picture, classes) for critic, picture in zip(self.critics, self._pictures(x), strict=True)]
+        pairs = zip(self.critics, self._unflatten(x), strict=True)
+        out = [critic(spectrogram, classes) for critic, spectrogram in pairs]
         if isinstance(out[0], CriticOutput):
             return CriticOutput([o.logits for o in out], torch.stack([o.classes for o in out]).mean(0))
         return out

@@ -10,29 +10,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import normalise_spectra
+from audiogan.networks.blocks import apply_spectral_norm
 from audiogan.networks.checks import check_sizes
-from audiogan.networks.translation_blocks import check_settings, initialise_weights, norm2d
+from audiogan.networks.translation_blocks import check_settings, init_translation_weights, norm2d
 
 
 class PatchCritic(nn.Module):
-    """Judge each patch of a picture: one logit for each, by 4x4 convolutions with LeakyReLU 0.2.
+    """PatchGAN critic: images ``[B, C, H, W]`` to one logit per patch, ``[B, 1, h, w]``. Fully convolutional.
+
+    The layers are 4x4 convolutions with LeakyReLU 0.2.
 
     Args:
-        shape: ``(C, H, W)`` of the pictures. Other sizes work as well.
-        source: ``(C', H, W)`` of the source of a translation, which joins the picture as further channels; ``None``:
-            the critic does not receive the source.
-        classes: number of classes; 0: the critic does not receive classes. They enter by projection (Miyato & Koyama,
-            ICLR 2018, equation 3) at each patch.
-        width: channels of the first layer; each later one has twice as many, at most ``8 * width``.
-        layers: layers of stride 2. The sides of a patch are 16, 34, 70, 142, 286 pixels for 1 ... 5; the paper has 3.
-        norm: ``batch`` (the paper's; none on the first layer), ``instance`` or ``none``; see `norm2d`. A gradient
-            penalty on single pictures wants ``instance`` or ``none``.
-        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018); use it with
-            ``norm="none"``.
+        shape: shape ``(C, H, W)`` of an image. Images of other sizes are accepted as well.
+        source: shape ``(C', H, W)`` of the source of a translation. The source is concatenated with the image, as
+            further channels. ``None``: the critic is not conditioned on the source.
+        classes: number of classes; 0: unconditional. Each patch has a projection of the class (Miyato & Koyama, ICLR
+            2018, equation 3).
+        width: channels of the first layer; each later layer has twice as many, at most ``8 * width``.
+        layers: number of layers with stride 2; 3 in the paper. For 1 ... 5 layers, patches are 16, 34, 70, 142 or 286
+            pixels wide.
+        norm: normalisation of all layers but the first: ``batch`` (the paper's), ``instance`` or ``none``. Use
+            ``instance`` or ``none`` with a gradient penalty.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018). Use it with ``norm="none"``.
 
     Attributes:
-        patch: side of the square of pixels that a logit depends on.
+        patch: height and width of the image region that determines a logit, in pixels.
+
+    Source:
+        Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 3.2.2.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class PatchCritic(nn.Module):
         check_settings(self, shape, source or shape, norm)
         least = 3 * 2**layers
         if min(shape[1:]) < least:
-            raise ValueError(f"PatchCritic: layers={layers} needs pictures of {least} pixels or more; use fewer layers")
+            raise ValueError(f"PatchCritic: layers={layers} needs images of {least} pixels or more; use fewer layers")
         self.shape, self.classes = tuple(shape), classes
         self.source_channels = (source[0] or 0) if source is not None else 0
         self.takes = frozenset(({"source"} if source is not None else set()) | ({"classes"} if classes else set()))
@@ -61,24 +66,24 @@ class PatchCritic(nn.Module):
         strides = [2] * layers + [1]
         channels = [shape[0] + self.source_channels, *widths]
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 4, stride, 1, bias=k == 0 or norm == "none")  # a bias before a norm has no effect
+            nn.Conv2d(i, o, 4, stride, 1, bias=k == 0 or norm == "none")  # A norm would remove the bias.
             for k, ((i, o), stride) in enumerate(zip(pairwise(channels), strides, strict=True))
         )
         self.norms = nn.ModuleList(norm2d(norm if k else "none", w) for k, w in enumerate(widths))
         self.score = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         self.embed = nn.Linear(classes, widths[-1], bias=False) if classes else None
-        initialise_weights(self, norm)
+        init_translation_weights(self, norm)
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=widths[-1] ** -0.5)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def forward(self, x: Tensor, source: Tensor | None = None, classes: Tensor | None = None) -> CriticOutput:
-        """Return logits ``[B, 1, h, w]``, and all hidden layers as features.
+        """Return a `CriticOutput` with logits ``[B, 1, h, w]`` and all hidden layers as features.
 
         Args:
-            x: pictures ``[B, C, H, W]``.
-            source: ``[B, C', H, W]``.
+            x: images ``[B, C, H, W]``.
+            source: source images ``[B, C', H, W]`` of a translation.
             classes: class weights ``[B, classes]``.
         """
         hidden = self._hidden(x, source)
@@ -88,16 +93,17 @@ class PatchCritic(nn.Module):
                 given = "none" if classes is None else str(list(classes.shape))
                 raise ValueError(f"PatchCritic expected classes {[len(x), self.classes]}, got {given}")
             projection = (self.embed(classes)[:, :, None, None] * hidden[-1]).sum(1, keepdim=True)
-            logits = logits + F.avg_pool2d(projection, 2, 1)  # the last convolution makes pictures a pixel smaller
+            # Pooling makes the projection one pixel smaller, like the last convolution does with the logits.
+            logits = logits + F.avg_pool2d(projection, 2, 1)
         return CriticOutput(logits, None, hidden)
 
     def features(self, x: Tensor, source: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer ``[B, D]``, averaged over patches."""
+        """Return the last hidden layer ``[B, D]`` of images ``[B, C, H, W]``, averaged over patches."""
         return self._hidden(x, source)[-1].mean((2, 3))
 
     def _hidden(self, x: Tensor, source: Tensor | None) -> list[Tensor]:
         if x.dim() != 4 or x.shape[1] != self.shape[0]:
-            raise ValueError(f"PatchCritic expected pictures [B, {self.shape[0]}, H, W], got {list(x.shape)}")
+            raise ValueError(f"PatchCritic expected images [B, {self.shape[0]}, H, W], got {list(x.shape)}")
         if (source is not None) != ("source" in self.takes):
             raise ValueError(f"PatchCritic: the source is {'missing' if source is None else 'not expected'}")
         if source is not None:

@@ -1,4 +1,4 @@
-"""How far an output of convolutions can depend on their input."""
+"""Receptive field of a stack of convolutions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """Sizes of a convolution along one dimension; transposed with kernel and stride 2 is nearest upsampling."""
+    """Sizes of a convolution along one dimension, in samples or pixels.
+
+    A transposed convolution with kernel 2 and stride 2 represents nearest-neighbour upsampling.
+    """
 
     kernel: int
     stride: int = 1
@@ -17,15 +20,17 @@ class Layer(NamedTuple):
 
 
 def receptive_field(layers: Sequence[Layer]) -> int:
-    """Return how far to either side an output of successive layers can depend on the input, in samples or pixels.
+    """Return the largest distance between an output and an input that it depends on, in samples or pixels.
 
-    Input and output have the same size: strides up and down cancel.
+    Args:
+        layers: layers of the network, in order. Input and output must have the same size: the network upsamples as much
+            as it downsamples.
     """
     furthest = 0
     for place in range(prod(layer.stride for layer in layers if layer.transposed)):
         low = high = place
         for kernel, stride, padding, transposed in reversed(layers):
-            if transposed:  # output = stride * input - padding + 0 ... kernel - 1
+            if transposed:  # Each input contributes to the outputs stride * input - padding + 0 ... kernel - 1.
                 low, high = -((kernel - 1 - padding - low) // stride), (high + padding) // stride
             else:
                 low, high = low * stride - padding, high * stride - padding + kernel - 1

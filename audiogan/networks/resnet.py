@@ -11,31 +11,36 @@ from torch.nn import functional as F
 
 from audiogan.networks.checks import check_sizes
 from audiogan.networks.receptive_field import Layer, receptive_field
-from audiogan.networks.translation_blocks import check_settings, check_source, initialise_weights, norm2d
+from audiogan.networks.translation_blocks import check_settings, check_source, init_translation_weights, norm2d
 
 UPSAMPLINGS = ("transposed", "nearest")
 LEAST = 8
-"""Least side of a source in pixels: reflection padding needs more pixels than it adds."""
+"""Smallest height and width of a source in pixels, because reflection padding needs more pixels than it adds."""
 
 
 class ResNetGenerator(nn.Module):
-    """Translate pictures: two halvings, residual blocks, two doublings. Fully convolutional.
+    """CycleGAN generator: source images ``[B, C', H, W]`` to images ``[B, C, H, W]`` in -1 ... 1. Fully convolutional.
 
-    In the notation of the paper c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3, with reflection padding.
-    The output is in -1 ... 1.
+    Two convolutions with stride 2, residual blocks, and two upsampling layers, with reflection padding. In the paper's
+    notation: c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3.
 
     Args:
-        shape: ``(C, H, W)`` of the output.
-        source: ``(C', H, W)`` of the source.
+        shape: shape ``(C, H, W)`` of the output.
+        source: shape ``(C', H, W)`` of the source.
         width: channels of the first layer; residual blocks have four times as many.
-        blocks: number of residual blocks; the paper has 6 at 128 pixels and 9 from 256 on.
-        norm: ``instance`` (the paper's), ``batch`` or ``none``; see `norm2d`.
-        upsampling: ``transposed`` convolutions of stride 2 (the paper's), or ``nearest`` upsampling and a convolution,
-            which avoids checkerboard patterns (Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016).
+        blocks: number of residual blocks; in the paper 6 at 128 pixels and 9 at 256 pixels and more.
+        norm: normalisation, ``instance`` (the paper's), ``batch`` or ``none``.
+        upsampling: ``transposed`` convolutions with stride 2 (the paper's), or ``nearest`` upsampling followed by a
+            convolution, which avoids checkerboard artifacts (Odena et al., Distill 2016).
 
     Attributes:
-        multiple: sources of other sizes must be multiples of it, and at least 8 pixels wide and high.
-        receptive_field: pixels to either side on which an output can depend in evaluation; ``None``: all.
+        multiple: height and width of sources must be multiples of this number of pixels.
+        receptive_field: largest distance between an output pixel and a source pixel that it depends on, in evaluation
+            mode; ``None``: each output pixel depends on all source pixels.
+
+    Source:
+        Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017,
+        appendix 7.2.
     """
 
     takes = frozenset({"source"})
@@ -59,16 +64,18 @@ class ResNetGenerator(nn.Module):
             raise ValueError(f"ResNetGenerator: sides of shape={tuple(shape)} must be multiples of 4, at least {LEAST}")
         self.shape, self.source = tuple(shape), tuple(source)
         assert source[0] is not None
-        self.source_channels, bias = source[0], norm == "none"  # a bias before a norm has no effect
+        self.source_channels, bias = source[0], norm == "none"  # A norm would remove the bias.
 
         def block(conv: nn.Module, channels: int) -> list[nn.Module]:
             return [conv, norm2d(norm, channels), nn.ReLU()]
 
-        def up(inputs: int, outputs: int) -> list[nn.Module]:
+        def up(in_channels: int, out_channels: int) -> list[nn.Module]:
             if upsampling == "nearest":
-                conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect", bias=bias)
-                return [nn.Upsample(scale_factor=2), *block(conv, outputs)]
-            return block(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1, bias=bias), outputs)
+                conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect", bias=bias)
+                return [nn.Upsample(scale_factor=2), *block(conv, out_channels)]
+            return block(
+                nn.ConvTranspose2d(in_channels, out_channels, 3, 2, 1, output_padding=1, bias=bias), out_channels
+            )
 
         w = width
         self.layers = nn.Sequential(
@@ -81,8 +88,8 @@ class ResNetGenerator(nn.Module):
             nn.Conv2d(w, shape[0], 7, padding=3, padding_mode="reflect"),
             nn.Tanh(),
         )
-        initialise_weights(self, norm)
-        if norm == "none":  # the sum of all blocks is then about as large as their input
+        init_translation_weights(self, norm)
+        if norm == "none":  # Without norms, small weights keep the sum of all blocks about as large as their input.
             for residual in self.layers:
                 if isinstance(residual, Residual):
                     residual.second.weight.data.mul_(blocks**-0.5)
@@ -91,13 +98,18 @@ class ResNetGenerator(nn.Module):
         self.receptive_field = None if norm == "instance" else receptive_field(path)
 
     def forward(self, source: Tensor) -> Tensor:
-        """Return pictures ``[B, C, H, W]`` in -1 ... 1 of sources ``[B, C', H, W]``."""
+        """Return images ``[B, C, H, W]`` in -1 ... 1 for source images ``[B, C', H, W]``."""
         check_source(self, source, self.source_channels, self.multiple, LEAST)
         return cast("Tensor", self.layers(source.contiguous(memory_format=torch.channels_last)))
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside an identity: ``[B, channels, H, W]`` to the same shape."""
+    """Residual block of two 3x3 convolutions: ``[B, channels, H, W]`` to the same shape.
+
+    Args:
+        channels: number of channels.
+        norm: normalisation after each convolution, ``instance``, ``batch`` or ``none``.
+    """
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""SpecGAN: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", ICLR 2019, section 3.4 and appendix E.
+"""SpecGAN (Donahue, McAuley & Puckette, ICLR 2019): a DCGAN on log-magnitude spectrograms of sounds.
 
-Images are SpecGAN's spectrograms, `audiogan.representations.LogMagnitude`: 128 frequencies by 128 frames.
+Spectrograms have 128 frequencies and 128 frames, see `audiogan.representations.LogMagnitude`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import ClassFiLM, SameConv2d, SameConvTranspose2d, glorot, normalise_spectra
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import ClassFiLM, SameConv2d, SameConvTranspose2d, apply_spectral_norm, init_glorot
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 
 KERNEL, STRIDE, LAYERS, START, SIZE = 5, 2, 5, 4, 128
 
 
 class SpecGANGenerator(nn.Module):
-    """Latents `[B, latent_dim]`, uniform in -1 ... 1, -> images `[B, channels, 128, 128]` in -1 ... 1.
+    """SpecGAN generator: latents `[B, latent_dim]` to spectrograms `[B, channels, 128, 128]` in -1 ... 1.
 
-    `model_size` is d in the paper, 64 there; the first layer has `16 d` channels. `classes` is the number of classes;
-    0, as in the paper, for none. The input ``classes`` is `[B, classes]`, weights that sum to 1.
+    Args:
+        latent_dim: size of the latent, which is uniform in -1 ... 1.
+        model_size: base number of channels, d in the paper, 64 there. The first layer has `16 * model_size` channels.
+        channels: number of channels of the sounds.
+        classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
+
+    Source:
+        Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 3.4 and appendix E.
     """
 
     latent = "uniform"
@@ -30,13 +36,13 @@ class SpecGANGenerator(nn.Module):
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, model_size=model_size, channels=channels)
         self.latent_dim, self.shape, self.classes = latent_dim, (channels, SIZE, SIZE), classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
+        self.takes = input_names(latent=latent_dim, classes=classes)
         widths = [model_size * 2 ** (LAYERS - 1 - i) for i in range(LAYERS)] + [channels]
         self.dense = nn.Linear(latent_dim, START * START * widths[0])
         self.layers = nn.ModuleList(
             SameConvTranspose2d(widths[i], widths[i + 1], KERNEL, STRIDE) for i in range(LAYERS)
         )
-        glorot(self)
+        init_glorot(self)
         self.films = nn.ModuleList(ClassFiLM(classes, width) for width in widths[:-1] if classes)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
@@ -48,10 +54,17 @@ class SpecGANGenerator(nn.Module):
 
 
 class SpecGANCritic(nn.Module):
-    """Images `[B, channels, 128, 128]` -> logits `[B]`.
+    """SpecGAN critic: spectrograms `[B, channels, 128, 128]` to logits `[B]`.
 
-    `spectral_norm` normalises every layer by its spectral norm (not in the paper); `conditioning` is how the class
-    enters, see `audiogan.networks.heads.Head`.
+    Args:
+        model_size: channels of the first layer, d in the paper, 64 there. Each later layer has twice as many.
+        channels: number of channels of the sounds.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.
+        classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
+        conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
+
+    Source:
+        Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 3.4 and appendix E.
     """
 
     def __init__(
@@ -69,18 +82,18 @@ class SpecGANCritic(nn.Module):
         self.layers = nn.ModuleList(SameConv2d(widths[i], widths[i + 1], KERNEL, STRIDE) for i in range(LAYERS))
         self.head = Head(START * START * widths[-1], classes, conditioning)
         self.takes = self.head.takes
-        glorot(self.layers, self.head.score)
+        init_glorot(self.layers, self.head.score)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        """Return the last hidden layer `[B, D]` of spectrograms `[B, channels, 128, 128]`. Classes are ignored."""
         check_tensor(self, "x", x, self.shape)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         return x.flatten(1)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
-        """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
+        """Return logits `[B]`, or with ``auxiliary`` conditioning a `CriticOutput` that also has class logits."""
         check_inputs(self, classes=classes)
         return self.head(self.features(x), classes)

@@ -1,9 +1,9 @@
-"""A 2-D convolutional GAN on the complex STFT, small enough to learn drums on two CPU cores.
+"""Small 2-D convolutional GAN on the complex STFT of sounds. It learns drum sounds on two CPU cores.
 
-Real and imaginary part of a magnitude-compressed STFT as two channels, as in DrumGAN (Nistal, Lattner & Richard, ISMIR
-2020, section 3.1); latents modulate every block, as in StyleGAN (Karras et al., CVPR 2019, section 2); the critic has a
-minibatch-deviation channel (Karras et al., ICLR 2018, section 3) and a projection for classes (Miyato & Koyama, ICLR
-2018, equation 3).
+The channels are real and imaginary parts of an STFT with compressed magnitudes, as in DrumGAN (Nistal, Lattner &
+Richard, ISMIR 2020, section 3.1). Latents modulate every block of the generator, as in StyleGAN (Karras et al., CVPR
+2019, section 2). The critic uses the minibatch standard deviation (Karras et al., ICLR 2018, section 3) and a
+projection of the class (Miyato & Koyama, ICLR 2018, equation 3).
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import Halvings, he, minibatch_deviation, normalise_spectra, with_classes
-from audiogan.networks.checks import check_inputs, check_tensor, named_inputs
+from audiogan.networks.blocks import StridedConvs, apply_spectral_norm, init_he, join_classes, minibatch_std
+from audiogan.networks.checks import check_inputs, check_tensor, input_names
 
 
 class Modulate(nn.Module):
-    """Scale and shift each channel by a linear function of a style (FiLM, Perez et al., AAAI 2018)."""
+    """FiLM layer (Perez et al., AAAI 2018): scale and shift channels by a linear function of a style.
+
+    Args:
+        style_dim: size of the style `[B, style_dim]`.
+        channels: number of channels of the feature maps `[B, channels, H, W]`.
+    """
 
     def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
@@ -34,34 +39,41 @@ class Modulate(nn.Module):
 
 
 class STFTUpBlock(nn.Module):
-    """Twice the frequencies and frames: a transposed convolution, normalised and modulated, then a convolution."""
+    """Generator block that doubles frequencies and frames: a modulated transposed convolution and a convolution.
 
-    def __init__(self, cin: int, cout: int, style_dim: int, bins: int) -> None:
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        style_dim: size of the style `[B, style_dim]` that modulates the block.
+        bins: number of output frequencies.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, bins: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(cin, cout, 4, 2, 1)
-        self.conv = nn.Conv2d(cout, cout, 3, padding=1)
-        self.modulate = Modulate(style_dim, cout)
-        # Convolutions can't tell a bass bin from a treble bin; a bias a frequency can.
-        self.frequency = nn.Parameter(torch.zeros(1, cout, bins, 1))
-        he(self.conv)
+        self.up = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+        self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.modulate = Modulate(style_dim, out_channels)
+        # Convolutions do not depend on the position, so a bias for each frequency distinguishes low from high bins.
+        self.frequency = nn.Parameter(torch.zeros(1, out_channels, bins, 1))
+        init_he(self.conv)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         x = self.up(x) + self.frequency
-        # Over the channels of each position; in channels_last memory that is one fused pass.
+        # Layer norm over the channels of each position is one fused operation in channels_last memory format.
         x = F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
         x = F.leaky_relu(self.modulate(x, style), 0.2)
         return F.leaky_relu(self.conv(x), 0.2)
 
 
 class STFTGenerator(nn.Module):
-    """From latents to the bins of a spectrogram.
+    """STFT generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to STFTs ``[B, C, F, N]``.
 
     Args:
-        shape: ``(C, F, N)`` of the representation; the grid that is computed is the next smaller one that halves often
-            enough, rows and columns beyond it (the Nyquist bin, the last frame) are zero.
-        latent_dim: size of the latents, standard normal.
-        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
-        widths: channels from the coarsest grid on; each but the last step doubles the grid, as does the output layer.
+        shape: shape ``(C, F, N)`` of the STFT: real and imaginary parts, frequencies, frames. F and N are rounded down
+            to multiples of ``2 ** len(widths)``; frequencies and frames beyond are zero, such as the Nyquist bin.
+        latent_dim: size of the latent, which is standard normal.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        widths: channels of each resolution, coarsest first. The output has twice the last resolution.
         style_dim: size of the style, the output of the mapping network.
     """
 
@@ -77,7 +89,7 @@ class STFTGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
+        self.takes = input_names(latent=latent_dim, classes=classes)
         channels, bins, frames = self.shape
         fold = 2 ** len(widths)
         self.grid = (bins // fold, frames // fold)
@@ -90,17 +102,16 @@ class STFTGenerator(nn.Module):
         )
         self.start = nn.Linear(style_dim, widths[0] * self.grid[0] * self.grid[1])
         self.blocks = nn.ModuleList(
-            STFTUpBlock(cin, cout, style_dim, self.grid[0] * 2 ** (i + 1))
-            for i, (cin, cout) in enumerate(pairwise(widths))
+            STFTUpBlock(*pair, style_dim, self.grid[0] * 2 ** (i + 1)) for i, pair in enumerate(pairwise(widths))
         )
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
-        self.mapping.apply(he)
-        he(self.start)
+        self.mapping.apply(init_he)
+        init_he(self.start)
 
     def style(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the styles ``[B, style_dim]`` of latents and class weights."""
+        """Return styles ``[B, style_dim]`` for latents ``[B, latent_dim]`` and class weights ``[B, classes]``."""
         check_inputs(self, latent=latent, classes=classes)
-        return self.mapping(with_classes(latent, self.embed, classes))
+        return self.mapping(join_classes(latent, self.embed, classes))
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         style = self.style(latent, classes)
@@ -114,13 +125,13 @@ class STFTGenerator(nn.Module):
 
 
 class STFTCritic(nn.Module):
-    """From a spectrogram to one logit.
+    """STFT critic: STFTs ``[B, C, F, N]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
     Args:
-        shape: ``(C, F, N)`` of the representation.
-        classes: as in the generator.
-        widths: channels after each halving of the grid.
-        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018).
+        shape: shape ``(C, F, N)`` of the STFT: real and imaginary parts, frequencies, frames.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        widths: channels after each convolution with stride 2.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
     """
 
     ramp: Tensor
@@ -134,13 +145,12 @@ class STFTCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes = tuple(shape), classes
-        self.takes = named_inputs(classes=classes)
+        self.takes = input_names(classes=classes)
         channels, bins, frames = self.shape
-        # Beside real and imaginary parts the magnitude, which is what one mostly hears, and a ramp that names the
-        # frequency.
-        cins = [channels + channels // 2 + 1, *widths]
+        # Additional input channels are the magnitude, because timbre depends on it more than on phases, and a ramp that
+        # encodes the frequency.
         self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
-        self.convs = Halvings(cins)
+        self.convs = StridedConvs([channels + channels // 2 + 1, *widths])
         fold = 2 ** len(widths)
         if min(bins, frames) < fold:
             raise ValueError(f"shape={self.shape} is too small for {len(widths)} halvings")
@@ -148,16 +158,16 @@ class STFTCritic(nn.Module):
         self.hidden = nn.Linear(widths[-1] * (bins // fold) * (frames // fold), widths[-1])
         self.score = nn.Linear(widths[-1], 1)
         self.embed = nn.Linear(classes, widths[-1], bias=False) if classes else None
-        self.apply(he)
+        self.apply(init_he)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
         check_tensor(self, "x", x, self.shape)
         check_inputs(self, classes=classes)
         magnitude = torch.sqrt(x.unflatten(1, (-1, 2)).square().sum(2) + 1e-4)
         x = self.convs(torch.cat([x, magnitude, self.ramp.expand(len(x), -1, -1, x.shape[3])], dim=1))
-        x = F.leaky_relu(self.last(torch.cat([x, minibatch_deviation(x)], dim=1)), 0.2)
+        x = F.leaky_relu(self.last(torch.cat([x, minibatch_std(x)], dim=1)), 0.2)
         h = F.leaky_relu(self.hidden(x.flatten(1)), 0.2)
         logits = self.score(h)[:, 0]
         if self.embed is not None:

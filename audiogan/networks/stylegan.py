@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from audiogan.core import Callback, Trainer
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import minibatch_deviation, normalise_spectra
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import apply_spectral_norm, minibatch_std
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 from audiogan.networks.stylegan_blocks import (
     ACTIVE,
@@ -102,7 +102,7 @@ class StyleGANGenerator(nn.Module):
         if not 0.0 <= mixing <= 1.0:
             raise ValueError(f"mixing={mixing} must be a probability")
         self.shape, self.latent_dim, self.style_dim, self.classes = tuple(shape), latent_dim, style_dim, classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
+        self.takes = input_names(latent=latent_dim, classes=classes)
         self.mixing, self.progressive = mixing, progressive
         self.sides, widths = _grids(shape, channel_base, channel_max)
         self.layers = 2 * len(self.sides)
@@ -152,7 +152,7 @@ class StyleGANGenerator(nn.Module):
                 image = double(image) + colour
         return _enlarge(image, self.shape[1])
 
-    def truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward_truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return images of styles that are moved towards the mean style of their class.
 
         StyleGAN, section 2 and appendix B, with one mean for each class.
@@ -215,7 +215,7 @@ class StyleGANCritic(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.classes, self.progressive = tuple(shape), classes, progressive
-        self.takes = named_inputs(classes=classes)
+        self.takes = input_names(classes=classes)
         self.sides, widths = _grids(shape, channel_base, channel_max)
         # Coarsest first, as in the generator; blocks[i] halves grid i + 1. Without growth only the last has an entry.
         entries = widths if progressive else widths[-1:]
@@ -242,7 +242,7 @@ class StyleGANCritic(nn.Module):
         check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
         h = self._grown(x) if self.progressive else self._down(self._enter(x, -1), len(self.blocks))
-        h = activation(self.last(torch.cat([h, minibatch_deviation(h, classes)], dim=1)))
+        h = activation(self.last(torch.cat([h, minibatch_std(h, classes)], dim=1)))
         return activation(self.hidden(h.flatten(1)))
 
     def _enter(self, x: Tensor, grid: int) -> Tensor:
@@ -267,7 +267,7 @@ class StyleGANCritic(nn.Module):
         return self._down(h, top - 1)
 
     def _normalise(self) -> None:
-        normalise_spectra(self)
+        apply_spectral_norm(self)
         for module in self.modules():
             if isinstance(module, EqualConv2d | EqualLinear):
                 module.weight_scale = module.bias_scale = 1.0

@@ -31,11 +31,13 @@ class EqualLinear(nn.Linear):
     comes out.
     """
 
-    def __init__(self, inputs: int, outputs: int, rate: float = 1.0, gain: float = 1.0, bias: float = 0.0) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(
+        self, in_features: int, out_features: int, rate: float = 1.0, gain: float = 1.0, bias: float = 0.0
+    ) -> None:
+        super().__init__(in_features, out_features)
         nn.init.normal_(self.weight, std=1 / rate)
         nn.init.constant_(self.bias, bias / rate)
-        self.weight_scale, self.bias_scale = gain * rate * inputs**-0.5, gain * rate
+        self.weight_scale, self.bias_scale = gain * rate * in_features**-0.5, gain * rate
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.weight_scale, self.bias * self.bias_scale)
@@ -72,13 +74,13 @@ class EqualConv2d(nn.Conv2d):
     """A convolution as `EqualLinear`; it halves the grid with ``stride=2``."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, gain: float = 1.0, bias: bool = True
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, gain: float = 1.0, bias: bool = True
     ) -> None:
-        super().__init__(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=bias)
+        super().__init__(in_channels, out_channels, kernel, stride, 0 if stride > 1 else kernel // 2, bias=bias)
         nn.init.normal_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-        self.weight_scale, self.bias_scale = gain * (inputs * kernel * kernel) ** -0.5, gain
+        self.weight_scale, self.bias_scale = gain * (in_channels * kernel * kernel) ** -0.5, gain
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias * self.bias_scale
@@ -132,10 +134,10 @@ def double(image: Tensor) -> Tensor:
 class UpConv2d(nn.Module):
     """A convolution without bias; with ``up`` to twice the grid, by a transposed convolution and a blur."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, up: bool = False) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, *, up: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.scale, self.padding = (inputs * kernel * kernel) ** -0.5, kernel // 2
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.scale, self.padding = (in_channels * kernel * kernel) ** -0.5, kernel // 2
         self.blur = BinomialFilter(1, gain=4.0) if up else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,8 +162,8 @@ class ModulatedConv2d(nn.Module):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         style_dim: int,
         kernel: int = 3,
         *,
@@ -170,8 +172,8 @@ class ModulatedConv2d(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.conv = UpConv2d(inputs, outputs, kernel, up=up)
-        self.affine = EqualLinear(style_dim, inputs, bias=1.0)
+        self.conv = UpConv2d(in_channels, out_channels, kernel, up=up)
+        self.affine = EqualLinear(style_dim, in_channels, bias=1.0)
         self.demodulate, self.gain = demodulate, gain
 
     def forward(self, x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
@@ -207,15 +209,17 @@ class StyledConv(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, size: int, up: bool, modulation: str) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_dim: int, size: int, up: bool, modulation: str
+    ) -> None:
         super().__init__()
         self.modulated: ModulatedConv2d | None = None
         if modulation == "demodulate":
-            self.modulated = ModulatedConv2d(inputs, outputs, style_dim, up=up, gain=ACTIVE)
+            self.modulated = ModulatedConv2d(in_channels, out_channels, style_dim, up=up, gain=ACTIVE)
         else:
-            self.conv, self.norm = UpConv2d(inputs, outputs, up=up), AdaptiveNorm(outputs, style_dim)
+            self.conv, self.norm = UpConv2d(in_channels, out_channels, up=up), AdaptiveNorm(out_channels, style_dim)
         self.strength = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("noise", torch.randn(size, size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -229,10 +233,10 @@ class StyledConv(nn.Module):
 class Colour(nn.Module):
     """Feature maps to colours: a modulated 1x1 convolution without demodulation (StyleGAN2, tRGB of figure 7b)."""
 
-    def __init__(self, width: int, colours: int, style_dim: int) -> None:
+    def __init__(self, width: int, out_channels: int, style_dim: int) -> None:
         super().__init__()
-        self.conv = ModulatedConv2d(width, colours, style_dim, kernel=1, demodulate=False)
-        self.bias = nn.Parameter(torch.zeros(colours))
+        self.conv = ModulatedConv2d(width, out_channels, style_dim, kernel=1, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         return self.conv(x, w, self.bias[:, None, None])
@@ -241,14 +245,14 @@ class Colour(nn.Module):
 class CriticBlock(nn.Module):
     """Two convolutions and a short cut, to half the grid (StyleGAN2, section 4.1 and figure 7c)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = EqualConv2d(inputs, inputs, 3, gain=ACTIVE)
+        self.conv = EqualConv2d(in_channels, in_channels, 3, gain=ACTIVE)
         # Half the energy from each branch: the root of one half is in the weights.
         self.blur = BinomialFilter(2)
-        self.down = EqualConv2d(inputs, outputs, 3, stride=2)
+        self.down = EqualConv2d(in_channels, out_channels, 3, stride=2)
         self.blur_down = BinomialFilter(1, stride=2)
-        self.skip = EqualConv2d(inputs, outputs, 1, gain=0.5**0.5, bias=False)
+        self.skip = EqualConv2d(in_channels, out_channels, 1, gain=0.5**0.5, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.down(self.blur(activation(self.conv(x))))

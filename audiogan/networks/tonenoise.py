@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import Halvings, he
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import StridedConvs, init_he
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.partials import PartialMeter, Partials
@@ -111,7 +111,7 @@ class ToneNoiseGenerator(nn.Module):
         check_sizes(self, noises=noises, first_frames=first_frames)
         length, channels, sample_rate = format.length, format.channels, format.sample_rate
         self.shape, self.latent_dim, self.classes, self.knobs = format.shape, latent_dim, classes, knobs
-        self.takes = named_inputs(latent=latent_dim, classes=classes, knobs=knobs)
+        self.takes = input_names(latent=latent_dim, classes=classes, knobs=knobs)
         loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
         self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
@@ -273,9 +273,9 @@ class MelTrunk(nn.Module):
         fold = 2 ** len(widths)
         self.view = LogMelView(format.length, channels, format.sample_rate, n_fft, hop_length, n_mels, fold=fold)
         _, rows, columns = self.view.shape
-        self.convs = Halvings([channels, *widths])
+        self.convs = StridedConvs([channels, *widths])
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
-        self.apply(he)
+        self.apply(init_he)
 
     def forward(self, signal: Tensor) -> Tensor:
         check_tensor(self, "signal", signal, self.shape)
@@ -303,7 +303,7 @@ class ToneNoiseEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
-        self.takes = named_inputs(classes=classes, knobs=knobs)
+        self.takes = input_names(classes=classes, knobs=knobs)
         self.trunk = MelTrunk(format, n_fft, hop_length, widths, hidden)
         self.meter = PartialMeter(partials, format.length, hop_length, format.sample_rate) if partials else None
         rung = 0 if self.meter is None else 2 * self.meter.count

@@ -1,4 +1,4 @@
-"""Parts shared by networks that translate pictures: norms, initialisation, checks."""
+"""Norms, initialisation and checks shared by networks for image translation."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from audiogan.networks.dcgan import initialise
+from audiogan.networks.dcgan import init_dcgan
 
 NORMS = ("batch", "instance", "none")
 
 
 def norm2d(kind: str, channels: int) -> nn.Module:
-    """Return a norm of pictures ``[B, channels, H, W]``.
+    """Return a normalisation layer for feature maps ``[B, channels, H, W]``.
 
     Args:
-        kind: ``batch``; ``instance`` (each channel of each picture by its own mean and variance, without learned
-            scales, the same in training and evaluation: Ulyanov et al. 2016); or ``none``.
+        kind: ``batch``; ``instance``, without learned parameters and running statistics (Ulyanov et al. 2016); or
+            ``none``, the identity.
         channels: number of channels.
     """
     if kind == "batch":
@@ -26,13 +26,17 @@ def norm2d(kind: str, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
-def initialise_weights(network: nn.Module, norm: str) -> None:
-    """Draw the weights of a network: N(0, 0.02), as pix2pix and CycleGAN have them.
+def init_translation_weights(network: nn.Module, norm: str) -> None:
+    """Initialise a network: weights from N(0, 0.02), as in pix2pix and CycleGAN, or He initialisation without norms.
 
-    Without norms such weights would let signals fade out layer by layer; then weights are He et al.'s (ICCV 2015) for
-    LeakyReLU 0.2, with fan-in counted in taps that an output really has.
+    Without norms, weights from N(0, 0.02) would make activations vanish. He initialisation (ICCV 2015) for LeakyReLU
+    0.2 divides the fan-in of transposed convolutions by their stride, because each output has fewer inputs.
+
+    Args:
+        network: the network.
+        norm: normalisation of the network, ``batch``, ``instance`` or ``none``.
     """
-    network.apply(initialise if norm != "none" else _he)
+    network.apply(init_dcgan if norm != "none" else _he)
 
 
 def _he(module: nn.Module) -> None:
@@ -46,35 +50,49 @@ def _he(module: nn.Module) -> None:
 
 
 def check_settings(network: nn.Module, shape: Sequence[int], source: Sequence[int | None], norm: str) -> None:
-    """Check settings that all translators have.
+    """Check the arguments that all image translation networks share.
+
+    Args:
+        network: the network, for error messages.
+        shape: shape ``(C, H, W)`` of the output.
+        source: shape ``(C', H, W)`` of the source. Height and width may be ``None``.
+        norm: normalisation of the network.
 
     Raises:
-        ValueError: a shape is not ``(C, H, W)``, height or width of the source is neither open nor that of the output,
-            or the norm is not one of `NORMS`.
+        ValueError: A shape does not have three elements, the source and the output differ in size, or the norm is not
+            ``batch``, ``instance`` or ``none``.
     """
     name = type(network).__name__
     if norm not in NORMS:
         raise ValueError(f"{name}: norm={norm!r} must be one of {', '.join(NORMS)}")
-    for what, sizes in (("shape", shape), ("source", source)):
+    for key, sizes in (("shape", shape), ("source", source)):
         if len(sizes) != 3:
-            raise ValueError(f"{name}: {what}={tuple(sizes)} must be (channels, height, width)")
+            raise ValueError(f"{name}: {key}={tuple(sizes)} must be (channels, height, width)")
     if any(open_ not in (None, side) for open_, side in zip(source[1:], shape[1:], strict=True)):
         raise ValueError(f"{name}: source={tuple(source)} and shape={tuple(shape)} must agree in height and width")
 
 
-def check_source(network: nn.Module, source: Tensor, channels: int, multiple: int, least: int = 1) -> None:
-    """Raise `ValueError` unless `source` is ``[B, channels, H, W]`` with sides that are multiples, at least `least`."""
+def check_source(network: nn.Module, source: Tensor, channels: int, multiple: int, min_side: int = 1) -> None:
+    """Raise `ValueError` if a batch of source images has the wrong shape.
+
+    Args:
+        network: the network, for error messages.
+        source: source images, which must be ``[B, channels, H, W]``.
+        channels: number of channels.
+        multiple: H and W must be multiples of this number of pixels.
+        min_side: smallest H and W, in pixels.
+    """
     name = type(network).__name__
     if source.dim() != 4 or source.shape[1] != channels:
         raise ValueError(f"{name} expected a source [B, {channels}, H, W], got {list(source.shape)}")
     height, width = source.shape[2:]
-    if height % multiple or width % multiple or min(height, width) < least:
-        limit = f" and at least {least}" if least > multiple else ""
+    if height % multiple or width % multiple or min(height, width) < min_side:
+        limit = f" and at least {min_side}" if min_side > multiple else ""
         raise ValueError(f"{name}: a source of {height} x {width} does not fit; use multiples of {multiple}{limit}")
 
 
-def with_latent(source: Tensor, latent: Tensor | None, latent_dim: int) -> Tensor:
-    """Return a source ``[B, C, H, W]`` with latents ``[B, latent_dim]`` as further channels, equal at all pixels."""
+def join_latent(source: Tensor, latent: Tensor | None, latent_dim: int) -> Tensor:
+    """Concatenate source images ``[B, C, H, W]`` with latents ``[B, latent_dim]``, repeated at every pixel."""
     if not latent_dim:
         return source
     if latent is None or latent.shape != (len(source), latent_dim):

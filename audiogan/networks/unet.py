@@ -11,36 +11,45 @@ from torch.nn import functional as F
 
 from audiogan.networks.checks import check_sizes
 from audiogan.networks.receptive_field import Layer, receptive_field
-from audiogan.networks.translation_blocks import check_settings, check_source, initialise_weights, norm2d, with_latent
+from audiogan.networks.translation_blocks import (
+    check_settings,
+    check_source,
+    init_translation_weights,
+    join_latent,
+    norm2d,
+)
 
 DEEPEST = 8
-"""Halvings of the paper's network, which takes 256 pixels to one."""
+"""Default limit of the number of encoder layers. The paper's network has 8, which reduce 256 pixels to one."""
 
 
 class UNet(nn.Module):
-    """Translate pictures: an encoder and a decoder, with skips between layers of the same size.
+    """U-Net generator of pix2pix: source images ``[B, C', H, W]`` to images ``[B, C, H, W]`` in -1 ... 1.
 
-    Each layer is a 4x4 convolution with stride 2. Channels grow from ``width`` to ``8 * width``. The output is in
-    -1 ... 1. The defaults are the paper's; at 256 pixels and three channels they give the authors' 54,413,955
-    parameters.
-
-    Batch norm of single pictures (batch size 1) is instance norm in training, but not in evaluation, where it uses
-    running statistics: use ``instance`` for small batches.
+    Encoder and decoder layers of the same size are connected by skips. Each layer is a 4x4 convolution with stride 2,
+    with ``width`` to ``8 * width`` channels. At 256 pixels and three channels the defaults give the 54,413,955
+    parameters of the authors' network.
 
     Args:
-        shape: ``(C, H, W)`` of the output. Height and width must halve at least twice.
-        source: ``(C', H, W)`` of the source.
-        latent_dim: size of a latent ``z``, standard normal, which joins the source as further channels (Zhu et al.,
-            "Toward multimodal image-to-image translation", NeurIPS 2017, section 4: add to input). 0: none.
+        shape: shape ``(C, H, W)`` of the output. Height and width must be divisible by 4.
+        source: shape ``(C', H, W)`` of the source.
+        latent_dim: size of a standard normal latent, which is concatenated with the source as further channels
+            (BicycleGAN: Zhu et al., NeurIPS 2017, section 4). 0: no latent.
         width: channels after the first layer.
-        depth: halvings; ``None``: as many as height and width allow, at most 8.
-        norm: ``batch``, ``instance`` or ``none``; see `norm2d`.
-        dropout: probability of dropout in the decoder's layers of ``8 * width`` channels. The paper's only noise. Only
-            in training: in evaluation a generator draws nothing.
+        depth: number of encoder layers; ``None``: the largest possible, at most 8.
+        norm: normalisation, ``batch`` (the paper's), ``instance`` or ``none``. Use ``instance`` for small batches,
+            because the running statistics of batch norm are inaccurate then.
+        dropout: dropout probability of the inner decoder layers in training, 0 to below 1. It is the paper's only
+            source of noise.
 
     Attributes:
-        multiple: sources of other sizes must be multiples of it.
-        receptive_field: pixels to either side on which an output can depend in evaluation; ``None``: all.
+        multiple: height and width of sources must be multiples of this number of pixels.
+        receptive_field: largest distance between an output pixel and a source pixel that it depends on, in evaluation
+            mode; ``None``: each output pixel depends on all source pixels.
+
+    Source:
+        Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 3.2 and
+        appendix 6.1.1.
     """
 
     latent = "normal"
@@ -69,13 +78,13 @@ class UNet(nn.Module):
 
         widths = [width * min(2**i, 8) for i in range(self.depth)]
         assert source[0] is not None
-        self.source_channels, bias = source[0], norm == "none"  # a bias before a norm has no effect
-        inner = range(1, self.depth - 1)  # neither the first layer of the encoder nor the last has a norm
+        self.source_channels, bias = source[0], norm == "none"  # A norm would remove the bias.
+        inner = range(1, self.depth - 1)  # As in the paper, the first and the last encoder layer have no norm.
         self.downs = nn.ModuleList(
             nn.Conv2d(i, o, 4, 2, 1, bias=bias) for i, o in pairwise([source[0] + latent_dim, *widths])
         )
         self.down_norms = nn.ModuleList(norm2d(norm if i in inner else "none", w) for i, w in enumerate(widths))
-        # Layer i of the decoder doubles the size of layer i of the encoder; all but the coarsest also get the skip.
+        # Decoder layer i upsamples the size of encoder layer i. Except for the coarsest, it also receives the skip.
         ins = [w * (1 if i == self.depth - 1 else 2) for i, w in enumerate(widths)]
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(ins[i], widths[i - 1] if i else self.shape[0], 4, 2, 1, bias=bias or not i)
@@ -85,17 +94,17 @@ class UNet(nn.Module):
         self.dropouts = nn.ModuleList(
             nn.Dropout(dropout) if 4 <= i < self.depth - 1 else nn.Identity() for i in range(self.depth)
         )
-        initialise_weights(self, norm)
+        init_translation_weights(self, norm)
 
     def forward(self, source: Tensor, latent: Tensor | None = None) -> Tensor:
-        """Return pictures ``[B, C, H, W]`` in -1 ... 1.
+        """Return images ``[B, C, H, W]`` in -1 ... 1.
 
         Args:
-            source: ``[B, C', H, W]`` of any size that is a multiple of ``multiple``.
-            latent: ``[B, latent_dim]``.
+            source: source images ``[B, C', H, W]``. H and W must be multiples of the attribute ``multiple``.
+            latent: standard normal latents ``[B, latent_dim]``, if ``latent_dim`` is not 0.
         """
         check_source(self, source, self.source_channels, self.multiple)
-        x = with_latent(source, latent, self.latent_dim)
+        x = join_latent(source, latent, self.latent_dim)
         skips: list[Tensor] = []
         for i, (conv, norm) in enumerate(zip(self.downs, self.down_norms, strict=True)):
             x = norm(conv(F.leaky_relu(x, 0.2) if i else x))
@@ -109,12 +118,12 @@ class UNet(nn.Module):
 
 
 def _depth(shape: Sequence[int], depth: int | None) -> int:
-    """Return how often pictures of a shape are to halve."""
+    """Return the number of encoder layers. Raise ``ValueError`` if the size of images does not allow it."""
     most = min((side & -side).bit_length() - 1 for side in shape[1:])
     size = " x ".join(map(str, shape[1:]))
     if most < 2:
         near = " x ".join(str(max(1, round(side / 4)) * 4) for side in shape[1:])
-        raise ValueError(f"UNet: pictures of {size} pixels do not halve twice; use {near}, or better a power of two")
+        raise ValueError(f"UNet: images of {size} pixels do not halve twice; use {near}, or better a power of two")
     if depth is not None and not 2 <= depth <= most:
-        raise ValueError(f"UNet: depth={depth} must be from 2 to {most} for pictures of {size} pixels")
+        raise ValueError(f"UNet: depth={depth} must be from 2 to {most} for images of {size} pixels")
     return min(most, DEEPEST) if depth is None else depth

@@ -1,7 +1,8 @@
-"""The source of a voice: pulses at a pitch that changes, all harmonics alike; what is said is in how they are coloured.
+"""Source and filter of a voice: a pulse train with a changing pitch, and the phase of a minimum-phase filter.
 
-Source and filter, as in vocoders since Dudley (1939); the harmonic part of Serra & Smith's model (1990). The filter has
-minimum phase, as a tube has, so that a pulse rings on after it is excited; with no phase at all each would be a click.
+The source-filter model is that of vocoders (Dudley 1939). All harmonics of the source have the same level; the filter
+shapes them into vowels. The filter has minimum phase, like a vocal tract: it rings after each pulse. A zero-phase
+filter would turn each pulse into a click.
 """
 
 from __future__ import annotations
@@ -12,39 +13,51 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 
 LOWEST_HZ, OCTAVES = 60.0, 3.0
-"""Range of the pitch."""
+"""Range of a voice's pitch: lowest pitch in Hz, and width in octaves."""
 
 
-def minimum_phase(levels: Tensor) -> Tensor:
-    """Logarithms of amplitudes `[..., F]` -> phases `[..., F]` of the causal filter that has them and delays the least.
+def minimum_phase(log_amplitudes: Tensor) -> Tensor:
+    """Return the phases `[..., F]` in radians of the minimum-phase filter with the given amplitudes.
 
-    By folding the cepstrum (Oppenheim & Schafer, "Discrete-time signal processing", chapter on the cepstrum). It is
-    linear, so levels that are weighted sums of bands have phases that are the same sums of the bands' phases.
+    The phases are a linear function of the log amplitudes.
+
+    Args:
+        log_amplitudes: natural logarithms of the amplitudes of F frequency bins, `[..., F]`.
+
+    Source:
+        Oppenheim & Schafer, "Discrete-time signal processing", chapter on the cepstrum: folding the cepstrum.
     """
-    n_fft = 2 * (levels.shape[-1] - 1)
-    cepstrum = torch.fft.irfft(double(levels), n_fft)
+    n_fft = 2 * (log_amplitudes.shape[-1] - 1)
+    cepstrum = torch.fft.irfft(to_float64(log_amplitudes), n_fft)
     folded = 2 * cepstrum[..., : n_fft // 2]
     folded[..., 0] = 0.0
-    return torch.fft.rfft(folded, n_fft).imag.to(levels.dtype)
+    return torch.fft.rfft(folded, n_fft).imag.to(log_amplitudes.dtype)
 
 
 @torch.no_grad()
 def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
-    """Pitch `[B, frames]` in Hz, at multiples of ``hop_length`` -> waves `[B, length]` of mean power 1.
+    """Return pulse trains `[B, length]` with mean power 1 and without gradients.
 
-    The sum of the first K harmonics of equal level, in closed form (Dirichlet's kernel), where K fits the highest pitch
-    of the sound. Between frames the pitch goes in straight lines. It carries no gradient: a spectral distance
-    says nothing useful about pitch, which is to be learned by comparing pitches.
+    A pulse train is a sum of harmonics of equal level, computed in closed form (Dirichlet kernel). The number of
+    harmonics is constant in a sound, so that the highest pitch does not alias. There are no gradients, because a
+    spectral distance does not help to learn a pitch; `audiogan.losses.Pitch` trains it.
+
+    Args:
+        pitch: pitch `[B, frames]` in Hz at multiples of ``hop_length``. It is interpolated linearly between frames.
+        length: length of the sounds, in samples.
+        hop_length: distance between frames, in samples.
+        sample_rate: sample rate in Hz.
     """
-    pitch = double(pitch)
+    pitch = to_float64(pitch)
     frames = (pitch.shape[1] - 1) * hop_length + 1
     hertz = F.interpolate(pitch[:, None], frames, mode="linear", align_corners=True)[:, 0]
     hertz = F.pad(hertz, (0, max(0, length - frames)), mode="replicate")[:, :length]
     cycles = hertz.cumsum(1) / sample_rate
-    phase = (cycles - cycles.round()).float() * (2 * math.pi)  # around 0, where pulses are and rounding is finest
+    # Phases are centred at 0, because pulses occur there and float32 has its best resolution near 0.
+    phase = (cycles - cycles.round()).float() * (2 * math.pi)
     harmonics = (sample_rate / 2 / pitch.amax(1, keepdim=True)).floor().clamp_min(1).float()
     below = torch.sin(phase / 2)
     near = below.abs() < 1e-4

@@ -1,4 +1,4 @@
-"""WaveGAN: Donahue, McAuley & Puckette, "Adversarial Audio Synthesis", ICLR 2019, section 2.3 and appendix D."""
+"""WaveGAN (Donahue, McAuley & Puckette, ICLR 2019): 1-D convolutional networks on waveforms."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.blocks import ClassFiLM, SameConv1d, SameConvTranspose1d, glorot, normalise_spectra
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, named_inputs
+from audiogan.networks.blocks import ClassFiLM, SameConv1d, SameConvTranspose1d, apply_spectral_norm, init_glorot
+from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 from audiogan.representations.sound_format import SoundFormat
 
 KERNEL = 25
 STRIDES = {16384: (4,) * 5, 32768: (4,) * 5 + (2,), 65536: (4,) * 6}
-"""Strides of the layers, in generator and critic alike, for each length in samples that the paper's code offers."""
+"""Strides of the layers of generator and critic, for each supported length of sounds in samples."""
 
 
 class WaveGANGenerator(nn.Module):
-    """Latents `[B, latent_dim]`, uniform in -1 ... 1, -> waves `[B, channels, length]` in -1 ... 1.
+    """WaveGAN generator: latents `[B, latent_dim]` to sounds `[B, channels, length]` in -1 ... 1.
 
     Args:
-        format: format of the waves; their length is 16384, 32768 or 65536 samples.
-        model_size: d in the paper, 64 there; the first layer has `16 d` channels (32 d at the longer lengths).
-        post_filter: taps of a learned filter after the tanh (the paper's: 512), one a channel; None leaves it out.
-            Its output may exceed 1.
-        classes: number of classes; 0, as in the paper, for none. The input ``classes`` is `[B, classes]`, weights that
-            sum to 1.
+        format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
+        latent_dim: size of the latent, which is uniform in -1 ... 1.
+        model_size: base number of channels, d in the paper, 64 there. The first layer has `16 * model_size` channels,
+            and `32 * model_size` for lengths above 16384.
+        post_filter: length in samples of a learned filter of each channel after the tanh; 512 in the paper; `None`: no
+            filter. With a filter the output may exceed 1.
+        classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
+
+    Source:
+        Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 2.3 and appendix D.
     """
 
     latent = "uniform"
@@ -46,18 +50,18 @@ class WaveGANGenerator(nn.Module):
         check_sizes(self, latent_dim=latent_dim, model_size=model_size, post_filter=taps)
         channels, strides = format.channels, _strides(self, format.length)
         self.latent_dim, self.shape, self.classes = latent_dim, format.shape, classes
-        self.takes = named_inputs(latent=latent_dim, classes=classes)
+        self.takes = input_names(latent=latent_dim, classes=classes)
         widths = [model_size * 2 ** (len(strides) - 1 - i) for i in range(len(strides))] + [channels]
         self.dense = nn.Linear(latent_dim, 16 * widths[0])
         self.layers = nn.ModuleList(
             SameConvTranspose1d(widths[i], widths[i + 1], KERNEL, stride) for i, stride in enumerate(strides)
         )
-        glorot(self)
+        init_glorot(self)
         self.films = nn.ModuleList(ClassFiLM(classes, width) for width in widths[:-1] if classes)
         self.post_filter = None
         if post_filter is not None:
             self.post_filter = SameConv1d(channels, channels, post_filter, 1, groups=channels, bias=False)
-            # Glorot for one channel, the fans of a grouped convolution being counted otherwise.
+            # Glorot initialisation of one channel, because PyTorch counts the fan-out of all groups together.
             bound = math.sqrt(3 / post_filter)
             nn.init.uniform_(self.post_filter.weight, -bound, bound)
 
@@ -71,16 +75,19 @@ class WaveGANGenerator(nn.Module):
 
 
 class WaveGANCritic(nn.Module):
-    """Waves `[B, channels, length]` -> logits `[B]`.
+    """WaveGAN critic: sounds `[B, channels, length]` and class weights `[B, classes]` to logits `[B]`.
 
     Args:
-        format: format of the waves; their length is 16384, 32768 or 65536 samples.
-        model_size: d in the paper, 64 there.
-        phase_shuffle: n in the paper: in training the features after each of the first four layers are shifted by
-            -n ... n samples, one shift a layer for the whole batch. 0 turns it off.
-        spectral_norm: normalise every layer by its spectral norm (not in the paper).
-        classes: as in the generator.
-        conditioning: how the class enters, see `audiogan.networks.heads.Head`.
+        format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
+        model_size: channels of the first layer, d in the paper, 64 there. Each later layer has twice as many.
+        phase_shuffle: largest random shift n of the features after each of the first four layers in training, in
+            samples; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.
+        classes: number of classes; 0: unconditional, as in the paper. Class weights sum to 1.
+        conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
+
+    Source:
+        Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, sections 2.3 and 3.3, appendix D.
     """
 
     def __init__(
@@ -102,12 +109,12 @@ class WaveGANCritic(nn.Module):
         )
         self.head = Head(16 * widths[-1], classes, conditioning)
         self.takes = self.head.takes
-        glorot(self.layers, self.head.score)
+        init_glorot(self.layers, self.head.score)
         if spectral_norm:
-            normalise_spectra(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, `[B, D]`. It does not depend on the classes."""
+        """Return the last hidden layer `[B, D]` of sounds `[B, channels, length]`. Classes are ignored."""
         check_tensor(self, "x", x, self.shape)
         for i, layer in enumerate(self.layers):
             x = F.leaky_relu(layer(x), 0.2)
@@ -116,14 +123,14 @@ class WaveGANCritic(nn.Module):
         return x.flatten(1)
 
     def forward(self, x: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
-        """Return logits `[B]`; with `auxiliary` conditioning a `CriticOutput` with class logits `[B, classes]`."""
+        """Return logits `[B]`, or with ``auxiliary`` conditioning a `CriticOutput` that also has class logits."""
         check_inputs(self, classes=classes)
         return self.head(self.features(x), classes)
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:
-    """Shift `[B, C, L]` by one random integer in -n ... n, mirrored at the edges (section 3.3)."""
-    # Drawn on the host: a draw on a GPU would have to be waited for.
+    """Shift features `[B, C, L]` by a random integer in -n ... n, with reflection padding (WaveGAN, section 3.3)."""
+    # The shift is drawn on the CPU, because reading a number drawn on a GPU would block.
     shift = int(torch.randint(-n, n + 1, ()))
     if not shift:
         return x
@@ -134,5 +141,6 @@ def phase_shuffle(x: Tensor, n: int) -> Tensor:
 
 def _strides(network: nn.Module, length: int) -> tuple[int, ...]:
     if length not in STRIDES:
-        raise ValueError(f"{type(network).__name__} makes {', '.join(map(str, STRIDES))} samples, not length={length}")
+        lengths = ", ".join(map(str, STRIDES))
+        raise ValueError(f"{type(network).__name__}: length={length} must be one of {lengths} samples")
     return STRIDES[length]

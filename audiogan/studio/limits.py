@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from audiogan.run.trust import carried
+from audiogan.run.trust import with_current_trust
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,7 +163,7 @@ class Slots:
         await self.acquire()
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self.threads, partial(carried(function), *args, **kwargs)
+                self.threads, partial(with_current_trust(function), *args, **kwargs)
             )
         finally:
             self.release()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.run.curves import Series, number, plots
+from audiogan.run.curves import Series, plot_all, to_float
 from audiogan.utils.text import parse_json_object
 
 PIECE = 1 << 20
@@ -170,7 +170,7 @@ class RunLog:
                 curve.remove_from(step)
         self._step = step
         for name, value in row.items():
-            amount = value if type(value) is float else number(value)
+            amount = value if type(value) is float else to_float(value)
             known = self.curves.get(name)
             if known is None and amount is not None:
                 known = self._new(name)
@@ -202,7 +202,7 @@ class RunLog:
         series = {name: points for name, points in series.items() if points[0]}
         return [
             {"title": title, "section": _section(title), "html": html, "points": points}
-            for title, html, points in plots(series, floor)
+            for title, html, points in plot_all(series, floor)
         ]
 
 
@@ -212,7 +212,7 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
     The step is returned as a float, 0 ... 1e15.
     """
     row = parse_json_object(line) or {}
-    step = number(row.get("step"))
+    step = to_float(row.get("step"))
     if step is None or not 0 <= step <= 1e15:
         return None
     return {**row, "step": float(int(step))}

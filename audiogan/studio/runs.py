@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.monitors.finding import VERDICT, Finding
-from audiogan.run.curves import number
+from audiogan.run.curves import to_float
 from audiogan.studio.runlog import parse_row
 from audiogan.utils.text import parse_json_object, printable
 
@@ -88,7 +88,7 @@ class Run:
     def floor(self) -> dict[str, float]:
         """Return the value of each evaluation metric on held-out data: name -> value. Empty without an evaluation."""
         stored = self.read_json("evaluation.json").get("floor")
-        floor = {n: number(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
+        floor = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
         return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
 
     def plan(self) -> dict[str, float]:
@@ -121,7 +121,9 @@ class Run:
             locked: result of `locked_inodes`. By default it is determined here.
         """
         rows = _since_resume([row for row in map(parse_row, self.read_tail("metrics.jsonl", TAIL_BYTES)) if row])
-        timed = [(row["step"], at) for row in rows if (at := number(row.get("seconds"))) is not None and 0 <= at < 1e12]
+        timed = [
+            (row["step"], at) for row in rows if (at := to_float(row.get("seconds"))) is not None and 0 <= at < 1e12
+        ]
         step = rows[-1]["step"] if rows else 0.0
         seconds = timed[-1][1] if timed else None
         plan, age = self.plan(), self.idle_seconds()
@@ -137,7 +139,7 @@ class Run:
             left = max(0.0, min(ends)) if ends else None
         shares = [step / plan["steps"]] if "steps" in plan else []
         shares += [seconds / (60 * plan["minutes"])] if "minutes" in plan and seconds is not None else []
-        speeds = [s for row in rows if (s := number(row.get("examples_per_second"))) is not None and math.isfinite(s)]
+        speeds = [s for row in rows if (s := to_float(row.get("examples_per_second"))) is not None and math.isfinite(s)]
         return {
             "state": state,
             "why": why,

@@ -20,7 +20,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from audiogan.run.report import preview_files, preview_layout
+from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import MAX_RUNS, Run, locked_inodes, runs_below
@@ -93,7 +93,7 @@ class WatchedRun:
         known = self._layouts.get(name)
         if known is None or known[0] != version:
             path = self.run.file(f"previews/{name}")
-            self._layouts[name] = known = version, preview_layout(path, MAX_SOUNDS) if path else {}
+            self._layouts[name] = known = version, read_preview_layout(path, MAX_SOUNDS) if path else {}
         return known[1]
 
 

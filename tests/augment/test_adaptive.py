@@ -143,7 +143,7 @@ def test_a_game_without_a_probability_is_named(augment: Any) -> None:
 
 
 def test_wrong_use_is_named() -> None:
-    for option in ({"target": 2}, {"every": 0}, {"speed": 0}, {"highest": 1.2}):
+    for option in ({"target": 2}, {"every": 0}, {"speed": 0}, {"max_p": 1.2}):
         ((key, value),) = option.items()
         with pytest.raises(ValueError, match=f"{key}={value}"):
             AdaptiveAugment(**option)  # type: ignore[arg-type]

@@ -24,10 +24,10 @@ from audiogan.augment import (
 )
 
 EVERY = [
-    RandomBrightness(), RandomBrightness(0.2, normal=True), Saturation(), Saturation(1.0, normal=True), Contrast(),
-    Contrast(0.5, normal=True), Hue(), Flip(), Rotate90(), Translate(), Translate(0.3, fill=None), RandomScale(),
+    RandomBrightness(), RandomBrightness(0.2, gaussian=True), Saturation(), Saturation(1.0, gaussian=True), Contrast(),
+    Contrast(0.5, gaussian=True), Hue(), Flip(), Rotate90(), Translate(), Translate(0.3, fill=None), RandomScale(),
 ]  # fmt: skip
-NOTHING = [RandomBrightness(0), Saturation(0), Contrast(0, normal=True), Hue(0), Translate(0), RandomScale(0)]
+NOTHING = [RandomBrightness(0), Saturation(0), Contrast(0, gaussian=True), Hue(0), Translate(0), RandomScale(0)]
 ALMOST_ONE = 1 - 2**-24  # the largest value rand can draw
 
 
@@ -86,7 +86,7 @@ def test_nothing_asked_is_the_identity(transform: nn.Module, channels: int) -> N
 
 @pytest.mark.parametrize(("normal", "spread"), [(False, 0.5 / 3**0.5), (True, 0.5)])
 def test_brightness_has_the_spread_it_says(normal: bool, spread: float) -> None:
-    added = RandomBrightness(0.5, normal=normal)(torch.zeros(8000, 1, 1, 1), seeded()).flatten()
+    added = RandomBrightness(0.5, gaussian=normal)(torch.zeros(8000, 1, 1, 1), seeded()).flatten()
     assert added.mean().abs() < 0.02 and added.std() == pytest.approx(spread, rel=0.03)
     assert normal or added.abs().max() <= 0.5
 
@@ -105,7 +105,7 @@ def test_contrast_and_saturation_scale_around_their_means() -> None:
 
 
 def test_log_normal_factors_have_their_octaves() -> None:
-    y = Contrast(0.5, normal=True)(torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(8000, -1, -1, -1), seeded())
+    y = Contrast(0.5, gaussian=True)(torch.tensor([-1.0, 1.0]).view(1, 1, 1, 2).expand(8000, -1, -1, -1), seeded())
     octaves = y[:, 0, 0, 1].log2()
     assert octaves.mean().abs() < 0.02 and octaves.std() == pytest.approx(0.5, rel=0.03)
 

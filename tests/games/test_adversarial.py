@@ -196,7 +196,7 @@ def test_truncation_is_the_networks_own_where_it_has_one() -> None:
     torch.testing.assert_close(it.generate(z, truncation=0.5), it.generate({"latent": z["latent"] * 0.5}))
 
     class Own(Maker):
-        def truncated(self, truncation: float, **inputs: Tensor) -> Tensor:
+        def forward_truncated(self, truncation: float, **inputs: Tensor) -> Tensor:
             return torch.full((len(inputs["latent"]), 16), truncation)
 
     own = Adversarial(Own((16,)), Judge((16,)), NonSaturating(), Identity((16,)))

@@ -49,13 +49,13 @@ def test_an_orthogonal_generator_pays_little_and_a_crooked_one_much() -> None:
     crooked = even @ torch.diag(torch.tensor([4.0] + [0.1] * 15))
     values = []
     for matrix in (even, crooked):
-        penalty = PathLength(weight=1.0, every=1, shrink=1, decay=0.0)
+        penalty = PathLength(weight=1.0, every=1, batch_shrink=1, decay=0.0)
         values.append(penalty(Linear(matrix), {"latent": torch.randn(512, 16)}, torch.randn).item())
     assert values[0] < 0.05 and values[1] > 10 * values[0]
 
 
 def test_the_mean_runs_and_is_saved() -> None:
-    penalty = PathLength(every=1, shrink=1, decay=0.9)
+    penalty = PathLength(every=1, batch_shrink=1, decay=0.9)
     net = Linear(torch.eye(16))
     y = torch.full((4, 1, 4, 4), 1.0)  # of length |y| = 4, a 4th of it a pixel: lengths are 1
     for expected in (0.1, 0.19, 0.271):
@@ -91,7 +91,7 @@ def test_descending_it_evens_the_lengths_out() -> None:
     torch.manual_seed(0)
     even = torch.linalg.qr(torch.randn(16, 16))[0]
     net = Linear(even @ torch.diag(torch.tensor([3.0] + [0.5] * 15)))
-    penalty, optimizer = PathLength(weight=1.0, every=1, shrink=1), torch.optim.Adam(net.parameters(), lr=0.02)
+    penalty, optimizer = PathLength(weight=1.0, every=1, batch_shrink=1), torch.optim.Adam(net.parameters(), lr=0.02)
 
     def spread() -> float:
         lengths = path_lengths(net, torch.zeros(256, 16), torch.randn)
@@ -108,7 +108,7 @@ def test_descending_it_evens_the_lengths_out() -> None:
 def test_wrong_use_is_named() -> None:
     with pytest.raises(ValueError, match="every=0"):
         PathLength(every=0)
-    with pytest.raises(ValueError, match="shrink=0"):
-        PathLength(shrink=0)
+    with pytest.raises(ValueError, match="batch_shrink=0"):
+        PathLength(batch_shrink=0)
     with pytest.raises(ValueError, match="decay=1"):
         PathLength(decay=1.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiogan.losses.spectra import Likeness, log_spectral_distance
+from audiogan.losses.spectra import RecordingLoss, log_spectral_distance
 
 RATE = 16000
 
@@ -52,7 +52,7 @@ def test_each_sound_of_a_batch_has_its_own_distance_and_channels_are_averaged() 
 @pytest.mark.parametrize("length", [300, 2048, 16384])
 def test_the_loss_falls_towards_the_recording_and_its_gradients_are_finite_in_silence(length: int) -> None:
     target = noise(3, length)
-    likeness = Likeness(target[0], RATE)
+    likeness = RecordingLoss(target[0], RATE)
     made = torch.cat([torch.zeros_like(target), 0.3 * target, 0.9 * target, target]).requires_grad_(True)
     loss = likeness(made)
     assert loss.shape == (4,) and (loss.diff() < 0).all()

@@ -12,7 +12,7 @@ from torch import nn
 
 from audiogan.losses import Hinge, OrthogonalRegularisation
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.biggan import BigGANCritic, BigGANGenerator, ConditionalBatchNorm, SelfAttention, truncate
+from audiogan.networks.biggan import BigGANCritic, BigGANGenerator, ConditionalBatchNorm, SelfAttention, truncate_normal
 
 SMALL: dict[str, Any] = {"classes": 3, "width": 4}
 
@@ -68,7 +68,7 @@ def test_any_side_that_halves_to_four_to_seven(side: int, classes: int) -> None:
 
 @pytest.mark.parametrize("side", [18, 3, 4, 7, 30])
 def test_other_sides_are_named(side: int) -> None:
-    with pytest.raises(ValueError, match=f"4 ... 7 by halving.*got {side}"):
+    with pytest.raises(ValueError, match=f"4 to 7 times a power of two.*got {side}"):
         generator(side)
 
 
@@ -182,7 +182,7 @@ def test_standing_statistics_are_those_of_the_batches() -> None:
         g.eval()
         stale = (g(z, classes=weights) - expected).abs().mean()
         inputs = {"latent": z, "classes": weights}
-        g.standing([inputs, {name: value.flip(0) for name, value in inputs.items()}])
+        g.update_standing_statistics([inputs, {name: value.flip(0) for name, value in inputs.items()}])
         assert not g.training and g.norm.momentum == 0.1
         assert (g(z, classes=weights) - expected).abs().mean() < 0.05 * stale
 
@@ -190,7 +190,7 @@ def test_standing_statistics_are_those_of_the_batches() -> None:
 @pytest.mark.parametrize("threshold", [0.3, 1.0, 2.0])
 def test_truncation_gives_the_truncated_normal_distribution_in_order(threshold: float) -> None:
     z = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
-    x = truncate(z, threshold)
+    x = truncate_normal(z, threshold)
     t = torch.tensor(threshold)
     inside = torch.erf(t / math.sqrt(2))
     variance = 1 - 2 * t * torch.exp(-t.square() / 2) / math.sqrt(2 * math.pi) / inside
@@ -202,16 +202,16 @@ def test_truncation_gives_the_truncated_normal_distribution_in_order(threshold: 
 
 def test_truncation_ends_at_the_mean_and_at_the_identity() -> None:
     z = torch.tensor([-6.0, -1.0, 0.0, 0.3, 5.0])
-    assert torch.equal(truncate(z, math.inf), z) and torch.allclose(truncate(z, 50.0), z, atol=1e-4)
-    assert torch.equal(truncate(z, 0.0), torch.zeros(5))
+    assert torch.equal(truncate_normal(z, math.inf), z) and torch.allclose(truncate_normal(z, 50.0), z, atol=1e-4)
+    assert torch.equal(truncate_normal(z, 0.0), torch.zeros(5))
     g = generator().eval()
     z, weights = torch.randn(4, 9), torch.eye(3)[[0, 1, 0, 1]]
-    assert torch.equal(g.truncated(math.inf, z, classes=weights), g(z, classes=weights))
-    means = g.truncated(0.0, z, classes=weights)
+    assert torch.equal(g.forward_truncated(math.inf, z, classes=weights), g(z, classes=weights))
+    means = g.forward_truncated(0.0, z, classes=weights)
     assert torch.allclose(means[0], means[2], atol=1e-6) and not torch.allclose(means[0], means[1], atol=1e-4)
     for wrong in (-1.0, math.nan):
         with pytest.raises(ValueError, match="truncation="):
-            g.truncated(wrong, z, classes=weights)
+            g.forward_truncated(wrong, z, classes=weights)
 
 
 @pytest.mark.parametrize("conditioning", ["projection", "embedding", "auxiliary"])
@@ -230,7 +230,7 @@ def test_critics_of_every_conditioning(conditioning: str) -> None:
         (lambda: BigGANGenerator((1, 28, 32)), r"square.*\[1, 28, 32\]"),
         (lambda: generator(width=0), "width=0"),
         (lambda: generator(latent_dim=2), "latent_dim=2.*3 parts"),
-        (lambda: generator(multipliers=(2, 1)), r"multipliers=\[2, 1\].*want 3"),
+        (lambda: generator(multipliers=(2, 1)), r"multipliers=\[2, 1\].*need 3"),
         (lambda: generator()(torch.randn(2, 8), classes=torch.eye(3)[:2]), r"\[B, 9\], got \[2, 8\]"),
         (lambda: generator()(torch.randn(2, 9)), "takes the inputs: classes, latent; got: latent"),
         (

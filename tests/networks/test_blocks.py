@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audiogan.networks.blocks import minibatch_deviation
+from audiogan.networks.blocks import minibatch_std
 from audiogan.networks.dcgan import DCGANCritic
 from audiogan.networks.stylegan import StyleGANCritic
 
@@ -18,20 +18,20 @@ def one_hot(*labels: int) -> Tensor:
 
 def test_a_batch_of_one_picture_shows() -> None:
     x = torch.randn(8, 3, 4, 4)
-    assert minibatch_deviation(x).shape == (8, 1, 4, 4)
-    assert minibatch_deviation(x).mean() > 100 * minibatch_deviation(x[:1].expand(8, -1, -1, -1)).mean()
+    assert minibatch_std(x).shape == (8, 1, 4, 4)
+    assert minibatch_std(x).mean() > 100 * minibatch_std(x[:1].expand(8, -1, -1, -1)).mean()
     # Without classes groups are every second sample here: 0, 2, 4, 6 and 1, 3, 5, 7.
     x[1::2] = x[1]
-    assert (minibatch_deviation(x)[1::2] < 1e-3).all() and (minibatch_deviation(x)[::2] > 0.1).all()
+    assert (minibatch_std(x)[1::2] < 1e-3).all() and (minibatch_std(x)[::2] > 0.1).all()
 
 
 def test_a_class_of_one_picture_shows_among_other_classes() -> None:
     weights = one_hot(0, 1, 0, 1, 1, 0, 1, 0)
     x = torch.randn(2, 3, 4, 4)[weights.argmax(1)]
-    assert minibatch_deviation(x).min() > 0.1, "without classes it is hidden by their differences"
-    assert minibatch_deviation(x, classes=weights).max() < 1e-3
+    assert minibatch_std(x).min() > 0.1, "without classes it is hidden by their differences"
+    assert minibatch_std(x, classes=weights).max() < 1e-3
     x[weights.argmax(1) == 1] = torch.randn(4, 3, 4, 4)
-    spread = minibatch_deviation(x, classes=weights)[:, 0, 0, 0]
+    spread = minibatch_std(x, classes=weights)[:, 0, 0, 0]
     assert (spread[weights.argmax(1) == 0] < 1e-3).all() and (spread[weights.argmax(1) == 1] > 0.1).all()
 
 
@@ -42,7 +42,7 @@ def test_any_batch_has_a_finite_gradient(batch: int, classes: int, seed: int) ->
     x = torch.zeros(batch, 2, 3, 3).requires_grad_()  # all alike: the root's derivative must not blow up
     labels = torch.randint(classes, (batch,), generator=rng)
     for weights in (None, torch.eye(classes)[labels]):
-        (gradient,) = torch.autograd.grad(minibatch_deviation(x, classes=weights).sum(), x)
+        (gradient,) = torch.autograd.grad(minibatch_std(x, classes=weights).sum(), x)
         assert gradient.isfinite().all()
 
 
@@ -52,7 +52,7 @@ def test_critics_hear_of_it() -> None:
     same, different = torch.randn(2, 1, 32, 32)[weights.argmax(1)], torch.randn(8, 1, 32, 32)
     different[:2] = same[:2]
     critics = {
-        "dcgan": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none", deviation=True),
+        "dcgan": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none", minibatch_std=True),
         "dcgan without": DCGANCritic((1, 32, 32), classes=2, width=4, norm="none"),
         "stylegan": StyleGANCritic((1, 32, 32), classes=2, channel_base=128, channel_max=8),
     }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from audiogan.networks.base import CriticOutput
-from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator, halvings
+from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator, coarsest_grid
 
 WIDTHS_OF_THE_PAPER = [1024, 512, 256, 128, 3]
 
@@ -79,7 +79,7 @@ def test_sizes_that_do_not_halve_are_refused_with_sizes_that_do(side: int) -> No
     ) as caught:
         DCGANGenerator((1, side, side))
     for proposed in str(caught.value).rpartition("use ")[2].replace(" or", ",").split(", "):
-        assert 4 <= halvings((1, int(proposed), int(proposed)))[0] <= 7
+        assert 4 <= coarsest_grid((1, int(proposed), int(proposed)))[0] <= 7
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])

@@ -91,9 +91,9 @@ def test_inputs_that_do_not_fit_are_named() -> None:
         net(x, source=source[..., :32, :32])
     with pytest.raises(ValueError, match=r"expected classes \[2, 3\], got none"):
         net(x, source=source)
-    with pytest.raises(ValueError, match=r"pictures \[B, 1, H, W\]"):
+    with pytest.raises(ValueError, match=r"images \[B, 1, H, W\]"):
         net(source, source=source)
     with pytest.raises(ValueError, match="the source is not expected"):
         PatchCritic((1, 64, 64), width=2)(x, source=source)
-    with pytest.raises(ValueError, match="layers=5 needs pictures of 96 pixels"):
+    with pytest.raises(ValueError, match="layers=5 needs images of 96 pixels"):
         PatchCritic((1, 64, 64), layers=5)

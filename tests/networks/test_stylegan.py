@@ -179,10 +179,10 @@ def test_truncation_leans_towards_the_mean_style_of_the_class() -> None:
         others = [net.w_avg[i] for i in range(3) if i != k]
         assert (net.w_avg[k] - mean).norm() < 0.3 * min((other - mean).norm() for other in others)
     z, one = z[:8], torch.eye(3)[1].expand(8, -1)
-    assert torch.allclose(net.truncated(1.0, z, classes=one), net(z, classes=one), atol=1e-5)
-    still = net.truncated(0.0, z, classes=one)
+    assert torch.allclose(net.forward_truncated(1.0, z, classes=one), net(z, classes=one), atol=1e-5)
+    still = net.forward_truncated(0.0, z, classes=one)
     assert torch.allclose(still, still[:1].expand_as(still), atol=1e-5)
-    spread = [net.truncated(psi, z, classes=one).std(0).mean().item() for psi in (0.0, 0.3, 0.7, 1.0)]
+    spread = [net.forward_truncated(psi, z, classes=one).std(0).mean().item() for psi in (0.0, 0.3, 0.7, 1.0)]
     assert spread == sorted(spread)
     unseen = generator(classes=3)
     unseen(torch.randn(4, 8), classes=torch.eye(3)[:1].expand(4, -1))

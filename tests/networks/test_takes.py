@@ -41,7 +41,7 @@ GENERATORS: dict[str, Any] = {
 HEADED: dict[str, Any] = {
     "biggan": lambda n, c: BigGANCritic((1, 16, 16), n, 4, conditioning=c),
     "dcgan": lambda n, c: DCGANCritic((1, 16, 16), n, 4, conditioning=c),
-    "dcgan with deviation": lambda n, c: DCGANCritic((1, 16, 16), n, 4, conditioning=c, deviation=True),
+    "dcgan with deviation": lambda n, c: DCGANCritic((1, 16, 16), n, 4, conditioning=c, minibatch_std=True),
     "mlp": lambda n, c: MLPCritic((1, 8, 8), n, (8,), conditioning=c),
     "multiview": lambda n, c: MultiViewCritic(SoundFormat(4096), classes=n, conditioning=c, **VIEWS),
     "specgan": lambda n, c: SpecGANCritic(1, classes=n, conditioning=c),
@@ -88,8 +88,8 @@ def test_generators_take_what_they_say(name: str, classes: int) -> None:
     with torch.no_grad():
         x = net(**given)
         assert x.shape[0] == BATCH and torch.equal(x, net(**given))  # no random numbers in evaluation mode
-        if hasattr(net, "truncated"):
-            assert net.truncated(0.5, **given).shape == x.shape  # type: ignore[operator]
+        if hasattr(net, "forward_truncated"):
+            assert net.forward_truncated(0.5, **given).shape == x.shape  # type: ignore[operator]
         with pytest.raises(TypeError, match="latent"):
             net(**{key: value for key, value in given.items() if key != "latent"})
         refuses(net, given)

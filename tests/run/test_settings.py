@@ -13,10 +13,10 @@ from tiny import TINY
 from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.errors import UserError
-from audiogan.evaluation.evaluate import open_sets
+from audiogan.evaluation.data_sets import open_evaluation_data
 from audiogan.model.loading import load
 from audiogan.run.config import compose
-from audiogan.run.folder import run_name
+from audiogan.run.folder import run_folder_name
 from audiogan.run.training import open_data
 
 Captured = pytest.CaptureFixture[str]
@@ -54,7 +54,7 @@ def test_whole_numbers_may_be_written_with_an_exponent(key: str, written: str, m
 
 def test_a_number_that_others_refer_to_is_whole_for_them_too() -> None:
     cfg = compose("drums", ["network=wavegan", "data.length=2.048e3", "++model_size=2e0"])
-    assert repr([cfg.data.length, cfg.representation.length, cfg.game.generator.model_size]) == "[2048, 2048, 2]"
+    assert repr([cfg.data.length, cfg.game.generator.model_size, cfg.game.critic.model_size]) == "[2048, 2, 2]"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_run_keeps_absolute_paths_of_its_data(here: Path, monkeypatch: pytest.
     beside, inside = (compose("drums", [*typed, f"data.labels={name}.csv"]) for name in ("list", "inside"))
     assert (beside.data.root, beside.data.cache) == (str(here / "sounds"), str(here / "kept"))
     assert (beside.data.labels, inside.data.labels) == (str(here / "list.csv"), str(here / "sounds/inside.csv"))
-    assert beside.run_dir == str(Path("runs") / run_name("drums", [*typed, "data.labels=list.csv"]))
+    assert beside.run_dir == str(Path("runs") / run_folder_name("drums", [*typed, "data.labels=list.csv"]))
     monkeypatch.setenv("HOME", str(here))
     home = compose("drums", ["data.root=~/sounds", "run_dir=~/mine"])
     assert (home.data.root, home.run_dir) == (str(here / "sounds"), str(here / "mine"))
@@ -148,15 +148,15 @@ def test_a_run_finds_its_data_from_anywhere(
     assert main(["train", "drums", *TINY, "trainer.steps=1", "data.root=drums", "run_dir=run"]) == 0
     shutil.copytree(tiny_sounds / "kick", "elsewhere/drums/kick")
     monkeypatch.chdir("elsewhere")
-    sets = open_sets(load("../run"), None)
+    sets = open_evaluation_data(load("../run"), None)
     assert str(here / "drums") in sets.real.source and len(sets.real) == 10
-    assert len(open_sets(load("../run"), "drums").real) == 20  # the folder here
+    assert len(open_evaluation_data(load("../run"), "drums").real) == 20  # the folder here
     capsys.readouterr()
     main(["evaluate", "../run", "--no-classifier"])
     assert "data changed" not in capsys.readouterr().out
     (here / "drums/kick/0.wav").unlink()
     main(["evaluate", "../run", "--no-classifier"])
-    assert "the data changed after the training, from 30 to" in capsys.readouterr().out
+    assert "the training data changed after training, from 30 to" in capsys.readouterr().out
 
 
 def test_a_model_keeps_no_path_of_its_labels(tiny_sounds: Path) -> None:
@@ -204,10 +204,10 @@ def test_a_run_folder_in_place_of_a_configuration_says_what_to_name(capsys: Capt
 
 def test_callbacks_that_change_a_training_show_in_its_name() -> None:
     quiet = ["callbacks.log.every=5", "callbacks.previews.count=4", "callbacks.monitors.every=7", "~callbacks.previews"]
-    assert run_name("points", [*quiet, "trainer.steps=5", "engine.threads=1", "checkpoints.keep=1"]) == "points"
-    assert run_name("points", [*quiet, "callbacks.ema.decay=0.5"]) == "points,callbacks.ema.decay=0.5"
-    assert run_name("points", ["callbacks.guard=null"]) == "points,callbacks.guard=null"
-    names = {run_name("points", [f"callbacks.anneal.start={start}"]) for start in (0.2, 0.5)}
+    assert run_folder_name("points", [*quiet, "trainer.steps=5", "engine.threads=1", "checkpoints.keep=1"]) == "points"
+    assert run_folder_name("points", [*quiet, "callbacks.ema.decay=0.5"]) == "points,callbacks.ema.decay=0.5"
+    assert run_folder_name("points", ["callbacks.guard=null"]) == "points,callbacks.guard=null"
+    names = {run_folder_name("points", [f"callbacks.anneal.start={start}"]) for start in (0.2, 0.5)}
     assert len(names) == 2
 
 

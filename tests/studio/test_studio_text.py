@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from audiogan.run.report import preview_layout
+from audiogan.run.report import read_preview_layout
 from audiogan.studio.runs import Run
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_titles_of_a_preview_are_printable(tmp_path: Path) -> None:
     with soundfile.SoundFile(tmp_path / "x.wav", "w", 8000, 1, format="WAV") as file:
         file.comment = json.dumps({"count": 1, "seconds": 0.1, "every": 0.2, "titles": [ODD]})
         file.write(np.zeros(800))
-    (title,) = preview_layout(tmp_path / "x.wav")["titles"]
+    (title,) = read_preview_layout(tmp_path / "x.wav")["titles"]
     assert title.isprintable() and title.startswith("a\\u202eb")
 
 

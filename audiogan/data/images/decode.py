@@ -60,11 +60,11 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
     dark, small = int(whole.max()) <= DARK, min(width, height) < size
     held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
     return Found(
-        "usable", "", "+".join(flag for flag in FLAGS if held[flag]), square(whole, size), digest, width, height
+        "usable", "", "+".join(flag for flag in FLAGS if held[flag]), crop_square(whole, size), digest, width, height
     )
 
 
-def square(pixels: Pixels, size: int) -> Pixels:
+def crop_square(pixels: Pixels, size: int) -> Pixels:
     """The middle square of ``[C, H, W]``, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
     from PIL import Image
 
@@ -78,7 +78,7 @@ def square(pixels: Pixels, size: int) -> Pixels:
     return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 
-def highest(entry: Entry) -> int | None:
+def highest_value(entry: Entry) -> int | None:
     """The highest value of a 16-bit image; None for all others."""
     try:
         with open_picture(entry.path) as image:

@@ -16,12 +16,13 @@ import numpy as np
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
-from audiogan.data.images.decode import square
-from audiogan.data.images.scan import LIMITS, PIXELS, TARGETS, ImageSettings
-from audiogan.data.sounds.scan import ABOUT, hash_of
-from audiogan.data.table import Table, counted
+from audiogan.data.images.decode import crop_square
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings
+from audiogan.data.kinds import IMAGE_SIDES
+from audiogan.data.scan import ABOUT, hash_texts
+from audiogan.data.table import Table, describe_table
 from audiogan.data.verdicts import Scan
-from audiogan.data.walk import stamp
+from audiogan.data.walk import file_version
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.image import Image
@@ -75,7 +76,7 @@ def image_table(
         columns["label"] = Labels(np.asarray(targets, np.int64), labels)
     total, (channels, height, width) = len(pixels), pixels.shape[1:]
     things = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
-    source = partial(counted, total=total, things=things, origin=origin)
+    source = partial(describe_table, total=total, things=things, origin=origin)
     return Table(columns, total, source=source, scan=scan, augment={"picture": Mirror()} if mirror else None)
 
 
@@ -100,8 +101,8 @@ def from_npz(
     except OSError as e:
         raise UserError(f"data.root={path}: {(e.strerror or str(e)).lower()}") from e
     try:
-        group = hash_of(str(path.resolve()), repr(settings), str(VERSION))[:16]
-        key = f"{group}-{hash_of(stamp(info))}"
+        group = hash_texts(str(path.resolve()), repr(settings), str(VERSION))[:16]
+        key = f"{group}-{hash_texts(file_version(info))}"
         place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
         raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
@@ -163,14 +164,14 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) ->
     last = len(shape) == 4 and shape[3] in (1, 3, 4)
     if 0 in shape or not (len(shape) == 3 or last or (len(shape) == 4 and shape[1] in (1, 3, 4))):
         raise UserError(f"{where} has shape {list(shape)}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]")
-    if max(shape[1:]) > LIMITS[1]:
-        raise UserError(f"{where} has shape {list(shape)}; images have at most {LIMITS[1]:,} pixels a side")
+    if max(shape[1:]) > IMAGE_SIDES[1]:
+        raise UserError(f"{where} has shape {list(shape)}; images have at most {IMAGE_SIDES[1]:,} pixels a side")
     made: tuple[int, ...] = ()
     for chunk in _chunks(stream, shape, where):
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk
         channels = s.channels or (1 if chunk.shape[1] == 1 else 3)
         if (s.size and chunk.shape[2:] != (s.size, s.size)) or chunk.shape[1] != channels:
-            chunk = np.stack([resized(image, s.size, channels) for image in chunk])
+            chunk = np.stack([convert_image(image, s.size, channels) for image in chunk])
         out.write(np.ascontiguousarray(chunk).tobytes())
         made = chunk.shape[1:]
     return shape[0], list(made)
@@ -186,10 +187,10 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
         yield np.frombuffer(data, np.uint8).reshape(n, *shape[1:])
 
 
-def resized(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+def convert_image(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """One image `[C, H, W]` in other channels, and square if a size is asked for."""
     flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
-    return square(flat, size) if size else flat
+    return crop_square(flat, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:

@@ -22,12 +22,12 @@ from audiogan.data.images.scan import (
     Job,
     build_images,
     image_entries,
-    rejected,
+    replace_reason,
 )
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
-from audiogan.data.sounds.scan import cached_scan, data_folder, hash_of
-from audiogan.data.walk import Entry, follows
+from audiogan.data.scan import cached_scan, hash_texts, resolve_data_folder
+from audiogan.data.walk import Entry, parse_links
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
 from audiogan.utils.text import printable
@@ -85,7 +85,7 @@ def scan_pairs(
     ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
     """
     source_channels, target_channels = channels
-    chosen, follow, folder = ImageSettings(size, target_channels), follows(links), data_folder(root)
+    chosen, follow, folder = ImageSettings(size, target_channels), parse_links(links), resolve_data_folder(root)
     try:
         ImageSettings(None, source_channels)
     except UserError as e:
@@ -99,11 +99,13 @@ def scan_pairs(
     elif layout == SIDE_BY_SIDE:
         found = _side_by_side(folder, labels, follow, backward)
     else:
-        source, target = two_folders(folder, *folders)[:: -1 if backward else 1]
+        source, target = find_pair_folders(folder, *folders)[:: -1 if backward else 1]
         found = _two_folders(folder, source, target, labels, follow)
     items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
     job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
-    group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
+    group = hash_texts(
+        str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION)
+    )
     build = partial(build_images, job, folder.name, progress)
     place, about = cached_scan(cache_dir("pairs", cache), group, found.entries, build)
     scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
@@ -122,7 +124,7 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
     if first.reason != "usable" or second.reason != "usable":
         sides = zip(found, pair.files[::-1], found[::-1], strict=True)
         return tuple(
-            rejected([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
+            replace_reason([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
             if each.reason == "usable"
             else each
             for each, file, other in sides
@@ -131,7 +133,7 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
     across, down = first.width * second.height, first.height * second.width
     if sizes[0] != sizes[1] and (not sized or abs(across - down) > TOLERANCE * max(across, down)):
         advice = "the proportions differ" if sized else "data.size scales both alike"
-        return rejected(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
+        return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
     return found
 
 
@@ -149,24 +151,26 @@ class _Found:
         self.others.append(Item((Entry("", rel, reason, detail),)))
 
 
-def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
+def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
     """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir())
     more = ", ..." if len(names) > 10 else ""
-    held = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
-    if given := both(a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {held}"):
+    listing = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+    if given := check_folder_names(
+        a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {listing}"
+    ):
         return given
     for pair in DEFAULTS:
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; {held}; name two with data.a and data.b, or choose "
+        f"data.root={root}: there are no folders a and b; {listing}; name two with data.a and data.b, or choose "
         "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
     )
 
 
-def both(
-    a: str | None, b: str | None, root: Path, held: Callable[[str], bool], otherwise: str
+def check_folder_names(
+    a: str | None, b: str | None, root: Path, exists: Callable[[str], bool], message: str
 ) -> tuple[str, str] | None:
     """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
 
@@ -177,8 +181,8 @@ def both(
     if a is None or b is None:
         raise UserError("data.a and data.b belong together: give both names, or neither")
     for key, name in (("a", a), ("b", b)):
-        if not held(name):
-            raise UserError(f"data.{key}={printable(name)}: {otherwise}")
+        if not exists(name):
+            raise UserError(f"data.{key}={printable(name)}: {message}")
     if (root / a).resolve() == (root / b).resolve():
         raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
     return a, b
@@ -186,7 +190,7 @@ def both(
 
 def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
     naming = LabelRule.parse(labels, (root / target).resolve(), follow, SUFFIXES)
-    found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
+    found = _Found(naming, hash_texts(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
     for name in (source, target):
         entries = list(image_entries((root / name).resolve(), follow))
@@ -196,7 +200,7 @@ def _two_folders(root: Path, source: str, target: str, labels: FileName | None, 
     partner = _partners(*sides)
     for entry in sides[1]:
         if other := partner.get(entry.rel):
-            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.of(entry)))
+            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.label_of(entry)))
     used = ({entry.rel for entry in partner.values()}, partner.keys())
     for name, other_name, side, taken in zip((source, target), (target, source), sides, used, strict=True):
         for entry in side:
@@ -223,9 +227,13 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
 
 def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     naming = LabelRule.parse(labels, root, follow, SUFFIXES)
-    found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
+    found = _Found(
+        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow))
+    )
     half = "right" if backward else "left"
-    found.pairs = [Item((entry, entry), naming.of(entry), half) for entry in found.entries if entry.kind == "image"]
+    found.pairs = [
+        Item((entry, entry), naming.label_of(entry), half) for entry in found.entries if entry.kind == "image"
+    ]
     found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
     return found
 
@@ -239,11 +247,11 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
     if not path.is_file():
         raise UserError(f"{where}: no such file, neither as it is nor in {root}")
     text = read_text(path, where)[0]
-    rows, content = _rows(text, where), hash_of(text)
+    rows, content = _rows(text, where), hash_texts(text)
     labelled = labels == "auto" and any(label for *_, label in rows)
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
     naming = LabelRule(LIST if labelled else NONE, content, root)
-    found = _Found(naming, hash_of("list", str(labelled), str(backward), base, content))
+    found = _Found(naming, hash_texts("list", str(labelled), str(backward), base, content))
     found.entries = list(image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
     used = set()

@@ -12,13 +12,22 @@ import numpy as np
 
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.images.folder import image_table
-from audiogan.data.images.pair_scan import CODES, FOLDERS, FORWARD, SIDE_BY_SIDE, SOURCES, TARGETS, both, scan_pairs
+from audiogan.data.images.pair_scan import (
+    CODES,
+    FOLDERS,
+    FORWARD,
+    SIDE_BY_SIDE,
+    SOURCES,
+    TARGETS,
+    check_folder_names,
+    scan_pairs,
+)
 from audiogan.data.images.scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.images.scan import TARGETS as IMAGE_LABELS
-from audiogan.data.sounds.scan import data_folder
-from audiogan.data.table import Table, counted
+from audiogan.data.scan import resolve_data_folder
+from audiogan.data.table import Table, describe_table
 from audiogan.data.toys.shapes import open_shapes
-from audiogan.data.walk import LEFT_OUT, follows, walk
+from audiogan.data.walk import LEFT_OUT, parse_links, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.image import Image
@@ -76,7 +85,7 @@ def open_pairs(
         _refuse(a=a, b=b, pairs=pairs)
         return open_shapes(size=size, channels=channels, source_channels=source_channels, mirror=mirror)
     if layout == SIDE_BY_SIDE and pairs is None:
-        root = _training_part(data_folder(root))
+        root = _training_part(resolve_data_folder(root))
     depths, folders = (source_channels, channels), (a, b)
     scan = scan_pairs(root, size, depths, folders, layout, direction, pairs, labels, links, cache, progress)
     columns: dict[str, Column] = {}
@@ -85,7 +94,7 @@ def open_pairs(
     if scan.labels:
         columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
     things = f"pairs of {scan.shape[2]}x{scan.shape[1]} pictures"
-    source = partial(counted, total=scan.clips, things=things, origin=printable(str(scan.root)))
+    source = partial(describe_table, total=scan.clips, things=things, origin=printable(str(scan.root)))
     return Table(columns, scan.clips, source=source, scan=scan, augment={"x": Mirror()} if mirror else None)
 
 
@@ -130,10 +139,17 @@ def open_domains(
     if root is None:
         _refuse(a=a, b=b)
         return open_shapes(size=size, kind="domains", channels=channels, mirror=mirror)
-    names = _domains(data_folder(root), a, b, follows(links))
+    names = _domains(resolve_data_folder(root), a, b, parse_links(links))
     cache = cache_dir("domains", cache)
     scan = scan_images(
-        root, size=size, channels=channels, labels="folders", links=links, cache=cache, progress=progress, only=names
+        root,
+        size=size,
+        channels=channels,
+        labels="folders",
+        links=links,
+        cache=cache,
+        progress=progress,
+        subfolders=names,
     )
     labels = [unicodedata.normalize("NFC", name) for name in names]
     for name, label in zip(names, labels, strict=True):
@@ -155,7 +171,9 @@ def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[st
         if "/" in entry.rel and entry.kind not in LEFT_OUT and os.path.splitext(entry.rel)[1].lower() in SUFFIXES
     }
     found = ", ".join(map(printable, sorted(held)[:10])) or "none"
-    if given := both(a, b, root, lambda name: name in held, f"no folder of pictures in {root}; there are: {found}"):
+    if given := check_folder_names(
+        a, b, root, lambda name: name in held, f"no folder of pictures in {root}; there are: {found}"
+    ):
         return given
     if set(TRAINING) <= held:
         return TRAINING

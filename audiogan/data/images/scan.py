@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest
-from audiogan.data.kinds import first_bytes, suffix_set
+from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest_value
+from audiogan.data.kinds import IMAGE_SIDES, first_bytes, suffix_set
 from audiogan.data.labels import LabelRule
-from audiogan.data.sounds.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
+from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
 from audiogan.data.verdicts import Scan
-from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
+from audiogan.data.walk import LEFT_OUT, Entry, file_entry, parse_links, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.reading.pictures import PHOTO
@@ -43,7 +43,6 @@ FOREIGN_IMAGES = {
 """Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 LARGEST = 256  # pixels a side, unless more is asked for
-LIMITS = (4, 4096)  # pixels a side
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -73,8 +72,8 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size, int) and not isinstance(self.size, bool)
-        if self.size is not None and not (whole and LIMITS[0] <= self.size <= LIMITS[1]):
-            low, high = LIMITS
+        if self.size is not None and not (whole and IMAGE_SIDES[0] <= self.size <= IMAGE_SIDES[1]):
+            low, high = IMAGE_SIDES
             raise UserError(f"data.size={self.size!r}: must be null or a whole number from {low} to {high:,}")
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
@@ -108,7 +107,7 @@ def scan_images(
     links: str | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    only: Sequence[str] = (),
+    subfolders: Sequence[str] = (),
 ) -> ImageScan:
     """Scan `root`, decoding it into the cache unless an intact cache of the same files and settings is there.
 
@@ -125,23 +124,23 @@ def scan_images(
         UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
             usable file is not an error here: the scan says so.
     """
-    chosen, follow = ImageSettings(size, channels), follows(links)
-    folder = data_folder(root)
+    chosen, follow = ImageSettings(size, channels), parse_links(links)
+    folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow, SUFFIXES)
     entries = list(image_entries(folder, follow))
-    if only:
-        entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in only]
-    items = [Item((entry,), naming.of(entry) if entry.kind == "image" else "") for entry in entries]
+    if subfolders:
+        entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in subfolders]
+    items = [Item((entry,), naming.label_of(entry) if entry.kind == "image" else "") for entry in entries]
     job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
-    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
+    group = hash_texts(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     build = partial(build_images, job, folder.name, progress)
     place, about = cached_scan(cache_dir("images", cache), group, entries, build)
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
-def image_entries(root: Path, follow: bool = False) -> Iterator[Entry]:
+def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
     """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
-    for entry in walk(root, follow):
+    for entry in walk(root, follow_links):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
             yield entry
         elif (suffix := os.path.splitext(entry.path)[1].lower()) in FOREIGN_IMAGES:
@@ -193,7 +192,7 @@ class Job:
     judge: Judge = lambda item, found: found
 
 
-def rejected(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
+def replace_reason(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
     """Return the verdicts with another reason."""
     return tuple(replace(each, reason=reason, flags="", detail=detail) for each in found)
 
@@ -209,8 +208,8 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
         forms = [(size, c, _bits(side)) for c, side in zip(channels, sides, strict=True)]
         ledger = stack.enter_context(Ledger(folder, COLUMNS, job.naming, (item.label for item in pictures)))
         pixels = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
-        decoded = ahead(partial(_decoded, forms=forms), pictures)
-        shown = stack.enter_context(bar(name, len(pictures), job.noun, progress))
+        decoded = prefetch_map(partial(_decoded, forms=forms), pictures)
+        shown = stack.enter_context(progress_bar(name, len(pictures), job.noun, progress))
         for item in job.items:
             found = tuple(Found(file.kind, file.detail) for file in item.files)
             label = item.label if ledger.labelled else ""
@@ -219,17 +218,17 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
                 shown.update()
             if all(each.reason == "usable" for each in found):
                 digest = b"".join(each.digest for each in found)
-                if refusal := ledger.refusal(digest, label):
-                    found = rejected(found, *refusal)
+                if refusal := ledger.rejection(digest, label):
+                    found = replace_reason(found, *refusal)
                 else:
-                    ledger.keep(digest, item.files[-1].rel, label)
+                    ledger.add_usable(digest, item.files[-1].rel, label)
                     for file, each in zip(pixels, found, strict=True):
                         file.write(np.asarray(each.pixels).tobytes())
             if item.half:  # one file
                 flags = dict.fromkeys(flag for each in found for flag in each.flags.split("+") if flag)
                 found = (replace(found[-1], flags="+".join(flags), width=2 * found[-1].width),)
             for entry, each in zip(item.files, found, strict=False):
-                ledger.write(entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
+                ledger.write_row(entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
         shapes = [[c, size, size] for c in reversed(channels)]
         targets, _ = ledger.finish(job.reasons, **dict(zip(("shape", "source_shape"), shapes, strict=False)))
     np.save(folder / job.names[-1], targets if ledger.labelled else targets[:0])
@@ -258,11 +257,11 @@ def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
     """(size, channels) as asked for, or as the files have it."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels
-    heads = [head for _, head in ahead(_head, images) if head]
+    heads = [head for _, head in prefetch_map(_head, images) if head]
     sides = Counter(side for side, _ in heads)
     common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
     grey = bool(heads) and all(each for _, each in heads)
-    return s.size or min(LARGEST, max(LIMITS[0], common)), s.channels or (1 if grey else 3)
+    return s.size or min(LARGEST, max(IMAGE_SIDES[0], common)), s.channels or (1 if grey else 3)
 
 
 def _head(entry: Entry) -> tuple[int, bool] | None:
@@ -278,5 +277,5 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
 
 def _bits(images: list[Entry]) -> int:
     """Return the number of bits that the 16-bit files of a folder use. One number for all keeps them comparable."""
-    found = [value for _, value in ahead(highest, images) if value is not None]
+    found = [value for _, value in prefetch_map(highest_value, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogan.data.images.folder import from_npz, image_table, resized
+from audiogan.data.images.folder import convert_image, from_npz, image_table
 from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, scan_images
 from audiogan.data.table import Table
 from audiogan.data.verdicts import require_usable
@@ -46,16 +46,16 @@ def open_images(
     Raises:
         UserError: nothing usable at ``root``, or a setting out of range.
     """
-    from audiogan.data.sounds.sources import downloads
+    from audiogan.data.cache import downloads_folder
 
     settings = ImageSettings(size, channels)
     if root is None:
-        root = "mnist" if (downloads() / "mnist" / "train.npz").is_file() else "digits"
+        root = "mnist" if (downloads_folder() / "mnist" / "train.npz").is_file() else "digits"
     path = Path(root).expanduser()
     if str(root) in (*DOWNLOADED, "digits") and (named or not path.exists()):
         if str(root) == "digits":
-            return digits(settings, labels, mirror)
-        path = downloads() / str(root) / "train.npz"
+            return digits_table(settings, labels, mirror)
+        path = downloads_folder() / str(root) / "train.npz"
         if not path.is_file():
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
     elif path.is_dir() and (path / "train.npz").is_file():  # what `audiogan data get` leaves
@@ -68,7 +68,9 @@ def open_images(
     return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(path), mirror=mirror, scan=scan)
 
 
-def digits(settings: ImageSettings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False) -> Table:
+def digits_table(
+    settings: ImageSettings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False
+) -> Table:
     """The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak, UCI 1998), from scikit-learn.
 
     1,797 grey images of 8x8 pixels; their levels 0 ... 16 become -1 ... 1 to the nearest 1/255.
@@ -80,7 +82,7 @@ def digits(settings: ImageSettings, labels: str | os.PathLike[str] | None = "aut
     found = load_digits()
     pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]
     if settings.size not in (None, 8) or settings.channels == 3:
-        pixels = np.stack([resized(image, settings.size, settings.channels or 1) for image in pixels])
+        pixels = np.stack([convert_image(image, settings.size, settings.channels or 1) for image in pixels])
     named = [str(i) for i in range(10)] if labels == "auto" else []
     targets = found.target if named else np.empty(0, np.int64)
     return image_table(pixels, targets, named, origin="scikit-learn's digits", mirror=mirror)

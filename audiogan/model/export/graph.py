@@ -106,7 +106,7 @@ def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | N
     """
     net = generator.game.nets[generator.find_route(route)]
     factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
-    if (factor != 1).any() and hasattr(net, "truncated"):
+    if (factor != 1).any() and hasattr(net, "forward_truncated"):
         raise UserError(f"{generator.name}: the truncation of this network is not part of an exported model")
     made: Arrays = {}
     for name, value in generator.input_values(recipes).items():

@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pooch import file_hash
 
-from audiogan.data.fetch import Progress, Unfit, fetch, reason
-from audiogan.data.sounds.sources import downloads
+from audiogan.data.cache import downloads_folder
+from audiogan.data.downloads.data_set import DataSet, File, read_descriptions
+from audiogan.data.downloads.drum_kits import DrumKits
+from audiogan.data.downloads.fetch import Progress, Unfit, failure_reason, fetch
+from audiogan.data.downloads.idx import IdxImages
+from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
@@ -28,80 +29,18 @@ HOPELESS = 12
 THREADS = 4
 
 
-@dataclass(frozen=True)
-class File:
-    """A file on the net.
-
-    Attributes:
-        name: its path in the folder of parts.
-        urls: its addresses, in the order to try.
-        most: upper bound of its size in bytes.
-        sha256: None where the publisher does not fix the bytes.
-        address: its path on another server (default: ``name``).
-    """
-
-    name: str
-    urls: tuple[str, ...]
-    most: int
-    sha256: str | None = None
-    address: str = ""
-
-
-class DataSet:
-    """The files of a data set and how they are laid down.
-
-    Attributes:
-        name: of the data set.
-        parts: for each path in the folder of the data set, the files from which it is made.
-        many: whether it has many small files. Several are fetched at a time, and each is tried again. Otherwise a file
-            is resumed where its download broke off.
-    """
-
-    name: str
-    parts: Mapping[str, tuple[File, ...]]
-    many = False
-
-    def partial(self, folder: Path) -> Path:
-        """The folder for files that are not laid down yet."""
-        return folder / ".partial"
-
-    def check(self, folder: Path) -> None:
-        """Raise UserError if something in the folder would be replaced that audiogan did not write."""
-
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
-        """Whether a part is there and whole."""
-        raise NotImplementedError
-
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
-        """Make a part from its files."""
-        raise NotImplementedError
-
-    def pages(self, folder: Path) -> dict[str, str]:
-        """The texts to write beside the parts (credits, lists), by name of the file."""
-        return {}
-
-
-def described() -> dict[str, Any]:
-    """The descriptions of all data sets."""
-    return yaml.safe_load(Path(__file__).with_name("downloads.yaml").read_text(encoding="utf-8"))
-
-
-def data_set(name: str) -> DataSet:
+def get_data_set(name: str) -> DataSet:
     """The data set of this name. Raises UserError for an unknown name."""
-    from audiogan.data.drum_kits import DrumKits
-    from audiogan.data.idx import IdxImages
-    from audiogan.data.spoken_digits import SpokenDigits
-
-    found = described()
+    found = read_descriptions()
     if name not in found:
         raise UserError(f"there is no data set '{name}'; there are: {', '.join(found)}")
     facts = found[name]
     if name == "drums":
         return DrumKits()
-    return SpokenDigits.described(name, facts) if "member" in facts else IdxImages.described(name, facts)
+    return SpokenDigits.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
 
 
-def get(
+def download(
     data: DataSet, out: FileName | None = None, base_url: str | None = None, *, progress: bool = True, retries: int = 2
 ) -> Path:
     """Download a data set into ``out``.
@@ -122,14 +61,14 @@ def get(
     Raises:
         UserError: ``out`` holds other files or cannot be written, or a file could not be downloaded.
     """
-    folder = Path(os.path.abspath(downloads() / data.name if out is None else Path(out).expanduser()))
-    parts, new = data.partial(folder), not folder.exists()
+    folder = Path(os.path.abspath(downloads_folder() / data.name if out is None else Path(out).expanduser()))
+    parts, new = data.download_folder(folder), not folder.exists()
     try:
-        data.check(folder)
+        data.check_folder(folder)
         try:
             failed = _fetch_all(data, folder, parts, base_url, progress, retries)
         finally:
-            for name, text in data.pages(folder).items():
+            for name, text in data.text_files(folder).items():
                 with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(text.encode())
     except OSError as error:
@@ -142,7 +81,9 @@ def get(
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
-        what, first = (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many else (name, "")
+        what, first = (
+            (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many_files else (name, "")
+        )
         raise UserError(f"{what} could not be downloaded ({first}{why}); the same command again goes on from there")
     return folder
 
@@ -152,7 +93,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
     files = [file for part in data.parts.values() for file in part]
     with suppress(OSError):
         for file in files:
-            if data.many or file.sha256 is None:
+            if data.many_files or file.sha256 is None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
@@ -169,7 +110,7 @@ def _fetch_all(
     from requests.exceptions import ConnectionError, RequestException, Timeout
     from tqdm import tqdm
 
-    stop, lost = threading.Event(), 0
+    stop, lost, many = threading.Event(), 0, data.many_files
 
     def fetch_file(file: File) -> str:
         """Return why the file failed, or an empty string."""
@@ -178,7 +119,7 @@ def _fetch_all(
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""
         urls = file.urls if base_url is None else (f"{base_url.rstrip('/')}/{file.address or file.name}",)
-        for attempt in range(1 + retries if data.many else 1):
+        for attempt in range(1 + retries if many else 1):
             stop.wait(attempt)
             reasons = []
             for url in urls:
@@ -186,27 +127,28 @@ def _fetch_all(
                     return "not tried, the network seems to be down"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    with bar_of(data.many, desc=file.name, unit="B", unit_scale=True) as bar:
-                        fetch(url, path, most=file.most, sha256=file.sha256, resume=not data.many, progress=show(bar))
+                    with bar_of(many, desc=file.name, unit="B", unit_scale=True) as bar:
+                        fetch(url, path, file.max_bytes, file.sha256, resume=not many, progress=show(bar))
                     lost = 0
                     return ""
                 except (RequestException, Unfit) as error:
-                    reasons.append(reason(error) if data.many else f"{url.rpartition('/')[0]}: {reason(error)}")
+                    why = failure_reason(error)
+                    reasons.append(why if many else f"{url.rpartition('/')[0]}: {why}")
                     dead = isinstance(error, ConnectionError | Timeout)
             why = "; ".join(reasons)
         lost += dead
-        if data.many:
+        if many:
             tqdm.write(f"{file.name}: {why}", file=sys.stderr)
         return why
 
     def make(part: tuple[str, tuple[File, ...]]) -> dict[str, str]:
         target, files = folder / part[0], part[1]
-        if not data.has(target, files):
+        if not data.is_complete(target, files):
             for file in files:
                 if why := fetch_file(file):
                     return {file.name: why}
             paths = [parts / file.name for file in files]
-            data.lay(target, paths, progress)
+            data.install(target, paths, progress)
             for path in paths:
                 path.unlink(missing_ok=True)
         return {}
@@ -222,25 +164,14 @@ def _fetch_all(
         return follow
 
     failed: dict[str, str] = {}
-    bar = bar_of(not data.many, total=len(data.parts), unit="file", desc=data.name)
+    bar = bar_of(not many, total=len(data.parts), unit="file", desc=data.name)
     with bar, ThreadPoolExecutor(THREADS) as pool:
         try:
             # A large file is fetched in this thread, so that Ctrl-C ends its download at once.
-            for why in pool.map(make, data.parts.items()) if data.many else map(make, data.parts.items()):
+            for why in pool.map(make, data.parts.items()) if many else map(make, data.parts.items()):
                 failed |= why
                 bar.update()
         except BaseException:  # Ctrl-C, a full disk: small files are finished, no other download begins
             stop.set()
             raise
     return failed
-
-
-def check_own(path: Path, beginning: str) -> None:
-    """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
-    try:
-        with open(path, "rb") as stream:
-            found = stream.read(len(beginning.encode()))
-    except FileNotFoundError:
-        return
-    if found != beginning.encode():
-        raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")
