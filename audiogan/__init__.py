@@ -1,6 +1,6 @@
 """audiogan: train generative adversarial networks and play them as instruments.
 
-Example:
+Examples:
     >>> import audiogan
     >>> generator = audiogan.load("drums")
     >>> waves = generator.sample(4, seed=1)

@@ -69,11 +69,11 @@ def judged(values: dict[str, float]) -> Figures:
 
 def gaussian(run_dir: Path, seed: int) -> Figures:
     """What a Gaussian with the mean and covariance of the training pixels gets."""
-    from audiogan.evaluation.evaluate import open_sets
+    from audiogan.evaluation.data_sets import open_evaluation_data
     from audiogan.metrics import evaluate_labelled, train_classifier
     from audiogan.model.loading import load
 
-    sets = open_sets(load(run_dir), None)
+    sets = open_evaluation_data(load(run_dir), None)
     assert sets.train is not None and sets.held_out is not None
     train = sets.train.signals(np.arange(len(sets.train))).numpy()
     real = sets.held_out.signals(np.arange(len(sets.held_out))).numpy()

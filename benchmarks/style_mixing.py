@@ -87,12 +87,12 @@ def classifier(model: Generator) -> Any:
         return None
     from omegaconf import OmegaConf
 
-    from audiogan.metrics.classifier import fit, look
+    from audiogan.metrics.classifier import fit, load_pictures
     from audiogan.run.training import open_data
 
     train, _ = open_data(OmegaConf.create(model.config))
-    net = fit(look(train, model.modality.picture), torch.as_tensor(train.targets), len(model.labels))
-    return lambda x: net.head(net(look(x.numpy(), model.modality.picture))).argmax(1)
+    net = fit(load_pictures(train, model.modality.picture), torch.as_tensor(train.targets), len(model.labels))
+    return lambda x: net.head(net(load_pictures(x.numpy(), model.modality.picture))).argmax(1)
 
 
 def measure_mixing(styles: Styles, judge: Any, n: int) -> list[dict[str, float]]:

@@ -58,7 +58,7 @@ def measure(net: Any, seen: Tensor, asked: np.ndarray, real: np.ndarray, real_sp
         hidden = torch.cat([net(part) for part in seen.split(256)])
         named = net.head(hidden).argmax(1).numpy()
     features = hidden.double().numpy()
-    nearness = prdc(features, real, cap=0.5)  # as `audiogan evaluate` has it: one odd real ball holds all noise
+    nearness = prdc(features, real, radius_quantile=0.5)  # as in `audiogan evaluate`
     return {
         "agreement": float((named == asked).mean()),
         "precision_capped": nearness.precision,
@@ -75,18 +75,18 @@ def curve(run: str, values: list[float | None], count: int, seed: int) -> list[d
         raise SystemExit(f"{run}: a curve needs a run with classes and held-out data")
     picture = generator.modality.picture
     net = classifier.fit(
-        classifier.look(train, picture), torch.from_numpy(train.targets), len(generator.labels), seed=seed
+        classifier.load_pictures(train, picture), torch.from_numpy(train.targets), len(generator.labels), seed=seed
     )
     n = min(count, len(held_out))
     index = np.sort(np.random.default_rng(seed).permutation(len(held_out))[:n])
     with torch.no_grad():
-        real = net(classifier.look(held_out, picture, index=index)).double().numpy()
+        real = net(classifier.load_pictures(held_out, picture, index=index)).double().numpy()
     targets = held_out.targets[index]
     real_spread = spread(real, targets)
     rows = []
     for value in values:
         signals, asked = samples(generator, n, value, seed)
-        row = measure(net, classifier.look(signals, picture), asked, real, real_spread)
+        row = measure(net, classifier.load_pictures(signals, picture), asked, real, real_spread)
         rows.append({"truncation": value, "n": n, **row})
         print(json.dumps(rows[-1]), flush=True)
     return rows

@@ -169,6 +169,14 @@ def test_settings_in_the_text_exist(page: Path) -> None:
                 assert key[0] in settings() or key[0].startswith("data."), f"{named(page)}: {word}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_names_in_the_text_exist(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for name in re.findall(r"`(audiogan(?:\.\w+)+)(?:\([^`]*\))?`", text):
+        if not name.endswith((".json", "open_")):
+            assert pkgutil.resolve_name(name) is not None, f"{named(page)}: {name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_exist(page: Path) -> None:
     text = INDENTED.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))

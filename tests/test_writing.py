@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import audiogan.data.download
+import audiogan.data.downloads.download
 import audiogan.model.loading
 from audiogan.cli import main
 from audiogan.errors import UserError
@@ -96,7 +96,7 @@ def test_the_printed_command_can_be_pasted(name: str, places: Path, capsys: Capt
 def test_a_download_prints_a_command_that_can_be_pasted(
     places: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr(audiogan.data.download, "get", lambda data, out, base_url: out)
+    monkeypatch.setattr(audiogan.data.downloads.download, "get", lambda data, out, base_url: out)
     assert main(["data", "get", "drums", "my drums (1)"]) == 0
     command = capsys.readouterr().out.strip().partition("with: ")[2]
     assert shlex.split(command) == ["audiogan", "train", "drums", "data.root=my drums (1)"]

@@ -28,8 +28,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.verb == "scan":
         data_scan.run(args)
         return
-    from audiogan.data.download import data_set, get
-    from audiogan.data.drum_kits import DrumKits, list_kits
+    from audiogan.data.downloads.download import data_set, get
+    from audiogan.data.downloads.drum_kits import DrumKits, list_kits
 
     drums = args.what == "drums"
     if not drums and (args.list or args.kits or args.licences):

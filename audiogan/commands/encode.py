@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import mixture
 from audiogan.errors import UserError
-from audiogan.utils.text import printable
+from audiogan.utils.text import join_names, printable
 
 if TYPE_CHECKING:
     from audiogan.latents import Encoding
@@ -129,8 +129,7 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         elif entry.kind != "folder link":
             skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
     if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        skipped.append(f"no sound files by their names: {', '.join(others[:NAMED])}{more}")
+        skipped.append(f"no sound files by their names: {join_names(others, NAMED)}")
     if inside:
         skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from audiogan.core.player import Player
+from audiogan.utils.text import join_names, shorten_text
 
 LARGEST = 10**12
 """Largest count that a checkpoint may hold. A training never gets this far."""
@@ -114,8 +115,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten_text(ascii(value), 60)
 
 
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
@@ -128,5 +128,4 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], mos
             lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
         elif expected[name].shape != found[name].shape:
             lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
-    more = f" and {len(lines) - most} more" if len(lines) > most else ""
-    return "; ".join(lines[:most]) + more
+    return join_names(lines, most, "; ")

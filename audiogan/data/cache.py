@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audiogan.errors import UserError
+from audiogan.files import cache_dir
 
 log = logging.getLogger("audiogan.data")
 SEAL = "sealed.json"
@@ -154,3 +155,8 @@ def _forget_older(cache_dir: Path, final: Path) -> None:
     for path in cache_dir.glob(f"{group}-*"):
         if path != final:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def downloads() -> Path:
+    """Return the folder into which ``audiogan data get`` downloads data sets by default."""
+    return cache_dir("downloads")

@@ -8,6 +8,9 @@ from contextlib import suppress
 
 from audiogan.files import is_regular_file
 
+IMAGE_SIDES = (4, 4096)
+"""Smallest and largest side of images, in pixels."""
+
 
 def suffix_set(words: str) -> frozenset[str]:
     return frozenset(f".{word}" for word in words.split())

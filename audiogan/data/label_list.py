@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
-from audiogan.utils.text import encoding_of, printable
+from audiogan.utils.text import detect_encoding, printable
 
 LARGEST = 1 << 28  # bytes
 DELIMITERS = ",;\t|"
@@ -67,7 +67,7 @@ def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
 def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
         raise UserError(f"{where}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
-    encoding = encoding_of(data)
+    encoding = detect_encoding(data)
     notes: list[str] = []
     try:
         text = data.decode(encoding or "utf-8")

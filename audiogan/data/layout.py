@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from audiogan.utils.text import join_names
+
 _REST = r"([ _.-]?(set|data|split|part|audio|images|\d+))?([ _.-].*)?"
 _PARTS = r"test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?|hold[ _-]?out"
 _TRAIN = re.compile(rf"(x[ _-]?)?(train(ing)?|trn){_REST}", re.I)
@@ -28,21 +30,21 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
     if mode not in ("auto", "folders"):
         return []
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
+    some = join_names([name[:60] for name in names], _LISTED)
     if parts := _parts(names):
         train, other = (shlex.quote(str(root / folder / name)) for name in parts)
         return [
-            f"the folders {_listed(names)} are parts of a data set, not classes: "
+            f"the folders {some} are parts of a data set, not classes: "
             f"to train on one of them give data.root={train}, and evaluate with --data {other}"
         ]
     if len(names) > 1 and all(_FOLD.fullmatch(name) for name in names):
         return [
-            f"the folders {_listed(names)} are parts of a data set, not classes: "
+            f"the folders {some} are parts of a data set, not classes: "
             "name the classes in a list, data.labels=FILE, or train without classes, data.labels=none"
         ]
     if folder:
         inner = shlex.quote(str(root / folder))
-        listed = _listed(names)
-        return [f"the folders in {folder} ({listed}) look like classes: to use them give data.root={inner}"]
+        return [f"the folders in {folder} ({some}) look like classes: to use them give data.root={inner}"]
     return []
 
 
@@ -68,8 +70,3 @@ def _parts(names: Sequence[str]) -> tuple[str, str] | None:
     if not train or not other or 2 * (len(train) + len(other)) <= len(names):
         return None
     return train[0], other[0]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-    return ", ".join(name[:60] for name in names[:_LISTED]) + more

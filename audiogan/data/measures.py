@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
+from audiogan.data.scan import hash_of
 from audiogan.data.sounds.knobs import known, measure, parts, together
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
-from audiogan.data.sounds.scan import hash_of
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 from audiogan.data.kinds import is_image
 from audiogan.data.labels import LIST
 from audiogan.data.layout import layout_hints
-from audiogan.data.sounds.decode import DecodeSettings
 from audiogan.data.walk import LEFT_OUT
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
@@ -61,7 +60,7 @@ class Scan:
     noun: ClassVar[str] = "sound file"
 
     root: Path
-    settings: DecodeSettings
+    settings: Any  # how files are decoded
     folder: Path  # the cache: clips, index and the table of files
     counts: dict[str, int]  # reason -> files
     flags: dict[str, int]  # flag -> usable files that have it

@@ -1,1 +1,1 @@
-"""Evaluation of a trained model against real data."""
+"""Evaluation of a trained model against real data, for ``audiogan evaluate``."""

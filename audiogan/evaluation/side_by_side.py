@@ -1,4 +1,4 @@
-"""Real examples and samples of the same class beside each other, for the eye."""
+"""Pictures of generated samples next to real examples of the same class."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from audiogan.errors import UserError
 from audiogan.evaluation.translations import translate
 from audiogan.model.generator import Generator
 
-EACH = 2
-"""Real examples of a class, and as many samples."""
+PER_CLASS = 2
+"""Number of real examples, and of samples, per class."""
 UNLABELLED = 16
-"""Of each kind where there are no classes."""
+"""Number of real examples, and of samples, without classes."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
-    """Write a PNG: of each class first examples out of ``data``, then as many samples, each under its name.
+    """Write a PNG with real examples and samples side by side, class by class.
 
-    For a model with a source: a row for each example, with source, output and, if the data has pairs, target.
+    For models that translate a source, each row shows a source, the output and, for paired data, the target.
 
     Args:
-        path: the PNG to write; missing folders are made.
-        generator: of what is in ``data``.
-        data: real examples. Classes do not count unless both the model and the data have them.
-        seed: of the samples, and of the choice of examples.
+        path: PNG file to write. Missing folders are created.
+        generator: the model.
+        data: real examples. Classes are used if both the model and the data have them.
+        seed: seed for the samples and for the choice of examples.
 
     Raises:
-        UserError: the data has none of the model's classes.
+        UserError: the data contains none of the model's classes.
     """
     if generator.game.needed:
         _translations(path, generator, data, seed)
@@ -37,7 +37,7 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     order = np.random.default_rng(seed).permutation(len(data))
     if generator.labels and len(data.targets):
         names = np.array(data.labels)[data.targets[order]]
-        groups = {label: order[names == label][:EACH] for label in generator.labels}
+        groups = {label: order[names == label][:PER_CLASS] for label in generator.labels}
     else:
         groups = {"": order[:UNLABELLED]}
     shown: list[np.ndarray] = []
@@ -47,12 +47,14 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
             shown += [data.signals(rows).numpy(), generator.sample(len(rows), seed=seed, label=label or None)]
             titles += [f"{label} real".strip()] * len(rows) + [label or "generated"] * len(rows)
     if not shown:
-        raise UserError(f"{generator.name}: it knows {', '.join(generator.labels)}, but {data.source} has none of them")
+        raise UserError(
+            f"{generator.name} has the classes {', '.join(generator.labels)}, but {data.source} has none of them"
+        )
     generator.modality.sheet(path, np.concatenate(shown), titles)
 
 
 def _translations(path: str | os.PathLike[str], generator: Generator, data: Table, seed: int) -> None:
-    """Write a PNG with a row for each example; the rows of one direction follow those of the other."""
+    """Write a PNG with one row per example. If there are two directions, their rows follow each other."""
     columns: dict[str, list[np.ndarray]] = {}
     titles: list[str] = []
     for route, words in generator.route_descriptions.items():

@@ -1,4 +1,4 @@
-"""Measures of models with a source: outputs against targets, and the sources themselves against targets."""
+"""Evaluation of models that translate a source: outputs, and the unchanged sources, are compared with targets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from audiogan.model.generator import Generator
 
 
 class Translated(NamedTuple):
-    """Outputs of one generator for sources of held-out data.
+    """Outputs of one generator for held-out sources.
 
     Attributes:
-        outputs: ``[n, *shape]``.
+        outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
-        sources: the sources as outputs ``[n, *shape]``; ``None`` if they have another shape than outputs.
+        sources: sources in the shape of outputs ``[n, *shape]``. ``None`` if they cannot be converted to it.
         paired: whether target ``i`` belongs to source ``i``.
-        shown: the sources as they are, by the name of the input; those that can be shown beside outputs.
+        shown: sources that can be displayed next to outputs, by the name of the input.
     """
 
     outputs: NDArray[np.float32]
@@ -33,22 +33,22 @@ class Translated(NamedTuple):
     shown: dict[str, NDArray[np.float32]]
 
 
-def translate(generator: Generator, table: Table, route: str, most: int, seed: int) -> Translated:
-    """Return the outputs of a generator for examples of a table.
+def translate(generator: Generator, table: Table, route: str, max_examples: int, seed: int) -> Translated:
+    """Generate outputs for examples of a table.
 
     Args:
-        generator: a model with an input that cannot be drawn.
+        generator: a model with an input that cannot be drawn at random.
         table: held-out data.
         route: name of the generator.
-        most: largest number of examples.
-        seed: seed of the first example's random inputs; the next examples have the next seeds.
+        max_examples: largest number of examples.
+        seed: seed for the random inputs of the first example. It is increased by 1 for each further example.
     """
     game = generator.game
     sources, targets = game.places(table, route)
     rng = np.random.default_rng(0)
     paired = game.generators[route].source is None and game.generators[route].target is None
-    sources = rng.permutation(sources)[:most]
-    targets = sources if paired else rng.permutation(targets)[:most]
+    sources = rng.permutation(sources)[:max_examples]
+    targets = sources if paired else rng.permutation(targets)[:max_examples]
     columns = {name: table.column(given.column, sources) for name, given in game.needed.items()}
     recipes = []
     for i in range(len(sources)):
@@ -64,7 +64,7 @@ def translate(generator: Generator, table: Table, route: str, most: int, seed: i
 
 
 def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's kind in the output's shape; grey pictures become colour pictures."""
+    """Return the first source of the output's modality in the output's shape. Grey pictures are converted to colour."""
     for name, value in columns.items():
         given: Any = generator.inputs[name]
         if not generator.modality.same_kind(given.modality):
@@ -76,10 +76,18 @@ def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArr
     return None
 
 
-def measure(translated: Translated, generator: Generator, embedding: Any, train: Any, seed: int) -> Report:
-    """Measure the distribution of outputs against the targets, and each output against its own target.
+def measure_distribution(translated: Translated, generator: Generator, embedding: Any, train: Any, seed: int) -> Report:
+    """Measure the distribution of outputs against that of the targets.
 
-    ``nothing`` in the report has the same measures of the sources.
+    Args:
+        translated: the outputs, see `translate`.
+        generator: the model.
+        embedding: embedding of the outputs.
+        train: training targets, or ``None``.
+        seed: seed for the choice of examples.
+
+    Returns:
+        A report. ``nothing`` has the values of the unchanged sources.
     """
     outputs, targets, sources, *_ = translated
     options: dict[str, Any] = {"train": train, "embedding": embedding, "seed": seed}
@@ -88,16 +96,16 @@ def measure(translated: Translated, generator: Generator, embedding: Any, train:
     return Report(report.values, report.floor, report.better, report.counts, {}, nothing)
 
 
-def references(translated: Translated, generator: Generator) -> Report:
-    """Measure each output against its own target, such as by SSIM; an empty report if data is not paired."""
+def measure_references(translated: Translated, generator: Generator) -> Report:
+    """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data."""
     outputs, targets, sources, paired, _ = translated
     if not paired:
         return Report({}, {}, {}, {})
 
-    def named(x: NDArray[np.float32]) -> dict[str, float]:
+    def by_name(x: NDArray[np.float32]) -> dict[str, float]:
         found = generator.modality.references(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
-    values = named(outputs)
+    values = by_name(outputs)
     better = {name: BETTER[name.partition("/")[0]] for name in values}
-    return Report(values, {}, better, {}, {}, {} if sources is None else named(sources))
+    return Report(values, {}, better, {}, {}, {} if sources is None else by_name(sources))

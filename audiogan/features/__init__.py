@@ -1,1 +1,1 @@
-"""Training-free embeddings of signals for distances and neighbours."""
+"""Training-free embeddings that convert signals to feature vectors for metrics and nearest neighbours."""

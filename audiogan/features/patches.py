@@ -1,4 +1,4 @@
-"""Features of small patches of images, for a Fréchet distance that notices blur and noise without a trained network."""
+"""Features of image patches, with which a Fréchet distance detects blur and noise without a trained network."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from torch.nn import functional as F
 __all__ = ["Patches"]
 
 SIZE = 8
-"""Height and width of a patch in cells."""
+"""Height and width of a patch in cells. A cell is an average of 1 x 1 or 2 x 2 pixels."""
 SCALES = (1, 2)
-"""Pixels a side that are averaged to one cell."""
+"""Side lengths of a cell in pixels. Patches are computed for each of them."""
 LOWEST = 0.5
-"""Weight of a patch's mean; that of other coefficients is their frequency in half periods per patch."""
+"""Weight of the mean of a patch. Other DCT coefficients are weighted by their frequency in half periods per patch."""
 
 
 class Patches:
-    """DCT coefficients of patches at fixed places, at several scales.
+    """DCT coefficients of image patches at two scales.
 
-    At each place a patch of 8 x 8 pixels, and the 16 x 16 pixels around it averaged to 8 x 8 cells, are transformed by
-    an orthonormal two-dimensional DCT. Coefficients are multiplied by their frequency, because amplitudes of natural
-    images fall with it (Field, "Relations between the statistics of natural images and the response properties of
-    cortical cells", JOSA A 1987). So details count as much as large areas in a Fréchet distance: blur and noise are
-    both far from real images.
+    At each position, two patches are transformed by an orthonormal two-dimensional DCT: 8 x 8 pixels, and the
+    surrounding 16 x 16 pixels averaged to 8 x 8 cells. Coefficients are multiplied by their frequency, because
+    amplitudes in natural images decrease with frequency. Fine details then contribute as much as large areas to a
+    Fréchet distance, so both blur and noise increase it.
 
-    Such features describe texture and edges, not what a picture shows or where: use them beside `Pixels`. A Fréchet
-    distance is fitted to all patches of all images together: 60 images have 3,840 patches, enough for 384 features.
+    These features describe texture and edges, but not content or position. Use them together with `Pixels`. The Fréchet
+    distance is fitted to the patches of all images: 60 images have 3,840 patches, which is enough for 384 features.
 
     Args:
-        shape: of an image, ``(C, H, W)``, at least 16 pixels a side.
-        count: places per image.
-        seed: of the places, which are the same in all images.
+        shape: shape of an image, ``(C, H, W)``, at least 16 pixels high and wide.
+        count: number of positions per image.
+        seed: seed for the positions, which are the same in all images.
+
+    Source: Field, "Relations between the statistics of natural images and the response properties of cortical cells",
+    JOSA A 1987.
     """
 
     def __init__(self, shape: Sequence[int], count: int = 64, seed: int = 0) -> None:
-        if not self.fits(shape) or count < 1:
+        if not self.supports(shape) or count < 1:
             raise ValueError(f"shape={list(shape)} must be [C, H, W] of at least 16 pixels, count={count} positive")
         self.shape = tuple(int(n) for n in shape)
         channels, height, width = self.shape
         largest = SIZE * max(SCALES)
         rng = np.random.default_rng(seed)
-        # Corners of the largest patches; smaller ones lie in their middle.
+        # The positions are corners of the largest patches. Smaller patches are centred in these.
         self._corners = rng.integers(0, (height - largest + 1, width - largest + 1), (count, 2)).tolist()
         transform = _dct(SIZE)
         frequency = torch.arange(SIZE, dtype=torch.float64)
@@ -55,13 +57,20 @@ class Patches:
         self.name = f"patches{count}of{SIZE}x{SIZE}-scales{scales}-of-{channels}x{height}x{width}"
 
     @staticmethod
-    def fits(shape: Sequence[int]) -> bool:
-        """Return whether images of this shape are large enough."""
+    def supports(shape: Sequence[int]) -> bool:
+        """Return whether images of a shape ``(C, H, W)`` are large enough."""
         return len(shape) == 3 and shape[0] >= 1 and min(shape[1:]) >= SIZE * max(SCALES)
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Images ``[B, C, H, W]`` in -1 ... 1 to features ``[B, count, scales * C * 64]``, float64."""
+        """Return features of images.
+
+        Args:
+            x: images ``[B, C, H, W]`` in -1 ... 1.
+
+        Returns:
+            Features ``[B, count, 2 * C * 64]``, float64.
+        """
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"images must be [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
         x, parts = x.double(), []
@@ -75,7 +84,7 @@ class Patches:
 
 
 def _dct(size: int) -> Tensor:
-    """Orthonormal DCT-II matrix ``[frequency, cell]``."""
+    """Return the orthonormal DCT-II matrix ``[frequency, cell]``."""
     at = torch.arange(size, dtype=torch.float64)
     matrix = torch.cos(torch.pi * at[:, None] * (at[None] + 0.5) / size) * (2 / size) ** 0.5
     matrix[0] /= 2**0.5

@@ -68,7 +68,7 @@ def make_kit(
     Raises:
         UserError: a class or knob is unknown, a number is out of range, or there are more classes than pads.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> from audiogan.kits import make_kit
         >>> kit = make_kit(audiogan.load("drums"), 2, seed=7, labels=["kick", "snare"])

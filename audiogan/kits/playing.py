@@ -81,7 +81,7 @@ def play_pattern(
     Raises:
         UserError: the file is not a MIDI file, has no notes or is too long, or an argument is out of range.
 
-    Example:
+    Examples:
         >>> import audiogan, tempfile
         >>> from audiogan.kits import make_kit, play_pattern
         >>> generator = audiogan.load("drums")

@@ -85,7 +85,7 @@ def save_kit(
     Raises:
         UserError: an argument is invalid, or the folder cannot be written or contains files of another kit.
 
-    Example:
+    Examples:
         >>> import audiogan, tempfile
         >>> from audiogan.kits import make_kit, save_kit
         >>> generator = audiogan.load("drums")

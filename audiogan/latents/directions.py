@@ -100,7 +100,7 @@ def directions(
         Härkönen et al., "GANSpace", NeurIPS 2020, section 2.2. Shen & Zhou, "Closed-Form Factorization of Latent
         Semantics in GANs" (SeFa), CVPR 2021.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> from audiogan.latents import directions
         >>> generator = audiogan.load("drums")
@@ -136,7 +136,7 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     Raises:
         UserError: the direction belongs to another model, or ``amount`` is out of range.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> from audiogan.latents import directions, edit
         >>> generator = audiogan.load("drums")

@@ -92,7 +92,7 @@ def encode(
     Source:
         Adam: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> from audiogan.latents import encode
         >>> generator = audiogan.load("drums")

@@ -62,7 +62,7 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
     Raises:
         UserError: the recipe does not fit the model, or a number is out of range.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> from audiogan.latents import neighbours
         >>> generator = audiogan.load("drums")

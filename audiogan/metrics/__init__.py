@@ -1,6 +1,8 @@
-"""Measuring: extractors (`embedding`) and metrics on their features, kept apart; `evaluate` puts them together.
+"""Metrics that compare generated samples with real data.
 
-`train_classifier` makes an extractor of the user's labels, `load_extractor` one of any network.
+Metrics operate on features, which an embedding extracts from signals. `evaluate` computes all metrics for one
+embedding. Embeddings include training-free ones (`LogMel`), classifiers of labelled data (`train_classifier`) and
+arbitrary networks (`load_extractor`).
 """
 
 from __future__ import annotations

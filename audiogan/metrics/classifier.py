@@ -1,4 +1,4 @@
-"""A classifier of the user's own labelled data: it names samples, and its last hidden layer is an extractor."""
+"""A classifier of labelled data that predicts the classes of samples and extracts features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from torch import Tensor
 from audiogan.core.checkpoint import save_tensors
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
-from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Net, Picture, digest, fit, glance, look, some_of_each
+from audiogan.metrics.convnet import (
+    STANDARD,
+    ClassifierNet,
+    ClassifierRecipe,
+    Picture,
+    digest,
+    fit,
+    load_pictures,
+    stratified_sample,
+    to_pictures,
+)
 
 if TYPE_CHECKING:
     from audiogan.data.table import Table
@@ -23,33 +33,33 @@ if TYPE_CHECKING:
 __all__ = ["Classifier", "train_classifier"]
 
 VALUES = 2**26
-"""Numbers in all pictures trained on, at most (256 MB); of more data a part is trained on."""
+"""Largest number of values in all training pictures, 256 MB in float32. Larger data sets are subsampled."""
 
 
 class Classifier:
-    """An `Embedding` of signals `[B, *shape]` that can also name their class.
+    """A trained classifier. As an `Embedding`, it extracts the features of its last hidden layer.
 
     Args:
         net: a trained network.
-        picture: the modality's.
+        picture: function from signals ``[B, *shape]`` to pictures, see `audiogan.modalities.Modality.picture`.
         labels: names of the classes.
 
     Attributes:
-        name: the width of the features and a digest of the weights, e.g. ``cnn128-1f2e3d4c``. Classifiers trained on
-            the same data by the same recipe have the same name only if arithmetic gave the same weights, to the bit.
+        name: width of the features and a digest of the weights, e.g. ``cnn128-1f2e3d4c``. Two classifiers with the same
+            data and recipe have the same name only if training gave bit-identical weights.
     """
 
-    def __init__(self, net: Net, picture: Picture, labels: Sequence[str]) -> None:
+    def __init__(self, net: ClassifierNet, picture: Picture, labels: Sequence[str]) -> None:
         self.net, self.picture, self.labels = net, picture, list(labels)
         self.name = f"cnn{net.head.in_features}-{_weights(net)[:8]}"
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Signals `[B, *shape]` to features `[B, D]`, float64."""
-        return self.net(glance(x, self.picture)).double().numpy()
+        """Return features ``[B, D]``, float64, of signals ``[B, *shape]``."""
+        return self.net(to_pictures(x, self.picture)).double().numpy()
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of the classes `[N, K]`, given features `[N, D]`."""
+        """Return class probabilities ``[N, K]`` for features ``[N, D]``."""
         logits = self.net.head(torch.from_numpy(features).float())
         return torch.softmax(logits.double(), 1).numpy()
 
@@ -57,51 +67,54 @@ class Classifier:
 def train_classifier(
     data: Table, *, recipe: ClassifierRecipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
 ) -> Classifier:
-    """The classifier of labelled ``data``, from the cache if it was trained before on the same pictures and settings.
+    """Return a classifier trained on labelled data.
+
+    The weights are cached. They are reused for the same pictures, recipe and seed.
 
     Args:
-        data: training data only: what the classifier has seen says nothing about its accuracy.
-        recipe, seed: see `fit`.
-        cache: folder for the weights; by default the user's.
-        progress: show a bar in a terminal.
+        data: labelled training data. Use held-out data to measure the accuracy.
+        recipe: architecture and training settings.
+        seed: seed for the initial weights and the order of examples.
+        cache: folder for the weights. Default: the user's cache folder.
+        progress: show a progress bar in a terminal.
 
     Raises:
-        UserError: data without labels or of a single class, or a cache that cannot be written.
+        UserError: the data has no labels or only one class, or the cache cannot be written.
     """
     if len(np.unique(data.targets)) < 2:
         raise UserError(f"a classifier needs data with labels of at least two classes: {data.source}")
     picture = data.modality.picture
-    size = look(data, picture, index=np.zeros(1, np.int64)).numel()
-    rows = some_of_each(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
-    x, y = look(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
+    size = load_pictures(data, picture, index=np.zeros(1, np.int64)).numel()
+    rows = stratified_sample(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
+    x, y = load_pictures(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
     key = digest(recipe.key, str(seed), json.dumps(data.labels), x, y)
     path = cache_dir("classifiers", cache) / f"{key}.safetensors"
-    net = _stored(path, Net(x.shape[1:], len(data.labels), recipe))
+    net = _stored(path, ClassifierNet(x.shape[1:], len(data.labels), recipe))
     if net is None:
         from tqdm import tqdm
 
         total = recipe.steps(len(x))
         with tqdm(total=total, desc="training a classifier", leave=False, disable=None if progress else True) as bar:
-            net = fit(x, y, len(data.labels), recipe=recipe, seed=seed, tell=bar.update)
+            net = fit(x, y, len(data.labels), recipe=recipe, seed=seed, on_step=bar.update)
         _store(path, net)
     return Classifier(net, picture, data.labels)
 
 
-def _weights(net: Net) -> str:
+def _weights(net: ClassifierNet) -> str:
     return digest(*(part for name, tensor in sorted(net.state_dict().items()) for part in (name, tensor)))
 
 
-def _store(path: Path, net: Net) -> None:
+def _store(path: Path, net: ClassifierNet) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     try:
         save_tensors(path, tensors, {"weights": _weights(net)})
     except OSError as error:
-        why = error.strerror or str(error)
-        raise UserError(f"cannot write {path} ({why}): make room there or set AUDIOGAN_CACHE") from error
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write {path} ({reason}): make room there or set AUDIOGAN_CACHE") from error
 
 
-def _stored(path: Path, net: Net) -> Net | None:
-    """``net`` with the weights in the file; None if there is none, or not what was written."""
+def _stored(path: Path, net: ClassifierNet) -> ClassifierNet | None:
+    """Load weights from a file into ``net``. Return ``None`` if the file is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:

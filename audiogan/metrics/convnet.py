@@ -1,4 +1,4 @@
-"""A small convolutional classifier and how it is trained: what several metrics train on labelled data."""
+"""A small convolutional classifier of pictures, and its training."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["STANDARD", "ClassifierRecipe", "Net", "Picture", "accuracy", "digest", "fit", "look", "some_of_each"]
+__all__ = ["STANDARD", "ClassifierNet", "ClassifierRecipe", "Picture", "accuracy", "digest", "fit", "load_pictures"]
+__all__ += ["stratified_sample", "to_pictures"]
 
 SIDE = 64
-"""Pictures of more than half as much again are averaged down to about this before the classifier sees them."""
+"""Side of reduced pictures in pixels. Pictures are averaged down to about this size if their longer side is at least
+1.5 times as long.
+"""
 HALVED = 32
-"""Of pictures larger than this, the first convolution halves the size."""
+"""Shorter side of a picture in pixels above which the first convolution has stride 2."""
 GRID = 4
 VERSION = 1
-"""Counts up when the same recipe would train another network."""
+"""Version of the training procedure. Increase it when the same recipe would give different weights."""
 
 Picture = Callable[[Tensor], Tensor]
-"""A modality's `picture`: signals `[B, *shape]` to `[B, C, H, W]`."""
+"""Type of a modality's `picture`: a function from signals ``[B, *shape]`` to pictures ``[B, C, H, W]``."""
 
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """How a classifier is built and trained.
+    """Architecture and training settings of a classifier.
 
     Args:
-        widths: channels of its convolutions; for points the last two are its hidden layers.
+        widths: output channels of each convolution. For points, the last two are the widths of the hidden layers.
         features: width of the last hidden layer.
-        examples: examples looked at in all, at most.
-        epochs: how often each example is looked at, at most.
-        least: optimizer steps, however little data there is.
-        batch: examples a step.
-        lr: highest learning rate of the cycle.
-        shift: pictures are moved by up to this share of each side.
+        examples: largest total number of examples processed in training.
+        epochs: largest number of passes over the data.
+        least: smallest number of optimizer steps, however small the data set is.
+        batch: batch size.
+        lr: maximum learning rate of the one-cycle schedule.
+        shift: largest random shift of a picture as a fraction of its height and width.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
@@ -55,23 +58,29 @@ class ClassifierRecipe:
     shift: float = 0.04
 
     def steps(self, n: int) -> int:
-        """Optimizer steps for ``n`` training examples."""
+        """Return the number of optimizer steps for ``n`` training examples."""
         return min(max(self.least, math.ceil(self.epochs * n / self.batch)), max(self.examples // self.batch, 1))
 
     @property
     def key(self) -> str:
-        """Eight letters that stand for every setting."""
+        """Digest of all settings, eight hexadecimal digits."""
         return hashlib.blake2b(json.dumps([VERSION, asdict(self)]).encode(), digest_size=4).hexdigest()
 
 
 STANDARD = ClassifierRecipe()
 
 
-class Net(nn.Module):
-    """Pictures `[B, C, H, W]` to features `[B, recipe.features]` of about unit size; ``head`` makes logits of them.
+class ClassifierNet(nn.Module):
+    """Convolutional classifier from pictures ``[B, C, H, W]`` to features ``[B, recipe.features]``.
 
-    Convolutions with batch normalisation and maximum pooling down to about 4 x 4 cells, which keep their place: in a
-    log-mel picture, place is pitch. Pictures of one pixel (points) get dense layers instead.
+    The layer ``head`` maps features to class logits. Convolutions with batch normalisation and max pooling reduce a
+    picture to about 4 x 4 cells. The cells are not averaged, because position carries information: in a log-mel picture
+    it is pitch. For pictures of one pixel (points), the layers are fully connected.
+
+    Args:
+        shape: shape of a picture, ``(C, H, W)``.
+        classes: number of classes.
+        recipe: widths of the layers.
     """
 
     mean: Tensor
@@ -108,21 +117,26 @@ class Net(nn.Module):
 
 
 @torch.no_grad()
-def look(signals: Any, picture: Picture, *, index: NDArray[np.int64] | None = None, batch: int = 256) -> Tensor:
-    """What a classifier sees: pictures float32 `[N, C, H, W]`, the longer side at most 96.
+def load_pictures(
+    signals: Any, picture: Picture, *, index: NDArray[np.int64] | None = None, batch: int = 256
+) -> Tensor:
+    """Return the pictures of a whole data set, float32 ``[N, C, H, W]``, for the classifier.
+
+    Pictures whose longer side is at least 96 pixels are averaged down to about 64 pixels.
 
     Args:
-        signals: a data set (see `audiogan.data.sounds.sources`), or an array or tensor `[N, ...]`.
-        picture: the modality's.
-        index: only these.
+        signals: a data set with a method ``signals``, or an array or tensor ``[N, ...]``.
+        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        index: indices of the signals to use. Default: all.
+        batch: batch size for ``picture``.
     """
     index = np.arange(len(signals)) if index is None else index
     read = getattr(signals, "signals", None) or (lambda rows: torch.as_tensor(signals[rows]))
-    return torch.cat([glance(read(rows), picture) for rows in np.split(index, range(batch, len(index), batch))])
+    return torch.cat([to_pictures(read(rows), picture) for rows in np.split(index, range(batch, len(index), batch))])
 
 
-def glance(x: Tensor, picture: Picture) -> Tensor:
-    """`look` at one batch of signals."""
+def to_pictures(x: Tensor, picture: Picture) -> Tensor:
+    """Return the pictures of one batch of signals, averaged down as in `load_pictures`."""
     x = picture(x.float())
     factor = max(1, round(max(x.shape[2:]) / SIDE))
     return F.avg_pool2d(x, factor, ceil_mode=True) if factor > 1 else x
@@ -136,30 +150,34 @@ def fit(
     recipe: ClassifierRecipe = STANDARD,
     seed: int = 0,
     steps: int | None = None,
-    more: tuple[Tensor, Tensor] | None = None,
-    tell: Callable[[], object] | None = None,
-) -> Net:
-    """Train on pictures ``x`` and classes ``y`` int64 `[N]`; the same arguments give the same network.
+    extra: tuple[Tensor, Tensor] | None = None,
+    on_step: Callable[[], object] | None = None,
+) -> ClassifierNet:
+    """Train a classifier. The same arguments give the same weights, bit for bit.
 
-    Cross-entropy, AdamW, one cycle of the learning rate (Smith & Topin 2019). Runs on one thread, because sums of
-    several come out differently in the last bit, and so would the network. torch's global random numbers stay as they
-    were.
+    Training uses cross-entropy, AdamW and a one-cycle learning rate (Smith & Topin 2019). It runs on one thread,
+    because the order of sums over several threads is not reproducible. PyTorch's global random state is not changed.
 
     Args:
-        steps: of the optimizer; by default what the recipe says for so many examples.
-        more: further pictures and classes. Half of every batch is drawn from them.
-        tell: called after every step.
+        x: pictures ``[N, C, H, W]``.
+        y: class of each picture, int64 ``[N]``.
+        classes: number of classes.
+        recipe: architecture and training settings.
+        seed: seed for the initial weights, the order of examples and the shifts.
+        steps: number of optimizer steps. Default: ``recipe.steps(N)``.
+        extra: additional pictures and classes, such as generated ones. They make up half of each batch.
+        on_step: function called after each step.
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = Net(x.shape[1:], classes, recipe).to(memory_format=torch.channels_last)
+        net = ClassifierNet(x.shape[1:], classes, recipe).to(memory_format=torch.channels_last)
     net.mean.copy_(x.mean())
     net.deviation.copy_(x.std().clamp_min(1e-6))
     total = recipe.steps(len(x)) if steps is None else steps
     optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total)
-    sources = [(x, y)] if more is None else [(x, y), more]
+    sources = [(x, y)] if extra is None else [(x, y), extra]
     draws = [_draw(len(pictures), recipe.batch // len(sources), rng) for pictures, _ in sources]
     with _one_thread(), torch.enable_grad():
         for _ in range(total):
@@ -171,14 +189,14 @@ def fit(
             loss.backward()
             optimizer.step()
             schedule.step()
-            if tell is not None:
-                tell()
+            if on_step is not None:
+                on_step()
     return _scaled(net.eval().requires_grad_(False), x)
 
 
 @torch.no_grad()
-def _scaled(net: Net, x: Tensor) -> Net:
-    """The same classifier with features whose mean square is 1, so that distances mean the same on all data."""
+def _scaled(net: ClassifierNet, x: Tensor) -> ClassifierNet:
+    """Rescale the hidden layer to a mean square feature of 1, so that distances are comparable across data."""
     size = net(x[:: max(1, len(x) // 1000)]).square().mean().sqrt().clamp_min(1e-6)
     for part in (net.hidden.weight, net.hidden.bias):
         part.div_(size)
@@ -197,7 +215,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _draw(n: int, batch: int, rng: torch.Generator) -> Iterator[Tensor]:
-    """Batches of numbers below n without end; each number once before any again."""
+    """Yield batches of indices below ``n`` without end. Each index occurs once per epoch."""
     left = torch.empty(0, dtype=torch.int64)
     while True:
         while len(left) < batch:
@@ -207,39 +225,56 @@ def _draw(n: int, batch: int, rng: torch.Generator) -> Iterator[Tensor]:
 
 
 def _shifted(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Each picture moved by its own number of pixels, the edge repeated."""
+    """Return pictures shifted by a random number of pixels each. Border pixels are repeated."""
     places = []
     for side in x.shape[2:]:
-        most = round(share * side)
-        by = torch.randint(-most, most + 1, (len(x), 1), generator=rng)
+        max_shift = round(share * side)
+        by = torch.randint(-max_shift, max_shift + 1, (len(x), 1), generator=rng)
         places.append((torch.arange(side) + by).clamp(0, side - 1))
     rows, columns = places
     moved = x.permute(0, 2, 3, 1)[torch.arange(len(x))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)  # channels last in memory, as the network wants it
+    return moved.permute(0, 3, 1, 2)  # The network runs faster with channels-last memory.
 
 
 @torch.no_grad()
-def accuracy(net: Net, x: Tensor, y: Tensor, batch: int = 256) -> float:
-    """Share of pictures whose class the network names."""
+def accuracy(net: ClassifierNet, x: Tensor, y: Tensor, batch: int = 256) -> float:
+    """Return the share of pictures that the network classifies correctly.
+
+    Args:
+        net: a trained classifier.
+        x: pictures ``[N, C, H, W]``.
+        y: true classes ``[N]``.
+        batch: batch size.
+    """
     guesses = torch.cat([net.head(net(part)).argmax(1) for part in x.split(batch)])
     return float((guesses == y).double().mean())
 
 
-def some_of_each(targets: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """``count`` numbers of examples, sorted: each class as often as in ``targets``, but at least once."""
+def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a random subset that preserves the class proportions.
+
+    Args:
+        targets: class of each example, int64 ``[N]``.
+        count: number of examples to draw. If it is at least N, all examples are returned.
+        rng: random number generator.
+
+    Returns:
+        Sorted indices. Each class occurs at least once, so there can be more than ``count``.
+    """
     if count >= len(targets):
         return np.arange(len(targets))
     classes, sizes = np.unique(targets, return_counts=True)
     ideal = count * sizes / len(targets)
     quota = np.maximum(ideal.astype(np.int64), 1)
     short = max(0, count - int(quota.sum()))
-    quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1  # those that rounding took most from
-    members = [rng.permutation(np.flatnonzero(targets == k))[:most] for k, most in zip(classes, quota, strict=True)]
+    # Classes that lost most by rounding down get one more example.
+    quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1
+    members = [rng.permutation(np.flatnonzero(targets == k))[:size] for k, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(members))
 
 
 def digest(*parts: Tensor | str) -> str:
-    """Sixteen letters that stand for the shapes, kinds and values of tensors, and for texts."""
+    """Return a digest of tensors (shape, type and values) and strings, 16 hexadecimal digits."""
     whole = hashlib.blake2b(digest_size=8)
     for part in parts:
         if isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Distances between two sets of features [N, D]."""
+"""Distances between two sets of features ``[N, D]``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ Features = NDArray[np.float64]
 
 
 def frechet_distance(a: Features, b: Features) -> float:
-    """Squared Fréchet distance of the Gaussians fitted to a [N, D] and b [M, D] (Heusel et al. 2017, eq. 6).
+    """Return the squared Fréchet distance between Gaussians fitted to two sets of features.
 
-    |mean_a - mean_b|² + tr(A + B - 2 (A B)^½). With covariances A = Rᵀ R and B = Sᵀ S, tr (A B)^½ is the sum of the
-    singular values of R Sᵀ: no matrix square root, so singular covariances (N <= D) and equal sets need no care.
+    The distance is |mean_a - mean_b|² + tr(A + B - 2 (A B)^½). With covariances A = Rᵀ R and B = Sᵀ S, tr (A B)^½ is
+    the sum of the singular values of R Sᵀ. This avoids a matrix square root, so singular covariances (N <= D) and equal
+    sets cause no numerical problems.
 
-    Biased upwards for few samples: compare only at equal N and M.
+    The estimate is biased upwards for small sets. Compare only values with equal N and M.
+
+    Args:
+        a: features ``[N, D]``, N >= 2.
+        b: features ``[M, D]``, M >= 2.
 
     Raises:
-        ValueError: fewer than two samples, or dimensions that differ.
+        ValueError: fewer than two samples, or different dimensions.
+
+    Source: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", equation 6.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(200, 4))
@@ -36,14 +43,22 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: int = 10, seed: int = 0) -> float:
-    """Kernel distance: unbiased squared MMD with the kernel (x·y / D + 1)³ (Bińkowski et al. 2018, sec. 4).
+    """Return the kernel distance: the unbiased squared MMD with the kernel (x·y / D + 1)³.
 
-    Up to `subset` samples it is computed once on all of them; of more, it is the mean over `subsets` random subsets of
-    that size. Its expectation does not depend on the sample count; it is 0 for equal distributions and may come out
+    Its expectation does not depend on the number of samples. It is 0 for equal distributions; the estimate can be
     slightly negative.
 
+    Args:
+        a: features ``[N, D]``, N >= 2.
+        b: features ``[M, D]``, M >= 2.
+        subset: largest number of samples used at a time. Larger sets are subsampled.
+        subsets: number of random subsets, over which the distance is averaged.
+        seed: seed for the subsets.
+
     Raises:
-        ValueError: fewer than two samples, or dimensions that differ.
+        ValueError: fewer than two samples, or different dimensions.
+
+    Source: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(200, 4))

@@ -1,4 +1,4 @@
-"""How many different things a set holds."""
+"""Measures of diversity: Vendi score and inception score."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ __all__ = ["inception_score", "vendi_score"]
 
 
 def vendi_score(x: NDArray[np.float64], *, bandwidth: float) -> float:
-    """Effective number of different samples in x [N, D] (Friedman & Dieng 2023, def. 3.1), from 1 to N.
+    """Return the effective number of different samples, from 1 to N.
 
-    exp of the entropy of the eigenvalues of K / N with the kernel exp(-|x - y|² / (2 bandwidth²)). A set of n equally
-    large clusters far apart scores n, where a mean pairwise distance would be large for two clusters already.
+    The score is the exponential of the entropy of the eigenvalues of K / N, where K is the Gaussian kernel matrix
+    exp(-|x - y|² / (2 bandwidth²)). A set of n equally large, distant clusters scores n. A mean pairwise distance, in
+    contrast, is already large for two clusters.
+
+    Args:
+        x: features ``[N, D]``.
+        bandwidth: width of the kernel, greater than 0.
 
     Raises:
-        ValueError: an empty set or a bandwidth that is not positive.
+        ValueError: the set is empty, or the bandwidth is not positive.
+
+    Source: Friedman & Dieng 2023, "The Vendi Score", definition 3.1.
 
     Examples:
         >>> clusters = np.repeat([[0.0], [100.0], [200.0]], 5, axis=0)
@@ -32,10 +39,15 @@ def vendi_score(x: NDArray[np.float64], *, bandwidth: float) -> float:
 
 
 def inception_score(probabilities: NDArray[np.floating]) -> float:
-    """exp E[KL(p(y|x) || p(y))] of class probabilities [N, K] (Salimans et al. 2016, sec. 4), from 1 to K.
+    """Return exp E[KL(p(y|x) || p(y))], from 1 to the number of classes K.
+
+    Args:
+        probabilities: class probabilities ``[N, K]``.
 
     Raises:
-        ValueError: rows that are not probabilities.
+        ValueError: rows do not sum to 1, or contain negative values.
+
+    Source: Salimans et al. 2016, "Improved Techniques for Training GANs", section 4.
 
     Examples:
         >>> round(inception_score(np.eye(10)), 3)  # each of ten classes once, with certainty

@@ -1,4 +1,4 @@
-"""Any torch module as an extractor, named by the person who asks for it."""
+"""Feature extraction with a user's own PyTorch module."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ __all__ = ["Extractor", "load_extractor"]
 
 
 class Extractor:
-    """An `Embedding` made of any network that gives features `[B, D]`, or maps `[B, D, h, w]`, which are averaged.
+    """An `Embedding` that extracts features with any network.
+
+    The network returns features ``[B, D]``, or maps ``[B, D, h, w]``, which are averaged over h and w.
 
     Args:
-        net: called in eval mode with pictures float32 `[B, C, H, W]` (images in -1 ... 1; sounds: log-mel), or with the
-            signals themselves if its attribute ``wants`` is ``"signals"``.
-        picture: the modality's.
-        name: of the network; a digest of its weights is appended.
+        net: network, called in eval mode with float32 pictures ``[B, C, H, W]`` (images in -1 ... 1, or log-mel
+            spectrograms of sounds). If it has an attribute ``wants = "signals"``, it is called with the signals.
+        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        name: name of the network. A digest of its weights is appended.
     """
 
     def __init__(self, net: nn.Module, picture: Picture, name: str) -> None:
@@ -38,7 +40,11 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Signals `[B, *shape]` to features `[B, D]`, float64; ValueError if the network gives something else."""
+        """Return features ``[B, D]``, float64, of signals ``[B, *shape]``.
+
+        Raises:
+            ValueError: the output of the network has another shape.
+        """
         out = self.net(self.picture(x.float()))
         if not isinstance(out, Tensor) or out.ndim < 2 or len(out) != len(x):
             got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
@@ -47,19 +53,20 @@ class Extractor:
 
 
 def load_extractor(spec: str, picture: Picture, weights: str | os.PathLike[str] | None = None) -> Extractor:
-    """Import a network by name. This runs the code of its module: `spec` may only come from the person at the keyboard.
+    """Import a network by name and return it as an extractor.
 
-    No configuration and no checkpoint can get here: it is a function, and they may only build classes.
+    Importing runs the code of the module, so ``spec`` must come from the user. Configurations and checkpoints cannot
+    call this function, because they can only instantiate classes.
 
     Args:
-        spec: ``package.module:NAME``, found from the current folder on as Python finds modules. NAME is a network, or
-            something that makes one when called without arguments (a class, a function).
-        picture: the modality's.
-        weights: a ``.safetensors`` file, or one that ``torch.load`` reads with ``weights_only=True``: a state dict, or
-            one under the key ``state_dict``.
+        spec: ``package.module:NAME``. The module is searched in the current folder and on Python's path. NAME is a
+            network, or a class or function that returns one when called without arguments.
+        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        weights: file with a state dict, or with a state dict under the key ``state_dict``. It is a ``.safetensors``
+            file, or a file that ``torch.load`` reads with ``weights_only=True``.
 
     Raises:
-        UserError: no such module or name, not a network, or weights that do not fit.
+        UserError: the module or name does not exist, NAME is not a network, or the weights do not fit.
     """
     module, _, path = spec.partition(":")
     if not module or not path:
@@ -71,7 +78,7 @@ def load_extractor(spec: str, picture: Picture, weights: str | os.PathLike[str] 
         for name in path.split("."):
             found = getattr(found, name)
         net = found if isinstance(found, nn.Module) else found()
-    except Exception as error:  # whatever the user's own code raises
+    except Exception as error:  # The user's code can raise any exception.
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"--extractor {spec}: {type(error).__name__}: {reason}") from error
     finally:

@@ -1,4 +1,4 @@
-"""Augmentation gain: do generated samples help a classifier of real ones?"""
+"""Augmentation gain: the change in a classifier's accuracy when generated samples are added to its training data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiogan.metrics.convnet import STANDARD, ClassifierRecipe, Picture, accuracy, fit, look, some_of_each
+from audiogan.metrics.convnet import (
+    STANDARD,
+    ClassifierRecipe,
+    Picture,
+    accuracy,
+    fit,
+    load_pictures,
+    stratified_sample,
+)
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
@@ -23,61 +31,65 @@ def augmentation_gain(
     train: Table,
     held_out: Table,
     fake: NDArray[np.float32],
-    asked: NDArray[np.int64],
+    requested_classes: NDArray[np.int64],
     *,
-    few: int = 100,
+    subset_size: int = 100,
     seeds: int = 3,
     recipe: ClassifierRecipe = STANDARD,
     progress: bool = True,
 ) -> Report:
-    """Accuracy on ``held_out`` of a classifier trained on real and generated examples, against real ones alone.
+    """Measure how much generated samples improve a classifier of real data.
 
-    Twice: with all real training examples, and with ``few`` of them, each class in its share. Both classifiers start
-    from the same weights and make the same number of steps with batches of the same size; of the second, half of each
-    batch is generated. So generated samples must be worth more than another look at the real ones, and the gain may
-    well be negative (as Ravuri & Vinyals 2019, sec. 4.3, found for most generators).
+    Two classifiers are trained and tested on ``held_out``: one on real examples alone, and one on real and generated
+    examples, which make up half of each batch. Both start from the same weights and take the same number of steps with
+    the same batch size. The gain is the difference in accuracy. It can be negative, as Ravuri & Vinyals (2019, section
+    4.3) found for most generators.
 
-    The generator has seen all of ``train``: a gain with few examples says that its samples carry what it learned from
-    the others, not that labels come from nothing.
+    The comparison is made with all training examples and with a subset of them. Note that the generator has been
+    trained on all of ``train``. A gain on the subset therefore shows that generated samples carry information about the
+    remaining examples.
 
     Args:
-        train: labelled real data; held_out: labelled real data that neither generator nor classifier trained on.
-        fake: generated signals `[N, *shape]`; asked: class of each, int64 `[N]`.
-        few: real examples of the second comparison; left out if there are no more in ``train``.
-        seeds: classifiers a comparison and kind; they differ in initial weights, order, and in which few are taken.
-        recipe: of the classifiers.
-        progress: show a bar in a terminal.
+        train: labelled real data for training.
+        held_out: labelled real data that neither the generator nor the classifiers were trained on.
+        fake: generated signals ``[N, *shape]``.
+        requested_classes: class of each generated signal, int64 ``[N]``.
+        subset_size: number of real examples in the second comparison. It is skipped if ``train`` is not larger.
+        seeds: number of repetitions. They differ in initial weights, order of examples and subset.
+        recipe: architecture and training settings of the classifiers.
+        progress: show a progress bar in a terminal.
 
     Returns:
-        By comparison, under names that say how many real and generated examples and how many seeds: the mean accuracy
-        of both kinds, the mean gain, and its standard deviation over seeds (0 for a single seed).
+        For each comparison the mean accuracy of both classifiers, the mean gain, and the standard deviation of the gain
+        over seeds (0 for one seed). The names state the numbers of real examples, generated examples and seeds.
 
     Raises:
-        ValueError: nothing generated, data without labels, or fewer than one seed.
+        ValueError: there are no generated samples, no labels, or fewer than one seed.
     """
-    if seeds < 1 or not len(fake) or len(asked) != len(fake) or not len(train.targets) or not len(held_out.targets):
+    labelled = len(train.targets) and len(held_out.targets) and len(requested_classes) == len(fake)
+    if seeds < 1 or not len(fake) or not labelled:
         raise ValueError(
-            f"need seeds >= 1 and labelled examples, got seeds={seeds}, {len(fake)} generated ({len(asked)} labelled), "
-            f"{len(train.targets)} real, {len(held_out.targets)} held out"
+            f"need seeds >= 1 and labelled examples, got seeds={seeds}, {len(fake)} generated samples with "
+            f"{len(requested_classes)} labels, {len(train.targets)} real, {len(held_out.targets)} held-out ones"
         )
     from tqdm import tqdm
 
     picture: Picture = train.modality.picture
-    x, y = look(train, picture), torch.from_numpy(np.asarray(train.targets))
-    more = look(fake, picture), torch.from_numpy(asked)
-    unseen = look(held_out, picture), torch.from_numpy(np.asarray(held_out.targets))
+    x, y = load_pictures(train, picture), torch.from_numpy(np.asarray(train.targets))
+    generated = load_pictures(fake, picture), torch.from_numpy(requested_classes)
+    test = load_pictures(held_out, picture), torch.from_numpy(np.asarray(held_out.targets))
     values: dict[str, float] = {}
-    sizes = [len(train)] + ([few] if few < len(train) else [])
+    sizes = [len(train)] + ([subset_size] if subset_size < len(train) else [])
     steps = [recipe.steps(size + len(fake)) for size in sizes]
     total, hidden = 2 * seeds * sum(steps), None if progress else True
     with tqdm(total=total, desc="training classifiers", leave=False, disable=hidden) as bar:
         for size, total in zip(sizes, steps, strict=True):
             scores = []
             for seed in range(seeds):
-                rows = some_of_each(np.asarray(train.targets), size, np.random.default_rng(seed))
-                options: Any = {"recipe": recipe, "seed": seed, "steps": total, "tell": bar.update}
-                nets = (fit(x[rows], y[rows], len(train.labels), more=also, **options) for also in (None, more))
-                scores.append([accuracy(net, *unseen) for net in nets])
+                rows = stratified_sample(np.asarray(train.targets), size, np.random.default_rng(seed))
+                options: Any = {"recipe": recipe, "seed": seed, "steps": total, "on_step": bar.update}
+                nets = (fit(x[rows], y[rows], len(train.labels), extra=extra, **options) for extra in (None, generated))
+                scores.append([accuracy(net, *test) for net in nets])
             suffix = f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{seeds}"
             values |= _summary(np.array(scores), suffix)
     counts = {"train": len(train), "held_out": len(held_out), "generated": len(fake)}
@@ -85,7 +97,7 @@ def augmentation_gain(
 
 
 def _summary(scores: NDArray[np.float64], suffix: str) -> dict[str, float]:
-    """Of accuracies [seeds, (real alone, with generated)]."""
+    """Summarise accuracies ``[seeds, 2]``, measured without and with generated samples."""
     alone, both = scores.mean(0)
     gains = scores[:, 1] - scores[:, 0]
     figures = {

@@ -1,4 +1,4 @@
-"""What nearest neighbours tell: precision, recall, density, coverage, and whether training sounds were copied."""
+"""Metrics based on nearest neighbours: precision, recall, density, coverage and memorisation."""
 
 from __future__ import annotations
 
@@ -26,22 +26,30 @@ class Memorisation(NamedTuple):
     copies: float
 
 
-def prdc(fake: Features, real: Features, *, k: int = 5, cap: float = 1.0) -> Prdc:
-    """Precision and recall (Kynkäänniemi et al. 2019, sec. 2), density and coverage (Naeem et al. 2020, sec. 3).
+def prdc(fake: Features, real: Features, *, k: int = 5, radius_quantile: float = 1.0) -> Prdc:
+    """Compute precision, recall, density and coverage.
 
-    Each sample's ball reaches to its k-th nearest neighbour in its own set (itself not counted).
+    Each sample has a ball. Its radius is the distance to the k-th nearest neighbour in the sample's own set.
 
-    * precision: share of fakes inside some real ball;
-    * recall: share of reals inside some fake ball;
-    * density: real balls a fake lies in, mean, / k (about 1 for equal distributions, may exceed 1);
-    * coverage: share of real balls that hold a fake.
+    * precision: share of fake samples inside any real ball.
+    * recall: share of real samples inside any fake ball.
+    * density: mean number of real balls that contain a fake sample, divided by k. About 1 for equal distributions; it
+      can exceed 1.
+    * coverage: share of real balls that contain a fake sample.
 
-    With cap < 1 no ball is larger than the `cap` quantile of its set's radii. The published definitions are cap=1;
-    there one odd real sound has a ball so wide that it holds all white noise (precision 1.0 against real drums), which
-    is why the realism score of Kynkäänniemi et al. (sec. 5) drops balls above the median.
+    Args:
+        fake: features of generated samples ``[N, D]``.
+        real: features of real samples ``[M, D]``.
+        k: number of the neighbour that determines the radius, not counting the sample itself.
+        radius_quantile: upper limit of the radii as a quantile of the radii of the set, in (0, 1]. 1 gives the
+            published definitions. There, the ball of a single outlier among real drums contained all white noise, which
+            gave a precision of 1. For the same reason, the realism score of Kynkäänniemi et al. (section 5) discards
+            balls above the median.
 
     Raises:
-        ValueError: a set of no more than k samples, or a cap outside (0, 1].
+        ValueError: a set has at most k samples, or ``radius_quantile`` is outside (0, 1].
+
+    Source: Kynkäänniemi et al. 2019, section 2; Naeem et al. 2020, section 3.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(200, 2))
@@ -50,10 +58,10 @@ def prdc(fake: Features, real: Features, *, k: int = 5, cap: float = 1.0) -> Prd
     """
     if min(len(fake), len(real)) <= k:
         raise ValueError(f"k={k} neighbours need more than {k} samples, got {len(fake)} fake and {len(real)} real")
-    if not 0 < cap <= 1:
-        raise ValueError(f"cap is a quantile in (0, 1], got {cap}")
-    real_radius, fake_radius = _radii(real, k, cap), _radii(fake, k, cap)
-    inside = np.zeros(len(fake), np.int64)  # real balls around each fake
+    if not 0 < radius_quantile <= 1:
+        raise ValueError(f"radius_quantile must be in (0, 1], got {radius_quantile}")
+    real_radius, fake_radius = _radii(real, k, radius_quantile), _radii(fake, k, radius_quantile)
+    inside = np.zeros(len(fake), np.int64)  # Number of real balls that contain each fake sample.
     recalled = covered = 0
     for rows, distances in _chunks(real, fake):
         in_real = distances <= real_radius[rows, None]
@@ -69,7 +77,15 @@ def prdc(fake: Features, real: Features, *, k: int = 5, cap: float = 1.0) -> Prd
 
 
 def nearest(x: Features, reference: Features, *, k: int = 1) -> tuple[Features, NDArray[np.int64]]:
-    """Euclidean distance [N] of each x to its k-th nearest in `reference`, and which one that is [N].
+    """Find the k-th nearest neighbour of each row of ``x``.
+
+    Args:
+        x: features ``[N, D]``.
+        reference: features ``[M, D]`` in which neighbours are searched.
+        k: number of the neighbour; 1 is the nearest.
+
+    Returns:
+        Euclidean distance ``[N]`` to the neighbour, and its index ``[N]`` in ``reference``.
 
     Examples:
         >>> distance, index = nearest(np.array([[0.0, 1.0]]), np.array([[5.0, 5.0], [0.0, 3.0]]))
@@ -84,15 +100,22 @@ def nearest(x: Features, reference: Features, *, k: int = 1) -> tuple[Features, 
 
 
 def memorisation(fake: Features, held_out: Features, train: Features) -> Memorisation:
-    """Are fakes nearer to training sounds than new real sounds are?
+    """Measure whether generated samples are copies of training examples.
 
-    * ratio: median distance of a fake to its nearest training sound / the same of held-out real sounds. About 1 for
-      new sounds of the same kind; towards 0 for copies; above 1 for sounds that are not like the data.
-    * copies: share of fakes nearer to a training sound than a quarter of that sound's own distance to its nearest
-      other training sound (authenticity, Alaa et al. 2022, sec. 3, with a stricter threshold).
+    * ratio: median distance of a fake sample to its nearest training example, divided by that of a held-out sample.
+      About 1 for new samples of the same kind, near 0 for copies, above 1 for samples unlike the data.
+    * copies: share of fake samples that are copies. A copy is nearer to a training example than a quarter of the
+      distance from this example to its nearest other training example.
+
+    Args:
+        fake: features of generated samples ``[N, D]``.
+        held_out: features of held-out real samples ``[M, D]``.
+        train: features of training examples ``[K, D]``, K >= 2.
 
     Raises:
-        ValueError: fewer than two training sounds.
+        ValueError: there are fewer than two training examples.
+
+    Source: authenticity, Alaa et al. 2022, section 3, here with a stricter threshold.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(100, 2))
@@ -100,23 +123,23 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
         1.0
     """
     if len(train) < 2:
-        raise ValueError(f"need at least two training sounds, got {len(train)}")
+        raise ValueError(f"need at least two training examples, got {len(train)}")
     to_train, which = nearest(fake, train)
     unseen, _ = nearest(held_out, train)
-    own = nearest(train[np.unique(which)], train, k=2)[0]  # the nearest one is the sound itself
+    own = nearest(train[np.unique(which)], train, k=2)[0]  # The nearest neighbour is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
-    # a distance of nothing is a copy even of a sound the training set holds twice
+    # At distance zero a sample is a copy, even if the training data contains the example twice.
     copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))
     return Memorisation(float(np.median(to_train) / max(np.median(unseen), 1e-12)), float(copies.mean()))
 
 
-def _radii(x: Features, k: int, cap: float) -> Features:
-    radii = nearest(x, x, k=k + 1)[0]  # the nearest is the sample itself
-    return np.minimum(radii, np.quantile(radii, cap))
+def _radii(x: Features, k: int, radius_quantile: float) -> Features:
+    radii = nearest(x, x, k=k + 1)[0]  # The nearest neighbour is the sample itself.
+    return np.minimum(radii, np.quantile(radii, radius_quantile))
 
 
 def _chunks(x: Features, y: Features, size: int = 2**21) -> Iterator[tuple[slice, Features]]:
-    """Distances [rows, M] of some rows of x [N, D] to all of y [M, D] at a time: memory does not grow with N."""
+    """Yield distances ``[rows, M]`` of some rows of ``x`` to all rows of ``y``, so that memory does not grow with N."""
     squares = (y**2).sum(1)
     step = max(1, size // len(y))
     for start in range(0, len(x), step):

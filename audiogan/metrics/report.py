@@ -1,4 +1,4 @@
-"""Every metric at once, with the value that real data itself would get."""
+"""The `Report` of an evaluation, and `evaluate`, which computes all metrics for one embedding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.metrics.neighbours import memorisation, nearest, prdc
 
 __all__ = ["Report", "evaluate"]
 
-LEAST = 20
+MIN_SAMPLES = 20
 NEIGHBOURS = 5
 CAP = 0.5
 WORST = 3
@@ -38,12 +38,18 @@ Features = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured.
+    """Results of an evaluation.
 
-    The keys of `values` are metric/extractor@samples, and :trainK where K training samples were searched. Numbers under
-    one name are comparable if they were measured against the same real data. `floor` has what real data itself gets,
-    where that means something; `better` says which way is better. `counts` are the samples given; the number used is
-    in the names. `details` takes some values apart, e.g. by class.
+    Names have the form ``metric/embedding@n`` for n samples of each kind. ``:trainK`` is appended if K training
+    examples were searched. Values with the same name are comparable if they were measured with the same real data.
+
+    Attributes:
+        values: measured values by name.
+        floor: values of real data by name, for metrics where these are defined.
+        better: desired direction by name, e.g. ``higher``.
+        counts: number of samples of each kind that were available.
+        details: parts of some values, e.g. by class.
+        nothing: values of the unchanged sources by name, for models that translate signals.
     """
 
     values: dict[str, float]
@@ -54,7 +60,9 @@ class Report:
     nothing: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Return aligned text: metric, value, value of real data (floor), value of doing nothing, better direction."""
+        """Return the report as an aligned table with columns metric, value, floor, "do nothing" (if measured) and
+        better.
+        """
         columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
         rows = [("metric", *columns, "better")]
         for key in self.values:
@@ -70,8 +78,10 @@ class Report:
             lines.append(f"{key}, lowest: " + ", ".join(f"{part} {share:.4g}" for part, share in lowest))
         return "\n".join(lines)
 
-    def joined(self, other: Report) -> Report:
-        """This report and another one as one; the counts stay this one's."""
+    def merged(self, other: Report) -> Report:
+        """Return a report with the entries of both reports. If both have an entry in ``counts``, that of this report is
+        kept.
+        """
         return Report(
             self.values | other.values,
             self.floor | other.floor,
@@ -81,8 +91,8 @@ class Report:
             self.nothing | other.nothing,
         )
 
-    def prefixed(self, prefix: str) -> Report:
-        """Return this report with other names: ``prefix/NAME``."""
+    def with_prefix(self, prefix: str) -> Report:
+        """Return a copy of the report with names of the form ``prefix/NAME``."""
         parts = (self.values, self.floor, self.better, self.details, self.nothing)
         values, floor, better, details, nothing = ({f"{prefix}/{k}": v for k, v in part.items()} for part in parts)
         return Report(values, floor, better, self.counts, details, nothing)  # type: ignore[arg-type]
@@ -101,53 +111,55 @@ def evaluate(
     count: int | None = None,
     seed: int = 0,
 ) -> Report:
-    """Measure generated samples against held-out real ones.
+    """Measure generated samples against held-out real samples.
 
-    All sets are cut to the same number n of samples, because the metrics' bias depends on it: the reference is n of
-    `real`; its floor is n of `train` measured against it, or, without `train`, another n of `real`.
+    The bias of metrics depends on the number of samples, so all sets are reduced to the same number n. The reference is
+    n samples of ``real``. The floor is measured with n samples of ``train``, or, without ``train``, with another n
+    samples of ``real``.
 
-    * frechet, kernel: see `distances`;
-    * precision, recall, density, coverage: see `neighbours.prdc`, with 5 neighbours and balls capped at the median;
-    * diversity: Vendi score / that of the reference, the bandwidth being the reference's median distance to the 5th
-      neighbour; near 0 for a collapsed set;
-    * train_distance, train_copies (only with `train`): see `neighbours.memorisation`; the floor is one half of the
-      reference against the other.
+    * ``frechet``, ``kernel``: see `frechet_distance` and `kernel_distance`.
+    * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
+      and radii limited to the median.
+    * ``diversity``: Vendi score divided by that of the reference. The bandwidth is the median distance of the reference
+      to its 5th neighbours. Near 0 for a collapsed generator.
+    * ``train_distance``, ``train_copies``, with ``train``: see `memorisation`. The floor compares one half of the
+      reference with the other.
 
-    An embedding that describes parts of examples (features [N, P, D], see `Patches`) gives only frechet, of all parts
-    together: parts of one example are not independent samples, as the other metrics require.
+    Embeddings with several feature vectors per example (``[N, P, D]``, see `Patches`) give only ``frechet``. The other
+    metrics require independent samples, and vectors of one example are not independent.
 
     Args:
-        fake: generated sounds [N, C, T] in [-1, 1], tensor or array.
-        real: held-out real sounds [M, C, T].
-        sample_rate: Hz; used by the default embedding only.
-        train: the sounds trained on [K, C, T].
-        embedding: an extractor; by default `LogMel` over the length of `real`. With another one, fake, real and train
-            may be whatever it takes.
-        count: use this n rather than the largest possible.
-        seed: of the choice of samples.
+        fake: generated sounds ``[N, C, T]`` in -1 ... 1, tensor or array.
+        real: held-out real sounds ``[M, C, T]``.
+        sample_rate: sample rate in Hz, for the default embedding.
+        train: training sounds ``[K, C, T]``.
+        embedding: embedding of the signals. Default: `LogMel` for the length of ``real``. Other embeddings may take
+            other signals, such as images.
+        count: number of samples n. Default: as many as possible.
+        seed: seed for the choice of samples.
 
     Raises:
-        ValueError: fewer than 20 samples or than `count` (says how many there are), samples that are not finite (says
-            which), neither embedding nor sample_rate.
+        ValueError: there are fewer than 20 samples or than ``count``, samples are not finite, or both ``embedding`` and
+            ``sample_rate`` are missing.
     """
     counts = {"fake": len(fake), "real": len(real)} | ({} if train is None else {"train": len(train)})
-    n = matched(counts, count)
+    n = common_count(counts, count)
     if embedding is None:
         if sample_rate is None:
-            raise ValueError("evaluate needs sample_rate, or an embedding that knows it")
-        embedding = LogMel.of_length(sample_rate, real[:1].shape[-1])
+            raise ValueError("evaluate needs a sample_rate or an embedding")
+        embedding = LogMel.for_length(sample_rate, real[:1].shape[-1])
     rng = np.random.default_rng(seed)
-    fakes = embed(fake, embedding, what="fake")[rng.permutation(len(fake))[:n]]
+    fakes = embed(fake, embedding, name="fake")[rng.permutation(len(fake))[:n]]
     if train is None:
-        both = embed(real, embedding, index=rng.permutation(len(real))[: 2 * n], what="real")
+        both = embed(real, embedding, index=rng.permutation(len(real))[: 2 * n], name="real")
         reference, other = both[:n], both[n:]
     else:
-        reference = embed(real, embedding, index=rng.permutation(len(real))[:n], what="real")
+        reference = embed(real, embedding, index=rng.permutation(len(real))[:n], name="real")
         parts = reference.ndim == 3
         chosen = rng.permutation(len(train))[:n]
-        seen = embed(train, embedding, index=chosen if parts else None, what="train")
+        seen = embed(train, embedding, index=chosen if parts else None, name="train")
         other = seen if parts else seen[chosen]
-    values, floor = compare(fakes, reference), compare(other, reference)
+    values, floor = compare_features(fakes, reference), compare_features(other, reference)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
     if train is not None and reference.ndim == 2:
         half = n // 2
@@ -165,24 +177,32 @@ def evaluate(
     )
 
 
-def matched(counts: dict[str, int], count: int | None) -> int:
+def common_count(counts: dict[str, int], count: int | None) -> int:
+    """Return the number of samples of each kind to compare: ``count``, or as many as possible.
+
+    Raises:
+        ValueError: there are not enough samples.
+    """
     split = "train" not in counts
-    most = min(counts["real"] // 2 if split else counts["real"], *(v for k, v in counts.items() if k != "real"))
-    wanted = LEAST if count is None else count
-    if not LEAST <= wanted <= most:
+    largest = min(counts["real"] // 2 if split else counts["real"], *(v for k, v in counts.items() if k != "real"))
+    wanted = MIN_SAMPLES if count is None else count
+    if not MIN_SAMPLES <= wanted <= largest:
         given = ", ".join(f"{v} {k}" for k, v in counts.items())
-        rule = " (without train, half of the real ones serve as the floor)" if split else ""
-        asked = "" if count is None else f" and count={count} no larger than that"
-        raise ValueError(f"need at least {LEAST} samples of each kind{asked}, got {given}{rule}")
-    return most if count is None else count
+        rule = "; without train, half of the real samples are used for the floor" if split else ""
+        need = f"count={count} must be {MIN_SAMPLES} ... {largest}"
+        if largest < MIN_SAMPLES:
+            need = f"need at least {MIN_SAMPLES} samples of each kind"
+        raise ValueError(f"{need}, got {given}{rule}")
+    return largest if count is None else count
 
 
-def compare(x: Features, reference: Features) -> dict[str, float]:
+def compare_features(x: Features, reference: Features) -> dict[str, float]:
+    """Return all metrics of features ``[n, D]`` against a reference ``[n, D]``; only ``frechet`` for ``[n, P, D]``."""
     if x.ndim == 3:
         return {"frechet": frechet_distance(x.reshape(-1, x.shape[2]), reference.reshape(-1, x.shape[2]))}
     bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
-    bandwidth = max(bandwidth, 1e-6)  # a reference of one repeated sound
-    balls = prdc(x, reference, k=NEIGHBOURS, cap=CAP)
+    bandwidth = max(bandwidth, 1e-6)  # A reference of equal samples would have bandwidth 0.
+    balls = prdc(x, reference, k=NEIGHBOURS, radius_quantile=CAP)
     return {
         "frechet": frechet_distance(x, reference),
         "kernel": kernel_distance(x, reference),

@@ -1,4 +1,4 @@
-"""How far sounds lie from each other and from the training sounds, as the WaveGAN paper measures it."""
+"""Distances to the nearest neighbour as in the WaveGAN paper: within a set, and to the training data."""
 
 from __future__ import annotations
 
@@ -10,72 +10,80 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.features.embedding import embed
-from audiogan.metrics.convnet import glance
+from audiogan.metrics.convnet import to_pictures
 from audiogan.metrics.neighbours import nearest
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
     from audiogan.modalities import Modality
 
-__all__ = ["SeenByClassifier", "distance_within", "evaluate_spacing"]
+__all__ = ["PictureEmbedding", "distance_within", "evaluate_spacing"]
 
 
-class SeenByClassifier:
-    """An `Embedding`: the pictures of signals that `train_classifier` trains on, one feature per pixel.
+class PictureEmbedding:
+    """An `Embedding` that returns the pixels of the pictures on which classifiers are trained.
 
     Args:
-        modality: of the signals; its `picture_name` must not be None for this shape.
-        shape: of a signal.
+        modality: modality of the signals.
+        shape: shape of a signal. The modality's ``picture_name(shape)`` must not be ``None``.
     """
 
     def __init__(self, modality: Modality, shape: Sequence[int]) -> None:
         name = modality.picture_name(shape)
         if name is None:
-            raise ValueError(f"distances between pictures of {modality.noun}s are not measured")
+            raise ValueError(f"no distances are defined between pictures of {modality.noun}s")
         self.modality, self.name = modality, name
 
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
-        """Signals `[B, *shape]` to features `[B, D]`; for sounds in -1 ... 1, where a difference of 2 is 60 dB."""
-        return glance(x, self.modality.picture).flatten(1).double().numpy()
+        """Return features ``[B, D]`` of signals ``[B, *shape]``. For sounds they are in -1 ... 1; a difference of 2 is
+        60 dB.
+        """
+        return to_pictures(x, self.modality.picture).flatten(1).double().numpy()
 
 
 def distance_within(x: NDArray[np.float64]) -> float:
-    """Mean Euclidean distance of x `[N, D]` to its nearest neighbour in x other than itself.
+    """Return the mean distance of each sample to its nearest neighbour in the same set.
+
+    Args:
+        x: features ``[N, D]``, N >= 2.
 
     Raises:
-        ValueError: fewer than two samples.
+        ValueError: there are fewer than two samples.
     """
     if len(x) < 2:
         raise ValueError(f"need at least two samples, got {len(x)}")
-    return float(nearest(x, x, k=2)[0].mean())  # the nearest one is the sample itself
+    return float(nearest(x, x, k=2)[0].mean())  # The nearest neighbour is the sample itself.
 
 
-def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: SeenByClassifier) -> Report:
-    """|D|_self and |D|_train of Donahue et al. 2019 (section 4.2), beside those of real sounds that were held out.
+def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: PictureEmbedding) -> Report:
+    """Measure distances to nearest neighbours, |D|_self and |D|_train in the WaveGAN paper.
 
-    Distances are Euclidean, in the representation that the classifier sees, as there. (The paper gives them as a
-    multiple of the held-out sounds': value / floor.)
+    Distances are Euclidean, between pictures as the classifier receives them. The floor is measured on held-out
+    sounds. The paper reports values divided by the floor.
 
-    * distance_within: mean distance of a sound to its nearest neighbour in its own set; below the floor the set holds
-      less variety than real sounds do, towards 0 it has collapsed;
-    * distance_to_train (with ``train``): mean distance to the nearest training sound; below the floor, and towards 0,
-      training sounds were copied; above it, sounds are unlike the data.
+    * ``distance_within``: mean distance of a sound to its nearest neighbour in the same set. Below the floor, the set
+      is less diverse than real sounds; near 0 it has collapsed.
+    * ``distance_to_train``, with ``train``: mean distance to the nearest training sound. Values far below the floor
+      mean copies of training sounds. Values above the floor mean sounds unlike the data.
 
     Args:
-        fake: generated sounds `[N, C, T]`.
-        real: held-out real sounds, as many, because the distance within a set depends on its size.
-        train: the sounds trained on `[K, C, T]`; the more there are, the nearer the nearest is, so K is in the name.
+        fake: generated sounds ``[N, C, T]``.
+        real: held-out real sounds ``[N, C, T]``. The number must be equal, because distances within a set depend on it.
+        train: training sounds ``[K, C, T]``. K is part of the metric's name, because distances decrease with it.
+        embedding: embedding of the sounds.
 
     Raises:
-        ValueError: other numbers of fake than of real sounds, fewer than two, or samples that are not finite.
+        ValueError: the numbers of fake and real sounds differ or are below two, or samples are not finite.
+
+    Source: Donahue et al. 2019, "Adversarial Audio Synthesis", section 4.2.
     """
     if len(fake) != len(real):
-        raise ValueError(f"need as many real as generated sounds, got {len(real)} and {len(fake)}")
-    x, y = embed(fake, embedding, what="fake"), embed(real, embedding, what="real")
+        raise ValueError(f"need equally many real and generated sounds, got {len(real)} and {len(fake)}")
+    x, y = embed(fake, embedding, name="fake"), embed(real, embedding, name="real")
     name = f"distance_within/{embedding.name}@{len(x)}"
     values, floor = {name: distance_within(x)}, {name: distance_within(y)}
     if train is not None:
-        z = embed(train, embedding, what="train")
+        z = embed(train, embedding, name="train")
         name = f"distance_to_train/{embedding.name}@{len(x)}:train{len(z)}"
         values[name], floor[name] = (float(nearest(part, z)[0].mean()) for part in (x, y))
     return Report(values, floor, dict.fromkeys(values, "near floor"), {})

@@ -159,7 +159,7 @@ class Image(Modality):
 
     def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
         """Return `embedding`, and `Patches` for images that are large enough."""
-        return [self.embedding(shape), *([Patches(shape)] if Patches.fits(shape) else [])]
+        return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
     def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return ``l1``, ``psnr`` (dB) and ``ssim``; see `Modality.references`."""

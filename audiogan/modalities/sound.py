@@ -166,7 +166,7 @@ class Sound(Modality):
 
     def embedding(self, shape: Sequence[int]) -> LogMel:
         """Return the training-free extractor of sounds of ``shape`` ``(C, T)``."""
-        return LogMel.of_length(self.sample_rate, shape[-1])
+        return LogMel.for_length(self.sample_rate, shape[-1])
 
     def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Return ``l1``, ``si_sdr`` (dB; missing if all targets are silent) and ``log_spectral_distance`` (dB)."""

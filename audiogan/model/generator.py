@@ -132,7 +132,7 @@ class Generator:
         Raises:
             UserError: an input, class or knob is unknown, an input is missing, or a value is out of range.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> generator.sample(2, seed=5, label="kick").shape
@@ -174,7 +174,7 @@ class Generator:
         Raises:
             UserError: see `sample`.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
@@ -254,7 +254,7 @@ class Generator:
         Raises:
             UserError: a recipe does not fit this model, or a signal differs from that of the recipe.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> recipes = generator.recipes(1, seed=5)
@@ -395,7 +395,7 @@ class Generator:
         Raises:
             UserError: ``amount`` is out of range.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> kick = generator.recipes(1, seed=5, label="kick")[0]
@@ -416,7 +416,7 @@ class Generator:
         Raises:
             UserError: ``steps`` is too small, or the recipes belong to different models.
 
-        Example:
+        Examples:
             >>> import audiogan
             >>> generator = audiogan.load("drums")
             >>> start, end = generator.recipes(2, seed=5)
@@ -438,7 +438,7 @@ class Generator:
         Raises:
             ValueError: the suffix or the shape is wrong, or a value is not finite.
 
-        Example:
+        Examples:
             >>> import audiogan, tempfile
             >>> generator = audiogan.load("drums")
             >>> with tempfile.TemporaryDirectory() as folder:

@@ -109,7 +109,7 @@ def load(
         UserError: the model does not exist, is damaged, was not written by audiogan, has weights that are not finite,
             or needs a module that is not trusted.
 
-    Example:
+    Examples:
         >>> import audiogan
         >>> generator = audiogan.load("drums")
         >>> generator.sample_rate, generator.shape

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import append, write_file
-from audiogan.utils.text import encoding_of, escape_cell, printable, unescape_cell
+from audiogan.utils.text import detect_encoding, escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
@@ -178,8 +178,8 @@ def _content(path: Path) -> bytes:
 
 
 def _decoded(content: bytes, path: Path) -> str:
-    """The text of a list in one of the encodings of spreadsheets."""
-    known = encoding_of(content)
+    """Decode a list from one of the encodings that spreadsheets write."""
+    known = detect_encoding(content)
     for encoding in (known,) if known else ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode(encoding)

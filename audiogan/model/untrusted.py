@@ -55,9 +55,7 @@ def check_config(config: Any) -> None:
     if not isinstance(config, dict):
         raise UserError(f"config: expected a mapping, got {type(config).__name__}")
     _Walk(NODES).check(config, "", 0)
-    sections = {key: config.get(key) for key in ("facts", "game", "representation")}
-    if config.get("inputs") is not None:  # models of version 0.1 have no inputs section
-        sections["inputs"] = config["inputs"]
+    sections: dict[str, Any] = {key: config.get(key) for key in ("facts", "game", "inputs", "representation")}
     for key, node in sections.items():
         if not isinstance(node, dict):
             raise UserError(f"{key}: expected a mapping, got {type(node).__name__}")
@@ -70,12 +68,10 @@ def check_config(config: Any) -> None:
         raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
     for key, node in {**sections, "facts.modality": facts.get("modality")}.items():
         _Walk(BUILT).check(node, key, 0)
-    _check_input_names(sections.get("inputs") or {}, "inputs")
+    _check_input_names(sections["inputs"], "inputs")
     _check_inputs(facts.get("inputs"))
     if facts.get("labels") is not None:
         _check_names(facts["labels"], "facts.labels")
-    if facts.get("knob_scale") is not None:
-        _check_names(dict(facts["knob_scale"]).get("names"), "facts.knob_scale.names")
 
 
 def _check_inputs(inputs: Any) -> None:

@@ -1,4 +1,7 @@
-"""Monitors: is this mode collapse? Rules over the figures of a run, live and afterwards."""
+"""Monitors detect failures of GAN training, such as mode collapse.
+
+Rules read the logged figures of a run. They are applied during training and, by ``audiogan doctor``, to finished logs.
+"""
 
 from __future__ import annotations
 

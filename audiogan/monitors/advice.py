@@ -1,4 +1,4 @@
-"""Overrides that a finding offers: only those that the run's configuration accepts."""
+"""Overrides suggested by findings, limited to overrides that the configuration of the run accepts."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History
 
 
-def offered(settings: Mapping[str, Any], choices: Iterable[str]) -> str:
-    """Return the first override that can be pasted behind the command of a run, or an empty string.
+def valid_override(settings: Mapping[str, Any], candidates: Iterable[str]) -> str:
+    """Return the first override that the configuration of a run accepts, or an empty string.
 
     Args:
-        settings: the run's flattened configuration, see `audiogan.monitors.callback.read_settings`. Without its
-            ``name`` (players that a program built) nothing can be composed, and the first choice is returned; a log
-            that knows no learning rates either is not of this package, and nothing is offered.
-        choices: overrides such as ``lr.critic=0.0001`` or ``loss=hinge lr.critic=0.0001``, the best first; empty ones
-            are skipped.
+        settings: flattened configuration of the run, see `audiogan.monitors.callback.read_settings`. If it has no
+            ``name``, overrides cannot be tested: the first candidate is returned if the settings contain learning
+            rates, else an empty string.
+        candidates: overrides such as ``lr.critic=0.0001`` or ``loss=hinge lr.critic=0.0001``, the best first. Empty
+            strings are ignored.
     """
-    found = [choice for choice in choices if choice]
+    found = [override for override in candidates if override]
     if "name" not in settings:
         return found[0] if found and any(key.startswith("lr.") for key in settings) else ""
-    return next((choice for choice in found if _composes(settings, choice)), "")
+    return next((override for override in found if _composes(settings, override)), "")
 
 
-def pasteable(finding: Finding, settings: Mapping[str, Any]) -> Finding:
-    """Return the finding without its override where that cannot be pasted, see `offered`."""
-    return replace(finding, override=offered(settings, [finding.override]))
+def with_valid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
+    """Return a copy of the finding; its override is cleared if the configuration of the run does not accept it."""
+    return replace(finding, override=valid_override(settings, [finding.override]))
 
 
-def slower(history: History, factor: float, *roles: str) -> str:
-    """Return an override that multiplies learning rates; empty if they are not known.
+def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
+    """Return an override that multiplies learning rates, or an empty string if no learning rate is known.
 
     Args:
-        history: the run.
-        factor: what rates are multiplied by.
-        roles: of the players; by default generators and critics.
+        history: the logged figures and settings of the run.
+        factor: factor by which learning rates are multiplied.
+        roles: roles of the players to change. Default: generators and critics.
     """
-    names = [name for role in roles or ("generator", "critic") for name in history.configured(role)]
-    keys = dict.fromkeys(history.rate(name) for name in names)
-    return " ".join(history.scaled(key, factor) for key in keys if key)
+    names = [name for role in roles or ("generator", "critic") for name in history.configured_players(role)]
+    keys = dict.fromkeys(history.learning_rate_key(name) for name in names)
+    return " ".join(history.scaled_setting(key, factor) for key in keys if key)
 
 
-def _composes(settings: Mapping[str, Any], choice: str) -> bool:
-    """Return whether the configuration has the groups and keys of an override.
+def _composes(settings: Mapping[str, Any], override: str) -> bool:
+    """Return whether the configuration of a run accepts an override.
 
-    A run folder holds the configuration with all values filled in. Groups are no longer in it, and neither are
-    entries from which copies were made, so the shipped configuration of that name is composed, too.
+    The ``config.yaml`` of a run folder no longer contains its groups, nor the sections that were copied. The shipped
+    configuration of the same name is therefore composed as well.
     """
     from audiogan.run.packaged import PACKAGED, shipped
 
-    parts = choice.split()
+    parts = override.split()
     groups = [part for part in parts if (PACKAGED / part.partition("=")[0]).is_dir()]
     keys = [part.partition("=")[0] for part in parts if part not in groups]
     name = str(settings["name"])
     if name in shipped():
         if not _takes(name, tuple(parts)):
             return False
-    elif groups:  # what can be chosen in a user's own file is not known
+    elif groups:  # The groups in a user's own configuration file are unknown, so overrides of groups are not suggested.
         return False
     return all(_has(settings, key) or (groups and not _closed(settings, key)) for key in keys)
 
@@ -70,14 +70,14 @@ def _has(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def _closed(settings: Mapping[str, Any], key: str) -> bool:
-    """Return whether the run has a value, such as ``null``, where an override wants a section."""
+    """Return whether the run has a value, such as ``null``, at a key where the override expects a section."""
     parts = key.split(".")
     return any(".".join(parts[:i]) in settings for i in range(1, len(parts)))
 
 
 @lru_cache(maxsize=256)
 def _takes(name: str, overrides: tuple[str, ...]) -> bool:
-    """Return whether a shipped configuration accepts overrides."""
+    """Return whether the shipped configuration ``name`` accepts the overrides."""
     from audiogan.errors import UserError
     from audiogan.run.config import compose
 

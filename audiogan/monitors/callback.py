@@ -1,4 +1,4 @@
-"""The callback that watches a training: measures, runs the rules, and says what it finds."""
+"""The `Monitors` callback, which measures a training run, applies the rules and reports findings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from audiogan.core import Callback, Move, Trainer
 from audiogan.core.checking import count, sums
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file, read_small_file
-from audiogan.monitors.advice import pasteable
+from audiogan.monitors.advice import with_valid_override
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import JUDGED, LEAST, Probe, auc_tensor
+from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import notify, optional
 from audiogan.utils.text import parse_json_object
@@ -28,32 +28,35 @@ if TYPE_CHECKING:
     from audiogan.run.callbacks import MetricsLog
 
 SHARE = 0.02
-FORWARDS = 6  # through networks that an example of a move costs at least, backward counted
-GROWTH = 40  # looks grow rarer: at most this many while a run grows e times as long
-SAMPLES = 5  # moves a look at which logits are compared
-ROWS = 64  # of a batch, of which logits are compared
-LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50  # bytes of a config.yaml, and levels in it
+FORWARDS = 6  # Fewest forward passes that training takes per example. A backward pass counts as two forward passes.
+GROWTH = 40  # Monitoring steps become rarer in long runs: at step s they are at least s / GROWTH steps apart.
+SAMPLES = 5  # Number of steps per monitoring interval at which logits are recorded.
+ROWS = 64  # Largest number of logits compared per batch. The number of pairs grows with its square.
+# Largest size of a config.yaml in bytes, and its largest nesting depth.
+LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50
 
 
 class Monitors(Callback):
-    """Looks at a run every so often and says whether it fails, and how: see `audiogan.monitors`.
+    """Callback that detects failures of a training run, such as mode collapse. See `audiogan.monitors`.
 
-    A look measures the figures of `Probe` and appends them to the log, then gives the log to the rules. When to look
-    depends on step counts only: at step 1, then every ``every`` steps, less often where measuring would cost more than
-    2 % of the forwards of training, and ever more rarely as the run grows long. Training itself is not touched: no
-    random number of it is drawn, no weight changed.
+    Some training steps are monitoring steps. At these, the figures of `Probe` are measured and appended to the log, and
+    all rules are applied to the log. The first monitoring step is step 1; further ones depend on step counts only. They
+    are at least ``every`` steps apart, and further apart in long runs or if monitoring would take more than 2 % of the
+    forward passes. Monitoring uses random generators of its own and changes no weight, so training is not affected.
 
-    What is new goes to the terminal, to ``findings.jsonl`` in the run folder, and to TensorBoard; at the end comes one
-    verdict on the run.
+    New findings are printed, written to ``findings.jsonl`` in the run folder, and added to TensorBoard. At the end of
+    the run, a verdict is reported.
 
     Args:
         run_dir: the run folder.
-        log: where figures are appended, and read from; it must stand before this callback.
-        modality: gives the embedding in which outputs are compared with data.
-        train, held_out: data sets; without ``train`` nothing is measured, without ``held_out`` the critic is not.
-        every: steps between looks, at least.
-        count: outputs, and real examples of each kind, that are compared.
-        embedding: instead of the modality's own.
+        log: log to which figures are appended and from which rules read. It must precede this callback in the list of
+            callbacks. ``None``: rules use only the figures of this callback.
+        modality: modality of the data. Its embedding is used to compare outputs with real data.
+        train: training data. ``None``: outputs are not measured.
+        held_out: held-out data. ``None``: the critic is not tested for memorising.
+        every: smallest number of steps between monitoring steps, at least 1.
+        count: number of outputs, of training examples and of held-out examples that are compared, at least 8.
+        embedding: embedding to use. ``None``: the embedding of the modality.
     """
 
     def __init__(
@@ -67,22 +70,20 @@ class Monitors(Callback):
         count: int = 64,
         embedding: Embedding | None = None,
     ) -> None:
-        if every < 1 or count < LEAST:
-            raise ValueError(f"every={every} must be at least 1 and count={count} at least {LEAST}")
+        if every < 1 or count < MIN_COUNT:
+            raise ValueError(f"every={every} must be at least 1, and count={count} at least {MIN_COUNT}")
         if embedding is not None and not callable(embedding):
-            raise ValueError(f"embedding={embedding!r} must be an embedding, or null for that of the modality")
+            raise ValueError(f"embedding={embedding!r} must be an embedding, or null for the embedding of the modality")
         self.path, self.log = Path(run_dir) / "findings.jsonl", log
         self.modality, self.train, self.held_out, self.embedding = modality, train, held_out, embedding
         self.every, self.count = every, count
         self.findings: list[Finding] = []
         self.history, self.watch = History(), Watch()
         self.probe: Probe | None = None
-        self._next, self._looked = 1, -1
+        self._next, self._last_monitored = 1, -1
         self._sums: dict[str, tuple[Tensor, int]] = {}
         self._offset = 0
         self._known = self._stale = False
-
-    # What the players do.
 
     @torch.no_grad()
     def on_move(self, trainer: Trainer, move: Move) -> None:
@@ -100,33 +101,32 @@ class Monitors(Callback):
         if self._stale:
             self._write()
         if trainer.step >= self._next:
-            self.look(trainer)
+            self.monitor(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        if trainer.step != self._looked and trainer.budget_spent:  # a run that is interrupted looks when it would have
-            self.look(trainer)
+        # An interrupted run is not measured at its end, because it must keep its schedule when it is resumed.
+        if trainer.step != self._last_monitored and trainer.budget_spent:
+            self.monitor(trainer)
         if trainer.engine.chief:
             self.report([self.watch.verdict(self.history)])
 
-    # Looking.
-
-    def look(self, trainer: Trainer) -> None:
-        """Measure now, and run the rules."""
+    def monitor(self, trainer: Trainer) -> None:
+        """Measure the figures of this step, append them to the log and apply the rules."""
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._sums = {}
-        self._looked = trainer.step
+        self._last_monitored = trainer.step
         if trainer.engine.chief:
             self._prepare(trainer)
             measured = self.probe.measure() if self.probe else {}
             row = {"step": trainer.step, **means, **{f"monitor/{k}": v for k, v in measured.items()}}
-            self._take(trainer, row)
-        self._next = self._after(trainer)
+            self._log_and_check(trainer, row)
+        self._next = self._next_step(trainer)
 
-    def _after(self, trainer: Trainer) -> int:
-        """The step of the next look, from counts alone: a resumed run looks when one that was never stopped does."""
+    def _next_step(self, trainer: Trainer) -> int:
+        """Return the next monitoring step. It depends on counts only, so a resumed run keeps the schedule."""
         examples = max(trainer.examples / max(trainer.step, 1), 1.0)
-        dear = self._forwards() / (SHARE * FORWARDS * examples)
-        interval = int(max(self.every, trainer.step / GROWTH, dear))
+        affordable = self._forwards() / (SHARE * FORWARDS * examples)
+        interval = int(max(self.every, trainer.step / GROWTH, affordable))
         return max((trainer.step + interval) // self.every * self.every, trainer.step + 1)
 
     def _forwards(self) -> int:
@@ -141,40 +141,38 @@ class Monitors(Callback):
         roles = {f"players.{p.name}.role": p.role for p in trainer.players if p.role != "other"}
         budget = {"trainer.steps": trainer.steps, "trainer.minutes": trainer.minutes}
         self.history.settings = (read_settings(self.path.parent) or rates | roles) | budget
-        able = all(hasattr(trainer.game, name) for name in ("generate", "draw", "needed"))
-        if able and self.train is not None and len(self.train) >= LEAST:
+        can_generate = all(hasattr(trainer.game, name) for name in ("generate", "draw", "needed"))
+        if can_generate and self.train is not None and len(self.train) >= MIN_COUNT:
             if self.embedding is None and self.modality is not None:
                 self.embedding = self.modality.embedding(tuple(self.train.signals(np.array([0])).shape[1:]))
             if self.embedding is not None:
                 data = self.train, self.held_out
                 self.probe = Probe(trainer.game, self.embedding, *data, self.count, seed=trainer.seed)
 
-    def _take(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """Append a row to the log, and let the rules see all that is new in it; they say only what is new now."""
+    def _log_and_check(self, trainer: Trainer, row: dict[str, float]) -> None:
+        """Append a row to the log, apply the rules to all new rows, and report the findings of the last row."""
         rows: list[dict[str, Any]] = [row]
         if self.log is not None and self.log.add(trainer, row):
             rows, self._offset = read_rows(self.log.path, self._offset)
         new: list[Finding] = []
-        for each in rows:
-            self.history.add(each)
-            if is_look(each):
-                new = self.watch.look(self.history)
+        for logged in rows:
+            self.history.add(logged)
+            if is_monitor_row(logged):
+                new = self.watch.check(self.history)
         self.report(new)
-
-    # Saying.
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The run's flattened configuration; empty where there is none."""
+        """Flattened configuration of the run. Empty if the run folder has no configuration."""
         return self.history.settings or read_settings(self.path.parent)
 
     def report(self, findings: list[Finding]) -> None:
-        """Say findings, and keep them."""
+        """Print findings, add them to TensorBoard and write them to ``findings.jsonl``."""
         if not findings:
             return
-        findings = [pasteable(finding, self.settings) for finding in findings]
+        findings = [with_valid_override(finding, self.settings) for finding in findings]
         for finding in findings:
-            self.watch.tell(finding)
+            self.watch.record(finding)
             notify("\n".join(finding.lines), sys.stdout)
             if self.log is not None:
                 with optional(self.log.board):
@@ -187,11 +185,11 @@ class Monitors(Callback):
         with optional(self.path):
             write_findings(self.path, self.findings)
 
-    # Being resumed.
-
     def on_resume(self, trainer: Trainer) -> None:
-        """Drop findings of steps that are taken again; the rules' memory is the log. The file is written with the next
-        step, so that a run with nothing to do keeps its verdict.
+        """Drop findings of steps that will be repeated, and reset the rules.
+
+        The rules are then applied to the log again. ``findings.jsonl`` is rewritten at the next step, so a run that is
+        already complete keeps its verdict.
         """
         kept = read_findings(self.path)
         self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]
@@ -199,28 +197,37 @@ class Monitors(Callback):
         settings = self.history.settings
         self.history, self.watch, self._offset = History(settings=settings), Watch(), 0
         for finding in self.findings:
-            self.watch.tell(finding)
+            self.watch.record(finding)
         device = trainer.engine.device
         self._sums = {name: (total.to(device), count) for name, (total, count) in self._sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"next": self._next, "looked": self._looked, "sums": self._sums}
+        return {"next": self._next, "looked": self._last_monitored, "sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next = count(state["next"], "the step of the next look")
-        self._looked = count(state["looked"], "the step of the last look", -1)
+        self._next = count(state["next"], "the next monitoring step")
+        self._last_monitored = count(state["looked"], "the last monitoring step", -1)
         self._sums = sums(state["sums"], "the sums of the monitors")
 
 
-def is_look(row: dict[str, Any]) -> bool:
-    """Whether a row of the log was written by a look: that is when the rules ran."""
+def is_monitor_row(row: dict[str, Any]) -> bool:
+    """Return whether a row of the log was written at a monitoring step. Rules are applied at these rows."""
     return any(name.startswith("monitor/") or name.endswith("/separation") for name in row)
 
 
 def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Objects of a file of JSON lines from byte ``offset`` on, and where the last whole line ends."""
+    """Read the rows of a JSON lines file.
+
+    Args:
+        path: the file. A missing or unreadable file gives no rows.
+        offset: position of the first byte to read.
+
+    Returns:
+        The JSON objects, and the offset of the end of the last complete line. Lines that are not JSON objects are
+        skipped.
+    """
     try:
-        if not is_regular_file(path):  # a FIFO would block
+        if not is_regular_file(path):  # Opening a FIFO would block.
             return [], offset
         with open(path, "rb") as file:
             file.seek(offset)
@@ -233,15 +240,16 @@ def read_rows(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
 
 
 def read_settings(run_dir: Path) -> dict[str, Any]:
-    """Return the configuration of a run, flattened: ``{"lr.critic": 0.0002}``.
+    """Return the flattened configuration of a run, e.g. ``{"lr.critic": 0.0002}``.
 
-    The result is empty where there is none, or where it is none that a training wrote. A training writes no
-    aliases, with which a few bytes stand for billions of keys, and no deep nesting, which takes minutes to read.
+    The result is empty if ``config.yaml`` is missing, is not valid YAML or was not written by audiogan. Files with
+    aliases or with more than 50 nested levels are rejected: a few bytes of aliases can expand to billions of keys, and
+    deep nesting takes minutes to parse.
     """
     import yaml
 
     path = run_dir / "config.yaml"
-    if not is_regular_file(path):  # a FIFO would block
+    if not is_regular_file(path):  # Opening a FIFO would block.
         return {}
     try:
         text = read_small_file(path, LARGEST_CONFIG, "configuration").decode()
@@ -250,7 +258,7 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > MOST_NESTED:
                 return {}
-        config = yaml.load(text, loader)  # a safe loader, in C where there is one
+        config = yaml.load(text, loader)  # A safe loader; the C version is used if it is installed.
     except (UserError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     flat: dict[str, Any] = {}

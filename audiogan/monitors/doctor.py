@@ -1,4 +1,4 @@
-"""``audiogan doctor``: what a finished or foreign log says about the run that wrote it."""
+"""Diagnosis of finished runs and of logs written by other programs, for ``audiogan doctor``."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.monitors.advice import pasteable
-from audiogan.monitors.callback import is_look, read_settings
+from audiogan.monitors.advice import with_valid_override
+from audiogan.monitors.callback import is_monitor_row, read_settings
 from audiogan.monitors.finding import VERDICT, Finding, read_findings
-from audiogan.monitors.history import History, step_of
+from audiogan.monitors.history import History, step_from_row
 from audiogan.monitors.logs import find_log, read_log
 from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
 from audiogan.utils.text import printable
 
-LOOKS = 60  # at a log in which nobody looked while it grew
-KNOWN = "loss of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
+MAX_CHECKS = 60  # Number of times rules are applied to a log without monitoring steps.
+KNOWN = "losses of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a log tells.
+    """Result of applying all rules to a log.
 
     Attributes:
-        path: the file that was read.
-        findings: in the order in which they came up.
-        verdict: the last word.
-        rows: lines of the log.
-        figures: names (ours) of the figures that rules could read.
-        abstained: why a rule could not tell, by kind.
-        remarks: lines about what of the log could not be read.
+        path: file that was read.
+        findings: findings in the order of their steps.
+        verdict: summary of the whole run.
+        rows: number of rows of the log.
+        figures: names of the figures that rules can read.
+        abstained: reason why a rule could not be applied, by kind of failure.
+        remarks: messages about parts of the log that could not be read.
     """
 
     path: Path
@@ -46,28 +46,28 @@ class Diagnosis:
 
     @property
     def lines(self) -> list[str]:
-        """For a terminal."""
-        said = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(map(printable, self.figures))}"]
-        said += self.remarks
+        """The report as lines of text for a terminal."""
+        lines = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(map(printable, self.figures))}"]
+        lines += self.remarks
         for finding in self.findings:
-            said += finding.lines
-        said += [f"cannot tell: {kind}: {why}" for kind, why in self.abstained.items()]
-        return said + self.verdict.lines
+            lines += finding.lines
+        lines += [f"not judged: {kind}: {reason}" for kind, reason in self.abstained.items()]
+        return lines + self.verdict.lines
 
 
 def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
-    """Run the rules over a log as if it grew before our eyes.
+    """Apply the rules to a log row by row, as if the run were still being logged.
 
     Args:
-        path: a run folder, or a log of anyone's: see `audiogan.monitors.logs`.
+        path: a run folder, or a log in any format that `audiogan.monitors.logs` reads.
 
     Raises:
-        UserError: no log there, or none with a figure that a rule knows.
+        UserError: ``path`` contains no log, or the log contains no figure that a rule reads.
     """
     log = read_log(find_log(Path(path)))
     path, rows = log.path, log.rows
     if not rows:
-        raise UserError(f"{path}: no rows of figures in it; doctor reads {KINDS}")
+        raise UserError(f"{path}: contains no figures; doctor reads {KINDS}")
     settings = read_settings(path.parent)
     if not settings:
         settings = {"trainer.steps": History(rows).step}
@@ -75,20 +75,31 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     history, watch, findings = _replay(rows, settings)
     if not history.names:
         names = ", ".join(printable(name)[:40] for name in log.names[:8])
-        raise UserError(f"{path}: knows {names}; doctor looks for {KNOWN}")
+        raise UserError(f"{path}: contains only {names}; doctor needs one of: {KNOWN}")
     remarks = list(log.remarks)
-    if _stepped(rows) and (lost := sum(step_of(row) is None for row in rows)):
-        remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they name no step")
-    # The guard's: no log line shows them.
-    acted = [pasteable(f, settings) for f in own if "the step was not applied" in f.text]
-    for finding in acted:
-        watch.tell(finding)
-    findings = sorted([*findings, *acted], key=lambda f: f.step)
+    if _stepped(rows) and (lost := sum(step_from_row(row) is None for row in rows)):
+        remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they state no step")
+    # Findings of the guard are kept, because the log does not record them.
+    from_guard = [with_valid_override(f, settings) for f in own if "the step was not applied" in f.text]
+    for finding in from_guard:
+        watch.record(finding)
+    findings = sorted([*findings, *from_guard], key=lambda f: f.step)
     return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained), remarks)
 
 
 def doctor(path: str | os.PathLike[str], echo: Callable[[str], None] = print) -> Diagnosis:
-    """`diagnose`, and say it."""
+    """Diagnose a run and print the findings.
+
+    Args:
+        path: see `diagnose`.
+        echo: function that prints a line.
+
+    Returns:
+        The diagnosis.
+
+    Raises:
+        UserError: see `diagnose`.
+    """
     diagnosis = diagnose(path)
     for line in diagnosis.lines:
         echo(line)
@@ -98,15 +109,15 @@ def doctor(path: str | os.PathLike[str], echo: Callable[[str], None] = print) ->
 def _replay(rows: list[dict[str, Any]], settings: dict[str, Any]) -> tuple[History, Watch, list[Finding]]:
     history, watch, findings = History(settings=settings), Watch(), []
     numbered = not _stepped(rows)
-    looked = any(is_look(row) for row in rows)
-    stride = max(1, len(rows) // LOOKS)
+    monitored = any(is_monitor_row(row) for row in rows)
+    stride = max(1, len(rows) // MAX_CHECKS)
     for i, row in enumerate(rows, 1):
         history.add({**row, "step": i} if numbered else row)
-        if i == len(rows) or (is_look(row) if looked else i % stride == 0):
-            findings += watch.look(history)
+        if i == len(rows) or (is_monitor_row(row) if monitored else i % stride == 0):
+            findings += watch.check(history)
     return history, watch, findings
 
 
 def _stepped(rows: list[dict[str, Any]]) -> bool:
-    """Whether rows say their step; else they are counted."""
+    """Return whether rows state their step. If they do not, rows are numbered."""
     return History(rows).step > 0

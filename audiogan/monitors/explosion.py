@@ -1,28 +1,31 @@
-"""Explosion: a loss or gradient that is NaN, infinite or beyond all measure. The rule; `guard.Guard` acts on it."""
+"""Rule for an explosion: a loss or gradient is NaN, infinite or extremely large. `Guard` prevents explosions."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import offered, slower
+from audiogan.monitors.advice import scale_learning_rates, valid_override
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History, Missing
 
 KIND = "explosion"
 RUNAWAY = 1000.0
-"""Times the early size (or 1, if that is smaller): no loss or gradient of a healthy run comes near."""
+"""A loss or gradient norm has exploded if it exceeds this multiple of its early magnitude (at least 1).
+
+In healthy runs, no loss or gradient norm comes near this limit.
+"""
 EARLY = 5
-ADVICE = "lower learning rates and a bound on the gradient (players.critic.clip, players.generator.clip)"
+ADVICE = "lower the learning rates and clip gradients (players.critic.clip, players.generator.clip)"
 
 
 def explosion(history: History) -> Finding | None:
-    """Whether any loss or gradient norm, or the outputs, left all measure; a note if they came back since."""
+    """Return a finding if a loss, gradient norm or output has exploded. It is a note if the value has recovered."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
-        raise Missing("no loss in the log")
+        raise Missing("the log has no loss")
     outputs = history.raw("monitor/finite")
     if len(outputs) and outputs.last == 0:
-        return exploded(history, history.step, "failure", "outputs of the generator are not finite", {})
+        return explosion_finding(history, history.step, "failure", "the generator's outputs are not finite", {})
     found = [f for f in (_judge(history, name, history.raw(name)) for name in names) if f is not None]
     return max(found, key=lambda f: (f.rank, -f.step), default=None)
 
@@ -39,12 +42,12 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
     value, step = float(curve.values[at]), int(curve.steps[at])
     severity = "failure" if wild[-1] else "note"
     text = f"{name} was {value:.3g}" + ("" if np.isfinite(value) else ", not a finite number")
-    text += "" if wild[-1] else f", and came back after step {curve.steps[wild.nonzero()[0][-1]]:,.0f}"
-    return exploded(history, step, severity, text, {name: value, "limit": limit})
+    text += "" if wild[-1] else f", and recovered after step {curve.steps[wild.nonzero()[0][-1]]:,.0f}"
+    return explosion_finding(history, step, severity, text, {name: value, "limit": limit})
 
 
-def exploded(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
-    """The finding, with what to try."""
-    clips = [f"players.{name}.clip=1" for name in history.configured("critic")]
-    override = offered(history.settings, [slower(history, 0.5), " ".join(clips), *clips])
+def explosion_finding(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
+    """Return a finding of an explosion with advice and an override."""
+    clips = [f"players.{name}.clip=1" for name in history.configured_players("critic")]
+    override = valid_override(history.settings, [scale_learning_rates(history, 0.5), " ".join(clips), *clips])
     return Finding(KIND, step, severity, text, ADVICE, override, figures)

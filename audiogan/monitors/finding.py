@@ -1,4 +1,4 @@
-"""A finding: what a monitor says of a run, with its figures and what to try."""
+"""The `Finding` class, and reading and writing of ``findings.jsonl``."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ VERDICT = "verdict"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a monitor has to say.
+    """A failure detected in a run, with the measured figures and a suggested override.
 
     Attributes:
-        kind: which failure, e.g. ``mode collapse``; ``verdict`` for the last word on a run.
-        step: when it was seen.
-        severity: ``note`` (worth knowing), ``warning`` (look at it) or ``failure`` (the run will not come to good).
-        text: what was seen, in words.
-        advice: what to try, in words.
-        override: what to try, as an override of ``audiogan train`` that can be pasted; empty if none is known to help.
-        figures: the numbers behind the text.
+        kind: kind of failure, e.g. ``mode collapse``; ``verdict`` for the summary of a run.
+        step: training step at which the failure was detected.
+        severity: ``note`` (worth knowing), ``warning`` (check it) or ``failure`` (the run will not recover by itself).
+        text: description of the failure.
+        advice: suggested remedy in words.
+        override: suggested override for ``audiogan train``. Empty if none is known to help.
+        figures: measured values by name.
     """
 
     kind: str
@@ -41,22 +41,22 @@ class Finding:
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
-            raise ValueError(f"severity={self.severity!r} is none of {', '.join(SEVERITIES)}")
+            raise ValueError(f"severity={self.severity!r} must be one of {', '.join(SEVERITIES)}")
 
     @property
     def rank(self) -> int:
-        """0 for a note, 1 for a warning, 2 for a failure."""
+        """Severity as a number: 0 for a note, 1 for a warning, 2 for a failure."""
         return SEVERITIES.index(self.severity)
 
     @property
     def lines(self) -> list[str]:
-        """For a terminal: what was seen, then what to try."""
-        said = [f"{self.severity}: {self.kind} at step {self.step:,}: {self.text}"]
+        """The finding as lines of text for a terminal: the failure, then the suggested remedy."""
+        lines = [f"{self.severity}: {self.kind} at step {self.step:,}: {self.text}"]
         if self.kind == VERDICT:
-            said = [f"verdict: {self.text}"]
+            lines = [f"verdict: {self.text}"]
         if self.advice or self.override:
-            said.append(f"  try: {'; '.join(filter(None, (self.advice, self.override)))}")
-        return said
+            lines.append(f"  try: {'; '.join(filter(None, (self.advice, self.override)))}")
+        return lines
 
     def to_json(self) -> str:
         row = asdict(self)
@@ -65,7 +65,7 @@ class Finding:
 
     @classmethod
     def from_row(cls, row: Any) -> Finding | None:
-        """What ``to_json`` wrote, parsed; ``None`` for anything else."""
+        """Return the finding that ``to_json`` wrote, given the parsed JSON. ``None`` for any other value."""
         try:
             figures = {str(k): float(v) for k, v in dict(row.get("figures") or {}).items()}
             texts = {k: str(row.get(k) or "") for k in ("text", "advice", "override")}
@@ -75,7 +75,7 @@ class Finding:
 
 
 def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
-    """The findings in a file, without lines that are none; empty where there is no file."""
+    """Read the findings in a ``findings.jsonl`` file. Invalid lines are skipped. A missing file gives an empty list."""
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_regular_file(path) else []
     except OSError:
@@ -84,6 +84,6 @@ def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
 
 
 def write_findings(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
-    """Write all findings of a run, one JSON object a line; the file appears under its name only when whole."""
+    """Write all findings of a run as JSON lines. The file is replaced atomically."""
     with atomic_write(Path(path)) as temporary:
         temporary.write_text("".join(f.to_json() + "\n" for f in findings), encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""The guard: a step that would blow the networks up is not taken."""
+"""The `Guard` callback, which rejects training steps with exploding losses or gradients."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from torch import Tensor
 
 from audiogan.core import Callback, CheckpointError, Move, Trainer
 from audiogan.core.checking import count
-from audiogan.monitors.advice import offered
+from audiogan.monitors.advice import valid_override
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
 from audiogan.monitors.finding import Finding
 from audiogan.run.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
-EARLY = 32  # moves of a player that say what is usual
-CALM = 0.05  # of the limit: a state is kept only while everything is as small as this
+EARLY = 32  # Number of moves of a player from which the typical size of its loss and gradient is estimated.
+CALM = 0.05  # A state is saved only if losses and gradients are below this share of their limits.
 
 
 class Guard(Callback):
-    """Refuses moves whose loss or gradient is NaN, infinite or beyond all measure.
+    """Callback that rejects a move if its loss or gradient norm is NaN, infinite or extremely large.
 
-    The refused step is not applied: weights stay as they were. Then, by ``action``,
+    A rejected move does not change the weights. What happens then depends on ``action``:
 
-    * ``stop``: the run ends, with its last checkpoint from before;
-    * ``skip``: the run goes on with the next batch, and ends after ``patience`` refused moves in a row;
-    * ``rollback``: the run goes back to the last good state, kept in memory, and goes on from there with learning rates
-      times ``slower``; after ``rollbacks`` times it ends.
+    * ``stop``: training ends. The last checkpoint is from before the explosion.
+    * ``skip``: training continues with the next batch. It ends after ``patience`` rejected moves of one player in a
+      row.
+    * ``rollback``: training returns to the last good state, kept in memory, and continues with learning rates
+      multiplied by ``lr_factor``. It ends after ``rollbacks`` rollbacks, or if no good state is available.
 
-    Put it first among the callbacks, so that a state is kept before the others have acted on its step.
+    The guard must be the first callback, so that a state is saved before other callbacks have acted on the step.
 
     Args:
-        action: see above.
-        limit: times the player's early median (or 1, if that is smaller) from which on a loss or gradient norm is
-            refused.
-        every: steps between states kept in memory, for ``rollback`` only. The state is not part of checkpoints: after
-            a resumption there is none until the next is due.
-        rollbacks: how often to go back.
-        slower: what learning rates are multiplied by each time.
-        patience: refused moves of one player in a row that end a run that skips.
+        action: ``stop``, ``skip`` or ``rollback``.
+        limit: factor over the median of a player's early values (at least 1) above which a loss or gradient norm is
+            rejected. Greater than 1.
+        every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
+            resumed run cannot roll back before it has saved a state.
+        rollbacks: largest number of rollbacks.
+        lr_factor: factor for learning rates at each rollback, in (0, 1].
+        patience: number of rejected moves of one player in a row after which ``skip`` ends training.
     """
 
     def __init__(
@@ -52,32 +53,31 @@ class Guard(Callback):
         limit: float = RUNAWAY,
         every: int = 200,
         rollbacks: int = 3,
-        slower: float = 0.5,
+        lr_factor: float = 0.5,
         patience: int = 10,
     ) -> None:
         if action not in ACTIONS:
-            raise ValueError(f"action={action!r} is none of {', '.join(ACTIONS)}")
-        if limit <= 1 or every < 1 or rollbacks < 0 or not 0 < slower <= 1 or patience < 1:
+            raise ValueError(f"action={action!r} must be one of {', '.join(ACTIONS)}")
+        if limit <= 1 or every < 1 or rollbacks < 0 or not 0 < lr_factor <= 1 or patience < 1:
             raise ValueError(
                 f"limit={limit} must be above 1, every={every} and patience={patience} at least 1, "
-                f"rollbacks={rollbacks} not negative, slower={slower} in (0, 1]"
+                f"rollbacks={rollbacks} not negative, lr_factor={lr_factor} in (0, 1]"
             )
         self.action, self.limit, self.every = action, limit, every
-        self.rollbacks, self.slower, self.patience = rollbacks, slower, patience
-        self.done = 0  # rollbacks so far
-        self._applied = 0  # how many of them the optimizers know of
+        self.rollbacks, self.lr_factor, self.patience = rollbacks, lr_factor, patience
+        self.done = 0
+        self._applied = 0  # Number of rollbacks already applied to the learning rates.
         self._usual: dict[str, list[list[float]]] = {}
         self._bounds: dict[str, list[float]] = {}
         self._streak: dict[str, int] = {}
         self._calm = True
         self._reason: str | None = None
-        self._refused: str | None = None
+        self._rejected: str | None = None
         self._state: dict[str, Any] | None = None
 
-    # Judging.
-
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        norm = float(move.grad_norm)  # the one wait for the device: the losses are ready by then
+        # This is the only read that waits for the device. The losses are computed before the norm.
+        norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)
         return None if self._reason is None else False
@@ -87,7 +87,7 @@ class Guard(Callback):
         if not math.isfinite(loss):
             return f"the loss of {name} is {loss}"
         if not math.isfinite(norm):
-            # With fp16 the loss scaler feels its way by overflows, and skips those steps itself.
+            # With fp16, the loss scaler causes overflows to find its scale, and it skips these steps itself.
             return None if trainer.engine.precision == "fp16" else f"the gradient of {name} is {norm}"
         usual = self._usual.setdefault(name, [])
         if len(usual) < EARLY:
@@ -95,9 +95,9 @@ class Guard(Callback):
             self._bounds[name] = [self.limit * max(1.0, statistics.median(v)) for v in zip(*usual, strict=True)]
         if len(usual) <= EARLY // 4:
             return None
-        for what, value, bound in zip(("loss", "gradient"), (abs(loss), norm), self._bounds[name], strict=True):
+        for quantity, value, bound in zip(("loss", "gradient"), (abs(loss), norm), self._bounds[name], strict=True):
             if value > bound:
-                return f"the {what} of {name} is {value:.3g}, above {bound:.3g}"
+                return f"the {quantity} of {name} is {value:.3g}, above {bound:.3g}"
             self._calm = self._calm and value <= CALM * bound
         return None
 
@@ -107,12 +107,10 @@ class Guard(Callback):
             self._streak[name] = 0
             return
         self._streak[name] = self._streak.get(name, 0) + 1
-        self._refused = self._reason or f"another process refused a step of {name}"
-
-    # Acting.
+        self._rejected = self._reason or f"another process rejected a step of {name}"
 
     def on_step(self, trainer: Trainer) -> None:
-        reason, self._refused = self._refused, None
+        reason, self._rejected = self._rejected, None
         if reason is None:
             self._keep(trainer)
         elif self.action == "stop":
@@ -125,13 +123,13 @@ class Guard(Callback):
     def _keep(self, trainer: Trainer) -> None:
         if self.action != "rollback" or (self._state is not None and trainer.step % self.every):
             return
-        if not trainer.engine.any(not self._calm):  # the same decision in every process
+        if not trainer.engine.any(not self._calm):  # All processes must make the same decision.
             self._state = _copy(trainer.state_dict())
         self._calm = True
 
     def _stop(self, trainer: Trainer, reason: str) -> None:
-        text = f"{reason}; the step was not applied, the run ends with the weights of before"
-        self._echo(trainer, "failure", trainer.step, text)
+        text = f"{reason}; the step was not applied, and training ends with the previous weights"
+        self._report(trainer, "failure", trainer.step, text)
         trainer.stop(f"explosion: {reason}")
 
     def _skip(self, trainer: Trainer, reason: str) -> None:
@@ -139,11 +137,11 @@ class Guard(Callback):
         if worst >= self.patience:
             self._stop(trainer, f"{reason}, {worst} times in a row")
         elif worst == 1:
-            self._echo(trainer, "warning", trainer.step, f"{reason}; the step was not applied, the run goes on")
+            self._report(trainer, "warning", trainer.step, f"{reason}; the step was not applied, training continues")
 
     def _roll_back(self, trainer: Trainer, reason: str) -> None:
         if self._state is None or self.done >= self.rollbacks:
-            past = f", after {self.done} rollbacks" if self.done else ", and there is no good state to go back to"
+            past = f", after {self.done} rollbacks" if self.done else ", and no good state is available"
             self._stop(trainer, reason + past)
             return
         at, seconds = trainer.step, trainer.seconds
@@ -151,40 +149,39 @@ class Guard(Callback):
         state = _copy(self._state)
         name = next(name for name, callback in trainer.callbacks.items() if callback is self)
         state["callbacks"][name] = self.state_dict()
-        state["seconds"] = seconds  # time that is spent stays spent
+        state["seconds"] = seconds  # The time budget counts the time of discarded steps.
         trainer.load_state_dict(state)
         self._streak.clear()
         text = (
-            f"{reason} at step {at:,}; the step was not applied, the run went back to step {trainer.step:,} "
-            f"and learns at {self.slower**self.done:.3g} of its rate"
+            f"{reason} at step {at:,}; the step was not applied, training went back to step {trainer.step:,}, "
+            f"and learning rates are {self.lr_factor**self.done:.3g} of the configured ones"
         )
-        self._echo(trainer, "warning", trainer.step, text)
+        self._report(trainer, "warning", trainer.step, text)
 
-    def _echo(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
+    def _report(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
         if not trainer.engine.chief:
             return
         names = [p.name for p in trainer.players if {p.role, p.name} & {"critic", "generator"}]
         clips = [f"players.{name}.clip=1" for name in names]
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         settings = monitors.settings if monitors is not None else {}
-        # Players that are copies of one section have no key of their own.
-        override = offered(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
+        # Players that are copies of one configuration section have no key of their own.
+        override = valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
         finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:
             monitors.report([finding])
         else:
             notify("\n".join(finding.lines), sys.stdout)
 
-    # Being resumed.
-
     def on_resume(self, trainer: Trainer) -> None:
-        """Learning rates are configured anew; slow them down as often as was done."""
+        """Lower the learning rates again, because the configuration has reset them."""
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                for rate in {"lr", "initial_lr"} & group.keys():  # what it is, and what an `Anneal` begins with
-                    group[rate] *= self.slower ** (self.done - self._applied)
+                # ``lr`` is the current learning rate; ``initial_lr`` is the rate from which `Anneal` starts.
+                for rate in {"lr", "initial_lr"} & group.keys():
+                    group[rate] *= self.lr_factor ** (self.done - self._applied)
         self._applied = self.done
-        self._calm, self._refused = True, None
+        self._calm, self._rejected = True, None
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -200,18 +197,18 @@ class Guard(Callback):
         bounds = {str(name): [float(a), float(b)] for name, (a, b) in state["bounds"].items()}
         pairs = [*bounds.values(), *(pair for moves in usual.values() for pair in moves)]
         if usual.keys() != bounds.keys() or not all(math.isfinite(value) for pair in pairs for value in pair):
-            raise CheckpointError("the guard's limits are not one finite pair for each player")
+            raise CheckpointError("the state of the guard must have one pair of finite limits per player")
         self.done, self._usual, self._bounds = count(state["rollbacks"], "the number of rollbacks"), usual, bounds
-        self._streak = {str(name): count(n, "a number of refused moves") for name, n in state["streak"].items()}
+        self._streak = {str(name): count(n, "a number of rejected moves") for name, n in state["streak"].items()}
         self._calm = bool(state["calm"])
 
 
 def _copy(value: Any) -> Any:
-    """Nested containers with every tensor copied to the CPU."""
+    """Return a copy of nested containers with every tensor on the CPU."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
-        return {key: _copy(each) for key, each in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_copy(each) for each in value)
+        return type(value)(_copy(item) for item in value)
     return value

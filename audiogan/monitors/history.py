@@ -1,6 +1,6 @@
-"""The figures that a run has logged: the input of the rules.
+"""The logged figures of a run, which are the input of the rules.
 
-Roles of players come from the configuration of a run. In logs of other programs they are guessed from names.
+The configuration of a run states the role of each player. In logs of other programs, roles are inferred from names.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Words in the names of foreign logs. `d` and `g` alone are common: d_loss, loss_G, netD/loss.
+# Words for critics and generators in other programs' logs. Single letters are common: d_loss, loss_G, netD/loss.
 CRITIC = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
 GENERATOR = {"generator", "gen", "g", "netg", "maker"}
 STEPS = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
-FIGURES = {  # words that a name must hold -> what we call it
+FIGURES = {  # Words that the name of a figure must contain, and the figure's name in this package.
     ("grad", "norm"): "grad_norm",
     ("gradnorm",): "grad_norm",
     ("accuracy",): "accuracy",
@@ -31,17 +31,17 @@ FIGURES = {  # words that a name must hold -> what we call it
     ("error",): "loss",
 }
 FAKE = {"fake", "generated", "synthetic"}
-"""Words for samples of the generator."""
+"""Words that denote samples of the generator."""
 NOISE = {"train", "training", "total", "step", "net", "model", "log", "metrics", "epoch"}
 OWN = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_spread", "accuracy")
 
 
 class Missing(LookupError):
-    """A rule needs a figure that the log does not have, or not yet often enough: it abstains."""
+    """Error raised by a rule if the log lacks a figure that the rule needs, or has too few values of it."""
 
 
 class Curve(NamedTuple):
-    """One figure over the run: the steps and the values, equally long."""
+    """Values of one figure over the run, with the steps at which they were logged."""
 
     steps: Array
     values: Array
@@ -50,11 +50,11 @@ class Curve(NamedTuple):
         return len(self.steps)
 
     def since(self, step: float) -> Curve:
-        """The part at ``step`` and later."""
+        """Return the part of the curve from ``step`` on."""
         return self.tail(len(self) - int(np.searchsorted(self.steps, step)))
 
     def tail(self, n: int) -> Curve:
-        """The last ``n`` points, or all if there are fewer."""
+        """Return the last ``n`` points, or all points if there are fewer."""
         start = max(len(self) - n, 0)
         return Curve(self.steps[start:], self.values[start:])
 
@@ -66,16 +66,16 @@ class Curve(NamedTuple):
 class History:
     """The figures of a run by name, in the order of their steps.
 
-    A row of an earlier step than the last means that the run went back to a checkpoint: what it takes again is
-    forgotten first.
+    A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. Values of
+    the repeated steps are dropped.
 
-    Figures of players that the settings name keep their names. All others are translated (see `canonical`), so that
-    foreign logs can be read.
+    Figures of players that the settings define keep their names. All other names are converted by `canonical_name`, so
+    that logs of other programs can be read.
 
     Args:
-        rows: objects of ``metrics.jsonl``: a ``step`` and figures.
-        settings: the flattened configuration (``lr.critic``: 0.0002): overrides are made from it, and
-            ``players.NAME.role`` says which players are critics and generators. Empty for a foreign log.
+        rows: objects of ``metrics.jsonl``, each with a ``step`` and figures.
+        settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. Overrides are derived from it, and
+            ``players.NAME.role`` states which players are critics and generators. Empty for logs of other programs.
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = (), settings: Mapping[str, Any] | None = None) -> None:
@@ -89,8 +89,8 @@ class History:
             self.add(row)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append a row. Values that are no numbers are left out; ``"nan"`` and ``"inf"`` are numbers."""
-        step = step_of(row)
+        """Append a row. Values that are not numbers are ignored; ``"nan"`` and ``"inf"`` count as numbers."""
+        step = step_from_row(row)
         if step is None:
             return
         if step < self.step:
@@ -101,8 +101,9 @@ class History:
         halves: dict[str, dict[str, float]] = {}
         for name, value in row.items():
             if name not in self._names:
-                own = own_name(name, self.roles)
-                self._names[name], self._halves[name] = own or canonical(name), None if own else half(name)
+                own = player_figure_name(name, self.roles)
+                self._names[name] = own or canonical_name(name)
+                self._halves[name] = None if own else partial_critic_loss(name)
             known, part, amount = self._names[name], self._halves[name], _number(value)
             if amount is None:
                 continue
@@ -126,8 +127,11 @@ class History:
                 values.pop()
 
     @property
-    def spent(self) -> float:
-        """Share of the budget that is spent, by ``trainer.steps`` and ``trainer.minutes``; 1 if neither is known."""
+    def budget_used(self) -> float:
+        """Fraction of the training budget that is used, 0 ... 1; 1 if the budget is unknown.
+
+        The budget is ``trainer.steps`` and ``trainer.minutes``. If both are set, the larger fraction counts.
+        """
         steps, minutes = self.setting("trainer.steps"), self.setting("trainer.minutes")
         shares = [self.step / steps] if steps else []
         shares += [self.seconds / (60 * minutes)] if minutes else []
@@ -135,42 +139,53 @@ class History:
 
     @property
     def names(self) -> list[str]:
-        """Figures there are."""
+        """Names of the figures that have been logged."""
         return [name for name, (steps, _) in self._lists.items() if steps]
 
     def raw(self, name: str) -> Curve:
-        """A figure with all its values, also those that are not finite; empty if it was never logged."""
+        """Return all values of a figure, including NaN and infinity. Empty if it was never logged."""
         if name not in self._arrays:
             steps, values = self._lists.get(name, ([], []))
             self._arrays[name] = Curve(np.asarray(steps), np.asarray(values))
         return self._arrays[name]
 
     def find(self, name: str) -> Curve:
-        """Finite values of a figure. ``monitor/diversity`` also finds ``monitor/diversity/EXTRACTOR@COUNT``."""
+        """Return the finite values of a figure. ``monitor/diversity`` also matches
+        ``monitor/diversity/EXTRACTOR@COUNT``.
+        """
         if name not in self._lists:
             name = next((n for n in self.names if n.startswith(f"{name}/")), name)
         curve = self.raw(name)
         finite = np.isfinite(curve.values)
         return curve if finite.all() else Curve(curve.steps[finite], curve.values[finite])
 
-    def need(self, name: str, least: int = 1, what: str = "") -> Curve:
-        """``find``, but `Missing` if there are fewer than ``least`` values."""
+    def require(self, name: str, min_values: int = 1, description: str = "") -> Curve:
+        """Return the finite values of a figure. Raise `Missing` if there are fewer than ``min_values``.
+
+        Args:
+            name: name of the figure, see `find`.
+            min_values: smallest number of values that is sufficient.
+            description: the figure in words, for the error message. Default: its name.
+        """
         curve = self.find(name)
-        if len(curve) < least:
-            shown = what or name
-            raise Missing(f"no {shown} in the log" if not len(curve) else f"{shown} was logged {len(curve)} times only")
+        if len(curve) < min_values:
+            count = f"only {len(curve)} values of" if len(curve) else "no"
+            raise Missing(f"the log has {count} {description or name}")
         return curve
 
     @property
     def roles(self) -> dict[str, str]:
-        """Role of each player by its name in the log, from the settings; empty for a foreign log."""
-        return roles_of(self.settings)
+        """Role of each player, by the player's name in the log. Empty for logs of other programs."""
+        return roles_from_settings(self.settings)
 
     def players(self, role: str) -> list[str]:
-        """Return the names of the players of a role, ``critic`` or ``generator``, that have logged figures.
+        """Return the names of the players with a role that have logged figures.
 
-        Roles come from the settings. Where those name none (foreign logs, and runs of earlier versions), they are
-        guessed: from names, and from scores, as a critic notes real and fake logits and a generator fake ones only.
+        Roles come from the settings. If the settings define no roles, they are inferred: from names, and from logits,
+        because a critic logs real and fake logits and a generator only fake logits.
+
+        Args:
+            role: ``critic`` or ``generator``.
         """
         names = dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN)
         roles = self.roles
@@ -180,31 +195,33 @@ class History:
         found = []
         for player in names:
             real, fake = (f"{player}/{side}_logits" in self._lists for side in ("real", "fake"))
-            named = bool(by_name & set(words_of(player)))
+            named = bool(by_name & set(split_words(player)))
             judged = (real and fake) if role == "critic" else (fake and not real)
             if named or judged:
                 found.append(player)
         return found
 
     def setting(self, key: str) -> float | None:
-        """A number of the configuration, if it is known."""
+        """Return a numeric setting of the configuration, or ``None`` if it is unknown or not a number."""
         value = self.settings.get(key)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
-    def scaled(self, key: str, factor: float) -> str:
-        """Return an override that multiplies a setting; empty if the setting is not known."""
+    def scaled_setting(self, key: str, factor: float) -> str:
+        """Return an override that multiplies a setting by ``factor``, or an empty string if the setting is unknown."""
         value = self.setting(key)
         return "" if value is None else f"{key}={value * factor:.3g}"
 
-    def configured(self, role: str) -> list[str]:
-        """Return the names of the players of a role in the settings; the role itself where the settings name none."""
+    def configured_players(self, role: str) -> list[str]:
+        """Return the names of the players with a role, from the settings. If the settings define no roles, return
+        ``[role]``.
+        """
         roles = self.roles
         return [name for name, of_player in roles.items() if of_player == role] if roles else [role]
 
-    def rate(self, player: str) -> str:
-        """Return the key of the learning rate of a player; empty if the settings have none.
+    def learning_rate_key(self, player: str) -> str:
+        """Return the configuration key of a player's learning rate, or an empty string if the settings have none.
 
-        ``lr.NAME``, or ``lr.ROLE`` (which several critics can share) if it is the rate of the player's optimizer, or
+        The key is ``lr.NAME`` or ``lr.ROLE`` if its value is the rate of the player's optimizer. Otherwise it is
         ``players.NAME.optimizer.lr``.
         """
         own = f"players.{player}.optimizer.lr"
@@ -215,8 +232,8 @@ class History:
         return "" if rate is None else own
 
 
-def roles_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the role of each player by its name, from a flattened configuration; empty if no role is in it."""
+def roles_from_settings(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the role of each player by its name, from a flattened configuration. Empty if no roles are defined."""
     found: dict[str, str] = {}
     for key, role in settings.items():
         parts = key.split(".")
@@ -225,17 +242,17 @@ def roles_of(settings: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def own_name(name: str, players: Container[str]) -> str:
-    """Return the name of a figure that one of the players logged and that rules read; otherwise an empty string."""
+def player_figure_name(name: str, players: Container[str]) -> str:
+    """Return ``name`` if it is a figure of one of the players that rules can read, else an empty string."""
     player, _, figure = name.rpartition("/")
     return name if figure in OWN and player in players else ""
 
 
-def canonical(name: str) -> str | None:
-    """Return our name for a figure of a foreign log; ``None`` for one that no rule reads.
+def canonical_name(name: str) -> str | None:
+    """Convert the name of a figure in another program's log. Return ``None`` if no rule reads the figure.
 
-    Knows ``d_loss``, ``loss_G``, ``Loss/D/loss``, ``lossD_A``, ``D(x)``, ``D(G(z))``, ``Loss/scores/real``,
-    ``discriminator/grad_norm`` and the like. Our own names stay.
+    Examples of recognised names: ``d_loss``, ``loss_G``, ``Loss/D/loss``, ``lossD_A``, ``D(x)``, ``D(G(z))``,
+    ``Loss/scores/real`` and ``discriminator/grad_norm``. Names of this package are returned unchanged.
     """
     if name.startswith("monitor/") or (name.rsplit("/", 1)[-1] in OWN and "/" in name and name == name.lower()):
         return name
@@ -246,7 +263,7 @@ def canonical(name: str) -> str | None:
         return "critic/fake_logits"
     if compact in ("loss/scores/fake", "logits/fake"):
         return "critic/fake_logits"
-    words = words_of(name)
+    words = split_words(name)
     role, parts = _role(words)
     figure = next((f for needed, f in FIGURES.items() if set(needed) <= set(words)), None)
     if figure is None or not role:
@@ -254,24 +271,27 @@ def canonical(name: str) -> str | None:
     known = {w for needed in FIGURES for w in needed}
     left = [w for w in words if w not in known and w not in parts and w not in NOISE]
     if set(left) & {"real", *FAKE, "val", "valid", "validation", "test", "std", "min", "max"}:
-        return None  # part of a loss, or of other data
+        return None  # Terms of a loss, and losses on other data, are not the loss of a player.
     return f"{' '.join([role, *left])}/{figure}"
 
 
-def half(name: str) -> tuple[str, str] | None:
-    """Our name for the critic's loss, and ``real`` or ``fake``, for a figure that is the loss on one of them.
+def partial_critic_loss(name: str) -> tuple[str, str] | None:
+    """Recognise a critic loss that covers only real or only fake samples.
 
-    Knows ``d_loss_real``, ``loss_D_fake``, ``loss_disc_generated`` and the like, and ``real_loss`` alone. The sum of
-    both is the critic's loss.
+    Examples of recognised names: ``d_loss_real``, ``loss_D_fake``, ``loss_disc_generated`` and ``real_loss``. The
+    critic's loss is the sum of both parts.
+
+    Returns:
+        The name of the critic's loss, and ``real`` or ``fake``. ``None`` for any other figure.
     """
-    words = ["fake" if word in FAKE else word for word in words_of(name)]
+    words = ["fake" if word in FAKE else word for word in split_words(name)]
     sides = {"real", "fake"} & set(words)
     role, _ = _role(words)
     if len(sides) != 1 or role == "generator":
         return None
     [side] = sides
     rest = [word for word in words if word != side] if role else ["critic", *(word for word in words if word != side)]
-    known = canonical(" ".join(rest))
+    known = canonical_name(" ".join(rest))
     return (known, side) if known and known.endswith("/loss") and (role or known == "critic/loss") else None
 
 
@@ -284,27 +304,27 @@ def _role(words: list[str]) -> tuple[str, set[str]]:
     return "", set()
 
 
-def words_of(name: str) -> list[str]:
-    """Split a name into words in lower case: ``lossD_A`` into loss, d, a."""
+def split_words(name: str) -> list[str]:
+    """Split a name into lower-case words, e.g. ``lossD_A`` into loss, d, a."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
 
 
-def step_of(row: Mapping[str, Any]) -> int | None:
-    """Return the step of a row; ``None`` where it names none."""
+def step_from_row(row: Mapping[str, Any]) -> int | None:
+    """Return the step of a row, or ``None`` if the row has none."""
     for name in STEPS:
         value = _number(row.get(name))
         if value is not None:
             return int(value) if math.isfinite(value) else None
-    for name, value in row.items():  # Progress/kimg and the like
+    for name, value in row.items():  # Some logs prefix the name of the step, e.g. Progress/kimg.
         amount = _number(value)
-        if words_of(name)[-1:] in ([s] for s in STEPS) and amount is not None and math.isfinite(amount):
+        if split_words(name)[-1:] in ([s] for s in STEPS) and amount is not None and math.isfinite(amount):
             return int(amount)
     return None
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, Mapping):  # StyleGAN's {"num", "mean", "std"}
+    if isinstance(value, Mapping):  # StyleGAN logs a figure as {"num", "mean", "std"}.
         value = value.get("mean")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

@@ -1,32 +1,36 @@
-"""A memorising critic: it knows its training examples by heart and takes new real ones for fakes."""
+"""Rule for a memorising critic: it takes held-out real data for fake because it has memorised the training data."""
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import offered
+from audiogan.monitors.advice import valid_override
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History
-from audiogan.monitors.progress import WINDOW, level
+from audiogan.monitors.progress import WINDOW, recent_median
 
 KIND = "memorising critic"
-# How often a training example scores above a held-out one. Of 32 each it is 0.50 +- 0.07 by chance.
+# Thresholds of a note and a warning for the probability that a training example scores above a held-out one. By
+# chance it is 0.50 +- 0.07 with 32 examples of each kind.
 SLIGHT, CLEAR = 0.68, 0.8
-LOST = 0.6  # accuracy on held-out data: not much above guessing
+LOST = 0.6  # Accuracy on held-out data below which the critic is close to guessing.
 
 
 def memorising_critic(history: History) -> Finding | None:
-    """The critic's scores on training data against those on held-out data (Karras et al. 2020, ADA, figure 1)."""
-    curve = history.need("monitor/train_over_held_out", WINDOW, "score of held-out data (is any held out?)")
-    ahead = level(curve)
+    """Return a finding if the critic scores training data above held-out data.
+
+    Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", figure 1.
+    """
+    curve = history.require("monitor/train_over_held_out", WINDOW, "scores of held-out data")
+    ahead = recent_median(curve)
     if ahead < SLIGHT:
         return None
-    train, held_out = (level(history.find(f"monitor/accuracy_{side}")) for side in ("train", "held_out"))
+    train, held_out = (recent_median(history.find(f"monitor/accuracy_{side}")) for side in ("train", "held_out"))
     severity = "note" if ahead < CLEAR else "failure" if held_out < LOST else "warning"
     text = (
-        f"a training example scores above a held-out one {ahead:.0%} of the time (50% is fair); "
-        f"accuracy is {train:.0%} on training data, {held_out:.0%} on held-out data"
+        f"a training example scores above a held-out one {ahead:.0%} of the time (50% is expected); "
+        f"accuracy is {train:.0%} on training data and {held_out:.0%} on held-out data"
     )
     figures = {"train over held out": ahead, "accuracy on train": train, "accuracy on held out": held_out}
-    advice = "more data, augmentation of what the critic sees, a smaller critic, or an earlier end"
-    stronger = history.scaled("game.penalties.r1.weight", 10)
-    override = offered(history.settings, [stronger, "loss=non-saturating game.penalties.r1.weight=10"])
+    advice = "use more data, augmentation, a smaller critic, or fewer steps"
+    stronger = history.scaled_setting("game.penalties.r1.weight", 10)
+    override = valid_override(history.settings, [stronger, "loss=non-saturating game.penalties.r1.weight=10"])
     return Finding(KIND, history.step, severity, text, advice, override, figures)

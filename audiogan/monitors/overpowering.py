@@ -1,45 +1,50 @@
-"""An overpowering critic: it tells real from fake without fail, and the generator gets nowhere."""
+"""Rule for an overpowering critic: it always separates real from fake, and the generator stops improving."""
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import offered, slower
+from audiogan.monitors.advice import scale_learning_rates, valid_override
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
-from audiogan.monitors.progress import PERFECT, level, perfect, spent, stuck
+from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_vanished, recent_median
 
 KIND = "overpowering critic"
 ROWS = 5
-FAR = 0.5  # of the untrained generator's distance to real data
+FAR = 0.5  # Share of the first distance to real data above which outputs are still far from the data.
 
 
 def overpowering_critic(history: History) -> Finding | None:
-    """A critic that is always right is no failure by itself: a Wasserstein critic should be. So either its loss must
-    have gone to zero, or outputs must be stuck about as far from real data as those of an untrained generator.
+    """Return a finding if a critic is always right and the generator does not learn from it.
+
+    A perfect critic alone is not a failure, because a Wasserstein critic should be perfect. A finding also requires
+    that the critic's loss has vanished, or that outputs are still about as far from real data as without training.
     """
     critics = history.players("critic")
     if not critics:
-        raise Missing("no critic in the log")
+        raise Missing("the log has no critic")
     findings = [_judge(history, critic) for critic in critics]
     return next((f for f in findings if f is not None), None)
 
 
 def _judge(history: History, critic: str) -> Finding | None:
-    sure = perfect(history, critic, ROWS)
+    sure = critic_auc(history, critic, ROWS)
     if sure < PERFECT:
         return None
     distance = history.find("monitor/kernel")
     figures = {"separation": sure}
+    far, now, first = False, 0.0, 0.0
     if len(distance) > ROWS:
-        figures |= {"distance to real data": level(distance), "of an untrained generator": float(distance.values[0])}
-    far = len(distance) > ROWS and level(distance) > FAR * float(distance.values[0]) and bool(stuck(history, ROWS - 2))
-    if spent(history, critic, ROWS) and (far or len(distance) <= ROWS):
-        why = "its loss has gone to zero" + (" and outputs are no nearer to real data" if far else "")
+        now, first = recent_median(distance), float(distance.values[0])
+        figures |= {"distance to real data": now, "of an untrained generator": first}
+        far = now > FAR * first and bool(has_stalled(history, ROWS - 2))
+    if loss_vanished(history, critic, ROWS) and (far or len(distance) <= ROWS):
+        reason = "its loss is zero" + (" and outputs do not approach real data" if far else "")
     elif far:
-        why = f"outputs are no nearer to real data than {level(distance) / float(distance.values[0]):.0%} of the first"
+        reason = f"the distance of outputs to real data is still {now / first:.0%} of the initial one"
     else:
         return None
-    text = f"{critic} is right {sure:.0%} of the time: {why}"
-    own, common = history.scaled(history.rate(critic), 0.25), slower(history, 0.25, "critic")
-    override = offered(history.settings, [own, common, "loss=wgan-gp"])
-    advice = "a critic that learns more slowly, a stronger gradient penalty, or augmentation of what it sees"
+    text = f"{critic} is right {sure:.0%} of the time: {reason}"
+    own = history.scaled_setting(history.learning_rate_key(critic), 0.25)
+    common = scale_learning_rates(history, 0.25, "critic")
+    override = valid_override(history.settings, [own, common, "loss=wgan-gp"])
+    advice = "lower the critic's learning rate, strengthen the gradient penalty, or use augmentation"
     return Finding(KIND, history.step, "warning", text, advice, override, figures)

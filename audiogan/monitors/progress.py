@@ -1,4 +1,4 @@
-"""What several rules ask of a run: is it still getting better, is the critic perfect."""
+"""Measures shared by several rules: progress of the outputs, and how well the critic separates real from fake."""
 
 from __future__ import annotations
 
@@ -7,64 +7,80 @@ import numpy as np
 from audiogan.monitors.history import Curve, History, Missing
 
 WINDOW = 3
-"""Values that a level is the median of: a single odd one decides nothing."""
-RECORD = 0.9  # of the best level before: what counts as better
+"""Number of values over which a median is taken, so that outliers have no effect."""
+RECORD = 0.9  # A distance to real data below this share of the smallest earlier one counts as an improvement.
 PERFECT = 0.99
-SPENT = 0.05  # of its first value: a critic's loss that is as good as zero
+SPENT = 0.05  # A critic's loss below this share of its early maximum counts as zero.
 
 
-def levels(curve: Curve) -> Curve:
-    """Medians of each `WINDOW` successive values, at the step of the last; empty for a curve that is too short."""
+def running_median(curve: Curve) -> Curve:
+    """Return the running median over `WINDOW` values. It is empty for a shorter curve.
+
+    The step of each median is the last step in its window.
+    """
     if len(curve) < WINDOW:
         return Curve(curve.steps[:0], curve.values[:0])
     windows = np.lib.stride_tricks.sliding_window_view(curve.values, WINDOW)
     return Curve(curve.steps[WINDOW - 1 :], np.median(windows, axis=1))
 
 
-def level(curve: Curve) -> float:
-    """The median of the last values."""
+def recent_median(curve: Curve) -> float:
+    """Return the median of the last `WINDOW` values."""
     return float(np.median(curve.tail(WINDOW).values))
 
 
-def stuck(history: History, last: int = WINDOW) -> bool | None:
-    """Whether the distance to real data has set no record in the last probes; ``None`` if that was not measured.
+def has_stalled(history: History, window: int = WINDOW) -> bool | None:
+    """Return whether the distance to real data has stopped improving. ``None`` if it was not measured often enough.
 
-    The first probe, of untrained networks, does not count: anything is better than that.
+    The first measurement is ignored, because any output is closer to the data than that of an untrained generator.
+
+    Args:
+        history: the logged figures.
+        window: number of recent running medians, none of which may be an improvement.
     """
     distance = history.find("monitor/kernel")
-    smooth = levels(Curve(distance.steps[1:], distance.values[1:]))
-    if len(smooth) <= last:
+    smooth = running_median(Curve(distance.steps[1:], distance.values[1:]))
+    if len(smooth) <= window:
         return None
-    before, now = smooth.values[:-last], smooth.values[-last:]
+    before, now = smooth.values[:-window], smooth.values[-window:]
     return bool(now.min() > RECORD * max(float(before.min()), 0.0))
 
 
-def moved(history: History) -> float:
-    """How far the distance to real data has come from its first value, as a share of it; 1 if it was not measured."""
+def distance_change(history: History) -> float:
+    """Return the largest change of the distance to real data, relative to its first value. 1 if it was not measured."""
     distance = history.find("monitor/kernel")
     if len(distance) < 2:
         return 1.0
     return float(np.abs(distance.values[1:] / (distance.values[0] or 1e-30) - 1).max())
 
 
-def perfect(history: History, critic: str, values: int = WINDOW) -> float:
-    """How well ``critic`` tells real from fake, 0.5 ... 1: its lowest separation of late, 1 if its loss says so.
+def critic_auc(history: History, critic: str, window: int = WINDOW) -> float:
+    """Return how well a critic separates real from fake, from 0.5 (guessing) to 1 (perfect).
 
-    Raises `Missing` without either.
+    The result is the smallest of the last values of ``separation``. If the log has none, the result is 1 if the
+    critic's loss has vanished, else 0.5.
+
+    Args:
+        history: the logged figures.
+        critic: name of the critic.
+        window: number of values.
+
+    Raises:
+        Missing: the log has too few values of both figures.
     """
     separation = history.find(f"{critic}/separation")
-    if len(separation) >= values:
-        return float(separation.tail(values).values.min())
-    if spent(history, critic, values):
+    if len(separation) >= window:
+        return float(separation.tail(window).values.min())
+    if loss_vanished(history, critic, window):
         return 1.0
-    if len(history.find(f"{critic}/loss")) >= 2 * values:
+    if len(history.find(f"{critic}/loss")) >= 2 * window:
         return 0.5
-    raise Missing("neither the critic's separation of real and fake nor enough of its loss in the log")
+    raise Missing("the log has too few values of the critic's separation and of its loss")
 
 
-def spent(history: History, critic: str, values: int = WINDOW) -> bool:
-    """Whether the critic's loss, of a kind that ends at zero, has ended there."""
+def loss_vanished(history: History, critic: str, window: int = WINDOW) -> bool:
+    """Return whether a non-negative critic loss has fallen to nearly zero."""
     loss = history.find(f"{critic}/loss")
-    if len(loss) < 2 * values or loss.values.min() < 0:
+    if len(loss) < 2 * window or loss.values.min() < 0:
         return False
-    return bool(loss.tail(values).values.max() < SPENT * loss.values[:values].max())
+    return bool(loss.tail(window).values.max() < SPENT * loss.values[:window].max())

@@ -1,31 +1,34 @@
-"""Vanishing gradient: the critic is near perfect and no longer tells the generator how to improve."""
+"""Rule for a vanishing gradient: the critic is nearly perfect and its gradient no longer guides the generator."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import offered, slower
+from audiogan.monitors.advice import scale_learning_rates, valid_override
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
-from audiogan.monitors.progress import WINDOW, level, perfect
+from audiogan.monitors.progress import WINDOW, critic_auc, recent_median
 
 KIND = "vanishing gradient"
 ROWS = 2 * WINDOW
-FADED, GONE = 0.01, 0.001  # of the early median
+FADED, GONE = 0.01, 0.001  # Shares of the early gradient below which a warning or a failure is reported.
 NEAR_PERFECT = 0.97
 
 
 def vanishing_gradient(history: History) -> Finding | None:
-    """The generator's gradient against its early median, while the critic is near perfect (Arjovsky & Bottou 2017)."""
+    """Return a finding if the generator's gradient has vanished while the critic is nearly perfect.
+
+    Source: Arjovsky & Bottou 2017, "Towards Principled Methods for Training Generative Adversarial Networks".
+    """
     critics, generators = history.players("critic"), history.players("generator")
     if not critics or not generators:
-        raise Missing("no critic and generator to be told apart in the log")
+        raise Missing("the log does not distinguish a critic and a generator")
     findings = []
     for generator in generators:
-        norms = history.need(f"{generator}/grad_norm", ROWS, "gradient norm of the generator")
-        early, now = float(np.median(norms.values[:WINDOW])), level(norms)
+        norms = history.require(f"{generator}/grad_norm", ROWS, "gradient norms of the generator")
+        early, now = float(np.median(norms.values[:WINDOW])), recent_median(norms)
         ratio = now / max(early, 1e-30)
-        sure = max(perfect(history, critic) for critic in critics)
+        sure = max(critic_auc(history, critic) for critic in critics)
         if ratio < FADED and sure >= NEAR_PERFECT:
             findings.append(_finding(history, ratio, now, early, sure))
     return max(findings, key=lambda f: f.rank, default=None)
@@ -37,6 +40,6 @@ def _finding(history: History, ratio: float, now: float, early: float, sure: flo
     figures = {"gradient": now, "early gradient": early, "critic's separation": sure}
     saturating = "NonSaturating" not in str(history.settings.get("game.loss._target_", ""))
     loss = "loss=non-saturating" if saturating else "loss=wgan-gp"
-    override = offered(history.settings, [loss, slower(history, 0.25, "critic")])
-    advice = "a loss whose gradient does not vanish where the critic wins, or a critic that learns more slowly"
+    override = valid_override(history.settings, [loss, scale_learning_rates(history, 0.25, "critic")])
+    advice = "use a loss whose gradient does not vanish for a perfect critic, or lower the learning rate of the critic"
     return Finding(KIND, history.step, severity, text, advice, override, figures)

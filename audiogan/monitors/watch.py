@@ -1,4 +1,4 @@
-"""The rules together: what is new at each look, and one honest verdict at the end."""
+"""The list of all rules, and a class that applies them during a run and summarises the run in a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from audiogan.monitors.overpowering import overpowering_critic
 from audiogan.monitors.vanishing import vanishing_gradient
 
 Rule = Callable[[History], Finding | None]
-"""A pure function of a history: a finding, ``None`` if nothing was found, `Missing` raised if it cannot tell."""
+"""Type of a rule: a pure function that takes a history and returns a finding or ``None``.
+
+A rule raises `Missing` if the log lacks the figures that it needs.
+"""
 
 RULES: dict[str, Rule] = {
     "mode collapse": mode_collapse,
@@ -26,23 +29,28 @@ RULES: dict[str, Rule] = {
     "dead start": dead_start,
     "explosion": explosion,
 }
-LEAST_LOOKS = 5
+MIN_CHECKS = 5
 PASSED = 3
-"""Looks in a row without it, after which a finding has passed: what comes and goes has not."""
+"""Number of checks in a row without a failure after which the failure is reported as over."""
 
 
-# Kinds of which a milder word is no all-clear: only silence is.
+# For these kinds of failure, a less severe finding does not replace the previous one, because it does not mean
+# recovery.
 STICKY = ("mode collapse",)
 
 
 class Watch:
-    """Looks at a history again and again; says what is new since the last look.
+    """Applies rules to a growing history, reports changes and summarises the run in a verdict.
+
+    Args:
+        rules: rules by kind of failure. Default: `RULES`.
 
     Attributes:
-        active: what is the case now, by kind.
-        worst: the worst finding of each kind there ever was.
-        abstained: why a rule could not tell at the last look, by kind.
-        looks: how often it looked.
+        active: present finding of each kind.
+        worst: most severe finding of each kind so far.
+        abstained: reason why a rule could not be applied at the last check, by kind.
+        judged: kinds of failure whose rule could be applied at least once.
+        checks: number of checks so far.
     """
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
@@ -51,13 +59,17 @@ class Watch:
         self.worst: dict[str, Finding] = {}
         self.abstained: dict[str, str] = {}
         self.judged: set[str] = set()
-        self.looks = 0
+        self.checks = 0
         self._since: dict[str, int] = {}
         self._absent: dict[str, int] = {}
 
-    def look(self, history: History) -> list[Finding]:
-        """Run every rule. Returns findings that are new or worse than before, and a note for each that has passed."""
-        self.looks += 1
+    def check(self, history: History) -> list[Finding]:
+        """Apply every rule.
+
+        Returns:
+            Findings that are new or more severe than before, and a note for each failure that is over.
+        """
+        self.checks += 1
         new: list[Finding] = []
         self.abstained = {}
         for kind, rule in self.rules.items():
@@ -67,33 +79,36 @@ class Watch:
                 self.abstained[kind] = str(reason)
                 continue
             self.judged.add(kind)
-            new += self._told(kind, found, history.step)
+            new += self._changes(kind, found, history.step)
         return new
 
-    def tell(self, finding: Finding) -> None:
-        """Take in a finding from elsewhere (the guard's)."""
+    def record(self, finding: Finding) -> None:
+        """Record a finding that no rule made, such as one of the guard."""
         known = self.worst.get(finding.kind)
         if known is None or finding.rank >= known.rank:
             self.worst[finding.kind] = finding
 
-    def _told(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
+    def _changes(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
         before = self.active.get(kind)
         if found is not None:
             if before is None or found.rank >= before.rank or kind not in STICKY:
                 self.active[kind] = found
             self._absent[kind] = 0
             self._since.setdefault(kind, found.step)
-            self.tell(found)
+            self.record(found)
             return [found] if before is None or found.rank > before.rank else []
         self._absent[kind] = self._absent.get(kind, 0) + 1
         if before is None or (before.rank and self._absent[kind] < PASSED):
             return []
         del self.active[kind], self._since[kind]
-        text = f"no longer seen; it was: {before.text}"
+        text = f"no longer detected; it was: {before.text}"
         return [Finding(kind, step, "note", text, figures=before.figures)] if before.rank else []
 
     def verdict(self, history: History) -> Finding:
-        """One line on the whole run: what is the matter now, what was, what could not be told."""
+        """Return one finding that summarises the run.
+
+        It names present failures, earlier failures, and rules that could not be applied.
+        """
         now = sorted(self.active.values(), key=lambda f: (-f.rank, self._since[f.kind]))
         passed = [f for kind, f in self.worst.items() if kind not in self.active and f.rank]
         bad = [f for f in now if f.rank]
@@ -102,18 +117,18 @@ class Watch:
         parts = []
         if bad:
             parts.append("; ".join(f"{f.kind} since step {self._since[f.kind]:,} ({f.text})" for f in bad))
-        elif self.looks < LEAST_LOOKS or len(blind) == len(self.rules):
-            parts.append(f"too little was seen to tell: {self.looks} looks in {history.step:,} steps")
+        elif self.checks < MIN_CHECKS or len(blind) == len(self.rules):
+            parts.append(f"too few measurements for a verdict: {self.checks} in {history.step:,} steps")
         else:
-            what = ", ".join(k for k in self.rules if k in self.judged)
-            seen = "nothing is wrong now" if passed else "nothing wrong was seen"
-            parts.append(f"{seen} in {history.step:,} steps, {self.looks} looks at {what}")
+            kinds = ", ".join(k for k in self.rules if k in self.judged)
+            state = "no failure at the end" if passed else "no failure was detected"
+            parts.append(f"{state} in {history.step:,} steps; {self.checks} checks for {kinds}")
         if passed:
             parts.append("earlier: " + ", ".join(f"{f.kind} at step {f.step:,}" for f in passed))
         notes = [f for f in now if not f.rank]
         if notes:
-            parts.append("worth knowing: " + "; ".join(f.text for f in notes))
-        if blind and (bad or self.looks >= LEAST_LOOKS):
+            parts.append("note: " + "; ".join(f.text for f in notes))
+        if blind and (bad or self.checks >= MIN_CHECKS):
             parts.append("could not be judged: " + "; ".join(f"{k} ({self.abstained.get(k, '')})" for k in blind))
         first = bad[0] if bad else None
         advice, override = (first.advice, first.override) if first else ("", "")

@@ -81,18 +81,18 @@ class UpBlock(nn.Module):
     """Residual upsampling block of BigGAN's generator (figure 15b): doubles height and width.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         condition_dim: size of the condition `[B, condition_dim]` of both batch norms.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition_dim: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, condition_dim: int) -> None:
         super().__init__()
-        self.norm1 = ConditionalBatchNorm(inputs, condition_dim)
-        self.norm2 = ConditionalBatchNorm(outputs, condition_dim)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, 1)
+        self.norm1 = ConditionalBatchNorm(in_channels, condition_dim)
+        self.norm2 = ConditionalBatchNorm(out_channels, condition_dim)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
@@ -105,18 +105,18 @@ class DownBlock(nn.Module):
     """Residual downsampling block of BigGAN's critic (figure 15c).
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         first: the input is an image: leave out the ReLU before the first convolution.
         down: halve height and width. Without it, and with equal channels, the skip connection is the identity.
     """
 
-    def __init__(self, inputs: int, outputs: int, first: bool = False, down: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, first: bool = False, down: bool = True) -> None:
         super().__init__()
         self.first, self.down = first, down
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Conv2d(inputs, outputs, 1) if down or inputs != outputs else None
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(in_channels, out_channels, 1) if down or in_channels != out_channels else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))

@@ -18,19 +18,21 @@ def same_padding(kernel: int, stride: int) -> tuple[int, int]:
 
 
 class SameConv1d(nn.Conv1d):
-    """1-D convolution with TensorFlow's SAME padding: `[B, inputs, L]` to `[B, outputs, L / stride]`.
+    """1-D convolution with TensorFlow's SAME padding: `[B, in_channels, L]` to `[B, out_channels, L / stride]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: kernel size, in samples.
         stride: stride in samples. L must be a multiple of it.
         groups: number of channel groups.
         bias: add a learned bias.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True):
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=bias)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int, *, groups: int = 1, bias: bool = True
+    ):
+        super().__init__(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
         self.same = same_padding(kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,17 +40,17 @@ class SameConv1d(nn.Conv1d):
 
 
 class SameConv2d(nn.Conv2d):
-    """2-D convolution with TensorFlow's SAME padding: `[B, inputs, H, W]` to `[B, outputs, H / stride, W / stride]`.
+    """2-D convolution with TensorFlow's SAME padding: `[B, C, H, W]` to `[B, out_channels, H / stride, W / stride]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: stride in pixels. H and W must be multiples of it.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride)
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride)
         self.same = same_padding(kernel, stride) * 2
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,37 +58,37 @@ class SameConv2d(nn.Conv2d):
 
 
 class SameConvTranspose1d(nn.ConvTranspose1d):
-    """Transpose of `SameConv1d`, as in TensorFlow: `[B, inputs, L]` to `[B, outputs, stride * L]`.
+    """Transpose of `SameConv1d`, as in TensorFlow: `[B, in_channels, L]` to `[B, out_channels, stride * L]`.
 
     SAME padding is asymmetric. The output is therefore cropped at the end: the PyTorch arguments ``padding=11,
     output_padding=1``, which ports of WaveGAN use, delay it by one sample.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: kernel size, in samples.
         stride: upsampling factor.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         return super().forward(x)[..., : x.shape[-1] * self.stride[0]]
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
-    """Transpose of `SameConv2d`, as in TensorFlow: `[B, inputs, H, W]` to `[B, outputs, stride * H, stride * W]`.
+    """Transpose of `SameConv2d`, as in TensorFlow: `[B, C, H, W]` to `[B, out_channels, stride * H, stride * W]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: upsampling factor.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding=same_padding(kernel, stride)[0])
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, padding=same_padding(kernel, stride)[0])
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         rows, columns = x.shape[-2] * self.stride[0], x.shape[-1] * self.stride[1]

@@ -149,9 +149,11 @@ def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
     return grid, doublings
 
 
-def upsampling_conv(inputs: int, outputs: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
+def upsampling_conv(in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
     """Return a transposed convolution that doubles height and width, for any kernel size."""
-    return nn.ConvTranspose2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias)
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias
+    )
 
 
 def init_dcgan(module: nn.Module) -> None:

@@ -113,7 +113,7 @@ class MLPCritic(nn.Module):
         return self.head(self.features(x), classes)
 
 
-def dense_layers(network: nn.Module, inputs: int, widths: Sequence[int], activation: str) -> nn.Sequential:
+def dense_layers(network: nn.Module, in_features: int, widths: Sequence[int], activation: str) -> nn.Sequential:
     """Return dense layers, each followed by an activation, with He initialisation (He et al., ICCV 2015)."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} must be one of {', '.join(ACTIVATIONS)}")
@@ -121,7 +121,7 @@ def dense_layers(network: nn.Module, inputs: int, widths: Sequence[int], activat
         raise ValueError(f"{type(network).__name__}: widths={list(widths)} must name at least one hidden layer")
     check_sizes(network, **{f"widths[{i}]": width for i, width in enumerate(widths)})
     layers: list[nn.Module] = []
-    for i, o in pairwise([inputs, *widths]):
+    for i, o in pairwise([in_features, *widths]):
         layer = nn.Linear(i, o)
         nn.init.kaiming_normal_(layer.weight, a=ACTIVATIONS[activation], nonlinearity="leaky_relu")
         nn.init.zeros_(layer.bias)

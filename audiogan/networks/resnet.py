@@ -69,11 +69,13 @@ class ResNetGenerator(nn.Module):
         def block(conv: nn.Module, channels: int) -> list[nn.Module]:
             return [conv, norm2d(norm, channels), nn.ReLU()]
 
-        def up(inputs: int, outputs: int) -> list[nn.Module]:
+        def up(in_channels: int, out_channels: int) -> list[nn.Module]:
             if upsampling == "nearest":
-                conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect", bias=bias)
-                return [nn.Upsample(scale_factor=2), *block(conv, outputs)]
-            return block(nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, output_padding=1, bias=bias), outputs)
+                conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect", bias=bias)
+                return [nn.Upsample(scale_factor=2), *block(conv, out_channels)]
+            return block(
+                nn.ConvTranspose2d(in_channels, out_channels, 3, 2, 1, output_padding=1, bias=bias), out_channels
+            )
 
         w = width
         self.layers = nn.Sequential(

@@ -42,19 +42,19 @@ class STFTUpBlock(nn.Module):
     """Generator block that doubles frequencies and frames: a modulated transposed convolution and a convolution.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         style_dim: size of the style `[B, style_dim]` that modulates the block.
         bins: number of output frequencies.
     """
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, bins: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int, bins: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)
-        self.conv = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.modulate = Modulate(style_dim, outputs)
+        self.up = nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)
+        self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.modulate = Modulate(style_dim, out_channels)
         # Convolutions do not depend on the position, so a bias for each frequency distinguishes low from high bins.
-        self.frequency = nn.Parameter(torch.zeros(1, outputs, bins, 1))
+        self.frequency = nn.Parameter(torch.zeros(1, out_channels, bins, 1))
         init_he(self.conv)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class EqualLinear(nn.Linear):
     The same learning rate then suits layers of all widths.
 
     Args:
-        inputs: number of input features.
-        outputs: number of output features.
+        in_features: number of input features.
+        out_features: number of output features.
         lr_factor: factor on the learning rate of this layer.
         gain: factor on the output.
         bias: initial value of the bias.
@@ -41,11 +41,13 @@ class EqualLinear(nn.Linear):
         Karras et al., "Progressive growing of GANs", ICLR 2018, section 4.1.
     """
 
-    def __init__(self, inputs: int, outputs: int, lr_factor: float = 1.0, gain: float = 1.0, bias: float = 0.0) -> None:
-        super().__init__(inputs, outputs)
+    def __init__(
+        self, in_features: int, out_features: int, lr_factor: float = 1.0, gain: float = 1.0, bias: float = 0.0
+    ) -> None:
+        super().__init__(in_features, out_features)
         nn.init.normal_(self.weight, std=1 / lr_factor)
         nn.init.constant_(self.bias, bias / lr_factor)
-        self.weight_scale, self.bias_scale = gain * lr_factor * inputs**-0.5, gain * lr_factor
+        self.weight_scale, self.bias_scale = gain * lr_factor * in_features**-0.5, gain * lr_factor
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.weight_scale, self.bias * self.bias_scale)
@@ -88,11 +90,11 @@ def _unit(x: Tensor) -> Tensor:
 
 
 class EqualConv2d(nn.Conv2d):
-    """Convolution with an equalised learning rate, see `EqualLinear`: ``[B, inputs, H, W]`` to ``[B, outputs, ...]``.
+    """2-D convolution with an equalised learning rate: stored weights have unit variance and are scaled when used.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: stride in pixels. With 1, height and width do not change. With more, there is no padding.
         gain: factor on the output.
@@ -100,13 +102,13 @@ class EqualConv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, gain: float = 1.0, bias: bool = True
+        self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, gain: float = 1.0, bias: bool = True
     ) -> None:
-        super().__init__(inputs, outputs, kernel, stride, 0 if stride > 1 else kernel // 2, bias=bias)
+        super().__init__(in_channels, out_channels, kernel, stride, 0 if stride > 1 else kernel // 2, bias=bias)
         nn.init.normal_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-        self.weight_scale, self.bias_scale = gain * (inputs * kernel * kernel) ** -0.5, gain
+        self.weight_scale, self.bias_scale = gain * (in_channels * kernel * kernel) ** -0.5, gain
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias * self.bias_scale
@@ -172,16 +174,16 @@ class UpConv2d(nn.Module):
     """Convolution without bias, optionally with upsampling by a transposed convolution and a blur.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         up: double height and width.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, up: bool = False) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, *, up: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.scale, self.padding = (inputs * kernel * kernel) ** -0.5, kernel // 2
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.scale, self.padding = (in_channels * kernel * kernel) ** -0.5, kernel // 2
         self.blur = BinomialFilter(1, gain=4.0) if up else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -198,8 +200,8 @@ class ModulatedConv2d(nn.Module):
     convolution. The result is the same, and a CPU computes it many times faster.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         style_dim: size of the style.
         kernel: side of the square kernel, in pixels.
         up: double height and width.
@@ -212,8 +214,8 @@ class ModulatedConv2d(nn.Module):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         style_dim: int,
         kernel: int = 3,
         *,
@@ -222,17 +224,17 @@ class ModulatedConv2d(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.conv = UpConv2d(inputs, outputs, kernel, up=up)
-        self.affine = EqualLinear(style_dim, inputs, bias=1.0)
+        self.conv = UpConv2d(in_channels, out_channels, kernel, up=up)
+        self.affine = EqualLinear(style_dim, in_channels, bias=1.0)
         self.demodulate, self.gain = demodulate, gain
 
     def forward(self, x: Tensor, style: Tensor, bias: Tensor) -> Tensor:
-        """Return ``[B, outputs, H, W]``, with twice the height and width if ``up`` is true.
+        """Return ``[B, out_channels, H, W]``, with twice the height and width if ``up`` is true.
 
         Args:
-            x: feature maps ``[B, inputs, H, W]``.
+            x: feature maps ``[B, in_channels, H, W]``.
             style: styles ``[B, style_dim]``.
-            bias: bias ``[outputs, 1, 1]``, added after demodulation.
+            bias: bias ``[out_channels, 1, 1]``, added after demodulation.
         """
         factors = self.affine(style)
         x = self.conv(x * factors[:, :, None, None])
@@ -264,14 +266,14 @@ class AdaptiveNorm(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """Layer of the synthesis network: feature maps and styles ``[B, style_dim]`` to ``[B, outputs, size, size]``.
+    """Layer of the synthesis network: feature maps and styles ``[B, style_dim]`` to ``[B, out_channels, size, size]``.
 
     A convolution is followed by noise, bias and LeakyReLU 0.2. Noise is drawn anew for each pixel in training mode and
     is constant in evaluation mode.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         style_dim: size of the style.
         size: height and width of the output, in pixels.
         up: double height and width.
@@ -281,15 +283,17 @@ class StyledConv(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int, size: int, up: bool, modulation: str) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, style_dim: int, size: int, up: bool, modulation: str
+    ) -> None:
         super().__init__()
         self.modulated: ModulatedConv2d | None = None
         if modulation == "demodulate":
-            self.modulated = ModulatedConv2d(inputs, outputs, style_dim, up=up, gain=ACTIVATION_GAIN)
+            self.modulated = ModulatedConv2d(in_channels, out_channels, style_dim, up=up, gain=ACTIVATION_GAIN)
         else:
-            self.conv, self.norm = UpConv2d(inputs, outputs, up=up), AdaptiveNorm(outputs, style_dim)
+            self.conv, self.norm = UpConv2d(in_channels, out_channels, up=up), AdaptiveNorm(out_channels, style_dim)
         self.strength = nn.Parameter(torch.zeros(()))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("noise", torch.randn(size, size))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
@@ -301,45 +305,45 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Output layer of one resolution: feature maps ``[B, inputs, H, W]`` to images ``[B, outputs, H, W]``.
+    """Output layer of one resolution: feature maps ``[B, in_channels, H, W]`` to images ``[B, out_channels, H, W]``.
 
     It is a modulated 1x1 convolution without demodulation (tRGB in StyleGAN2, figure 7b).
 
     Args:
-        inputs: number of input channels.
-        outputs: number of channels of the image.
+        in_channels: number of input channels.
+        out_channels: number of channels of the image.
         style_dim: size of the style.
     """
 
-    def __init__(self, inputs: int, outputs: int, style_dim: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int) -> None:
         super().__init__()
-        self.conv = ModulatedConv2d(inputs, outputs, style_dim, kernel=1, demodulate=False)
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.conv = ModulatedConv2d(in_channels, out_channels, style_dim, kernel=1, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         return self.conv(x, style, self.bias[:, None, None])
 
 
 class CriticBlock(nn.Module):
-    """Residual critic block that halves height and width: ``[B, inputs, H, W]`` to ``[B, outputs, H / 2, W / 2]``.
+    """Residual critic block that halves height and width: ``[B, C, H, W]`` to ``[B, out_channels, H / 2, W / 2]``.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
 
     Source:
         Karras et al. (StyleGAN2), CVPR 2020, section 4.1 and figure 7c.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = EqualConv2d(inputs, inputs, 3, gain=ACTIVATION_GAIN)
+        self.conv = EqualConv2d(in_channels, in_channels, 3, gain=ACTIVATION_GAIN)
         # Both branches are scaled by the square root of 1/2, because their sum should keep the variance. The gains of
         # `down` and `skip` contain this factor.
         self.blur = BinomialFilter(2)
-        self.down = EqualConv2d(inputs, outputs, 3, stride=2)
+        self.down = EqualConv2d(in_channels, out_channels, 3, stride=2)
         self.blur_down = BinomialFilter(1, stride=2)
-        self.skip = EqualConv2d(inputs, outputs, 1, gain=0.5**0.5, bias=False)
+        self.skip = EqualConv2d(in_channels, out_channels, 1, gain=0.5**0.5, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.down(self.blur(activation(self.conv(x))))

@@ -139,8 +139,8 @@ class ToneNoiseGenerator(nn.Module):
         self.sample_rate, self.voice = sample_rate, voice
         self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)
         tones = bands if voice else 2 * (bins - self.first)
-        # A frame has these outputs: with a voice, levels of the voice, levels of the noise and the pitch. Otherwise, real
-        # and imaginary parts of the tones, levels of the noise and the gain of the tones.
+        # A frame has three kinds of outputs: levels of the voice, or else real and imaginary parts of the tones; levels
+        # of the noise; and the pitch of the voice, or else the gain of the tones.
         self.sizes = [tones, bands, 1]
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)

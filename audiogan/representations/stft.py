@@ -108,7 +108,7 @@ class ComplexSTFT(Representation):
     Source: Nistal et al. 2020, "DrumGAN", section 3.2 (real and imaginary part as channels).
 
     Examples:
-        >>> stft = ComplexSTFT(length=4096)
+        >>> stft = ComplexSTFT(SoundFormat(length=4096))
         >>> wave = torch.rand(1, 1, 4096) - 0.5
         >>> stft.encode(wave).shape, bool(torch.allclose(stft.decode(stft.encode(wave)), wave, atol=1e-3))
         (torch.Size([1, 2, 129, 33]), True)

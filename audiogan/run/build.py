@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.run.targets import check_places, present, resolve_target
+from audiogan.run.targets import check_places, present
 from audiogan.utils.text import printable
 
 
@@ -26,9 +25,6 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
             raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
         plain = present(plain)
-        if _is_flat(plain):  # Hydra takes a millisecond for each object
-            make = partial(resolve_target(plain.pop("_target_"), f"{where}._target_"), **plain)
-            return _made(make, where, extra)
         if not extra:
             return instantiate(plain, _convert_="all")
         make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
@@ -50,22 +46,6 @@ def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any
         raise
     except Exception as error:  # as Hydra does for the objects that it builds
         raise UserError(f"{where}: {first_line(error)}") from error
-
-
-def _is_flat(plain: Any) -> bool:
-    """Whether a section is one object with plain settings: nothing in it is left for Hydra to build or resolve."""
-    if not isinstance(plain, dict) or not isinstance(plain.get("_target_"), str):
-        return False
-    return all(
-        name == "_target_" or (isinstance(name, str) and not name.startswith("_") and _is_plain(value))
-        for name, value in plain.items()
-    )
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or (isinstance(value, str | int | float) and value != "???")
 
 
 def _key(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from audiogan.run.folder import WATCHING
 from audiogan.run.settings import KEYS
 from audiogan.run.targets import present
-from audiogan.utils.text import printable
+from audiogan.utils.text import printable, shorten_text
 
 if TYPE_CHECKING:
     from audiogan.data.table import Table
@@ -60,8 +60,7 @@ def changes(old: Any, new: Any) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shorten_text(str(value), 80)
 
 
 def _flat(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -130,9 +130,9 @@ class CheckedLoader(ConfigLoaderImpl):
         plain: Any = OmegaConf.to_container(cfg, resolve=False)
         check_interpolations({key: value for key, value in plain.items() if key != "hydra"}, overrides, self.source)
         with open_dict(cfg):
-            for key in [str(key) for key in cfg if key != "hydra"]:
-                if not OmegaConf.is_interpolation(cfg, key):
-                    expand(cfg[key], f"{self.source}: ")
+            hydra_section = cfg.pop("hydra")
+            expand(cfg, f"{self.source}: ")
+            cfg.hydra = hydra_section
             cfg.hydra.overrides.task = [o for o in overrides if not is_hydra_override(o)]
         parsed = [one for one in map(OverridesParser.create().parse_override, late) if not one.is_sweep_override()]
         self._apply_overrides_to_config(parsed, cfg)

@@ -90,7 +90,7 @@ def settle_paths(cfg: DictConfig) -> None:
 
 def _folder(root: str | None) -> str:
     """The folder that ``data.root`` means, as far as it is known here."""
-    from audiogan.data.sounds.sources import downloads
+    from audiogan.data.cache import downloads
 
     return root if root is not None and os.path.isabs(root) else str(downloads() / (root or ""))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -14,7 +15,7 @@ _MARKS = {
     **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
     **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
 }
-"""Encodings by byte order mark. UTF-32 comes first, since its mark begins with that of UTF-16."""
+"""Encodings by byte order mark. UTF-32 precedes UTF-16, because its mark starts with that of UTF-16."""
 
 
 def printable(text: object) -> str:
@@ -23,11 +24,27 @@ def printable(text: object) -> str:
     The result cannot move the cursor, break the line or change the writing direction. Letters of all languages are
     kept.
 
-    Example:
+    Examples:
         >>> printable("a\x1b[2Jb")
         'a\\x1b[2Jb'
     """
     return "".join(_escaped(c) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in str(text))
+
+
+def join_names(names: Sequence[str], max_names: int, separator: str = ", ") -> str:
+    """Return names joined in one line. Names beyond the first `max_names` are only counted.
+
+    Examples:
+        >>> join_names(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - max_names:,} more" if len(names) > max_names else ""
+    return separator.join(names[:max_names]) + more
+
+
+def shorten_text(text: str, max_length: int) -> str:
+    """Return `text` cut to `max_length` characters. A text that is cut ends in three dots."""
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
@@ -39,8 +56,8 @@ def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def encoding_of(data: bytes) -> str | None:
-    """Return the encoding of a text file from its byte order mark or its zero bytes, or `None`."""
+def detect_encoding(data: bytes) -> str | None:
+    """Return the encoding of text, detected by its byte order mark or its zero bytes. None if there are neither."""
     found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
     if found is None and 4 * max(even, odd) > len(data[:1000]):  # Latin letters in UTF-16 have a zero in each pair
@@ -54,7 +71,7 @@ def escape_cell(value: object) -> object:
     A string that starts with a formula character gets a leading apostrophe. Numbers and other values are returned
     unchanged. `unescape_cell` is the inverse.
 
-    Example:
+    Examples:
         >>> escape_cell("=1+1")
         "'=1+1"
     """

@@ -176,7 +176,7 @@ def test_sigkill_and_resume_ends_bit_identical(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     code = textwrap.dedent(CHILD).format(tests=str(Path(__file__).parent), folder=str(folder))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for wait in (0.2, 0.5, None):
+    for wait in (0.3, None):
         child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment)
         assert child.stdout is not None and child.stdout.readline() == b"ready\n"
         try:

@@ -36,7 +36,8 @@ def test_two_processes_of_8_move_like_one_of_16(tmp_path: Path) -> None:
     script = tmp_path / "child.py"
     script.write_text(CHILD.format(tests=str(Path(__file__).parent), out=str(out)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    ended = subprocess.run(command, timeout=120, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
     one = line_trainer(steps=5, batch_size=16, repeats=2)
     before = weights(one.game.state_dict())
     one.run()

@@ -21,9 +21,10 @@ import pytest
 import soundfile
 
 from audiogan.cli import main
-from audiogan.data import download
-from audiogan.data.sounds.sources import downloads, open_sounds
-from audiogan.data.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
+from audiogan.data.cache import downloads
+from audiogan.data.downloads import download
+from audiogan.data.downloads.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
+from audiogan.data.sounds.sources import open_sounds
 from audiogan.errors import UserError
 from audiogan.run import config
 from audiogan.run.training import open_data

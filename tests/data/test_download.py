@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from audiogan.data.download import described, get
-from audiogan.data.drum_kits import DrumKits, Source, list_kits, read_registry
+from audiogan.data.downloads.data_set import described
+from audiogan.data.downloads.download import get
+from audiogan.data.downloads.drum_kits import DrumKits, Source, list_kits, read_registry
 from audiogan.errors import UserError
 
 CREDITS = described()["drums"]["credits"]

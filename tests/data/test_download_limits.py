@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from audiogan.cli import main
-from audiogan.data.download import data_set, get
-from audiogan.data.drum_kits import DrumKits
-from audiogan.data.fetch import Unfit, fetch
-from audiogan.data.idx import PARTS, IdxImages, read_idx
-from audiogan.data.spoken_digits import SpokenDigits
+from audiogan.data.downloads.download import data_set, get
+from audiogan.data.downloads.drum_kits import DrumKits
+from audiogan.data.downloads.fetch import Unfit, fetch
+from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
+from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 
 MOST = 300_000
@@ -142,8 +142,8 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["drums", "fsdd", "sc09", "mnist", "fashion-mnist"])
 def test_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("audiogan.data.download.HOPELESS", 1)
-    monkeypatch.setattr("audiogan.data.drum_kits.select", lambda sources, *_: sources[:1])
+    monkeypatch.setattr("audiogan.data.downloads.download.HOPELESS", 1)
+    monkeypatch.setattr("audiogan.data.downloads.drum_kits.select", lambda sources, *_: sources[:1])
     own = ["d/.partial/mine", "d/.partial/kick/mine.wav", ".d.partial/mine", ".d.partial/unpacked/mine"]
     if name not in ("fsdd", "sc09"):
         own += ["d/mine"]
@@ -173,7 +173,7 @@ def test_lists_of_the_user_are_not_replaced(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_image_file_that_unpacks_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.data.idx.UNPACKED", 1 << 20)
+    monkeypatch.setattr("audiogan.data.downloads.idx.UNPACKED", 1 << 20)
     (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(1 << 24)))
     with pytest.raises(UserError, match="unpacks to more than"):
         read_idx(tmp_path / "x.gz")

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.data.download import data_set, get
-from audiogan.data.idx import PARTS, IdxImages, read_idx
+from audiogan.data.downloads.download import data_set, get
+from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
 from audiogan.data.images.sources import DOWNLOADED, open_images
 from audiogan.errors import UserError
 

@@ -96,7 +96,7 @@ def test_data_of_the_persons_own(pairs: Run, domains: Run, tmp_path: Path) -> No
     ("options", "message"),
     [
         (["-n", 10], "-n 10: the measures need at least 20 examples"),
-        (["--gain"], "--gain: .* needs the input 'source'; leave out --gain"),
+        (["--gain"], "--gain: .* needs the input 'source'; omit --gain"),
         (["--transfer"], "--transfer: the critic of .* also receives 'source'"),
     ],
 )

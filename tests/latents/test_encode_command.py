@@ -72,7 +72,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_left_behind(recordings: Path, 
     for words, said in (
         ((tmp_path / "missing.wav", out), "missing.wav"),
         ((empty, out), "no sound files"),
-        ((tmp_path / "silent.wav", out, "--run", "drums"), "silence"),
+        ((tmp_path / "silent.wav", out, "--run", "drums"), "silent"),
         ((recordings, out, "--run", "drums", "--class", "cowbell"), "cowbell"),
         ((recordings, out, "--run", "drums", "--seconds", "-1"), "seconds"),
     ):

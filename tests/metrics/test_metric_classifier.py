@@ -15,7 +15,7 @@ from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
 from audiogan.metrics import Classifier, ClassifierRecipe, embed, train_classifier
 from audiogan.metrics import classifier as module
-from audiogan.metrics.convnet import Net, accuracy, digest, fit, look, some_of_each
+from audiogan.metrics.convnet import ClassifierNet, accuracy, digest, fit, load_pictures, stratified_sample
 
 QUICK = ClassifierRecipe(widths=(16, 32), examples=6_000)
 
@@ -50,14 +50,14 @@ def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Table, Table]
     assert features.shape == (300, QUICK.features) and features.dtype == np.float64
     assert (features**2).mean() == pytest.approx(1, abs=0.1)
     np.testing.assert_allclose(features, judge(x), atol=1e-5)  # not of its neighbours in the batch
-    expected = judge.net.head(judge.net(look(x, judge.picture))).double().softmax(1)
+    expected = judge.net.head(judge.net(load_pictures(x, judge.picture))).double().softmax(1)
     np.testing.assert_allclose(judge.probabilities(features), expected, atol=1e-6)
 
 
 def test_the_second_time_it_comes_from_the_cache(
     digits: tuple[Table, Table], judge: Classifier, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def trained(*args: object, **settings: object) -> Net:
+    def trained(*args: object, **settings: object) -> ClassifierNet:
         raise AssertionError("trained again")
 
     with monkeypatch.context() as patch:
@@ -99,7 +99,7 @@ def test_a_damaged_cache_is_trained_again(damage: str, tmp_path: Path) -> None:
 
 
 def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple[Table, Table]) -> None:
-    x, y = look(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
+    x, y = load_pictures(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
     weights, threads = [], torch.get_num_threads()
     try:
         for count in (1, 2):
@@ -115,9 +115,9 @@ def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple
 
 
 def test_further_examples_are_half_of_each_batch(digits: tuple[Table, Table]) -> None:
-    x, y = look(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
+    x, y = load_pictures(digits[0], digits[0].modality.picture), torch.from_numpy(digits[0].targets)
     first, second = y < 5, y >= 5
-    net = fit(x[first], y[first], 10, recipe=QUICK, steps=120, more=(x[second], y[second]))
+    net = fit(x[first], y[first], 10, recipe=QUICK, steps=120, extra=(x[second], y[second]))
     assert accuracy(net, x, y) > 0.9
 
 
@@ -129,26 +129,26 @@ def test_points_are_told_apart_too(tmp_path: Path) -> None:
 
 def test_large_pictures_are_made_smaller() -> None:
     x = torch.arange(2 * 256 * 256, dtype=torch.float32).reshape(2, 1, 256, 256)
-    seen = look(x, lambda pictures: pictures, batch=1)
+    seen = load_pictures(x, lambda pictures: pictures, batch=1)
     assert seen.shape == (2, 1, 64, 64)
     torch.testing.assert_close(seen.mean((1, 2, 3)), x.mean((1, 2, 3)))
-    assert look(x[..., :65, :65], lambda pictures: pictures).shape == (2, 1, 65, 65)
+    assert load_pictures(x[..., :65, :65], lambda pictures: pictures).shape == (2, 1, 65, 65)
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 5), (3, 64, 64), (1, 64, 200), (2, 1, 1), (1, 3, 90)])
 def test_any_shape_of_picture(shape: tuple[int, ...]) -> None:
-    net = Net(shape, 4).eval()
+    net = ClassifierNet(shape, 4).eval()
     features = net(torch.zeros(3, *shape))
     assert features.shape == (3, 128) and net.head(features).shape == (3, 4)
 
 
 def test_some_of_each_keeps_shares_and_leaves_no_class_out() -> None:
     targets = np.repeat([0, 1, 2], [600, 300, 3])
-    rows = some_of_each(targets, 90, np.random.default_rng(0))
+    rows = stratified_sample(targets, 90, np.random.default_rng(0))
     assert np.bincount(targets[rows]).tolist() == [59, 30, 1] and len(set(rows)) == len(rows)
-    assert len(some_of_each(np.arange(500) % 7, 100, np.random.default_rng(0))) == 100
-    assert some_of_each(targets, 2, np.random.default_rng(0)).shape == (3,)
-    assert some_of_each(targets, 5000, np.random.default_rng(0)).tolist() == list(range(903))
+    assert len(stratified_sample(np.arange(500) % 7, 100, np.random.default_rng(0))) == 100
+    assert stratified_sample(targets, 2, np.random.default_rng(0)).shape == (3,)
+    assert stratified_sample(targets, 5000, np.random.default_rng(0)).tolist() == list(range(903))
 
 
 def test_data_without_labels_is_refused(tmp_path: Path) -> None:
@@ -162,12 +162,12 @@ def test_data_without_labels_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 def test_the_cached_classifier_has_the_permissions_of_other_files(tmp_path: Path) -> None:
     from audiogan.metrics.classifier import _store, _stored
-    from audiogan.metrics.convnet import STANDARD, Net
+    from audiogan.metrics.convnet import STANDARD, ClassifierNet
 
     before = os.umask(0o022)
     try:
-        _store(tmp_path / "net.safetensors", Net((1, 16, 16), 2, STANDARD))
+        _store(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD))
     finally:
         os.umask(before)
     assert (tmp_path / "net.safetensors").stat().st_mode & 0o777 == 0o644
-    assert _stored(tmp_path / "net.safetensors", Net((1, 16, 16), 2, STANDARD)) is not None
+    assert _stored(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD)) is not None

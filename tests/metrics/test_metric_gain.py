@@ -25,7 +25,7 @@ def measure(
     parts: Parts, fake: np.ndarray, asked: np.ndarray, seeds: int = 2, recipe: ClassifierRecipe = QUICK
 ) -> Report:
     train, _, held_out = parts
-    return augmentation_gain(train, held_out, fake, asked, few=30, seeds=seeds, recipe=recipe, progress=False)
+    return augmentation_gain(train, held_out, fake, asked, subset_size=30, seeds=seeds, recipe=recipe, progress=False)
 
 
 def made(parts: Parts) -> tuple[np.ndarray, np.ndarray]:

@@ -33,8 +33,8 @@ class Case(NamedTuple):
             self.real,
             classifier=self.judge,
             train=self.train,
-            truth=self.truth,
-            asked=self.asked if asked is None else asked,
+            real_classes=self.truth,
+            requested_classes=self.asked if asked is None else asked,
         )
         assert all(name.endswith(f"/{self.judge.name}@{N}") for name in report.values)
         return tuple({k.split("/")[0]: v for k, v in part.items()} for part in (report.values, report.floor))  # type: ignore[return-value]
@@ -142,7 +142,7 @@ def test_agreement_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0.6, 0.4, 0], [0, 1, 0]])
     share, by_class = agreement(probabilities, np.array([0, 1, 1, 1]), ["a", "b", "c"])
     assert share == 0.75 and by_class == {"a": 1.0, "b": pytest.approx(2 / 3)}
-    with pytest.raises(ValueError, match="got 3 for 4"):
+    with pytest.raises(ValueError, match="got 3 classes for 4"):
         agreement(probabilities, np.array([0, 1, 1]), ["a", "b", "c"])
 
 
@@ -150,7 +150,7 @@ def test_what_a_generator_without_classes_gets(digits: Case) -> None:
     report = evaluate_labelled(digits.new, digits.real, classifier=digits.judge, train=digits.train)
     assert not any(name.startswith("agreement") for name in report.values) and not report.details
     asked = evaluate_labelled(
-        digits.new, digits.real, classifier=digits.judge, train=digits.train, asked=digits.asked, count=50
+        digits.new, digits.real, classifier=digits.judge, train=digits.train, requested_classes=digits.asked, count=50
     )
     (name,) = asked.details
     assert name == f"agreement/{digits.judge.name}@50" and name in asked.values and name not in asked.floor
@@ -159,5 +159,5 @@ def test_what_a_generator_without_classes_gets(digits: Case) -> None:
     assert row.split()[2:] == ["-", "higher"]
     worst = min(asked.details[name], key=lambda label: asked.details[name][label])
     assert f"lowest: {worst} " in table.splitlines()[-1]
-    both = report.joined(asked)
+    both = report.merged(asked)
     assert both.values == report.values | asked.values and both.details == asked.details

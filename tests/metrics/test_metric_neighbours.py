@@ -20,7 +20,7 @@ def test_prdc_on_hand_made_points() -> None:
     assert got.coverage == pytest.approx(2 / 4)
     assert got.recall == pytest.approx(3 / 4)  # 1 is on the rim of [0.5, 1]; 2 and 10 are in the ball of 99
     # capped at the median the ball of 99 is [98.75, 99.25]
-    assert prdc(fake, real, k=1, cap=0.5).recall == pytest.approx(1 / 4)
+    assert prdc(fake, real, k=1, radius_quantile=0.5).recall == pytest.approx(1 / 4)
 
 
 def test_prdc_of_equal_distributions_and_of_the_same_set() -> None:
@@ -37,7 +37,7 @@ def test_cap_stops_one_outlier_from_holding_everything() -> None:
     real = np.concatenate([rng.standard_normal((100, 2)), [[60.0, 0.0]]])
     noise = np.array([30.0, 0.0]) + 0.1 * rng.standard_normal((100, 2))
     assert prdc(noise, real).precision == 1
-    assert prdc(noise, real, cap=0.5).precision == 0
+    assert prdc(noise, real, radius_quantile=0.5).precision == 0
 
 
 def test_prdc_sees_dropped_modes_in_recall_and_coverage_only() -> None:
@@ -53,7 +53,7 @@ def test_prdc_misuse() -> None:
     with pytest.raises(ValueError, match="5 fake and 9 real"):
         prdc(np.zeros((5, 2)), np.zeros((9, 2)), k=5)
     with pytest.raises(ValueError, match="quantile"):
-        prdc(np.zeros((9, 2)), np.zeros((9, 2)), cap=0)
+        prdc(np.zeros((9, 2)), np.zeros((9, 2)), radius_quantile=0)
 
 
 def test_nearest_and_its_chunks() -> None:

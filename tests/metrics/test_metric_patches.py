@@ -72,7 +72,7 @@ def test_features_are_those_of_patches_at_the_same_places() -> None:
     assert np.allclose(flat[..., 0, 0], 0.5 * 0.5)  # half the mean
     assert np.abs(flat).sum() == pytest.approx(0.25 * 64 * 6)
     for shape in ((3, 15, 40), (2,), (1, 800)):
-        assert not Patches.fits(shape)
+        assert not Patches.supports(shape)
         with pytest.raises(ValueError, match="at least 16"):
             Patches(shape)
     with pytest.raises(ValueError, match=r"3, 40, 24"):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from audiogan.data.images.sources import open_images
 from audiogan.data.toys.points import open_points
 from audiogan.games.features import hidden
-from audiogan.metrics.transfer import Function, Pictures, probe, transfer
+from audiogan.metrics.transfer import FunctionEmbedding, SmallPictures, evaluate_transfer, linear_probe_accuracy
 
 
 def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +25,8 @@ def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray
 def test_a_probe_reads_what_is_linear_at_any_scale(dimensions: int) -> None:
     rng = np.random.default_rng(0)
     (x, y), (unseen, truth) = blobs(400, dimensions, rng), blobs(400, dimensions, rng)
-    assert probe(x, y, unseen, truth) > 0.97
-    assert probe(x, rng.permutation(y), unseen, truth) < 0.65
+    assert linear_probe_accuracy(x, y, unseen, truth) > 0.97
+    assert linear_probe_accuracy(x, rng.permutation(y), unseen, truth) < 0.65
 
 
 def test_wide_features_are_read_through_their_components() -> None:
@@ -34,23 +34,23 @@ def test_wide_features_are_read_through_their_components() -> None:
     directions = rng.standard_normal((10, 1000))
     y, truth = rng.integers(10, size=400), rng.integers(10, size=300)
     x, unseen = (directions[labels] + 2 * rng.standard_normal((len(labels), 1000)) for labels in (y, truth))
-    assert probe(x, y, unseen, truth) > 0.97
+    assert linear_probe_accuracy(x, y, unseen, truth) > 0.97
 
 
 def test_constant_features_tell_nothing() -> None:
     y = np.arange(200) % 4
-    assert probe(np.ones((200, 5)), y, np.ones((100, 5)), y[:100]) == pytest.approx(0.25)
+    assert linear_probe_accuracy(np.ones((200, 5)), y, np.ones((100, 5)), y[:100]) == pytest.approx(0.25)
 
 
 def test_embeddings_are_ranked_on_real_digits() -> None:
     data = open_images("digits")
     train, held_out = data.split(0.3)
     rng = torch.Generator().manual_seed(0)
-    report = transfer(
+    report = evaluate_transfer(
         {
-            "picture": Pictures(data.modality.picture),
-            "four pixels": Function("four", lambda x: x[..., 3:5, 3:5]),
-            "noise": Function("noise", lambda x: torch.randn(len(x), 10, generator=rng)),
+            "picture": SmallPictures(data.modality.picture),
+            "four pixels": FunctionEmbedding("four", lambda x: x[..., 3:5, 3:5]),
+            "noise": FunctionEmbedding("noise", lambda x: torch.randn(len(x), 10, generator=rng)),
         },
         train,
         held_out,
@@ -64,8 +64,8 @@ def test_embeddings_are_ranked_on_real_digits() -> None:
 
 def test_data_without_labels_is_refused() -> None:
     train, held_out = open_points("ring", count=300).split(0.2)
-    with pytest.raises(ValueError, match="labelled data: 240 points"):
-        transfer({"x": Function("x", lambda x: x)}, train, held_out)
+    with pytest.raises(ValueError, match="labelled data, got 240 points"):
+        evaluate_transfer({"x": FunctionEmbedding("x", lambda x: x)}, train, held_out)
 
 
 class WithMethod(nn.Module):

@@ -13,7 +13,7 @@ from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.evaluation.evaluate import evaluate_run
 from audiogan.metrics import Report
-from audiogan.metrics.spacing import SeenByClassifier, distance_within, evaluate_spacing
+from audiogan.metrics.spacing import PictureEmbedding, distance_within, evaluate_spacing
 from audiogan.modalities.sound import Sound
 from audiogan.run import config
 from audiogan.run.training import train
@@ -28,7 +28,7 @@ def by_metric(part: Mapping[str, float]) -> dict[str, float]:
 
 def measure(fake: np.ndarray, sets: dict[str, np.ndarray]) -> tuple[dict[str, float], dict[str, float]]:
     length = fake.shape[-1]
-    report = evaluate_spacing(fake, sets["real"], sets["train"], SeenByClassifier(Sound(16000, "peak"), (1, length)))
+    report = evaluate_spacing(fake, sets["real"], sets["train"], PictureEmbedding(Sound(16000, "peak"), (1, length)))
     return by_metric(report.values), by_metric(report.floor)
 
 
@@ -63,7 +63,7 @@ def test_distance_within_by_hand() -> None:
 def test_distances_are_those_of_the_definition() -> None:
     rng = np.random.default_rng(1)
     fake, real, seen = (rng.uniform(-1, 1, (n, 1, LENGTH)).astype(np.float32) for n in (6, 6, 9))
-    embedding = SeenByClassifier(Sound(16000), (1, LENGTH))
+    embedding = PictureEmbedding(Sound(16000), (1, LENGTH))
     report = evaluate_spacing(fake, real, seen, embedding)
     assert list(report.values) == list(report.floor) == list(report.better)
     within, to_train = report.values
@@ -75,12 +75,12 @@ def test_distances_are_those_of_the_definition() -> None:
         assert values[within] == pytest.approx(between.min(1).mean())
         assert values[to_train] == pytest.approx(np.linalg.norm(part[:, None] - z, axis=-1).min(1).mean())
     assert evaluate_spacing(fake, real, None, embedding).values == {within: report.values[within]}
-    with pytest.raises(ValueError, match="as many real as generated sounds, got 5 and 6"):
+    with pytest.raises(ValueError, match="equally many real and generated sounds, got 5 and 6"):
         evaluate_spacing(fake, real[:5], seen, embedding)
 
 
 def test_the_representation_hears_no_level_and_no_faint_noise() -> None:
-    embedding = SeenByClassifier(Sound(16000), (1, LENGTH))
+    embedding = PictureEmbedding(Sound(16000), (1, LENGTH))
     x = drum_machine(count=4, seed=0, length=LENGTH).signals(np.arange(4))
     here = embedding(x)
     assert here.shape[0] == 4 and here.min() >= -1 and here.max() <= 1 + 1e-6

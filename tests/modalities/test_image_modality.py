@@ -127,11 +127,11 @@ def test_pixels_average_over_areas() -> None:
     features = embedding(x)
     assert features.shape == (7, 256) and features.dtype == np.float64
     assert np.allclose(features.mean(1), x.double().mean((1, 2, 3)))  # no pixel counts more than another
-    exact = Pixels((1, 28, 28), most=14)(x).reshape(7, 14, 14)
+    exact = Pixels((1, 28, 28), max_side=14)(x).reshape(7, 14, 14)
     assert np.allclose(exact, x[:, 0].double().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2)))
     step = torch.full((1, 1, 3, 3), -1.0)
     step[..., 2] = 1.0  # of the two halves of three columns the right one holds 0.5 and 1 of them
-    assert np.allclose(Pixels((1, 3, 3), most=2)(step).reshape(2, 2), [[-1, 1 / 3], [-1, 1 / 3]])
+    assert np.allclose(Pixels((1, 3, 3), max_side=2)(step).reshape(2, 2), [[-1, 1 / 3], [-1, 1 / 3]])
     small = torch.from_numpy(images(2, 3, 8, 8))
     assert np.allclose(Pixels((3, 8, 8))(small), small.flatten(1).double())
     with pytest.raises(ValueError, match="1, 28, 28"):

@@ -18,7 +18,7 @@ from audiogan.modalities.wav import save_wav
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 @pytest.mark.parametrize("length", [1, 100, 128, 512, 777, 1024, 2048])
 def test_the_extractor_takes_sounds_of_any_length(rate: int, length: int) -> None:
-    embedding = LogMel.of_length(rate, length)
+    embedding = LogMel.for_length(rate, length)
     x = torch.rand(3, 1, length, generator=torch.Generator().manual_seed(0)) - 0.5
     features = embedding(x)
     assert features.shape[0] == 3 and np.isfinite(features).all() and features.max() > 0
@@ -26,9 +26,9 @@ def test_the_extractor_takes_sounds_of_any_length(rate: int, length: int) -> Non
 
 
 def test_long_enough_sounds_have_the_extractor_they_had() -> None:
-    assert LogMel.of_length(16000, 16384).name == LogMel(16000).name == "logmel32x8-16k-1.024s"
-    assert LogMel.of_length(16000, 1024).name == LogMel(16000, 0.064).name
-    assert LogMel.of_length(16000, 512).name == "logmel32x4-16k-0.032s"
+    assert LogMel.for_length(16000, 16384).name == LogMel(16000).name == "logmel32x8-16k-1.024s"
+    assert LogMel.for_length(16000, 1024).name == LogMel(16000, 0.064).name
+    assert LogMel.for_length(16000, 512).name == "logmel32x4-16k-0.032s"
     fake, real = np.random.default_rng(0).uniform(-1, 1, (2, 60, 1, 256)).astype(np.float32)
     report = evaluate(fake, real, sample_rate=16000)
     assert all("logmel32x2-" in name for name in report.values)

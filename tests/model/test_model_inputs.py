@@ -48,7 +48,7 @@ def test_a_list_of_signals_gives_one_sample_each(model: Generator) -> None:
     [
         ({}, "needs the input 'source'"),
         ({"n": 3, "inputs": {"source": sounds(2)}}, "source: 2 values for 3 samples"),
-        ({"inputs": {"source": []}}, "at least one"),
+        ({"inputs": {"source": []}}, "at least 1"),
         ({"inputs": {"sauce": sounds(1)[0]}}, "did you mean 'source'"),
         ({"inputs": {"source": sounds(1)[0][:, :100]}}, r"expected shape \[1, 2048\], got \[1, 100\]"),
         ({"inputs": {"source": np.full((1, 2048), np.nan, np.float32)}}, "source: .*(NaN|finite)"),
@@ -84,7 +84,7 @@ def test_recipes_take_one_signal_or_one_each(model: Generator) -> None:
     np.testing.assert_array_equal(model.render(back, inputs={"source": given}), model.render(recipes))
     with pytest.raises(UserError, match="source: 2 values for 3 recipes"):
         model.render(back, inputs={"source": given[:2]})
-    with pytest.raises(UserError, match="source: not the value"):
+    with pytest.raises(UserError, match="source: differs from the signal"):
         model.render(back, inputs={"source": given[0]})
     with pytest.raises(UserError, match="latent: the recipe holds its value"):
         model.render(back, inputs={"latent": [0.0, 0.0]})
@@ -112,7 +112,7 @@ def test_hostile_inputs_of_a_recipe_are_one_line(inputs: Any) -> None:
 
 def test_a_recipe_of_another_model_names_its_inputs(model: Generator) -> None:
     recipe = Recipe("x", (0.0, 0.0), {"kick": 1.0}, inputs={"source": {}, "mask\x1b": 1})
-    with pytest.raises(UserError, match=r"another model: it has classes \(kick\), latent, mask.*, source") as caught:
+    with pytest.raises(UserError, match=r"another model, with classes \(kick\), latent, mask.*, source") as caught:
         model.render(recipe)
     assert "\x1b" not in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_a_recipe_of_another_model_names_its_inputs(model: Generator) -> None:
 TOOLS: list[tuple[str, Callable[[Generator, Path], Any]]] = [
     ("kits", lambda g, out: make_kit(g, 4)),
     ("neighbours", lambda g, out: neighbours(g, g.recipes(1, inputs={"source": sounds(1)[0]})[0], 2, pool=8)),
-    ("imitations", lambda g, out: encode(g, sounds(1)[0], 16000, seconds=0.1)),
+    ("encodings", lambda g, out: encode(g, sounds(1)[0], 16000, seconds=0.1)),
     ("directions", lambda g, out: directions(g, 1)),
     ("the ends of a morph", lambda g, out: write_morph(g, out, "1", "2", 3)),
 ]
@@ -130,14 +130,14 @@ TOOLS: list[tuple[str, Callable[[Generator, Path], Any]]] = [
 def test_tools_that_draw_all_inputs_are_refused(
     model: Generator, what: str, use: Callable[[Generator, Path], Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=rf"filter\.ckpt: it needs the input source, and {what} draw") as caught:
+    with pytest.raises(UserError, match=rf"filter\.ckpt: it needs the input source, but {what} draw") as caught:
         use(model, tmp_path / "out")
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
 
 
 def test_the_studio_refuses_a_model_with_a_source(model: Generator) -> None:
     instrument = pytest.importorskip("audiogan.studio.instrument", reason="pip install 'audiogan[studio]'")
-    with pytest.raises(UserError, match="needs the input source, and the pads of the studio draw"):
+    with pytest.raises(UserError, match="needs the input source, but the pads of the studio draw"):
         instrument.Instrument(model)
 
 
@@ -147,7 +147,7 @@ def test_variations_and_morphs_keep_the_source(model: Generator) -> None:
     steps = model.render(model.morph(a, b, 3))
     np.testing.assert_array_equal(steps[[0, 2]], model.render([a, b]))
     assert model.render(model.vary(a, 0.3, 2)).shape == (2, 1, 2048)
-    with pytest.raises(UserError, match="different values of source cannot be mixed"):
+    with pytest.raises(UserError, match="different values of source cannot be interpolated"):
         model.morph(a, model.recipes(1, seed=2, inputs={"source": other})[0], 3)
 
 

@@ -131,7 +131,7 @@ def test_a_morph_goes_from_one_end_to_the_other(model: audiogan.Generator) -> No
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"latent": (0.0,)}, "1 numbers"),
+        ({"latent": (0.0,)}, "recipe has 1$"),
         ({"classes": {}}, "another model"),
         ({"classes": {"gong": 1.0}}, "gong"),
         ({"knobs": {"decay": 0.5}}, "another model"),

@@ -24,7 +24,7 @@ from audiogan.monitors import (
     overpowering,
     vanishing,
 )
-from audiogan.monitors.advice import offered, pasteable
+from audiogan.monitors.advice import valid_override, with_valid_override
 from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
@@ -67,9 +67,9 @@ FINDINGS: dict[str, Callable[[History], Finding | None]] = {
     "mode collapse": lambda history: collapse._finding(history, "failure", "", {}),
     "non-convergence": lambda history: convergence._finding(history, "failure", "", {}),
     "dead start": lambda history: dead._finding(history, "", {}),
-    "explosion": lambda history: explosion.exploded(history, 1, "failure", "", {}),
+    "explosion": lambda history: explosion.explosion_finding(history, 1, "failure", "", {}),
     "memorising": of_memorising,
-    "overpowering": lambda history: of_overpowering(history, history.configured("critic")[0]),
+    "overpowering": lambda history: of_overpowering(history, history.configured_players("critic")[0]),
     "vanishing": lambda history: vanishing._finding(history, 0.1, 0.1, 1.0, 1.0),
 }
 
@@ -96,11 +96,15 @@ def test_several_critics_get_advice_of_their_own(tmp_path: Path) -> None:
 
 def test_a_configuration_of_ones_own_is_offered_the_keys_it_has() -> None:
     settings = {"name": "mine", "lr.critic": 0.1, "players.critic": None}
-    assert offered(settings, ["loss=wgan-gp", "players.critic.clip=1", "", "lr.critic=0.025"]) == "lr.critic=0.025"
-    assert offered(settings, ["loss=wgan-gp"]) == ""
-    assert offered({"lr.critic": 0.1}, ["loss=wgan-gp"]) == "loss=wgan-gp"  # no configuration: nothing to compose
-    assert offered({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # a log of another program
-    assert pasteable(Finding("k", 1, "note", "t", override="lr.critic=1"), settings).override == "lr.critic=1"
+    assert (
+        valid_override(settings, ["loss=wgan-gp", "players.critic.clip=1", "", "lr.critic=0.025"]) == "lr.critic=0.025"
+    )
+    assert valid_override(settings, ["loss=wgan-gp"]) == ""
+    assert (
+        valid_override({"lr.critic": 0.1}, ["loss=wgan-gp"]) == "loss=wgan-gp"
+    )  # no configuration: nothing to compose
+    assert valid_override({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # a log of another program
+    assert with_valid_override(Finding("k", 1, "note", "t", override="lr.critic=1"), settings).override == "lr.critic=1"
 
 
 def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +130,7 @@ def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, mon
 def test_the_guard_names_the_players_there_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     players = [SimpleNamespace(name=name, role="other") for name in ("critic_0", "critic_1", "generator")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
-    Guard()._echo(trainer, "failure", 3, "it burst")
+    Guard()._report(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.generator.clip=1" in said and "critic.clip=1" not in said.replace("players.critic.clip, ", "")
 

@@ -13,7 +13,7 @@ from small_runs import Flat, digits, parted, ring, small_run
 
 from audiogan.features.embedding import embed
 from audiogan.monitors import Finding, Probe, read_findings, write_findings
-from audiogan.monitors.probe import alikeness, bandwidth, separation
+from audiogan.monitors.probe import auc, fit_bandwidth, mean_similarity
 
 
 def rows(run_dir: Path) -> list[dict[str, float]]:
@@ -55,8 +55,8 @@ def test_a_short_run_is_said_to_be_too_short(tmp_path: Path, capsys: pytest.Capt
     trainer, _ = small_run(ring(), tmp_path, steps=3)
     trainer.run()
     (verdict,) = read_findings(tmp_path / "findings.jsonl")
-    assert verdict.kind == "verdict" and verdict.severity == "note" and "too little was seen" in verdict.text
-    assert "verdict: too little" in capsys.readouterr().out
+    assert verdict.kind == "verdict" and verdict.severity == "note" and "too few measurements" in verdict.text
+    assert "verdict: too few" in capsys.readouterr().out
 
 
 def test_looks_become_rarer_where_measuring_is_dear(tmp_path: Path) -> None:
@@ -73,12 +73,12 @@ def test_diversity_is_one_for_real_data_and_tells_modes(tmp_path: Path) -> None:
     data = ring()
     x = data.signals(slice(None)).double().numpy()
     first, second = x[:64], x[64:128]
-    width = bandwidth(first, 0.05)
-    assert alikeness(first, width) == pytest.approx(0.05, rel=1e-3)
-    assert 0.05 / alikeness(second, width) == pytest.approx(1.0, abs=0.4)
+    width = fit_bandwidth(first, 0.05)
+    assert mean_similarity(first, width) == pytest.approx(0.05, rel=1e-3)
+    assert 0.05 / mean_similarity(second, width) == pytest.approx(1.0, abs=0.4)
     one_mode = x[data.targets == 3][:64]
-    assert 0.05 / alikeness(one_mode, width) == pytest.approx(1 / 8, abs=0.05)
-    assert 0.05 / alikeness(np.zeros((64, 2)), width) == pytest.approx(0.05)
+    assert 0.05 / mean_similarity(one_mode, width) == pytest.approx(1 / 8, abs=0.05)
+    assert 0.05 / mean_similarity(np.zeros((64, 2)), width) == pytest.approx(0.05)
 
 
 def test_outputs_of_one_class_that_are_all_alike_show_within_the_class(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_figures_name_their_extractor_and_count_and_separation_needs_no_threshol
     names = Probe(trainer.game, Flat(), own, count=32).measure()
     assert {"diversity/flat@32", "kernel/flat@32", "classes/flat@32", "saturation"} == set(names)
     a, b = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 2.0])
-    assert separation(a, b) == separation(1000 * a - 7, 1000 * b - 7) == pytest.approx((3 + 1.5) / 6)
+    assert auc(a, b) == auc(1000 * a - 7, 1000 * b - 7) == pytest.approx((3 + 1.5) / 6)
     assert embed(own.signals(slice(3)), Flat()).shape == (3, 64)
 
 

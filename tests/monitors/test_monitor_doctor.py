@@ -10,7 +10,7 @@ import pytest
 
 from audiogan.errors import UserError
 from audiogan.monitors import History, Missing, diagnose
-from audiogan.monitors.history import canonical
+from audiogan.monitors.history import canonical_name
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from audiogan.monitors.history import canonical
     ],
 )
 def test_names_of_other_people(name: str, ours: str | None) -> None:
-    assert canonical(name) == ours
+    assert canonical_name(name) == ours
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -67,7 +67,7 @@ def test_losses_that_came_back_are_worth_a_note(tmp_path: Path) -> None:
     rows = [{"step": i, "d_loss": 1.0 + i % 3 / 10, "g_loss": 5e5 if i == 40 else 1.0 + i % 2} for i in range(1, 80)]
     diagnosis = diagnose(write(tmp_path / "metrics.jsonl", rows))
     assert [(f.kind, f.step) for f in diagnosis.findings if f.rank == 2] == [("explosion", 40)]
-    assert diagnosis.verdict.severity == "note" and "came back" in diagnosis.verdict.text  # it is still known
+    assert diagnosis.verdict.severity == "note" and "recovered" in diagnosis.verdict.text  # it is still known
 
 
 def test_stylegans_log_and_rows_without_a_step(tmp_path: Path) -> None:
@@ -82,7 +82,11 @@ def test_stylegans_log_and_rows_without_a_step(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "an empty file"), ('{"step": 1, "val_loss": 2}\n', "knows step, val_loss"), ("[1, 2", "is not JSON")],
+    [
+        ("", "an empty file"),
+        ('{"step": 1, "val_loss": 2}\n', "contains only step, val_loss"),
+        ("[1, 2", "not valid JSON"),
+    ],
 )
 def test_files_that_say_nothing(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "metrics.jsonl").write_text(text)
@@ -96,5 +100,5 @@ def test_a_run_that_went_back_forgets_what_it_takes_again() -> None:
     history = History({"step": s, "critic/loss": v} for s, v in [(10, 1.0), (20, 2.0), (30, 9.0), (20, 3.0)])
     assert history.find("critic/loss").steps.tolist() == [10, 20]
     assert history.find("critic/loss").last == 3.0
-    with pytest.raises(Missing, match="2 times only"):
-        history.need("critic/loss", 3)
+    with pytest.raises(Missing, match="only 2 values"):
+        history.require("critic/loss", 3)

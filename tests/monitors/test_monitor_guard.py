@@ -111,5 +111,5 @@ def test_a_guard_that_finds_nothing_changes_nothing(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="action='explode'"):
         Guard("explode")
-    with pytest.raises(ValueError, match="slower=2"):
-        Guard(slower=2.0)
+    with pytest.raises(ValueError, match="lr_factor=2"):
+        Guard(lr_factor=2.0)

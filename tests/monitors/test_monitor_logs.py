@@ -17,8 +17,8 @@ import pytest
 
 from audiogan.errors import UserError
 from audiogan.monitors import Diagnosis, diagnose
-from audiogan.monitors.history import half
-from audiogan.monitors.logs.numbers import decimal_mark, number
+from audiogan.monitors.history import partial_critic_loss
+from audiogan.monitors.logs.numbers import detect_decimal_mark, parse_number
 
 N = 60
 STEPS = [50 * i for i in range(N)]
@@ -123,7 +123,7 @@ def test_tables(tmp_path: Path, name: str) -> None:
 def test_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.log").write_text(LINES[name])
     remarks = check(diagnose(tmp_path / "a.log")).remarks
-    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("hold no figures" in line for line in remarks)
+    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("contain no figures" in line for line in remarks)
 
 
 @pytest.mark.parametrize("name", [*JSON, *JSONL])
@@ -146,12 +146,12 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
         ("9000,1,2,3\n", "1 line could not be read: they have more cells"),
         ("1,000,1.5,2\n1,050,1.5,2\n", "2 lines could not be read: they have more cells"),
         ("9000,0.1\n", "1 line have fewer cells"),
-        ("9000,x,0.1\n", "1 cells of d_loss are no numbers, such as 'x'"),
-        ("Traceback (most recent call last):\n", "they hold no numbers, such as 'Traceback"),
+        ("9000,x,0.1\n", "1 cells of d_loss are not numbers, such as 'x'"),
+        ("Traceback (most recent call last):\n", "they contain no numbers, such as 'Traceback"),
         ("\x1b[2J\n", r"such as '\\\\x1b"),
-        ('"9000,1,2\n', "more cells|hold no numbers|fewer cells"),
-        (",1.0,2.0\n", "they name no step"),
-        ("abc,1.0,2.0\n", "they name no step"),
+        ('"9000,1,2\n', "more cells|contain no numbers|fewer cells"),
+        (",1.0,2.0\n", "they state no step"),
+        ("abc,1.0,2.0\n", "they state no step"),
         ("9000,0.", "cut off"),
     ],
 )
@@ -167,7 +167,7 @@ def test_broken_lines_of_json_are_counted(tmp_path: Path) -> None:
     text = "".join(json.dumps(row) + "\n" for row in JSON["rows"])
     (tmp_path / "a.jsonl").write_text(text[: len(text) // 2] + "\n" + text[: len(text) // 2])
     diagnosis = diagnose(tmp_path / "a.jsonl")
-    assert len(diagnosis.remarks) == 1 and "they are no JSON" in diagnosis.remarks[0]
+    assert len(diagnosis.remarks) == 1 and "they are not JSON" in diagnosis.remarks[0]
     (tmp_path / "list.json").write_text("[" + ",\n".join(json.dumps(row) for row in JSON["rows"]))
     assert not check(diagnose(tmp_path / "list.json")).remarks
 
@@ -186,19 +186,19 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (b"", "an empty file"),
-        (b"1,2,3\n4,5,6\n", "no rows of figures"),
-        (b"Dear diary, today I trained a GAN.\nIt went well.\n", "they hold no numbers"),
-        (b"step,val_loss\n1,2\n", "knows step, val_loss; doctor looks for"),
+        (b"1,2,3\n4,5,6\n", "contains no figures"),
+        (b"Dear diary, today I trained a GAN.\nIt went well.\n", "they contain no numbers"),
+        (b"step,val_loss\n1,2\n", "contains only step, val_loss; doctor needs"),
         (b"PK\3\4 a workbook", "save it as CSV"),
         (b"\x80\4\x95 a pickle", "not opened"),
         (b"\x1f\x8b\x08", "unpack it first"),
         (b"\x93NUMPY", "save it as CSV"),
         (bytes(range(256)) * 10, "not text"),
-        (b"[1, 2", "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
-        (b"{" * 100_000, "no rows|no numbers"),
-        (b"[[1, 2], [3, 4]]", "no rows of figures|no numbers"),
-        (b'"' * 500_000 + b"\n1,2\n", "knows"),
+        (b"[1, 2", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"{" * 100_000, "no figures|no numbers"),
+        (b"[[1, 2], [3, 4]]", "contains no figures|no numbers"),
+        (b'"' * 500_000 + b"\n1,2\n", "contains only"),
     ],
 )
 def test_other_kinds_are_named_in_a_line(tmp_path: Path, content: bytes, says: str) -> None:
@@ -224,7 +224,7 @@ def test_other_kinds_are_named_in_a_line(tmp_path: Path, content: bytes, says: s
     ],
 )
 def test_names_of_halves(name: str, ours: tuple[str, str] | None) -> None:
-    assert half(name) == ours
+    assert partial_critic_loss(name) == ours
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_names_of_halves(name: str, ours: tuple[str, str] | None) -> None:
     ],
 )  # fmt: skip
 def test_decimal_marks(cells: list[str], delimiter: str, mark: str) -> None:
-    assert decimal_mark(cells, delimiter) == mark
+    assert detect_decimal_mark(cells, delimiter) == mark
 
 
 def test_numbers() -> None:
@@ -249,10 +249,18 @@ def test_numbers() -> None:
         "1e-3": 0.001,
         "-.5": -0.5,
     }
-    assert {text: number(text) for text in plain} == plain
-    assert number("1.234,5", ",") == 1234.5 and number("1,5E-03", ",") == 0.0015 and number("np.float64(2.5)") == 2.5
-    assert [number(text) for text in ("", "n/a", "abc", "1.2.3", "0x10", "1,2,3", "--", "1/5")] == [None] * 8
-    assert number("-inf") == -math.inf and math.isnan(number("-nan") or 0) and number("1.#INF") == math.inf
+    assert {text: parse_number(text) for text in plain} == plain
+    assert (
+        parse_number("1.234,5", ",") == 1234.5
+        and parse_number("1,5E-03", ",") == 0.0015
+        and parse_number("np.float64(2.5)") == 2.5
+    )
+    assert [parse_number(text) for text in ("", "n/a", "abc", "1.2.3", "0x10", "1,2,3", "--", "1/5")] == [None] * 8
+    assert (
+        parse_number("-inf") == -math.inf
+        and math.isnan(parse_number("-nan") or 0)
+        and parse_number("1.#INF") == math.inf
+    )
 
 
 def _board(folder: Path, rows: list[tuple[int, float, float]], purge: int | None = None) -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from audiogan.core import Engine, Game, Play, Player, Stream, Trainer
 from audiogan.monitors import Guard, History, Monitors, diagnose
-from audiogan.monitors.advice import slower
+from audiogan.monitors.advice import scale_learning_rates
 from audiogan.monitors.collapse import _finding as collapsed
 from audiogan.monitors.overpowering import overpowering_critic
 from audiogan.run.callbacks import MetricsLog
@@ -112,8 +112,8 @@ RATES = {
 
 def test_overrides_name_the_keys_of_these_players() -> None:
     history = History(settings=RATES)
-    assert slower(history, 0.5) == "players.b.optimizer.lr=0.2 lr.critic=0.1"
-    assert slower(history, 0.5, "critic") == "lr.critic=0.1"
+    assert scale_learning_rates(history, 0.5) == "players.b.optimizer.lr=0.2 lr.critic=0.1"
+    assert scale_learning_rates(history, 0.5, "critic") == "lr.critic=0.1"
     assert collapsed(history, "failure", "", {}).override == "players.b.optimizer.lr=0.2"
     for step in range(1, 13):
         history.add({"step": step, "a/separation": 1.0, "a/loss": 1.0 if step < 6 else 0.0})
@@ -124,7 +124,7 @@ def test_overrides_name_the_keys_of_these_players() -> None:
 def test_the_guard_clips_these_players(capsys: pytest.CaptureFixture[str]) -> None:
     players = [SimpleNamespace(name=name, role=ROLES[f"players.{name}.role"]) for name in ("a", "d", "E")]
     trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
-    Guard()._echo(trainer, "failure", 3, "it burst")
+    Guard()._report(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.a.clip=1 players.d.clip=1" in said and "players.E" not in said
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,8 +12,13 @@ from torch import Tensor, nn
 from audiogan.networks.base import CriticOutput
 from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
 from audiogan.networks.wavegan import WaveGANCritic, WaveGANGenerator
+from audiogan.representations import SoundFormat
 
-PAIRS = {"wavegan": (WaveGANGenerator, WaveGANCritic), "specgan": (SpecGANGenerator, SpecGANCritic)}
+FORMAT = SoundFormat(16384)
+PAIRS: dict[str, tuple[Any, Any]] = {
+    "wavegan": (partial(WaveGANGenerator, FORMAT), partial(WaveGANCritic, FORMAT)),
+    "specgan": (SpecGANGenerator, SpecGANCritic),
+}
 
 
 def mixtures(*rows: list[float]) -> Tensor:

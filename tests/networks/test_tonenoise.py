@@ -176,7 +176,7 @@ def test_latents_far_out_are_still_sounds(z_scale: float) -> None:
 @pytest.mark.parametrize("make", [ToneNoiseGenerator, ToneNoiseEncoder])
 @pytest.mark.parametrize("classes", [0, 2])
 def test_conditions_must_fit_the_classes(make: Any, classes: int) -> None:
-    net = make(length=4096, latent_dim=8, classes=classes, **FRAMES)
+    net = make(SoundFormat(4096), latent_dim=8, classes=classes, **FRAMES)
     x = torch.zeros(2, 8) if make is ToneNoiseGenerator else torch.zeros(2, 1, 4096)
     with pytest.raises(ValueError, match=f"{make.__name__} takes the inputs"):
         net(x, classes=None if classes else torch.eye(2))

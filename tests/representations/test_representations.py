@@ -45,7 +45,7 @@ def convergence(representation: LogMagnitude, wave: Tensor, other: Tensor) -> Te
 
 @pytest.mark.parametrize("kind", [Waveform, ComplexSTFT, LogMagnitude, Mel])
 def test_keeps_its_stated_accuracy_on_real_drums(kind: type, drums: Tensor) -> None:
-    representation: Representation = kind(LENGTH)
+    representation: Representation = kind(SoundFormat(LENGTH))
     representation.fit(drums.split(16))
     decoded = representation.decode(representation.encode(drums))
     figure = float(re.search(r"-?\d+", representation.accuracy)[0])  # type: ignore[index]
@@ -60,7 +60,7 @@ def test_keeps_its_stated_accuracy_on_real_drums(kind: type, drums: Tensor) -> N
 
 @pytest.mark.parametrize("kind", [Waveform, ComplexSTFT, LogMagnitude, Mel])
 def test_shape_channels_batches_and_determinism(kind: type) -> None:
-    representation: Representation = kind(5000, channels=2)
+    representation: Representation = kind(SoundFormat(5000, channels=2))
     waves = torch.randn(3, 2, 5000, generator=torch.Generator().manual_seed(1)) * 0.1
     representation.fit([waves])
     x = representation.encode(waves)
@@ -195,7 +195,7 @@ def test_constant_bands_and_extreme_inputs_stay_finite() -> None:
 
 def test_statistics_do_not_depend_on_batching_and_live_in_the_checkpoint(drums: Tensor) -> None:
     for kind in (ComplexSTFT, LogMagnitude, Mel):
-        whole, parts, loaded = kind(LENGTH), kind(LENGTH), kind(LENGTH)
+        whole, parts, loaded = (kind(SoundFormat(LENGTH)) for _ in range(3))
         whole.fit([drums])
         parts.fit(drums[i : i + 1 + i % 5] for i in _starts(48))
         for key, value in whole.state_dict().items():

@@ -11,6 +11,7 @@ from tiny import TINY
 from audiogan.errors import UserError
 from audiogan.run.config import compose
 from audiogan.run.copies import expand
+from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import run_name
 from audiogan.run.packaged import PACKAGED
 from audiogan.run.targets import resolve_target, targets
@@ -88,6 +89,54 @@ def test_copies_multiply_entries() -> None:
         expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
+def test_one_of_several_copies_is_overridden(tmp_path: Path) -> None:
+    small = ["workers=5", "data.root=digits"]
+    given = ["players.critic_3.repeats=2", "+players.critic_4.every=7", "~streams.shard_2"]
+    cfg = compose("md-gan", [*given, "game.critics.critic_0.width=5", *small])
+    assert [cfg.players[f"critic_{i}"].repeats for i in range(5)] == [1, 1, 1, 2, 1]
+    assert cfg.players.critic_4.every == 7 and cfg.game.critics.critic_0.width == 5 and "shard_2" not in cfg.streams
+    assert list(cfg.players) == ["critic", "generator", *(f"critic_{i}" for i in range(5))]
+    assert list(compose("md-gan", small).players) == list(cfg.players)
+    (tmp_path / "mine.yaml").write_text(
+        "defaults: [md-gan, _self_]\nplayers: {critic_1: {every: 3}, critic_2: null}\nlr: {critic: 0.1}\n"
+    )
+    own = compose(str(tmp_path / "mine.yaml"), ["data.root=digits", "players.critic_0.repeats=2"])
+    assert (own.players.critic_0.repeats, own.players.critic_1.every, own.players.critic_2) == (2, 3, None)
+    assert own.players.critic_1.name == "critic_1" and own.players.critic_0.optimizer.lr == 0.1
+    with pytest.raises(UserError, match="critic_9"):
+        compose("md-gan", [*small, "players.critic_9.every=2"])
+    with pytest.raises(UserError, match="evry"):
+        compose("md-gan", [*small, "players.critic_1.evry=2"])
+
+
+def test_a_wrong_fact_is_named_with_those_that_exist(tmp_path: Path) -> None:
+    def refused(*overrides: str, name: str = "handwriting") -> str:
+        with pytest.raises(UserError) as caught:
+            compose(name, ["data.root=digits", *overrides])
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    have = "classes, format, inputs, knobs, labels, modality, shape, signal_shape"
+    assert refused("game.generator.classes=${facts.clases}").endswith(
+        f"${{facts.clases}}: facts has no 'clases'; it has {have}"
+    )
+    assert "facts.inputs.classes has no 'names'; it has counts, labels, size" in refused(
+        "width=${facts.inputs.classes.names}"
+    )
+    assert "facts.inputs has no 'source'; it has classes, knobs; add the input: inputs.source" in refused(
+        "width=${facts.inputs.source.shape}"
+    )
+    assert "data cannot refer to facts" in refused("data.mirror=${facts.classes}")
+    assert "inputs cannot refer to facts" in refused("inputs.classes.use=${facts.classes}")
+
+
+def test_a_network_of_sounds_names_data_that_has_no_format() -> None:
+    cfg = compose("handwriting", ["data.root=digits", "network=wavegan"])
+    table, _ = open_data(cfg)
+    with pytest.raises(UserError, match=r"facts.format, the format of sounds, but the data holds images"):
+        resolve_facts(cfg, table)
+
+
 def test_the_drum_machine_is_the_last_resort_and_says_so() -> None:
     cfg = compose("drums", ["data.length=2048"])
     train, held_out = open_data(cfg)
@@ -115,7 +164,7 @@ HOSTILE = {
     "subprocess": "game: {generator: {_target_: subprocess.Popen, args: [touch, '{flag}']}}",
     "eval": "callbacks: {x: {_target_: builtins.eval, _args_: [\"open('{flag}','w')\"]}}",
     "through a module of ours": "game: {augment: {_target_: audiogan.data.cache.os.system, command: 'touch {flag}'}}",
-    "a function of ours": "data: {_target_: audiogan.data.download.get, out: '{flag}'}",
+    "a function of ours": "data: {_target_: audiogan.data.downloads.download.get, out: '{flag}'}",
     "a writer of ours": "data: {_target_: audiogan.core.save_state, path: '{flag}', state: {}}",
     "torch.hub": "game: {critic: {_target_: torch.hub.load, repo_or_dir: x, model: y}}",
     "torch.load": "game: {critic: {_target_: torch.load, f: '{flag}'}}",

@@ -13,7 +13,7 @@ from tiny import TINY
 from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.errors import UserError
-from audiogan.evaluation.evaluate import open_sets
+from audiogan.evaluation.data_sets import open_evaluation_data
 from audiogan.model.loading import load
 from audiogan.run.config import compose
 from audiogan.run.folder import run_name
@@ -54,7 +54,7 @@ def test_whole_numbers_may_be_written_with_an_exponent(key: str, written: str, m
 
 def test_a_number_that_others_refer_to_is_whole_for_them_too() -> None:
     cfg = compose("drums", ["network=wavegan", "data.length=2.048e3", "++model_size=2e0"])
-    assert repr([cfg.data.length, cfg.representation.length, cfg.game.generator.model_size]) == "[2048, 2048, 2]"
+    assert repr([cfg.data.length, cfg.game.generator.model_size, cfg.game.critic.model_size]) == "[2048, 2, 2]"
 
 
 @pytest.mark.parametrize(
@@ -148,15 +148,15 @@ def test_a_run_finds_its_data_from_anywhere(
     assert main(["train", "drums", *TINY, "trainer.steps=1", "data.root=drums", "run_dir=run"]) == 0
     shutil.copytree(tiny_sounds / "kick", "elsewhere/drums/kick")
     monkeypatch.chdir("elsewhere")
-    sets = open_sets(load("../run"), None)
+    sets = open_evaluation_data(load("../run"), None)
     assert str(here / "drums") in sets.real.source and len(sets.real) == 10
-    assert len(open_sets(load("../run"), "drums").real) == 20  # the folder here
+    assert len(open_evaluation_data(load("../run"), "drums").real) == 20  # the folder here
     capsys.readouterr()
     main(["evaluate", "../run", "--no-classifier"])
     assert "data changed" not in capsys.readouterr().out
     (here / "drums/kick/0.wav").unlink()
     main(["evaluate", "../run", "--no-classifier"])
-    assert "the data changed after the training, from 30 to" in capsys.readouterr().out
+    assert "the training data changed after training, from 30 to" in capsys.readouterr().out
 
 
 def test_a_model_keeps_no_path_of_its_labels(tiny_sounds: Path) -> None:

@@ -17,8 +17,9 @@ import numpy as np
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
 from audiogan.data.images.decode import square
-from audiogan.data.images.scan import LIMITS, PIXELS, TARGETS, ImageSettings
-from audiogan.data.sounds.scan import ABOUT, hash_of
+from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings
+from audiogan.data.kinds import IMAGE_SIDES
+from audiogan.data.scan import ABOUT, hash_of
 from audiogan.data.table import Table, counted
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import stamp
@@ -163,8 +164,8 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) ->
     last = len(shape) == 4 and shape[3] in (1, 3, 4)
     if 0 in shape or not (len(shape) == 3 or last or (len(shape) == 4 and shape[1] in (1, 3, 4))):
         raise UserError(f"{where} has shape {list(shape)}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]")
-    if max(shape[1:]) > LIMITS[1]:
-        raise UserError(f"{where} has shape {list(shape)}; images have at most {LIMITS[1]:,} pixels a side")
+    if max(shape[1:]) > IMAGE_SIDES[1]:
+        raise UserError(f"{where} has shape {list(shape)}; images have at most {IMAGE_SIDES[1]:,} pixels a side")
     made: tuple[int, ...] = ()
     for chunk in _chunks(stream, shape, where):
         chunk = chunk[:, None] if chunk.ndim == 3 else chunk.transpose(0, 3, 1, 2) if last else chunk

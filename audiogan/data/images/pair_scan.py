@@ -26,7 +26,7 @@ from audiogan.data.images.scan import (
 )
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
-from audiogan.data.sounds.scan import cached_scan, data_folder, hash_of
+from audiogan.data.scan import cached_scan, data_folder, hash_of
 from audiogan.data.walk import Entry, follows
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir

@@ -15,7 +15,7 @@ from audiogan.data.images.folder import image_table
 from audiogan.data.images.pair_scan import CODES, FOLDERS, FORWARD, SIDE_BY_SIDE, SOURCES, TARGETS, both, scan_pairs
 from audiogan.data.images.scan import PIXELS, SUFFIXES, scan_images
 from audiogan.data.images.scan import TARGETS as IMAGE_LABELS
-from audiogan.data.sounds.scan import data_folder
+from audiogan.data.scan import data_folder
 from audiogan.data.table import Table, counted
 from audiogan.data.toys.shapes import open_shapes
 from audiogan.data.walk import LEFT_OUT, follows, walk

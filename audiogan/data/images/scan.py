@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest
-from audiogan.data.kinds import first_bytes, suffix_set
+from audiogan.data.kinds import IMAGE_SIDES, first_bytes, suffix_set
 from audiogan.data.labels import LabelRule
-from audiogan.data.sounds.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
+from audiogan.data.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
 from audiogan.data.verdicts import Scan
 from audiogan.data.walk import LEFT_OUT, Entry, file_entry, follows, walk
 from audiogan.errors import UserError
@@ -43,7 +43,6 @@ FOREIGN_IMAGES = {
 """Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 LARGEST = 256  # pixels a side, unless more is asked for
-LIMITS = (4, 4096)  # pixels a side
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -73,8 +72,8 @@ class ImageSettings:
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size, int) and not isinstance(self.size, bool)
-        if self.size is not None and not (whole and LIMITS[0] <= self.size <= LIMITS[1]):
-            low, high = LIMITS
+        if self.size is not None and not (whole and IMAGE_SIDES[0] <= self.size <= IMAGE_SIDES[1]):
+            low, high = IMAGE_SIDES
             raise UserError(f"data.size={self.size!r}: must be null or a whole number from {low} to {high:,}")
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
@@ -262,7 +261,7 @@ def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
     sides = Counter(side for side, _ in heads)
     common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
     grey = bool(heads) and all(each for _, each in heads)
-    return s.size or min(LARGEST, max(LIMITS[0], common)), s.channels or (1 if grey else 3)
+    return s.size or min(LARGEST, max(IMAGE_SIDES[0], common)), s.channels or (1 if grey else 3)
 
 
 def _head(entry: Entry) -> tuple[int, bool] | None:

@@ -46,7 +46,7 @@ def open_images(
     Raises:
         UserError: nothing usable at ``root``, or a setting out of range.
     """
-    from audiogan.data.sounds.sources import downloads
+    from audiogan.data.cache import downloads
 
     settings = ImageSettings(size, channels)
     if root is None:

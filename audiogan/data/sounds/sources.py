@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audiogan.data.cache import downloads
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.files import cache_dir
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
 """Data sets of sounds that ``audiogan data get`` downloads."""
@@ -24,11 +24,6 @@ def about_held_out(train: Table, held_out: Table, share: float | None) -> str:
     if len(held_out):
         return f"; {len(held_out):,} held out"
     return f"; none held out of fewer than {FEWEST}" if share and len(train) < FEWEST else ""
-
-
-def downloads() -> Path:
-    """Where ``audiogan data get`` puts data sets unless told otherwise."""
-    return cache_dir("downloads")
 
 
 def open_sounds(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiogan.data.columns import Column, Labels, Mirror, Rendered, Signals
 from audiogan.data.degrade import LUMA
-from audiogan.data.images.scan import LIMITS
+from audiogan.data.kinds import IMAGE_SIDES
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
@@ -75,7 +75,11 @@ def open_shapes(
     if kind not in CHOICES:
         raise UserError(f"data.kind={kind!r}: choose one of {', '.join(CHOICES)}")
     size, channels, source_channels = size or 64, channels or 3, source_channels or 1
-    for key, value, low, high in (("count", count, 2, MOST), ("size", size, 16, LIMITS[1]), ("seed", seed, 0, 2**63)):
+    for key, value, low, high in (
+        ("count", count, 2, MOST),
+        ("size", size, 16, IMAGE_SIDES[1]),
+        ("seed", seed, 0, 2**63),
+    ):
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise UserError(f"data.{key}={value!r}: must be a whole number from {low} to {high:,}")
     for key, value in (("channels", channels), ("source_channels", source_channels)):

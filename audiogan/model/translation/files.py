@@ -25,7 +25,7 @@ from audiogan.model.translation import formats
 from audiogan.model.translation.folders import list_signals
 from audiogan.model.translation.signals import Translation
 from audiogan.utils.progress import ItemProgress, interruptible
-from audiogan.utils.text import printable
+from audiogan.utils.text import join_names, printable
 
 PIPE = "-"
 """Command-line argument that selects standard input or standard output."""
@@ -91,7 +91,7 @@ def apply_files(
         check_writable_folder(out)
         names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
-            echo(f"skipped, because the suffix is not that of a {noun}: {_shown(others)}")
+            echo(f"skipped, because the suffix is not that of a {noun}: {printable(join_names(others, NAMED))}")
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
@@ -199,18 +199,13 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{_shown(blocked)}: exists already; use --overwrite to replace files")
+        raise UserError(f"{printable(join_names(blocked, NAMED))}: exists already; use --overwrite to replace files")
 
 
 def _identity(path: Path) -> tuple[int, int]:
     """Return the device and inode numbers, which are equal for all names of one file."""
     info = os.stat(path)
     return info.st_dev, info.st_ino
-
-
-def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(printable, names[:NAMED])) + more
 
 
 def _standard_input() -> bytes:

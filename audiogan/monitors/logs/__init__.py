@@ -1,4 +1,4 @@
-"""Logs of trainings as audiogan and others write them, read as rows of figures."""
+"""Readers of training logs written by audiogan and by other programs."""
 
 from __future__ import annotations
 

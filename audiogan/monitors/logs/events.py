@@ -1,7 +1,7 @@
-"""Event files of TensorBoard, as ``SummaryWriter`` of PyTorch and ``tf.summary`` write them.
+"""Reader of TensorBoard event files written by PyTorch's ``SummaryWriter`` or by ``tf.summary``.
 
-The records are parsed here, since TensorBoard's own reader computes the checksums of images and sounds in Python,
-which takes minutes.
+Records are parsed here, because TensorBoard's own reader computes checksums of images and sounds in Python, which takes
+minutes.
 """
 
 from __future__ import annotations
@@ -14,27 +14,31 @@ from typing import Any
 from audiogan.errors import wrap_os_errors
 
 MARK = "tfevents"
-"""Part of the name of an event file."""
+"""Substring of the names of event files."""
 LARGEST_RECORD = 1 << 28
-"""Bytes of one event that are read; a larger one, say a video, is passed over."""
+"""Largest event that is read, in bytes. Larger events, such as videos, are skipped."""
 
 
-def is_events(path: Path, start: bytes) -> bool:
-    """Whether a file is an event file, by its first bytes."""
-    return b"brain.Event:" in start[:64] or (MARK in path.name and not start)
+def is_event_file(path: Path, head: bytes) -> bool:
+    """Return whether a file is a TensorBoard event file.
+
+    Args:
+        path: the file. An empty file counts as an event file if its name contains ``tfevents``.
+        head: the first 64 bytes of the file.
+    """
+    return b"brain.Event:" in head[:64] or (MARK in path.name and not head)
 
 
 def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str]]:
-    """Read the scalars of a run.
+    """Read the scalars of a run from its event files.
 
-    A run that was resumed has written several files. Of each figure, values of steps that were taken again are
-    dropped.
+    A resumed run has several event files. Values that a later file repeats for the same steps replace the earlier ones.
 
     Args:
         paths: event files, oldest first.
 
     Returns:
-        A row of figures for each step, in order; and lines about what could not be read.
+        A row of figures for each step in ascending order, and messages about content that could not be read.
 
     Raises:
         UserError: a file cannot be opened.
@@ -62,7 +66,7 @@ def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str
 
 
 def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
-    """The events of a file: length, checksum of it, content, checksum of that."""
+    """Yield the events of a file. A record is a length, its checksum, the event and the event's checksum."""
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto import event_pb2
 
@@ -75,7 +79,7 @@ def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
             size = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else left
             left -= 12 + size + 4
             if left < 0:
-                remarks.append(f"{path.name} ends in the middle of an event; what follows there is missing")
+                remarks.append(f"{path.name} ends in the middle of an event; later events are missing")
                 break
             if size > LARGEST_RECORD:
                 file.seek(size + 4, 1)
@@ -90,7 +94,7 @@ def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
 
 
 def _amount(value: Any, scalars: set[str]) -> float | None:
-    """The number of a summary; ``None`` for images, sounds, texts and histograms."""
+    """Return the scalar value of a summary. ``None`` for images, sounds, texts and histograms."""
     if value.HasField("simple_value"):
         return float(value.simple_value)
     if value.tag not in scalars or not value.HasField("tensor"):

@@ -1,4 +1,6 @@
-"""Lines of names and values: what training scripts print. Known are those of
+"""Reader of printed log lines that contain names and values.
+
+Supported formats include
 
 - pytorch-CycleGAN-and-pix2pix: ``(epoch: 1, iters: 100, time: 0.1) D_A: 0.3 G_A: 1.2``
 - PyTorch-GAN: ``[Epoch 1/5] [Batch 3/9] [D loss: 0.6] [G loss: 1.2]``
@@ -12,11 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from audiogan.monitors.logs.numbers import decimal_mark, number
+from audiogan.monitors.logs.numbers import detect_decimal_mark, parse_number
 from audiogan.monitors.logs.skipped import Skipped
 
 LONGEST = 4000
-"""Characters of a line that are looked at."""
+"""Number of characters read of each line. The rest is ignored."""
 _WORD = r"[A-Za-z_][\w./()\-]{0,100}"
 _AMOUNT = r"[-+]?(?:\d[\d,.]*\d|\d|\.\d+)(?:[eE][-+]?\d+)?(?:\s?%)?|[-+]?(?:nan|inf(?:inity)?)\b|[-+]?1\.#\w+"
 _PAIR = re.compile(
@@ -33,25 +35,33 @@ _FIRST = re.compile(r"\s*(\d+)\s*(?=\[|:\s)")
 _CYCLEGAN = re.compile(r"\(epoch: \d+, iters: \d+, time: [^)]*\)")
 
 
-def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
-    """Read lines of names and values; results as those of `read_table`."""
+def read_lines(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+    """Read log lines that contain names and values.
+
+    Args:
+        text: content of the file.
+        is_figure: function that returns whether a name denotes a figure that rules read.
+
+    Returns:
+        The rows of figures, the names of all figures, and messages about lines that could not be read.
+    """
     lines = [line for part in text.splitlines() for line in part.split("\r") if line.strip()]
     pairs = [_pairs(line) for line in lines]
-    mark = decimal_mark((value for found in pairs[:500] for _, value in found), "")
+    mark = detect_decimal_mark((value for found in pairs[:500] for _, value in found), "")
     rows: list[dict[str, float]] = []
     names: dict[str, None] = {}
-    skipped = Skipped("they hold no figures")
-    long = Skipped(f"only their first {LONGEST:,} characters were looked at")
+    skipped = Skipped("they contain no figures")
+    long = Skipped(f"only their first {LONGEST:,} characters were read")
     context: dict[str, float] = {}
     for line, found in zip(lines, pairs, strict=True):
         if len(line) > LONGEST:
             long.add(line)
         count = _counters(line)
-        values = {name: value for name, cell in found if (value := number(cell, mark)) is not None}
+        values = {name: value for name, cell in found if (value := parse_number(cell, mark)) is not None}
         figures = {name: value for name, value in values.items() if not _is_counter(name)}
         names |= dict.fromkeys(figures)
-        if not any(map(known, figures)) and not any(_bare(name) for name in figures):
-            if "epoch" in count:  # Keras says the epoch in a line of its own
+        if not any(map(is_figure, figures)) and not any(_bare(name) for name in figures):
+            if "epoch" in count:  # Keras prints the epoch on a separate line.
                 context = {"epoch": count["epoch"]}
             else:
                 skipped.add(line)
@@ -60,15 +70,23 @@ def read_lines(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     return rows, list(names), [*skipped.remarks, *long.remarks] if rows else []
 
 
-def are_lines(text: str, known: Callable[[str], bool]) -> bool:
-    """Whether at least a third of the first lines hold a figure with its name."""
-    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:40]
-    return 3 * sum(any(known(name) or _bare(name) for name, _ in _pairs(line)) for line in lines) >= max(len(lines), 1)
+def is_line_log(text: str, is_figure: Callable[[str], bool], max_lines: int = 40) -> bool:
+    """Return whether at least a third of the first lines contain a named figure.
+
+    Args:
+        text: content of the file.
+        is_figure: function that returns whether a name denotes a figure that rules read.
+        max_lines: number of lines to examine.
+    """
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:max_lines]
+    named = sum(any(is_figure(name) or _bare(name) for name, _ in _pairs(line)) for line in lines)
+    return 3 * named >= max(len(lines), 1)
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
     line = line[:LONGEST]
-    if head := _CYCLEGAN.search(line):  # losses follow, and none of their names says so
+    # All values after this prefix are losses, although their names do not contain "loss".
+    if head := _CYCLEGAN.search(line):
         return [(f"loss_{match[1].strip()}", match[2]) for match in _PAIR.finditer(line, head.end())]
     found = [(match[1].strip(), match[2]) for match in _PAIR.finditer(line)]
     if all(_is_counter(name) for name, _ in found):
@@ -77,7 +95,7 @@ def _pairs(line: str) -> list[tuple[str, str]]:
 
 
 def _counters(line: str) -> dict[str, float]:
-    """Where in the training a line is: epoch, and step or batch."""
+    """Return the epoch and the step or batch that a line states."""
     found: dict[str, float] = {}
     line = line[:LONGEST]
     for match in _COUNTER.finditer(line):
@@ -98,5 +116,5 @@ def _is_counter(name: str) -> bool:
 
 
 def _bare(name: str) -> bool:
-    """Whether a name is that of a player alone: D, G, D_A."""
+    """Return whether a name denotes a player without a figure, such as D, G or D_A."""
     return bool(re.fullmatch(r"[dg](_[a-z])?|net_?[dg]|discriminator|generator|critic", name, re.IGNORECASE))

@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them: ``1.5``, ``1,5``, ``1,234.5``, ``nan``, ``tensor(0.5)``, ``50 %``."""
+"""Parsing of numbers in logs, such as ``1.5``, ``1,5``, ``1,234.5``, ``nan``, ``tensor(0.5)`` and ``50 %``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 MISSING = {"", "-", "--", "na", "n/a", "none", "null", "nil", "undefined", "<na>"}
-"""Cells, in lower case, that stand for no value."""
+"""Table cells, in lower case, that denote a missing value."""
 _SPACES = re.compile(r"['\u2019_\s\u00a0\u2009\u202f]")
 _WRAPPED = re.compile(r"(?:[A-Za-z_][\w.]*)?[(\[]+\s*([^,()\[\]]+)")
 _NOT_FINITE = re.compile(r"([+-]?)(?:(nan)(?:\(\w*\))?|1\.#(?:q|s)?(nan|ind|inf)\w*|(inf(?:inity)?))")
@@ -16,12 +16,12 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?")
 _ONE_MARK = re.compile(r"[+-]?(\d+)[.,](\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
-def number(cell: str, decimal: str = ".") -> float | None:
-    """Return the number in a cell; ``None`` where it holds none.
+def parse_number(cell: str, decimal: str = ".") -> float | None:
+    """Parse the number in a table cell. Return ``None`` if the cell contains no number.
 
     Args:
-        cell: text.
-        decimal: the decimal mark, ``.`` or ``,``. The other one may separate thousands.
+        cell: text of the cell.
+        decimal: decimal mark, ``.`` or ``,``. The other character may separate thousands.
     """
     if decimal == ".":
         try:  # nearly all cells
@@ -45,14 +45,14 @@ def number(cell: str, decimal: str = ".") -> float | None:
     return float(text) / 100 if share else float(text)
 
 
-def decimal_mark(cells: Iterable[str], delimiter: str) -> str:
-    """Return the decimal mark of a table, ``.`` or ``,``, from its cells.
+def detect_decimal_mark(cells: Iterable[str], delimiter: str) -> str:
+    """Return the decimal mark of a table, ``.`` or ``,``, judging by its cells.
 
-    ``1,234`` alone says nothing: it may be thousands. ``0,5``, ``1,25`` and ``1.234,5`` do.
+    ``1,234`` is ambiguous, because the comma may separate thousands. ``0,5``, ``1,25`` and ``1.234,5`` are unambiguous.
 
     Args:
-        cells: some cells.
-        delimiter: what separates them. A comma there makes decimal commas unlikely.
+        cells: a sample of cells.
+        delimiter: delimiter of the columns. If it is a comma, ambiguous cells are taken to use a decimal point.
     """
     votes = {".": 0, ",": 0}
     unclear = {".": 0, ",": 0}

@@ -1,4 +1,4 @@
-"""Finding a log, telling its kind, and reading it."""
+"""Functions that find a log, detect its format and read it."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from typing import Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import read_small_file
-from audiogan.monitors.history import STEPS, canonical, half, words_of
-from audiogan.monitors.logs.events import MARK, is_events, read_events
-from audiogan.monitors.logs.lines import are_lines, read_lines
-from audiogan.monitors.logs.numbers import number
+from audiogan.monitors.history import STEPS, canonical_name, partial_critic_loss, split_words
+from audiogan.monitors.logs.events import MARK, is_event_file, read_events
+from audiogan.monitors.logs.lines import is_line_log, read_lines
+from audiogan.monitors.logs.numbers import parse_number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
-from audiogan.utils.text import encoding_of, parse_json_object
+from audiogan.utils.text import detect_encoding, parse_json_object
 
 NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
     *("history.json", "loss_log.txt", "log.txt", "wandb-history.jsonl", "trainer_state.json"),
 )
 LARGEST = 1 << 28
-"""Bytes of a log of text."""
-KINDS = "JSON lines, JSON, CSV and other tables with a head, lines of names and values, and TensorBoard's event files"
+"""Largest text log that is read, in bytes."""
+KINDS = "JSON lines, JSON, CSV and similar tables, printed lines of names and values, and TensorBoard event files"
 FOREIGN = {
     b"PK": "a ZIP archive or a workbook; save it as CSV",
     b"\x1f\x8b": "compressed; unpack it first",
-    b"\x93NUMPY": "an array of NumPy; save it as CSV",
+    b"\x93NUMPY": "a NumPy array; save it as CSV",
     **{
         bytes([0x80, protocol]): "a pickle, which may run code and is not opened; save it as JSON or CSV"
         for protocol in range(2, 6)
     },
     b"\x89HDF": "an HDF5 file; save it as CSV",
     b"SQLite": "a database; save it as CSV",
-    b":W&B": "a log of Weights & Biases in its own format; download its history as CSV",
+    b":W&B": "a Weights & Biases log in its own format; download its history as CSV",
 }
 Rows = list[dict[str, Any]]
 
 
 @dataclass
 class Log:
-    """The content of a log.
+    """Content of a training log.
 
     Attributes:
         path: the file, or the folder of event files.
-        rows: names and values of each line.
-        names: all names in it.
-        remarks: lines about what could not be read.
+        rows: names and values of each row.
+        names: names of all figures.
+        remarks: messages about content that could not be read.
     """
 
     path: Path
@@ -59,36 +59,38 @@ class Log:
 
 
 def find_log(path: Path) -> Path:
-    """Return the log in a folder, or the file itself; a folder with event files stands for all of them.
+    """Return the log in a folder. A file is returned unchanged.
+
+    If the only log is in TensorBoard event files, the folder of the event files is returned.
 
     Raises:
-        UserError: there is none, or there are event files of several runs.
+        UserError: ``path`` does not exist, contains no log, or contains event files of several runs.
     """
     if path.is_file():
         return path
     if not path.is_dir():
-        what = "not a regular file" if path.exists() else "no such run folder or log"
-        raise UserError(f"{path}: {what}")
+        reason = "not a regular file" if path.exists() else "no such run folder or log"
+        raise UserError(f"{path}: {reason}")
     if (found := next((path / name for name in NAMES if (path / name).is_file()), None)) is not None:
         return found
     folders = sorted({file.parent for file in path.rglob(f"*{MARK}*") if file.is_file()})
     if path in folders:
         return path
-    # Keras logs training and validation under separate names.
+    # Keras writes separate event files for training and validation.
     folders = [folder for folder in folders if folder.name != "validation"]
     if len(folders) == 1:
         return folders[0]
     if folders:
         some = ", ".join(str(folder.relative_to(path)) for folder in folders[:5])
-        raise UserError(f"{path}: has event files of {len(folders)} runs ({some}); give the folder of one")
-    raise UserError(f"{path}: no log in it; doctor looks for {', '.join(NAMES)}, or give the file itself")
+        raise UserError(f"{path}: contains event files of {len(folders)} runs ({some}); give the folder of one run")
+    raise UserError(f"{path}: contains no log; doctor looks for {', '.join(NAMES)}, or give the file itself")
 
 
 def read_log(path: Path) -> Log:
-    """Read a log of any kind that `KINDS` lists.
+    """Read a log in any of the formats that `KINDS` lists. The format is detected from the content.
 
     Raises:
-        UserError: it cannot be read, or is of another kind.
+        UserError: the file cannot be read, or its format is not supported.
     """
     if path.is_dir():
         files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
@@ -96,20 +98,20 @@ def read_log(path: Path) -> Log:
         return _finished(path, rows, [], remarks)
     with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as file:
         start = file.read(64)
-    if is_events(path, start):
+    if is_event_file(path, start):
         rows, remarks = read_events([path])
         return _finished(path, rows, [], remarks)
     content = read_small_file(path, LARGEST, "log")
-    for magic, what in FOREIGN.items():
+    for magic, advice in FOREIGN.items():
         if content.startswith(magic):
-            raise UserError(f"{path}: {what}")
+            raise UserError(f"{path}: {advice}")
     text = _decoded(path, content)
     del content
     if text.lstrip()[:1] in ("{", "["):
         found = _json(path, text)
         if found is not None:
             return _finished(path, *found)
-    if are_lines(text, _known):
+    if is_line_log(text, _known):
         return _finished(path, *read_lines(text, _known))
     table = read_table(text, _known)
     if table[0] and any(map(_known, table[1])):
@@ -124,20 +126,20 @@ def read_log(path: Path) -> Log:
 
 def _finished(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) -> Log:
     names = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
-    if not any(map(_known, names)):  # D and G alone are losses where nothing else is
-        bare = {name: f"loss_{name}" for name in names if _known(f"loss_{name}") and len(words_of(name)) <= 2}
+    if not any(map(_known, names)):  # Columns named D and G are losses if the log has no other figure.
+        bare = {name: f"loss_{name}" for name in names if _known(f"loss_{name}") and len(split_words(name)) <= 2}
         rows = [{bare.get(name, name): value for name, value in row.items()} for row in rows]
     _count_on(rows)
     return Log(path, rows, names, remarks)
 
 
 def _known(name: str) -> bool:
-    return canonical(name) is not None or half(name) is not None
+    return canonical_name(name) is not None or partial_critic_loss(name) is not None
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """The text of a file: in UTF-8, UTF-16 or UTF-32, or else in the encoding of Western Windows."""
-    encoding = encoding_of(content)
+    """Decode the text of a file as UTF-8, UTF-16 or UTF-32, or else as Windows-1252."""
+    encoding = detect_encoding(content)
     try:
         text = content.decode(encoding or "utf-8", "replace" if encoding else "strict")
     except UnicodeDecodeError:
@@ -148,15 +150,15 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
-    """Rows of a JSON file or of JSON lines; ``None`` where it is neither."""
+    """Return rows, names and messages of a JSON or JSON lines file, or ``None`` if the file is neither."""
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError) as error:
         lines = _json_lines(text)
         if not lines[0] and text.lstrip().startswith("[") and not re.match(r"\s*\[[^\]\n]*\]", text):
-            raise UserError(f"{path}: is not JSON ({error})") from error
+            raise UserError(f"{path}: not valid JSON ({error})") from error
         return lines if lines[0] else None
-    skipped = Skipped("they are no objects")
+    skipped = Skipped("they are not objects")
     if isinstance(whole, dict):
         rows = _table_of(whole) or [whole]
     else:
@@ -171,7 +173,7 @@ def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
 
 def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
     rows: Rows = []
-    skipped = Skipped("they are no JSON")
+    skipped = Skipped("they are not JSON")
     for line in text.splitlines():
         if not line.strip():
             continue
@@ -181,12 +183,15 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
             rows.append(_flat(row))
         else:
             skipped.add(line)
-    # Dictionaries that Python printed are no JSON; `read_lines` knows them.
+    # Printed Python dictionaries are not JSON. `read_lines` reads them.
     return (rows, [], skipped.remarks) if len(rows) >= skipped.count else ([], [], [])
 
 
 def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
-    """Rows of an object that holds columns or rows: Keras' history, a table of pandas, a state with a list of rows."""
+    """Return the rows of an object that contains columns or rows.
+
+    Examples are the history of Keras, a pandas table, and a training state that contains a list of rows.
+    """
     columns = {name: value for name, value in whole.items() if isinstance(value, list) and _numbers(value)}
     longest = max(map(len, columns.values()), default=0)
     outer = [{name: column[i] for name, column in columns.items() if i < len(column)} for i in range(longest)]
@@ -206,19 +211,19 @@ def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
                     rows.setdefault(index, {"step": int(index)})[name] = value
             return list(rows.values())
     found = max((_table_of(value, depth - 1) for value in inner.values()), key=len, default=[]) if depth else []
-    if len(found) == len(outer):  # Keras: the history, and the epochs beside it
+    if len(found) == len(outer):  # Keras stores the epochs next to the history.
         return [{**one, **other} for one, other in zip(outer, found, strict=True)]
     return found or outer
 
 
 def _numbers(values: list[Any]) -> bool:
-    """Return whether a list holds numbers; some may be missing."""
+    """Return whether a list holds numbers. Some may be missing."""
     kinds = {type(value) for value in values} - {type(None)}
     return bool(kinds) and kinds <= {int, float, str} and (str not in kinds or all(map(_is_number, values)))
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or number(str(value)) is not None
+    return value is None or parse_number(str(value)) is not None
 
 
 def _is_index(name: str) -> bool:
@@ -226,13 +231,13 @@ def _is_index(name: str) -> bool:
 
 
 def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str, Any]:
-    """An object with names of inner ones put in front. StyleGAN's ``{"num", "mean", "std"}`` is one figure."""
+    """Flatten nested objects; keys are joined by a slash. StyleGAN's ``{"num", "mean", "std"}`` stays one figure."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping) and "mean" not in value and depth:
             flat |= _flat(value, f"{before}{name}/", depth - 1)
         elif isinstance(value, str):
-            amount = number(value)
+            amount = parse_number(value)
             flat[f"{before}{name}"] = value if amount is None else amount
         else:
             flat[f"{before}{name}"] = value
@@ -240,7 +245,7 @@ def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str,
 
 
 def _count_on(rows: Rows) -> None:
-    """Number steps through where they begin anew in every epoch: the figures of an epoch would replace the others'."""
+    """Make steps increase over the whole run if they restart in every epoch, so that no row replaces another."""
     epoch = _column(rows, lambda words: words[-1:] == ["epoch"])
     inner = _column(rows, lambda words: bool(words) and words[-1] in set(STEPS) - {"epoch", "kimg"})
     if epoch is None or inner is None:
@@ -266,5 +271,5 @@ def _count_on(rows: Rows) -> None:
 
 
 def _column(rows: Rows, fits: Callable[[list[str]], bool]) -> str | None:
-    """The first name of the first rows that fits."""
-    return next((name for row in rows[:5] for name in row if fits(words_of(name))), None)
+    """Return the first name in the first five rows that ``fits`` accepts."""
+    return next((name for row in rows[:5] for name in row if fits(split_words(name))), None)

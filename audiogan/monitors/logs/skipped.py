@@ -1,4 +1,4 @@
-"""What of a log could not be read: counted, with an example, and said in one line."""
+"""Messages about log lines that could not be read, with their number and an example."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from audiogan.utils.text import printable
 
 @dataclass
 class Skipped:
-    """Lines of one kind.
+    """Log lines that were skipped for the same reason.
 
     Attributes:
-        what: the reason, as a verb phrase such as ``hold no figures``.
+        reason: reason for the message, as a clause such as ``they contain no figures``.
+        count: number of skipped lines.
+        example: first skipped line.
     """
 
-    what: str
+    reason: str
     count: int = 0
     example: str = ""
 
@@ -25,8 +27,8 @@ class Skipped:
 
     @property
     def remarks(self) -> list[str]:
-        """One line, or none where nothing was skipped."""
+        """A list with one message, or an empty list if no line was skipped."""
         if not self.count:
             return []
         noun = "1 line" if self.count == 1 else f"{self.count:,} lines"
-        return [f"{noun} could not be read: {self.what}, such as {printable(self.example)[:60]!r}"]
+        return [f"{noun} could not be read: {self.reason}, such as {printable(self.example)[:60]!r}"]

@@ -1,4 +1,4 @@
-"""Tables: a line that names the columns, then a line of numbers for each step. CSV and its relatives."""
+"""Reader of CSV files and similar tables, with column names in the first line and one row per step."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from audiogan.monitors.logs.numbers import MISSING, decimal_mark, number
+from audiogan.monitors.logs.numbers import MISSING, detect_decimal_mark, parse_number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.utils.text import printable
 
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")
 SAMPLE, SAMPLE_CELLS = 500, 20_000
-"""Lines, and cells of them, from which the decimal mark is judged."""
+"""Largest numbers of lines and of cells from which the decimal mark is inferred."""
 Split = Callable[[str], list[str]]
 
 
-def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
-    """Read a table with any common delimiter, decimal mark and separator of thousands.
+def read_table(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+    """Read a table with any common delimiter, decimal mark and thousands separator.
 
     Args:
-        text: the whole file.
-        known: whether the name of a column is that of a figure.
+        text: content of the file.
+        is_figure: function that returns whether a column name denotes a figure that rules read.
 
     Returns:
-        Rows of figures, names of the columns, and lines about what could not be read. No rows where it is no table.
+        The rows of figures, the names of the columns, and messages about content that could not be read. There are no
+        rows if the text is not a table.
     """
     lines = text.splitlines()
     cut = bool(lines) and not text.endswith(("\n", "\r"))
@@ -34,10 +35,10 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     if not head:
         return [], [], []
     split = _splitter(delimiter)
-    mark = decimal_mark(islice((cell for row in _spread(lines) for cell in split(row)), SAMPLE_CELLS), delimiter)
+    mark = detect_decimal_mark(islice((cell for row in _spread(lines) for cell in split(row)), SAMPLE_CELLS), delimiter)
     rows: list[dict[str, float]] = []
     long = Skipped("they have more cells than the first line has names")
-    empty = Skipped("they hold no numbers")
+    empty = Skipped("they contain no numbers")
     last = Skipped("")
     short, names = 0, dict.fromkeys(head)
     bad: dict[str, Skipped] = {}
@@ -45,9 +46,9 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
         if _is_comment(line):
             continue
         cells = split(line)
-        if cells == head:  # written again by a run that was resumed
+        if cells == head:  # A resumed run writes the column names again.
             continue
-        if _is_head(cells, known):
+        if _is_head(cells, is_figure):
             head = cells
             names |= dict.fromkeys(head)
             continue
@@ -63,7 +64,7 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
             short += 1
         row: dict[str, float] = {}
         for name, cell in zip(head, cells, strict=False):
-            value = number(cell, mark)
+            value = parse_number(cell, mark)
             if value is not None:
                 row.setdefault(name, value)
             elif name and cell.lower() not in MISSING:
@@ -76,14 +77,14 @@ def read_table(text: str, known: Callable[[str], bool]) -> tuple[list[dict[str, 
     if short:
         remarks.append(f"{short:,} line{'s'[: short > 1]} have fewer cells than the first line has names")
     for name, cells_ in bad.items():
-        if known(name) or any(name in row for row in rows):
+        if is_figure(name) or any(name in row for row in rows):
             example = printable(cells_.example)[:40]
-            remarks.append(f"{cells_.count:,} cells of {printable(name)} are no numbers, such as {example!r}")
+            remarks.append(f"{cells_.count:,} cells of {printable(name)} are not numbers, such as {example!r}")
     return rows, [name for name in names if name], remarks
 
 
 def _head(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
-    """The delimiter, the names of the columns, and the lines after them. NumPy writes the names as a comment."""
+    """Return the delimiter, the column names and the lines that follow. NumPy writes the names as a comment."""
     delimiter, comment, at = "", "", 0
     while at < len(lines):
         text = lines[at].strip()
@@ -109,7 +110,7 @@ def _head(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
 
 
 def _delimiter(head: str, line: str) -> str:
-    """The delimiter of a table; a space stands for any white space, two for at least two."""
+    """Return the delimiter of a table. One space means any white space; two spaces mean at least two."""
     for mark in DELIMITERS:
         if mark in head and (mark in line or not line):
             return mark
@@ -126,7 +127,8 @@ def _splitter(delimiter: str) -> Split:
     def split(line: str) -> list[str]:
         if delimiter == "|":
             line = line.strip().strip("|")
-        try:  # line by line: a quotation mark that is never closed must not take the rest of the file with it
+        # Each line is parsed separately, because an unclosed quotation mark must not consume the rest of the file.
+        try:
             cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
         except csv.Error:
             return []
@@ -141,15 +143,15 @@ def _is_comment(line: str) -> bool:
 
 
 def _named(cell: str) -> bool:
-    return cell.lower() not in MISSING and number(cell) is None and number(cell, ",") is None
+    return cell.lower() not in MISSING and parse_number(cell) is None and parse_number(cell, ",") is None
 
 
-def _is_head(cells: Sequence[str], known: Callable[[str], bool]) -> bool:
-    """Whether a line names other columns from here on: all of them names, one at least of a figure."""
-    return len(cells) > 1 and all(map(_named, cells)) and any(map(known, cells))
+def _is_head(cells: Sequence[str], is_figure: Callable[[str], bool]) -> bool:
+    """Return whether a line replaces the column names: all cells are names, and at least one names a figure."""
+    return len(cells) > 1 and all(map(_named, cells)) and any(map(is_figure, cells))
 
 
 def _spread(lines: Sequence[str]) -> Iterator[str]:
-    """Lines from all over a file, without comments."""
+    """Return lines spread evenly over a file, without comments."""
     step = max(1, len(lines) // SAMPLE)
     return (line for line in lines[::step] if not _is_comment(line))

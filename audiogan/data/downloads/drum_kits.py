@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pooch import file_hash
 
-from audiogan.data.download import DataSet, File, check_own, described
+from audiogan.data.downloads.data_set import DataSet, File, check_own, described
 from audiogan.errors import UserError
 from audiogan.files import FileName
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 import soundfile
 from pooch import file_hash
 
-from audiogan.data.download import DataSet, File
+from audiogan.data.downloads.data_set import DataSet, File
 from audiogan.errors import UserError
 from audiogan.utils.archives import open_zip
 

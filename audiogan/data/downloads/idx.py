@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.data.download import DataSet, File, check_own
+from audiogan.data.downloads.data_set import DataSet, File, check_own
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip

@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pooch import file_hash
 
-from audiogan.data.fetch import Progress, Unfit, fetch, reason
-from audiogan.data.sounds.sources import downloads
+from audiogan.data.cache import downloads
+from audiogan.data.downloads.data_set import DataSet, File, described
+from audiogan.data.downloads.drum_kits import DrumKits
+from audiogan.data.downloads.fetch import Progress, Unfit, fetch, reason
+from audiogan.data.downloads.idx import IdxImages
+from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
@@ -28,70 +29,8 @@ HOPELESS = 12
 THREADS = 4
 
 
-@dataclass(frozen=True)
-class File:
-    """A file on the net.
-
-    Attributes:
-        name: its path in the folder of parts.
-        urls: its addresses, in the order to try.
-        most: upper bound of its size in bytes.
-        sha256: None where the publisher does not fix the bytes.
-        address: its path on another server (default: ``name``).
-    """
-
-    name: str
-    urls: tuple[str, ...]
-    most: int
-    sha256: str | None = None
-    address: str = ""
-
-
-class DataSet:
-    """The files of a data set and how they are laid down.
-
-    Attributes:
-        name: of the data set.
-        parts: for each path in the folder of the data set, the files from which it is made.
-        many: whether it has many small files. Several are fetched at a time, and each is tried again. Otherwise a file
-            is resumed where its download broke off.
-    """
-
-    name: str
-    parts: Mapping[str, tuple[File, ...]]
-    many = False
-
-    def partial(self, folder: Path) -> Path:
-        """The folder for files that are not laid down yet."""
-        return folder / ".partial"
-
-    def check(self, folder: Path) -> None:
-        """Raise UserError if something in the folder would be replaced that audiogan did not write."""
-
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
-        """Whether a part is there and whole."""
-        raise NotImplementedError
-
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
-        """Make a part from its files."""
-        raise NotImplementedError
-
-    def pages(self, folder: Path) -> dict[str, str]:
-        """The texts to write beside the parts (credits, lists), by name of the file."""
-        return {}
-
-
-def described() -> dict[str, Any]:
-    """The descriptions of all data sets."""
-    return yaml.safe_load(Path(__file__).with_name("downloads.yaml").read_text(encoding="utf-8"))
-
-
 def data_set(name: str) -> DataSet:
     """The data set of this name. Raises UserError for an unknown name."""
-    from audiogan.data.drum_kits import DrumKits
-    from audiogan.data.idx import IdxImages
-    from audiogan.data.spoken_digits import SpokenDigits
-
     found = described()
     if name not in found:
         raise UserError(f"there is no data set '{name}'; there are: {', '.join(found)}")
@@ -233,14 +172,3 @@ def _fetch_all(
             stop.set()
             raise
     return failed
-
-
-def check_own(path: Path, beginning: str) -> None:
-    """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
-    try:
-        with open(path, "rb") as stream:
-            found = stream.read(len(beginning.encode()))
-    except FileNotFoundError:
-        return
-    if found != beginning.encode():
-        raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")

@@ -1,0 +1,1 @@
+"""Data sets from the Internet: downloaded with checks, resumable, with their credits."""

@@ -1,0 +1,69 @@
+"""Evaluation of a critic: linear classifiers on its features, and its accuracy as a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from audiogan.errors import UserError
+from audiogan.evaluation.data_sets import MAX_EXAMPLES, DataSets, labelled_data, load_examples
+from audiogan.games.calling import takes
+from audiogan.metrics import Report
+from audiogan.model.generator import Generator
+from audiogan.run.training import build_game, build_representation
+from audiogan.run.trust import trusting
+
+
+def check_transfer(generator: Generator, sets: DataSets) -> None:
+    """Raise `UserError` if linear classifiers cannot be trained on the features of the run's critic."""
+    if not hasattr(generator.game, "critic"):
+        raise UserError(f"--transfer: {generator.name} has no critic")
+    inputs = [name for name in takes(generator.game.critic) if name in generator.game.needed]
+    if inputs:
+        reason = f"the critic of {generator.name} also receives {inputs[0]!r}"
+        raise UserError(f"--transfer: {reason}, so its features do not describe one signal; omit --transfer")
+    labelled_data(sets, "--transfer")
+
+
+def measure_critic(
+    generator: Generator, sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
+) -> Report:
+    """Measure the critic: linear classifiers on its features, and its accuracy if it is a classifier."""
+    game, report = generator.game, Report({}, {}, {}, {})
+    if transfer:
+        from audiogan.metrics.transfer import SmallPictures, evaluate_transfer
+
+        train, held_out = labelled_data(sets, "--transfer")
+        echo("transfer: training linear classifiers on the critic's features")
+        name = next(name for name, net in game.nets.items() if net is game.critic)
+        embeddings: dict[str, Any] = {
+            name: _features(name, game),
+            f"untrained-{name}": _features(name, _untrained(generator)),
+            "picture": SmallPictures(generator.modality.picture),
+        }
+        report = report.merged(evaluate_transfer(embeddings, train, held_out, seed=seed))
+    if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):
+        x, y = load_examples(sets.held_out, MAX_EXAMPLES)
+        logits = torch.cat([game.classify(part) for part in torch.from_numpy(x).split(64)]).cpu().numpy()
+        name = f"accuracy/critic@{len(x)}"
+        report = report.merged(Report({name: float((logits.argmax(1) == y).mean())}, {}, {name: "higher"}, {}))
+    return report
+
+
+def _features(name: str, game: Any) -> Any:
+    from audiogan.metrics.transfer import FunctionEmbedding
+
+    return FunctionEmbedding(name, lambda x: game.features({"x": x}))
+
+
+def _untrained(generator: Generator) -> Any:
+    """Return the run's game with new weights. Only the representation keeps its state."""
+    cfg = OmegaConf.create(generator.config)
+    with torch.random.fork_rng(devices=[]), trusting(generator.trust):
+        torch.manual_seed(0)
+        game: Any = build_game(cfg, build_representation(cfg))
+    game.representation.load_state_dict(generator.game.representation.state_dict())
+    return game.eval().requires_grad_(False)
