@@ -33,13 +33,16 @@ FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 LEVELS = -12.0, 6.0
 """Range of the predicted levels of bands and partials, as natural logarithms of amplitudes."""
 EARLY_GAIN, EARLY_SECONDS = 0.1, 0.002
-"""Lower bound of the gain at the beginning: it reaches 0.1 after 2 ms, because a slower rise delays the sound."""
+"""Lower bound of the gain at the beginning of a sound, and time in seconds in which the bound rises from 0.
+
+A slower rise would only delay the sound, because a gain below 0.1 is inaudible.
+"""
 FADE_OUT_SECONDS = 0.01
 """Length of the fade-out at the end of generated sounds in evaluation mode, in seconds. It avoids a click."""
 BODY_SCALE = 3.0
-"""Factor on the predicted logarithms of body gains, so that they are learned faster."""
+"""Factor on the predicted log gains of STFT bins (argument ``body``), so that they are learned faster."""
 MAX_BODY_GAIN = 6.0
-"""Largest absolute value of the natural logarithm of a body gain."""
+"""Largest absolute value of the natural logarithm of a gain of an STFT bin (argument ``body``)."""
 SLOWEST_HZ = 20.0
 """Lowest frequency of generated sounds in Hz. Lower frequencies are removed, because they are an inaudible offset."""
 
@@ -131,7 +134,9 @@ class ToneNoiseGenerator(nn.Module):
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
             _, *biases = self.affine.bias.split(self.styled)
-            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):  # -2 is a rise time of about 1 ms.
+            for part, value in zip(
+                biases, (0.0, -2.0, 0.0, 0.3), strict=True
+            ):  # A value of -2 is a rise time of about 1 ms.
                 part.fill_(value)
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))
@@ -180,7 +185,7 @@ class ToneNoiseGenerator(nn.Module):
         return torch.view_as_real(self.frames.analyse(wave)) * scale
 
     def mix_noises(self, latent: Tensor) -> Tensor:
-        """Return the noise spectra `[B, C * N * F * 2]` for latents `[B, latent_dim]`, a continuous function."""
+        """Return the mixture of stored noises for latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]`."""
         if len(self.noise) == 1:
             return self.noise.expand(len(latent), -1)
         shares = latent[:, : len(self.noise)] + 1e-4
