@@ -1,7 +1,7 @@
 """Knobs: continuous properties of sounds, such as brightness, on which a generator can be conditioned.
 
-`measure` returns the value of each knob in its own unit. `audiogan.data.measures.KnobValues` adds a column of values to a
-table, and `audiogan.inputs.Scale` maps the values to normal scores for the networks. All knobs are independent of the
+`measure` returns the value of each knob in its own unit. `audiogan.data.measures.KnobValues` adds a column of values to
+a table, and `audiogan.inputs.Scale` maps the values to normal scores for the networks. All knobs are independent of the
 level and of leading silence. They rank drum sounds consistently when the window length is halved or doubled.
 """
 
