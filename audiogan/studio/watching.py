@@ -28,7 +28,7 @@ from audiogan.studio.runs import MAX_RUNS, Run, locked_inodes, runs_below
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
 MAX_WATCHED, MAX_PREVIEWS, MAX_SOUNDS = 8, 1000, 256
-"""Largest numbers of runs with their logs in memory, of previews listed per run, and of sounds per preview."""
+"""Largest number of logs kept in memory, of previews listed per run, and of sounds listed per preview."""
 READ_SECONDS = 0.2
 """Time for reading a log during one request, in seconds. The next request continues."""
 MAX_PREVIEW_BYTES = 64 << 20

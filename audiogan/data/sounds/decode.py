@@ -270,7 +270,7 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = levels.half_ranges(facts.windows.table[:2].reshape(-1, s.channels))
+    facts.after = levels.half_ranges(facts.windows.statistics[:2].reshape(-1, s.channels))
     facts.before = levels.half_ranges(np.stack(extremes)) if extremes else facts.after
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()

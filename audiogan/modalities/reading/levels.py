@@ -23,7 +23,7 @@ STEADY_SHARE = 0.25
 QUIET = 0.1
 """Largest half range of a quiet window, as a fraction of the largest. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
-"""Smallest number of windows for an offset estimate. With fewer windows, the mean of a short sound looks like one."""
+"""Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
 """Fraction of the energy below which the rest after resampling is negligible (-40 dB): the sound was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
@@ -105,7 +105,7 @@ class Windows:
     def __init__(self, sample_rate: int) -> None:
         self.size = 1 << max(4, round(np.log2(sample_rate / 20)))
         self._parts: list[np.ndarray] = []
-        self._table: np.ndarray | None = None
+        self._statistics: np.ndarray | None = None
 
     def add(self, block: np.ndarray) -> None:
         """Compute the statistics of the next samples ``[N, C]``."""
@@ -115,18 +115,18 @@ class Windows:
         energy = np.add.reduceat(np.square(block, dtype=np.float64), at) - total**2 / count
         low, high = np.minimum.reduceat(block, at), np.maximum.reduceat(block, at)
         self._parts.append(np.stack([low, high, total / count, energy, np.broadcast_to(count, low.shape)]))
-        self._table = None
+        self._statistics = None
 
     @property
-    def table(self) -> np.ndarray:
+    def statistics(self) -> np.ndarray:
         """Statistics ``[5, K, C]`` of K windows: minimum, maximum, mean, energy without the mean, number of frames."""
-        if self._table is None:
-            self._table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((5, 0, 1))
-        return self._table
+        if self._statistics is None:
+            self._statistics = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((5, 0, 1))
+        return self._statistics
 
     def peaks(self, offset: Offset | None = None) -> np.ndarray:
         """Return the peak of each window ``[K]``, the maximum over all channels, after removal of ``offset``."""
-        low, high = self.table[:2]
+        low, high = self.statistics[:2]
         if offset is not None:
             low, high = low - offset.level, high - offset.level
         return np.maximum(-low, high).max(axis=1)
@@ -139,7 +139,7 @@ class Windows:
             frames: length of the range in frames.
         """
         first, last = int(start // self.size), int(-(-(start + frames) // self.size))
-        return float(self.table[3, first:last].sum())
+        return float(self.statistics[3, first:last].sum())
 
     def estimate_offset(self, min_share: float = OFFSET) -> Offset | None:
         """Estimate the DC offset of the signal over time. None if the signal has no significant offset.
@@ -150,8 +150,8 @@ class Windows:
         Args:
             min_share: smallest significant offset, as a fraction of the largest half range of a window.
         """
-        low, high, mean = self.table[:3]
-        whole = len(mean) - (len(mean) > 1 and bool(self.table[4, -1, 0] < self.size / 2))
+        low, high, mean = self.statistics[:3]
+        whole = len(mean) - (len(mean) > 1 and bool(self.statistics[4, -1, 0] < self.size / 2))
         if whole < MIN_WINDOWS:
             return None
         half, middle = (high - low)[:whole] / 2, mean[:whole]
