@@ -26,7 +26,8 @@ from audiogan.core import load_state
 from audiogan.core.checkpoint import checkpoints
 from audiogan.errors import UserError
 from audiogan.run.config import compose
-from audiogan.run.training import build_game, build_representation, locked, train
+from audiogan.run.folder import lock_run_folder
+from audiogan.run.training import build_game, build_representation, train
 
 # `python -m audiogan ARGUMENTS` for each line of input. What takes seconds is imported once, before the fork.
 SERVER = """
@@ -232,7 +233,7 @@ def test_a_damaged_checkpoint_is_skipped(damage: str, copied: Path, tiny: list[s
     newest.unlink()
     newest.write_bytes(data if damage == "bit" else data[: len(data) // 2])
     _, said = quietly([*tiny, "trainer.steps=6"])
-    assert "damaged checkpoint skipped" in said and newest.name in said
+    assert "skipped a damaged checkpoint" in said and newest.name in said
     assert "resuming from" in said and "step-00000005.ckpt at step 5" in said
     assert_same(final(copied)["game"], good["game"])
 
@@ -274,7 +275,7 @@ def test_two_trainings_do_not_share_a_run_folder(
     copied: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(copied)
-    with locked(copied):
+    with lock_run_folder(copied):
         assert main(["train", "drums", *tiny, "trainer.steps=6"]) == 2
     error = capsys.readouterr().err.strip()
     assert "another training" in error and str(copied) in error and "\n" not in error
