@@ -92,12 +92,12 @@ def _guarded(arguments: list[str], out: Output) -> int:
     except Exception as error:
         if os.environ.get("AUDIOGAN_DEBUG"):
             raise
-        line, code = explain(error)
+        line, code = describe_error(error)
         print(f"audiogan: {line}", file=sys.stderr)
         return code
 
 
-def explain(error: BaseException) -> tuple[str, int]:
+def describe_error(error: BaseException) -> tuple[str, int]:
     """One line about an error, and the exit code of a command that it ends."""
     text = printable(" ".join(str(error).split()))
     if isinstance(error, OSError):
@@ -131,9 +131,9 @@ def _run(arguments: list[str], out: Output) -> int:
         top.print_help()
         return 0
     out.plain = True
-    from audiogan.run.trust import trusting
+    from audiogan.run.trust import trust_modules
 
-    with trusting(names, command_line=True):
+    with trust_modules(names, command_line=True):
         return _command(args.command).run(args, arguments) or 0
 
 

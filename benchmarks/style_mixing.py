@@ -91,8 +91,8 @@ def classifier(model: Generator) -> Any:
     from audiogan.run.training import open_data
 
     train, _ = open_data(OmegaConf.create(model.config))
-    net = fit(load_pictures(train, model.modality.picture), torch.as_tensor(train.targets), len(model.labels))
-    return lambda x: net.head(net(load_pictures(x.numpy(), model.modality.picture))).argmax(1)
+    net = fit(load_pictures(train, model.modality.to_images), torch.as_tensor(train.targets), len(model.labels))
+    return lambda x: net.head(net(load_pictures(x.numpy(), model.modality.to_images))).argmax(1)
 
 
 def measure_mixing(styles: Styles, judge: Any, n: int) -> list[dict[str, float]]:

@@ -38,7 +38,7 @@ def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tupl
     for rows in torch.arange(n).split(100):
         part = {name: value[rows] for name, value in inputs.items()}
         made.append(game.generate(part, truncation=truncation).cpu())
-    signals = generator.modality.finish(torch.cat(made).numpy())
+    signals = generator.modality.postprocess(torch.cat(made).numpy())
     classes = inputs["classes"].argmax(1).numpy() if "classes" in inputs else np.zeros(n, np.int64)
     return torch.from_numpy(signals), classes
 
@@ -73,7 +73,7 @@ def curve(run: str, values: list[float | None], count: int, seed: int) -> list[d
     train, held_out = open_data(OmegaConf.create(generator.config))
     if not generator.labels or len(held_out) < 20:
         raise SystemExit(f"{run}: a curve needs a run with classes and held-out data")
-    picture = generator.modality.picture
+    picture = generator.modality.to_images
     net = classifier.fit(
         classifier.load_pictures(train, picture), torch.from_numpy(train.targets), len(generator.labels), seed=seed
     )

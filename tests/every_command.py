@@ -71,7 +71,7 @@ class Run:
     def given(self, *, odd: bool = False) -> dict[str, str]:
         """Return a value for each input that must be given; signals are files, of an odd size or of the trained one."""
         values = {}
-        for name, each in self.generator.game.needed.items():
+        for name, each in self.generator.game.required_inputs.items():
             if isinstance(each, Text):
                 values[name] = each.alphabet[:1]
             if isinstance(each, Signal):

@@ -88,7 +88,7 @@ class Exchange(Generative):
         self.nets["eye_warm"], self.nets["eye_cold"], self.weight = Eye(3), Eye(3), weight
 
     def losses(self, player, batch, context):
-        a, b = (self.given(part, context) for part in batch.values())
+        a, b = (self.inputs_from_batch(part, context) for part in batch.values())
         total, fakes = 0.0, {"cold": call(self.nets["cold"], a), "warm": call(self.nets["warm"], b)}
         for name, own in (("warm", a), ("cold", b)):
             eye, fake = self.nets[f"eye_{name}"], fakes[name]
@@ -244,7 +244,7 @@ class Smooth(nn.Module):
 
 class Regression(Generative):
     def losses(self, player, batch, context):
-        made = self.representation.decode(call(self.nets["generator"], self.given(batch, context)))
+        made = self.representation.decode(call(self.nets["generator"], self.inputs_from_batch(batch, context)))
         return {"distance": (made - batch["x"]).square().mean()}
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from audiogan.core import load_state, newest_state
+from audiogan.core import load_newest_checkpoint, load_state
 
 
 def final(run: Path) -> dict[str, Any]:
     """Return the newest state of the trainer of a run, without what depends on the clock."""
-    _, state, damaged = newest_state(run / "checkpoints")
+    _, state, damaged = load_newest_checkpoint(run / "checkpoints")
     assert not damaged
     return comparable(state["trainer"])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from audiogan.core import Checkpoints, Engine, newest_state
+from audiogan.core import Checkpoints, Engine, load_newest_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent / "core"))
 from toys import line_trainer
@@ -44,7 +44,7 @@ def test_resume_is_bit_identical_on_cuda(tmp_path: Path) -> None:
             engine=cuda(deterministic=True, tf32=False),
             callbacks={"save": Checkpoints(tmp_path, every_steps=5, every_minutes=None)},
         )
-        _, state, _ = newest_state(tmp_path)
+        _, state, _ = load_newest_checkpoint(tmp_path)
         if state:
             part.load_state_dict(state["trainer"])
         part.run()

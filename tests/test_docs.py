@@ -18,9 +18,9 @@ from omegaconf import OmegaConf
 
 from audiogan import cli
 from audiogan.run import config
-from audiogan.run.multirun import jobs
-from audiogan.run.overrides import hydra_overrides
-from audiogan.run.packaged import shipped
+from audiogan.run.multirun import list_jobs
+from audiogan.run.overrides import to_hydra_overrides
+from audiogan.run.packaged import shipped_configs
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -95,11 +95,11 @@ def check(arguments: list[str]) -> None:
     assert not rest or (args.command == "train" and not any(word.startswith("-") for word in rest)), rest
     if args.command != "train":
         return
-    if args.config not in shipped():  # a file of the reader's own
+    if args.config not in shipped_configs():  # a file of the reader's own
         assert args.config.endswith(".yaml"), args.config
-        hydra_overrides(overrides, multirun=args.multirun)
+        to_hydra_overrides(overrides, multirun=args.multirun)
         return
-    for job in jobs(overrides)[:3] if args.multirun else [overrides]:
+    for job in list_jobs(overrides)[:3] if args.multirun else [overrides]:
         composed(args.config, tuple(job))
 
 
@@ -225,7 +225,7 @@ def test_every_command_has_a_page() -> None:
 
 def test_every_configuration_has_a_page() -> None:
     index = (DOCS / "systems" / "index.md").read_text(encoding="utf-8")
-    names = [*shipped(), *(path.stem for path in (ROOT / "configs" / "network").glob("*.yaml"))]
+    names = [*shipped_configs(), *(path.stem for path in (ROOT / "configs" / "network").glob("*.yaml"))]
     pages = {name: [DOCS / "systems" / f"{name}.md", DOCS / f"{name}.md"] for name in names}
     assert not [name for name, places in pages.items() if not any(path.is_file() for path in places)]
     losses = [path.stem for path in (ROOT / "configs" / "loss").glob("*.yaml")]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiogan.augment.waveform import Augment
 from audiogan.core import Callback, CheckpointError, Move, Trainer
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 
 
 class AdaptiveAugment(Callback):
@@ -93,4 +93,4 @@ class AdaptiveAugment(Callback):
         counts = state["counts"].to(self.counts.device)
         if counts.shape != self.counts.shape or not bool(torch.isfinite(counts).all()):
             raise CheckpointError("the counts of AdaptiveAugment are not two finite numbers")
-        self.moves, self.counts = count(state["moves"], "the number of moves of AdaptiveAugment"), counts
+        self.moves, self.counts = check_count(state["moves"], "the number of moves of AdaptiveAugment"), counts

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from audiogan.commands.values import inputs, mixture, whole
+from audiogan.commands.values import parse_class, parse_inputs, parse_integer
 from audiogan.errors import UserError
 
 
@@ -37,8 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    values: dict[str, Any] = {**inputs(args.input)}
-    seed = whole(args.seed, "--seed")
+    values: dict[str, Any] = {**parse_inputs(args.input)}
+    seed = parse_integer(args.seed, "--seed")
     from audiogan.model.loading import load
     from audiogan.model.translation.files import apply_files
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         if "classes" in values or "classes" not in generator.inputs:
             why = "--input classes is given too" if "classes" in values else "the model was trained without classes"
             raise UserError(f"--class {args.label}: {why}; leave it out")
-        values["classes"] = args.label if args.label in generator.labels else mixture(args.label)
+        values["classes"] = args.label if args.label in generator.labels else parse_class(args.label)
     done = apply_files(
         generator,
         args.source,

@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 
 def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("data", help="look at a folder of sounds or images, or download free ones")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.Intermixed)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.IntermixedParser)
     scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
     data_scan.add(scan)
     get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.verb == "scan":
         data_scan.run(args)
         return
-    from audiogan.data.downloads.download import data_set, get
+    from audiogan.data.downloads.download import download, get_data_set
     from audiogan.data.downloads.drum_kits import DrumKits, list_kits
 
     drums = args.what == "drums"
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         return
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
-    out = get(DrumKits(**options) if drums else data_set(args.what), args.out, args.base_url)
+    out = download(DrumKits(**options) if drums else get_data_set(args.what), args.out, args.base_url)
     config = "drums" if drums else "speech" if args.what in ("sc09", "fsdd") else "handwriting"
     root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
     verb, them = ("are", "them") if drums else ("is", "it")

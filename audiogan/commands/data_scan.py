@@ -27,7 +27,7 @@ OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the data that do not concern a scan."""
 
 
-class Intermixed(argparse.ArgumentParser):
+class IntermixedParser(argparse.ArgumentParser):
     """A parser that takes positional arguments before, between and after options."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -154,16 +154,16 @@ def _holds_images(folder: str) -> bool:
 
 def _scan_sounds(folder: str, settings: dict[str, Any]) -> Scan:
     from audiogan.data.sounds.scan import scan_folder
-    from audiogan.data.sounds.sources import sound_folder
+    from audiogan.data.sounds.sources import resolve_sound_folder
 
-    return scan_folder(folder if Path(folder).exists() else sound_folder(folder), **settings)
+    return scan_folder(folder if Path(folder).exists() else resolve_sound_folder(folder), **settings)
 
 
 def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
     """The scan of a folder of images; None for an .npz file, which is described here."""
     from audiogan.data.images.scan import scan_images
     from audiogan.data.images.sources import open_images
-    from audiogan.data.verdicts import class_line
+    from audiogan.data.verdicts import format_class_counts
 
     known = ("size", "channels", "labels", "links")
     for key in settings.keys() - {*known}:
@@ -174,7 +174,7 @@ def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
     data = open_images(folder, **settings)
     print(printable(data.source))
     if data.labels:
-        print(printable(f"  {class_line(data.labels, data.class_counts)}"))
+        print(printable(f"  {format_class_counts(data.labels, data.class_counts)}"))
     return None
 
 
@@ -189,9 +189,9 @@ def _say_images(scan: Scan) -> None:
 
 
 def _say_training(cfg: DictConfig, root: Path, flags: dict[str, Any]) -> None:
-    from audiogan.data.sounds.sources import about_held_out
+    from audiogan.data.sounds.sources import describe_held_out
     from audiogan.run.training import open_data
 
     cfg.data.update({"root": str(root), **flags})
     train, held_out = open_data(cfg)
-    print(printable(f"  training: {train.source}{about_held_out(train, held_out, cfg.data.get('holdout'))}"))
+    print(printable(f"  training: {train.source}{describe_held_out(train, held_out, cfg.data.get('holdout'))}"))

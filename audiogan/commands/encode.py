@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.commands.values import mixture
+from audiogan.commands.values import parse_class
 from audiogan.errors import UserError
 from audiogan.utils.text import join_names, printable
 
@@ -43,11 +43,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     import numpy as np
     from tqdm import tqdm
 
-    from audiogan.commands.newest import load_sounds
+    from audiogan.commands.newest import load_sound_model
     from audiogan.latents import encode, nearest_distance
 
-    generator = load_sounds(args.run)
-    label = args.label if args.label in generator.labels else mixture(args.label)
+    generator = load_sound_model(args.run)
+    label = args.label if args.label in generator.labels else parse_class(args.label)
     random: Any = None
     waves, titles = [], []
     for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):

@@ -57,8 +57,10 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.model.bundle import save_bundle
 
         save_bundle(args.file, generator, card)
-        words = ["apply", "FILE", "OUT", "--run"] if generator.game.needed else ["sample", "--run"]
-        command = shlex.join(["audiogan", *words, str(args.file), *([] if generator.game.needed else ["out/"])])
+        words = ["apply", "FILE", "OUT", "--run"] if generator.game.required_inputs else ["sample", "--run"]
+        command = shlex.join(
+            ["audiogan", *words, str(args.file), *([] if generator.game.required_inputs else ["out/"])]
+        )
         print(f"{args.file}: {_size(args.file)}; try it: {command}")
     else:
         _export(args.file, generator, card, route)

@@ -16,12 +16,12 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.model.loading import load
 
-    for line in lines(load(args.run)):
+    for line in describe_inputs(load(args.run)):
         print(line)
     return 0
 
 
-def lines(generator: Any) -> list[str]:
+def describe_inputs(generator: Any) -> list[str]:
     """Return one line for each input, for each generator of a model with several, and for the output."""
     rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
     several = generator.route_descriptions.items() if len(generator.routes) > 1 else ()

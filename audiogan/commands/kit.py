@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audiogan.commands.values import pair
+from audiogan.commands.values import parse_number
 from audiogan.errors import UserError
 from audiogan.files import read_small_file
 
@@ -51,12 +51,12 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:
-        from audiogan.commands.newest import load_sounds
+        from audiogan.commands.newest import load_sound_model
 
-        generator = load_sounds(args.run)
+        generator = load_sound_model(args.run)
         labels = None if args.labels is None else _classes(args.labels, generator.labels)
-        knobs = dict(pair(text, "=", "--knob") for text in args.knob)
-        kit = new_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
+        knobs = dict(parse_number(text, "=", "--knob") for text in args.knob)
+        kit = create_kit(generator, args.seed, pads=args.pads, labels=labels, layers=args.layers, knobs=knobs)
     audio: dict[str, Any] = {"sample_rate": args.rate, "bits": args.bits}
     files = save_kit(
         generator,
@@ -80,7 +80,7 @@ def _classes(text: str, known: list[str]) -> list[str]:
     return names
 
 
-def new_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
+def create_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
     """A new kit, see `make_kit`; says its seed if nobody chose one."""
     from audiogan.kits import make_kit
 

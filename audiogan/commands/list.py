@@ -13,13 +13,13 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    from audiogan.run.packaged import PACKAGED, shipped
+    from audiogan.run.packaged import CONFIG_FOLDER, shipped_configs
     from audiogan.utils.text import printable
 
     if args.what in (None, "configs"):
         print("configs (audiogan train NAME)")
-        for name in shipped():
-            first = (PACKAGED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+        for name in shipped_configs():
+            first = (CONFIG_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
             print(f"  {name:16} {first.lstrip('# ')}")
     if args.what in (None, "runs"):
         found = [

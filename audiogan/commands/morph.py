@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audiogan.commands.values import whole
+from audiogan.commands.values import parse_integer
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -18,8 +18,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> None:
-    steps = whole(args.steps, "--steps")
-    from audiogan.commands.newest import load_for_morph
+    steps = parse_integer(args.steps, "--steps")
+    from audiogan.commands.newest import load_morph_model
     from audiogan.model.morphing import write_morph
 
-    write_morph(load_for_morph(args.run, (args.start, args.end)), args.out, args.start, args.end, steps)
+    write_morph(load_morph_model(args.run, (args.start, args.end)), args.out, args.start, args.end, steps)

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 
-def load_sounds(run: str | None, echo: Callable[[str], None] = print) -> Generator:
+def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Generator:
     """Load the model ``run``; without it, the newest run of sounds below ``runs/``, else the shipped drums.
 
     Where nobody chose the model, one line says which it is.
     """
     from audiogan.model.loading import load
 
-    return load(newest_sounds(echo) if run is None else run)
+    return load(newest_sound_model(echo) if run is None else run)
 
 
-def load_for_morph(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
+def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
     """Load the model ``run``; without it, the newest run of sounds or images that knows the classes of both ends.
 
     Args:
@@ -40,7 +40,7 @@ def load_for_morph(run: str | None, ends: Iterable[str], echo: Callable[[str], N
     return load(_newest(lambda run: _kind(run) in kinds and classes <= _labels(run), what, echo))
 
 
-def newest_sounds(echo: Callable[[str], None] = print) -> Path:
+def newest_sound_model(echo: Callable[[str], None] = print) -> Path:
     """Return the newest run of sounds below ``runs/``, else the shipped drums, and say which it is."""
     return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 

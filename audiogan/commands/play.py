@@ -30,8 +30,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
         raise UserError("--kit and --seed: a kit or a new one; leave out one of them")
     if args.out.suffix.lower() != ".wav":
         raise UserError(f"{args.out}: the name of a sound ends in .wav")
-    from audiogan.commands.kit import new_kit, read_kit
-    from audiogan.commands.newest import load_sounds
+    from audiogan.commands.kit import create_kit, read_kit
+    from audiogan.commands.newest import load_sound_model
     from audiogan.kits import play_pattern
     from audiogan.kits.playing import read_pattern
     from audiogan.modalities.wav import save_wav
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:
-        generator = load_sounds(args.run)
-        kit = new_kit(generator, args.seed, layers=LAYERS)
+        generator = load_sound_model(args.run)
+        kit = create_kit(generator, args.seed, layers=LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, echo=print)
     save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
     print(f"{args.out}: {len(pattern.strokes)} strokes, {wave.shape[1] / args.rate:.1f} s")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from audiogan.commands.values import mixture, pairs, repeated_inputs, whole
+from audiogan.commands.values import parse_class, parse_integer, parse_numbers, parse_repeated_inputs
 from audiogan.errors import UserError
 
 
@@ -37,10 +37,16 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
-    n, seed = (None if text is None else whole(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed")))
+    n, seed = (
+        None if text is None else parse_integer(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed"))
+    )
     if n is not None and n < 1:
         raise UserError(f"-n {n}: must be at least 1")
-    label, knobs, given = mixture(args.label), pairs(args.knob, "=", "--knob"), repeated_inputs(args.input)
+    label, knobs, given = (
+        parse_class(args.label),
+        parse_numbers(args.knob, "=", "--knob"),
+        parse_repeated_inputs(args.input),
+    )
     from audiogan.model.loading import load
     from audiogan.model.sample_inputs import expand_inputs, match_sample_count
     from audiogan.model.sampling import write_samples

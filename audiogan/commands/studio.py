@@ -64,7 +64,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     helper.daemon = True
     helper.start()
     if watched:
-        address = f"{place}run{query}#{Run.at(watched.absolute(), '').id}"
+        address = f"{place}run{query}#{Run.from_folder(watched.absolute(), '').id}"
         print(f"{watched} is watched at {address}", flush=True)
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
@@ -86,13 +86,13 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     """The model that is played; and the run that is watched while the shipped drums are played, as it has no model yet,
     or one of no sounds.
     """
-    from audiogan.commands.newest import newest_sounds
+    from audiogan.commands.newest import newest_sound_model
     from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import DEFAULT, find_model, list_runs, load
     from audiogan.studio.runs import MARKS
 
     if run is None:
-        where = newest_sounds()
+        where = newest_sound_model()
         others = list_runs() if where == shipped_models()[DEFAULT] else []
         return load(where), others[0] if others else None
     where = find_model(run)
@@ -101,7 +101,7 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     reason = "it has no checkpoint yet"
     if any(where.glob("checkpoints/step-*.ckpt")):
         generator = load(where)
-        needed = ", ".join(generator.game.needed)
+        needed = ", ".join(generator.game.required_inputs)
         if generator.modality.sample_rate is not None and not needed:
             return generator, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"

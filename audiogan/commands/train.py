@@ -21,7 +21,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.run import config
-    from audiogan.run.overrides import settings_of_run
+    from audiogan.run.overrides import settings_from_run_name
 
     for override in args.overrides:
         if "=" not in override and not override.startswith("~"):
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
         from audiogan.run.multirun import multirun
 
         return multirun(args.config, args.overrides, command)
-    kept = settings_of_run(args.config, args.overrides)
+    kept = settings_from_run_name(args.config, args.overrides)
     if kept:
         print(f"settings of the run: {' '.join(kept)}")
     cfg = config.compose(args.config, [*kept, *args.overrides])

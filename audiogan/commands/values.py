@@ -10,24 +10,24 @@ from audiogan.errors import UserError
 V = TypeVar("V")
 
 
-def mixture(text: str | None) -> str | dict[str, float] | None:
+def parse_class(text: str | None) -> str | dict[str, float] | None:
     """``kick`` or ``kick:0.7,tom:0.3``."""
     if text is None or ":" not in text:
         return text
-    return pairs(text.split(","), ":", "--class")
+    return parse_numbers(text.split(","), ":", "--class")
 
 
-def pairs(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
+def parse_numbers(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
     """``NAME=NUMBER`` for each name, at most once."""
-    return _once((pair(text, separator, flag) for text in texts), flag)
+    return _once((parse_number(text, separator, flag) for text in texts), flag)
 
 
-def inputs(texts: Iterable[str]) -> dict[str, str]:
+def parse_inputs(texts: Iterable[str]) -> dict[str, str]:
     """``NAME=VALUE`` for each input, at most once; the inputs of the model parse the values."""
     return _once(map(_input, texts), "--input")
 
 
-def repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
+def parse_repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
     """``NAME=VALUE``, any number of times for each input."""
     found: dict[str, list[str]] = {}
     for name, value in map(_input, texts):
@@ -35,7 +35,7 @@ def repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def whole(text: str, flag: str) -> int:
+def parse_integer(text: str, flag: str) -> int:
     """A whole number, such as ``1000`` or ``1e3``."""
     try:
         number = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
@@ -46,7 +46,7 @@ def whole(text: str, flag: str) -> int:
         raise UserError(f"{flag} {text[:40]!r}: write a whole number") from None
 
 
-def pair(text: str, separator: str, flag: str) -> tuple[str, float]:
+def parse_number(text: str, separator: str, flag: str) -> tuple[str, float]:
     name, found, value = text.rpartition(separator)
     try:
         if not found:

@@ -2,7 +2,7 @@
 
 from audiogan.core.anneal import Anneal
 from audiogan.core.checking import CheckpointError
-from audiogan.core.checkpoint import Checkpoints, load_state, newest_state, save_state
+from audiogan.core.checkpoint import Checkpoints, load_newest_checkpoint, load_state, save_state
 from audiogan.core.ema import EMA
 from audiogan.core.engine import Engine
 from audiogan.core.game import Game, Play
@@ -11,4 +11,4 @@ from audiogan.core.stream import Stream
 from audiogan.core.trainer import Callback, Move, Trainer
 
 __all__ = ["EMA", "Anneal", "Callback", "CheckpointError", "Checkpoints", "Engine", "Game", "Move", "Play", "Player"]
-__all__ += ["Stream", "Trainer", "load_state", "newest_state", "save_state"]
+__all__ += ["Stream", "Trainer", "load_newest_checkpoint", "load_state", "save_state"]

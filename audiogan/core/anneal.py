@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from audiogan.core.trainer import Callback, Trainer
 
-LEAST = 0.01
+MIN_FACTOR = 0.01
 """Default share of a learning rate that remains at the end of the budget."""
 SHAPES = ("linear", "cosine")
 
@@ -18,14 +18,14 @@ class _Schedule(NamedTuple):
 
     start: float
     shape: str
-    least: float
+    min_factor: float
 
     def factor(self, spent: float) -> float:
-        """Return the factor of a learning rate after the share ``spent`` of the budget, from ``least`` to 1."""
+        """Return the factor of a learning rate after the share ``spent`` of the budget, from ``min_factor`` to 1."""
         left = (1 - spent) / (1 - self.start) if self.start < 1 else 1.0
         if self.shape == "linear":
-            return min(1.0, max(self.least, left))
-        return self.least + (1 - self.least) * 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
+            return min(1.0, max(self.min_factor, left))
+        return self.min_factor + (1 - self.min_factor) * 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
 
 
 class Anneal(Callback):
@@ -38,8 +38,8 @@ class Anneal(Callback):
 
     Args:
         start: share of the budget during which rates are constant, 0 ... 1; with 1 they never fall.
-        shape: ``linear`` (a straight line towards 0, cut off at ``least``) or ``cosine``.
-        least: share of a rate that remains at the end, 0 ... 1.
+        shape: ``linear`` (a straight line towards 0, cut off at ``min_factor``) or ``cosine``.
+        min_factor: share of a rate that remains at the end, 0 ... 1.
         players: names of the players to which this applies; ``None`` for all. Or a mapping from a player's name to
             settings of its own (``{critic: {start: 0.8}}``); a player that it lacks keeps its rate.
 
@@ -51,10 +51,10 @@ class Anneal(Callback):
         self,
         start: float = 0.5,
         shape: str = "linear",
-        least: float = LEAST,
+        min_factor: float = MIN_FACTOR,
         players: Sequence[str] | Mapping[str, Mapping[str, Any] | None] | None = None,
     ) -> None:
-        common = {"start": start, "shape": shape, "least": least}
+        common = {"start": start, "shape": shape, "min_factor": min_factor}
         self._common = _checked(common, "")
         self._own: dict[str, _Schedule] | None = None
         if isinstance(players, str):
@@ -79,7 +79,7 @@ class Anneal(Callback):
     def on_step(self, trainer: Trainer) -> None:
         for name, optimizer in trainer.optimizers.items():
             schedule = self._common if self._own is None else self._own.get(name)
-            factor = 1.0 if schedule is None else schedule.factor(trainer.spent)
+            factor = 1.0 if schedule is None else schedule.factor(trainer.progress)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
@@ -89,7 +89,7 @@ def _checked(options: Mapping[str, Any], where: str) -> _Schedule:
     if unknown:
         raise ValueError(f"{where}{unknown[0]} is no setting; settings are {', '.join(_Schedule._fields)}")
     schedule = _Schedule(**options)
-    for name in ("start", "least"):
+    for name in ("start", "min_factor"):
         value = getattr(schedule, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ValueError(f"{where}{name}={value} must be from 0 to 1")

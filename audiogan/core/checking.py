@@ -20,26 +20,26 @@ class CheckpointError(ValueError):
     """A checkpoint is damaged, foreign or does not fit."""
 
 
-def is_count(value: Any, least: int = 0) -> TypeGuard[int]:
-    """Return whether `value` is a whole number from `least` to 10**12."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
+def is_count(value: Any, minimum: int = 0) -> TypeGuard[int]:
+    """Return whether `value` is a whole number from `minimum` to 10**12."""
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST
 
 
-def count(value: Any, name: str, least: int = 0) -> int:
-    """Return `value` if it is a whole number from `least` to 10**12. Raises `CheckpointError` otherwise."""
-    if not is_count(value, least):
-        raise CheckpointError(f"{name} is {_short(value)}, not a whole number from {least}")
+def check_count(value: Any, name: str, minimum: int = 0) -> int:
+    """Return `value` if it is a whole number from `minimum` to 10**12. Raises `CheckpointError` otherwise."""
+    if not is_count(value, minimum):
+        raise CheckpointError(f"{name} is {_short(value)}, not a whole number from {minimum}")
     return value
 
 
-def duration(value: Any, name: str) -> float:
+def check_duration(value: Any, name: str) -> float:
     """Return `value` if it is a finite number that is not negative. Raises `CheckpointError` otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
         raise CheckpointError(f"{name} is {_short(value)}, not a number from 0")
     return value
 
 
-def sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
+def check_sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
     """Return running sums: scalar tensors and how many values each adds up, by name.
 
     Raises:
@@ -51,7 +51,7 @@ def sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
         pair_fits = isinstance(pair, tuple | list) and len(pair) == 2
         if not (isinstance(key, str) and pair_fits and isinstance(pair[0], Tensor) and pair[0].numel() == 1):
             raise CheckpointError(f"{name}: {_short(key)} is not the sum of a figure")
-        count(pair[1], f"{name}: the number of values of {_short(key)}", 1)
+        check_count(pair[1], f"{name}: the number of values of {_short(key)}", 1)
     return {key: (total, number) for key, (total, number) in value.items()}
 
 
@@ -83,7 +83,7 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
             if found and not _alike(found.get(name), example, param):
                 raise CheckpointError(f"the optimizer of player {player.name!r} has no valid {name!r} for a parameter")
     first = -(-player.active[0] // player.every) * player.every
-    moved = first < step and player.due(first)
+    moved = first < step and player.is_due(first)
     if not expected or not moved or not missing:
         return ""
     part = "" if missing == len(params) else f" for {missing} of {len(params)} parameters"
@@ -118,7 +118,7 @@ def _short(value: Any) -> str:
     return shorten_text(ascii(value), 60)
 
 
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], most: int = 3) -> str:
+def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], max_lines: int = 3) -> str:
     """One line naming how two state dicts differ in names and shapes; empty if they don't."""
     lines = []
     for name in sorted(expected.keys() | found.keys()):
@@ -128,4 +128,4 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], mos
             lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
         elif expected[name].shape != found[name].shape:
             lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
-    return join_names(lines, most, "; ")
+    return join_names(lines, max_lines, "; ")

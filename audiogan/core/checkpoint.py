@@ -96,7 +96,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
+def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """Checkpoints in ``folder``, by the step in their names, newest first."""
     return [path for path in _named(folder) if is_regular_file(path)]
 
@@ -113,8 +113,8 @@ def _step(path: Path) -> int:
     return int(match[1])
 
 
-def newest_state(
-    folder: str | os.PathLike[str], *, move_damaged: bool = False
+def load_newest_checkpoint(
+    folder: str | os.PathLike[str], *, rename_damaged: bool = False
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
     """Load the newest intact checkpoint in a folder.
 
@@ -123,7 +123,7 @@ def newest_state(
 
     Args:
         folder: where checkpoints are.
-        move_damaged: rename what has the name of a checkpoint but cannot be read to ``NAME.damaged``.
+        rename_damaged: rename what has the name of a checkpoint but cannot be read to ``NAME.damaged``.
 
     Returns:
         (path, state, complaints about files that could not be read); (None, {}, ...) without an intact checkpoint.
@@ -136,7 +136,7 @@ def newest_state(
         try:
             state = load_state(path)
         except CheckpointError as error:
-            damaged.append(f"{error}{_moved_aside(path) if move_damaged else ''}")
+            damaged.append(f"{error}{_moved_aside(path) if rename_damaged else ''}")
             continue
         inside = state["trainer"].get("step") if isinstance(state.get("trainer"), dict) else None
         step = inside if is_count(inside) else _step(path)
@@ -197,7 +197,7 @@ class Checkpoints(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
-        if trainer.engine.chief:
+        if trainer.engine.is_main_process:
             for left in self.folder.glob(".*"):  # a killed run was writing it
                 with contextlib.suppress(OSError):
                     if TEMPORARY.fullmatch(left.name):
@@ -236,7 +236,7 @@ class Checkpoints(Callback):
             OSError: the checkpoint cannot be written. The newest of the existing ones stays.
         """
         self._saved_at = trainer.seconds
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return
         state = trainer.state_dict()
         bad = [n for n, w in state["game"].items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
@@ -268,14 +268,14 @@ class Checkpoints(Callback):
 
     def _older(self, path: Path) -> list[Path]:
         """Checkpoints of earlier steps, newest first."""
-        return [other for other in checkpoints(self.folder) if _step(other) < _step(path)]
+        return [other for other in list_checkpoints(self.folder) if _step(other) < _step(path)]
 
     def _beyond(self, trainer: Trainer) -> list[Path]:
         """Checkpoints that this run wrote before it went back to an earlier step."""
         return [path for path in self._written if _step(path) > trainer.step]
 
     def _last(self) -> str:
-        good = checkpoints(self.folder)
+        good = list_checkpoints(self.folder)
         return f"the last checkpoint is {good[0]}" if good else "there is no checkpoint yet"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 from audiogan.core.trainer import Callback, Move, Trainer
 
 
@@ -66,5 +66,5 @@ class EMA(Callback):
         return {"moves": self.moves, "nets": self.nets.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.moves = count(state["moves"], "the number of moves of an average")
+        self.moves = check_count(state["moves"], "the number of moves of an average")
         self.nets.load_state_dict(state["nets"])

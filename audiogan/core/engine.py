@@ -92,17 +92,17 @@ class Engine:
         return device
 
     @property
-    def chief(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process is the one that writes files and talks."""
         return self.rank == 0
 
     @property
-    def parts(self) -> range:
-        """Which parts of a move's batch are this process's, of ``total_parts``."""
+    def micro_batch_indices(self) -> range:
+        """Which parts of a move's batch are this process's, of ``micro_batches``."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
-    def total_parts(self) -> int:
+    def micro_batches(self) -> int:
         return self.world * self.accumulate
 
     def prepare(self, game: Game) -> None:
@@ -126,7 +126,7 @@ class Engine:
         """Add the gradients of one part of the batch, scaled for ``player`` if the precision needs it."""
         self._scaler(player).scale(loss / self.accumulate).backward()
 
-    def gradients(
+    def average_and_clip_gradients(
         self, player: str, optimizer: Optimizer, params: Sequence[nn.Parameter], clip: float | None
     ) -> Tensor:
         """Average gradients over processes and clip; returns their norm before clipping, on the device."""
@@ -158,7 +158,7 @@ class Engine:
         for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(mean.view_as(grad))
 
-    def any(self, flag: bool) -> bool:
+    def any_process(self, flag: bool) -> bool:
         """Whether ``flag`` is true in any process."""
         if self._control is None:
             return flag
@@ -214,7 +214,7 @@ def _set_rng_state(state: dict[str, Any]) -> None:
         torch.mps.set_rng_state(state["mps"])
 
 
-def double(x: Tensor) -> Tensor:
+def to_float64(x: Tensor) -> Tensor:
     """Return ``x`` in float64, or unchanged on MPS, which has no float64."""
     return x if x.device.type == "mps" else x.double()
 

@@ -96,17 +96,17 @@ class Play:
         # What a network draws by itself (dropout, noise) differs between micro-batches.
         torch.manual_seed((int(own) + self.micro_batch_index) % 2**63)
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return ``make()``; within a move, later calls with the same name return the first result."""
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return ``compute()``; within a move, later calls with the same name return the first result."""
         if name not in self._once:
-            self._once[name] = make()
+            self._once[name] = compute()
         return self._once[name]
 
     def keep(self, name: str, x: Tensor) -> None:
         """Keep ``x``, detached, for a later move of the same step."""
         self._kept[name] = x.detach()
 
-    def kept(self, name: str) -> Tensor:
+    def get_kept(self, name: str) -> Tensor:
         """Return the tensor that an earlier move of this step kept as ``name``; ``KeyError`` if there is none."""
         if name not in self._kept:
             kept = sorted(self._kept)

@@ -50,7 +50,7 @@ class Player:
         if self.every < 1 or self.repeats < 1:
             raise ValueError(f"player {self.name!r}: every={self.every} and repeats={self.repeats} must be at least 1")
 
-    def due(self, step: int) -> bool:
+    def is_due(self, step: int) -> bool:
         """Whether this player moves on ``step`` (counted from 0)."""
         first, last = self.active
         return step >= first and (last is None or step < last) and step % self.every == 0

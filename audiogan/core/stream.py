@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 
 Batch = dict[str, Tensor]
 
@@ -47,9 +47,9 @@ class Stream:
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: tuple[Any, Future[list[Batch]]] | None = None
 
-    def next(self, parts: Iterable[int] = (0,), of: int = 1) -> list[Batch]:
+    def next(self, micro_batch_indices: Iterable[int] = (0,), micro_batches: int = 1) -> list[Batch]:
         """The shares ``parts`` (of ``of``) of the next batch of ``of * batch_size`` examples; moves on by one."""
-        key = (self.position, tuple(parts), of)
+        key = (self.position, tuple(micro_batch_indices), micro_batches)
         if self._ahead is not None and self._ahead[0] == key:
             batches = self._ahead[1].result()
         else:
@@ -57,16 +57,16 @@ class Stream:
         self.position += 1
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
-        key = (self.position, key[1], of)
+        key = (self.position, key[1], micro_batches)
         self._ahead = (key, self._pool.submit(self._read, *key))
         return batches
 
-    def _read(self, position: int, parts: tuple[int, ...], of: int) -> list[Batch]:
+    def _read(self, position: int, micro_batch_indices: tuple[int, ...], micro_batches: int) -> list[Batch]:
         batches = []
-        for part in parts:
-            first = (position * of + part) * self.batch_size
+        for index in micro_batch_indices:
+            first = (position * micro_batches + index) * self.batch_size
             indices = self._indices(np.arange(first, first + self.batch_size))
-            rng = np.random.default_rng([self.seed, 1, position * of + part])
+            rng = np.random.default_rng([self.seed, 1, position * micro_batches + index])
             batch = self.dataset.batch(indices, rng)
             batches.append({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
         return batches
@@ -91,5 +91,5 @@ class Stream:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go to a saved position. Other data than then is fine, but the order is then a new one."""
-        self.position = count(state["position"], "the position of a stream")
+        self.position = check_count(state["position"], "the position of a stream")
         self._ahead = None

@@ -10,7 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiogan.core.checking import CheckpointError, check_optimizer, check_weights, count, differences, duration
+from audiogan.core.checking import (
+    CheckpointError,
+    check_count,
+    check_duration,
+    check_optimizer,
+    check_weights,
+    describe_differences,
+)
 from audiogan.core.engine import Engine, frozen_except
 from audiogan.core.game import Game, Play
 from audiogan.core.player import Player
@@ -178,7 +185,7 @@ class Trainer:
         return out_of_steps or (self.minutes is not None and self.seconds >= 60 * self.minutes)
 
     @property
-    def spent(self) -> float:
+    def progress(self) -> float:
         """Share of the budget that is used up, 0 ... 1."""
         shares = [0.0]
         if self.steps is not None:
@@ -194,7 +201,7 @@ class Trainer:
     def run(self) -> None:
         """Train until the budget is spent or someone calls ``stop``."""
         self._started = self.clock()
-        while not self.engine.any(self.budget_spent or self.stop_reason is not None):
+        while not self.engine.any_process(self.budget_spent or self.stop_reason is not None):
             self._step()
         if self.stop_reason is None and not self.budget_spent:
             self.stop_reason = "another process stopped"
@@ -216,20 +223,20 @@ class Trainer:
                 self.step,
                 seed=self.seed,
                 micro_batch_index=index,
-                micro_batches=engine.total_parts,
+                micro_batches=engine.micro_batches,
                 device=engine.device,
             )
-            for index in engine.parts
+            for index in engine.micro_batch_indices
         ]
         shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
-            if player.due(self.step):
+            if player.is_due(self.step):
                 for repeat in range(player.repeats):
                     move = self._move(player, repeat, contexts)
                     for callback in self.callbacks.values():
                         callback.on_move(self, move)
                 for name in player.streams:
-                    drawn = player.repeats * engine.total_parts * self.streams[name].batch_size
+                    drawn = player.repeats * engine.micro_batches * self.streams[name].batch_size
                     shown[name] = max(shown[name], drawn)
         self.real_examples += sum(shown.values())
         self.step += 1
@@ -238,7 +245,9 @@ class Trainer:
 
     def _move(self, player: Player, repeat: int, contexts: list[Play]) -> Move:
         engine, optimizer = self.engine, self.optimizers[player.name]
-        drawn = {name: self.streams[name].next(engine.parts, engine.total_parts) for name in player.streams}
+        drawn = {
+            name: self.streams[name].next(engine.micro_batch_indices, engine.micro_batches) for name in player.streams
+        }
         terms: list[dict[str, Tensor]] = []
         with frozen_except(self.game, player.nets) as params:
             optimizer.zero_grad(set_to_none=True)
@@ -251,8 +260,8 @@ class Trainer:
                     total = torch.stack([term.float() for term in losses.values()]).sum()
                 engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
-            norm = engine.gradients(player.name, optimizer, params, player.clip)
-            examples = engine.total_parts * sum(self.streams[name].batch_size for name in player.streams)
+            norm = engine.average_and_clip_gradients(player.name, optimizer, params, player.clip)
+            examples = engine.micro_batches * sum(self.streams[name].batch_size for name in player.streams)
             notes = _joined([p.notes for p in contexts])
             move = Move(player, self.step, repeat, _mean(terms), norm, notes, examples)
             move.applied = not self._refused(move)
@@ -267,7 +276,7 @@ class Trainer:
         if not self._judges:
             return False
         answers = [judge.on_gradients(self, move) for judge in self._judges]  # each is asked
-        return self.engine.any(any(answer is False for answer in answers))
+        return self.engine.any_process(any(answer is False for answer in answers))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything: a run resumed from it goes on as if never stopped."""
@@ -294,10 +303,10 @@ class Trainer:
         Raises:
             CheckpointError: networks or players are not the same, or a value makes no sense.
         """
-        step, examples = count(state["step"], "trainer.step"), count(state["examples"], "trainer.examples")
-        spent = duration(state["seconds"], "trainer.seconds")
+        step, examples = check_count(state["step"], "trainer.step"), check_count(state["examples"], "trainer.examples")
+        spent = check_duration(state["seconds"], "trainer.seconds")
         game = self.game.upgrade_state_dict(state["game"])
-        different = differences(self.game.state_dict(), game)
+        different = describe_differences(self.game.state_dict(), game)
         if different:
             raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
         check_weights(game)

@@ -1,6 +1,7 @@
-"""Data as tables with named columns: folders of sounds and pictures, pairs, and built-in data.
+"""Data sets as tables with named columns.
 
-The functions ``open_...`` and `Table` are imported when they are first used.
+The functions ``open_...`` return a `Table` from folders of sounds or images, from image pairs, or from built-in
+generators. `Table` and these functions are imported at first use, which keeps ``import audiogan.data`` fast.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = [
     "open_sounds",
 ]
 
-_HOMES = {
+_MODULES = {
     "Table": "table",
     "open_audio_folder": "sounds.folder",
     "open_domains": "images.pairs",
@@ -41,7 +42,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a function or class on first use."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"audiogan.data.{_HOMES[name]}"), name)
+    """Import a public function or class of this package at first use."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"audiogan.data.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'audiogan.data' has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""A folder that is either whole or not there.
+"""Cache folders that are built atomically, so that a cached folder is always complete.
 
-Built under a temporary name beside its place, sealed with the size and checksum of its files, then renamed. A crash
-leaves only a temporary folder, swept by the next build; of several processes that build at once the first to finish
-wins and the others use its result.
+A folder is built under a temporary name, sealed with the sizes and checksums of its files, and then renamed. The next
+build removes temporary folders that a crash left. If several processes build the same folder, all use the folder of
+the first that finishes.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from audiogan.files import cache_dir
 
 log = logging.getLogger("audiogan.data")
 SEAL = "sealed.json"
-CHECKED = 1 << 24  # bytes; larger files are not read through just to open the folder, unless their time changed
-BLOCK, BLOCKS = 1 << 18, 16  # bytes read at a time; how many of them are checked of a large file
-STALE = 7 * 24 * 3600  # seconds after which another machine's unfinished build is taken for dead
+CHECKED = 1 << 24  # Size in bytes above which only some blocks of an unmodified file are checked.
+BLOCK, BLOCKS = 1 << 18, 16  # Block size in bytes, and number of blocks checked in a large file.
+STALE = 7 * 24 * 3600  # Age in seconds after which an unfinished build of another machine is removed.
 
 
 def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
-    """Return the intact folder `cache_dir/key`; build it if it does not exist.
+    """Return the folder ``cache_dir/key``. Build it if it does not exist or is damaged.
 
     Args:
-        cache_dir: parent of such folders; created.
-        key: `group-content`. Once built, other contents of the same group are removed: they cannot be asked for again.
-        build: function that fills the empty folder it is given.
+        cache_dir: parent folder. It is created if necessary.
+        key: name of the folder, ``group-content``. After a build, folders of the same group with other content are
+            removed as outdated.
+        build: function that fills the given empty folder.
 
     Raises:
-        UserError: the folder cannot be written (no space, no permission).
+        UserError: the folder cannot be written, for example because the disk is full.
     """
     final = cache_dir / key
-    if intact(final):
+    if is_intact(final):
         return final
     if final.exists():
         log.warning("the cache %s is damaged: building it again", final)
@@ -63,11 +64,11 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
     return final
 
 
-def intact(folder: Path) -> bool:
-    """Return whether every file is as it was when the folder was sealed.
+def is_intact(folder: Path) -> bool:
+    """Return ``True`` if all files are unchanged since the folder was sealed.
 
-    A large file with the time of change that it had then is judged by its size and a checksum of some blocks. Every
-    other file is read through.
+    For a large file with an unchanged modification time, only the size and the checksum of some blocks are compared.
+    All other files are read completely.
     """
     try:
         seal = json.loads((folder / SEAL).read_text())
@@ -86,7 +87,7 @@ def _unchanged(path: Path, size: int, whole: int, sample: int, mtime_ns: int) ->
 
 
 def _blocks(size: int) -> list[int]:
-    """Return where the checked blocks of a large file begin: evenly spaced, the first and the last included."""
+    """Return the offsets in bytes of the checked blocks of a large file, evenly spaced from the first to the last."""
     return [i * (size - BLOCK) // (BLOCKS - 1) for i in range(BLOCKS)]
 
 
@@ -117,9 +118,9 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # fails where a folder with content is already there
+            os.rename(temporary, final)  # Fails if a non-empty folder of this name exists.
             return
-        if intact(final):
+        if is_intact(final):
             return
         if final.exists():
             aside = final.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
@@ -129,7 +130,7 @@ def _place(temporary: Path, final: Path) -> None:
 
 
 def _sweep(cache_dir: Path) -> None:
-    """Remove what builders that died left behind."""
+    """Remove temporary folders of processes that no longer run."""
     for path in cache_dir.glob(".tmp-*"):
         host, pid, _ = path.name[len(".tmp-") :].rsplit("-", 2)
         try:
@@ -141,7 +142,7 @@ def _sweep(cache_dir: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":  # os.kill would end the process there
+    if os.name == "nt":  # On Windows, os.kill with any signal ends the process.
         return True
     try:
         os.kill(pid, 0)
@@ -157,6 +158,6 @@ def _forget_older(cache_dir: Path, final: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def downloads() -> Path:
+def downloads_folder() -> Path:
     """Return the folder into which ``audiogan data get`` downloads data sets by default."""
     return cache_dir("downloads")

@@ -1,4 +1,4 @@
-"""Columns of a table: signals, labels, numbers, texts, and what is computed from other columns."""
+"""Columns of a `Table`: signals, labels, numbers, texts, and values computed from other columns."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from audiogan.modalities import Modality
 Rows = NDArray[np.int64]
 Shape = tuple[int, ...]
 View = Callable[[np.ndarray], np.ndarray]
-"""A random augmentation that is already drawn: stored signals ``[n, ...]`` to as many augmented ones."""
+"""Augmentation with fixed random parameters: maps signals ``[n, ...]`` to augmented signals ``[n, ...]``."""
 Shared = View | None
 Rng = np.random.Generator | None
 Beside = Mapping[str, Tensor] | None
 
 
 class ViewAugment(Protocol):
-    """A random augmentation that the columns of one group share, such as `Mirror`."""
+    """Interface of a random augmentation, such as `Mirror`. Columns of one group share its random parameters."""
 
     def draw(self, n: int, rng: np.random.Generator) -> View:
-        """Draw the augmentation of ``n`` examples."""
+        """Draw the random parameters for ``n`` examples and return the augmentation as a function."""
         ...
 
 
 class Mirror:
-    """Flip each example left to right with probability 1/2."""
+    """Flip each example horizontally with probability 1/2."""
 
     def draw(self, n: int, rng: np.random.Generator) -> View:
         flipped = rng.random(n) < 0.5
@@ -45,82 +45,84 @@ class Mirror:
 
 
 class Column:
-    """Base class of columns. A column is immutable and may be read from several threads.
+    """Base class of the columns of a `Table`. Columns are immutable and thread-safe.
 
     Attributes:
-        shape: shape of one value; ``None`` stands for any length.
-        modality: the kind of signal; ``None`` for other values.
-        group: columns of one group share their augmentation. ``None``: the column is never augmented.
-        of: names of the columns from which this one is computed.
-        random: whether `read` draws random numbers. Other columns are given none.
-        count: number of rows; ``None`` where it is not known before the values are.
+        shape: shape of one value. ``None`` marks a dimension of variable size.
+        modality: modality of the signals. ``None`` for columns without signals.
+        group: name of the augmentation group. Columns of a group share their augmentation. ``None``: no augmentation.
+        inputs: names of the columns from which this column is computed.
+        random: ``True`` if `read` draws random numbers.
+        count: number of rows. ``None`` if it is not fixed, as for computed columns.
     """
 
     shape: tuple[int | None, ...] = ()
     modality: Modality | None = None
     group: str | None = None
-    of: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     random: bool = False
     count: int | None = None
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
-        """Return the values ``[n, *shape]`` of some rows, as a new tensor.
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+        """Return the values ``[n, *shape]`` of the selected rows as a new tensor.
 
         Args:
-            rows: rows of the column, int64 ``[n]``.
-            view: the augmentation that the group shares; ``None``: no augmentation.
-            rng: source of random numbers; ``None``: none are drawn.
-            beside: values of the columns `of` in the same batch.
+            rows: row indices, int64 ``[n]``.
+            view: augmentation of the column's group. ``None``: no augmentation.
+            rng: random generator. ``None``: no random numbers are drawn.
+            input_values: values of the columns `inputs` in the same batch, by column name.
         """
         raise NotImplementedError
 
     def __call__(self, table: Any) -> Column:
-        """Return this column as part of ``table``. `Table.with_column` calls it."""
+        """Return the column to add to ``table``. Called by `Table.with_column`; subclasses may adapt to the table."""
         return self
 
 
 class Signals(Column):
-    """Signals from an array, a memory map, or any storage that is indexed like an array.
+    """Column of signals from an array, a memory map, or another object with array indexing.
 
     Args:
-        storage: ``[M, *shape]``. Bytes are decoded: 0 to -1, 255 to 1.
-        modality: the kind of signal.
-        places: index in ``storage`` of each row, int64 ``[N]``; ``None``: the row itself.
-        group: see `Column`.
+        storage: signals ``[M, *shape]``. Values of type uint8 are scaled linearly: 0 to -1, 255 to 1.
+        modality: modality of the signals.
+        indices: index in ``storage`` of each row, int64 ``[N]``. Default: row ``i`` is ``storage[i]``.
+        group: name of the augmentation group, see `Column`.
     """
 
     def __init__(
-        self, storage: Any, modality: Modality | None = None, *, places: Rows | None = None, group: str | None = None
+        self, storage: Any, modality: Modality | None = None, *, indices: Rows | None = None, group: str | None = None
     ) -> None:
-        # Indexing a plain array is faster than indexing np.memmap.
+        # A plain array view, because indexing it is faster than indexing np.memmap.
         self.storage = np.asarray(storage) if isinstance(storage, np.memmap) else storage
         self.shape, self.modality = tuple(storage.shape[1:]), modality
-        self.places, self.group = places, group
-        self.count = int(storage.shape[0]) if places is None else len(places)
+        self.indices, self.group = indices, group
+        self.count = int(storage.shape[0]) if indices is None else len(indices)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
-        x = np.asarray(self.storage[rows if self.places is None else self.places[rows]])
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+        x = np.asarray(self.storage[rows if self.indices is None else self.indices[rows]])
         x = x if view is None else view(x)
         if x.dtype == np.uint8:
-            return torch.from_numpy(x).float().sub_(127.5).div_(127.5)  # exactly -1 at 0 and 1 at 255
+            return torch.from_numpy(x).float().sub_(127.5).div_(127.5)
         return torch.from_numpy(x)
 
 
 class Rendered:
-    """Storage of signals that a function makes, indexed like an array ``[count, *shape]``.
+    """Array-like storage ``[count, *shape]`` that renders its signals on demand.
 
-    A signal is made at its first use and kept while there is room; others are made at each use. So memory is bounded.
+    Signals of the first rows are cached in up to ``memory`` bytes. All others are rendered again at each access.
 
     Args:
-        make: the signal of a row, ``[*shape]``; depends on the row only.
-        count: number of signals. shape, dtype: of a signal.
-        memory: bytes for the signals that are kept.
+        render: function that returns the signal ``[*shape]`` of a row. It must be deterministic.
+        count: number of signals.
+        shape: shape of one signal.
+        dtype: data type of the signals.
+        memory: size of the cache in bytes, 0 or more.
     """
 
-    def __init__(self, make: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
-        self._make, self.shape, self.dtype = make, (count, *shape), np.dtype(dtype)
+    def __init__(self, render: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
+        self._make, self.shape, self.dtype = render, (count, *shape), np.dtype(dtype)
         room = max(0, min(count, memory // (math.prod(shape) * self.dtype.itemsize)))
-        self._kept, self._done = np.empty((room, *shape), dtype), np.zeros(room, bool)  # unused pages take no memory
+        self._kept, self._done = np.empty((room, *shape), dtype), np.zeros(room, bool)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -134,33 +136,33 @@ class Rendered:
     def _one(self, row: int) -> np.ndarray:
         if row >= len(self._done):
             return self._make(row)
-        if not self._done[row]:  # two threads at once write the same bytes; the flag follows the data
+        if not self._done[row]:  # No lock is needed: threads write equal bytes, and the flag is set last.
             self._kept[row] = self._make(row)
             self._done[row] = True
         return self._kept[row]
 
 
 class Labels(Column):
-    """The class of each example, int64.
+    """Column of class indices, int64.
 
     Args:
-        codes: integers ``[N]`` from 0.
-        labels: names of the classes.
+        codes: class index of each row, integers ``[N]``, 0 or more.
+        labels: names of the classes, in the order of their indices.
     """
 
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
         self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
 
 
 class Values(Column):
-    """Numbers of each example, float32.
+    """Column of numbers, float32.
 
     Args:
-        array: ``[N, K]``, or ``[N, *shape]``; an array or a memory map.
-        names: names of the K numbers; empty where they have none.
+        array: numbers ``[N, K]`` or ``[N, *shape]``, an array or a memory map.
+        names: names of the ``K`` numbers. Empty for unnamed numbers.
     """
 
     def __init__(self, array: np.ndarray, names: Sequence[str] = ()) -> None:
@@ -168,21 +170,21 @@ class Values(Column):
         self.count = len(array)
 
     def values(self, rows: Rows) -> NDArray[np.float32]:
-        """Return the numbers ``[n, *shape]`` of some rows."""
+        """Return the numbers ``[n, *shape]`` of the selected rows."""
         return np.asarray(self.array[rows], np.float32)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         return torch.from_numpy(self.values(rows))
 
 
 class Texts(Column):
-    """Texts as numbers of characters, int64 ``[length]``; 0 fills the end.
+    """Column of texts as character IDs, int64 ``[length]``, padded with 0 at the end.
 
     Args:
-        data: all texts in UTF-8, uint8; an array or a memory map.
-        offsets: where each text begins in ``data``, and the end of the last, int64 ``[N + 1]``.
-        alphabet: the characters; the first has the number 1.
-        length: largest number of characters.
+        data: concatenated UTF-8 bytes of all texts, uint8, an array or a memory map.
+        offsets: start of each text in ``data``, followed by the end of the last text, int64 ``[N + 1]``.
+        alphabet: characters that may occur. Their IDs are 1, 2, ... in this order.
+        length: maximum number of characters per text.
     """
 
     def __init__(self, data: np.ndarray, offsets: np.ndarray, alphabet: str, length: int) -> None:
@@ -192,10 +194,15 @@ class Texts(Column):
 
     @classmethod
     def from_strings(cls, texts: Sequence[str], alphabet: str | None = None, length: int | None = None) -> Texts:
-        """Return a column of ``texts``. Alphabet and length are those of the texts if they are not given.
+        """Return a column of strings.
+
+        Args:
+            texts: one string per row.
+            alphabet: characters that may occur. Default: all characters of ``texts``, sorted.
+            length: maximum number of characters. Default: the length of the longest text.
 
         Raises:
-            UserError: a text has other characters or is longer.
+            UserError: a text contains a character outside ``alphabet`` or exceeds ``length``.
         """
         encoded = [text.encode() for text in texts]
         used = "".join(sorted(set().union(*texts)))
@@ -209,11 +216,11 @@ class Texts(Column):
         return cls(data, offsets, used if alphabet is None else alphabet, length or max(longest, 1))
 
     def texts(self, rows: Rows) -> list[str]:
-        """Return the texts of some rows."""
-        places = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
-        return [self.data[start:end].tobytes().decode() for start, end in places]
+        """Return the selected rows as strings."""
+        indices = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
+        return [self.data[start:end].tobytes().decode() for start, end in indices]
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
         out = torch.zeros(len(rows), self.length, dtype=torch.int64)
         for i, text in enumerate(self.texts(rows)):
             out[i, : len(text)] = torch.tensor([self._numbers[character] for character in text], dtype=torch.int64)
@@ -221,58 +228,62 @@ class Texts(Column):
 
 
 class Derived(Column):
-    """Values that a function computes from other columns of the same example, after their augmentation.
+    """Column computed from other columns of the same example after their augmentation.
 
     Args:
-        of: names of one or several columns.
-        function: ``function(value, rng)``, with one value of shape ``[*shape]`` for each of the columns and a
-            ``numpy.random.Generator``; returns a tensor.
-        modality: the kind of signal; ``None``: that of the first column.
-        fresh: draw new random numbers for each training batch. If not, and always outside training, an example has
-            the same random numbers every time.
-        seed: of these numbers.
+        inputs: name of the input column, or names of several.
+        function: function called as ``function(value, ..., rng)`` with one value ``[*shape]`` per input column and a
+            ``numpy.random.Generator``. Returns a tensor.
+        modality: modality of the result. Default: the modality of the first input column.
+        redraw: draw new random numbers for each training batch. If ``False``, the random numbers of an example are
+            fixed. They are always fixed outside training.
+        seed: seed of the fixed random numbers.
     """
 
     random = True
 
     def __init__(
         self,
-        of: str | Sequence[str],
+        inputs: str | Sequence[str],
         function: Callable[..., Tensor],
         *,
         modality: Modality | None = None,
-        fresh: bool = True,
+        redraw: bool = True,
         seed: int = 0,
     ) -> None:
-        self.of = (of,) if isinstance(of, str) else tuple(of)
-        self.function, self.modality, self.fresh, self.seed = function, modality, fresh, seed
+        self.inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
+        self.function, self.modality, self.redraw, self.seed = function, modality, redraw, seed
 
     def __call__(self, table: Any) -> Derived:
-        """Return this column with the shape that the function gives for the first example of ``table``."""
-        sources = [table.require(name) for name in self.of]
+        """Return this column with its shape set, found by evaluating the function on the first example of ``table``."""
+        sources = [table.require_column(name) for name in self.inputs]
         column = Derived(
-            self.of, self.function, modality=self.modality or sources[0].modality, fresh=self.fresh, seed=self.seed
+            self.inputs,
+            self.function,
+            modality=self.modality or sources[0].modality,
+            redraw=self.redraw,
+            seed=self.seed,
         )
-        first = {name: table.column(name, np.arange(min(1, len(table)))) for name in self.of}
+        first = {name: table.column(name, np.arange(min(1, len(table)))) for name in self.inputs}
         if not len(table):
             first = {
                 name: torch.zeros(1, *(size or 1 for size in source.shape))
-                for name, source in zip(self.of, sources, strict=True)
+                for name, source in zip(self.inputs, sources, strict=True)
             }
-        sizes = column.read(np.zeros(1, np.int64), beside=first).shape[1:]
+        sizes = column.read(np.zeros(1, np.int64), input_values=first).shape[1:]
         column.shape = tuple(sizes)
         if len(sizes) == len(sources[0].shape):
             open_ends = [size is None for size in sources[0].shape]
             column.shape = tuple(None if end else size for size, end in zip(sizes, open_ends, strict=True))
         return column
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, beside: Beside = None) -> Tensor:
-        if beside is None:
-            raise ValueError(f"a column that is computed from {', '.join(self.of)} needs their values")
+    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+        if input_values is None:
+            raise ValueError(f"a column that is computed from {', '.join(self.inputs)} needs their values")
         if not len(rows):
             return torch.zeros(0, *(size or 0 for size in self.shape))
         out = []
         for i, row in enumerate(rows.tolist()):
-            own = rng if rng is not None and self.fresh else np.random.default_rng([self.seed, row])
-            out.append(self.function(*(beside[name][i] for name in self.of), own))
+            own = rng if rng is not None and self.redraw else np.random.default_rng([self.seed, row])
+            out.append(self.function(*(input_values[name][i] for name in self.inputs), own))
         return torch.stack(out)

@@ -1,15 +1,14 @@
-"""Degrade a signal, so that a generator learns to restore it: a source computed from the target.
+"""Degradations of signals, for training a generator to restore the original from a degraded source.
 
-Name one under ``data.columns``; several in a row with `Steps`::
+Add a degraded column under ``data.columns``. `Steps` chains several degradations::
 
     data:
       columns:
         source: {_target_: audiogan.data.degrade.Downsample, factor: 4}
 
-A degradation depends only on a signal and a random generator, ``degrade(x, rng)``. Called with a table, it returns the
-column of degraded signals. A setting of the type ``Range`` is a number, or ``[low, high]``, from which each example
-draws uniformly; its annotation has the limits. Pictures ``[C, H, W]`` are from -1 (black) to 1 (white); sounds are
-``[C, T]``.
+Call a degradation as ``degrade(x, rng)`` to degrade one signal, or with a table to get a column of degraded signals.
+Parameters of type ``Range`` are a number or a pair ``[low, high]``; a pair is sampled uniformly per example.
+Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape ``[C, T]``.
 """
 
 from __future__ import annotations
@@ -30,25 +29,29 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 Rng = np.random.Generator
-Range = Any  # a number or [low, high]; an object keeps (low, high)
+Range = Any  # A number or a pair [low, high]. Instances store the pair (low, high).
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # exponent of the frequency in the magnitude spectrum
-QUIET = 1e-10  # mean square below which a sound counts as silent
+LUMA = (0.299, 0.587, 0.114)  # Weights of red, green and blue in luma (ITU-R BT.601).
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent of the frequency in the magnitude spectrum.
+QUIET = 1e-10  # Mean square below which a sound counts as silent.
 
 
-def sample_rate(table: Table, name: str) -> int | None:
-    """Return the sample rate of a column in Hz; ``None`` where it has none."""
+def column_sample_rate(table: Table, name: str) -> int | None:
+    """Return the sample rate in Hz of the column ``name``, or ``None`` if the column has no sample rate."""
     return getattr(getattr(table.columns.get(name), "modality", None), "sample_rate", None)
 
 
 @dataclass(eq=False)
 class Degradation:
-    """Base class; subclasses define `apply`. ``of``: the column that is degraded."""
+    """Base class of degradations. Subclasses implement `apply`.
 
-    dims: ClassVar[int | None] = None  # of the signals that it takes; None: any
-    channels: ClassVar[tuple[int, ...]] = ()  # that it takes; empty: any
-    of: str = field(default="x", kw_only=True)
+    Args:
+        input: name of the column to degrade. Default: the signal ``x``.
+    """
+
+    dims: ClassVar[int | None] = None  # Required number of dimensions of a signal. None: any.
+    channels: ClassVar[tuple[int, ...]] = ()  # Supported numbers of channels. Empty: any.
+    input: str = field(default="x", kw_only=True)
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self), include_extras=True).items():
@@ -56,7 +59,7 @@ class Degradation:
                 setattr(self, name, self._checked(name, getattr(self, name), hint.__origin__ is int, *limits))
 
     def _checked(self, name: str, value: Any, whole: bool, low: float, high: float) -> Any:
-        """Return a whole number, or a range as (low, high); UserError where it is out of the limits."""
+        """Return an integer parameter as it is, or a range as (low, high). Raise `UserError` if it is out of limits."""
         pair = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value, value]
         numbers = all(isinstance(v, int if whole else int | float) and not isinstance(v, bool) for v in pair)
         if len(pair) != 2 or not numbers or not low <= pair[0] <= pair[1] <= high or (whole and pair[0] != value):
@@ -66,35 +69,39 @@ class Degradation:
         return value if whole else (float(pair[0]), float(pair[1]))
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
-        """Return a degraded copy of one signal ``[*shape]``."""
+        """Return a degraded copy of one signal, ``[C, T]`` or ``[C, H, W]``."""
         raise NotImplementedError
 
-    def bound(self, table: Table) -> Degradation:
-        """Return this degradation with what the table decides, such as the sample rate."""
+    def bind(self, table: Table) -> Degradation:
+        """Return this degradation with parameters taken from the table, such as the sample rate."""
         return self
 
     def column(self, table: Table) -> Column:
-        """Return the column of degraded signals of a table; UserError if its signals do not fit."""
-        return Derived(self.of, self.bound(table))(table)
+        """Return the column of degraded signals for a table. Raise `UserError` if its signals are not supported."""
+        return Derived(self.input, self.bind(table))(table)
 
     def __call__(self, x: Any, rng: Rng | None = None) -> Any:
         if not isinstance(x, Tensor):
             return self.column(x)
         if self.dims not in (None, x.dim()):
-            wanted = "sounds [C, T]" if self.dims == 2 else "pictures [C, H, W]"
+            wanted = "sounds [C, T]" if self.dims == 2 else "images [C, H, W]"
             raise self.error(f"needs {wanted}, got {list(x.shape)}")
         if self.channels and len(x) not in self.channels:
             raise self.error(f"needs {' or '.join(map(str, self.channels))} channels, got {list(x.shape)}")
         return self.apply(x, rng or np.random.default_rng(0))
 
-    def error(self, what: str) -> UserError:
-        """Return an error that names the class."""
-        return UserError(f"{type(self).__name__}: {what}")
+    def error(self, message: str) -> UserError:
+        """Return a `UserError` with the class name before the message."""
+        return UserError(f"{type(self).__name__}: {message}")
 
 
 @dataclass(eq=False)
 class Steps(Degradation):
-    """Several degradations, one after the other."""
+    """Sequence of degradations, applied in order.
+
+    Args:
+        steps: degradations, at least one.
+    """
 
     steps: Sequence[Degradation]
 
@@ -107,17 +114,19 @@ class Steps(Degradation):
             x = step(x, rng)
         return x
 
-    def bound(self, table: Table) -> Degradation:
-        return Steps([step.bound(table) for step in self.steps], of=self.of)
+    def bind(self, table: Table) -> Degradation:
+        return Steps([step.bind(table) for step in self.steps], input=self.input)
 
 
 @dataclass(eq=False)
 class Downsample(Degradation):
-    """Make a picture smaller, for super-resolution: bicubic with a kernel widened by the factor, as MATLAB's imresize.
+    """Downsample an image for super-resolution with an antialiased bicubic kernel, like MATLAB's ``imresize``.
 
-    The convention of Timofte et al., "NTIRE 2017 challenge on single image super-resolution", CVPR Workshops 2017.
-    Height and width must be multiples of ``factor``, 2 ... 16. With ``enlarge`` the picture is scaled back (bicubic),
-    for generators with sources of the target's size.
+    Args:
+        factor: downsampling factor, 2 to 16. It must divide the height and the width.
+        enlarge: upsample the result to the original size (bicubic), for generators whose source has the target's size.
+
+    Source: Timofte et al., "NTIRE 2017 challenge on single image super-resolution", CVPR Workshops 2017.
 
     Examples:
         >>> Downsample(factor=2)(torch.zeros(3, 64, 64)).shape
@@ -141,7 +150,7 @@ class Downsample(Degradation):
 
 @dataclass(eq=False)
 class Grey(Degradation):
-    """Turn a colour picture into a grey one ``[1, H, W]`` (luma), as for colourisation."""
+    """Convert an RGB image to a grey image ``[1, H, W]`` (luma), for training colourisation."""
 
     dims, channels = 3, (1, 3)
 
@@ -151,10 +160,13 @@ class Grey(Degradation):
 
 @dataclass(eq=False)
 class GaussianNoise(Degradation):
-    """Add white Gaussian noise of the standard deviation ``std``, 0 ... 2, in units of the signal.
+    """Add white Gaussian noise to a signal. The result is not clipped, because clipping would shift the mean.
 
-    The literature's "sigma = 25" of 255 is 25 / 127.5 = 0.196 (Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP
-    2017). Values beyond the range of pictures are kept, since clipping them shifts the mean.
+    Args:
+        std: standard deviation in units of the signal, 0 to 2. For 8-bit images, the literature's sigma = 25 is
+            25 / 127.5 = 0.196.
+
+    Source: Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017.
     """
 
     std: Annotated[Range, 0, 2] = (0.0, 0.4)
@@ -165,10 +177,12 @@ class GaussianNoise(Degradation):
 
 @dataclass(eq=False)
 class PoissonNoise(Degradation):
-    """Replace each pixel by a photon count, as in a dark photograph; ``peak``: mean photons of white, 0.1 ... 1e6.
+    """Add photon (Poisson) noise to an image, as in a photograph taken in low light.
 
-    The noise of a white pixel has the standard deviation 2 / sqrt(peak) (Foi et al., "Practical Poissonian-Gaussian
-    noise modeling", IEEE TIP 2008).
+    Args:
+        peak: mean photon count of a white pixel, 0.1 to 1e6. The standard deviation of its noise is 2 / sqrt(peak).
+
+    Source: Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008.
     """
 
     peak: Annotated[Range, 0.1, 1e6] = 30.0
@@ -181,7 +195,11 @@ class PoissonNoise(Degradation):
 
 @dataclass(eq=False)
 class Blur(Degradation):
-    """Blur a picture with a Gaussian of ``std`` pixels, 0 ... 64; it is mirrored beyond its borders."""
+    """Blur an image with a Gaussian kernel. The borders are padded by reflection.
+
+    Args:
+        std: standard deviation of the kernel in pixels, 0 to 64.
+    """
 
     dims = 3
     std: Annotated[Range, 0, 64] = 2.0
@@ -195,7 +213,11 @@ class Blur(Degradation):
 
 @dataclass(eq=False)
 class Jpeg(Degradation):
-    """Encode a picture as JPEG (4:2:0) and decode it; below a quality of about 30, blocks become visible."""
+    """Compress an image as JPEG (4:2:0) and decode it.
+
+    Args:
+        quality: JPEG quality, 1 to 95. Blocks are visible below about 30.
+    """
 
     dims, channels = 3, (1, 3)
     quality: Annotated[Range, 1, 95] = (5, 40)
@@ -213,26 +235,33 @@ class Jpeg(Degradation):
 
 @dataclass(eq=False)
 class Mask(Degradation):
-    """Base class of masks: float32 ``[1, H, W]``, 1 where a picture is missing, 0 where it is known."""
+    """Base class of random masks for inpainting: float32 ``[1, H, W]``, 1 for missing and 0 for known pixels."""
 
     dims = 3
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
-        """Return which pixels are missing, bool ``[H, W]``."""
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
+        """Draw a mask, bool ``[H, W]``, ``True`` for missing pixels."""
         raise NotImplementedError
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
-        return torch.from_numpy(self.missing(x.shape[-2], x.shape[-1], rng).astype(np.float32))[None]
+        return torch.from_numpy(self.draw_mask(x.shape[-2], x.shape[-1], rng).astype(np.float32))[None]
 
 
 @dataclass(eq=False)
 class BoxMask(Mask):
-    """One missing rectangle of a share of each side (Pathak et al., "Context encoders", CVPR 2016, section 3.3)."""
+    """Mask with one missing rectangle.
+
+    Args:
+        side: height and width of the rectangle relative to the image, 0 to 1, drawn independently.
+        centred: centre the rectangle. Default: a random position.
+
+    Source: Pathak et al., "Context encoders", CVPR 2016, section 3.3.
+    """
 
     side: Annotated[Range, 0, 1] = (0.25, 0.5)
     centred: bool = False
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
         mask = np.zeros((height, width), bool)
         h, w = (max(1, round(rng.uniform(*self.side) * side)) for side in (height, width))
         top, left = (int(rng.integers(0, most + 1)) for most in (height - h, width - w))
@@ -244,16 +273,19 @@ class BoxMask(Mask):
 
 @dataclass(eq=False)
 class FreeFormMask(Mask):
-    """Missing brush strokes that turn (Yu et al., "Free-form image inpainting ...", ICCV 2019, appendix).
+    """Mask of random brush strokes with bends.
 
-    At least one stroke is drawn, at most ``strokes``, 1 ... 32. ``width``: of the brush, as a share of the picture's
-    smaller side, 0.01 ... 0.5. Lengths are relative to it, too.
+    Args:
+        strokes: maximum number of strokes, 1 to 32. Each mask has at least one.
+        width: brush width relative to the shorter side of the image, 0.01 to 0.5.
+
+    Source: Yu et al., "Free-form image inpainting with gated convolution", ICCV 2019, appendix.
     """
 
     strokes: Annotated[int, 1, 32] = 4
     width: Annotated[Range, 0.01, 0.5] = (0.05, 0.15)
 
-    def missing(self, height: int, width: int, rng: Rng) -> np.ndarray:
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
         from PIL import Image, ImageDraw
 
         canvas = Image.new("L", (width, height), 0)
@@ -262,7 +294,7 @@ class FreeFormMask(Mask):
             brush = max(1, round(rng.uniform(*self.width) * side))
             x, y, angle = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0, 2 * math.pi)
             for i in range(int(rng.integers(3, 9))):
-                turn = rng.uniform(0.3, 1.6)  # radians
+                turn = rng.uniform(0.3, 1.6)
                 angle += math.pi - turn if i % 2 else turn
                 length, r = rng.uniform(0.1, 0.35) * side, brush / 2
                 nx = min(max(x + length * math.cos(angle), 0.0), width - 1.0)
@@ -275,13 +307,13 @@ class FreeFormMask(Mask):
 
 @dataclass(eq=False)
 class Hole(Degradation):
-    """Remove the pixels that a mask marks as missing, as for inpainting.
+    """Replace the masked pixels of an image by a constant, for training inpainting.
 
     Args:
-        mask: a `Mask`, drawn anew for each example; or the name of a column that holds masks ``[1, H, W]``, so that
-            networks can receive the mask, too.
-        fill: value of missing pixels, -1 ... 1.
-        append: add the mask as a last channel: ``[C + 1, H, W]``.
+        mask: `Mask` drawn for each example, or the name of a column of masks ``[1, H, W]``. A column also serves as
+            an input of the networks.
+        fill: value of the masked pixels, -1 (black) to 1 (white).
+        append: append the mask as the last channel, which gives ``[C + 1, H, W]``.
     """
 
     dims = 3
@@ -296,30 +328,31 @@ class Hole(Degradation):
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         if isinstance(self.mask, str):
-            raise self.error(f"mask={self.mask!r} names a column, which works outside Steps only; give a BoxMask")
-        return self.cut(x, self.mask.apply(x, rng))
+            raise self.error(f"mask={self.mask!r} names a column; inside Steps use a mask such as BoxMask")
+        return self.apply_mask(x, self.mask.apply(x, rng))
 
     def column(self, table: Table) -> Column:
         if isinstance(self.mask, str):
-            return Derived((self.of, self.mask), lambda x, mask, rng: self.cut(x, mask))(table)
+            return Derived((self.input, self.mask), lambda x, mask, rng: self.apply_mask(x, mask))(table)
         return super().column(table)
 
-    def cut(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return pictures ``[..., C, H, W]`` with `fill` where masks ``[..., 1, H, W]`` are 1."""
+    def apply_mask(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return images ``[..., C, H, W]`` with `fill` at the pixels where the masks ``[..., 1, H, W]`` are 1."""
         holed = torch.where(mask > 0.5, torch.as_tensor(self.fill[0], dtype=x.dtype), x)
         return torch.cat([holed, mask.to(x.dtype)], -3) if self.append else holed
 
 
 @dataclass(eq=False)
 class MixNoise(Degradation):
-    """Add noise at a signal-to-noise ratio of the mean squares over all channels and samples; silence stays silent.
+    """Add noise to a sound at a given signal-to-noise ratio. Silent sounds are returned unchanged.
 
     Args:
-        snr: in dB, -30 ... 100.
-        noise: ``white`` (equal power at all frequencies), ``pink`` (1/f) or ``brown`` (1/f²); channels are independent.
-        sounds: a table of noises in place of ``noise``, at the same sample rate, such as
-            ``{_target_: audiogan.data.open_sounds, root: FOLDER}``. A random one is used from a random place, and
-            repeated where it is shorter.
+        snr: signal-to-noise ratio in dB, -30 to 100: the ratio of mean squares over all channels and samples.
+        noise: spectrum of synthetic noise: ``white`` (flat), ``pink`` (power 1/f) or ``brown`` (1/f²). Channels are
+            independent.
+        sounds: table of recorded noises with the sample rate of the data, used instead of ``noise``. Example:
+            ``{_target_: audiogan.data.open_sounds, root: FOLDER}``. The noise starts at a random position of a random
+            recording, which is looped if it is shorter than the sound.
     """
 
     dims = 2
@@ -340,10 +373,10 @@ class MixNoise(Degradation):
         signal, noise = (float(v.double().square().mean()) for v in (x, added))
         return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
 
-    def bound(self, table: Table) -> Degradation:
-        mine, theirs = self.sounds and sample_rate(self.sounds, "x"), sample_rate(table, self.of)
+    def bind(self, table: Table) -> Degradation:
+        mine, theirs = self.sounds and column_sample_rate(self.sounds, "x"), column_sample_rate(table, self.input)
         if None not in (mine, theirs) and mine != theirs:
-            raise self.error(f"sounds: the noises have {mine} Hz, the data {theirs} Hz; make them equal")
+            raise self.error(f"sounds: the noises have {mine} Hz, the data {theirs} Hz; use equal sample rates")
         return self
 
     def _noise(self, channels: int, length: int, rng: Rng) -> Tensor:
@@ -365,9 +398,11 @@ class MixNoise(Degradation):
 
 @dataclass(eq=False)
 class BandLimit(Degradation):
-    """Resample to a lower ``rate`` in Hz and back (soxr HQ, which passes 91 % of the band), for bandwidth extension.
+    """Limit the bandwidth of a sound by resampling it to a lower rate and back, for training bandwidth extension.
 
-    A rate of the sample rate or more changes nothing. ``sample_rate``: Hz; by default that of the table.
+    Args:
+        rate: lower sample rate in Hz, 100 to 384,000. A value from ``sample_rate`` on changes nothing.
+        sample_rate: sample rate of the sounds in Hz. Default: that of the table.
     """
 
     dims = 2
@@ -387,13 +422,17 @@ class BandLimit(Degradation):
         out[:, : len(y)] = torch.from_numpy(np.ascontiguousarray(y.T))
         return out
 
-    def bound(self, table: Table) -> Degradation:
-        return replace(self, sample_rate=self.sample_rate or sample_rate(table, self.of))
+    def bind(self, table: Table) -> Degradation:
+        return replace(self, sample_rate=self.sample_rate or column_sample_rate(table, self.input))
 
 
 @dataclass(eq=False)
 class Clip(Degradation):
-    """Cut off the peaks (hard clipping) at ``level``, a share of the sound's peak, 0.001 ... 1 (nothing is clipped)."""
+    """Clip a sound (hard clipping).
+
+    Args:
+        level: clipping level relative to the peak of the sound, 0.001 to 1. At 1, nothing is clipped.
+    """
 
     dims = 2
     level: Annotated[Range, 1e-3, 1] = (0.1, 0.5)

@@ -1,4 +1,4 @@
-"""Kinds of files, by name and by first bytes: sounds, archives, other formats, and what systems leave behind."""
+"""Detection of file kinds by name and by content: sounds, images, archives, and hidden or system files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from contextlib import suppress
 from audiogan.files import is_regular_file
 
 IMAGE_SIDES = (4, 4096)
-"""Smallest and largest side of images, in pixels."""
+"""Minimum and maximum side length of images in pixels."""
 
 
 def suffix_set(words: str) -> frozenset[str]:
+    """Return the extensions ``.word`` of a string of words separated by spaces."""
     return frozenset(f".{word}" for word in words.split())
 
 
@@ -20,7 +21,7 @@ READABLE = suffix_set(
     "wav wave bwf w64 rf64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf voc paf svx 8svx iff ircam sf nist sph "
     "avr pvf sds xi"
 )
-"""Sounds that libsndfile decodes."""
+"""File extensions of sounds that libsndfile decodes."""
 
 IMAGES = suffix_set(
     "png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif heic heif svg psd ico raw cr2 nef arw dng"
@@ -28,7 +29,8 @@ IMAGES = suffix_set(
 ARCHIVES = suffix_set(
     "zip zipx rar 7z tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4 lzma z cab arj lha lzh sit sitx dmg iso ace"
 )
-_VOLUME = re.compile(r"\.(zip|7z|rar|tar|tar\.gz|tgz)\.\d{2,4}$|\.[rz]\d\d$", re.IGNORECASE)  # parts of an archive
+# Volumes of split archives, such as sounds.zip.001.
+_VOLUME = re.compile(r"\.(zip|7z|rar|tar|tar\.gz|tgz)\.\d{2,4}$|\.[rz]\d\d$", re.IGNORECASE)
 
 _CONVERT = "libsndfile does not decode {}: convert it to WAV or FLAC"
 _VIDEO = "{} is a video: save its sound as WAV or FLAC"
@@ -49,9 +51,9 @@ FOREIGN: dict[str, str] = {
     }.items()
     for suffix in suffix_set(words)
 }
-"""Sounds that libsndfile cannot decode, with what to do: the user should not find them among text files."""
+"""Advice for sound files that libsndfile cannot decode, by extension."""
 
-_QUIET = suffix_set(  # neither sounds nor archives whatever their first bytes are, or files that are not complete
+_QUIET = suffix_set(  # Extensions of other or incomplete files, which are not examined further.
     "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
     "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
     "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "
@@ -64,31 +66,30 @@ system volume information|lost+found|lost.dir|network trash folder|temporary ite
 thumbs.db|ehthumbs.db|ehthumbs_vista.db|desktop.ini|desktop db|desktop df|files_trashbin|__pycache__
 """
 _SYSTEM = frozenset(name.strip() for name in _SYSTEM_NAMES.split("|")) | {"icon\r"}
-"""Folders and files of operating systems, file servers and archivers, in lower case."""
+"""Names of files and folders written by operating systems, file servers and archivers, in lower case."""
 _CHECKED_DISK = re.compile(r"found\.\d{3}")
 
 
-def hidden(name: str) -> str | None:
-    """Return what a hidden file or folder is, or None for others.
+def hidden_reason(name: str) -> str | None:
+    """Return the reason why a file or folder counts as hidden, or ``None`` if it does not.
 
-    Hidden are names with a dot in front, and names that operating systems, file servers and programs use for trash,
-    thumbnails and attributes.
+    Hidden names begin with a dot, or are used by systems for trash, thumbnails or metadata.
     """
     if name.startswith("._"):
-        return f"what macOS notes of {name[2:] or 'a file'}"
+        return f"macOS metadata of {name[2:] or 'a file'}"
     lower = name.lower()
     if lower in _SYSTEM or _CHECKED_DISK.fullmatch(lower):
-        return "written by a system"
+        return "system file"
     return "begins with a dot" if name.startswith(".") else None
 
 
-def archive(name: str) -> bool:
-    """Return whether a name is that of an archive or of a part of one."""
+def is_archive(name: str) -> bool:
+    """Return ``True`` if the extension is that of an archive or of a volume of a split archive."""
     return os.path.splitext(name)[1].lower() in ARCHIVES or _VOLUME.search(name) is not None
 
 
 def is_image(name: str) -> bool:
-    """Return whether a name is that of an image."""
+    """Return ``True`` if the extension is that of an image."""
     return os.path.splitext(name)[1].lower() in IMAGES
 
 
@@ -108,7 +109,7 @@ _PACKED = rb"PK\x03\x04|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c|\x1f\x8b\x08|BZh[1-9]|\x
 
 
 def first_bytes(path: str) -> bytes:
-    """Return the first 32 bytes of a file; none where it is no regular file or cannot be read."""
+    """Return the first 32 bytes of a file, or ``b""`` if it is not a readable regular file."""
     with suppress(OSError):
         if is_regular_file(path):
             with open(path, "rb") as file:
@@ -116,8 +117,8 @@ def first_bytes(path: str) -> bytes:
     return b""
 
 
-def look(path: str) -> tuple[str, str] | None:
-    """Return kind and detail of a sound or an archive without the extension of one, judged by its first bytes."""
+def detect_kind(path: str) -> tuple[str, str] | None:
+    """Return (kind, detail) if the content is a sound or an archive despite another extension, else ``None``."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _QUIET or suffix in IMAGES:
         return None

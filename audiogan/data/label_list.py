@@ -1,4 +1,4 @@
-"""Read a list of labels as spreadsheets and data sets write it, and find the files that it names."""
+"""Lists of labels: read CSV files with a path column and a label column, and match their rows to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
 from audiogan.utils.text import detect_encoding, printable
 
-LARGEST = 1 << 28  # bytes
+LARGEST = 1 << 28  # Maximum size of a list in bytes.
 DELIMITERS = ",;\t|"
 _PATH_NAMES = """
     path file filename name filepath fname slicefilename relativepath relpath wav wavfile wavpath wavname wavfilename
@@ -29,44 +29,45 @@ _LABEL_NAMES = """
     primarylabel genre instrument species emotion word digit classid labelid categoryid targetid y
 """
 PATH_COLUMNS, LABEL_COLUMNS = tuple(_PATH_NAMES.split()), tuple(_LABEL_NAMES.split())
-"""Names of columns, in lower case without spaces and signs; the first that is there counts."""
+"""Recognised column names, normalised to lower-case letters and digits, in order of preference."""
 KNOWN = "path, file, filename, fname, slice_file_name, wav, audio, image, ... and label, class, category, target, tag"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the list: the file as it is written there, its label, and the number of the line."""
+    """Row of a list: file name as written in the list, label, and line number."""
 
     name: str
     label: str
     line: int
 
 
-def read_text(path: Path, where: str) -> tuple[str, bytes, list[str]]:
-    """Return the text of a list, the content of the file, and remarks on its encoding.
-
-    The encoding is detected: UTF-8, UTF-16, else Windows-1252.
+def read_text(path: Path, error_prefix: str) -> tuple[str, bytes, list[str]]:
+    """Read a list as UTF-8, as UTF-16 if it has a byte order mark, otherwise as Windows-1252.
 
     Args:
-        path: the file.
-        where: what errors begin with, such as ``data.labels=list.csv``.
+        path: path of the list.
+        error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
+
+    Returns:
+        The text, the bytes of the file, and remarks on the encoding.
 
     Raises:
-        UserError: the file cannot be read, or is no text.
+        UserError: the file cannot be read, or is not a text file.
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise UserError(f"{where}: larger than {LARGEST >> 20} MB; a list is not")
+            raise UserError(f"{error_prefix}: larger than {LARGEST >> 20} MB; choose a list of labels")
         data = path.read_bytes()
     except OSError as e:
-        raise UserError(f"{where}: {e.strerror or e}") from e
-    text, notes = _decode(data, where)
+        raise UserError(f"{error_prefix}: {e.strerror or e}") from e
+    text, notes = _decode(data, error_prefix)
     return text, data, notes
 
 
-def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
+def _decode(data: bytes, error_prefix: str) -> tuple[str, list[str]]:
     if data.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
-        raise UserError(f"{where}: a workbook or an archive, not a list; save it as CSV (UTF-8)")
+        raise UserError(f"{error_prefix}: a workbook or an archive; save the list as CSV (UTF-8)")
     encoding = detect_encoding(data)
     notes: list[str] = []
     try:
@@ -74,46 +75,47 @@ def _decode(data: bytes, where: str) -> tuple[str, list[str]]:
     except UnicodeDecodeError as e:
         if encoding:
             name = encoding.upper().removesuffix("-SIG")
-            raise UserError(f"{where}: damaged {name} text (byte {e.start}); save it as CSV (UTF-8)") from e
+            raise UserError(f"{error_prefix}: damaged {name} text (byte {e.start}); save it as CSV (UTF-8)") from e
         text = data.decode("cp1252", "replace") if b"\x81" not in data else data.decode("latin-1")
-        notes.append(f"{where} is not UTF-8 (byte {e.start}): read as Windows-1252")
+        notes.append(f"{error_prefix} is not UTF-8 (byte {e.start}); it is read as Windows-1252")
     if "\0" in text:
-        raise UserError(f"{where}: not a text file")
+        raise UserError(f"{error_prefix}: not a text file")
     return text, notes
 
 
-def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator[Row]:
-    """Yield the rows of a list; the delimiter and the columns are detected.
+def read_rows(text: str, error_prefix: str, notes: list[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a list. The delimiter and the two columns are detected.
 
     Args:
         text: content of the list.
-        where: prefix of errors, such as ``data.labels=list.csv``.
-        notes: receives a remark if the list has columns that are not read.
+        error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
+        notes: list to which a remark is appended if the CSV has further columns.
 
     Raises:
-        UserError: the list has no column of files or of labels.
+        UserError: the list has no column of paths, no column of labels, or no rows.
     """
     text, delimiters = text.removeprefix("\ufeff"), DELIMITERS
-    separator = re.match(r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE)  # the first line that Excel obeys
+    separator = re.match(r'"?sep=(.)"?[ ,;\t]*(\r\n|\r|\n)', text, re.IGNORECASE)
     if separator:
         text, delimiters = text[separator.end() :], separator[1]
     skipped = 1 if separator else 0
     while text.startswith("#") and not any(_columns(_head(text, delimiter)) for delimiter in delimiters):
-        text, skipped = text.partition("\n")[2], skipped + 1  # a comment
+        text, skipped = text.partition("\n")[2], skipped + 1
     heads = {delimiter: _head(text, delimiter) for delimiter in delimiters}
     found = {delimiter: columns for delimiter, head in heads.items() if (columns := _columns(head))}
     if not found:
         head = max(heads.values(), key=len)
         shown = ", ".join(printable(name.strip())[:40] for name in head[:10]) or "nothing"
         raise UserError(
-            f"{where}: the first line must name the columns path and label (found: {shown}); known names are {KNOWN}"
+            f"{error_prefix}: the first line must name the columns path and label (found: {shown}); "
+            f"known names are {KNOWN}"
         )
     delimiter, (file_column, label_column) = next(iter(found.items()))
     head = heads[delimiter]
     unread = [name.strip() for i, name in enumerate(head) if i not in (file_column, label_column) and name.strip()]
     if notes is not None and unread:
         used, shown = (printable(", ".join(names))[:120] for names in ([head[file_column], head[label_column]], unread))
-        notes.append(f"{where}: only the columns {used} are read, not {shown}")
+        notes.append(f"{error_prefix}: only the columns {used} are read, not {shown}")
     quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in head) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
@@ -123,15 +125,15 @@ def read_rows(text: str, where: str, notes: list[str] | None = None) -> Iterator
             if past_head and len(cells) > file_column and (name := cells[file_column].strip()):
                 if "\n" in name:
                     start = printable(name.splitlines()[0])[:40]
-                    raise UserError(f"{where}: the quotation mark before {start} is not closed")
+                    raise UserError(f"{error_prefix}: the quotation mark before {start} is not closed")
                 label = cells[label_column].strip() if len(cells) > label_column else ""
                 yield Row(name, unicodedata.normalize("NFC", label), reader.line_num + skipped)
                 count += 1
             past_head = past_head or any(cell.strip() for cell in cells)
     except csv.Error as e:
-        raise UserError(f"{where}, line {reader.line_num + skipped}: {e}") from e
+        raise UserError(f"{error_prefix}, line {reader.line_num + skipped}: {e}") from e
     if not count:
-        raise UserError(f"{where}: there is no row with a file in it")
+        raise UserError(f"{error_prefix}: no row names a file; add one row per file")
 
 
 def _head(text: str, delimiter: str) -> list[str]:
@@ -143,7 +145,10 @@ def _head(text: str, delimiter: str) -> list[str]:
 
 
 def _columns(head: Sequence[str]) -> tuple[int, int] | None:
-    """Return the places of the columns of files and of labels; the one of two columns that is not files is labels."""
+    """Return the indices of the path column and of the label column, or ``None`` if either is missing.
+
+    If there are only two columns, the column beside the path column is the label column.
+    """
     names = [re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKC", name).casefold()) for name in head]
     file = next((names.index(name) for name in PATH_COLUMNS if name in names), None)
     label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
@@ -153,7 +158,7 @@ def _columns(head: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _composed(rel: str) -> str:
-    """Return a path in composed letters (NFC); bytes that are not UTF-8 are read as Windows-1252."""
+    """Return a path in Unicode NFC. A path that is not valid UTF-8 is decoded as Windows-1252."""
     try:
         rel.encode()
     except UnicodeEncodeError:
@@ -171,55 +176,67 @@ def _stem(rel: str) -> str:
 
 
 WAYS: dict[str, Callable[[str], str]] = {
-    "by a name in another notation": _composed,
-    "by a name in other case": _folded,
-    "by a name without extension": lambda rel: _stem(_composed(rel)),
-    "by a name without extension and in other case": lambda rel: _stem(_folded(rel)),
+    "by name, ignoring Unicode form": _composed,
+    "by name, ignoring case": _folded,
+    "by name, ignoring the extension": lambda rel: _stem(_composed(rel)),
+    "by name, ignoring extension and case": lambda rel: _stem(_folded(rel)),
 }
-"""How a name may differ from the path of its file, from the least to the most."""
+"""Normalisations under which a listed name may match a path, from the strictest to the loosest."""
 
 
 @dataclass
 class Matches:
-    """The labels of files by their path below the root, and the rows without a file."""
+    """Result of matching a list to files.
+
+    Attributes:
+        labels: label of each matched file, by path relative to the root.
+        missing: rows without a file, each with the reason.
+        ways: number of files by kind of inexact match.
+    """
 
     labels: dict[str, str] = field(default_factory=dict)
-    missing: list[tuple[Row, str]] = field(default_factory=list)  # with the reason, for people
+    missing: list[tuple[Row, str]] = field(default_factory=list)
     ways: Counter[str] = field(default_factory=Counter)
 
 
-def match(
-    rows: Sequence[Row], files: dict[str, str], suffixes: Collection[str], root: Path, beside: Path, where: str
+def match_rows(
+    rows: Sequence[Row],
+    files: dict[str, str],
+    suffixes: Collection[str],
+    root: Path,
+    list_folder: Path,
+    error_prefix: str,
 ) -> Matches:
-    """Find the files that the rows name.
+    """Match the rows of a list to files.
 
-    A name is a path below the folder of the list, below the root or below the folder around the root. Where there is no
-    such file, a file that differs in notation, case or extension counts, and a name without a folder counts for a file
-    in any folder, if there is exactly one with one of the `suffixes`.
+    A name is a path relative to the folder of the list, to the root, or to the parent of the root. If no such file
+    exists, names are compared without regard to Unicode form, case and extension, and a bare file name matches in any
+    folder. Such an inexact match must be unique.
 
     Args:
-        rows: of the list.
-        files: path below the root -> real path of each file.
-        suffixes: of the files that an inexact name may mean.
-        root: the data folder. beside: the folder of the list.
-        where: what errors begin with.
+        rows: rows of the list.
+        files: real path of each file by its path relative to the root.
+        suffixes: extensions of the files that an inexact name may match.
+        root: data folder.
+        list_folder: folder of the list.
+        error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
 
     Raises:
-        UserError: a file has two labels.
+        UserError: the list gives a file two labels.
     """
     found = Matches()
     known = set(files.values())
-    unclear: list[tuple[Row, str]] = []  # with the reason if there is no such file
-    label_of: dict[str, str] = {}  # by the real path
+    unclear: list[tuple[Row, str]] = []  # (row, reason if it stays unmatched)
+    label_of: dict[str, str] = {}  # Label by real path.
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))
-        candidates = [os.path.join(base, name) for name in names for base in (beside, root, root.parent)]
+        candidates = [os.path.join(base, name) for name in names for base in (list_folder, root, root.parent)]
         places = [os.path.realpath(path) for path in candidates if os.path.lexists(path)]
         place = next((place for place in places if place in known), None)
         if place is None:
-            unclear.append((row, "in the label list; it is left out or outside" if places else "in the label list"))
+            unclear.append((row, "in the label list; skipped or outside the folder" if places else "in the label list"))
         elif label_of.setdefault(place, row.label) != row.label:
-            raise UserError(f"{where}, line {row.line}: {printable(row.name)} has two labels")
+            raise UserError(f"{error_prefix}, line {row.line}: {printable(row.name)} has two labels")
     if unclear:
         usable = {rel: place for rel, place in files.items() if os.path.splitext(rel)[1].lower() in suffixes}
         _match_unclear(unclear, rows, usable, label_of, found)
@@ -230,7 +247,7 @@ def match(
 def _match_unclear(
     unclear: list[tuple[Row, str]], rows: Sequence[Row], files: dict[str, str], label_of: dict[str, str], found: Matches
 ) -> None:
-    """Add the labels of rows with names that differ slightly from file names."""
+    """Add the labels of rows with names that match a file only inexactly."""
     indices: list[tuple[str, dict[str, set[str]], dict[str, set[str]]]] = []
     for way, key in WAYS.items():
         whole, last = defaultdict(set), defaultdict(set)
@@ -245,11 +262,11 @@ def _match_unclear(
         if len(places) == 1 and next(iter(places)) not in label_of:
             proposals[next(iter(places))].append((row, way))
         else:
-            several = f"in the label list; could be any of {len(places)} files"
+            several = f"in the label list; matches {len(places)} files"
             found.missing.append((row, several if len(places) > 1 else reason))
     for place, proposed in proposals.items():
         if len({row.label for row, _ in proposed}) > 1:
-            why = "in the label list; another label is given for the same file"
+            why = "in the label list; another row gives the same file a different label"
             found.missing += [(row, why) for row, _ in proposed]
         else:
             label_of[place] = proposed[0][0].label
@@ -263,7 +280,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _common(folders: list[list[str]]) -> int:
-    """Return how many folders at the front are the same in all."""
+    """Return the number of leading folders that all paths share."""
     least, most = min(folders), max(folders)
     return next((i for i, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), min(len(least), len(most)))
 
@@ -271,12 +288,13 @@ def _common(folders: list[list[str]]) -> int:
 def _find(
     parts: list[str], common: int, indices: list[tuple[str, dict[str, set[str]], dict[str, set[str]]]]
 ) -> tuple[set[str], str]:
-    """Return the real paths of the files that a name may mean, and in which way.
+    """Return the real paths of the files that a name matches inexactly, and the kind of match.
 
     Args:
-        parts: of the name.
-        common: how many folders at the front of all names are the same: those of another place, perhaps.
-        indices: for each way the files by their path and by their last part.
+        parts: components of the name.
+        common: number of leading folders that all names share. They may be dropped, because the list may come from
+            another computer.
+        indices: for each normalisation, the files by normalised path and by normalised file name.
     """
     for way, whole, last in indices:
         key = WAYS[way]

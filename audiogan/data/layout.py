@@ -1,4 +1,4 @@
-"""What the folders of a data set look like, when they are no classes."""
+"""Hints about data folders with first-level folders that are probably not classes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _PARTS = r"test(ing)?|tst|val(id(ation|ating)?)?|eval(uation)?|dev(el|elopment)?
 _TRAIN = re.compile(rf"(x[ _-]?)?(train(ing)?|trn){_REST}", re.I)
 _OTHER = re.compile(rf"(x[ _-]?)?({_PARTS}){_REST}", re.I)
 _FOLD = re.compile(r"(fold|split|part|subset|chunk|shard)[ _.-]?\d+", re.I)
-_LISTED = 8  # names in one line
+_LISTED = 8  # Maximum number of folder names in a hint.
 
 
-def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Return a line where the class folders are probably not the first-level folders.
+def layout_hints(root: Path, label_mode: str, labels: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return a one-line hint if the first-level folders are probably not the classes, else an empty list.
 
     Args:
-        root: the data folder.
-        mode: how classes are named: `auto`, `folders`, or another way, which has no such lines.
-        labels: the classes.
-        paths: usable files below `root`, with `/`.
+        root: data folder.
+        label_mode: source of the labels. Only ``auto`` and ``folders`` give hints.
+        labels: names of the classes.
+        paths: paths of the usable files relative to ``root``, with ``/``.
     """
-    if mode not in ("auto", "folders"):
+    if label_mode not in ("auto", "folders"):
         return []
     folder, names = _descend(paths) if len(labels) < 2 else ("", list(labels))
     some = join_names([name[:60] for name in names], _LISTED)
@@ -49,7 +49,7 @@ def layout_hints(root: Path, mode: str, labels: Sequence[str], paths: Sequence[s
 
 
 def _descend(paths: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the outermost folder that has most of the files in at least two folders of its own, and these folders."""
+    """Return the outermost folder with at least two sub-folders that contain most files, and these sub-folders."""
     prefix: list[str] = []
     inside = [path.split("/")[:-1] for path in paths]
     while True:
@@ -64,7 +64,7 @@ def _descend(paths: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _parts(names: Sequence[str]) -> tuple[str, str] | None:
-    """Return the names of a training part and of another part if most names are such."""
+    """Return a training folder and a test or validation folder if most names are parts of a split, else ``None``."""
     train = [name for name in names if _TRAIN.fullmatch(name)]
     other = [name for name in names if _OTHER.fullmatch(name)]
     if not train or not other or 2 * (len(train) + len(other)) <= len(names):

@@ -1,4 +1,4 @@
-"""Columns of measured values: the knobs and the pitch of sounds."""
+"""Table columns of values measured on sounds: knobs (such as brightness) and pitch."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.scan import hash_of
-from audiogan.data.sounds.knobs import known, measure, parts, together
+from audiogan.data.scan import hash_texts
+from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 VERSION = 1
-"""Of the cached values; raise it when a measurement changes."""
+"""Version of the cached values. Increase it when a measurement changes, to invalidate old caches."""
 VALUES = "values.npy"
 
 
 class Measured(Values):
-    """Numbers measured on the signals of a table, at the first use.
+    """Column of numbers measured on the signals of a table at first use.
 
-    The result is kept in the cache of the folder's scan. Data without a scan are measured in every process.
+    The values are cached on disk next to the scan of the data folder. Without a scan, each process measures again.
 
     Args:
-        table: the examples.
-        function: signals ``[n, *shape]`` to values ``[n, *shape]``. A value depends on its own signal only.
+        table: table with the signals.
+        function: function from signals ``[n, C, T]`` to values ``[n, *shape]``. It must treat signals independently.
         shape: shape of the values of one example.
-        together: number of signals that are measured at a time.
-        name: what is measured, for the progress bar.
-        key: settings of the measurement, for the cache.
-        names: see `Values`.
+        chunk_size: number of signals per call of ``function``.
+        name: name of the measurement, for the progress bar and the cache.
+        cache_key: settings of the measurement. A change causes a new measurement.
+        names: names of the numbers, see `Values`.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -45,16 +45,17 @@ class Measured(Values):
         table: Table,
         function: Callable[[np.ndarray], NDArray[np.float32]],
         shape: tuple[int, ...],
-        together: int,
+        chunk_size: int,
         name: str,
-        key: str,
+        cache_key: str,
         names: Sequence[str] = (),
         progress: bool = True,
     ) -> None:
         self.names, self.shape = tuple(names), shape
         self._rows, first = np.unique(table.rows, return_index=True)
         self._table, self._sizes = table.take(first), (len(first), *shape)
-        self._function, self._together, self._name, self._key, self._progress = function, together, name, key, progress
+        self._function, self._chunk_size, self._name, self._key = function, chunk_size, name, cache_key
+        self._progress = progress
         self._measured: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
 
@@ -75,7 +76,7 @@ class Measured(Values):
             return out
         group, _, content = scan.folder.name.rpartition("-")
         part = "" if len(self._rows) == scan.clips else hashlib.blake2b(self._rows.tobytes()).hexdigest()
-        key = f"{hash_of(group, self._name, self._key, str(VERSION), part)[:16]}-{content}"
+        key = f"{hash_texts(group, self._name, self._key, str(VERSION), part)[:16]}-{content}"
         folder = open_or_build(scan.folder.parent, key, self._build)
         return np.load(folder / VALUES, mmap_mode="r")
 
@@ -87,16 +88,18 @@ class Measured(Values):
     def _fill(self, out: NDArray[np.float32]) -> None:
         description, quiet = f"measuring {self._name}", None if self._progress else True
         with tqdm(total=len(out), desc=description, unit="sound", disable=quiet, delay=2) as bar:
-            for part in parts(len(out), self._together):
+            for part in chunk_slices(len(out), self._chunk_size):
                 out[part] = self._function(self._table.signals(part).numpy())
                 bar.update(len(out[part]))
 
 
 class KnobValues:
-    """The knobs of sounds, each in its own unit (`audiogan.data.sounds.knobs.Knob.unit`): a column float32 ``[N, K]``.
+    """Factory of the column of knob values of sounds, float32 ``[N, K]``, for `Table.with_column`.
+
+    Each knob has its own unit, see `audiogan.data.sounds.knobs.Knob`.
 
     Args:
-        names: names of knobs; see `audiogan.data.sounds.knobs.KNOBS`. Without names there is no column.
+        names: names of ``K`` knobs from `audiogan.data.sounds.knobs.KNOBS`. Empty or ``None``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -104,31 +107,31 @@ class KnobValues:
         self.names, self.progress = list(names or ()), progress
 
     def __call__(self, table: Table) -> Measured | None:
-        """Return the column; it is measured at its first use.
+        """Return the column of knob values for a table of sounds, or ``None`` without knobs.
 
         Raises:
-            UserError: an unknown knob, or data that are not sounds.
+            UserError: a knob is unknown, or the table does not contain sounds.
         """
         if not self.names:
             return None
-        names, modality, shape = known(self.names), table.modality, table.shape
+        names, modality, shape = check_knob_names(self.names), table.modality, table.shape
         if modality is None or modality.sample_rate is None:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {table.source}")
         rate = modality.sample_rate
-        key, size = repr((names, rate)), together(shape)
+        key, size = repr((names, rate)), chunk_size(shape)
         return Measured(
             table, lambda waves: measure(waves, rate, names), (len(names),), size, "knobs", key, names, self.progress
         )
 
 
 class PitchTrack:
-    """The pitch of voices over time, in Hz: a column float32 ``[N, frames]``, NaN where there is no voice.
+    """Factory of the column of pitch tracks in Hz, float32 ``[N, frames]``, for `Table.with_column`.
 
-    See `audiogan.data.sounds.pitch.measure_pitch`.
+    Unvoiced frames are NaN. `audiogan.data.sounds.pitch.measure_pitch` describes the method.
 
     Args:
-        hop_length: samples from one frame to the next.
-        enabled: without it there is no column.
+        hop_length: hop between frames in samples, 1 or more.
+        enabled: ``False``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 
@@ -136,16 +139,16 @@ class PitchTrack:
         self.hop_length, self.enabled, self.progress = hop_length, enabled, progress
 
     def __call__(self, table: Table) -> Measured | None:
-        """Return the column; it is measured at its first use.
+        """Return the column of pitch tracks for a table of sounds, or ``None`` if disabled.
 
         Raises:
-            UserError: data that are not sounds.
+            UserError: the table does not contain sounds.
         """
         if not self.enabled:
             return None
         modality, hop = table.modality, self.hop_length
         if modality is None or modality.sample_rate is None:
-            raise UserError(f"voice: the pitch is that of sounds, but this is other data: {table.source}")
+            raise UserError(f"pitch is measured on sounds, but this is other data: {table.source}")
         rate, frames = modality.sample_rate, 1 + -(-table.shape[-1] // hop)
         key, function = repr((hop, rate)), lambda waves: measure_pitch(waves, rate, hop)[:, :frames]
         return Measured(table, function, (frames,), AT_A_TIME, "pitch", key, progress=self.progress)

@@ -1,4 +1,4 @@
-"""The parts that scans of sounds and scans of images share: the cache, the table of files, decoding in threads."""
+"""Shared parts of sound scans and image scans: the cache, the table of files, and threaded decoding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
-from audiogan.data.kinds import archive
+from audiogan.data.kinds import is_archive
 from audiogan.data.labels import LabelRule
 from audiogan.data.verdicts import TABLE, TEXT
 from audiogan.data.walk import Entry
@@ -25,7 +25,7 @@ from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
 ABOUT = "about.json"
-"""Name of the file with the totals of a scan."""
+"""Name of the JSON file with the totals of a cached scan."""
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -33,60 +33,65 @@ T = TypeVar("T")
 def cached_scan(
     cache: Path, group: str, entries: Iterable[Entry], build: Callable[[Path], None]
 ) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of a scan in the cache and its totals. Build it unless it exists.
+    """Return the cache folder of a scan and its totals. Build the scan if it is not cached.
 
     Args:
-        cache: folder of the cache.
-        group: digest of the data folder and of all settings.
-        entries: everything in the data folder. A change to any of them makes the cached scan outdated.
-        build: function that decodes the files into an empty folder.
+        cache: parent folder of cached scans.
+        group: digest of the path of the data folder and of all settings.
+        entries: all entries of the data folder. A changed, added or removed entry invalidates the cached scan.
+        build: function that decodes the files into the given empty folder.
     """
     digest = hashlib.blake2b(digest_size=16)
     for entry in entries:
-        entry.feed(digest)
+        entry.update_digest(digest)
     place = open_or_build(cache, f"{group[:16]}-{digest.hexdigest()}", build)
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     return place, {key: tuple(value) if key.endswith("shape") else value for key, value in about.items()}
 
 
-def data_folder(root: str | os.PathLike[str]) -> Path:
-    """Return the real path of ``data.root``; UserError where it is no folder."""
+def resolve_data_folder(root: str | os.PathLike[str]) -> Path:
+    """Return ``data.root`` as a path without symbolic links. Raise `UserError` if it is not a folder."""
     shown = printable(str(root))
     try:
         folder = Path(root).expanduser()
     except RuntimeError as e:
         raise UserError(f"data.root={shown}: {e}") from e
     if not str(root):
-        raise UserError("data.root is empty; name a folder, or leave it out")
+        raise UserError("data.root is empty; set it to a folder, or omit it")
     if not folder.is_dir():
         what = "this is a file, not a folder" if folder.exists() else "no such folder"
-        unpack = "; unpack the archive and give the folder" if folder.exists() and archive(folder.name) else ""
+        unpack = "; unpack the archive and give the folder" if folder.exists() and is_archive(folder.name) else ""
         raise UserError(f"data.root={shown}: {what}{unpack}")
     return folder.resolve()
 
 
-def hash_of(*parts: str) -> str:
-    """Return a digest of texts, for names of folders in the cache."""
+def hash_texts(*parts: str) -> str:
+    """Return a hexadecimal digest of the given strings, for folder names in the cache."""
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class Ledger:
-    """Writer of the table of files in a cached scan. It finds duplicates and remembers the label of each example.
+    """Writer of a scan's table of files. It also detects duplicates and collects the label of each example.
 
-    It keeps about 250 bytes a file, and no examples.
+    Memory: about 250 bytes per file.
 
     Args:
-        folder: the scan.
-        columns: columns of the table; the first five are path, reason, flags, detail and label.
-        naming: how files are labelled.
-        labels: label of each decodable file. They decide whether the data set has labels.
+        folder: cache folder of the scan.
+        columns: columns of the table. The first five are path, reason, flags, detail and label.
+        label_rule: rule that assigns labels to files.
+        labels: label of each decodable file, "" if it has none. They determine whether the data set has labels.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[str], naming: LabelRule, labels: Iterable[str]) -> None:
-        self.folder, self.columns, self.naming, self.labelled = folder, columns, naming, naming.applies(labels)
+    def __init__(self, folder: Path, columns: Sequence[str], label_rule: LabelRule, labels: Iterable[str]) -> None:
+        self.folder, self.columns, self.label_rule, self.labelled = (
+            folder,
+            columns,
+            label_rule,
+            label_rule.has_labels(labels),
+        )
         self.counts: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
-        self._kept: list[tuple[str, int]] = []  # label and number of examples of each file
+        self._kept: list[tuple[str, int]] = []  # (label, number of examples) of each usable file.
         self._first: dict[bytes, str] = {}
 
     def __enter__(self) -> Ledger:
@@ -98,35 +103,35 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._table.close()
 
-    def refusal(self, digest: bytes, label: str) -> tuple[str, str] | None:
-        """Return reason and detail if a decoded file cannot be used, else ``None``."""
+    def rejection(self, digest: bytes, label: str) -> tuple[str, str] | None:
+        """Return (reason, detail) if a decoded file is unlabelled or a duplicate, else ``None``."""
         if self.labelled and not label:
             return "no label", ""
         return ("duplicate", f"same as {self._first[digest]}") if digest in self._first else None
 
-    def keep(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
-        """Note that a file gave ``count`` examples."""
+    def add_usable(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
+        """Record a usable file with its label and its number of examples."""
         self._first[digest] = path
         self._kept.append((label, count))
 
-    def write(self, path: str, reason: str, flags: str, detail: str, label: str, *more: object) -> None:
-        """Write the verdict on a file."""
+    def write_row(self, path: str, reason: str, flags: str, detail: str, label: str, *extra: object) -> None:
+        """Write the row of one file to the table and update the counts."""
         self.counts[reason] += 1
         self.flags.update(filter(None, flags.split("+")))
-        self._rows.writerow((path, reason, flags, detail, label, *more))
+        self._rows.writerow((path, reason, flags, detail, label, *extra))
 
-    def finish(self, reasons: Iterable[str], **more: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Write the listed files that are missing, and the totals.
+    def finish(self, reasons: Iterable[str], **extra: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Write the rows of missing files and the totals of the scan.
 
         Args:
             reasons: all reasons, in the order of the summary.
-            more: further totals.
+            extra: further totals to store.
 
         Returns:
-            For each example the index of its label (-1 without labels), and the number of its file.
+            The label index of each example (-1 for data without labels) and the index of its file, int64 ``[N]`` each.
         """
-        for path, label, why in self.naming.missing():
-            self.write(path, "missing", "", why, label, *[0] * (len(self.columns) - 5))
+        for path, label, why in self.label_rule.missing_files():
+            self.write_row(path, "missing", "", why, label, *[0] * (len(self.columns) - 5))
         labels = sorted({label for label, _ in self._kept}) if self.labelled else []
         codes = {label: i for i, label in enumerate(labels)}
         counts = np.array([count for _, count in self._kept], np.int64)
@@ -136,37 +141,40 @@ class Ledger:
             "flags": dict(self.flags),
             "labels": labels,
             "class_counts": np.bincount(targets, minlength=len(labels)).tolist() if labels else [],
-            "notes": self.naming.notes(),
+            "notes": self.label_rule.notes(),
             "clips": len(targets),
         }
-        (self.folder / ABOUT).write_text(json.dumps(about | more), encoding="utf-8")
+        (self.folder / ABOUT).write_text(json.dumps(about | extra), encoding="utf-8")
         return targets, np.repeat(np.arange(len(counts)), counts)
 
 
-def bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
-    """Return the progress bar for decoding the folder ``name``."""
+def progress_bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
+    """Return a progress bar for decoding the folder ``name``."""
     return tqdm(total=total, desc=printable(f"decoding {name}"), unit=unit, disable=None if progress else True)
 
 
-def ahead(
-    work: Callable[[S], T], items: Iterable[S], each: int = 16, threaded: Callable[[S], bool] = lambda item: True
+def prefetch_map(
+    function: Callable[[S], T],
+    items: Iterable[S],
+    per_thread: int = 16,
+    threaded: Callable[[S], bool] = lambda item: True,
 ) -> Iterator[tuple[S, T]]:
-    """Yield items with the results of ``work``, in order. Threads work ahead, never far: decoding releases the GIL.
+    """Yield ``(item, function(item))`` in order, computed ahead in up to four threads.
 
     Args:
-        work: function of an item.
-        items: what to work on.
-        each: number of items that are taken ahead for each thread.
-        threaded: whether an item is worth a thread; others are worked on when they are due.
+        function: function to apply to each item.
+        items: items to process.
+        per_thread: maximum number of prefetched items per thread, 1 or more.
+        threaded: predicate that selects the items to process in threads. Other items are processed when they are due.
     """
     workers, rest = min(4, os.cpu_count() or 1), iter(items)
     with ThreadPoolExecutor(workers) as pool:
 
         def submit(item: S) -> tuple[S, Future[T] | None]:
-            return item, pool.submit(work, item) if threaded(item) else None
+            return item, pool.submit(function, item) if threaded(item) else None
 
-        queue = deque(map(submit, islice(rest, each * workers)))
+        queue = deque(map(submit, islice(rest, per_thread * workers)))
         while queue:
             item, future = queue.popleft()
             queue.extend(map(submit, islice(rest, 1)))
-            yield item, future.result() if future else work(item)
+            yield item, future.result() if future else function(item)

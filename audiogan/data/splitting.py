@@ -1,4 +1,4 @@
-"""Which examples to hold out: a share of each class, with recordings and groups kept together."""
+"""Stratified selection of held-out examples that keeps recordings and groups together."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-def choose(
+def choose_held_out(
     rows: Ints, strata: Ints, recordings: Ints | None, groups: Ints | None, fraction: float, seed: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Choose the examples to hold out.
 
     Args:
-        rows: row of each example, in the order in which a recording has them, ``[N]``.
-        strata: class of each example.
-        recordings: recording of each example; ``None``: every example is one of its own.
-        groups: examples with the same number stay together; ``None``: no further condition.
-        fraction: share of the examples, 0 to 1.
-        seed: seed of the choice.
+        rows: row of each example in the data set, ``[N]``. Rows of a recording are in temporal order.
+        strata: class of each example, ``[N]``.
+        recordings: recording of each example, ``[N]``. ``None``: every example is a recording of its own.
+        groups: group of each example, ``[N]``. Groups are never cut. ``None``: no groups.
+        fraction: share of the examples to hold out, 0 to 1.
+        seed: seed of the random selection.
 
     Returns:
-        Whether each example is held out, and a remark for people, often empty.
+        A mask of the held-out examples, bool ``[N]``, and a remark about the split, which may be empty.
     """
     rng = np.random.default_rng(seed)
     if groups is not None:
@@ -32,7 +32,7 @@ def choose(
     _, first, unit, counts = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
     unit, stratum_of = unit.reshape(-1), strata[first]
     orders = [rng.permutation(np.flatnonzero(stratum_of == stratum)) for stratum in np.unique(stratum_of)]
-    held = np.zeros(len(counts), np.int64)  # examples of each recording
+    held = np.zeros(len(counts), np.int64)  # Number of held-out examples of each recording.
     for order in orders:
         chosen = order[: round(fraction * len(order))]
         held[chosen] = counts[chosen]
@@ -41,14 +41,15 @@ def choose(
         for order in orders:
             held[order] = _shares(counts[order], fraction)
     order = np.lexsort((rows, unit))
-    left = np.repeat(np.cumsum(counts), counts) - np.arange(len(rows))  # 1 for the last of a recording
+    # Rank of each example from the end of its recording: 1 for the last example.
+    left = np.repeat(np.cumsum(counts), counts) - np.arange(len(rows))
     out = np.zeros(len(rows), bool)
     out[order] = left <= held[unit[order]]
     return out, "" if recordings is None else _note(held, counts, fraction)
 
 
 def _joined(groups: Ints, recordings: Ints) -> Ints:
-    """Return a number for each example; those of one group or of one recording have the same."""
+    """Return a component ID for each example. Examples that share a group or a recording have the same ID."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -60,7 +61,7 @@ def _joined(groups: Ints, recordings: Ints) -> Ints:
 
 
 def _by_groups(groups: Ints, strata: Ints, fraction: float, rng: np.random.Generator) -> tuple[NDArray[np.bool_], str]:
-    """Choose whole groups: a share of each class if every group has one class, else a share of all examples."""
+    """Choose whole groups, stratified by class if every group has a single class."""
     _, first, group, counts = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     group, stratum_of = group.reshape(-1), strata[first]
     if (strata != stratum_of[group]).any():
@@ -70,27 +71,28 @@ def _by_groups(groups: Ints, strata: Ints, fraction: float, rng: np.random.Gener
         order = rng.permutation(np.flatnonzero(stratum_of == stratum))
         missing = fraction * int(counts[order].sum())
         for i in order:
-            if abs(missing - counts[i]) < missing:  # nearer to the share with this group
+            if abs(missing - counts[i]) < missing:  # Adding the group brings the held-out share closer to its target.
                 held[i] = True
                 missing -= counts[i]
     none = not held.any() and round(fraction * len(groups)) >= 1
-    return held[group], f"no group is small enough to hold {fraction:g} of the examples out" if none else ""
+    return held[group], f"no group is small enough to hold out {fraction:g} of the examples" if none else ""
 
 
 def _about(held: int, wanted: float, total: int) -> bool:
-    """Return whether the numbers of held-out and of training examples are near the requested share."""
+    """Return ``True`` if the number of held-out examples is close to the requested number."""
     return abs(held - wanted) <= max(0.5, min(wanted, total - wanted) / 2)
 
 
 def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
-    """Return how many examples of each recording of a class to hold out.
+    """Return the number of examples to hold out from each recording of a class.
 
     Args:
-        counts: examples of each recording, in random order.
-        fraction: share of the examples to hold out.
+        counts: number of examples of each recording, in random order.
+        fraction: share of the examples to hold out, 0 to 1.
     """
     held = np.zeros_like(counts)
-    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())  # alone more than the share of the class
+    # Recordings with more examples than the smaller part of the split must be cut.
+    long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())
     whole = np.flatnonzero(~long)
     whole = whole[: round(fraction * len(whole))]
     held[whole] = counts[whole]
@@ -103,11 +105,11 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def _note(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
-    """Return a remark on the held-out clips: recordings that were cut, or why there are none."""
+    """Return a remark if recordings were cut or if no clips are held out, otherwise an empty string."""
     cut = (held > 0) & (held < counts)
     if cut.any():
         clips, long = int(held[cut].sum()), int(cut.sum())
-        return f"held out are the last clips of {long:,} long recording{'s' * (long > 1)}, {clips:,} in all"
+        return f"held out: the last clips of {long:,} long recording{'s' * (long > 1)}, {clips:,} in total"
     if not held.any() and round(fraction * counts.sum()) >= 1:
-        return f"no class has enough files to hold {fraction:g} of them out"
+        return f"no class has enough files to hold out {fraction:g} of them"
     return ""

@@ -1,4 +1,4 @@
-"""The data set: a table with named columns."""
+"""`Table`: a data set with named columns, and its train/held-out split."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.data.columns import Column, Labels, Rows, Values, View, ViewAugment
-from audiogan.data.splitting import choose
+from audiogan.data.splitting import choose_held_out
 from audiogan.data.verdicts import Scan
 from audiogan.errors import UserError
 from audiogan.modalities import Modality
 
-Places = Sequence[int] | NDArray[np.int64] | slice
+Indices = Sequence[int] | NDArray[np.int64] | slice
 
 
 class Table:
-    """Examples with named columns. All methods are pure and may be called from several threads.
+    """Data set of examples with named columns, such as the signal ``x`` and the class ``label``.
 
-    A view, such as a part of a split, has other `rows` and shares the columns.
+    Tables are immutable and thread-safe. A method that selects examples returns a view, which shares the columns.
 
     Args:
-        columns: columns by name; ``x`` is the signal and ``label`` the class.
-        rows: number of examples, or the row of each example in the columns, int64 ``[N]``.
-        source: one line for people about the data, or a function of the table that returns it.
-        scan: the verdict on every file, for data from a folder.
-        augment: the augmentation of each group of columns, by the name of the group.
-        strata: class of each row as `split` sees it, int64; ``None``: the column ``label``.
-        recordings: the recording to which each row belongs; `split` keeps recordings together.
+        columns: columns by name. The signal column ``x`` is required.
+        rows: number of examples, or the row index of each example in the columns, int64 ``[N]``.
+        source: one-line description of the data, or a function that computes the description from the table.
+        scan: scan of the folder from which the data was read. Default: ``None``, for other data.
+        augment: augmentation of each group of columns, by group name.
+        strata: class of each row, used by `split`, int64. Default: the column ``label``.
+        recordings: index of the recording to which each row belongs, int64. `split` keeps recordings together.
 
     Attributes:
-        note: a remark of `split` about the held-out examples; part of `source`.
+        note: remark by `split` about the held-out examples. `source` includes it.
 
     Examples:
         >>> from audiogan.data.columns import Labels, Signals
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def source(self) -> str:
-        """One line for people about the data."""
+        """One-line description of the data: number of examples, kind and origin."""
         return self._source if isinstance(self._source, str) else self._source(self)
 
     @property
@@ -81,59 +81,57 @@ class Table:
 
     @property
     def modality(self) -> Modality:
-        """The kind of the signals."""
+        """Modality of the signals, such as `audiogan.modalities.Sound`."""
         return self.columns["x"].modality  # type: ignore[return-value]
 
     @property
     def labels(self) -> list[str]:
-        """Names of the classes; empty without labels."""
+        """Names of the classes. Empty for data without labels."""
         found = self.columns.get("label")
         return list(found.labels) if isinstance(found, Labels) else []
 
     @property
     def targets(self) -> NDArray[np.int64]:
-        """Class of each example, int64 ``[N]``; empty without labels."""
+        """Class index of each example, int64 ``[N]``. Empty for data without labels."""
         found = self.columns.get("label")
         return found.codes[self.rows].astype(np.int64) if isinstance(found, Labels) else np.empty(0, np.int64)
 
     @property
     def class_counts(self) -> list[int]:
-        """Number of examples of each class."""
+        """Number of examples of each class, in the order of `labels`."""
         return np.bincount(self.targets, minlength=len(self.labels)).tolist()
 
-    # Reading.
+    def batch(self, indices: Indices, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
+        """Return a batch: all columns of the selected examples, with augmentation.
 
-    def batch(self, places: Places, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
-        """Return all columns of some examples, augmented.
-
-        The column ``x`` and the augmentation of its group draw from ``rng``. Every other column and group draws from a
-        generator that depends on the seed of ``rng`` and on its name, so that more columns change no crop.
+        The column ``x`` and the augmentation of its group draw from ``rng``. Every other column or group has its own
+        generator, seeded by ``rng`` and by the name, so that adding a column does not change the others.
 
         Args:
-            places: places of the examples, ``[B]``.
-            rng: source of random numbers; ``None``: no augmentation.
+            indices: indices of the examples in this table, ``[B]``.
+            rng: random generator. ``None`` disables the augmentation.
         """
-        return self._read(self.rows[places], self.columns, rng)
+        return self._read(self.rows[indices], self.columns, rng)
 
-    def examples(self, places: Places) -> dict[str, Tensor]:
-        """Return all columns of some examples, without augmentation."""
-        return self._read(self.rows[places], self.columns, None)
+    def examples(self, indices: Indices) -> dict[str, Tensor]:
+        """Return all columns of the selected examples without augmentation."""
+        return self._read(self.rows[indices], self.columns, None)
 
-    def signals(self, places: Places) -> Tensor:
-        """Return signals ``[n, *shape]``, without augmentation."""
-        return self.column("x", places)
+    def signals(self, indices: Indices) -> Tensor:
+        """Return the signals ``[n, *shape]`` of the selected examples without augmentation."""
+        return self.column("x", indices)
 
-    def column(self, name: str, places: Places) -> Tensor:
-        """Return the values ``[n, ...]`` of one column, without augmentation."""
-        self.require(name)
-        return self._read(self.rows[places], [name], None)[name]
+    def column(self, name: str, indices: Indices) -> Tensor:
+        """Return the values ``[n, ...]`` of one column for the selected examples, without augmentation."""
+        self.require_column(name)
+        return self._read(self.rows[indices], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
-        # A nested function that calls itself would be a reference cycle, which keeps the tensors of a batch in memory.
+        # A loop, because a recursive nested function is a reference cycle that would keep the batch in memory.
         views: dict[str, View] = {}
         values: dict[str, Tensor] = {}
         own = self.columns["x"].group
-        if rng is not None and own in self._augment:  # draws from rng itself, before anything else does
+        if rng is not None and own in self._augment:
             views[own] = self._augment[own].draw(len(rows), rng)
         for name in self._in_order(names):
             column, view, random = self.columns[name], None, None
@@ -148,34 +146,36 @@ class Table:
         return {name: values[name] for name in names}
 
     def _in_order(self, names: Iterable[str]) -> dict[str, None]:
-        """Return columns and the columns from which they are computed; the latter come first."""
+        """Return the named columns and all their input columns. Inputs come before the columns computed from them."""
         order: dict[str, None] = {}
         for name in names:
             if name not in order:
-                order.update(self._in_order(self.columns[name].of))
+                order.update(self._in_order(self.columns[name].inputs))
                 order[name] = None
         return order
 
-    # Views and other columns.
-
-    def take(self, places: Places) -> Table:
-        """Return a view of some examples, with all class names."""
-        return self._with(rows=self.rows[places])
+    def take(self, indices: Indices) -> Table:
+        """Return a view of the selected examples. It keeps the names of all classes."""
+        return self._with(rows=self.rows[indices])
 
     def split(self, fraction: float, seed: int = 0, groups: str | None = None) -> tuple[Table, Table]:
-        """Return two views: the rest, and ``fraction`` of each class.
+        """Split the table into training and held-out examples, stratified by class.
 
-        Examples of one recording stay together. Where a few long recordings have most of the examples of a folder,
-        these are cut: their last examples are held out, and `source` says so. The choice depends only on the data, on
-        ``fraction`` and on ``seed``.
+        Examples of one recording stay together. If a few long recordings contain most of the examples, the split cuts
+        these recordings, holds out their last examples, and reports this in `source`. The result depends only on the
+        data, on ``fraction`` and on ``seed``.
 
         Args:
             fraction: share of the examples to hold out, 0 to 1.
-            seed: seed of the choice.
-            groups: name of a column, such as ``speaker``. Examples with the same value stay together; nothing is cut.
+            seed: seed of the random selection.
+            groups: name of a column, such as ``speaker``. Examples with the same value stay together, and recordings
+                are not cut.
+
+        Returns:
+            A view of the training examples and a view of the held-out examples.
 
         Raises:
-            UserError: there is no column ``groups``, or it holds signals.
+            UserError: the column ``groups`` does not exist or contains signals.
 
         Examples:
             >>> from audiogan.data.toys.points import open_points
@@ -190,29 +190,29 @@ class Table:
             strata = np.zeros(len(self), np.int64)
         recordings = None if self._recordings is None else self._recordings[self.rows]
         together = None if groups is None else self._values_of(groups)
-        out, note = choose(self.rows, strata, recordings, together, fraction, seed)
+        out, note = choose_held_out(self.rows, strata, recordings, together, fraction, seed)
         train, held = self.take(np.flatnonzero(~out)), self.take(np.flatnonzero(out))
         train.note = note
         return train, held
 
     def _values_of(self, name: str) -> NDArray[np.int64]:
-        """Return a number for each example; examples with the same value of a column have the same number."""
-        if self.require(name).modality is not None:
-            raise UserError(f"the column {name!r} holds signals; choose a column of labels, numbers or texts")
+        """Return an integer ID per example, int64 ``[N]``. Examples with equal values in the column share an ID."""
+        if self.require_column(name).modality is not None:
+            raise UserError(f"the column {name!r} contains signals; choose a column of labels, numbers or texts")
         values = self.column(name, slice(None)).numpy()
         return np.unique(values, axis=0, return_inverse=True)[1].reshape(-1)
 
     def with_column(self, name: str, column: Column | Callable[[Table], Column | None] | None) -> Table:
-        """Return a view with one more column, or with another one of this name.
+        """Return a view with a column added or replaced.
 
         Args:
-            name: the name that the column has in batches.
-            column: a column, or a function that returns one for this table. ``None``: the table stays as it is.
+            name: name of the column in batches.
+            column: the column, or a function that computes it from this table. ``None``, from either, adds nothing.
         """
         found = column(self) if column is not None else None
         if found is None:
             return self
-        if name in self._in_order(found.of):
+        if name in self._in_order(found.inputs):
             raise UserError(f"the column {name!r} cannot be computed from itself; give the new column another name")
         self._check_count(name, found)
         return self._with(columns={**self.columns, name: found})
@@ -222,25 +222,25 @@ class Table:
             wanted = f"{int(self.rows.max()) + 1:,}"
             raise UserError(f"the column {name!r} has {column.count:,} rows; the data has {wanted}")
 
-    def without(self, name: str) -> Table:
-        """Return a view without a column. A table that has no such column stays as it is."""
-        if name == "x" or any(name in column.of for column in self.columns.values()):
+    def drop_column(self, name: str) -> Table:
+        """Return a view without the named column. A table without such a column is returned unchanged."""
+        if name == "x" or any(name in column.inputs for column in self.columns.values()):
             raise ValueError(f"the table needs the column {name!r}")
         return self._with(columns={key: column for key, column in self.columns.items() if key != name})
 
     def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
-        """Return a view with a column of numbers replaced by ``function(values [N, K])``, as float32."""
-        column = self.require(name)
+        """Return a view in which a numeric column is replaced by ``function(values [N, K])``, converted to float32."""
+        column = self.require_column(name)
         if not isinstance(column, Values):
-            raise ValueError(f"the column {name!r} holds no numbers")
+            raise ValueError(f"the column {name!r} is not numeric")
         rows = np.unique(self.rows)
         made = np.asarray(function(column.values(rows)), np.float32)
         array = np.full((int(rows[-1]) + 1 if len(rows) else 0, *made.shape[1:]), np.nan, np.float32)
         array[rows] = made
         return self._with(columns={**self.columns, name: Values(array, column.names)})
 
-    def require(self, name: str) -> Column:
-        """Return a column; UserError if there is none of this name."""
+    def require_column(self, name: str) -> Column:
+        """Return the named column, or raise `UserError` if the table has no such column."""
         if name not in self.columns:
             raise UserError(f"the data has no column {name!r}; it has {', '.join(self.columns)}: {self.source}")
         return self.columns[name]
@@ -253,15 +253,22 @@ class Table:
 
 
 def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
-    """Return a generator that depends only on the seed of ``rng`` and on a name; ``rng`` is not advanced."""
+    """Return a generator seeded by the seed of ``rng`` and by ``name``. The state of ``rng`` does not change."""
     seed = rng.bit_generator.seed_seq
     assert isinstance(seed, np.random.SeedSequence)
     key = (*seed.spawn_key, zlib.crc32(name.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
 
 
-def counted(table: Table, total: int, things: str, origin: str) -> str:
-    """Return a line for people: how many of ``total`` examples a table has, where they are from, and remarks."""
+def describe_table(table: Table, total: int, things: str, origin: str) -> str:
+    """Return a one-line description of a table, such as ``90 of 100 clips from drums (2 classes)``.
+
+    Args:
+        table: the table to describe, with its classes, note and scan.
+        total: number of examples in the whole data set, which may exceed that of a view.
+        things: plural noun for the examples.
+        origin: source of the data, such as a folder.
+    """
     facts = [f"{len(table.labels)} classes"] if table.labels else []
     facts += [table.note] if table.note else []
     facts += [] if table.scan is None else table.scan.notes

@@ -1,4 +1,4 @@
-"""What a scan found: the verdict on every file, as lines for the terminal and as a table."""
+"""`Scan`: the result of scanning a data folder, as a summary for the terminal and as a table of files."""
 
 from __future__ import annotations
 
@@ -43,16 +43,27 @@ FLAGS = {
     "offset": "used; a constant offset was removed",
 }
 MOST_NAMES, LONGEST_NAME = 30, 60
-"""Classes that the terminal lists, and characters of a name there."""
+"""Maximum number of classes in the terminal summary, and maximum length of a class name there in characters."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a folder holds. Every file has exactly one reason; a usable file may have flags.
+    """Result of scanning a data folder. Every file has exactly one reason, and a usable file may have flags.
 
     Attributes:
-        reasons, known_flags: all reasons and flags of such files, with their meaning, in the order of the summary.
-        noun: word for a file.
+        reasons: meaning of each reason, in the order of the summary.
+        known_flags: meaning of each flag, in the order of the summary.
+        noun: word for a file in messages.
+        root: data folder.
+        settings: decoding settings.
+        folder: cache folder with the decoded clips, their index and the table of files.
+        counts: number of files by reason.
+        flags: number of usable files by flag.
+        labels: names of the classes.
+        class_counts: number of clips of each class.
+        clips: number of clips in total.
+        naming: source of the labels: ``auto``, ``folders``, ``none`` or, for a list, ``csv``.
+        notes: remarks on reading the list of labels.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
@@ -60,42 +71,43 @@ class Scan:
     noun: ClassVar[str] = "sound file"
 
     root: Path
-    settings: Any  # how files are decoded
-    folder: Path  # the cache: clips, index and the table of files
-    counts: dict[str, int]  # reason -> files
-    flags: dict[str, int]  # flag -> usable files that have it
+    settings: Any
+    folder: Path
+    counts: dict[str, int]
+    flags: dict[str, int]
     labels: list[str]
-    class_counts: list[int]  # clips a label
+    class_counts: list[int]
     clips: int
-    naming: str = "auto"  # `auto`, `folders`, `none` or, for a list, `csv`
-    notes: Sequence[str] = ()  # remarks on how the list of labels was read
+    naming: str = "auto"
+    notes: Sequence[str] = ()
 
     @property
     def total(self) -> int:
-        """Files in the folder, plus links to folders, hidden folders and listed files that are missing."""
+        """Number of rows in the table: files, links to folders, hidden folders, and listed files that are missing."""
         return sum(self.counts.values())
 
     @property
     def usable(self) -> int:
+        """Number of usable files."""
         return self.counts.get("usable", 0)
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Yield the verdict on each file, in the order of the scan: a dict with the columns of `write`."""
+        """Yield the row of each file in scan order, as a dict with the columns of the CSV that `write` writes."""
         with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
-        """(path, reason, detail) of every file that is not plainly used; for a flagged one the flag is the reason."""
+        """List of (path, reason, detail) of all files with a problem. The reason of a flagged file is its flag."""
         rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.rows())
         return [row for row in rows if row[1] != "usable"]
 
     def summary(self, examples: int = 3) -> str:
-        """A few lines for the terminal: counts by reason with `examples` paths each."""
+        """Return the summary for the terminal: file counts by reason, with up to ``examples`` paths per reason."""
         classes = f", {len(self.labels)} classes" if self.labels else ", no labels"
         lines = [f"{self.root}: {self.total:,} files, {self.usable:,} usable -> {self._contents()}{classes}"]
         if self.labels:
-            lines.append(f"  {class_line(self.labels, self.class_counts)}")
+            lines.append(f"  {format_class_counts(self.labels, self.class_counts)}")
         shown: dict[str, list[str]] = {}
         for row in self.rows():
             for reason in [row["reason"], *filter(None, row["flags"].split("+"))]:
@@ -110,33 +122,32 @@ class Scan:
         return "\n".join(map(printable, lines))
 
     def _contents(self) -> str:
-        """The clips, in words."""
+        """Return a description of the usable contents, such as ``12 clips of 1.02 s at 16,000 Hz``."""
         seconds = self.settings.length / self.settings.sample_rate
         return f"{self.clips:,} clips of {seconds:.2f} s at {self.settings.sample_rate:,} Hz"
 
     def hints(self) -> list[str]:
-        """Return remarks on the usable files as a whole, such as folders that are probably not classes."""
+        """Return hints about the usable files, such as class folders that are probably not classes."""
         rows = [row for row in self.rows() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
     def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
-        """Return remarks on the usable sounds: most are mono while stereo is requested, or have a lower rate."""
+        """Return hints if most usable sounds are mono although stereo is set, or have a lower sample rate than set."""
         mono = sum(row["channels"] == "1" for row in rows)
         low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
         said = []
         if self.settings.channels > 1 and 2 * mono > len(rows):
-            said.append(f"{mono:,} of {len(rows):,} are mono; stereo makes them no wider: data.channels=1 is less work")
+            said.append(f"{mono:,} of {len(rows):,} are mono; data.channels=1 trains faster")
         if 2 * low > len(rows):
             rate = f"data.sample_rate={self.settings.sample_rate}"
-            said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate}, which cannot make them brighter")
+            said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate} and no high frequencies")
         return said
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a CSV with one line for every file: path below the root, reason, flags, detail, label, clips, ...
+        """Write a CSV file with one row per file: path relative to the root, reason, flags, detail, label, clips, ...
 
-        A cell that a spreadsheet would run as a formula gets an apostrophe in front (`escape_cell`), and
-        control characters are written as escapes.
+        Cells are safe to open in a spreadsheet: formulas get a leading apostrophe, and control characters are escaped.
         """
         try:
             with (
@@ -153,15 +164,15 @@ def _cell(text: str) -> object:
     return escape_cell(re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: printable(control[0]), text))
 
 
-def class_line(labels: Sequence[str], counts: Sequence[int]) -> str:
-    """Return ``name count, name count, …`` for the terminal; long names and long lists are cut."""
+def format_class_counts(labels: Sequence[str], counts: Sequence[int]) -> str:
+    """Return the class counts as ``name count, name count, ...``. Long names and long lists are truncated."""
     names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
     parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]
     return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
 
 
 def require_usable(scan: Scan) -> None:
-    """Raise a UserError that says what was found, and what to do, if no file can be used."""
+    """Raise `UserError` with the file counts and advice if the scan found no usable file."""
     if scan.clips:
         return
     meaning = {reason: f" ({text})" for reason, text in LEFT_OUT.items()}
@@ -171,8 +182,8 @@ def require_usable(scan: Scan) -> None:
     if scan.counts.get("no label") and scan.naming == LIST:
         listed = next((row["path"] for row in rows if row["reason"] == "missing"), None)
         file = next(row["path"] for row in rows if row["reason"] == "no label")
-        names = f"the list names {listed}, " if listed else "the list gives no label to the files of the folder, "
-        said.append(f"{names}the folder has {file}")
+        names = f"the list names {listed}, but the folder has {file}"
+        said.append(names if listed else f"the list has no label for {file}")
     elif scan.counts.get("no label"):
         said.append(f"labels=folders needs {scan.noun}s inside folders")
     images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Views of the training data for streams that see only part of it. A view is a function from table to table."""
+"""Views of the training data for individual streams. A view is a function from `Table` to `Table`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class PerClass:
-    """The same number of examples of each class, such as the labelled part of a semi-supervised training.
+    """View with the same number of random examples of each class, such as the labels of semi-supervised training.
 
     Args:
-        count: examples of each class.
-        seed: seed of the choice.
+        count: number of examples per class, 1 or more.
+        seed: seed of the random selection.
     """
 
     def __init__(self, count: int, seed: int = 0) -> None:
@@ -26,10 +26,10 @@ class PerClass:
         self.count, self.seed = count, seed
 
     def __call__(self, data: Table) -> Table:
-        """Return the view.
+        """Return the view of ``data``.
 
         Raises:
-            UserError: data without labels, or with too few examples of a class.
+            UserError: the data has no labels, or a class has fewer than ``count`` examples.
         """
         targets = _targets(data, "PerClass")
         chosen = []
@@ -43,13 +43,13 @@ class PerClass:
 
 
 class Balanced:
-    """All of the data, with the examples of rare classes repeated.
+    """View that balances the classes by repeating the examples of rare classes.
 
-    Each example of a class of ``n`` examples occurs ``(N / n)**(1 - power)`` times, rounded, where ``N`` is the size of
-    the largest class. So a class has about ``N**(1 - power) * n**power`` examples. Data without labels stay unchanged.
+    An example of a class with ``n`` examples is repeated ``(N / n)**(1 - power)`` times, rounded, where ``N`` is the
+    size of the largest class. Data without labels is unchanged.
 
     Args:
-        power: 0 to 1. 1 keeps the proportions of the data; 0 makes all classes equally frequent.
+        power: exponent from 0 (all classes equally frequent) to 1 (frequencies of the data).
     """
 
     def __init__(self, power: float = 0.5) -> None:
@@ -67,14 +67,14 @@ class Balanced:
 
 
 class Shard:
-    """One of several disjoint shares that together are all of the data.
+    """View of one of several disjoint shards that partition the data.
 
     Args:
-        index: which share, from 0.
-        of: number of shares.
-        by: ``label``: each share has whole classes, in the order of the labels; ``random``: random examples, in shares
-            whose sizes differ by at most one.
-        seed: seed of the random choice.
+        index: index of the shard, from 0 to ``of - 1``.
+        of: number of shards.
+        by: ``label``: each shard contains whole classes, in the order of the labels. ``random``: random shards with
+            sizes that differ by at most one.
+        seed: seed of the random partition.
     """
 
     def __init__(self, index: int, of: int, by: str = "random", seed: int = 0) -> None:
@@ -85,25 +85,25 @@ class Shard:
         self.index, self.of, self.by, self.seed = index, of, by, seed
 
     def __call__(self, data: Table) -> Table:
-        """Return the view.
+        """Return the view of ``data``.
 
         Raises:
-            UserError: fewer classes, or fewer examples, than shares; or ``by=label`` for data without labels.
+            UserError: there are fewer examples or classes than shards, or ``by=label`` is used without labels.
         """
         if self.by == "random":
             if len(data) < self.of:
-                raise UserError(f"{len(data)} training examples cannot be shared by {self.of}")
+                raise UserError(f"{len(data)} training examples cannot form {self.of} shards; use fewer shards")
             order = np.random.default_rng(self.seed).permutation(len(data))
             return data.take(np.sort(np.array_split(order, self.of)[self.index]))
         targets = _targets(data, "Shard by=label")
         if len(data.labels) < self.of:
-            raise UserError(f"{len(data.labels)} classes cannot be shared by {self.of}; use by=random or fewer workers")
+            raise UserError(f"{len(data.labels)} classes cannot form {self.of} shards; use by=random or fewer shards")
         mine = np.array_split(np.arange(len(data.labels)), self.of)[self.index]
         return data.take(np.flatnonzero(np.isin(targets, mine)))
 
 
 def _targets(data: Table, view: str) -> np.ndarray:
-    """Classes ``[N]`` of labelled data."""
+    """Return the class indices ``[N]`` of ``data``. Raise `UserError` for data without labels."""
     if not data.labels:
-        raise UserError(f"{view} needs data with labels, but this has none: {data.source}")
+        raise UserError(f"{view} needs data with labels, but this data has none: {data.source}")
     return np.asarray(data.targets)

@@ -1,4 +1,4 @@
-"""List a folder: every file once, in a fixed order, whatever links and permissions it holds."""
+"""Listing of a data folder: every file once, in a fixed order, robust to links and missing permissions."""
 
 from __future__ import annotations
 
@@ -9,24 +9,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiogan.data.kinds import FOREIGN, READABLE, archive, hidden
+from audiogan.data.kinds import FOREIGN, READABLE, hidden_reason, is_archive
 from audiogan.errors import UserError
 
 HIDDEN = "hidden"
 OUTSIDE = "outside link"
 ARCHIVE = "archive"
 LEFT_OUT = {
-    HIDDEN: "hidden files and folders, trash, and what systems write; left out",
-    OUTSIDE: "symbolic link out of the folder; data.links=follow uses it",
+    HIDDEN: "hidden files and folders, trash and system files; skipped",
+    OUTSIDE: "symbolic link that leads out of the folder; data.links=follow uses it",
     ARCHIVE: "unpack it to use its files",
 }
-"""Kinds of entries that no data set uses, with what they mean."""
+"""Kinds of entries that are never used, with an explanation of each."""
 LINKS = ("inside", "follow")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`kind` is "audio" (to be decoded) or the reason why it is not; `rel` is the path below the root, with `/`."""
+    """Entry of a folder listing.
+
+    Attributes:
+        path: absolute path.
+        rel: path relative to the root, with ``/``.
+        kind: ``audio`` or ``image`` for files to decode, otherwise the reason for skipping the entry.
+        detail: details of the reason.
+        size: size in bytes.
+        stamp: version of the file, see `file_version`.
+    """
 
     path: str
     rel: str
@@ -35,35 +44,36 @@ class Entry:
     size: int = 0
     stamp: str = ""
 
-    def feed(self, digest: Any) -> None:
-        """Add everything that is known without reading the file to a fingerprint."""
+    def update_digest(self, digest: Any) -> None:
+        """Update a digest with all attributes of the entry except the absolute path."""
         line = f"{self.rel}\0{self.kind}\0{self.detail}\0{self.size}\0{self.stamp}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
 
 
-def stamp(info: os.stat_result) -> str:
-    """Return what changes whenever a file is replaced or written to.
+def file_version(info: os.stat_result) -> str:
+    """Return a string that changes whenever a file is replaced or modified.
 
-    The time of modification alone does not: `cp -p`, `rsync -t` and archives set it to that of the original. The time
-    of the status change and the inode cannot be set.
+    It includes the change time and the inode, because `cp -p`, `rsync -t` and archivers restore the modification time.
     """
     return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
 
 
-def follows(links: str | None) -> bool:
-    """Return whether ``data.links`` asks for links that lead out of the folder; UserError for an unknown value."""
+def parse_links(links: str | None) -> bool:
+    """Return ``True`` if ``data.links`` is ``follow``. Raise `UserError` for an unknown value."""
     if links not in (None, *LINKS):
         raise UserError(f"data.links={links!r}: choose one of {', '.join(LINKS)}")
     return links == "follow"
 
 
-def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
-    """Every entry below `root`: a folder's files by name, then its sub-folders.
+def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
+    """Yield all entries below ``root``: the files of a folder by name, then its sub-folders.
 
-    Linked folders come last, so a sound is known by its real place where it has one. Each real folder is visited once;
-    a link to a folder that was visited, or to one around the root, is listed as "folder link". A link that leads out of
-    `root` is listed as "outside link", unless `follow` is set. `root` itself may be a link. A hidden folder is listed,
-    but not searched.
+    Linked folders come last, so that files are listed under their real path. Each real folder is visited once. A link
+    to a visited folder or to a parent of the root has the kind "folder link". Hidden folders are listed, not searched.
+
+    Args:
+        root: folder to list, or a link to a folder.
+        follow_links: follow links that lead out of ``root``. Otherwise they have the kind "outside link".
     """
     top = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
@@ -78,7 +88,7 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
             if (info.st_dev, info.st_ino) in seen or (real != path and _inside(top, real)):
                 yield Entry(path, rel, "folder link", f"to {real}")
                 continue
-            if not (follow or real == path or _inside(real, top)):
+            if not (follow_links or real == path or _inside(real, top)):
                 yield Entry(path, rel, OUTSIDE, f"to {real}")
                 continue
             seen.add((info.st_dev, info.st_ino))
@@ -88,14 +98,15 @@ def walk(root: Path, follow: bool = False) -> Iterator[Entry]:
             continue
         below = f"{rel}/" if rel else ""
         for name, linked in files:
-            yield _file(os.path.join(path, name), below + name, top if linked and not follow else None)
-        for name in filter(hidden, [*folders, *linked_folders]):
+            yield _file(os.path.join(path, name), below + name, top if linked and not follow_links else None)
+        for name in filter(hidden_reason, [*folders, *linked_folders]):
             yield Entry(os.path.join(path, name), below + name, HIDDEN, "folder, not searched")
-        links += [below + name for name in linked_folders if not hidden(name)]
-        stack += [below + name for name in reversed(folders) if not hidden(name)]
+        links += [below + name for name in linked_folders if not hidden_reason(name)]
+        stack += [below + name for name in reversed(folders) if not hidden_reason(name)]
 
 
-_is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)  # Windows, Python 3.12
+# Junctions exist on Windows only. os.path.isjunction requires Python 3.12.
+_is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)
 
 
 def _is_link(path: str) -> bool:
@@ -103,13 +114,13 @@ def _is_link(path: str) -> bool:
 
 
 def _inside(path: str, folder: str) -> bool:
-    """Return whether a real path is a folder or lies below it."""
+    """Return ``True`` if a real path equals ``folder`` or is below it."""
     path, folder = os.path.normcase(path), os.path.normcase(folder)
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
-    """Sorted names: of files, with whether they are links; of folders; of links to folders."""
+    """Return the sorted (name, is_link) pairs of files, names of folders, and names of links to folders."""
     files: list[tuple[str, bool]] = []
     folders: list[str] = []
     linked: list[str] = []
@@ -127,21 +138,21 @@ def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself
+    except OSError:  # For example, the entry is a link to itself.
         return False
 
 
 def _file(path: str, rel: str, top: str | None) -> Entry:
-    """Return the entry of a file; of a link, `top` is the folder that it may not lead out of."""
+    """Return the entry of a file. A link must not lead out of the folder ``top``, unless ``top`` is ``None``."""
     name = os.path.basename(path)
-    if reason := hidden(name):
+    if reason := hidden_reason(name):
         return Entry(path, rel, HIDDEN, reason)
     if top is not None and os.path.exists(path) and not _inside(real := os.path.realpath(path), top):
         return Entry(path, rel, OUTSIDE, f"to {real}")
     suffix = os.path.splitext(name)[1].lower()
     if suffix in FOREIGN:
         return Entry(path, rel, "unreadable", FOREIGN[suffix])
-    if archive(name):
+    if is_archive(name):
         return Entry(path, rel, ARCHIVE)
     if suffix not in READABLE:
         return Entry(path, rel, "not audio")
@@ -149,7 +160,7 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
 
 
 def file_entry(path: str, rel: str, kind: str) -> Entry:
-    """Return the entry of a file of this kind, or the reason why it cannot be read."""
+    """Return the entry of a file with the given kind, or with the kind "unreadable" if it cannot be read."""
     try:
         info = os.stat(path)
     except OSError as e:
@@ -157,4 +168,4 @@ def file_entry(path: str, rel: str, kind: str) -> Entry:
         return Entry(path, rel, "unreadable", "broken link" if missing else e.strerror or str(e))
     if not stat.S_ISREG(info.st_mode):
         return Entry(path, rel, "unreadable", "not a regular file")
-    return Entry(path, rel, kind, "", info.st_size, stamp(info))
+    return Entry(path, rel, kind, "", info.st_size, file_version(info))

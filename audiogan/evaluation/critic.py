@@ -10,18 +10,18 @@ from omegaconf import OmegaConf
 
 from audiogan.errors import UserError
 from audiogan.evaluation.data_sets import MAX_EXAMPLES, DataSets, labelled_data, load_examples
-from audiogan.games.calling import takes
+from audiogan.games.calling import input_names
 from audiogan.metrics import Report
 from audiogan.model.generator import Generator
 from audiogan.run.training import build_game, build_representation
-from audiogan.run.trust import trusting
+from audiogan.run.trust import trust_modules
 
 
 def check_transfer(generator: Generator, sets: DataSets) -> None:
     """Raise `UserError` if linear classifiers cannot be trained on the features of the run's critic."""
     if not hasattr(generator.game, "critic"):
         raise UserError(f"--transfer: {generator.name} has no critic")
-    inputs = [name for name in takes(generator.game.critic) if name in generator.game.needed]
+    inputs = [name for name in input_names(generator.game.critic) if name in generator.game.required_inputs]
     if inputs:
         reason = f"the critic of {generator.name} also receives {inputs[0]!r}"
         raise UserError(f"--transfer: {reason}, so its features do not describe one signal; omit --transfer")
@@ -42,7 +42,7 @@ def measure_critic(
         embeddings: dict[str, Any] = {
             name: _features(name, game),
             f"untrained-{name}": _features(name, _untrained(generator)),
-            "picture": SmallPictures(generator.modality.picture),
+            "picture": SmallPictures(generator.modality.to_images),
         }
         report = report.merged(evaluate_transfer(embeddings, train, held_out, seed=seed))
     if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):
@@ -62,7 +62,7 @@ def _features(name: str, game: Any) -> Any:
 def _untrained(generator: Generator) -> Any:
     """Return the run's game with new weights. Only the representation keeps its state."""
     cfg = OmegaConf.create(generator.config)
-    with torch.random.fork_rng(devices=[]), trusting(generator.trust):
+    with torch.random.fork_rng(devices=[]), trust_modules(generator.trust):
         torch.manual_seed(0)
         game: Any = build_game(cfg, build_representation(cfg))
     game.representation.load_state_dict(generator.game.representation.state_dict())

@@ -34,7 +34,7 @@ from audiogan.metrics import Report, embed, evaluate
 from audiogan.metrics.report import MIN_SAMPLES
 from audiogan.model.generator import Generator
 from audiogan.model.loading import load
-from audiogan.run.trust import trusting
+from audiogan.run.trust import trust_modules
 
 MAX_GAIN_EXAMPLES = 10_000
 """Largest number of real and of generated examples on which classifiers are trained for ``gain``."""
@@ -101,7 +101,7 @@ def evaluate_run(
     if closed:
         echo(f"{folder / STORED}: cannot be written: {closed}")
     try:
-        with trusting(generator.trust):
+        with trust_modules(generator.trust):
             sets = open_evaluation_data(generator, data)
         if gain:
             _check_gain(generator, sets)
@@ -110,11 +110,11 @@ def evaluate_run(
         if extractor is not None:
             from audiogan.metrics.extractor import load_extractor
 
-            own = load_extractor(extractor, generator.modality.picture, extractor_weights)
+            own = load_extractor(extractor, generator.modality.to_images, extractor_weights)
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        measured = _translated if generator.game.needed else _sampled
+        measured = _translated if generator.game.required_inputs else _sampled
         report = measured(generator, sets, embeddings, count, seed, classifier, echo)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
@@ -160,7 +160,9 @@ def _translated(
         made = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        targets = None if sets.train is None else generator.game.places(sets.train, route)[1][:MAX_EXAMPLES]
+        targets = (
+            None if sets.train is None else generator.game.source_and_target_rows(sets.train, route)[1][:MAX_EXAMPLES]
+        )
         seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
         part = Report({}, {}, {}, {})
         for embedding in embeddings:
@@ -177,7 +179,9 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     if count < MIN_SAMPLES:
         raise UserError(f"-n {count}: the measures need at least {MIN_SAMPLES} examples")
     for route, words in generator.route_descriptions.items():
-        for role, places in zip(("sources", "targets"), generator.game.places(real, route), strict=True):
+        for role, places in zip(
+            ("sources", "targets"), generator.game.source_and_target_rows(real, route), strict=True
+        ):
             if len(places) < MIN_SAMPLES:
                 direction = f" for {words}" if words else ""
                 need = f"the measures need at least {MIN_SAMPLES}"
@@ -207,7 +211,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
     With randomly drawn classes, distances would vary by a third more.
     """
-    shares = {name: each.proportional(n) for name, each in generator.inputs.items()}
+    shares = {name: each.proportional_values(n) for name, each in generator.inputs.items()}
     recipes = []
     for i in range(n):
         mine = {name: share[i] for name, share in shares.items() if share is not None}
@@ -217,14 +221,14 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
     """Measure coverage of the modes, if the modality defines modes."""
-    measures = generator.modality.measures
+    measures = generator.modality.sample_metrics
     values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
     return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Measure distances to nearest neighbours, for sounds."""
-    if generator.modality.picture_name(generator.shape) is None:
+    if generator.modality.images_name(generator.shape) is None:
         return Report({}, {}, {}, {})
     from audiogan.metrics.spacing import PictureEmbedding, evaluate_spacing
 
@@ -254,7 +258,7 @@ def _by_classifier(
 
 
 def _check_gain(generator: Generator, sets: DataSets) -> None:
-    if needed := list(generator.game.needed):
+    if needed := list(generator.game.required_inputs):
         raise UserError(f"--gain: {generator.name} needs the input {needed[0]!r}; omit --gain")
     train, _ = labelled_data(sets, "--gain")
     if not generator.labels:

@@ -31,7 +31,7 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
     Raises:
         UserError: the data contains none of the model's classes.
     """
-    if generator.game.needed:
+    if generator.game.required_inputs:
         _translations(path, generator, data, seed)
         return
     order = np.random.default_rng(seed).permutation(len(data))

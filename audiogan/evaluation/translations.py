@@ -44,12 +44,12 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
         seed: seed for the random inputs of the first example. It is increased by 1 for each further example.
     """
     game = generator.game
-    sources, targets = game.places(table, route)
+    sources, targets = game.source_and_target_rows(table, route)
     rng = np.random.default_rng(0)
     paired = game.generators[route].source is None and game.generators[route].target is None
     sources = rng.permutation(sources)[:max_examples]
     targets = sources if paired else rng.permutation(targets)[:max_examples]
-    columns = {name: table.column(given.column, sources) for name, given in game.needed.items()}
+    columns = {name: table.column(given.column, sources) for name, given in game.required_inputs.items()}
     recipes = []
     for i in range(len(sources)):
         mine = {
@@ -72,7 +72,7 @@ def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArr
         if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
             value = value.expand(-1, generator.shape[0], *value.shape[2:])
         if tuple(value.shape[1:]) == tuple(generator.shape):
-            return generator.modality.finish(value.numpy())
+            return generator.modality.postprocess(value.numpy())
     return None
 
 
@@ -103,7 +103,7 @@ def measure_references(translated: Translated, generator: Generator) -> Report:
         return Report({}, {}, {}, {})
 
     def by_name(x: NDArray[np.float32]) -> dict[str, float]:
-        found = generator.modality.references(x, targets)
+        found = generator.modality.reference_metrics(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
     values = by_name(outputs)

@@ -9,11 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import call, check_shape, check_takes, evaluating, judged, over_critics, per_sample, takes
+from audiogan.games.calling import (
+    call,
+    check_input_names,
+    check_shape,
+    eval_mode,
+    input_names,
+    logits_per_sample,
+    sum_over_critics,
+    to_critic_output,
+)
 from audiogan.games.critics import critic_terms
-from audiogan.games.features import hidden
+from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative
-from audiogan.games.terms import due, joined, named
+from audiogan.games.terms import add_terms, due_penalties, name_terms
 from audiogan.inputs import Input, Seeded, Signal
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
@@ -72,9 +81,9 @@ class Adversarial(Generative):
         self.nets["critic"] = critic
         self.loss, self.augment = loss, augment
         self.adversarial_weight, self.auxiliary_weight = adversarial_weight, auxiliary_weight
-        self.penalties = named(penalties, "penalties")
-        self.generator_penalties = named(generator_penalties, "generator_penalties")
-        self.distances, self.feature_matching_weight = named(distances, "distances"), feature_matching_weight
+        self.penalties = name_terms(penalties, "penalties")
+        self.generator_penalties = name_terms(generator_penalties, "generator_penalties")
+        self.distances, self.feature_matching_weight = name_terms(distances, "distances"), feature_matching_weight
         stateful = (*self.generator_penalties.values(), *self.penalties.values())
         if odd := [penalty for penalty in stateful if not hasattr(penalty, "every")]:
             raise ValueError(f"penalties: {odd[0]!r} is no penalty; write a section with _target_")
@@ -88,33 +97,33 @@ class Adversarial(Generative):
         mine, theirs = getattr(generator, "classes", 0), getattr(critic, "classes", 0)
         if mine != theirs and isinstance(mine, int) and isinstance(theirs, int):
             raise ValueError(f"the generator knows {mine} classes, the critic {theirs}")
-        check_takes(critic, self.inputs)
-        if augment is not None and any(isinstance(self.inputs[name], Signal) for name in takes(critic)):
+        check_input_names(critic, self.inputs)
+        if augment is not None and any(isinstance(self.inputs[name], Signal) for name in input_names(critic)):
             raise ValueError("augment changes x alone; it cannot be used with a critic that also receives a source")
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
-        return self.player_losses(player, batch, self.given(batch, context), context)
+        return self.player_losses(player, batch, self.inputs_from_batch(batch, context), context)
 
     def player_losses(self, player: str, batch: Inputs, given: Inputs, context: Play) -> dict[str, Tensor]:
         """Return the losses of a player, given the inputs that the batch determines."""
         signal = batch["x"]
         if player == "critic":
             real = self.critic_view(self._real(signal), context).detach()
-            inputs = self.drawn(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), given, context)
             made = call(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
-            return self._critic_losses(real, fake, inputs, self.of_real(batch, inputs), context)
+            return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
         if not self.adversarial_weight and not self.feature_matching_weight:
-            inputs = self.drawn(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), given, context)
             return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
         inputs, made, fake = self._make(len(signal), given, context)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
-        context.note(fake_logits=per_sample(out))
-        return joined(losses, self._generator_terms(inputs, made, signal, context))
+        context.note(fake_logits=logits_per_sample(out))
+        return add_terms(losses, self._generator_terms(inputs, made, signal, context))
 
     def _make(self, n: int, given: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return all inputs, the generator's output, and the output as the critic receives it."""
-        inputs = self.drawn(n, given, context)
+        inputs = self.add_drawn_inputs(n, given, context)
         made = call(self.nets["generator"], inputs)
         return inputs, made, self.critic_view(self._decoded(made), context)
 
@@ -125,11 +134,13 @@ class Adversarial(Generative):
         out = self._judge(fake, inputs)
         if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
-                real = self._judge(self.critic_view(self._real(batch["x"]), context), self.of_real(batch, inputs))
+                real = self._judge(
+                    self.critic_view(self._real(batch["x"]), context), self.inputs_of_real(batch, inputs)
+                )
         if getattr(self.loss, "relativistic", False):
-            losses = {"loss": self.adversarial_weight * over_critics(self.loss.generator, out, real)}
+            losses = {"loss": self.adversarial_weight * sum_over_critics(self.loss.generator, out, real)}
         else:
-            losses = {"loss": self.adversarial_weight * over_critics(self.loss.generator, out)}
+            losses = {"loss": self.adversarial_weight * sum_over_critics(self.loss.generator, out)}
         if self.feature_matching_weight:
             losses["features"] = self.feature_matching_weight * _feature_distance(out, real)
         return losses | self._auxiliary(inputs, fake=out), out
@@ -137,22 +148,22 @@ class Adversarial(Generative):
     def _generator_terms(self, inputs: Inputs, made: Tensor, target: Tensor, context: Play) -> dict[str, Tensor]:
         """Return the terms of the generator's loss that no critic gives."""
         generator = self.nets["generator"]
-        penalties = due(
+        penalties = due_penalties(
             self.generator_penalties, context.step, lambda penalty: penalty(generator, inputs, context.randn)
         )
         distances = {}
         if self.distances:
             output = self.representation.decode(made)
             distances = {name: distance(output, target) for name, distance in self.distances.items()}
-        return joined(self.output_terms(made, inputs), distances, penalties)
+        return add_terms(self.output_terms(made, inputs), distances, penalties)
 
     def output_terms(self, made: Tensor, inputs: Inputs) -> dict[str, Tensor]:
         """Return more terms of the generator's loss on its output. Games that need some override this."""
         return {}
 
-    def of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
-        """Return ``inputs`` as they describe the real examples of a batch; see `audiogan.inputs.Input.of_real`."""
-        values = {name: each.of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
+    def inputs_of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
+        """Return ``inputs`` as they describe the real examples of a batch."""
+        values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
 
     def _critic_losses(
@@ -167,13 +178,13 @@ class Adversarial(Generative):
             context,
             lambda x: self._judge(x, inputs),
         )
-        context.note(real_logits=per_sample(of_real), fake_logits=per_sample(of_fake))
+        context.note(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
         auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
-        return joined(first | auxiliary, terms)
+        return add_terms(first | auxiliary, terms)
 
     def _judge(self, x: Tensor, inputs: Inputs) -> CriticOutput:
-        return judged(call(self.critic, inputs, x))
+        return to_critic_output(call(self.critic, inputs, x))
 
     def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
         """Return cross-entropies of class logits against the class weights."""
@@ -215,26 +226,26 @@ class Adversarial(Generative):
         Args:
             batch: the signals ``x``, and the columns of the inputs that the critic takes.
         """
-        with evaluating(self.critic):
-            return per_sample(self._judge(*self._for_critic(batch)))
+        with eval_mode(self.critic):
+            return logits_per_sample(self._judge(*self._for_critic(batch)))
 
     @torch.no_grad()
     def features(self, batch: Inputs) -> Tensor:
-        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.hidden`.
+        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.last_hidden_layer`.
 
         The critic receives the same weight for each class, so that features do not contain the label.
         """
-        with evaluating(self.critic):
-            return hidden(self.critic, *self._for_critic(batch, neutral=True))
+        with eval_mode(self.critic):
+            return last_hidden_layer(self.critic, *self._for_critic(batch, neutral=True))
 
     def _for_critic(self, batch: Inputs, *, neutral: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
         device = next(self.critic.parameters()).device
         batch, random = {name: value.to(device) for name, value in batch.items()}, Seeded(0)
         inputs = {}
-        for name in takes(self.critic):
+        for name in input_names(self.critic):
             given: Any = self.inputs[name]
-            value = given.neutral(len(batch["x"])) if neutral else None
-            value = given.of_real(batch) if value is None else value
+            value = given.neutral_values(len(batch["x"])) if neutral else None
+            value = given.values_of_real(batch) if value is None else value
             value = given.from_batch(batch, random) if value is None else value
             inputs[name] = given.encode(value.to(device))
         return self.critic_input(batch["x"]), inputs

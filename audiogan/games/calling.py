@@ -15,7 +15,7 @@ from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
 
-def takes(network: Any) -> frozenset[str]:
+def input_names(network: Any) -> frozenset[str]:
     """Return the names of the inputs that a network takes.
 
     Raises:
@@ -28,18 +28,18 @@ def takes(network: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-def check_takes(network: Any, inputs: Iterable[str]) -> None:
+def check_input_names(network: Any, inputs: Iterable[str]) -> None:
     """Raise ``ValueError`` if a network takes an input that the game does not have."""
-    wanted, inputs = takes(network), list(inputs)
+    wanted, inputs = input_names(network), list(inputs)
     if missing := sorted(wanted - set(inputs)):
         name = type(network).__name__
         raise ValueError(
             f"{name} takes {', '.join(sorted(wanted))}, but {', '.join(missing)} is not among the inputs of this game: "
-            f"{', '.join(inputs) or 'none'}{hint(missing[0])}"
+            f"{', '.join(inputs) or 'none'}{missing_input_hint(missing[0])}"
         )
 
 
-def hint(name: str) -> str:
+def missing_input_hint(name: str) -> str:
     """Return what to do about a missing input."""
     hints = {
         "classes": "; the data has no labels, or classes=0 is set",
@@ -51,7 +51,7 @@ def hint(name: str) -> str:
 
 def call(network: nn.Module, inputs: Mapping[str, Tensor], *x: Tensor, names: frozenset[str] | None = None) -> Any:
     """Call a network with the inputs that it takes, after the positional arguments ``x``."""
-    return network(*x, **{name: inputs[name] for name in (takes(network) if names is None else names)})
+    return network(*x, **{name: inputs[name] for name in (input_names(network) if names is None else names)})
 
 
 def implied_inputs(generator: Any) -> dict[str, Input]:
@@ -61,7 +61,7 @@ def implied_inputs(generator: Any) -> dict[str, Input]:
     names; a configuration gives the names of the data.
     """
     found: dict[str, Input] = {}
-    names = takes(generator)
+    names = input_names(generator)
     if "latent" in names and hasattr(generator, "latent_dim"):
         found["latent"] = Latent(shape=generator.latent_dim, distribution=getattr(generator, "latent", "normal"))
     if "classes" in names and getattr(generator, "classes", None):
@@ -73,11 +73,11 @@ def implied_inputs(generator: Any) -> dict[str, Input]:
     return found
 
 
-def check_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
+def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
     """Raise ``ValueError`` if a network was built for another number of classes or knobs than the inputs have."""
     for name, given in inputs.items():
         built = getattr(network, name, None)
-        if name in takes(network) and isinstance(built, int) and given.shape[0] != built:
+        if name in input_names(network) and isinstance(built, int) and given.shape[0] != built:
             raise ValueError(f"{type(network).__name__} knows {built} {name}, the data has {given.shape[0]}")
 
 
@@ -91,7 +91,7 @@ def check_shape(network: nn.Module, representation: Representation) -> None:
 
 
 @contextlib.contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
+def eval_mode(net: nn.Module) -> Iterator[None]:
     """Put a network into evaluation mode for a block.
 
     A network that is in this mode already costs nothing: setting the mode of a large one takes a millisecond.
@@ -109,7 +109,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 # Logits.
 
 
-def judged(output: Any) -> CriticOutput:
+def to_critic_output(output: Any) -> CriticOutput:
     """Return the output of a critic as a `CriticOutput`; several logits ``[B]`` become one tensor ``[B, critics]``."""
     out = output if isinstance(output, CriticOutput) else CriticOutput(output)
     if not isinstance(out.logits, Tensor):
@@ -120,7 +120,7 @@ def judged(output: Any) -> CriticOutput:
     return out
 
 
-def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
+def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
     """Return the sum of a loss over critics, so that each of them learns as it would alone."""
     first = outputs[0].logits
     if isinstance(first, Tensor):
@@ -131,14 +131,14 @@ def over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
     return torch.stack(losses).sum()
 
 
-def per_sample(output: CriticOutput) -> Tensor:
+def logits_per_sample(output: CriticOutput) -> Tensor:
     """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
     if isinstance(output.logits, Tensor):
         return _mean(output.logits)
     return torch.stack([_mean(part) for part in output.logits]).mean(0)
 
 
-def for_penalties(output: CriticOutput) -> Tensor:
+def logits_for_penalties(output: CriticOutput) -> Tensor:
     """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
     if isinstance(output.logits, Tensor):
         return _mean(output.logits)

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from audiogan.core import Play
-from audiogan.games.calling import for_penalties, over_critics
-from audiogan.games.terms import due, joined
+from audiogan.games.calling import logits_for_penalties, sum_over_critics
+from audiogan.games.terms import add_terms, due_penalties
 from audiogan.networks.base import CriticOutput
 
 
@@ -33,8 +33,10 @@ def critic_terms(
         judge_fake: the critic, with the inputs of the fakes bound, where they differ. Penalties use ``judge``.
     """
     of_real, of_fake = judge(real), (judge_fake or judge)(fake)
-    terms = {"loss": over_critics(loss.critic, of_real, of_fake)}
-    values = due(
-        penalties, context.step, lambda penalty: penalty(lambda x: for_penalties(judge(x)), real, fake, context.rand)
+    terms = {"loss": sum_over_critics(loss.critic, of_real, of_fake)}
+    values = due_penalties(
+        penalties,
+        context.step,
+        lambda penalty: penalty(lambda x: logits_for_penalties(judge(x)), real, fake, context.rand),
     )
-    return joined(terms, values), of_real, of_fake
+    return add_terms(terms, values), of_real, of_fake

@@ -10,12 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import call, check_shape, check_takes, evaluating, judged, over_critics, per_sample
+from audiogan.games.calling import (
+    call,
+    check_input_names,
+    check_shape,
+    eval_mode,
+    logits_per_sample,
+    sum_over_critics,
+    to_critic_output,
+)
 from audiogan.games.critics import critic_terms
-from audiogan.games.features import hidden
+from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative, Route
 from audiogan.games.image_pool import ImagePool
-from audiogan.games.terms import joined, named
+from audiogan.games.terms import add_terms, name_terms
 from audiogan.inputs import Input, Signal
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
@@ -74,8 +82,8 @@ class Cycle(Generative):
         for name, critic in critics.items():
             self.nets[name] = critic
             check_shape(critic, representation)
-            check_takes(critic, ())
-        self.loss, self.penalties, self.constraint = loss, named(penalties, "penalties"), constraint
+            check_input_names(critic, ())
+        self.loss, self.penalties, self.constraint = loss, name_terms(penalties, "penalties"), constraint
         self.cycle, self.identity = cycle, identity
         terms = (cycle, identity, *self.penalties.values())
         self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
@@ -89,7 +97,9 @@ class Cycle(Generative):
             domains = list(batch.values())
         else:
             raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
-        given = [self.drawn(len(part["x"]), self.given(part, context), context) for part in domains]
+        given = [
+            self.add_drawn_inputs(len(part["x"]), self.inputs_from_batch(part, context), context) for part in domains
+        ]
         signals = [part["x"] for part in domains]
         if player == "critic":
             return self._critic_losses(signals, given, context)
@@ -100,8 +110,8 @@ class Cycle(Generative):
             target = 1 - source
             made = call(self.nets[name], given[source])
             fake = self.representation.decode(made)
-            out = self.judge(target, made)
-            logits.append(per_sample(out))
+            out = self.apply_critic(target, made)
+            logits.append(logits_per_sample(out))
             adversarial = {"loss": self._generator_loss(out, signals[target], target)}
             restored = self.representation.decode(call(self.nets[other], self._with_source(given[source], fake)))
             cycle = {"cycle": self.cycle(restored, signals[source])}
@@ -109,16 +119,16 @@ class Cycle(Generative):
             if self.identity is not None:
                 same = self.representation.decode(call(self.nets[name], given[target]))
                 identity = {"identity": self.identity(same, signals[target])}
-            losses = joined(losses, adversarial, cycle, identity)
+            losses = add_terms(losses, adversarial, cycle, identity)
         context.note(fake_logits=torch.cat(logits))
         return losses
 
     def _generator_loss(self, out: CriticOutput, signal: Tensor, domain: int) -> Tensor:
         if not getattr(self.loss, "relativistic", False):
-            return over_critics(self.loss.generator, out)
+            return sum_over_critics(self.loss.generator, out)
         with torch.no_grad():
-            real = self.judge(domain, self.representation.encode(signal))
-        return over_critics(self.loss.generator, out, real)
+            real = self.apply_critic(domain, self.representation.encode(signal))
+        return sum_over_critics(self.loss.generator, out, real)
 
     def _critic_losses(self, signals: list[Tensor], given: list[dict[str, Tensor]], context: Play) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
@@ -130,17 +140,17 @@ class Cycle(Generative):
                 fake = self.pools[name](fake, context)
             real = self.representation.encode(signals[target]).detach()
             terms, of_real, of_fake = critic_terms(
-                self.loss, partial(self.judge, target), real, fake, self.penalties, context
+                self.loss, partial(self.apply_critic, target), real, fake, self.penalties, context
             )
-            losses = joined(losses, terms)
-            real_logits.append(per_sample(of_real))
-            fake_logits.append(per_sample(of_fake))
+            losses = add_terms(losses, terms)
+            real_logits.append(logits_per_sample(of_real))
+            fake_logits.append(logits_per_sample(of_fake))
         context.note(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
         return losses
 
-    def judge(self, domain: int, x: Tensor) -> CriticOutput:
+    def apply_critic(self, domain: int, x: Tensor) -> CriticOutput:
         """Return the output of the critic of a domain (0 or 1) for ``x`` ``[B, *representation.shape]``."""
-        return judged(self.nets[self.critics[domain]](x))
+        return to_critic_output(self.nets[self.critics[domain]](x))
 
     def _with_source(self, given: Mapping[str, Tensor], signal: Tensor) -> dict[str, Tensor]:
         encoder: Any = self.inputs[self.source]
@@ -164,12 +174,12 @@ class Cycle(Generative):
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the logits ``[B]`` of the first generator's target critic for real examples ``x``."""
         device = next(self.critic.parameters()).device
-        with evaluating(self.critic):
-            return per_sample(self.judge(1, self.critic_input(batch["x"].to(device))))
+        with eval_mode(self.critic):
+            return logits_per_sample(self.apply_critic(1, self.critic_input(batch["x"].to(device))))
 
     @torch.no_grad()
     def features(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return features ``[B, D]`` of the first generator's target critic."""
         device = next(self.critic.parameters()).device
-        with evaluating(self.critic):
-            return hidden(self.critic, self.critic_input(batch["x"].to(device)), {})
+        with eval_mode(self.critic):
+            return last_hidden_layer(self.critic, self.critic_input(batch["x"].to(device)), {})

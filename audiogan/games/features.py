@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from audiogan.games.calling import call, takes
+from audiogan.games.calling import call, input_names
 
 
-def hidden(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return the critic's last hidden layer ``[B, D]``.
 
     This is its ``features(x)``, or the input of the linear layer that gives its score.
@@ -25,7 +25,7 @@ def hidden(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor
     """
     if hasattr(critic, "features"):
         known = inspect.signature(critic.features).parameters  # type: ignore[arg-type]
-        names = (takes(critic) & set(known)) - {"classes"}
+        names = (input_names(critic) & set(known)) - {"classes"}
         return critic.features(x, **{name: inputs[name] for name in names}).flatten(1)  # type: ignore[operator]
     caught: list[Tensor] = []
     scores = [layer for layer in critic.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1]

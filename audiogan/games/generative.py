@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from audiogan.core import Game
 from audiogan.errors import UserError
-from audiogan.games.calling import check_shape, check_sizes, check_takes, evaluating, implied_inputs, takes
+from audiogan.games.calling import (
+    check_input_names,
+    check_input_sizes,
+    check_shape,
+    eval_mode,
+    implied_inputs,
+    input_names,
+)
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
 
@@ -73,16 +80,16 @@ class Generative(Game):
         self.generators = {name: (routes or {}).get(name, Route()) for name in nets}
         known = {**self._implied(), **(inputs or {})}
         order = [*(name for name in FIRST if name in known), *(name for name in known if name not in FIRST)]
-        wanted = frozenset().union(*(takes(net) for net in nets.values()))
+        wanted = frozenset().union(*(input_names(net) for net in nets.values()))
         self.inputs = nn.ModuleDict({name: known[name] for name in order if name in wanted})
         for given in self.inputs.values():
             given.connect(dict(self.inputs.items()))  # type: ignore[operator]
         for net in nets.values():
-            check_takes(net, self.inputs)
-            check_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
+            check_input_names(net, self.inputs)
+            check_input_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
         self._taken: dict[str, list[tuple[str, Any]]] = {
-            name: [(key, self.inputs[key]) for key in takes(net)] for name, net in nets.items()
+            name: [(key, self.inputs[key]) for key in input_names(net)] for name, net in nets.items()
         }
 
     def _implied(self) -> dict[str, Input]:
@@ -94,7 +101,7 @@ class Generative(Game):
         return {name: self.nets[name] for name in self.generators}
 
     @property
-    def main(self) -> str:
+    def default_generator(self) -> str:
         """The name of the generator that is used when none is named: the first."""
         return next(iter(self.generators))
 
@@ -140,7 +147,7 @@ class Generative(Game):
         wanted = {name: value for name, value in requested.items() if value is not None}
         odds: dict[str, Tensor] = {}
         for name, value in wanted.items():
-            for other, factor in self.input(name).evidence(value).items():
+            for other, factor in self.input(name).odds_of_others(value).items():
                 odds[other] = odds[other] * factor if other in odds else factor
         drawn: dict[str, Tensor] = {}
         for name, given in self.inputs.items():
@@ -151,7 +158,7 @@ class Generative(Game):
             drawn[name] = given.draw(n, random, wanted.get(name), drawn, odds)  # type: ignore[operator]
         return drawn
 
-    def draw_beside(
+    def draw_for_batch(
         self, batch: Mapping[str, Tensor], random: Random | torch.Generator | None = None, **requested: Any
     ) -> dict[str, Tensor]:
         """Draw the inputs of as many samples as ``batch`` has; those that cannot be drawn are taken from the batch."""
@@ -163,7 +170,7 @@ class Generative(Game):
                 requested[name] = given.from_batch(batch, random)  # type: ignore[operator]
         return self.draw(n, random, **requested)
 
-    def given(self, batch: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
+    def inputs_from_batch(self, batch: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
         """Return the inputs that a training batch determines, as networks receive them."""
         return {
             name: given.encode(given.from_batch(batch, random))  # type: ignore[operator]
@@ -171,7 +178,7 @@ class Generative(Game):
             if given.column is not None
         }
 
-    def drawn(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
+    def add_drawn_inputs(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
         """Return ``given`` with the inputs that are drawn in training too, as networks receive them."""
         whole = dict(given)
         each: Any
@@ -180,9 +187,9 @@ class Generative(Game):
                 whole[name] = each.encode(each.draw(n, random, None, whole))
         return whole
 
-    def even(self, n: int) -> dict[str, Tensor]:
+    def balanced_inputs(self, n: int) -> dict[str, Tensor]:
         """Return values that show each kind equally often, such as each class in turn, for inputs that have kinds."""
-        values = {name: each.even(n) for name, each in self.inputs.items()}  # type: ignore[operator]
+        values = {name: each.balanced_values(n) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {name: value for name, value in values.items() if value is not None}
 
     def captions(self, inputs: Mapping[str, Tensor]) -> list[str] | None:
@@ -196,17 +203,19 @@ class Generative(Game):
         return next((kind for kind in kinds if kind is not None), None)
 
     @property
-    def needed(self) -> dict[str, Any]:
+    def required_inputs(self) -> dict[str, Any]:
         """The inputs that cannot be drawn, by name."""
         return {name: each for name, each in self.inputs.items() if not each.drawable}
 
-    def columns(self) -> set[str]:
-        """Return the columns of the data that `score` and `draw_beside` read."""
+    def used_columns(self) -> set[str]:
+        """Return the columns of the data that `score` and `draw_for_batch` read."""
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
-    def places(self, table: Any, generator: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def source_and_target_rows(
+        self, table: Any, generator: str | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the places in a table of the sources and of the targets of a generator."""
-        route = self.generators[self.main if generator is None else generator]
+        route = self.generators[self.default_generator if generator is None else generator]
         whole = np.arange(len(table))
         found = (whole if end is None else np.flatnonzero(table.targets == end) for end in (route.source, route.target))
         sources, targets = found
@@ -231,12 +240,12 @@ class Generative(Game):
             nets: networks that replace the game's by name, such as an average of the weights.
             truncation: see `audiogan.model.generator.Generator.sample`.
         """
-        name = self.main if generator is None else generator
+        name = self.default_generator if generator is None else generator
         own: Any = self.nets[name]
         net: Any = nets[name] if nets is not None and name in nets else own  # a ModuleDict has no method `get`
         device = next(own.parameters()).device
         values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
-        with evaluating(net):
+        with eval_mode(net):
             if truncation is None:
                 x = net(**values)
             elif hasattr(net, "forward_truncated"):

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import per_sample
-from audiogan.games.terms import joined
+from audiogan.games.calling import logits_per_sample
+from audiogan.games.terms import add_terms
 from audiogan.representations import Representation
 
 
@@ -68,20 +68,20 @@ class MultiCritic(Adversarial):
             with self._against(player):
                 return super().losses("critic", batch, context)
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
-        made = [(*self._make(len(part["x"]), self.given(part, context), context), part) for part in batches]
+        made = [(*self._make(len(part["x"]), self.inputs_from_batch(part, context), context), part) for part in batches]
         terms: dict[str, list[Tensor]] = {}
         logits = []
         for i, name in enumerate(self.critics):
             inputs, _, fake, part = made[i % len(made)]
             with self._against(name):
                 losses, out = self._adversarial_terms(fake, inputs, part, context)
-            logits.append(per_sample(out))
+            logits.append(logits_per_sample(out))
             for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
         context.note(fake_logits=torch.cat(logits))
         inputs, x, _, part = made[0]
         means = {term: torch.stack(values).mean() for term, values in terms.items()}
-        return joined(means, self._generator_terms(inputs, x, part["x"], context))
+        return add_terms(means, self._generator_terms(inputs, x, part["x"], context))
 
     @property
     def critic(self) -> nn.Module:
@@ -103,10 +103,10 @@ class MultiCritic(Adversarial):
             self.constraint(self.nets[player])
         due = bool(self.swap_every) and (context.step + 1) % self.swap_every == 0
         if player == "generator" and context.repeat == 0 and due:
-            self.swap(context.step)
+            self.swap_critics(context.step)
 
     @torch.no_grad()
-    def swap(self, step: int) -> list[int]:
+    def swap_critics(self, step: int) -> list[int]:
         """Move critics between workers now; worker ``i`` gets the critic of worker ``p[i]`` of what is returned."""
         rng = np.random.default_rng([self.seed, step])
         places = np.arange(len(self.critics))

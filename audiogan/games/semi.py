@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from audiogan.core import EMA, Callback, Play, Trainer
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import call, evaluating
-from audiogan.games.terms import due, joined
+from audiogan.games.calling import call, eval_mode
+from audiogan.games.terms import add_terms, due_penalties
 from audiogan.representations import Representation
 
 Batch = Mapping[str, Tensor]
@@ -75,7 +75,7 @@ class SemiSupervised(Adversarial):
             return self._critic_terms(batch["labelled"], batch["unlabelled"], context)
         critic = self.nets["critic"]
         signal = batch["x"]
-        inputs, made, fake = self._make(len(signal), self.given(batch, context), context)
+        inputs, made, fake = self._make(len(signal), self.inputs_from_batch(batch, context), context)
         terms = {}
         if self.feature_matching_weight:
             with torch.no_grad():
@@ -83,14 +83,14 @@ class SemiSupervised(Adversarial):
             mean = critic.features(fake).mean(0)  # type: ignore[operator]
             terms["features"] = self.feature_matching_weight * (mean - real).square().mean()
         if self.adversarial_weight:
-            logits = realness(critic(fake))
+            logits = logits_of_real(critic(fake))
             context.note(fake_logits=logits)
             terms["loss"] = self.adversarial_weight * self.loss.generator(logits)
-        return joined(terms, self._generator_terms(inputs, made, signal, context))
+        return add_terms(terms, self._generator_terms(inputs, made, signal, context))
 
     def _critic_terms(self, labelled: Batch, unlabelled: Batch, context: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
-            return realness(self.nets["critic"](x))
+            return logits_of_real(self.nets["critic"](x))
 
         class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), context))
         context.note(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
@@ -99,13 +99,14 @@ class SemiSupervised(Adversarial):
             return terms
         signal = unlabelled["x"]
         real = self.critic_view(self._real(signal), context).detach()
-        inputs = self.drawn(len(real), self.given(unlabelled, context), context)
+        inputs = self.add_drawn_inputs(len(real), self.inputs_from_batch(unlabelled, context), context)
         fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), context).detach()
         real_logits, fake_logits = critic(real), critic(fake)
         context.note(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised_weight * self.loss.critic(real_logits, fake_logits)
-        return joined(
-            terms, due(self.penalties, context.step, lambda penalty: penalty(critic, real, fake, context.rand))
+        return add_terms(
+            terms,
+            due_penalties(self.penalties, context.step, lambda penalty: penalty(critic, real, fake, context.rand)),
         )
 
     @torch.no_grad()
@@ -113,15 +114,15 @@ class SemiSupervised(Adversarial):
         """Class logits ``[B, K]`` of signals ``[B, ...]``, as the critic judges when it is not trained."""
         critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
         device = next(critic.parameters()).device
-        with evaluating(critic):
+        with eval_mode(critic):
             return critic(self.critic_input(x.to(device)))
 
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Logits ``[B]`` of being real."""
-        return realness(self.classify(batch["x"]))
+        return logits_of_real(self.classify(batch["x"]))
 
 
-def realness(class_logits: Tensor) -> Tensor:
+def logits_of_real(class_logits: Tensor) -> Tensor:
     """``log Z``, the logit ``[B]`` of being real, of class logits ``[B, K]`` beside a fake class of logit 0."""
     return torch.logsumexp(class_logits.float(), 1)
 
@@ -158,14 +159,14 @@ class Accuracy(Callback):
 
     def measure(self, trainer: Trainer) -> None:
         """Measure now."""
-        if not len(self.held_out) or not self.held_out.labels or not trainer.engine.chief:
+        if not len(self.held_out) or not self.held_out.labels or not trainer.engine.is_main_process:
             return
         averages = [c.nets for c in trainer.callbacks.values() if isinstance(c, EMA) and "critic" in c.nets]
         self.last = {"held_out/accuracy": self._accuracy(trainer.game, None)}
         if averages:
             self.last["held_out/accuracy_ema"] = self._accuracy(trainer.game, averages[0])
         if self.log is not None:
-            self.log.add(trainer, {"step": trainer.step, **self.last})
+            self.log.append_row(trainer, {"step": trainer.step, **self.last})
 
     def _accuracy(self, game: Any, nets: Any) -> float:
         right = 0

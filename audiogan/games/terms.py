@@ -17,7 +17,7 @@ def class_name(term: Any) -> str:
     return type(term).__name__.lower()
 
 
-def named(
+def name_terms(
     terms: Sequence[Any] | Mapping[str, Any] | None, where: str, name_of: Callable[[Any], str] = class_name
 ) -> dict[str, Any]:
     """Return optional terms by the name that they get in the log, without those that are ``None``.
@@ -48,7 +48,7 @@ def named(
     return found
 
 
-def joined(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def add_terms(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the terms of several mappings in one. Terms of the same name add up."""
     terms: dict[str, Tensor] = {}
     for part in parts:
@@ -57,6 +57,6 @@ def joined(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return terms
 
 
-def due(penalties: Mapping[str, Any], step: int, call: Callable[[Any], Tensor]) -> dict[str, Tensor]:
+def due_penalties(penalties: Mapping[str, Any], step: int, call: Callable[[Any], Tensor]) -> dict[str, Tensor]:
     """Return the values of the penalties that are due at ``step``, by name; ``call`` evaluates one."""
     return {name: call(penalty) for name, penalty in penalties.items() if step % penalty.every == 0}

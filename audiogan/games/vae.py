@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import call, check_takes
-from audiogan.games.terms import joined, named
+from audiogan.games.calling import call, check_input_names
+from audiogan.games.terms import add_terms, name_terms
 from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.representations import Representation
 
@@ -68,13 +68,13 @@ class VAEGAN(Adversarial):
     ) -> None:
         super().__init__(generator, critic, loss, representation, **options)
         latent = dict(self.inputs.items()).get("latent")
-        if not isinstance(latent, Latent) or not latent.normal:
+        if not isinstance(latent, Latent) or not latent.is_normal:
             raise ValueError("VAEGAN needs a generator with a normal input 'latent'")
         if encoder.latent_dim != latent.shape[0]:
             raise ValueError(
                 f"the encoder has latent_dim={encoder.latent_dim}, the generator {latent.shape[0]}; they must be equal"
             )
-        check_takes(encoder, self.inputs)
+        check_input_names(encoder, self.inputs)
         self.nets["encoder"] = encoder
         if not 0 <= share <= 1:
             raise ValueError(f"share={share} must be from 0 to 1")
@@ -84,13 +84,13 @@ class VAEGAN(Adversarial):
         self.class_weight, self.knob_weight, self.knob_noise_std = class_weight, knob_weight, knob_noise_std
         if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
             knobs.spread.fill_(knob_noise_std if sampling_knob_std is None else sampling_knob_std)
-        losses = named(knob_losses, "knob_losses", lambda term: term.knob)
+        losses = name_terms(knob_losses, "knob_losses", lambda term: term.knob)
         self.knob_losses = {name: term for name, term in losses.items() if term.index is not None}
-        self.auxiliary_targets = named(auxiliary_targets, "auxiliary_targets", lambda target: target.name)
+        self.auxiliary_targets = name_terms(auxiliary_targets, "auxiliary_targets", lambda target: target.name)
         self.terms = nn.ModuleList([*self.knob_losses.values(), *self.auxiliary_targets.values()])
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
-        given = self.given(batch, context)
+        given = self.inputs_from_batch(batch, context)
         if player == "autoencoder":
             return self._autoencoder(batch, given, context)
         if player == "listener":
@@ -104,7 +104,7 @@ class VAEGAN(Adversarial):
         n = round(self.share * len(batch["x"]))
         if player == "generator" and n:
             first, some = ({name: value[:n] for name, value in part.items()} for part in (batch, given))
-            losses = joined(losses, self._autoencoder(first, some, context))
+            losses = add_terms(losses, self._autoencoder(first, some, context))
         return losses
 
     def output_terms(self, made: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -113,7 +113,7 @@ class VAEGAN(Adversarial):
         signal = self.representation.decode(made)
         terms = self._classifier_terms(signal, inputs, self.class_weight, self.knob_weight)
         knobs = {name: self.knob_weight * term(signal, inputs["knobs"]) for name, term in self.knob_losses.items()}
-        return joined(terms, knobs)
+        return add_terms(terms, knobs)
 
     def _classifier_terms(
         self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
@@ -149,4 +149,4 @@ class VAEGAN(Adversarial):
             if target.name in predicted
         }
         distances = {name: distance for name, distance in distances.items() if distance is not None}
-        return joined({"distance": self.distance(self.representation.decode(made), signal)}, terms, distances)
+        return add_terms({"distance": self.distance(self.representation.decode(made), signal)}, terms, distances)

@@ -50,13 +50,13 @@ class Seeded:
         return torch.multinomial(odds, n, replacement=True, generator=self.generator)
 
 
-def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
+def find_column(table: Any, name: str, contents: str, attribute: str) -> Any:
     """Return a column of the training table.
 
     Args:
         table: the training table.
         name: name of the column.
-        what: what such a column holds, for the message, such as ``signals``.
+        contents: contents such a column holds, for the message, such as ``signals``.
         attribute: the attribute that only columns of this kind have.
 
     Raises:
@@ -66,28 +66,28 @@ def find_column(table: Any, name: str, what: str, attribute: str) -> Any:
     if found is None:
         raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
     if getattr(found, attribute, None) in (None, ()):
-        raise UserError(f"the column {name!r} of the data holds no {what}; choose another column: {table.source}")
+        raise UserError(f"the column {name!r} of the data holds no {contents}; choose another column: {table.source}")
     return found
 
 
-def parse_numbers(text: str, sign: str, problem: str) -> dict[str, float]:
+def parse_numbers(text: str, separator: str, message: str) -> dict[str, float]:
     """Return the numbers of a text such as ``a=1,b=2`` by name.
 
     Args:
         text: names and numbers, separated by commas.
-        sign: separates a name from its number, such as ``=``.
-        problem: message for a part that has another form; ``{!r}`` stands for the part.
+        separator: separates a name from its number, such as ``=``.
+        message: message for a part that has another form; ``{!r}`` stands for the part.
 
     Raises:
         UserError: a part is not a name and a number.
     """
     found = {}
     for part in text.split(","):
-        name, _, value = part.rpartition(sign)
+        name, _, value = part.rpartition(separator)
         try:
             found[name.strip()] = float(value)
         except ValueError:
-            raise UserError(problem.format(part)) from None
+            raise UserError(message.format(part)) from None
     return found
 
 
@@ -121,7 +121,7 @@ class Input(nn.Module):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
-        """Return what the data decides, as plain values for the configuration; they become constructor arguments.
+        """Return contents the data decides, as plain values for the configuration; they become constructor arguments.
 
         ``size`` among them is the number of channels that networks receive; it is ``${facts.NAME}`` in YAML.
 
@@ -135,14 +135,14 @@ class Input(nn.Module):
     def connect(self, others: Mapping[str, Input]) -> None:
         """Learn which other inputs the generator has. Called once, when the game is built."""
 
-    def prepare(self, table: Any) -> Any:
+    def prepare_table(self, table: Any) -> Any:
         """Return the table with this input's column as `from_batch` wants it, such as measured values as scores."""
         return table
 
     def fit(self, table: Any) -> None:
         """Fill buffers from the training table. Called once, before training; checkpoints hold the result."""
 
-    def check(self) -> None:
+    def check_buffers(self) -> None:
         """Check the buffers of a stored model, which may come from a stranger; ``UserError`` for nonsense."""
 
     # Values.
@@ -155,7 +155,7 @@ class Input(nn.Module):
             raise ValueError(f"the input {self.name!r} needs the column {self.column!r}; the data has {list(batch)}")
         return batch[self.column]
 
-    def of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the values ``[B, *shape]`` that describe the real examples of a batch to a critic.
 
         ``None``: they are those of `from_batch`. They differ where a generator gets a drawn target, such as a class.
@@ -172,13 +172,13 @@ class Input(nn.Module):
             random: source of random numbers.
             requested: the requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are not requested.
             drawn: values ``[n, ...]`` of the inputs that come before this one.
-            odds: what requests for other inputs say about this one, by name; see `evidence`.
+            odds: contents requests for other inputs say about this one, by name; see `odds_of_others`.
         """
         if requested is None:
             raise UserError(f"the input {self.name!r} cannot be drawn; give one")
-        return self.repeated(requested, n)
+        return self.expand_to_batch(requested, n)
 
-    def evidence(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
         """Return factors on the odds of other inputs, by name, given a request for this one.
 
         Args:
@@ -186,15 +186,15 @@ class Input(nn.Module):
         """
         return {}
 
-    def even(self, n: int) -> Tensor | None:
+    def balanced_values(self, n: int) -> Tensor | None:
         """Return ``n`` values that show each kind equally often, for previews; ``None`` if there are no kinds."""
         return None
 
-    def proportional(self, n: int) -> Tensor | None:
+    def proportional_values(self, n: int) -> Tensor | None:
         """Return ``n`` values with the proportions of the training data; ``None`` if there are no kinds."""
         return None
 
-    def neutral(self, n: int) -> Tensor | None:
+    def neutral_values(self, n: int) -> Tensor | None:
         """Return ``n`` values that contain no information; ``None`` if there are no such values."""
         return None
 
@@ -211,10 +211,10 @@ class Input(nn.Module):
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return what networks receive for values ``[B, *shape]``, on the device of ``x``."""
+        """Return contents networks receive for values ``[B, *shape]``, on the device of ``x``."""
         return x
 
-    def repeated(self, value: Tensor, n: int) -> Tensor:
+    def expand_to_batch(self, value: Tensor, n: int) -> Tensor:
         """Return ``value`` as ``[n, *shape]``: one value is repeated, ``n`` values are checked."""
         if value.dim() == len(self.shape):
             return value.expand(n, *value.shape)
@@ -224,7 +224,7 @@ class Input(nn.Module):
 
     # Values from and for people.
 
-    def by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
+    def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
         """Return the numbers of an array or tensor by name; ``UserError`` if there is not one number for each name."""
         values = np.asarray(x, np.float64)
         if values.shape != (len(names),):
@@ -267,18 +267,18 @@ class Input(nn.Module):
 
     # Gradient search, such as `audiogan.latents.encode`.
 
-    def to_free(self, x: Tensor) -> Tensor | None:
+    def to_parameter(self, x: Tensor) -> Tensor | None:
         """Return an unconstrained parameter for values ``[n, *shape]``; ``None``: gradients cannot change them."""
         return None
 
-    def from_free(self, parameter: Tensor) -> Tensor:
+    def from_parameter(self, parameter: Tensor) -> Tensor:
         """Return the values of an unconstrained parameter."""
         return parameter
 
-    def bound(self, parameter: Tensor) -> None:
+    def clip_parameter(self, parameter: Tensor) -> None:
         """Move a parameter, in place, to where the model was trained."""
 
-    def rounded(self, x: Tensor) -> Tensor:
+    def drop_negligible(self, x: Tensor) -> Tensor:
         """Return one value ``[*shape]`` without negligible parts, for a recipe."""
         return x
 

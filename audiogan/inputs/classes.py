@@ -66,7 +66,7 @@ class Classes(Input):
             return {"labels": [], "counts": [], "size": 0}
         return {"labels": labels, "counts": table.class_counts, "size": len(labels)}
 
-    def check(self) -> None:
+    def check_buffers(self) -> None:
         if not (bool((self.counts >= 0).all()) and float(self.counts.sum()) > 0):
             raise UserError(f"{self.name}: expected a count of at least 0 for each class, not all of them 0")
 
@@ -78,7 +78,7 @@ class Classes(Input):
             raise ValueError(f"the networks want {len(self.labels)} classes, but the data has no labels")
         return self._one_hot(batch[self.column])
 
-    def of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         if self.column is not None or self.default_column not in batch:
             return None
         return self._one_hot(batch[self.default_column])
@@ -90,7 +90,7 @@ class Classes(Input):
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         if requested is not None:
-            return self.repeated(requested, n)
+            return self.expand_to_batch(requested, n)
         chances = self.counts.cpu()
         if odds and self.name in odds:
             chances = chances * odds[self.name]
@@ -102,15 +102,15 @@ class Classes(Input):
         weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
         return torch.from_numpy(weights).to(chosen.device)
 
-    def even(self, n: int) -> Tensor:
+    def balanced_values(self, n: int) -> Tensor:
         return torch.eye(len(self.labels))[torch.arange(n) % len(self.labels)]
 
-    def proportional(self, n: int) -> Tensor:
+    def proportional_values(self, n: int) -> Tensor:
         shares = self.counts.cpu().double().cumsum(0).numpy()
         chosen = np.searchsorted(shares / shares[-1], (np.arange(n) + 0.5) / n)
         return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
 
-    def neutral(self, n: int) -> Tensor:
+    def neutral_values(self, n: int) -> Tensor:
         """Return the same weight for each class."""
         return torch.full((n, len(self.labels)), 1 / len(self.labels))
 
@@ -128,7 +128,7 @@ class Classes(Input):
     def parse(self, value: Any) -> Tensor:
         """Take a name, or a mixture: ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``."""
         if isinstance(value, Tensor | np.ndarray):
-            value = self.by_name(value, self.labels)
+            value = self.numbers_by_name(value, self.labels)
         if isinstance(value, str):
             value = {value: 1.0} if value in self.labels or ":" not in value else parse_numbers(value, ":", MIXTURE)
         if not isinstance(value, Mapping):
@@ -161,18 +161,18 @@ class Classes(Input):
         """Weights of at least 0; each row is divided by its sum."""
         return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
-    def to_free(self, x: Tensor) -> Tensor:
+    def to_parameter(self, x: Tensor) -> Tensor:
         return LOGIT * x
 
-    def from_free(self, parameter: Tensor) -> Tensor:
+    def from_parameter(self, parameter: Tensor) -> Tensor:
         return parameter.softmax(1)
 
-    def rounded(self, x: Tensor) -> Tensor:
+    def drop_negligible(self, x: Tensor) -> Tensor:
         kept = torch.where(x >= min(LEAST, float(x.max())), x, 0.0)
         return kept / kept.sum()
 
     def example(self, n: int) -> Tensor:
-        return self.even(n)
+        return self.balanced_values(n)
 
     def describe(self) -> str:
         return f"class or mixture of classes: {', '.join(self.labels)}"

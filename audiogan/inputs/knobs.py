@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
-from audiogan.inputs.scale import LIMIT, Scale, normal_scores
+from audiogan.inputs.scale import LIMIT, Scale, shares_to_scores
 from audiogan.utils.text import printable
 
 Floats = NDArray[np.floating]
@@ -49,14 +49,14 @@ class Knobs(Input):
         name: str = "knobs",
         scale: Mapping[str, Any] | Scale | None = None,
         column: str | None = "knobs",
-        by: str = "classes",
+        class_input: str = "classes",
         size: int | None = None,
     ) -> None:
         if scale is None:
             raise ValueError(f"{name}: the scale of the knobs is missing")
         self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
         super().__init__(name, (len(self_scale.names),), column)
-        self.scale, self.by, self.groups, self.names = self_scale, by, 0, self_scale.names
+        self.scale, self.class_input, self.groups, self.names = self_scale, class_input, 0, self_scale.names
         self.register_buffer("examples", self._normal())
         self.register_buffer("spread", torch.tensor(0.0))
 
@@ -65,7 +65,7 @@ class Knobs(Input):
         return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-LIMIT, LIMIT)
 
     def connect(self, others: Mapping[str, Input]) -> None:
-        self.groups = len(getattr(others.get(self.by), "labels", ()))
+        self.groups = len(getattr(others.get(self.class_input), "labels", ()))
         self.examples = self._normal()
 
     @classmethod
@@ -78,9 +78,9 @@ class Knobs(Input):
         scale = Scale.fit(found.values(table.rows), found.names)
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
-    def prepare(self, table: Any) -> Any:
+    def prepare_table(self, table: Any) -> Any:
         """Replace measured values by normal scores."""
-        return table.map_column(self.column, self.scale.scores)
+        return table.map_column(self.column, self.scale.to_scores)
 
     @torch.no_grad()
     def fit(self, table: Any) -> None:
@@ -107,7 +107,7 @@ class Knobs(Input):
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
-        weights = drawn.get(self.by) if drawn and self.groups else None
+        weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
         places, noise = random.rand(n).cpu().numpy(), random.randn(n, size).cpu().numpy()
@@ -121,14 +121,14 @@ class Knobs(Input):
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
         return torch.from_numpy(made)
 
-    def evidence(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
         """Return how likely each class is among examples near the requested knobs: ``[groups]`` or ``[n, groups]``."""
         rows = requested.cpu().numpy().reshape(-1, len(self.names))
         if not self.groups or np.isnan(rows).all():
             return {}
         if (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
-            return {self.by: self._likely(rows[0])}
-        return {self.by: torch.stack([self._likely(row) for row in rows])}
+            return {self.class_input: self._likely(rows[0])}
+        return {self.class_input: torch.stack([self._likely(row) for row in rows])}
 
     def _likely(self, wanted: Floats) -> Tensor:
         near = self._nearness(wanted)
@@ -159,7 +159,7 @@ class Knobs(Input):
     def parse(self, value: Any) -> Tensor:
         """Take shares 0 ... 1 of some knobs by name: ``{"brightness": 0.9}``. The others are NaN: not requested."""
         if isinstance(value, Tensor | np.ndarray):
-            value = self.by_name(value, self.names)
+            value = self.numbers_by_name(value, self.names)
         if isinstance(value, str):
             problem = f"{self.name}={{!r}}: write NAME=NUMBER, with a number from 0 to 1"
             value = parse_numbers(value, "=", problem)
@@ -172,7 +172,7 @@ class Knobs(Input):
             if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
                 raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
             shares[self.names.index(name)] = share
-        return torch.from_numpy(self.scale.scores_of_shares(shares))
+        return torch.from_numpy(self.scale.shares_to_scores(shares))
 
     def to_json(self, x: Tensor) -> dict[str, float]:
         return dict(zip(self.names, torch.special.ndtr(x.double()).tolist(), strict=True))
@@ -188,17 +188,17 @@ class Knobs(Input):
         return torch.special.ndtr(x.double()).float()
 
     def from_exported(self, x: Tensor) -> Tensor:
-        return normal_scores(x)
+        return shares_to_scores(x)
 
-    def to_free(self, x: Tensor) -> Tensor:
+    def to_parameter(self, x: Tensor) -> Tensor:
         return x.clone()
 
-    def bound(self, parameter: Tensor) -> None:
+    def clip_parameter(self, parameter: Tensor) -> None:
         parameter.clamp_(-LIMIT, LIMIT)
 
     def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
         shares = torch.lerp(torch.special.ndtr(a.double()), torch.special.ndtr(b.double()), share)
-        return torch.from_numpy(self.scale.scores_of_shares(shares.numpy()))
+        return torch.from_numpy(self.scale.shares_to_scores(shares.numpy()))
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"

@@ -43,7 +43,7 @@ class Latent(Input):
         self.distribution = distribution
 
     @property
-    def normal(self) -> bool:
+    def is_normal(self) -> bool:
         """Whether the distribution is standard normal."""
         return self.distribution == "normal"
 
@@ -51,8 +51,8 @@ class Latent(Input):
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         if requested is not None:
-            return self.repeated(requested, n)
-        return random.randn(n, *self.sizes) if self.normal else 2 * random.rand(n, *self.sizes) - 1
+            return self.expand_to_batch(requested, n)
+        return random.randn(n, *self.sizes) if self.is_normal else 2 * random.rand(n, *self.sizes) - 1
 
     def parse(self, value: Any) -> Tensor:
         """Take numbers of this shape; from the command line, numbers separated by commas."""
@@ -82,19 +82,19 @@ class Latent(Input):
             raise UserError(f"{self.name}: the recipe holds no latent") from None
         return self.parse(values.copy())
 
-    def to_free(self, x: Tensor) -> Tensor:
+    def to_parameter(self, x: Tensor) -> Tensor:
         return x.clone()
 
-    def bound(self, parameter: Tensor) -> None:
+    def clip_parameter(self, parameter: Tensor) -> None:
         """Shorten latents that are longer than 99 % of random ones; clamp uniform ones."""
-        if self.normal:
+        if self.is_normal:
             norms = parameter.flatten(1).norm(dim=1).reshape(-1, *[1] * len(self.sizes))
-            parameter.mul_((self.longest / norms).clamp_max(1.0))
+            parameter.mul_((self.max_norm / norms).clamp_max(1.0))
         else:
             parameter.clamp_(-1.0, 1.0)
 
     @property
-    def longest(self) -> float:
+    def max_norm(self) -> float:
         """The length that 99 % of standard normal vectors do not exceed."""
         from scipy.stats import chi2
 
@@ -105,7 +105,7 @@ class Latent(Input):
         return torch.from_numpy(slerp(a.double().numpy(), b.double().numpy(), share)).float()
 
     def describe(self) -> str:
-        kind = "standard normal" if self.normal else "uniform in -1 ... 1"
+        kind = "standard normal" if self.is_normal else "uniform in -1 ... 1"
         return f"{' x '.join(map(str, self.shape))} random numbers, {kind}; drawn from the seed"
 
 

@@ -62,19 +62,19 @@ class Scale:
                 raise UserError(f"knobs: none of the {len(values)} training sounds has a {name}; leave {name!r} out")
         return cls(tuple(names), _apart(np.nanquantile(values, np.linspace(0, 1, POINTS), axis=0).T))
 
-    def shares(self, values: ArrayLike) -> Array:
+    def to_shares(self, values: ArrayLike) -> Array:
         """Share of the training sounds, 0 ... 1, that have less than each of the values `[N, K]`; NaN is the middle."""
         return self._map(values, lambda v, q, s: np.where(np.isnan(v), 0.5, np.interp(v, q, s)))
 
-    def values(self, shares: ArrayLike) -> Array:
+    def to_values(self, shares: ArrayLike) -> Array:
         """The inverse of `shares`, `[N, K]`: values in the knobs' units; shares beyond 0 ... 1 are clamped."""
         return self._map(shares, lambda v, q, s: np.interp(v, s, q))
 
-    def scores(self, values: ArrayLike) -> NDArray[np.float32]:
+    def to_scores(self, values: ArrayLike) -> NDArray[np.float32]:
         """What networks see of values `[N, K]`: normal scores, from -2.33 to 2.33, of their `shares`."""
-        return self.scores_of_shares(self.shares(values))
+        return self.shares_to_scores(self.to_shares(values))
 
-    def scores_of_shares(self, shares: ArrayLike) -> NDArray[np.float32]:
+    def shares_to_scores(self, shares: ArrayLike) -> NDArray[np.float32]:
         """Normal scores of shares of any shape, clamped to 0.01 ... 0.99."""
         inside = np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)
         return torch.special.ndtri(torch.as_tensor(inside)).float().numpy()
@@ -106,8 +106,8 @@ def _apart(quantiles: Array) -> Array:
     return out
 
 
-def normal_scores(shares: Tensor) -> Tensor:
-    """`Scale.scores_of_shares` within 1e-6, of operations that every runtime has."""
+def shares_to_scores(shares: Tensor) -> Tensor:
+    """`Scale.shares_to_scores` within 1e-6, of operations that every runtime has."""
     p = shares.clamp(EXTREME, 1 - EXTREME)
     q = p - 0.5
     r = (-torch.minimum(p, 1 - p).log()).sqrt() - 1.6

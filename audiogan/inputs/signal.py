@@ -103,7 +103,7 @@ def _shown(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 
-def digest(values: Mapping[str, Tensor]) -> str:
+def hash_tensors(values: Mapping[str, Tensor]) -> str:
     """Return a short hash of tensors, for names of files."""
     whole = hashlib.sha256()
     for name, x in sorted(values.items()):

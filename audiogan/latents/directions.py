@@ -199,7 +199,7 @@ class _InputVectors:
         parts = []
         for i in range(0, len(places), BATCH):
             made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
-            parts.append(generator.modality.finish(made.cpu().numpy()))
+            parts.append(generator.modality.postprocess(made.cpu().numpy()))
         return np.concatenate(parts)
 
 
@@ -242,7 +242,7 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
         if bool((output != output[:1]).any()):
             found.append(output.detach().cpu())
 
-    layers = [m for m in game.nets[game.main].modules() if not list(m.children()) and list(m.parameters())]
+    layers = [m for m in game.nets[game.default_generator].modules() if not list(m.children()) and list(m.parameters())]
     hooks = [layer.register_forward_hook(look) for layer in layers]
     try:
         game.generate(values)

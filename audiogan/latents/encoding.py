@@ -176,7 +176,7 @@ class _Search:
         free: dict[str, Tensor] = {}
         fixed: dict[str, Tensor] = {}
         for name, x in values.items():
-            parameter = None if name in self.requested else game.inputs[name].to_free(x)
+            parameter = None if name in self.requested else game.inputs[name].to_parameter(x)
             (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)
         places = _Candidates(free, fixed, torch.zeros(count))
         with torch.no_grad():
@@ -192,7 +192,7 @@ class _Search:
         for name, given in self.generator.inputs.items():
             if isinstance(given, Knobs) and name not in self.requested:
                 values = measure(self.recording[None], self.generator.sample_rate, given.names)
-                found[name] = torch.from_numpy(given.scale.scores(values)[0])
+                found[name] = torch.from_numpy(given.scale.to_scores(values)[0])
         return found
 
     def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
@@ -231,13 +231,13 @@ class _Search:
     def values(self, places: _Candidates) -> dict[str, Tensor]:
         """Return the input values of candidates."""
         inputs = self.generator.inputs
-        return {**places.fixed, **{name: inputs[name].from_free(x) for name, x in places.free.items()}}
+        return {**places.fixed, **{name: inputs[name].from_parameter(x) for name, x in places.free.items()}}
 
     def loss(self, places: _Candidates) -> Tensor:
         """Return the losses ``[B]`` of candidates, with all sounds at the peak level of the recording."""
         game = self.generator.game
         values = self.values(places)
-        net = game.nets[game.main]
+        net = game.nets[game.default_generator]
         made = game.representation.decode(call(net, values).float())
         peak = made.abs().amax((1, 2), keepdim=True).clamp_min(1e-3)
         return self.likeness(made * (float(np.abs(self.recording).max()) / peak))
@@ -246,13 +246,13 @@ class _Search:
     def bound(self, places: _Candidates) -> None:
         """Project candidates to the range of input values used in training."""
         for name, parameter in places.free.items():
-            self.generator.inputs[name].bound(parameter)
+            self.generator.inputs[name].clip_parameter(parameter)
 
     def finished(self, places: _Candidates) -> Encoding:
         """Return the best candidate, with the sound rendered from its recipe."""
         generator, best = self.generator, places.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}
-        values = {name: generator.inputs[name].rounded(x[0])[None] for name, x in values.items()}
+        values = {name: generator.inputs[name].drop_negligible(x[0])[None] for name, x in values.items()}
         recipe = generator.recipe_from_values(values)
         wave = generator.render(recipe)[0]
         distance = log_spectral_distance(

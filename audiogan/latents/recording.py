@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.modalities.reading import RATES
-from audiogan.modalities.reading.levels import SILENCE, Windows, cancelled, full_scale, mix, only_clicks, ranges
-from audiogan.modalities.reading.sound import opened
+from audiogan.modalities.reading.levels import (
+    SILENCE,
+    Windows,
+    find_cancelled_channels,
+    full_scale,
+    half_ranges,
+    is_only_clicks,
+    mix_channels,
+)
+from audiogan.modalities.reading.sound import open_sound
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -48,7 +56,7 @@ def prepare_recording(
     what, part = "the recording", ""
     if isinstance(wave, str | os.PathLike):
         what = printable(os.fspath(wave))
-        with opened(wave) as file:
+        with open_sound(wave) as file:
             samples, rate = file.read_seconds(LONGEST_SECONDS).T, file.sample_rate
             part = f"in its first {LONGEST_SECONDS:g} seconds" if samples.shape[1] < file.frames else ""
     else:
@@ -60,11 +68,11 @@ def prepare_recording(
     samples = check_recording(samples, rate, what, part)
     channels, length = generator.shape
     x = samples.T
-    mixed = mix(x, channels)
-    mixed = mix(x, channels, instead=cancelled(ranges(x), ranges(mixed)))
+    mixed = mix_channels(x, channels)
+    mixed = mix_channels(x, channels, substitutes=find_cancelled_channels(half_ranges(x), half_ranges(mixed)))
     windows = Windows(rate)
     windows.add(mixed)
-    rest = windows.rest(ONSET)
+    rest = windows.estimate_offset(ONSET)
     mixed = mixed if rest is None else rest.remove(mixed)
     above = float(np.abs(mixed).max())
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
@@ -78,11 +86,11 @@ def prepare_recording(
     peak = float(np.abs(out).max())
     used = mixed[: math.ceil(length * ratio)]
     energy = float(np.square(used - used.mean(axis=0), dtype=np.float64).sum()) / ratio
-    if peak < max(SILENCE, ONSET * above) or (ratio > 1 and only_clicks(made[:length], energy)):
+    if peak < max(SILENCE, ONSET * above) or (ratio > 1 and is_only_clicks(made[:length], energy)):
         raise UserError(
             f"{what}: silent at {generator.sample_rate:,} Hz, because its frequencies are all above half of that"
         )
-    return generator.modality.finish((out * np.float32(PEAK / peak))[None])[0]
+    return generator.modality.postprocess((out * np.float32(PEAK / peak))[None])[0]
 
 
 def check_recording(
@@ -108,7 +116,7 @@ def check_recording(
     if scale is None:
         raise UserError(f"{name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
-    if ranges(samples.T).max() < SILENCE:
+    if half_ranges(samples.T).max() < SILENCE:
         if excerpt:
             raise UserError(f"{name}: silent {excerpt}, and no more is read; cut the silence before the sound")
         raise UserError(f"{name}: silent; nothing in it exceeds -60 dB of full scale")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 from audiogan.inputs.knob_definitions import (
     ENVELOPE_SECONDS,
     FALL_DB,
@@ -112,7 +112,7 @@ class EnvelopeKnobLoss(KnobLoss):
         power = F.pad(power, (2 * size * self.stride, 2 * size * self.stride))
         # Differences of cumulative sums compute the averages, because avg_pool1d takes ten times as long.
         for stride in (self.stride, 1):
-            total = F.pad(double(power).cumsum(1), (1, 0))
+            total = F.pad(to_float64(power).cumsum(1), (1, 0))
             n = size * stride
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10

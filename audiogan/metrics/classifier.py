@@ -83,7 +83,7 @@ def train_classifier(
     """
     if len(np.unique(data.targets)) < 2:
         raise UserError(f"a classifier needs data with labels of at least two classes: {data.source}")
-    picture = data.modality.picture
+    picture = data.modality.to_images
     size = load_pictures(data, picture, index=np.zeros(1, np.int64)).numel()
     rows = stratified_sample(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
     x, y = load_pictures(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])

@@ -74,7 +74,7 @@ def augmentation_gain(
         )
     from tqdm import tqdm
 
-    picture: Picture = train.modality.picture
+    picture: Picture = train.modality.to_images
     x, y = load_pictures(train, picture), torch.from_numpy(np.asarray(train.targets))
     generated = load_pictures(fake, picture), torch.from_numpy(requested_classes)
     test = load_pictures(held_out, picture), torch.from_numpy(np.asarray(held_out.targets))

@@ -25,11 +25,11 @@ class PictureEmbedding:
 
     Args:
         modality: modality of the signals.
-        shape: shape of a signal. The modality's ``picture_name(shape)`` must not be ``None``.
+        shape: shape of a signal. The modality's ``images_name(shape)`` must not be ``None``.
     """
 
     def __init__(self, modality: Modality, shape: Sequence[int]) -> None:
-        name = modality.picture_name(shape)
+        name = modality.images_name(shape)
         if name is None:
             raise ValueError(f"no distances are defined between pictures of {modality.noun}s")
         self.modality, self.name = modality, name
@@ -38,7 +38,7 @@ class PictureEmbedding:
         """Return features ``[B, D]`` of signals ``[B, *shape]``. For sounds they are in -1 ... 1; a difference of 2 is
         60 dB.
         """
-        return to_pictures(x, self.modality.picture).flatten(1).double().numpy()
+        return to_pictures(x, self.modality.to_images).flatten(1).double().numpy()
 
 
 def distance_within(x: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""Modalities: how one kind of signal (sound, image, point) is read, written, shown and compared."""
+"""Modalities. Each class reads, writes, displays and compares one kind of signal: sounds, images or points."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from audiogan.modalities.sound import Sound
 __all__ = ["KINDS", "Image", "Modality", "Points", "Sound", "read_comment"]
 
 KINDS: dict[str, type[Modality]] = {kind.__name__: kind for kind in (Sound, Image, Points)}
-"""All modalities, by the names that configurations use."""
+"""Class name of each shipped modality -> the class."""
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:
-    """Return the comment in a file that `Modality.save` wrote; empty if there is none.
+    """Return the comment of a file written by `Modality.save`; an empty string if the file has no comment.
 
-    The suffix of the name selects the modality. Files with other suffixes are read as sounds.
+    The suffix of the file name selects the modality. A file with an unknown suffix is read as a sound.
 
     Raises:
         UserError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""The base class of modalities: how one kind of signal is read, written, shown and compared."""
+"""`Modality`, the base class for kinds of signals, and helpers that its subclasses share."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ PathLike = str | os.PathLike[str]
 Titles = Sequence[str] | None
 Signals = Mapping[str, np.ndarray]
 
-LARGEST = 1 << 26
-"""Largest number of pixels of a preview that becomes a frame of an animation."""
+MAX_FRAME_PIXELS = 1 << 26
+"""Largest number of pixels of a preview picture. Larger pictures are left out of the animation."""
 TOLERANCE = 1e-3
-"""Values may exceed full scale by this much, the rounding error of a resampler or a codec."""
+"""Amount by which values may exceed full scale, to allow for the rounding of resamplers and codecs."""
 
 
 class Modality:
-    """Base class of modalities, which are frozen dataclasses of a few plain values.
+    """Base class for modalities. A modality reads, writes, displays and compares one kind of signal.
 
-    A signal is an array of a modality's own shape: sounds ``[C, T]``, images ``[C, H, W]``, points ``[D]``. In the
-    methods below, ``x`` is a batch ``[N, *shape]`` unless stated otherwise.
+    Subclasses are frozen dataclasses with a few settings. One signal is an array: a sound ``[C, T]``, an image
+    ``[C, H, W]`` or a point ``[D]``. In the methods below, ``x`` is a batch ``[N, *shape]`` unless stated otherwise.
 
-    A new modality implements `save`, `sheet`, `load`, `convert` and `embedding`. The other methods have defaults.
+    A subclass implements `save`, `sheet`, `load`, `convert` and `embedding`. The other methods have defaults.
 
     Attributes:
         noun: name of one signal in messages, in the singular.
-        suffix: suffix of the files that `save` writes, with its dot.
-        single: whether a file holds one signal. If not, `save` takes a batch and `load` may return one.
-        edge: full scale: values lie within ``-edge ... edge``. None: the values are unbounded, or not numbers.
-        output_name: name of the output of an exported model. None: models of this modality cannot be exported.
-        sample_rate: samples per second in Hz. None: the signal does not extend over time.
-        animated: whether the previews of a training become an animation at its end.
+        suffix: suffix of the files that `save` writes, with the dot.
+        single: True if a file holds one signal. False if `save` writes a batch to one file and `load` may return one.
+        edge: full scale. Values lie within ``-edge ... edge``. None if values are unbounded or not numeric.
+        output_name: name of the output of an exported model. None if models of this modality cannot be exported.
+        sample_rate: sample rate in Hz. None if signals have no time axis.
+        animated: whether the previews of a run are joined into an animation when training ends.
     """
 
     noun: ClassVar[str] = "signal"
@@ -58,21 +58,22 @@ class Modality:
     # Settings
 
     def to_config(self) -> dict[str, Any]:
-        """Return the settings as plain values from which a configuration builds this modality again."""
+        """Return a configuration (``_target_`` and arguments) that builds this modality."""
         settings = {name: _plain(value) for name, value in vars(self).items()}
-        home = type(self).__module__
-        home = "audiogan.modalities" if home.startswith("audiogan.") else home  # stored models name the shipped ones so
-        return {"_target_": f"{home}.{type(self).__name__}", **settings}
+        module = type(self).__module__
+        # Stored models name the package, because the submodule of a class may change between versions.
+        module = "audiogan.modalities" if module.startswith("audiogan.") else module
+        return {"_target_": f"{module}.{type(self).__name__}", **settings}
 
     def same_kind(self, other: Modality | None) -> bool:
-        """Return whether signals of another modality can be shown and measured as those of this one."""
+        """Return whether signals of the modality ``other`` can be displayed and measured by this modality."""
         return type(other) is type(self)
 
     def check_shape(self, shape: Sequence[int]) -> None:
-        """Check that signals of this shape can be shown and saved with these settings.
+        """Check that this modality can display and save signals of the given shape.
 
         Raises:
-            UserError: they cannot; the message names the setting or the shape.
+            UserError: the shape or a setting of the modality is not supported.
         """
 
     # Reading and writing
@@ -82,11 +83,10 @@ class Modality:
 
         Args:
             path: the file.
-            shape: shape of the signals that are wanted. Its first size, the number of channels, decides how channels
-                are mixed. The other sizes are those of the file.
+            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are taken from the file.
 
         Returns:
-            float32 array of the dimensions of ``shape``.
+            float32 array with as many dimensions as ``shape``.
 
         Raises:
             UserError: the file cannot be read.
@@ -94,168 +94,184 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.load")
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Convert a value from Python to one signal.
+        """Convert an array, tensor or Pillow image to one signal.
 
         Args:
-            value: array or tensor; for images also a Pillow image. Integers are scaled by the full scale of their type.
-                Floating-point values must already lie within ``-edge ... edge``.
-            shape: as in `load`.
+            value: array or tensor, or a Pillow image for images. Integers are divided by the full scale of their type.
+                Floating-point values must lie within ``-edge ... edge``.
+            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are those of ``value``.
 
         Returns:
-            float32 array of the dimensions of ``shape``.
+            float32 array with as many dimensions as ``shape``.
 
         Raises:
-            UserError: another kind of value, or values out of range.
+            UserError: ``value`` has an unsupported type, or its values are out of range.
         """
         raise NotImplementedError(f"{type(self).__name__}.convert")
 
     def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
-        """Write one signal (a batch unless `single`) to a file, atomically.
+        """Write one signal to a file, atomically. If `single` is False, write a batch.
 
         Args:
-            path: the file; its name must end in `suffix`. Missing folders are created.
-            x: the signal ``[*shape]``, or the batch.
-            comment: text to store in the file, if the format allows it; see `read_comment`.
+            path: the file. Its name must end in `suffix`. Missing folders are created.
+            x: one signal ``[*shape]``, or a batch ``[N, *shape]`` if `single` is False.
+            comment: text to store in the file. Ignored by formats without comments.
         """
         raise NotImplementedError(f"{type(self).__name__}.save")
 
     @staticmethod
     def read_comment(path: PathLike) -> str:
-        """Return the comment that `save` stored in a file; empty if there is none.
+        """Return the comment that `save` stored in a file; an empty string if the file has no comment.
 
         Raises:
             UserError: the file cannot be read.
         """
         return ""
 
-    def finish(self, x: np.ndarray) -> np.ndarray:
-        """Return generated signals at the level, or in the range, in which they are used."""
+    def postprocess(self, x: np.ndarray) -> np.ndarray:
+        """Postprocess outputs of the generator: scale or clamp them to the range of the training data."""
         return np.asarray(x, np.float32)
 
-    def finish_tensor(self, x: Tensor) -> Tensor:
-        """Do the same as `finish` with a tensor, by operations that can be exported."""
+    def postprocess_tensor(self, x: Tensor) -> Tensor:
+        """Apply `postprocess` to a tensor. Uses only operations that can be exported to ONNX and TorchScript."""
         return x
 
-    def join(self, x: np.ndarray) -> np.ndarray | None:
-        """Return all signals one after another as one signal, or None if that makes no sense."""
+    def concatenate(self, x: np.ndarray) -> np.ndarray | None:
+        """Return all signals concatenated to one signal. None if the modality has no time axis."""
         return None
 
     # Pictures
 
     def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
-        """Write one PNG that shows all signals, atomically.
+        """Draw all signals in one PNG file, written atomically.
 
         Args:
             path: the PNG file. Missing folders are created.
             x: the signals ``[N, *shape]``.
-            titles: one title per signal.
+            titles: one title per signal. By default the modality chooses the titles.
             title: headline of the picture.
         """
         raise NotImplementedError(f"{type(self).__name__}.sheet")
 
     def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Write one PNG with a column per entry of ``columns`` and a row per example, atomically.
+        """Draw one PNG file with one column per entry of ``columns`` and one row per example, written atomically.
 
         Args:
             path: the PNG file. Missing folders are created.
-            columns: header -> signals ``[N, *shape]``, for example source, output and target. Sizes may differ between
-                columns.
+            columns: header of each column -> signals ``[N, *shape]``, for example source, output and target. Signal
+                sizes may differ between columns.
             title: headline of the picture.
             titles: one title per example.
 
         Raises:
-            ValueError: no columns, or columns of different lengths.
+            ValueError: ``columns`` is empty, or the numbers of examples or titles differ.
         """
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def preview(
-        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
-        """Write ``previews/step-<step>.png`` of a run.
+        """Write the preview ``previews/step-<step>.png`` of a run.
 
         Args:
             run_dir: the run folder.
             step: training step.
             x: outputs of the generator ``[N, *shape]``.
             titles: one title per signal.
-            beside: name -> signals to show beside the outputs. The column ``output`` is added before ``target``, after
-                all others, unless it is there.
+            extra_columns: header -> signals ``[N, *shape]`` to draw next to the outputs. `add_output_column` defines
+                the order of the columns. By default only the outputs are drawn.
         """
         path, title = preview_path(run_dir, step), f"step {step:,}"
-        if beside:
-            self.compare(path, with_output(x, beside), title, titles)
+        if extra_columns:
+            self.compare(path, add_output_column(x, extra_columns), title, titles)
         else:
             self.sheet(path, x, titles, title)
 
     def animation(self, run_dir: PathLike) -> Path:
-        """Join the previews of a run into ``previews/animation.gif``; see `animate`."""
+        """Write ``previews/animation.gif`` of a run from its previews, and return the path. Calls `animate`."""
         return animate(run_dir)
 
-    def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """Write signals to TensorBoard. The default writes nothing."""
+    def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
+        """Write signals to TensorBoard. By default, nothing is written.
+
+        Args:
+            writer: ``torch.utils.tensorboard.SummaryWriter``.
+            tag: name of the entry.
+            x: signals ``[N, *shape]``.
+            step: training step.
+        """
 
     # Measures
 
     def embedding(self, shape: Sequence[int]) -> Embedding:
-        """Return the training-free extractor of features for signals of this shape."""
+        """Return the feature extractor for signals of the given shape. It needs no training."""
         raise NotImplementedError(f"{type(self).__name__}.embedding")
 
     def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
-        """Return all extractors that an evaluation uses. The first is `embedding`."""
+        """Return the feature extractors that an evaluation uses, in order. The first is `embedding`."""
         return [self.embedding(shape)]
 
-    def picture(self, x: Tensor) -> Tensor:
-        """Return signals ``[B, *shape]`` as images ``[B, C, H, W]`` for a small image classifier."""
+    def to_images(self, x: Tensor) -> Tensor:
+        """Convert signals ``[B, *shape]`` to images ``[B, C, H, W]``, the inputs of an image classifier."""
         return x
 
-    def picture_name(self, shape: Sequence[int]) -> str | None:
-        """Return a name for the values of `picture` that states their settings.
+    def images_name(self, shape: Sequence[int]) -> str | None:
+        """Return a name that identifies the settings of `to_images` for signals of the given shape.
 
-        None: an evaluation does not measure distances between pictures (`audiogan.metrics.spacing`).
+        None if `audiogan.metrics.spacing` cannot measure distances between the images.
         """
         return None
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Compare outputs with their targets.
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return full-reference metrics: distances between outputs and their targets.
 
         Args:
-            output: ``[N, *shape]``.
-            target: ``[N, *shape]``, of the same shape.
+            output: signals ``[N, *shape]``.
+            target: signals of the same shape as ``output``.
 
         Returns:
-            Name of each measure -> its value. `audiogan.modalities.references.BETTER` says which way is better.
+            Name of each metric -> value, averaged over the pairs. `audiogan.modalities.references.BETTER` states
+            whether lower or higher values are better.
 
         Raises:
-            ValueError: shapes that differ, or no pairs.
+            ValueError: the shapes differ, or there are no pairs.
         """
         from audiogan.modalities.references import l1
 
         return {"l1": l1(output, target)}
 
-    def measures(self, x: np.ndarray) -> dict[str, float]:
-        """Measure a batch on its own, without reference data; higher values are better. Empty by default."""
+    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
+        """Return metrics of generated signals that need no reference data: name -> value. Higher values are better.
+
+        By default there are none.
+        """
         return {}
 
 
 def preview_path(run_dir: PathLike, step: int) -> Path:
-    """Return the path of the picture of a preview."""
+    """Return the path of the preview picture of a training step."""
     return Path(run_dir) / "previews" / f"step-{step:08d}.png"
 
 
-def with_output(x: np.ndarray, beside: Signals) -> dict[str, np.ndarray]:
-    """Return the columns of a comparison: those of ``beside`` except the target, the output, the target.
+def add_output_column(x: np.ndarray, extra_columns: Signals) -> dict[str, np.ndarray]:
+    """Insert the outputs ``x`` into the columns of a comparison.
 
-    If ``beside`` has a column ``output``, it already is complete.
+    The order is: other columns, ``output``, ``target``. If ``extra_columns`` has a column ``output``, the columns are
+    returned unchanged.
     """
-    if "output" in beside:
-        return dict(beside)
-    columns = {name: signals for name, signals in beside.items() if name != "target"}
+    if "output" in extra_columns:
+        return dict(extra_columns)
+    columns = {name: signals for name, signals in extra_columns.items() if name != "target"}
     columns["output"] = x
-    return columns | {name: signals for name, signals in beside.items() if name == "target"}
+    return columns | {name: signals for name, signals in extra_columns.items() if name == "target"}
 
 
 def check_columns(columns: Mapping[str, Any], titles: Titles = None) -> int:
-    """Return the number of rows of a comparison. ValueError for columns, or titles, of different lengths."""
+    """Return the number of rows of a comparison.
+
+    Raises:
+        ValueError: there are no columns or rows, or the lengths of columns and titles differ.
+    """
     counts = {name: len(x) for name, x in columns.items()}
     if titles is not None:
         counts["titles"] = len(titles)
@@ -265,33 +281,36 @@ def check_columns(columns: Mapping[str, Any], titles: Titles = None) -> int:
     return next(iter(counts.values()))
 
 
-def as_array(value: Any, noun: str, kinds: str) -> np.ndarray:
-    """Return an array or tensor as a NumPy array.
+def as_array(value: Any, noun: str, accepted: str) -> np.ndarray:
+    """Convert an array or tensor to a NumPy array.
 
     Args:
-        value: array or tensor.
-        noun: noun of the modality, for messages.
-        kinds: the accepted kinds of values, for messages.
+        value: array or tensor of numbers.
+        noun: `Modality.noun`, for error messages.
+        accepted: description of the accepted values, for error messages.
 
     Raises:
-        UserError: something else.
+        UserError: ``value`` is not an array of numbers, or is empty.
     """
     if isinstance(value, Tensor):
         value = value.detach().cpu()
-        value = (value.float() if value.is_floating_point() else value).numpy()  # NumPy has no bfloat16
+        # Converted to float32, because NumPy has no bfloat16.
+        value = (value.float() if value.is_floating_point() else value).numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise UserError(f"{kind} is not {_article(noun)} {noun}; give {kinds}")
+        raise UserError(f"{kind} is not {_article(noun)} {noun}; give {accepted}")
     if not value.size:
-        raise UserError(f"an empty array {list(value.shape)} is not {_article(noun)} {noun}; give {kinds}")
+        raise UserError(f"an empty array {list(value.shape)} is not {_article(noun)} {noun}; give {accepted}")
     return value
 
 
-def in_range(x: np.ndarray, noun: str) -> NDArray[np.float32]:
-    """Return floating-point values as float32.
+def check_range(x: np.ndarray, noun: str) -> NDArray[np.float32]:
+    """Check that floating-point values lie in -1 ... 1 and return them as float32.
+
+    Values that exceed this range by at most `TOLERANCE` are clipped.
 
     Raises:
-        UserError: values beyond -1 ... 1, NaN or infinity.
+        UserError: values are out of range, NaN or infinite.
     """
     if not np.isfinite(x).all():
         raise UserError(f"the {noun} has values that are NaN or infinite")
@@ -309,19 +328,21 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
+def animate(run_dir: PathLike, seconds: float = 8.0, max_frames: int = 160) -> Path:
     """Join the previews of a run into ``previews/animation.gif``.
 
-    Pictures that cannot be read, or that differ in size from the last one, are skipped. The size is checked before the
-    pixels are decoded.
+    Pictures that cannot be read or that differ in size from the last picture are skipped.
 
     Args:
         run_dir: the run folder.
-        seconds: duration of all frames; the last one is shown for two more seconds.
-        most: largest number of frames. Of more previews, so many at even distances are used.
+        seconds: target duration of the animation. Each frame lasts 0.04 s to 0.5 s, and the last frame 2 s.
+        max_frames: largest number of frames. If there are more previews, evenly spaced ones are chosen.
+
+    Returns:
+        Path of the GIF file.
 
     Raises:
-        UserError: there is no preview.
+        UserError: the run has no readable preview.
     """
     from PIL import Image
 
@@ -331,11 +352,12 @@ def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     )
     if not paths:
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
-    chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).round().astype(int))]
+    count = min(max_frames, len(paths))
+    chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))]
     frames: list[Any] = []
-    for path in reversed(chosen):  # the last preview decides the size
+    for path in reversed(chosen):  # The last preview comes first, because all frames must have its size.
         try:
-            with open_png(path, LARGEST) as picture:
+            with open_png(path, MAX_FRAME_PIXELS) as picture:
                 if not frames or picture.size == frames[0].size:
                     frames.append(picture.convert("RGB"))
         except UserError:
@@ -343,7 +365,7 @@ def animate(run_dir: PathLike, seconds: float = 8.0, most: int = 160) -> Path:
     frames.reverse()
     if not frames:
         raise UserError(f"{folder}: no preview in it can be read")
-    # One palette for all frames, or colours flicker.
+    # All frames share one palette. With a palette per frame, colours would flicker.
     palette = frames[-1].quantize(256, method=Image.Quantize.MEDIANCUT)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     each = int(min(500, max(40, 1000 * seconds / len(frames))))

@@ -1,4 +1,4 @@
-"""Images: pixels ``[C, H, W]``."""
+"""The modality of images: arrays of pixels ``[C, H, W]``."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from audiogan.features.embedding import Embedding
 from audiogan.features.patches import Patches
 from audiogan.features.pixels import Pixels
 from audiogan.files import check_file
-from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, in_range
+from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, check_range
 from audiogan.modalities.drawing.png import open_png, save_png
 from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, TEXT
-from audiogan.modalities.drawing.typeface import font, short
-from audiogan.modalities.reading.pictures import Picture, from_image, read_picture, to_float, with_channels
+from audiogan.modalities.drawing.typeface import load_font, truncate_text
+from audiogan.modalities.reading.pictures import Picture, convert_channels, from_image, read_picture, to_float
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.utils.text import printable
 
 CELL = 80
-"""Images smaller than this are shown enlarged by a whole factor, pixel by pixel."""
-_WIDE = 1600  # largest width of a sheet in pixels
-LARGEST_COMMENTED = 1 << 24
-"""Largest number of pixels of an image that is opened for its comment."""
+"""Smallest side of an image on a sheet, in pixels. Smaller images are enlarged by an integer factor."""
+_WIDE = 1600  # Largest width in pixels of a sheet without a fixed number of columns.
+MAX_COMMENT_PIXELS = 1 << 24
+"""Largest number of pixels of a PNG file that `Image.read_comment` opens."""
 KINDS = "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [H, W, C] or [H, W], or a Pillow image"
 
 
 @dataclass(frozen=True)
 class Image(Modality):
-    """Pixels in -1 (black) ... 1 (white), grey ``[1, H, W]`` or RGB ``[3, H, W]``."""
+    """Modality of images: grey ``[1, H, W]`` or RGB ``[3, H, W]``, with pixels in -1 (black) ... 1 (white)."""
 
     noun: ClassVar[str] = "image"
     suffix: ClassVar[str] = ".png"
@@ -46,32 +46,45 @@ class Image(Modality):
             raise UserError(f"an image cannot have the shape {list(shape)}")
 
     def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a picture of any size and any common format.
+        """Read an image file of any size in a common format.
 
-        The picture is turned as its EXIF data says. Transparent pixels are composited on white. Of an animation the
-        first picture is read.
+        The EXIF orientation is applied. Transparent pixels are composited on white. Only the first frame of an
+        animation is read.
+
+        Args:
+            path: the file.
+            shape: expected shape. ``shape[0]`` selects grey (1) or RGB (3). The size is taken from the file.
+
+        Returns:
+            float32 array ``[C, H, W]`` in -1 ... 1.
+
+        Raises:
+            UserError: the file cannot be read.
         """
         channels = _channels(shape)
         check_file(path)
         try:
-            return to_float(read_picture(path).flat(channels))
+            return to_float(read_picture(path).flatten_alpha(channels))
         except (OSError, Unreadable) as error:
             raise UserError(f"{printable(path)}: cannot be read ({error})") from error
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Convert a Pillow image, an array or a tensor.
+        """Convert a Pillow image, an array or a tensor to float32 pixels ``[C, H, W]``.
 
-        * Pillow images are treated like files; see `load`.
-        * uint8 and uint16: ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]`` with C = 1 (grey), 2 (grey and alpha), 3 (RGB) or
-          4 (RGB and alpha). 0 becomes -1; the largest value of the type becomes 1.
-        * floating point: ``[C, H, W]`` in -1 ... 1, or ``[H, W]`` for grey.
+        * Pillow images: the EXIF orientation is applied, and transparent pixels are composited on white.
+        * uint8 and uint16 arrays: ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]`` with C = 1 (grey), 2 (grey and alpha), 3
+          (RGB) or 4 (RGB and alpha). 0 becomes -1, and the largest value of the type becomes 1.
+        * Floating-point arrays: ``[C, H, W]`` in -1 ... 1, or ``[H, W]`` for grey images.
+
+        Raises:
+            UserError: another type or shape, or values out of range.
         """
         from PIL import Image as Pillow
 
         channels = _channels(shape)
         if isinstance(value, Pillow.Image):
             try:
-                return to_float(from_image(value).flat(channels))
+                return to_float(from_image(value).flatten_alpha(channels))
             except Unreadable as error:
                 raise UserError(f"the image has {error}") from error
         planar = isinstance(value, Tensor)
@@ -80,18 +93,18 @@ class Image(Modality):
             x = x[None] if x.ndim == 2 else x
             if x.ndim != 3 or len(x) not in (1, 3):
                 raise UserError(f"floating-point pixels must be [1 or 3, H, W], got {list(x.shape)}")
-            return with_channels(in_range(x, self.noun), channels)
+            return convert_channels(check_range(x, self.noun), channels)
         if x.dtype not in (np.uint8, np.uint16):
             raise UserError(f"an array of {x.dtype} is not an image; give {KINDS}")
         x = _planes(x, planar)
         colours = 1 if len(x) < 3 else 3
-        return to_float(Picture(x[:colours], x[colours] if len(x) > colours else None).flat(channels))
+        return to_float(Picture(x[:colours], x[colours] if len(x) > colours else None).flatten_alpha(channels))
 
     def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
-        """Write one image ``[C, H, W]`` as an 8-bit PNG, with a comment in it.
+        """Write one image ``[C, H, W]`` as an 8-bit PNG file, with an optional comment.
 
         Raises:
-            ValueError: another shape or suffix, or pixels that are NaN or infinite.
+            ValueError: the shape or the suffix is wrong, or pixels are NaN or infinite.
         """
         from PIL import Image as Pillow
         from PIL.PngImagePlugin import PngInfo
@@ -110,31 +123,31 @@ class Image(Modality):
 
     @staticmethod
     def read_comment(path: PathLike) -> str:
-        with open_png(path, LARGEST_COMMENTED) as picture:
-            # audiogan writes the text before the pixels; other programs may write it behind them.
+        with open_png(path, MAX_COMMENT_PIXELS) as picture:
+            # Pillow returns comments that precede the pixels in ``info``, and comments that follow them in ``text``.
             return str(picture.info.get("Comment") or getattr(picture, "text", {}).get("Comment", ""))
 
-    def finish(self, x: np.ndarray) -> np.ndarray:
-        """Return images clamped to -1 ... 1."""
+    def postprocess(self, x: np.ndarray) -> np.ndarray:
+        """Return images as float32, clamped to -1 ... 1."""
         return np.clip(x, -1.0, 1.0).astype(np.float32, copy=False)
 
-    def finish_tensor(self, x: Tensor) -> Tensor:
+    def postprocess_tensor(self, x: Tensor) -> Tensor:
         return x.clamp(-1, 1)
 
     def sheet(
         self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None, columns: int | None = None
     ) -> None:
-        """Write all images ``[N, C, H, W]`` in a grid as one PNG; small ones are enlarged by a whole factor.
+        """Draw a grid of images in one PNG file. Images smaller than 80 pixels are enlarged by an integer factor.
 
         Args:
             path: the PNG file. Missing folders are created.
-            x: pixels; values beyond -1 ... 1 are clamped. An image that is not finite is labelled.
-            titles: one title per image, written below it.
-            title: headline.
-            columns: number of columns; by default about as many as rows.
+            x: images ``[N, C, H, W]``. Values outside -1 ... 1 are clamped. Images with NaN or infinity are labelled.
+            titles: one title per image, drawn below the image. By default images have no titles.
+            title: headline of the picture.
+            columns: number of columns. By default the grid is near-square.
 
         Raises:
-            ValueError: another shape, no images, or another number of titles.
+            ValueError: ``x`` is empty or has another shape, or the number of titles differs from the number of images.
         """
         if titles is not None and len(titles) != len(x):
             raise ValueError(f"{len(titles)} titles for {len(x)} images")
@@ -143,29 +156,33 @@ class Image(Modality):
         save_png(path, _draw(list(zip(*_bytes(np.asarray(x)), strict=True)), columns, title, titles), compress_level=4)
 
     def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """See `Modality.compare`. Smaller images are enlarged to the largest; grey images may stand beside RGB."""
+        """Draw one PNG file with a column of images per entry of ``columns``.
+
+        `Modality.compare` describes the arguments. Image sizes may differ between columns, and grey and RGB columns can
+        be combined. Smaller images are enlarged by an integer factor up to the size of the largest.
+        """
         check_columns(columns, titles)
         drawn = [zip(*_bytes(np.asarray(x)), strict=True) for x in columns.values()]
         cells = [cell for row in zip(*drawn, strict=True) for cell in row]
         save_png(path, _draw(cells, len(columns), title, titles, list(columns)), compress_level=4)
 
-    def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """Write a bare grid of the images to TensorBoard."""
-        writer.add_image(tag, grid(x), step, dataformats="HWC")
+    def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
+        """Write a grid of the images, without titles, to TensorBoard."""
+        writer.add_image(tag, image_grid(x), step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Pixels:
-        """Return the training-free extractor of images of ``shape`` ``(C, H, W)``."""
+        """Return the `Pixels` feature extractor for images of the given shape ``(C, H, W)``."""
         return Pixels(shape)
 
     def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
-        """Return `embedding`, and `Patches` for images that are large enough."""
+        """Return the `Pixels` feature extractor and, if the images are large enough, `Patches`."""
         return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return ``l1``, ``psnr`` (dB) and ``ssim``; see `Modality.references`."""
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""
         from audiogan.modalities.references import psnr, ssim
 
-        return {**super().references(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+        return {**super().reference_metrics(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
 
 
 def _channels(shape: Sequence[int | None]) -> int:
@@ -175,7 +192,12 @@ def _channels(shape: Sequence[int | None]) -> int:
 
 
 def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
-    """Return integer pixels as ``[C, H, W]``; ``planar`` decides where both layouts are possible."""
+    """Return integer pixels as ``[C, H, W]``.
+
+    Args:
+        x: pixels ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]``.
+        planar: whether a shape that fits both layouts with channels is read as ``[C, H, W]``.
+    """
     if x.ndim == 2:
         return x[None]
     if x.ndim == 3:
@@ -187,10 +209,10 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
 
 
-def grid(x: np.ndarray) -> np.ndarray:
-    """Return a bare, near-square grid of images ``[N, C, H, W]`` as uint8 ``[height, width, 3]``.
+def image_grid(x: np.ndarray) -> np.ndarray:
+    """Return a near-square grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
 
-    Images that are not finite are grey.
+    Images with NaN or infinity are filled with grey.
     """
     border = 2
     pixels, broken = _bytes(np.asarray(x))
@@ -206,7 +228,7 @@ def grid(x: np.ndarray) -> np.ndarray:
 
 
 def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return images ``[N, C, H, W]`` as uint8 ``[N, H, W, 3]``, and which of them are not finite ``[N]``."""
+    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]``: True if not finite."""
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
         raise ValueError(f"expected images [N, C, H, W] of 1 or 3 channels that are not empty, got {list(x.shape)}")
     broken = ~np.isfinite(x).all(axis=(1, 2, 3))
@@ -221,14 +243,14 @@ def _draw(
     titles: Titles,
     heads: Sequence[str] = (),
 ) -> Any:
-    """Draw images in rows, small ones enlarged by a whole factor.
+    """Draw images in rows and return the picture. Small images are enlarged by an integer factor.
 
     Args:
-        cells: pixels ``[H, W, 3]`` of each image, and whether it is not finite.
-        across: number of columns; by default about as many as rows.
-        title: headline.
-        titles: a title below each image; with ``heads`` below each row.
-        heads: header of each column.
+        cells: uint8 pixels ``[H, W, 3]`` of each image, and True if the image is not finite.
+        across: number of columns. By default the grid is near-square.
+        title: headline of the picture.
+        titles: one title per image. If ``heads`` is given, one title per row.
+        heads: one header per column.
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw
@@ -246,7 +268,7 @@ def _draw(
     pen = ImageDraw.Draw(sheet)
 
     def write(x: int, y: int, text: str, room: int, points: int, colour: str) -> None:
-        pen.text((x, y), short(text, room, font(points)), fill=colour, font=font(points))
+        pen.text((x, y), truncate_text(text, room, load_font(points)), fill=colour, font=load_font(points))
 
     if title:
         write(edge, edge - 3, title, size[0] - 2 * edge, 15, TEXT)
@@ -257,7 +279,7 @@ def _draw(
         if broken:
             pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=ALERT)
             middle = (left + width / 2, upper + height / 2)
-            pen.text(middle, "not finite", fill=ALERT, font=font(11), anchor="mm")
+            pen.text(middle, "not finite", fill=ALERT, font=load_font(11), anchor="mm")
         else:
             scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
             sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))

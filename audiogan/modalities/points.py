@@ -1,4 +1,4 @@
-"""Points: vectors of coordinates ``[D]``, drawn in the plane."""
+"""The modality of points: vectors of coordinates ``[D]``, shown as scatter plots."""
 
 from __future__ import annotations
 
@@ -20,39 +20,42 @@ from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_arr
 from audiogan.modalities.drawing.spectrograms import BACKGROUND, CHANNEL_COLOURS, FAINT, PANEL, TEXT
 from audiogan.utils.text import printable
 
-MOST = 1 << 24
-"""Largest number of values in a file."""
+MAX_VALUES = 1 << 24
+"""Largest number of coordinates in a file or array of points."""
 KINDS = "an array of numbers [D] or [N, D]"
 
 
 class ModesHeld(NamedTuple):
-    """Result of `modes_held`.
+    """Result of `count_modes`.
 
     Attributes:
-        modes: number of modes held.
-        share: share of the points that lie near a mode.
+        modes: number of modes with enough points near them.
+        share: fraction of the points that lie near a mode, 0 ... 1.
     """
 
     modes: int
     share: float
 
 
-def modes_held(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: float = 3.0) -> ModesHeld:
-    """Count the modes of a mixture of round Gaussians that a set of points holds.
+def count_modes(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: float = 3.0) -> ModesHeld:
+    """Count the modes of a mixture of isotropic Gaussians that a set of points covers.
 
-    A point belongs to its nearest mode if it lies within ``k_sigma`` standard deviations of it (98.9 % of true points
-    lie within three). Srivastava et al. 2017 (VEEGAN, section 4.1) count a mode if it has at least one such point. Here
-    a mode counts only if it has at least a fifth of its fair share of all points: 20 of 2,500 points for 25 modes. A
-    single stray point is not a mode.
+    A point is near a mode if this mode is the nearest and the distance is at most ``k_sigma`` standard deviations. In
+    the plane, 98.9 % of the points of a Gaussian lie within three standard deviations. A mode is counted if at least a
+    fifth of N / modes points are near it, for example 20 of 2,500 points for 25 modes. In the paper a single point is
+    enough.
 
     Args:
-        points: ``[N, D]``; points that are not finite are near no mode.
-        centres: ``[modes, D]``.
-        std: standard deviation of each mode.
+        points: generated points ``[N, D]``. Points with NaN or infinity are near no mode.
+        centres: means of the Gaussians ``[modes, D]``.
+        std: standard deviation of each Gaussian.
         k_sigma: largest distance of a point from its mode, in standard deviations.
 
     Raises:
-        ValueError: other shapes, or no points.
+        ValueError: an array is empty or has another shape.
+
+    Source: Srivastava et al., "VEEGAN: Reducing mode collapse in GANs using implicit variational learning", NeurIPS
+    2017, section 4.1.
     """
     points, centres = np.asarray(points, np.float64), np.asarray(centres, np.float64)
     if points.ndim != 2 or points.shape[1:] != centres.shape[1:] or 0 in points.shape or 0 in centres.shape:
@@ -68,12 +71,13 @@ def modes_held(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: flo
 
 @dataclass(frozen=True)
 class Points(Modality):
-    """Points in the plane, shown within -``limit`` ... ``limit``.
+    """Modality of points in the plane ``[2]``, shown as scatter plots.
 
     Args:
-        limit: largest coordinate in pictures.
-        centres: modes of the real data, if they are known. Pictures show them and state how many are held.
-        std: standard deviation of each mode.
+        limit: largest absolute coordinate in pictures.
+        centres: coordinates of the modes of the training data, if they are known. Pictures then show the modes and the
+            number of modes that the points cover.
+        std: standard deviation of each mode, in the unit of the coordinates.
     """
 
     limit: float = 2.0
@@ -85,10 +89,11 @@ class Points(Modality):
     single: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        # YAML gives lists; tuples can be hashed and compared.
+        # Lists from YAML become tuples, because a frozen dataclass must be hashable.
         object.__setattr__(self, "centres", tuple(tuple(float(v) for v in centre) for centre in self.centres))
         if not 0 < self.limit < float("inf") or self.std < 0 or any(len(centre) != 2 for centre in self.centres):
-            raise ValueError(f"limit={self.limit!r} and std={self.std!r} must be positive, centres pairs of numbers")
+            given = f"limit={self.limit!r} and std={self.std!r} must be positive"
+            raise ValueError(f"{given}, and centres must be pairs of numbers")
 
     def check_shape(self, shape: Sequence[int]) -> None:
         spread = (self.limit, self.std, *(x for centre in self.centres for x in centre))
@@ -98,20 +103,23 @@ class Points(Modality):
             raise UserError(f"a point cannot have the shape {list(shape)}")
 
     def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a ``.npy`` file, or a text file with one point per line and commas between its coordinates.
+        """Read points from a ``.npy`` file or from a text file with one point per line, separated by commas.
 
-        A first line that is not numeric is a header.
+        If the first line of a text file is not numeric, it is skipped as a header.
 
         Returns:
-            float32 array: one point ``[D]`` or several ``[N, D]``, as the file holds them.
+            float32 array: one point ``[D]`` or several points ``[N, D]``, depending on the file.
+
+        Raises:
+            UserError: the file cannot be read, is too large or holds NaN or infinity.
         """
         check_file(path)
         try:
             if Path(path).suffix.lower() == ".npy":
-                # Mapped, so that a header that announces too much is noticed before memory is reserved.
+                # Memory mapping detects a header with a wrong size before memory is allocated.
                 return self.convert(np.array(np.load(path, mmap_mode="r", allow_pickle=False)), shape)
-            if os.path.getsize(path) > 32 * MOST:
-                raise UserError(f"more than {MOST:,} numbers")
+            if os.path.getsize(path) > 32 * MAX_VALUES:
+                raise UserError(f"more than {MAX_VALUES:,} numbers")
             with open(path, encoding="utf-8-sig") as file:
                 lines = file.read().splitlines()
             header = bool(lines) and not _numeric(lines[0])
@@ -123,16 +131,22 @@ class Points(Modality):
             raise UserError(f"{printable(path)}: not points in a .npy or .csv file ({printable(why)})") from error
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Return one point ``[D]``, or several ``[N, D]``, as float32; integers are not scaled."""
+        """Convert an array or tensor to one point ``[D]`` or several points ``[N, D]``, float32.
+
+        Integers are converted without scaling.
+
+        Raises:
+            UserError: another type or shape, too many points, or coordinates that are NaN or infinite.
+        """
         x = as_array(value, self.noun, KINDS)
-        if x.ndim not in (1, 2) or shape[-1] not in (None, x.shape[-1]) or x.size > MOST:
+        if x.ndim not in (1, 2) or shape[-1] not in (None, x.shape[-1]) or x.size > MAX_VALUES:
             raise UserError(f"expected [{shape[-1]}] or [N, {shape[-1]}], got {list(x.shape)}")
         if not np.isfinite(x).all():
             raise UserError("coordinates are NaN or infinite")
         return np.ascontiguousarray(x, np.float32)
 
     def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
-        """Write all points ``[N, 2]`` as one ``.npy`` file, float32. The format has no comments."""
+        """Write a batch of points ``[N, 2]`` as a float32 ``.npy`` file, atomically. ``comment`` is ignored."""
         path = Path(path)
         if path.suffix.lower() != ".npy":
             raise ValueError(f"{path}: points are saved as .npy, so the name has to end in .npy")
@@ -141,10 +155,10 @@ class Points(Modality):
         write_file(path, content.getbuffer())
 
     def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
-        """Write a scatter plot of all points ``[N, 2]`` as one PNG.
+        """Draw a scatter plot of points ``[N, 2]`` in one PNG file, written atomically.
 
-        Faint circles show the modes of the real data (3 sigma). Points of one title share a colour. The caption counts
-        the points outside the picture.
+        Circles with a radius of three standard deviations show the modes of the training data. Points with the same
+        title have the same colour. The caption states the number of points outside the picture.
         """
         x = _checked(x)
         if titles is not None and len(titles) != len(x):
@@ -152,39 +166,49 @@ class Points(Modality):
         _write(path, self._figure({"": x}, titles, title))
 
     def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Write one PNG with a scatter plot per column. Points of one title share a colour in all plots."""
+        """Draw one PNG file with a scatter plot per entry of ``columns``. Points with the same title share a colour.
+
+        `Modality.compare` describes the arguments.
+        """
         check_columns(columns, titles)
         _write(path, self._figure({name: _checked(x) for name, x in columns.items()}, titles, title))
 
-    def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """Write the scatter plot to TensorBoard."""
+    def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
+        """Write a scatter plot of points ``[N, 2]`` to TensorBoard."""
         figure = self._figure({"": _checked(x)}, None, f"step {step:,}")
         figure.canvas.draw()
         writer.add_image(tag, np.asarray(figure.canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Coordinates:
-        """Return the training-free extractor: the coordinates themselves."""
+        """Return the feature extractor for points. Their features are their coordinates."""
         return Coordinates(shape[0])
 
-    def picture(self, x: Tensor) -> Tensor:
-        """Return points ``[B, D]`` as images of one pixel ``[B, D, 1, 1]`` with the coordinates as channels."""
+    def to_images(self, x: Tensor) -> Tensor:
+        """Convert points ``[B, D]`` to images ``[B, D, 1, 1]`` of one pixel, with the coordinates as channels."""
         return x[:, :, None, None]
 
-    def measures(self, x: np.ndarray) -> dict[str, float]:
-        """Return the number of modes held and the share of points near one, if the modes are known."""
+    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
+        """Return the number of modes that points ``[N, 2]`` cover and the fraction of points near a mode.
+
+        The result is empty if the modes of the training data are not known.
+        """
         if not self.centres:
             return {}
-        held = self.modes_held(x)
+        held = self.count_modes(x)
         return {"modes/3sigma": float(held.modes), "share_at_modes/3sigma": held.share}
 
-    def modes_held(self, points: np.ndarray, k_sigma: float = 3.0) -> ModesHeld:
-        """Return the modes that ``points`` hold; see the function `modes_held`. ValueError if they are not known."""
+    def count_modes(self, points: np.ndarray, k_sigma: float = 3.0) -> ModesHeld:
+        """Count the modes of the training data that points ``[N, 2]`` cover, with the function `count_modes`.
+
+        Raises:
+            ValueError: the modes are not known, because `centres` is empty.
+        """
         if not self.centres:
-            raise ValueError("the modes of these points are not known")
-        return modes_held(points, np.asarray(self.centres), self.std, k_sigma)
+            raise ValueError("the modes are not known; set centres")
+        return count_modes(points, np.asarray(self.centres), self.std, k_sigma)
 
     def _figure(self, columns: Signals, titles: Titles, title: str | None) -> Any:
-        """Draw a scatter plot per column; the column's name, if it has one, stands before the caption."""
+        """Return a figure with one scatter plot per column. The caption begins with the header of the column."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
@@ -218,9 +242,9 @@ class Points(Modality):
     def _caption(self, x: np.ndarray) -> str:
         parts = [f"{len(x):,} points"]
         if self.centres:
-            held = self.modes_held(x)
+            held = self.count_modes(x)
             parts.append(f"{held.modes} of {len(self.centres)} modes, {held.share:.1%} within 3σ")
-        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # NaN too
+        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # Negated, so that NaN counts as outside.
         return ", ".join(parts + ([f"{outside:,} outside the picture"] if outside else []))
 
 

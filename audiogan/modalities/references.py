@@ -1,6 +1,7 @@
-"""Full-reference measures: how far outputs are from their targets, pair by pair.
+"""Full-reference metrics, which compare each output of a translator with its target.
 
-Arrays are ``[N, *shape]``, floating-point, with a full scale of -1 ... 1. Functions return the mean over all pairs.
+Outputs and targets are floating-point arrays ``[N, *shape]`` with a full scale of -1 ... 1. Each metric is averaged
+over all pairs.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BETTER = {"l1": "lower", "psnr": "higher", "ssim": "higher", "si_sdr": "higher", "log_spectral_distance": "lower"}
-"""Name of each measure -> the direction in which outputs come nearer to their targets."""
+"""Name of each full-reference metric -> ``lower`` or ``higher``, the better direction."""
 RANGE = 2.0
-"""Distance from the lowest to the highest value."""
+"""Difference between the largest (1) and the smallest (-1) value of a signal."""
 SMALLEST_ERROR = 1e-10
-"""Mean squared errors below this count as this: equal images have a PSNR of 106 dB instead of infinity."""
+"""Lower limit of the mean squared error in the PSNR. Equal images have a PSNR of 106 dB instead of infinity."""
 LARGEST_RATIO_DB = 100.0
-"""SI-SDR is limited to plus or minus this."""
+"""Largest absolute value of the SI-SDR, in dB. Larger ratios are clamped."""
 SILENCE = 1e-5
-"""A target of a smaller root mean square (-100 dB of full scale) has no SI-SDR."""
+"""Smallest root mean square of a target for which the SI-SDR is defined (-100 dB relative to full scale)."""
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-"""Settings of SSIM: width and standard deviation of the Gaussian window in pixels, constants of the paper."""
-AT_A_TIME = 1 << 22
-"""Values that are processed together."""
+"""Constants of SSIM: width and standard deviation of the Gaussian window in pixels, then K1 and K2 of the paper."""
+BLOCK_VALUES = 1 << 22
+"""Approximate number of values processed at a time, to limit memory."""
 
 
 def check_pairs(output: np.ndarray, target: np.ndarray) -> None:
@@ -34,16 +35,16 @@ def check_pairs(output: np.ndarray, target: np.ndarray) -> None:
 
 
 def l1(output: np.ndarray, target: np.ndarray) -> float:
-    """Return the mean absolute difference, 0 ... 2."""
+    """Return the mean absolute difference between outputs and targets, in the range 0 ... 2."""
     check_pairs(output, target)
     return float(np.mean(np.abs(np.subtract(output, target, dtype=np.float64))))
 
 
 def psnr(output: np.ndarray, target: np.ndarray) -> float:
-    """Return the peak signal-to-noise ratio in dB.
+    """Return the peak signal-to-noise ratio (PSNR) in dB.
 
-    The squared errors of all pairs are averaged before the logarithm is taken. A mean of one ratio per pair would be
-    infinite if a single pair is equal.
+    Squared errors are averaged over all pairs before the logarithm is taken. Otherwise a single pair of equal images
+    would make the mean infinite.
     """
     check_pairs(output, target)
     error = float(np.mean(np.square(np.subtract(output, target, dtype=np.float64))))
@@ -51,18 +52,20 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def ssim(output: np.ndarray, target: np.ndarray) -> float:
-    """Return the mean structural similarity of images ``[N, C, H, W]``; 1 for equal images.
+    """Return the mean structural similarity (SSIM) of images ``[N, C, H, W]``. Equal images have an SSIM of 1.
+
+    The window is a Gaussian of 11 x 11 pixels with a standard deviation of 1.5 pixels; K1 = 0.01 and K2 = 0.03. Pixels
+    are mapped to 0 ... 1 first, because the SSIM depends on the mean of the values. It is computed per channel and
+    averaged over channels. Windows lie inside the image. If a side of the image is shorter than 11 pixels, the window
+    is reduced to the largest odd width that fits.
 
     Source: Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural
-    similarity", IEEE TIP 2004, equation 13: a Gaussian window of 11 x 11 pixels with a standard deviation of 1.5,
-    K1 = 0.01, K2 = 0.03. Pixels are mapped to 0 ... 1, as SSIM is not the same for signed values. Channels are
-    measured alone and averaged. Windows lie inside the image. For images of fewer
-    than 11 pixels the window is cut to the largest odd width that fits.
+    similarity", IEEE TIP 2004, equation 13.
     """
     check_pairs(output, target)
     if output.ndim != 4:
         raise ValueError(f"expected images [N, C, H, W], got {list(output.shape)}")
-    step = max(1, AT_A_TIME // int(np.prod(output.shape[1:])))
+    step = max(1, BLOCK_VALUES // int(np.prod(output.shape[1:])))
     total = 0.0
     for i in range(0, len(output), step):
         x, y = (torch.from_numpy(np.asarray(a[i : i + step], np.float64) + 1) / RANGE for a in (output, target))
@@ -71,7 +74,7 @@ def ssim(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return the structural similarity ``[N]`` of images ``[N, C, H, W]`` in 0 ... 1."""
+    """Return the SSIM ``[N]`` of images ``[N, C, H, W]`` with values in 0 ... 1."""
     mean_x, mean_y = _windowed(x), _windowed(y)
     var_x, var_y = _windowed(x * x) - mean_x**2, _windowed(y * y) - mean_y**2
     covariance = _windowed(x * y) - mean_x * mean_y
@@ -81,7 +84,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _windowed(x: Tensor) -> Tensor:
-    """Return weighted means in all Gaussian windows inside images ``[N, C, H, W]``."""
+    """Return the Gaussian-weighted mean in every window that lies inside the images ``[N, C, H, W]``."""
     n, c, height, width = x.shape
     x = x.reshape(n * c, 1, height, width)
     x = F.conv2d(x, _gaussian(height)[None, None, :, None])
@@ -96,13 +99,15 @@ def _gaussian(size: int) -> Tensor:
 
 
 def si_sdr(output: np.ndarray, target: np.ndarray) -> float | None:
-    """Return the scale-invariant signal-to-distortion ratio of sounds ``[N, C, T]`` in dB.
+    """Return the scale-invariant signal-to-distortion ratio (SI-SDR) of sounds ``[N, C, T]`` in dB.
 
-    Source: Le Roux, Wisdom, Erdogan & Hershey, "SDR - half-baked or well done?", ICASSP 2019, equation 5. Channels are
-    taken together. Ratios are limited to -100 ... 100 dB. Pairs with a silent target are left out.
+    The channels of a sound are concatenated. Ratios are clamped to -100 ... 100 dB. Pairs with a silent target are
+    ignored.
 
     Returns:
-        The mean over the pairs; None if all targets are silent.
+        Mean over the pairs. None if all targets are silent.
+
+    Source: Le Roux, Wisdom, Erdogan & Hershey, "SDR - half-baked or well done?", ICASSP 2019, equation 5.
     """
     check_pairs(output, target)
     ratios = []
@@ -119,11 +124,14 @@ def si_sdr(output: np.ndarray, target: np.ndarray) -> float | None:
 
 
 def log_spectral_distance(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float:
-    """Return the log-spectral distance of sounds ``[N, C, T]`` in dB; see `audiogan.losses.spectra`."""
+    """Return the log-spectral distance between sounds ``[N, C, T]`` in dB, averaged over all pairs.
+
+    `audiogan.losses.spectra.log_spectral_distance` defines the distance.
+    """
     from audiogan.losses.spectra import log_spectral_distance as distance
 
     check_pairs(output, target)
-    step = max(1, AT_A_TIME // 4 // int(np.prod(output.shape[1:])))
+    step = max(1, BLOCK_VALUES // 4 // int(np.prod(output.shape[1:])))
     parts: list[NDArray[np.float32]] = []
     with torch.no_grad():
         for i in range(0, len(output), step):

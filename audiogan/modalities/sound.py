@@ -1,4 +1,4 @@
-"""Sounds: waves ``[C, T]``."""
+"""The modality of sounds: arrays of samples ``[C, T]``."""
 
 from __future__ import annotations
 
@@ -22,38 +22,39 @@ from audiogan.modalities.base import (
     PathLike,
     Signals,
     Titles,
+    add_output_column,
     as_array,
     check_columns,
-    in_range,
+    check_range,
     preview_path,
-    with_output,
 )
-from audiogan.modalities.reading.levels import mix
-from audiogan.modalities.wav import COMMENT_BYTES, level, save_wav
+from audiogan.modalities.reading.levels import mix_channels
+from audiogan.modalities.wav import COMMENT_BYTES, save_wav, scale_to_peak
 from audiogan.utils.text import printable
 
 GAP_SECONDS = 0.25
-"""Silence between two sounds that are joined."""
+"""Duration of the silence between joined sounds, in seconds."""
 BANDS, FLOOR_DB = 64, -60.0
-"""Mel bands and darkest level of the picture for classifiers."""
+"""Number of mel bands, and lowest level in dB, of the log-mel spectrograms that `Sound.to_images` returns."""
 PEAK = 0.95
-"""Peak of sounds with ``normalize="peak"``."""
-RATES, MOST_CHANNELS = (100, 1_000_000), 16
-"""Sample rates in Hz and number of channels that can be saved."""
+"""Peak of generated sounds with ``normalize="peak"``. Full scale is 1."""
+RATES, MAX_CHANNELS = (100, 1_000_000), 16
+"""Smallest and largest sample rate in Hz, and largest number of channels, of a sound."""
 KINDS = "an array of integers or floating-point numbers, [C, T] or [T]"
 
 
 @dataclass(frozen=True)
 class Sound(Modality):
-    """Waves at ``sample_rate`` Hz.
+    """Modality of sounds: samples ``[C, T]`` in -1 ... 1.
 
     Args:
-        sample_rate: in Hz.
-        normalize: ``peak``: generated sounds are scaled to a peak of 0.95, as their training data were. ``none`` or
-            null: only sounds beyond full scale are scaled.
+        sample_rate: sample rate in Hz, 100 ... 1,000,000.
+        normalize: ``peak`` scales each generated sound to a peak of 0.95. ``none`` or None scales only sounds that
+            exceed full scale.
     """
 
-    sample_rate: int = field()  # required; without field() the default is the class attribute of Modality
+    # Without ``field()``, the class attribute of `Modality` would be the default and the argument optional.
+    sample_rate: int = field()
     normalize: str | None = None
 
     noun: ClassVar[str] = "sound"
@@ -67,43 +68,52 @@ class Sound(Modality):
             raise ValueError(f"sample_rate={self.sample_rate!r} must be a whole number of Hz")
 
     def same_kind(self, other: Modality | None) -> bool:
-        """Return whether ``other`` is a sound of the same sample rate."""
+        """Return whether ``other`` is a `Sound` with the same sample rate."""
         return isinstance(other, Sound) and other.sample_rate == self.sample_rate
 
     def check_shape(self, shape: Sequence[int]) -> None:
         low, high = RATES
         if not low <= self.sample_rate <= high or self.normalize not in (None, "none", "peak"):
             rate = f"sample_rate={self.sample_rate} must be from {low} to {high} Hz"
-            raise UserError(f"{rate}, and normalize one of peak, none, null")
-        if len(shape) != 2 or shape[0] > MOST_CHANNELS:
+            raise UserError(f"{rate}, and normalize must be peak, none or null")
+        if len(shape) != 2 or shape[0] > MAX_CHANNELS:
             raise UserError(f"a sound cannot have the shape {list(shape)}")
 
     def load(self, path: PathLike, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Read a whole sound file, resampled to `sample_rate`; see `audiogan.modalities.reading.sound.read_sound`.
+        """Read a whole sound file, resample it to `sample_rate` and mix it to ``shape[0]`` channels.
 
-        The level of the file is kept, also with ``normalize="peak"``.
+        The level is not changed, even if `normalize` is ``peak``.
+
+        Returns:
+            float32 array ``[C, T]``. The length is taken from the file.
+
+        Raises:
+            UserError: the file cannot be read.
         """
         from audiogan.modalities.reading.sound import read_sound
 
         return read_sound(path, self.sample_rate, _channels(shape))
 
     def convert(self, value: Any, shape: Sequence[int | None]) -> NDArray[np.float32]:
-        """Convert an array or tensor ``[C, T]`` or ``[T]`` at `sample_rate`.
+        """Convert samples ``[C, T]`` or ``[T]`` with the sample rate `sample_rate` to float32 ``[C, T]``.
 
-        Floating-point samples must lie in -1 ... 1. Integers are divided by the full scale of their type; unsigned ones
-        have their zero in the middle, as in WAV files. Channels are mixed as in `load`.
+        Floating-point samples must lie in -1 ... 1. Integers are divided by the full scale of their type. In unsigned
+        types, silence is the middle of the range, as in WAV files. The sound is mixed to ``shape[0]`` channels.
+
+        Raises:
+            UserError: another type or shape, or samples out of range.
         """
         channels = _channels(shape)
         x = np.atleast_2d(as_array(value, self.noun, KINDS))
-        if x.ndim != 2 or len(x) > MOST_CHANNELS:
-            raise UserError(f"a sound must be [C, T] with at most {MOST_CHANNELS} channels, got {list(x.shape)}")
+        if x.ndim != 2 or len(x) > MAX_CHANNELS:
+            raise UserError(f"a sound must be [C, T] with at most {MAX_CHANNELS} channels, got {list(x.shape)}")
         if x.dtype.kind in "iu":
             half = 2.0 ** (8 * x.dtype.itemsize - 1)
             x = (x - half if x.dtype.kind == "u" else x) / half
-        return np.ascontiguousarray(mix(in_range(x, self.noun).T, channels).T)
+        return np.ascontiguousarray(mix_channels(check_range(x, self.noun).T, channels).T)
 
     def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
-        """Write one sound ``[C, T]`` as a 16-bit WAV file. A comment longer than 2,000 bytes is left out."""
+        """Write one sound ``[C, T]`` as a 16-bit WAV file, atomically. Comments above 2,000 bytes are not stored."""
         fits = comment is not None and len(comment.encode()) <= COMMENT_BYTES
         save_wav(path, x, self.sample_rate, comment=comment if fits else None)
 
@@ -112,34 +122,38 @@ class Sound(Modality):
         try:
             with soundfile.SoundFile(path) as file:
                 return file.comment or ""
-        except (OSError, ValueError, RuntimeError) as error:  # libsndfile's errors are RuntimeErrors
+        except (OSError, ValueError, RuntimeError) as error:  # `soundfile.LibsndfileError` is a RuntimeError.
             reason = getattr(error, "error_string", None) or str(error)
             raise UserError(f"{path}: cannot be read ({reason.strip().rstrip('.')})") from error
 
-    def finish(self, x: np.ndarray) -> np.ndarray:
-        """Return sounds ``[N, C, T]`` at the level at which they are played; see `normalize`."""
-        return level(x, self.normalize)
+    def postprocess(self, x: np.ndarray) -> np.ndarray:
+        """Scale generated sounds ``[N, C, T]`` as `normalize` states, so that no sample exceeds full scale."""
+        return scale_to_peak(x, self.normalize)
 
-    def finish_tensor(self, x: Tensor) -> Tensor:
+    def postprocess_tensor(self, x: Tensor) -> Tensor:
         peaks = x.abs().amax((1, 2), keepdim=True)
         wanted = torch.full_like(peaks, PEAK) if self.normalize == "peak" else peaks.clamp_max(1.0)
         return x * torch.where(peaks > 1e-3, wanted / peaks.clamp_min(1e-3), 1.0)
 
-    def join(self, x: np.ndarray) -> np.ndarray:
-        """Return all sounds one after another, with 0.25 s of silence between them: ``[C, T]``."""
+    def concatenate(self, x: np.ndarray) -> np.ndarray:
+        """Concatenate sounds ``[N, C, T]`` with 0.25 s of silence between them, and return one sound ``[C, T]``."""
         gap = round(GAP_SECONDS * self.sample_rate)
         padded = np.pad(x, ((0, 0), (0, 0), (0, gap)))
         count, channels, length = padded.shape
         return padded.transpose(1, 0, 2).reshape(channels, count * length)[:, : count * length - gap]
 
     def sheet(self, path: PathLike, x: np.ndarray, titles: Titles = None, title: str | None = None) -> None:
-        """Write waveform and spectrogram of each sound ``[N, C, T]`` as one PNG."""
+        """Draw the waveform and the spectrogram of each sound ``[N, C, T]`` in one PNG file, written atomically."""
         from audiogan.modalities.drawing.spectrograms import contact_sheet
 
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
     def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """See `Modality.compare`. Shorter sounds are padded with silence; mono is repeated beside stereo."""
+        """Draw waveforms and spectrograms in one PNG file with a column per entry of ``columns``.
+
+        `Modality.compare` describes the arguments. Shorter sounds are padded with silence. If the numbers of channels
+        differ, the channels of sounds with fewer channels are repeated.
+        """
         from audiogan.modalities.drawing.spectrograms import contact_sheet
 
         rows = check_columns(columns, titles)
@@ -151,13 +165,16 @@ class Sound(Modality):
         contact_sheet(path, waves, self.sample_rate, names, columns=len(columns), title=title)
 
     def preview(
-        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, beside: Signals | None = None
+        self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
-        """Write the picture and the sounds in one WAV file; see `Modality.preview` and `write_preview`."""
-        write_preview(run_dir, step, x, self.sample_rate, titles, beside)
+        """Write the preview ``previews/step-<step>.png`` of a run, and its sounds to one WAV file.
 
-    def board(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
-        """Write the sounds, one after another, and their spectrograms to TensorBoard."""
+        `Modality.preview` describes the arguments. `write_preview` describes the files.
+        """
+        write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
+
+    def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
+        """Write the concatenated sounds ``[N, C, T]`` and their spectrograms to TensorBoard."""
         from audiogan.modalities.drawing.spectrograms import spectrogram_image
 
         joined = np.pad(x, ((0, 0), (0, 0), (0, self.sample_rate // 8))).transpose(1, 0, 2).reshape(x.shape[1], -1)
@@ -165,28 +182,31 @@ class Sound(Modality):
         writer.add_image(tag, spectrogram_image(x, self.sample_rate), step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> LogMel:
-        """Return the training-free extractor of sounds of ``shape`` ``(C, T)``."""
+        """Return the log-mel feature extractor for sounds of the given shape ``(C, T)``."""
         return LogMel.for_length(self.sample_rate, shape[-1])
 
-    def references(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return ``l1``, ``si_sdr`` (dB; missing if all targets are silent) and ``log_spectral_distance`` (dB)."""
+    def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return ``l1``, ``si_sdr`` (dB) and ``log_spectral_distance`` (dB) of outputs and targets ``[N, C, T]``.
+
+        ``si_sdr`` is missing if all targets are silent.
+        """
         from audiogan.modalities.references import log_spectral_distance, si_sdr
 
-        found = super().references(output, target)
+        found = super().reference_metrics(output, target)
         if (ratio := si_sdr(output, target)) is not None:
             found["si_sdr"] = ratio
         found["log_spectral_distance"] = log_spectral_distance(output, target, self.sample_rate)
         return found
 
-    def picture_name(self, shape: Sequence[int]) -> str | None:
+    def images_name(self, shape: Sequence[int]) -> str | None:
         return f"melpicture-{self.sample_rate / 1000:g}k-{shape[-1] / self.sample_rate:g}s"
 
     @torch.no_grad()
-    def picture(self, x: Tensor) -> Tensor:
-        """Return the log-mel spectrogram of sounds ``[B, C, T]`` as ``[B, 1, 64, frames]``.
+    def to_images(self, x: Tensor) -> Tensor:
+        """Return log-mel spectrograms ``[B, 1, 64, frames]`` of sounds ``[B, C, T]``.
 
-        0 dB (the clip's loudest point) becomes 1, -60 dB becomes -1. Channels are summed in power. The hop length is a
-        64th of the sound, at least 4 ms.
+        Levels relative to the loudest point of each sound are mapped linearly: 0 dB becomes 1, and -60 dB becomes -1.
+        The power of the channels is added. The hop length is 1/64 of the sound, but at least 4 ms.
         """
         n_fft = 2 * round(0.016 * self.sample_rate)
         hop = max(x.shape[-1] // 64, self.sample_rate // 250)
@@ -212,24 +232,25 @@ def write_preview(
     waves: np.ndarray,
     sample_rate: int,
     titles: Titles = None,
-    beside: Signals | None = None,
+    extra_columns: Signals | None = None,
 ) -> None:
-    """Write ``previews/step-<step>.wav`` and ``.png`` of a run: all sounds in one file, and their contact sheet.
+    """Write the preview of a run: ``previews/step-<step>.wav`` with all sounds, and a ``.png`` contact sheet.
 
-    The sounds follow each other with 0.25 s of silence between them; the comment of the WAV file holds their places.
-    Sounds with NaN are silent in the WAV file and labelled in the picture, so a failed training can be inspected.
+    In the WAV file, 0.25 s of silence separate the sounds. Its comment is a JSON object with their number, duration and
+    spacing in seconds, and titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
+    so that failed runs have previews, too.
 
     Args:
         run_dir: the run folder.
         step: training step.
-        waves: ``[N, C, T]``, full scale ±1.
-        sample_rate: in Hz.
-        titles: one title per sound, such as its class; numbers from 1 are put before them.
-        beside: name -> sounds that the picture shows beside ``waves``; see `Modality.preview`. Those of the same shape
-            are in the WAV file too.
+        waves: sounds ``[N, C, T]``, full scale ±1.
+        sample_rate: sample rate in Hz.
+        titles: one title per sound, such as its class. Each title is preceded by the number of the sound, from 1.
+        extra_columns: header -> sounds to draw next to ``waves``; see `Modality.preview`. Sounds with the same shape as
+            ``waves`` are also written to the WAV file.
 
     Raises:
-        ValueError: another shape, or another number of titles.
+        ValueError: ``waves`` has another shape, or the number of titles differs from the number of sounds.
     """
     from audiogan.modalities.drawing.spectrograms import contact_sheet
 
@@ -240,12 +261,12 @@ def write_preview(
             raise ValueError(f"{len(titles)} titles for {len(waves)} sounds")
         names = [f"{number} {printable(title)[:30]}" for number, title in zip(names, titles, strict=True)]
     picture, title, modality = preview_path(run_dir, step), f"step {step:,}", Sound(sample_rate)
-    if beside:
-        modality.compare(picture, with_output(waves, beside), title, names)
+    if extra_columns:
+        modality.compare(picture, add_output_column(waves, extra_columns), title, names)
     else:
         contact_sheet(picture, waves, sample_rate, names, title=title)
-    if beside:  # in the order of the picture
-        columns = {name: x for name, x in with_output(waves, beside).items() if np.shape(x) == waves.shape}
+    if extra_columns:  # The sounds in the WAV file have the same order as in the picture, row by row.
+        columns = {name: x for name, x in add_output_column(waves, extra_columns).items() if np.shape(x) == waves.shape}
         names = [f"{printable(column)[:30]} {name}" for name in names for column in columns]
         waves = np.stack(list(columns.values()), axis=1).reshape(-1, *waves.shape[1:])
     whole = np.isfinite(waves).all(axis=(1, 2), keepdims=True)
@@ -253,8 +274,10 @@ def write_preview(
     layout = {"count": len(waves), "seconds": waves.shape[-1] / sample_rate, "every": every / sample_rate}
     comment = json.dumps({**layout, "titles": names}, ensure_ascii=False)
     if len(comment.encode()) > COMMENT_BYTES:
-        comment = json.dumps(layout)  # the report numbers the sounds; the picture shows their titles
-    save_wav(picture.with_suffix(".wav"), modality.join(np.where(whole, waves, 0.0)), sample_rate, comment=comment)
+        comment = json.dumps(layout)  # The titles are too long for a comment. They are still in the picture.
+    save_wav(
+        picture.with_suffix(".wav"), modality.concatenate(np.where(whole, waves, 0.0)), sample_rate, comment=comment
+    )
 
 
 def _channels(shape: Sequence[int | None]) -> int:
@@ -264,5 +287,5 @@ def _channels(shape: Sequence[int | None]) -> int:
 
 
 def _repeated(x: np.ndarray, channels: int) -> np.ndarray:
-    """Return sounds ``[N, C, T]`` with as many channels, repeated in turn."""
+    """Return sounds ``[N, C, T]`` with the given number of channels, by repeating their channels cyclically."""
     return np.asarray(x, np.float32)[:, np.arange(channels) % x.shape[1]]

@@ -1,4 +1,4 @@
-"""Write sound files: atomically, without wrapped samples or NaN."""
+"""Writing of WAV files, and scaling of generated sounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soundfile
 from audiogan.files import write_file
 
 COMMENT_BYTES = 2000
-"""The longest comment (in UTF-8) that is sure to come back: libsndfile loses longer ones without a word."""
+"""Largest length of a comment, in bytes of UTF-8. libsndfile silently drops longer comments."""
 
 
 def save_wav(
@@ -26,14 +26,14 @@ def save_wav(
     """Write a WAV file, atomically.
 
     Args:
-        path: where to; must end in `.wav` (any case). Missing folders are made.
-        wave: `[C, T]` or `[T]`, full scale ±1. Samples beyond that are clamped, never wrapped around.
-        sample_rate: in Hz.
-        subtype: a libsndfile subtype: `PCM_16`, `PCM_24`, `FLOAT` …
-        comment: text for the file's own comment field (players show it; `soundfile` reads it), at most 2,000 bytes.
+        path: the file. Its name must end in ``.wav`` (upper or lower case). Missing folders are created.
+        wave: samples ``[C, T]`` or ``[T]``. Samples outside -1 ... 1 are clipped.
+        sample_rate: sample rate in Hz.
+        subtype: sample format, as a subtype of libsndfile: ``PCM_16``, ``PCM_24``, ``FLOAT`` and others.
+        comment: text for the comment field of the file, at most 2,000 bytes of UTF-8.
 
     Raises:
-        ValueError: a shape, rate, subtype, suffix or comment that cannot be written, or a sample that is not finite.
+        ValueError: an argument is invalid, or a sample is NaN or infinite.
         UserError: the file cannot be written, for example because the disk is full.
     """
     path = Path(path)
@@ -45,27 +45,32 @@ def save_wav(
     if int(sample_rate) <= 0:
         raise ValueError(f"{path}: sample_rate={sample_rate} has to be positive")
     if not soundfile.check_format("WAV", subtype):
-        raise ValueError(f"{path}: subtype={subtype!r} is not one a WAV file can hold")
+        raise ValueError(f"{path}: a WAV file cannot have the subtype {subtype!r}")
     if comment is not None and len(comment.encode()) > COMMENT_BYTES:
         raise ValueError(f"{path}: a comment of {len(comment.encode())} bytes; at most {COMMENT_BYTES} are kept")
     broken = int(np.count_nonzero(~np.isfinite(wave)))
     if broken:
         raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
     samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
-    # In memory first: of a full disk, libsndfile says only "System error".
+    # The file is encoded in memory first, because libsndfile reports a full disk only as "System error".
     content = io.BytesIO()
     with soundfile.SoundFile(content, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file:
-        if comment:  # libsndfile refuses an empty one
+        if comment:  # libsndfile refuses an empty comment.
             file.comment = comment
         file.write(samples)
     write_file(path, content.getbuffer())
 
 
-def level(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:
-    """Bring sounds `[N, C, T]` to the level their training data had.
+def scale_to_peak(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:
+    """Scale generated sounds ``[N, C, T]`` to the level of the training data, so that no sample is clipped.
 
-    `normalize="peak"` scales each to `peak`, as the data was; otherwise only sounds beyond full scale are scaled down,
-    to full scale. So nothing is clipped. Silence (below -60 dBFS) stays as it is.
+    Sounds with a peak of at most 0.001 (-60 dB relative to full scale) are not scaled.
+
+    Args:
+        waves: sounds ``[N, C, T]``.
+        normalize: ``peak``: scale each sound to ``peak``. Other values: scale only sounds that exceed full scale, to a
+            peak of 1.
+        peak: target peak, 0 ... 1.
     """
     peaks = np.abs(waves).max(axis=(1, 2), keepdims=True)
     wanted = np.full_like(peaks, peak) if normalize == "peak" else np.minimum(peaks, 1.0)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import atomic_write
-from audiogan.run.targets import outside
+from audiogan.run.targets import external_modules
 from audiogan.utils.archives import open_zip
 from audiogan.utils.text import printable
 
@@ -93,7 +93,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     config = kept | {"game": game}
     raw = save(weights)
     about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
-    if needed := outside(config):  # modules outside the package are not stored in the bundle
+    if needed := external_modules(config):  # modules outside the package are not stored in the bundle
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:

@@ -323,7 +323,7 @@ class Generator:
         Args:
             feature: plural name of the calling feature, such as "kits", for the error message.
         """
-        if needed := self.game.needed:
+        if needed := self.game.required_inputs:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
             raise UserError(
                 f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
@@ -368,7 +368,7 @@ class Generator:
         if not math.isfinite(float(out.sum())):
             noun = self.modality.noun
             raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
-        return self.modality.finish(out.cpu().numpy())
+        return self.modality.postprocess(out.cpu().numpy())
 
     def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
         """Return the traced network after `TRACED_AFTER` single signals, or None before that."""
@@ -378,7 +378,7 @@ class Generator:
         if due and None not in (size for given in self.inputs.values() for size in given.shape):
             from audiogan.model.tracing import TracedNetwork, trace_network
 
-            name, net = self.game.main, self.game.nets[self.game.main]
+            name, net = self.game.default_generator, self.game.nets[self.game.default_generator]
             script = trace_network(net, {key: value for key, value in values.items() if key in net.takes})
             self._traced = None if script is None else {name: TracedNetwork(script)}
         return self._traced

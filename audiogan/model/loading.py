@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from audiogan.core import CheckpointError, load_state
-from audiogan.core.checking import differences
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core.checking import describe_differences
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
@@ -27,7 +27,7 @@ from audiogan.modalities import Modality
 from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
-from audiogan.run.trust import require, trusted, trusting
+from audiogan.run.trust import check_required_modules, trust_modules, trusted_modules
 from audiogan.utils.text import printable
 
 DEFAULT = "drums"
@@ -68,14 +68,14 @@ def find_model(run: str | os.PathLike[str] | None = None) -> Path:
 
 
 def _checkpoints(folder: Path) -> bool:
-    return bool(checkpoints(folder / "checkpoints") or checkpoints(folder))
+    return bool(list_checkpoints(folder / "checkpoints") or list_checkpoints(folder))
 
 
 def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
     """Return all run folders below `folder` that contain a checkpoint, the most recently trained first."""
 
     def newest(run: Path) -> float:
-        return max((p.stat().st_mtime for p in checkpoints(run / "checkpoints")), default=0.0)
+        return max((p.stat().st_mtime for p in list_checkpoints(run / "checkpoints")), default=0.0)
 
     found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_regular_file(p)}
     return sorted(found, key=newest, reverse=True)
@@ -115,7 +115,7 @@ def load(
         >>> generator.sample_rate, generator.shape
         (16000, (1, 16384))
     """
-    with trusting(trust):
+    with trust_modules(trust):
         where = find_model(run)
         if where.suffix.lower() == SUFFIX and where.is_file():
             return from_bundle(where, device)
@@ -130,14 +130,14 @@ def from_bundle(path: Path, device: str = "cpu") -> Generator:
     """Return the generator stored in a bundle, see `audiogan.model.bundle`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
-        require(about.get("requires", []))
+        check_required_modules(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
         game, modality = _rebuilt(config, weights)
         name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted())
+        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted_modules())
 
 
 def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True) -> Generator:
@@ -153,7 +153,7 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         UserError: the state does not describe a valid model.
     """
     with _understood(path):
-        require(state.get("requires", []))
+        check_required_modules(state.get("requires", []))
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
         for callback in state["trainer"]["callbacks"].values():
@@ -162,7 +162,7 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, trust=trusted())
+        return Generator(game, modality, config, path, step, trust=trusted_modules())
 
 
 def _own(config: Any) -> Any:
@@ -183,7 +183,7 @@ def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Return the path and the state of the newest intact checkpoint in a run folder or a folder of checkpoints."""
     inside = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
     damaged = []
-    for path in checkpoints(inside):
+    for path in list_checkpoints(inside):
         try:
             state = _state(path)
         except CheckpointError as error:
@@ -231,7 +231,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
         inputs = build_inputs(config["inputs"], config["facts"]["inputs"])
         game: Any = build_game(cfg, build_representation(cfg), inputs)
         weights = game.upgrade_state_dict(weights)
-        if different := differences(game.state_dict(), weights):
+        if different := describe_differences(game.state_dict(), weights):
             raise UserError(f"of another version of this network: {printable(different)[:300]}")
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
@@ -264,7 +264,7 @@ def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "fac
 
 def _check_input(given: Any) -> None:
     """Raise `UserError` if the values of an input are too large, or if a signal input has no modality."""
-    given.check()
+    given.check_buffers()
     sizes = [1 if size is None else size for size in given.shape]
     if len(sizes) > SIZES or not all(isinstance(size, int) and 0 < size <= SIGNAL for size in sizes):
         raise UserError(f"inputs.{given.name}: expected at most {SIZES} sizes and {SIGNAL:,} values")
@@ -284,7 +284,7 @@ def _try(generator: Generator) -> None:
         game = generator.game
         for name in generator.routes:
             values = {key: given.example(1) for key, given in generator.inputs.items()}
-            made = generator.modality.finish(game.generate(values, generator=name).numpy())
+            made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
             # Only channels are compared for inputs of variable size, because their examples exceed the training size.

@@ -70,7 +70,7 @@ def write_morph(
         try:
             for wave, recipe, title in zip(waves, recipes, titles, strict=True):
                 modality.save(folder / f"morph-{title}{modality.suffix}", wave, recipe.to_json())
-            joined = modality.join(waves)
+            joined = modality.concatenate(waves)
             if joined is not None:
                 modality.save(folder / WHOLE, joined)
             shown = np.unique(np.linspace(0, steps - 1, min(steps, BLOCK)).round().astype(int))

@@ -36,7 +36,7 @@ def expand_inputs(generator: Generator, texts: Mapping[str, Sequence[str]], out:
             raise UserError(f"--input: {name} is given twice; leave out one of them")
         else:
             values[name] = given[0] if known.drawable else list(given)
-    for name, known in generator.game.needed.items():
+    for name, known in generator.game.required_inputs.items():
         if name not in values:
             what = f"{generator.name}: it needs the input {name!r} ({known.describe()})"
             if not isinstance(known, Signal):

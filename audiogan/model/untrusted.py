@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from audiogan.errors import UserError
-from audiogan.run.settings import is_number, is_whole
-from audiogan.run.targets import check_places, outside
-from audiogan.run.trust import require
+from audiogan.run.settings import is_integer, is_number
+from audiogan.run.targets import check_targets, external_modules
+from audiogan.run.trust import check_required_modules
 from audiogan.utils.text import printable
 
 DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
@@ -59,10 +59,10 @@ def check_config(config: Any) -> None:
     for key, node in sections.items():
         if not isinstance(node, dict):
             raise UserError(f"{key}: expected a mapping, got {type(node).__name__}")
-    require(outside(sections))
+    check_required_modules(external_modules(sections))
     for key, node in sections.items():
         _check_numbers(node, key)
-        check_places(node, key)
+        check_targets(node, key)
     facts: Any = sections.pop("facts")
     if not isinstance(facts.get("modality"), dict):
         raise UserError(f"facts.modality: expected a mapping, got {type(facts.get('modality')).__name__}")
@@ -100,7 +100,7 @@ def _check_inputs(inputs: Any) -> None:
         if shape is not None and not _is_shape(shape):
             raise UserError(f"{key}.shape: expected at most {SIZES} sizes and {SIGNAL:,} values")
         for k in ("size", "length"):
-            if k in facts and not (is_whole(facts[k]) and 0 <= facts[k] <= ENTRIES):
+            if k in facts and not (is_integer(facts[k]) and 0 <= facts[k] <= ENTRIES):
                 raise UserError(f"{key}.{k}={printable(facts[k])[:40]}: must be from 0 to {ENTRIES:,}")
     _Walk(BUILT).check(built, "facts.inputs", 0)
 
@@ -119,7 +119,7 @@ def _counts(counts: Sequence[Any]) -> bool:
 
 
 def _is_shape(shape: Any) -> bool:
-    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (is_whole(x) and x > 0) for x in shape):
+    if not _is_list(shape) or len(shape) > SIZES or not all(x is None or (is_integer(x) and x > 0) for x in shape):
         return False
     return math.prod(x or 1 for x in shape) <= SIGNAL
 

@@ -51,13 +51,13 @@ def _composes(settings: Mapping[str, Any], override: str) -> bool:
     The ``config.yaml`` of a run folder no longer contains its groups, nor the sections that were copied. The shipped
     configuration of the same name is therefore composed as well.
     """
-    from audiogan.run.packaged import PACKAGED, shipped
+    from audiogan.run.packaged import CONFIG_FOLDER, shipped_configs
 
     parts = override.split()
-    groups = [part for part in parts if (PACKAGED / part.partition("=")[0]).is_dir()]
+    groups = [part for part in parts if (CONFIG_FOLDER / part.partition("=")[0]).is_dir()]
     keys = [part.partition("=")[0] for part in parts if part not in groups]
     name = str(settings["name"])
-    if name in shipped():
+    if name in shipped_configs():
         if not _takes(name, tuple(parts)):
             return False
     elif groups:  # The groups in a user's own configuration file are unknown, so overrides of groups are not suggested.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiogan.core import Callback, Move, Trainer
-from audiogan.core.checking import count, sums
+from audiogan.core.checking import check_count, check_sums
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import with_valid_override
@@ -19,7 +19,7 @@ from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_fin
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
 from audiogan.monitors.watch import Watch
-from audiogan.run.optional import notify, optional
+from audiogan.run.optional import ignore_write_errors, notify
 from audiogan.utils.text import parse_json_object
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Monitors(Callback):
         # An interrupted run is not measured at its end, because it must keep its schedule when it is resumed.
         if trainer.step != self._last_monitored and trainer.budget_spent:
             self.monitor(trainer)
-        if trainer.engine.chief:
+        if trainer.engine.is_main_process:
             self.report([self.watch.verdict(self.history)])
 
     def monitor(self, trainer: Trainer) -> None:
@@ -115,7 +115,7 @@ class Monitors(Callback):
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._sums = {}
         self._last_monitored = trainer.step
-        if trainer.engine.chief:
+        if trainer.engine.is_main_process:
             self._prepare(trainer)
             measured = self.probe.measure() if self.probe else {}
             row = {"step": trainer.step, **means, **{f"monitor/{k}": v for k, v in measured.items()}}
@@ -152,7 +152,7 @@ class Monitors(Callback):
     def _log_and_check(self, trainer: Trainer, row: dict[str, float]) -> None:
         """Append a row to the log, apply the rules to all new rows, and report the findings of the last row."""
         rows: list[dict[str, Any]] = [row]
-        if self.log is not None and self.log.add(trainer, row):
+        if self.log is not None and self.log.append_row(trainer, row):
             rows, self._offset = read_rows(self.log.path, self._offset)
         new: list[Finding] = []
         for logged in rows:
@@ -175,14 +175,14 @@ class Monitors(Callback):
             self.watch.record(finding)
             notify("\n".join(finding.lines), sys.stdout)
             if self.log is not None:
-                with optional(self.log.board):
+                with ignore_write_errors(self.log.tensorboard_dir):
                     self.log.writer.add_text(f"findings/{finding.kind}", "\n\n".join(finding.lines), finding.step)
         self.findings += findings
         self._write()
 
     def _write(self) -> None:
         self._stale = False
-        with optional(self.path):
+        with ignore_write_errors(self.path):
             write_findings(self.path, self.findings)
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -193,7 +193,7 @@ class Monitors(Callback):
         """
         kept = read_findings(self.path)
         self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]
-        self._stale = trainer.engine.chief and len(kept) != len(self.findings)
+        self._stale = trainer.engine.is_main_process and len(kept) != len(self.findings)
         settings = self.history.settings
         self.history, self.watch, self._offset = History(settings=settings), Watch(), 0
         for finding in self.findings:
@@ -205,9 +205,9 @@ class Monitors(Callback):
         return {"next": self._next, "looked": self._last_monitored, "sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next = count(state["next"], "the next monitoring step")
-        self._last_monitored = count(state["looked"], "the last monitoring step", -1)
-        self._sums = sums(state["sums"], "the sums of the monitors")
+        self._next = check_count(state["next"], "the next monitoring step")
+        self._last_monitored = check_count(state["looked"], "the last monitoring step", -1)
+        self._sums = check_sums(state["sums"], "the sums of the monitors")
 
 
 def is_monitor_row(row: dict[str, Any]) -> bool:

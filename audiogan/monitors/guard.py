@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from audiogan.core import Callback, CheckpointError, Move, Trainer
-from audiogan.core.checking import count
+from audiogan.core.checking import check_count
 from audiogan.monitors.advice import valid_override
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
@@ -123,7 +123,7 @@ class Guard(Callback):
     def _keep(self, trainer: Trainer) -> None:
         if self.action != "rollback" or (self._state is not None and trainer.step % self.every):
             return
-        if not trainer.engine.any(not self._calm):  # All processes must make the same decision.
+        if not trainer.engine.any_process(not self._calm):  # All processes must make the same decision.
             self._state = _copy(trainer.state_dict())
         self._calm = True
 
@@ -159,7 +159,7 @@ class Guard(Callback):
         self._report(trainer, "warning", trainer.step, text)
 
     def _report(self, trainer: Trainer, severity: str, step: int, text: str) -> None:
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return
         names = [p.name for p in trainer.players if {p.role, p.name} & {"critic", "generator"}]
         clips = [f"players.{name}.clip=1" for name in names]
@@ -198,8 +198,8 @@ class Guard(Callback):
         pairs = [*bounds.values(), *(pair for moves in usual.values() for pair in moves)]
         if usual.keys() != bounds.keys() or not all(math.isfinite(value) for pair in pairs for value in pair):
             raise CheckpointError("the state of the guard must have one pair of finite limits per player")
-        self.done, self._usual, self._bounds = count(state["rollbacks"], "the number of rollbacks"), usual, bounds
-        self._streak = {str(name): count(n, "a number of rejected moves") for name, n in state["streak"].items()}
+        self.done, self._usual, self._bounds = check_count(state["rollbacks"], "the number of rollbacks"), usual, bounds
+        self._streak = {str(name): check_count(n, "a number of rejected moves") for name, n in state["streak"].items()}
         self._calm = bool(state["calm"])
 
 

@@ -66,18 +66,18 @@ class Probe:
         rng = np.random.default_rng([seed, 77])
         generator = torch.Generator().manual_seed(seed + 77)
         beside: Mapping[str, Tensor] = {}
-        if game.needed:
+        if game.required_inputs:
             given = held_out if held_out is not None and len(held_out) else train
-            places = game.places(given)[0]
+            places = game.source_and_target_rows(given)[0]
             beside = _columns(given, np.resize(rng.permutation(places), count), game)
-            self.inputs = game.draw_beside(beside, generator)
+            self.inputs = game.draw_for_batch(beside, generator)
         else:
             self.inputs = game.draw(count, generator)
         self.beside = {name: value for name, value in beside.items() if name != "x"}
         for name, spec in game.inputs.items():
             self.beside |= spec.to_batch(self.inputs[name])
         self.real = _Examples(train, count, rng, game)
-        usable = held_out is not None and len(held_out) and len(game.places(held_out)[1])
+        usable = held_out is not None and len(held_out) and len(game.source_and_target_rows(held_out)[1])
         self.held_out = _Examples(held_out, count, rng, game) if usable else None
         features = embed(self.real.x, embedding, batch=SCORED, name="the training data")
         self.count = len(features)
@@ -150,7 +150,7 @@ class _Examples:
     """A batch of real examples with ``x`` ``[n, *shape]`` and, if the data has labels, ``labels`` ``[n]``."""
 
     def __init__(self, data: Any, count: int, rng: np.random.Generator, game: Any) -> None:
-        places = game.places(data)[1]
+        places = game.source_and_target_rows(data)[1]
         index = places[np.sort(rng.permutation(len(places))[:count])]
         self.batch = _columns(data, index, game)
         self.x: Tensor = self.batch["x"]
@@ -160,7 +160,7 @@ class _Examples:
 
 def _columns(data: Any, places: NDArray[np.int64], game: Any) -> dict[str, Tensor]:
     """Return the columns of some examples that a game needs, on the CPU."""
-    names = [name for name in data.columns if name in game.columns()]
+    names = [name for name in data.columns if name in game.used_columns()]
     batch = {name: data.column(name, places).cpu() for name in names}
     return {**batch, "x": batch["x"].float()}
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 from audiogan.networks.base import CriticOutput
 from audiogan.networks.blocks import apply_spectral_norm
 from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
@@ -308,7 +308,7 @@ def truncate_normal(z: Tensor, threshold: float) -> Tensor:
     if threshold == math.inf:
         return z
     # F(z) - 1/2 is erf(z / sqrt 2) / 2. Truncation at t multiplies it by erf(t / sqrt 2).
-    shares = torch.erf(double(z) / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
+    shares = torch.erf(to_float64(z) / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
     return (math.sqrt(2) * torch.erfinv(shares)).clamp(-threshold, threshold).to(z.dtype)
 
 

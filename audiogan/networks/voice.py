@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 
 LOWEST_HZ, OCTAVES = 60.0, 3.0
 """Range of a voice's pitch: lowest pitch in Hz, and width in octaves."""
@@ -31,7 +31,7 @@ def minimum_phase(log_amplitudes: Tensor) -> Tensor:
         Oppenheim & Schafer, "Discrete-time signal processing", chapter on the cepstrum: folding the cepstrum.
     """
     n_fft = 2 * (log_amplitudes.shape[-1] - 1)
-    cepstrum = torch.fft.irfft(double(log_amplitudes), n_fft)
+    cepstrum = torch.fft.irfft(to_float64(log_amplitudes), n_fft)
     folded = 2 * cepstrum[..., : n_fft // 2]
     folded[..., 0] = 0.0
     return torch.fft.rfft(folded, n_fft).imag.to(log_amplitudes.dtype)
@@ -51,7 +51,7 @@ def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Ten
         hop_length: distance between frames, in samples.
         sample_rate: sample rate in Hz.
     """
-    pitch = double(pitch)
+    pitch = to_float64(pitch)
     frames = (pitch.shape[1] - 1) * hop_length + 1
     hertz = F.interpolate(pitch[:, None], frames, mode="linear", align_corners=True)[:, 0]
     hertz = F.pad(hertz, (0, max(0, length - frames)), mode="replicate")[:, :length]

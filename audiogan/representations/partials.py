@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.core.engine import double
+from audiogan.core.engine import to_float64
 
 LOWEST_HZ = 35.0
 """Lower edge of the lowest band, in Hz."""
@@ -67,7 +67,7 @@ class Partials(nn.Module):
         amplitudes only, because gradients of phases do not help to learn frequencies.
         """
         with torch.no_grad():
-            step = double(octaves.transpose(1, 2)).exp2() / self.sample_rate  # cycles a sample, [B, N, K]
+            step = to_float64(octaves.transpose(1, 2)).exp2() / self.sample_rate  # cycles a sample, [B, N, K]
             cycles = F.pad((0.5 * self.hop_length * (step[:, 1:] + step[:, :-1])).cumsum(1), (0, 0, 1, 0))
             phase, turn = (2 * math.pi * x.float() for x in (cycles - cycles.round(), step))
             phase, turn = (torch.cat([x, x], dim=2)[:, :, None] for x in (phase, turn))

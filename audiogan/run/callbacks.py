@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
-from audiogan.core.checking import sums
+from audiogan.core.checking import check_sums
 from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities import Modality
-from audiogan.modalities.base import LARGEST, preview_path
+from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
 from audiogan.modalities.drawing.png import open_png
-from audiogan.run.optional import optional
+from audiogan.run.optional import ignore_write_errors
 from audiogan.run.progress_bar import Progress
 
-__all__ = ["MetricsLog", "Previews", "Progress", "averages"]
-MOST_PREVIEWS = 100_000
+__all__ = ["MetricsLog", "Previews", "Progress", "averaged_networks"]
+MAX_PREVIEWS = 100_000
 """Samples of a preview at most: they are all in memory at once."""
 
 
@@ -59,7 +59,7 @@ class MetricsLog(Callback):
         return {"sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sums = sums(state.get("sums", {}), "the sums of the log")
+        self._sums = check_sums(state.get("sums", {}), "the sums of the log")
 
     def _trim(self) -> None:
         """Drop lines written after the checkpoint this run continues from, as those steps are taken again, and lines
@@ -75,7 +75,7 @@ class MetricsLog(Callback):
         self._trimmed = True
 
     @property
-    def board(self) -> Path:
+    def tensorboard_dir(self) -> Path:
         """Folder of TensorBoard's files."""
         return self.path.parent / "tensorboard"
 
@@ -87,7 +87,7 @@ class MetricsLog(Callback):
         if self._writer is None:
             from audiogan.run.tensorboard import Board
 
-            self._writer = Board(self.board, purge_step=self._first + 1)
+            self._writer = Board(self.tensorboard_dir, purge_step=self._first + 1)
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
@@ -103,13 +103,13 @@ class MetricsLog(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
-            self.write(trainer)
+            self.write_means(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
         if self._sums:
-            self.write(trainer)
+            self.write_means(trainer)
 
-    def write(self, trainer: Trainer) -> None:
+    def write_means(self, trainer: Trainer) -> None:
         """Write a line now."""
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         seconds, examples = self._since
@@ -117,23 +117,23 @@ class MetricsLog(Callback):
         self._sums, self._since = {}, (trainer.seconds, trainer.real_examples)
         row = {"step": trainer.step, "seconds": round(trainer.seconds, 3), "examples_per_second": rate, **means}
         self.last = means
-        self.add(trainer, row)
+        self.append_row(trainer, row)
         broken = [name for name, value in means.items() if not math.isfinite(value) and "grad_norm" not in name]
         if broken:
             trainer.stop(f"{broken[0]} is no longer finite at step {trainer.step}")
 
-    def add(self, trainer: Trainer, row: dict[str, float]) -> bool:
+    def append_row(self, trainer: Trainer, row: dict[str, float]) -> bool:
         """Append one row, which must have a ``step``. Returns whether it is in the file now."""
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return False
         written = False
-        with optional(self.path):
+        with ignore_write_errors(self.path):
             if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append(self.path, (json.dumps(clean) + "\n").encode())
             written = True
-        with optional(self.board):
+        with ignore_write_errors(self.tensorboard_dir):
             for name, value in row.items():
                 if name != "step" and math.isfinite(value):
                     self.writer.add_scalar(name, value, row["step"])
@@ -175,72 +175,78 @@ class Previews(Callback):
         train: Any = None,
         held_out: Any = None,
     ) -> None:
-        if every < 1 or not 1 <= count <= MOST_PREVIEWS:
-            raise ValueError(f"every={every} must be at least 1, and count={count} from 1 to {MOST_PREVIEWS:,}")
+        if every < 1 or not 1 <= count <= MAX_PREVIEWS:
+            raise ValueError(f"every={every} must be at least 1, and count={count} from 1 to {MAX_PREVIEWS:,}")
         self.run_dir, self.modality, self.log = Path(run_dir), modality, log
         self.every, self.count = every, count
         self.data = held_out if held_out is not None and len(held_out) else train
-        self._shown: dict[str, Shown] = {}
+        self._shown: dict[str, PreviewBatch] = {}
         self._last = -1
 
     def on_start(self, trainer: Trainer) -> None:
         game: Any = trainer.game
         for name in game.generators:
             rng = torch.Generator().manual_seed(trainer.seed)
-            if not game.needed:
-                self._shown[name] = Shown(game.draw(self.count, rng, **game.even(self.count)), {}, {})
+            if not game.required_inputs:
+                self._shown[name] = PreviewBatch(game.draw(self.count, rng, **game.balanced_inputs(self.count)), {}, {})
                 continue
-            sources, _ = game.places(self.data, name)
+            sources, _ = game.source_and_target_rows(self.data, name)
             each = max(1, self.count // len(game.generators))
             chosen = sources[np.unique(np.linspace(0, len(sources) - 1, min(each, len(sources))).astype(np.int64))]
             batch = self.data.examples(chosen)
-            values = game.draw_beside(batch, rng)
-            before = {key: values[key] for key, given in game.needed.items() if self.modality.same_kind(given.modality)}
-            paired = game.generators[name].target is None and all(each.column != "x" for each in game.needed.values())
-            self._shown[name] = Shown(values, before, {"target": batch["x"]} if paired else {})
+            values = game.draw_for_batch(batch, rng)
+            before = {
+                key: values[key]
+                for key, given in game.required_inputs.items()
+                if self.modality.same_kind(given.modality)
+            }
+            paired = game.generators[name].target is None and all(
+                each.column != "x" for each in game.required_inputs.values()
+            )
+            self._shown[name] = PreviewBatch(values, before, {"target": batch["x"]} if paired else {})
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
-            self.make(trainer)
+            self.write_preview(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step != self._last:
-            self.make(trainer)
-        pictures = trainer.engine.chief and any((self.run_dir / "previews").glob("step-*.png"))
+            self.write_preview(trainer)
+        pictures = trainer.engine.is_main_process and any((self.run_dir / "previews").glob("step-*.png"))
         if pictures and self.modality.animated:
-            with optional(self.run_dir / "previews"):
+            with ignore_write_errors(self.run_dir / "previews"):
                 self.modality.animation(self.run_dir)
 
-    def make(self, trainer: Trainer) -> None:
+    def write_preview(self, trainer: Trainer) -> None:
         """Make a preview now."""
         self._last = trainer.step
-        if not trainer.engine.chief or not self._shown:
+        if not trainer.engine.is_main_process or not self._shown:
             return
         from audiogan.run.report import write_report
 
         game: Any = trainer.game
-        nets, made = averages(trainer), []
+        nets, made = averaged_networks(trainer), []
         for name, shown in self._shown.items():
             out = game.generate(shown.inputs, generator=name, nets=nets).cpu()
             if not torch.isfinite(out).all():
                 trainer.stop(f"the generator's {self.modality.noun}s are no longer finite at step {trainer.step}")
                 return
-            made.append(self.modality.finish(out.numpy()))
+            made.append(self.modality.postprocess(out.numpy()))
         samples = np.concatenate(made)
         first = next(iter(self._shown.values()))
         titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
         columns = self._columns(samples)
-        with optional(self.run_dir / "previews"):
-            self.modality.preview(self.run_dir, trainer.step, samples, titles, beside=columns)
+        with ignore_write_errors(self.run_dir / "previews"):
+            self.modality.preview(self.run_dir, trainer.step, samples, titles, extra_columns=columns)
         if self.log is not None:
-            with optional(self.log.board):
-                self.modality.board(self.log.writer, "previews", samples, trainer.step)
+            with ignore_write_errors(self.log.tensorboard_dir):
+                self.modality.log_tensorboard(self.log.writer, "previews", samples, trainer.step)
                 picture = preview_path(self.run_dir, trainer.step)
                 if columns and is_regular_file(picture):
-                    with open_png(picture, LARGEST) as sheet:
+                    with open_png(picture, MAX_FRAME_PIXELS) as sheet:
                         pixels = np.asarray(sheet.convert("RGB"))
                     self.log.writer.add_image("comparison", pixels, trainer.step, dataformats="HWC")
-        with optional(self.run_dir / "report.html"):
+        with ignore_write_errors(self.run_dir / "report.html"):
             write_report(self.run_dir)
 
     def _directions(self, game: Any, made: list[np.ndarray]) -> list[str]:
@@ -262,7 +268,7 @@ class Previews(Callback):
         return {**before, "output": samples, **after}
 
 
-class Shown(NamedTuple):
+class PreviewBatch(NamedTuple):
     """Inputs of a preview, and the signals to show before and after the samples, by title."""
 
     inputs: dict[str, Tensor]
@@ -270,7 +276,7 @@ class Shown(NamedTuple):
     after: dict[str, Tensor]
 
 
-def averages(trainer: Trainer) -> dict[str, nn.Module]:
+def averaged_networks(trainer: Trainer) -> dict[str, nn.Module]:
     """The networks that a moving average is kept of, by name."""
     nets: dict[str, nn.Module] = {}
     for callback in trainer.callbacks.values():

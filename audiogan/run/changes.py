@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogan.run.folder import WATCHING
+from audiogan.run.folder import OBSERVERS
 from audiogan.run.settings import KEYS
-from audiogan.run.targets import present
+from audiogan.run.targets import update_targets
 from audiogan.utils.text import printable, shorten_text
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
 """Values of the examples that identify training data: of data from files, and of other data."""
-FREE = ("trainer.", "engine.", "checkpoints.", *WATCHING, "run_dir", "name", "data.cache")
+FREE = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
 """Settings that may change when a run is resumed."""
 
 
-def identity(data: Table) -> dict[str, Any]:
+def data_fingerprint(data: Table) -> dict[str, Any]:
     """Return what identifies training data: its source, its length, and a digest of its labels and of some examples.
 
     Data with the same digest may still differ in other examples.
@@ -41,7 +41,7 @@ def identity(data: Table) -> dict[str, Any]:
     return {"source": data.source, "length": len(data), "digest": digest.hexdigest()}
 
 
-def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
+def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
     """Return how training data differs from that of a checkpoint; empty if the checkpoint has no such information."""
     if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
         return []
@@ -50,9 +50,9 @@ def data_changes(old: Any, new: dict[str, Any]) -> list[str]:
     return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
 
 
-def changes(old: Any, new: Any) -> list[str]:
+def describe_setting_changes(old: Any, new: Any) -> list[str]:
     """Return settings that differ, as ``key: old -> new``, without those that may change freely."""
-    before, after = dict(_flat(present(old))), dict(_flat(present(new)))
+    before, after = dict(_flat(update_targets(old))), dict(_flat(update_targets(new)))
     # Keys that only one configuration has take effect through the keys that refer to them.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
     keys = [k for k in keys if not k.startswith(FREE)]

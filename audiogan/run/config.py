@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError
-from audiogan.run.build import first_line
-from audiogan.run.copies import expand
-from audiogan.run.facts import announce_facts
-from audiogan.run.folder import run_name
-from audiogan.run.overrides import hydra_overrides
-from audiogan.run.packaged import PACKAGED, find, shipped
+from audiogan.run.build import summarize_error
+from audiogan.run.copies import expand_copies
+from audiogan.run.facts import declare_facts
+from audiogan.run.folder import run_folder_name
+from audiogan.run.overrides import to_hydra_overrides
+from audiogan.run.packaged import CONFIG_FOLDER, find_config, shipped_configs
 from audiogan.run.settings import (
     KEYS,
     check_numbers,
     check_sections,
     check_values,
-    make_whole,
-    settle,
+    complete_settings,
+    convert_integers,
 )
-from audiogan.run.targets import check_places, targets
+from audiogan.run.targets import check_targets, find_targets
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -53,22 +53,22 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     """
     from omegaconf import OmegaConf, open_dict
 
-    cfg = composed(config, overrides)
+    cfg = compose_unchecked(config, overrides)
     with _one_line(config, overrides):
         with open_dict(cfg):
-            own = settle(cfg, config, overrides)
-            cfg.name = cfg.get("name") or find(config).stem
-            announce_facts(cfg, config)
-            expand(cfg, f"{config}: ")
+            own = complete_settings(cfg, config, overrides)
+            cfg.name = cfg.get("name") or find_config(config).stem
+            declare_facts(cfg, config)
+            expand_copies(cfg, f"{config}: ")
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
-                cfg.run_dir = str(Path("runs") / run_name(cfg.name, overrides))
+                cfg.run_dir = str(Path("runs") / run_folder_name(cfg.name, overrides))
             elif not own and not _typed("run_dir", overrides):
                 _check_run_dir(cfg.run_dir, config)
-            make_whole(cfg, config)
-        check(cfg, config)
+            convert_integers(cfg, config)
+        check_config(cfg, config)
         _check_measured(cfg, config, overrides)
-        for key, cache in targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
+        for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
             if cache is not None and not _typed(key, overrides):  # a folder to write to
                 raise UserError(
                     f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
@@ -86,7 +86,7 @@ def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> N
             )
 
 
-def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
+def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration as hydra composes it, with its values not checked yet.
 
     Hydra's own section is left out. It must be that of a shipped configuration composed with the same overrides.
@@ -97,12 +97,12 @@ def composed(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
 
-    from audiogan.run.config_files import check_interpolations, reading_only
+    from audiogan.run.config_files import check_interpolations, restrict_hydra
 
-    path = find(config)
+    path = find_config(config)
     with _one_line(config, overrides):
-        given = hydra_overrides(overrides)
-        with reading_only(path.parent, PACKAGED, config):
+        given = to_hydra_overrides(overrides)
+        with restrict_hydra(path.parent, CONFIG_FOLDER, config):
             whole = hydra_compose(path.name.removesuffix(".yaml"), given, return_hydra_config=True)
         kept: Any = [key for key in whole if key != "hydra"]
         cfg = OmegaConf.masked_copy(whole, kept)
@@ -124,7 +124,7 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
             cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
         if cause is not None:
             raise cause from error
-        reason = first_line(error if str(error).strip() or error.__cause__ is None else error.__cause__)
+        reason = summarize_error(error if str(error).strip() or error.__cause__ is None else error.__cause__)
         if isinstance(error, RecursionError):
             reason = "nested too deeply, or its defaults name itself"
         typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
@@ -154,7 +154,7 @@ def _check_run_dir(run_dir: Any, config: str) -> None:
         )
 
 
-def check(cfg: DictConfig, source: str) -> None:
+def check_config(cfg: DictConfig, source: str) -> None:
     """``UserError`` that names the first key that is unknown, missing or not allowed."""
     from omegaconf import OmegaConf
 
@@ -171,14 +171,14 @@ def check(cfg: DictConfig, source: str) -> None:
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(
-                f"{source}: the section {key!r} is missing; start from a shipped one ({', '.join(shipped())})"
+                f"{source}: the section {key!r} is missing; start from a shipped one ({', '.join(shipped_configs())})"
             )
-    folder = find(source).parent
-    check_places(plain, source=f"{source}: ", folder=folder)
+    folder = find_config(source).parent
+    check_targets(plain, source=f"{source}: ", folder=folder)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     if "${" in repr(resolved):
         raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
-    check_places(resolved, source=f"{source}: ", folder=folder)
+    check_targets(resolved, source=f"{source}: ", folder=folder)
     check_numbers(cfg, source)
     check_sections(resolved, source)
     check_values(resolved, source)

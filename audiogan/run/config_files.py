@@ -30,14 +30,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiogan.errors import UserError
 from audiogan.files import read_small_file
-from audiogan.run.copies import expand, of_copy
+from audiogan.run.copies import expand_copies, is_copy_key
 from audiogan.utils.text import printable
 
-LARGEST_FILE = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 """Bytes of a configuration file."""
-DEEPEST = 40
+MAX_DEPTH = 40
 """Nested maps and lists in a configuration."""
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 """Values of a configuration after aliases and interpolations are filled in."""
 TAGS = ("null", "bool", "int", "float", "str", "seq", "map", "merge", "value")
 """YAML types that a checkpoint can hold."""
@@ -112,7 +112,7 @@ class CheckedLoader(ConfigLoaderImpl):
             about_hydra = [o for o in overrides if is_hydra_override(o)]
             others = [o for o in overrides if o not in about_hydra]
             shipped = self.trusted.load_configuration(self.shipped, about_hydra, run_mode)
-            check_hydra_node(cfg.hydra, shipped.hydra, about_hydra, others, self.source)
+            check_hydra_section(cfg.hydra, shipped.hydra, about_hydra, others, self.source)
         return cfg
 
     def _overrides_of_copies(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> list[str]:
@@ -123,7 +123,7 @@ class CheckedLoader(ConfigLoaderImpl):
             return []
         others = [o for o in overrides if o not in candidates]
         plain = OmegaConf.to_container(super().load_configuration(config_name, others, run_mode), resolve=False)
-        return [o for o in candidates if of_copy(plain, parsed[o].key_or_group)]
+        return [o for o in candidates if is_copy_key(plain, parsed[o].key_or_group)]
 
     def _apply_to_copies(self, cfg: DictConfig, late: list[str], overrides: list[str]) -> None:
         """Make the copies of a composed configuration, and apply overrides to them."""
@@ -131,7 +131,7 @@ class CheckedLoader(ConfigLoaderImpl):
         check_interpolations({key: value for key, value in plain.items() if key != "hydra"}, overrides, self.source)
         with open_dict(cfg):
             hydra_section = cfg.pop("hydra")
-            expand(cfg, f"{self.source}: ")
+            expand_copies(cfg, f"{self.source}: ")
             cfg.hydra = hydra_section
             cfg.hydra.overrides.task = [o for o in overrides if not is_hydra_override(o)]
         parsed = [one for one in map(OverridesParser.create().parse_override, late) if not one.is_sweep_override()]
@@ -146,7 +146,7 @@ def _search_path(folders: Iterable[Path]) -> ConfigSearchPath:
 
 
 @contextlib.contextmanager
-def reading_only(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
+def restrict_hydra(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
     """Let hydra find configurations in ``folder`` and in ``packaged``, and nowhere else. See `CheckedLoader`."""
     SourcesRegistry.instance().register(CheckedFiles)
     with initialize(config_path=None, version_base="1.3"):  # restores hydra's global state when it ends
@@ -159,7 +159,7 @@ def reading_only(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
 def read_yaml(path: Path) -> str:
     """The text of a YAML file that `check_yaml` accepts."""
     try:
-        text = read_small_file(path, LARGEST_FILE, "configuration").decode("utf-8-sig")
+        text = read_small_file(path, MAX_FILE_BYTES, "configuration").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     check_yaml(text, path)
@@ -178,9 +178,9 @@ def check_yaml(text: str, path: Path) -> None:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({printable(' '.join(str(error).split())[:200])})") from error
     except RecursionError as error:
-        raise UserError(f"{path}: nested more than {DEEPEST} deep") from error
-    if size > MOST_VALUES:
-        raise UserError(f"{path}: more than {MOST_VALUES:,} values once its aliases are filled in")
+        raise UserError(f"{path}: nested more than {MAX_DEPTH} deep") from error
+    if size > MAX_VALUES:
+        raise UserError(f"{path}: more than {MAX_VALUES:,} values once its aliases are filled in")
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{path}: must hold keys and values; start from a shipped configuration")
 
@@ -213,8 +213,8 @@ def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int)
         if known[id(node)] < 0:
             raise UserError(f"{path}, line {line}: an alias inside of its own anchor")
         return known[id(node)]
-    if depth > DEEPEST:
-        raise UserError(f"{path}, line {line}: nested more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise UserError(f"{path}, line {line}: nested more than {MAX_DEPTH} deep")
     kind = node.tag.removeprefix("tag:yaml.org,2002:")
     if kind not in (*TAGS, "timestamp"):
         raise UserError(
@@ -228,12 +228,12 @@ def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int)
         children = node.value
     size = 1
     for child in children:
-        size = min(size + _size(child, known, path, depth + 1), MOST_VALUES + 1)
+        size = min(size + _size(child, known, path, depth + 1), MAX_VALUES + 1)
     known[id(node)] = size
     return size
 
 
-def check_hydra_node(
+def check_hydra_section(
     node: Any, reference: Any, hydra_overrides: Sequence[str], task_overrides: Sequence[str], config: str
 ) -> None:
     """Refuse a composition in which files, rather than the person, changed hydra's own section.
@@ -311,11 +311,11 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
     def measure(key: str, value: Any) -> int:
         if key not in sizes:
             sizes[key] = -1
-            sizes[key] = min(size(value, key), MOST_VALUES + 1)
+            sizes[key] = min(size(value, key), MAX_VALUES + 1)
         if sizes[key] < 0:
             raise UserError(f"{source}: {printable(key)} refers to itself")
-        if sizes[key] > MOST_VALUES:
-            raise UserError(f"{source}: {printable(key)} has more than {MOST_VALUES:,} values once it is filled in")
+        if sizes[key] > MAX_VALUES:
+            raise UserError(f"{source}: {printable(key)} has more than {MAX_VALUES:,} values once it is filled in")
         return sizes[key]
 
     def referred(text: str, key: str) -> int:
@@ -339,7 +339,7 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
                 return 1  # unknown: OmegaConf reports it
             done.append(name)
         if not done and "${" in text:
-            return MOST_VALUES + 1  # the whole configuration
+            return MAX_VALUES + 1  # the whole configuration
         return measure(".".join(done), node) if done else 1
 
     for name, value in plain.items():

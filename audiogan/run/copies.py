@@ -8,13 +8,13 @@ from typing import Any
 from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
-MOST_COPIES = 1000
+MAX_COPIES = 1000
 """Largest number of entries that one key with ``copies`` makes."""
-MOST_COPIED = 20_000
+MAX_COPIED_VALUES = 20_000
 """Largest number of values in these entries."""
 
 
-def expand(node: Any, source: str = "") -> None:
+def expand_copies(node: Any, source: str = "") -> None:
     """Replace each entry that has the key ``copies`` by its copies, in place.
 
     ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and ``critic_1``. ``{i}`` is replaced in strings of the entry
@@ -32,7 +32,7 @@ def expand(node: Any, source: str = "") -> None:
 
     if OmegaConf.is_list(node):
         for value in node:
-            expand(value, source)
+            expand_copies(value, source)
     if not OmegaConf.is_dict(node):
         return
     for key in list(node):
@@ -40,16 +40,16 @@ def expand(node: Any, source: str = "") -> None:
             continue
         value = node[key]
         if not (OmegaConf.is_dict(value) and "copies" in value and "{i}" in str(key)):
-            expand(value, source)
+            expand_copies(value, source)
             continue
         copies = value.copies
-        if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MOST_COPIES:
+        if not isinstance(copies, int) or isinstance(copies, bool) or not 1 <= copies <= MAX_COPIES:
             raise UserError(
-                f"{source}{printable(key)}.copies={copies!r} must be a whole number from 1 to {MOST_COPIES:,}"
+                f"{source}{printable(key)}.copies={copies!r} must be a whole number from 1 to {MAX_COPIES:,}"
             )
         template = OmegaConf.to_container(value, resolve=False)
         assert isinstance(template, dict)
-        if copies * _weight(template) > MOST_COPIED:
+        if copies * _weight(template) > MAX_COPIED_VALUES:
             raise UserError(f"{source}{printable(key)}.copies={copies} of a section of this size are too many")
         del template["copies"], node[key]
         for i in range(copies):
@@ -60,7 +60,7 @@ def expand(node: Any, source: str = "") -> None:
             node[name] = made
 
 
-def of_copy(plain: Any, key: str) -> bool:
+def is_copy_key(plain: Any, key: str) -> bool:
     """Return whether a dotted key lies in a copy, given a plain configuration before its copies are made."""
     for name in key.split("."):
         if not isinstance(plain, dict):

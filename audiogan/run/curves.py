@@ -30,7 +30,7 @@ _TITLES = {
 }
 
 
-def number(value: Any) -> float | None:
+def to_float(value: Any) -> float | None:
     """Return the value as a float, which may be NaN or infinite, or None where it is no number.
 
     Logs write values that are not finite as strings, since JSON has no such numbers.
@@ -45,14 +45,14 @@ def number(value: Any) -> float | None:
         return math.inf
 
 
-def read_series(rows: list[dict[str, Any]]) -> Series:
+def series_from_rows(rows: list[dict[str, Any]]) -> Series:
     """Return metrics by name. Where a run went back to a checkpoint, the steps it took again replace those it lost.
 
     Rows without a step, or with one below 0 or above 1e15, are left out.
     """
     kept: list[tuple[float, dict[str, Any]]] = []
     for row in rows:
-        step = number(row.get("step"))
+        step = to_float(row.get("step"))
         if step is None or not 0 <= step <= _LAST_STEP:
             continue
         step = float(int(step))
@@ -63,7 +63,7 @@ def read_series(rows: list[dict[str, Any]]) -> Series:
     series: Series = {}
     for step, row in kept:
         for name, value in row.items():
-            amount = number(value)
+            amount = to_float(value)
             if name != "step" and amount is not None:
                 steps, values = series.setdefault(name, ([], []))
                 steps.append(step)
@@ -71,7 +71,7 @@ def read_series(rows: list[dict[str, Any]]) -> Series:
     return series
 
 
-def group(names: Sequence[str]) -> dict[str, list[str]]:
+def group_metrics(names: Sequence[str]) -> dict[str, list[str]]:
     """Return which metrics share a plot, by the plot's title, in the order of the page.
 
     Measured figures have plots of their own and come first. The scores that critics give to real and fake samples
@@ -109,7 +109,7 @@ def _score(name: str) -> str:
     return found[1] if found else ""
 
 
-def figure(value: float) -> str:
+def format_number(value: float) -> str:
     """A number as short as it can be read: 0.0123, 4.57, 1,234, 12k, 3.4e+07."""
     size = abs(value)
     if size >= 1e6 or 0 < size < 1e-3:
@@ -135,7 +135,7 @@ class _Line:
 
     @property
     def newest(self) -> str:
-        return figure(float(self.mean[-1])) if len(self.mean) else "–"
+        return format_number(float(self.mean[-1])) if len(self.mean) else "–"
 
     @classmethod
     def of(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
@@ -188,10 +188,10 @@ class _Scale:
         if self.log:
             decades = range(math.floor(lower), math.ceil(upper) + 1)
             return [d * 10.0**p for p in decades for d in (1, 2, 5) if lower <= math.log10(d) + p <= upper]
-        return round_ticks(lower, upper)
+        return tick_values(lower, upper)
 
 
-def round_ticks(low: float, high: float, about: int = 4) -> list[float]:
+def tick_values(low: float, high: float, about: int = 4) -> list[float]:
     """Round numbers from `low` to `high`, 1, 2 or 5 times a power of ten apart, about so many."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
@@ -212,7 +212,7 @@ def _heading(title: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def templates() -> Environment:
+def template_environment() -> Environment:
     """Return the environment of the HTML templates beside this file.
 
     Every value is escaped. Control characters, line breaks included, are written as escapes; the filter `block` keeps
@@ -225,7 +225,7 @@ def templates() -> Environment:
         finalize=lambda value: value if isinstance(value, Markup) else printable(value),
     )
     found.filters |= {
-        "figure": lambda value: "–" if value is None else figure(value),
+        "figure": lambda value: "–" if value is None else format_number(value),
         "block": lambda text: Markup("\n").join(map(printable, text.splitlines())),
     }
     found.policies["json.dumps_kwargs"] = {"allow_nan": False}
@@ -236,14 +236,14 @@ def _path(x: np.ndarray, y: np.ndarray) -> Markup:
     return Markup("L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
 
 
-def plots(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
+def plot_all(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
     """Title, HTML and numbers of each figure of the page; see `group` and `plot`."""
     last = max((max(steps) for steps, _ in series.values()), default=0.0)
-    groups = group(list(series)).items()
-    return [(title, *plot(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
+    groups = group_metrics(list(series)).items()
+    return [(title, *plot_group(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
 
 
-def plot(
+def plot_group(
     index: int, title: str, names: Sequence[str], series: Series, last_step: float, floor: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
     """One figure of the page: HTML with an SVG in it, and the numbers its pointer shows.
@@ -271,13 +271,13 @@ def plot(
         if scale and len(line.mean):
             wild = max(line.values.max(), line.values.min(), key=abs)
             if not scale.low <= wild <= scale.high:
-                notes.append(f"{figure(float(wild))} at step {line.peak_step:,.0f} is outside the picture")
+                notes.append(f"{format_number(float(wild))} at step {line.peak_step:,.0f} is outside the picture")
     if scale and scale.log:
         notes.append("logarithmic")
     if floors:
         notes.append("dashed: what real sounds reach")
     drawn = (
-        templates()
+        template_environment()
         .get_template("figure.html")
         .render(
             **{
@@ -288,7 +288,7 @@ def plot(
                 "floors": floors,
                 "notes": notes,
             },
-            **{"scale": scale, "across": across, "path": _path, "zip": zip, "step_ticks": round_ticks(0, last_step)},
+            **{"scale": scale, "across": across, "path": _path, "zip": zip, "step_ticks": tick_values(0, last_step)},
             **{"width": _WIDTH, "height": _HEIGHT, "left": _LEFT, "right": _RIGHT, "top": _TOP, "bottom": _BOTTOM},
         )
     )

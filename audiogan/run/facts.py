@@ -36,7 +36,7 @@ RESERVED = ("x", *GENERAL, "n", "batch", "random", "only", "skip", "truncation")
 """Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
 
 
-def announce_facts(cfg: DictConfig, source: str) -> None:
+def declare_facts(cfg: DictConfig, source: str) -> None:
     """Write facts without values into ``cfg.facts``, before there is data, and check all references to facts.
 
     Raises:

@@ -22,14 +22,14 @@ FILES = (
     *("config.yaml", "run.json", "scan.csv", "scan.txt", "metrics.jsonl", "findings.jsonl", "report.html"),
     *("evaluation.json", ".lock"),
 )
-LARGEST = 1 << 20  # bytes of run.json
-WATCHING = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
+MAX_STATUS_BYTES = 1 << 20  # bytes of run.json
+OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 """Callbacks that only observe training."""
-UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *WATCHING, "hydra")
+UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
 """Overrides that change the length or the place of a run, not its result; the name of its folder leaves them out."""
 
 
-def run_name(name: str, overrides: Sequence[str]) -> str:
+def run_folder_name(name: str, overrides: Sequence[str]) -> str:
     """Return the name of the run folder. The same command always gives the same name."""
     telling = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
     telling.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
@@ -43,7 +43,7 @@ def run_name(name: str, overrides: Sequence[str]) -> str:
     return f"{name},{slug}"
 
 
-def claim(run_dir: Path) -> None:
+def check_run_folder(run_dir: Path) -> None:
     """Refuse a folder that holds anything but a run, so that a training never replaces other files.
 
     Raises:
@@ -81,7 +81,7 @@ def check_links(run_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
+def lock_run_folder(run_dir: Path) -> Iterator[None]:
     """Hold the lock of a run folder, so that only one training writes there. The lock ends with its process.
 
     Raises:
@@ -113,7 +113,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def created(run_dir: Path) -> Iterator[None]:
+def create_run_folder(run_dir: Path) -> Iterator[None]:
     """Create a run folder, and remove it again if a training fails before it has written anything there.
 
     Raises:
@@ -135,7 +135,7 @@ def created(run_dir: Path) -> Iterator[None]:
         raise
 
 
-def tidy(run_dir: Path) -> None:
+def remove_temporary_files(run_dir: Path) -> None:
     """Remove what a killed run was writing."""
     names = (*FILES, "previews/step-*", "previews/animation.gif")
     for name in names:
@@ -145,18 +145,18 @@ def tidy(run_dir: Path) -> None:
                 left.unlink()
 
 
-def status(run_dir: Path) -> str:
+def read_status(run_dir: Path) -> str:
     """Return the status in ``run.json``; "" if there is none that can be read."""
     path = run_dir / "run.json"
     try:
-        if not is_regular_file(path) or path.stat().st_size > LARGEST:
+        if not is_regular_file(path) or path.stat().st_size > MAX_STATUS_BYTES:
             return ""
         return str((parse_json_object(path.read_bytes()) or {}).get("status", ""))
     except OSError:
         return ""
 
 
-def note(run_dir: Path, **facts: str) -> None:
+def write_status(run_dir: Path, **facts: str) -> None:
     """Write ``run.json``, from which reports and the studio learn the status of a run. Errors are only reported."""
     path = run_dir / "run.json"
     content = json.dumps(facts).encode()

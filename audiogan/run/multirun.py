@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from audiogan.errors import UserError
 from audiogan.run import config
-from audiogan.run.overrides import choices, hydra_overrides, parse
-from audiogan.run.packaged import PACKAGED, find
+from audiogan.run.overrides import parse_override, split_choices, to_hydra_overrides
+from audiogan.run.packaged import CONFIG_FOLDER, find_config
 
 
-def jobs(overrides: Sequence[str]) -> list[list[str]]:
+def list_jobs(overrides: Sequence[str]) -> list[list[str]]:
     """The overrides of every job: the product of all comma-separated values, as hydra's basic sweeper has it."""
     return [list(job) for job in itertools.product(*(spelled.values() for spelled in _spellings(overrides)))]
 
@@ -27,8 +27,8 @@ def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
     from hydra.errors import HydraException
 
     spellings = []
-    for typed, override in zip(overrides, hydra_overrides(overrides, multirun=True), strict=True):
-        parsed = parse(override)
+    for typed, override in zip(overrides, to_hydra_overrides(overrides, multirun=True), strict=True):
+        parsed = parse_override(override)
         key = parsed.get_key_element()
         if not parsed.is_sweep_override():
             spellings.append({f"{key}={parsed.get_value_element_as_str()}": typed})
@@ -37,14 +37,14 @@ def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
             values = list(parsed.sweep_string_iterator())
         except HydraException as error:
             raise UserError(f"{typed}: cannot be listed ({error}); write the values, separated by commas") from error
-        plain = values if typed == override else choices(typed.partition("=")[2])
+        plain = values if typed == override else split_choices(typed.partition("=")[2])
         spellings.append({f"{key}={value}": f"{key}={text}" for value, text in zip(values, plain, strict=True)})
     return spellings
 
 
 def _check_jobs(name: str, overrides: Sequence[str]) -> None:
     """``UserError`` before the first job starts rather than at the last."""
-    planned = jobs(overrides)
+    planned = list_jobs(overrides)
     folders = [config.compose(name, job).run_dir for job in planned]
     shared = next((f for f in folders if folders.count(f) > 1), None)
     if shared is not None:
@@ -53,7 +53,7 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
             "setting that its names show (not how long a run goes, nor what is logged)"
         )
     try:  # hydra itself composes what all jobs have in common, and acts upon its own section in it
-        config.composed(name, [o for o in overrides if all(o in job for job in planned)])
+        config.compose_unchecked(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
         if "Could not override" not in str(error):
             raise
@@ -81,8 +81,8 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from audiogan.run.config_files import reading_only
-    from audiogan.run.trust import carried
+    from audiogan.run.config_files import restrict_hydra
+    from audiogan.run.trust import with_current_trust
 
     _check_jobs(name, overrides)
     spelled = {hydras: typed for spelling in _spellings(overrides) for hydras, typed in spelling.items()}
@@ -114,15 +114,15 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 
-    path = find(name)
+    path = find_config(name)
     quiet = ["hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null"]
     place = ["hydra.sweep.dir=runs", "hydra.sweep.subdir=."]
     given = {o.split("=")[0].lstrip("+") for o in overrides}
     defaults = [o for o in [*quiet, *place] if o.split("=")[0] not in given]
-    arguments = [*hydra_overrides(overrides, multirun=True), *defaults, "hydra.mode=MULTIRUN"]
+    arguments = [*to_hydra_overrides(overrides, multirun=True), *defaults, "hydra.mode=MULTIRUN"]
     try:
-        with reading_only(path.parent, PACKAGED, name) as hydra:
-            hydra.multirun(path.name.removesuffix(".yaml"), carried(task), arguments)
+        with restrict_hydra(path.parent, CONFIG_FOLDER, name) as hydra:
+            hydra.multirun(path.name.removesuffix(".yaml"), with_current_trust(task), arguments)
     except JobFailed:
         return 2
     except JobInterrupted as error:

@@ -22,7 +22,7 @@ def notify(text: str, stream: TextIO | None = None) -> None:
 
 
 @contextlib.contextmanager
-def optional(path: str | os.PathLike[str]) -> Iterator[None]:
+def ignore_write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Write a file that a training can do without.
 
     An `OSError` in the block, or a `UserError` that reports one, ends the block only. It is reported once for each

@@ -28,7 +28,7 @@ _ASSIGNMENT = re.compile(r"(\+{0,2})([^=]*)=(.*)", re.DOTALL)
 _CHOICE = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\\.|[^,\\])*)\s*(?:,|$)""", re.DOTALL)
 
 
-def hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> list[str]:
+def to_hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> list[str]:
     """Return overrides that hydra reads as they were meant, one for each of ``overrides``.
 
     What hydra's grammar already reads as a text stays as it is: quoted values, escapes, ``null``, ``${...}``, and with
@@ -43,7 +43,7 @@ def hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> list
     return translated
 
 
-def parse(override: str) -> Override:
+def parse_override(override: str) -> Override:
     """Return an override as hydra's parser reads it.
 
     Raises:
@@ -62,7 +62,7 @@ def parse(override: str) -> Override:
         ) from error
 
 
-def choices(value: str) -> list[str]:
+def split_choices(value: str) -> list[str]:
     """Split a comma-separated list at the commas that are neither quoted nor escaped."""
     found: list[str] = []
     at = 0
@@ -77,7 +77,7 @@ def choices(value: str) -> list[str]:
     return found
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return ``text`` as a quoted value of hydra's grammar."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -85,25 +85,25 @@ def quoted(text: str) -> str:
     return QuotedString(text, quote).with_quotes()
 
 
-def settings_of_run(config: str, overrides: Sequence[str]) -> list[str]:
+def settings_from_run_name(config: str, overrides: Sequence[str]) -> list[str]:
     """Return the settings that the name of an existing run folder states and that ``overrides`` leave open.
 
     The name is one that audiogan chose: with ``run_dir=runs/points,loss=hinge`` the setting ``loss=hinge``.
     """
-    from audiogan.run.folder import run_name
-    from audiogan.run.packaged import find
+    from audiogan.run.folder import run_folder_name
+    from audiogan.run.packaged import find_config
 
     typed = {o.lstrip("+~").partition("=")[0]: o for o in overrides}
     if "run_dir" not in typed:
         return []
-    folder = parse(hydra_overrides([typed["run_dir"]])[0]).value()
+    folder = parse_override(to_hydra_overrides([typed["run_dir"]])[0]).value()
     if not isinstance(folder, str) or not os.path.isdir(os.path.join(os.path.expanduser(folder), "checkpoints")):
         return []
     called = Path(folder).name
     name, *settings = called.split(",")
     # A name that was shortened ends in a digest and states its settings only in part.
-    whole = run_name(name, settings) == called and not re.search(r"-[0-9a-f]{6}$", called)
-    if name != find(config).stem or not whole or not all("=" in setting for setting in settings):
+    whole = run_folder_name(name, settings) == called and not re.search(r"-[0-9a-f]{6}$", called)
+    if name != find_config(config).stem or not whole or not all("=" in setting for setting in settings):
         return []
     return [setting for setting in settings if setting.partition("=")[0] not in typed]
 
@@ -111,7 +111,7 @@ def settings_of_run(config: str, overrides: Sequence[str]) -> list[str]:
 def _translated(override: str, multirun: bool) -> str:
     match = _ASSIGNMENT.fullmatch(override)
     if match is None or match[2] not in TEXTS:
-        parse(override)
+        parse_override(override)
         return override
     plus, key, value = match.groups()
     if key in PATHS and not value.strip():
@@ -124,20 +124,20 @@ def _translated(override: str, multirun: bool) -> str:
 def _value(key: str, value: str, multirun: bool) -> str:
     """The value of a setting in `TEXTS`, in hydra's grammar."""
     try:
-        parsed = parse(f"{key}={value}")
+        parsed = parse_override(f"{key}={value}")
     except UserError:
-        several = choices(value)
+        several = split_choices(value)
         # A run folder that audiogan named, such as runs/points,loss=hinge, is one name.
         if multirun and not _exists(value) and all(c and ("=" not in c or _exists(c)) for c in several):
-            return ",".join(_value(key, choice, False) for choice in several) if len(several) > 1 else quoted(value)
-        return quoted(value)
+            return ",".join(_value(key, choice, False) for choice in several) if len(several) > 1 else quote(value)
+        return quote(value)
     if parsed.is_sweep_override():
-        several = choices(value)
+        several = split_choices(value)
         each_exists = len(several) > 1 and all(map(_exists, several))
         if each_exists and not multirun and not _exists(value):
             raise UserError(f"{key}={printable(value)}: several values; with -m one training follows the other")
         if not multirun or (_exists(value) and not each_exists):
-            return quoted(value)
+            return quote(value)
         if parsed.value_type is not None and parsed.value_type.name == "SIMPLE_CHOICE_SWEEP":
             return ",".join(_value(key, choice, False) for choice in several)
         return value
@@ -146,7 +146,7 @@ def _value(key: str, value: str, multirun: bool) -> str:
         return value
     if isinstance(meant, str) and (meant == value or not _exists(value)):
         return value
-    return quoted(value)
+    return quote(value)
 
 
 def _exists(path: str) -> bool:

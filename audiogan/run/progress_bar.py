@@ -34,11 +34,11 @@ class Progress(Callback):
         self._shown: tuple[float, int] | None = None  # when, and the examples so far
 
     def on_step(self, trainer: Trainer) -> None:
-        if not trainer.engine.chief:
+        if not trainer.engine.is_main_process:
             return
         now, terminal = time.monotonic(), is_terminal(sys.stderr)
         if self._begun is None:
-            self._begun = now, trainer.spent
+            self._begun = now, trainer.progress
         if self._shown is None and not terminal:
             self._shown = now, trainer.real_examples
         if self._shown is not None and now - self._shown[0] < (BAR if terminal else LINE):
@@ -53,9 +53,9 @@ class Progress(Callback):
             return
         if not terminal:
             # Of two budgets, the one that is spent further decides when the run ends.
-            by_steps = trainer.steps is not None and trainer.step >= trainer.spent * trainer.steps
+            by_steps = trainer.steps is not None and trainer.step >= trainer.progress * trainer.steps
             of = f" of {trainer.steps:,}" if by_steps else ""
-            parts = [f"step {trainer.step:,}{of} ({trainer.spent:.0%}{'' if by_steps else ' of the time'})"]
+            parts = [f"step {trainer.step:,}{of} ({trainer.progress:.0%}{'' if by_steps else ' of the time'})"]
             parts += [f"{name} {value}" for name, value in figures.items()]
             print(", ".join(parts), file=sys.stderr, flush=True)
             return
@@ -63,10 +63,10 @@ class Progress(Callback):
             from tqdm import tqdm
 
             layout = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
-            self._bar = tqdm(total=1.0, initial=trainer.spent, bar_format=layout, dynamic_ncols=True)
+            self._bar = tqdm(total=1.0, initial=trainer.progress, bar_format=layout, dynamic_ncols=True)
         self._bar.set_description_str(f"step {trainer.step:,}", refresh=False)
         self._bar.set_postfix(figures, refresh=False)
-        self._bar.n = trainer.spent
+        self._bar.n = trainer.progress
         self._bar.refresh()
 
     def figures(self, trainer: Trainer, now: float) -> dict[str, str]:
@@ -76,15 +76,15 @@ class Progress(Callback):
         if self._shown is not None and now > self._shown[0]:
             figures["examples/s"] = f"{(trainer.real_examples - self._shown[1]) / (now - self._shown[0]):.0f}"
         if self._begun is not None:
-            elapsed, done = now - self._begun[0], trainer.spent - self._begun[1]
+            elapsed, done = now - self._begun[0], trainer.progress - self._begun[1]
             if elapsed >= SETTLED and done > 0:
-                figures["left"] = _duration(elapsed * (1 - trainer.spent) / done)
+                figures["left"] = _duration(elapsed * (1 - trainer.progress) / done)
         return figures
 
     def on_end(self, trainer: Trainer) -> None:
         if self._bar is not None:
             with contextlib.suppress(OSError, ValueError):
-                self._bar.n = trainer.spent
+                self._bar.n = trainer.progress
                 self._bar.refresh()
                 self._bar.close()
 

@@ -32,7 +32,7 @@ from markupsafe import Markup
 
 from audiogan.errors import UserError
 from audiogan.files import atomic_write, is_regular_file
-from audiogan.run.curves import Series, figure, number, plots, read_series, templates
+from audiogan.run.curves import Series, format_number, plot_all, series_from_rows, template_environment, to_float
 from audiogan.utils.text import parse_json_object, printable
 
 _MOST_TITLES = 4096  # names of sounds in one preview, at most
@@ -65,12 +65,12 @@ def _previews(run_dir: Path) -> list[_Preview]:
     previews = []
     for step, files in preview_files(run_dir).items():
         names = {kind: f"previews/{file.name}" for kind, file in files.items()}
-        layout = preview_layout(Path(files["wav"].path)) if "wav" in files else {}
+        layout = read_preview_layout(Path(files["wav"].path)) if "wav" in files else {}
         previews.append(_Preview(step, names.get("png"), names.get("wav"), **layout))
     return previews
 
 
-def preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
+def read_preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
     """Return the layout of a preview's WAV, from its comment; empty if it has none.
 
     Args:
@@ -131,12 +131,12 @@ def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
-    return {name: number(value) for name, value in _section(stored, key).items()}
+    return {name: to_float(value) for name, value in _section(stored, key).items()}
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:
     """A finding as the page shows it."""
-    severity, step = str(row.get("severity", "info")), number(row.get("step"))
+    severity, step = str(row.get("severity", "info")), to_float(row.get("step"))
     levels = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}
     at = "" if step is None or not math.isfinite(step) else f"{step:,.0f}"
     return {**row, "at": at, "severity": severity, "level": levels.get(severity.lower(), "error")}
@@ -161,12 +161,12 @@ def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
     speeds = [v for v in series.get("examples_per_second", ([], []))[1] if math.isfinite(v)]
     status = run.get("status")
     if not status:
-        planned, minutes = number(trainer.get("steps")), number(trainer.get("minutes"))
+        planned, minutes = to_float(trainer.get("steps")), to_float(trainer.get("minutes"))
         done = (planned and steps >= planned) or (minutes and seconds >= 60 * minutes)
         status = "finished" if done else f"stopped, of {planned:,.0f} steps" if planned else "stopped"
     facts = [str(status), f"{steps:,.0f} steps", f"{seconds / 60:,.1f} minutes"]
     if speeds:
-        facts.append(f"{figure(float(np.median(speeds)))} examples a second")
+        facts.append(f"{format_number(float(np.median(speeds)))} examples a second")
     source = run.get("source") or data.get("root")
     if source:
         facts.append(f"data: {source}")
@@ -190,17 +190,17 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
         raise UserError(f"{run_dir}: no such run folder")
     rows, broken_metrics = _json_lines(run_dir / "metrics.jsonl")
     findings, broken_findings = _json_lines(run_dir / "findings.jsonl")
-    series, previews = read_series(rows), _previews(run_dir)
+    series, previews = series_from_rows(rows), _previews(run_dir)
     config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
     values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
     measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
-    drawn = plots(
+    drawn = plot_all(
         {name: points for name, points in series.items() if name != "seconds"},
         {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
     )
     script = Path(__file__).with_name("report.js").read_text(encoding="utf-8")
     page = (
-        templates()
+        template_environment()
         .get_template("report.html")
         .render(
             name=run_dir.resolve().name,

@@ -25,12 +25,12 @@ KEYS = {
     "conditioning", "knobs", "voice", "partials",
 }  # fmt: skip
 """Keys at the top level of a configuration. Other keys, such as `model_size`, are allowed if a value refers to them."""
-LARGEST = 2**63 - 1
+MAX_INTEGER = 2**63 - 1
 """Largest seed and largest whole number of any setting: what 64 bits hold."""
-LARGEST_BATCH = 2**31 - 1
+MAX_BATCH_SIZE = 2**31 - 1
 # Numbers outside of the building blocks that must be whole.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
-LONGEST_TEXT = 100_000
+MAX_TEXT = 100_000
 """Characters of a value."""
 LABELLING = ("auto", "folders", "none")
 # Settings of a run's own configuration that may still be changed. Others were referred to, and are resolved now.
@@ -40,7 +40,7 @@ CHANGEABLE = re.compile(
 )
 
 
-def settle(cfg: DictConfig, source: str, overrides: Sequence[str] = ()) -> bool:
+def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = ()) -> bool:
     """Complete a composed configuration, in place, before it is checked.
 
     Args:
@@ -55,11 +55,11 @@ def settle(cfg: DictConfig, source: str, overrides: Sequence[str] = ()) -> bool:
 
     own = bool(OmegaConf.select(cfg, "facts.modality")) and _take_up(cfg, source, overrides)
     _spread_rate(cfg)
-    settle_paths(cfg)
+    make_paths_absolute(cfg)
     return own
 
 
-def settle_paths(cfg: DictConfig) -> None:
+def make_paths_absolute(cfg: DictConfig) -> None:
     """Replace relative paths of the data by absolute ones, in place.
 
     Relative paths start at the current folder. Names of data sets stay names, unless a file or folder of this name is
@@ -90,9 +90,9 @@ def settle_paths(cfg: DictConfig) -> None:
 
 def _folder(root: str | None) -> str:
     """The folder that ``data.root`` means, as far as it is known here."""
-    from audiogan.data.cache import downloads
+    from audiogan.data.cache import downloads_folder
 
-    return root if root is not None and os.path.isabs(root) else str(downloads() / (root or ""))
+    return root if root is not None and os.path.isabs(root) else str(downloads_folder() / (root or ""))
 
 
 def _absolute(key: str, path: str) -> str:
@@ -138,7 +138,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
     goes on (returns True). Otherwise a new run starts (returns False).
     """
-    from audiogan.run.folder import run_name
+    from audiogan.run.folder import run_folder_name
 
     for override in overrides:
         key = override.lstrip("+~")
@@ -161,7 +161,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     file = Path(os.path.expanduser(source))
     folder = file.parent
     own = file.stem == "config" and (folder / "checkpoints").is_dir()
-    if own and run_name("", overrides) == "":
+    if own and run_folder_name("", overrides) == "":
         cfg.run_dir = str(folder)
         return True
     cfg.run_dir = "auto"
@@ -183,13 +183,13 @@ def check_numbers(cfg: DictConfig, source: str) -> None:
     steps, minutes = cfg.trainer.get("steps"), cfg.trainer.get("minutes")
     if steps is None and minutes is None:
         raise UserError(f"{source}: set trainer.steps, trainer.minutes or both; a training needs an end")
-    if steps is not None and (not is_whole(steps) or steps < 0):
+    if steps is not None and (not is_integer(steps) or steps < 0):
         raise UserError(f"{source}: trainer.steps={steps!r} must be a whole number of at least 0")
     if minutes is not None and (not is_number(minutes) or minutes < 0):
         raise UserError(f"{source}: trainer.minutes={minutes!r} must be a number of at least 0")
-    for key, least, most in (("batch_size", 1, LARGEST_BATCH), ("seed", 0, LARGEST)):
+    for key, least, most in (("batch_size", 1, MAX_BATCH_SIZE), ("seed", 0, MAX_INTEGER)):
         value = cfg.get(key)
-        if not is_whole(value) or not least <= value <= most:
+        if not is_integer(value) or not least <= value <= most:
             raise UserError(f"{source}: {key}={value!r} must be a whole number from {least} to {most}")
     lr = cfg.get("lr", {})
     rates = {f"lr.{name}": rate for name, rate in lr.items()} if OmegaConf.is_dict(lr) else {"lr": lr}
@@ -226,10 +226,10 @@ def check_values(node: Any, source: str, key: str = "") -> None:
     where = f"{source}: {printable(key)}={printable(repr(node))[:60]}"
     if isinstance(node, float) and not math.isfinite(node):
         raise UserError(f"{where} must be a finite number; null stands for no limit")
-    if isinstance(node, int) and abs(node) > LARGEST:
-        raise UserError(f"{where} must be a whole number from {-LARGEST} to {LARGEST}")
-    if isinstance(node, str) and ("\0" in node or len(node) > LONGEST_TEXT):
-        raise UserError(f"{where} must be text of at most {LONGEST_TEXT:,} characters, without NUL")
+    if isinstance(node, int) and abs(node) > MAX_INTEGER:
+        raise UserError(f"{where} must be a whole number from {-MAX_INTEGER} to {MAX_INTEGER}")
+    if isinstance(node, str) and ("\0" in node or len(node) > MAX_TEXT):
+        raise UserError(f"{where} must be text of at most {MAX_TEXT:,} characters, without NUL")
     if not (node is None or isinstance(node, int | float | str)):
         raise UserError(f"{where} must be text, a number, true or false")
 
@@ -259,12 +259,12 @@ def check_sections(plain: Any, source: str) -> None:
             shown = f"streams.{printable(name)}={printable(repr(part))[:60]}"
             raise UserError(f"{source}: {shown} must be a section or null")
         size = (part or {}).get("batch_size", 1)
-        if not is_whole(size) or not 1 <= size <= LARGEST_BATCH:
+        if not is_integer(size) or not 1 <= size <= MAX_BATCH_SIZE:
             raise UserError(f"{source}: streams.{printable(name)}.batch_size={size!r} must be a whole number from 1")
     saved = plain["checkpoints"]
     for key, least, empty in (("keep", 1, False), ("every_steps", 1, True), ("every_minutes", 0, True)):
         value = saved.get(key, least)
-        fits = is_number(value) if key == "every_minutes" else is_whole(value)
+        fits = is_number(value) if key == "every_minutes" else is_integer(value)
         if not (value is None and empty) and not (fits and value >= least):
             what = "a number" if key == "every_minutes" else "a whole number"
             raise UserError(f"{source}: checkpoints.{key}={value!r} must be {what} of at least {least}")
@@ -275,12 +275,12 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_whole(value: object) -> bool:
+def is_integer(value: object) -> bool:
     """Return whether a value is an integer; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def make_whole(cfg: DictConfig, source: str) -> None:
+def convert_integers(cfg: DictConfig, source: str) -> None:
     """Write whole numbers such as 1e3 and 8.0 as 1000 and 8, in place, wherever a training takes whole numbers only.
 
     Raises:
@@ -300,9 +300,9 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
     """Keys of the settings that a building block takes as whole numbers, by the annotations of its constructor."""
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
-    from audiogan.run.targets import resolve_target, targets
+    from audiogan.run.targets import find_targets, resolve_target
 
-    for key, target in targets(plain):
+    for key, target in find_targets(plain):
         try:
             block = resolve_target(target, key)
             parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()

@@ -14,7 +14,7 @@ INTERRUPTED = ("interrupted", "asked to terminate")
 
 
 @contextlib.contextmanager
-def stopped_by_signals(trainer: Trainer, echo: Callable[[str], None]) -> Iterator[None]:
+def stop_on_signals(trainer: Trainer, echo: Callable[[str], None]) -> Iterator[None]:
     """End the run after the current step at Ctrl-C, SIGTERM or SIGHUP (a terminal that closes).
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. Further SIGTERMs and SIGHUPs are ignored, because terminals and

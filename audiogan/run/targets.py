@@ -40,7 +40,7 @@ Test = Callable[[Any, str], bool]
 """Whether a place takes a class or function, given with its module."""
 
 
-def targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
+def find_targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
     """Every entry ``wanted`` of a plain container: its full key and its value."""
     items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
@@ -48,26 +48,26 @@ def targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tupl
         if name == wanted:
             yield path, value
         else:
-            yield from targets(value, path, wanted)
+            yield from find_targets(value, path, wanted)
 
 
-def outside(node: Any) -> list[str]:
+def external_modules(node: Any) -> list[str]:
     """Return the top-level names of the modules from outside the package that a plain container names."""
-    found = (target.partition(".")[0] for _, target in targets(node) if isinstance(target, str) and "." in target)
+    found = (target.partition(".")[0] for _, target in find_targets(node) if isinstance(target, str) and "." in target)
     return [name for name in dict.fromkeys(found) if trust.may_be_trusted(name)]
 
 
-def present(node: Any) -> Any:
+def update_targets(node: Any) -> Any:
     """Return a copy of a plain container in which every ``_target_`` has its present name; see `MOVED`."""
     if isinstance(node, dict):
         return {
-            key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else present(value)
+            key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else update_targets(value)
             for key, value in node.items()
         }
-    return [present(value) for value in node] if isinstance(node, list) else node
+    return [update_targets(value) for value in node] if isinstance(node, list) else node
 
 
-def check_places(plain: Any, where: str = "", source: str = "", folder: Path | None = None) -> None:
+def check_targets(plain: Any, where: str = "", source: str = "", folder: Path | None = None) -> None:
     """Refuse a plain container with a class at a place that does not take it. Nothing is built.
 
     Args:
@@ -76,12 +76,12 @@ def check_places(plain: Any, where: str = "", source: str = "", folder: Path | N
         source: what to put in front of the key in messages.
         folder: folder of the configuration, where modules of the person may lie.
     """
-    for key, target in targets(plain, where):
+    for key, target in find_targets(plain, where):
         resolve_target(target, key, source, folder)
-    for key, value in targets(plain, where, "_partial_"):
+    for key, value in find_targets(plain, where, "_partial_"):
         if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
             raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
-    for key, value in targets(plain, where, "_args_"):
+    for key, value in find_targets(plain, where, "_args_"):
         if value and _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
             raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
 
@@ -108,12 +108,12 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
         raise refusal
     target = MOVED.get(target, target)
     parts = target.split(".")
-    if parts[0] in trust.trusted():
+    if parts[0] in trust.trusted_modules():
         found = _trusted(target, where)
         if not takes(found, found.__module__):
             raise refusal
         return found
-    if hint := trust.hint(parts[0], folder):
+    if hint := trust.trust_hint(parts[0], folder):
         raise UserError(f"{shown}: the module {parts[0]} is not trusted; {hint}")
     of_torch = parts[:2] in (["torch", "nn"], ["torch", "optim"]) and len(parts) == 3
     homes = ("torch.nn.modules.", "torch.optim.") if of_torch else _HOMES
@@ -131,12 +131,12 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
 def _trusted(target: str, where: str) -> Any:
     """The class or function of a trusted module."""
     try:
-        found = trust.find(target)
+        found = trust.find_object(target)
     except UserError as error:
         raise UserError(f"{where}={target!r}: {error}") from error
     if found is None:
         raise UserError(f"{where}={target!r} does not exist; check the spelling")
-    if not trust.defined_in(found, target):
+    if not trust.is_defined_in(found, target):
         home = getattr(found, "__module__", None)
         elsewhere = f" but in {printable(home)[:80]}" if isinstance(home, str) else ""
         raise UserError(
@@ -163,7 +163,10 @@ def _nothing(found: Any, home: str) -> bool:
 
 def _from(home: str, *packages: str) -> bool:
     """Whether a module belongs to one of audiogan's ``packages``, or is one that the person trusts."""
-    return f"{home}.".startswith(tuple(f"{name}." for name in packages)) or home.partition(".")[0] in trust.trusted()
+    return (
+        f"{home}.".startswith(tuple(f"{name}." for name in packages))
+        or home.partition(".")[0] in trust.trusted_modules()
+    )
 
 
 def _data(found: Any, home: str) -> bool:

@@ -15,9 +15,19 @@ import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from audiogan.core import Callback, CheckpointError, Checkpoints, Engine, Game, Player, Stream, Trainer, newest_state
-from audiogan.core.checkpoint import checkpoints
-from audiogan.data.sounds.sources import FEWEST, about_held_out
+from audiogan.core import (
+    Callback,
+    CheckpointError,
+    Checkpoints,
+    Engine,
+    Game,
+    Player,
+    Stream,
+    Trainer,
+    load_newest_checkpoint,
+)
+from audiogan.core.checkpoint import list_checkpoints
+from audiogan.data.sounds.sources import FEWEST, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
@@ -25,18 +35,26 @@ from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
-from audiogan.run.build import build, fitting
-from audiogan.run.changes import changes, data_changes, identity
+from audiogan.run.build import build, wrap_errors
+from audiogan.run.changes import data_fingerprint, describe_data_changes, describe_setting_changes
 from audiogan.run.facts import resolve_facts
-from audiogan.run.folder import check_links, claim, created, locked, note, status, tidy
-from audiogan.run.optional import optional
-from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
+from audiogan.run.folder import (
+    check_links,
+    check_run_folder,
+    create_run_folder,
+    lock_run_folder,
+    read_status,
+    remove_temporary_files,
+    write_status,
+)
+from audiogan.run.optional import ignore_write_errors
+from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
-from audiogan.run.trust import flags
+from audiogan.run.trust import trust_flag
 
 Echo = Callable[[str], None]
 # Statistics of more examples than these would not be other ones.
-FIT_LIMIT = 4096
+MAX_FIT_EXAMPLES = 4096
 
 
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
@@ -110,7 +128,7 @@ def build_trainer(
     engine = engine or build_engine(cfg)
     representation = resolve_facts(cfg, train)
     if fit:
-        chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), FIT_LIMIT)).astype(np.int64))
+        chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MAX_FIT_EXAMPLES)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
     random.seed(cfg.seed)
@@ -118,8 +136,8 @@ def build_trainer(
     game: Any = build_game(cfg, representation)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
-        train = given.prepare(train)
-        held_out = given.prepare(held_out) if held_out else held_out
+        train = given.prepare_table(train)
+        held_out = given.prepare_table(held_out) if held_out else held_out
         if fit:
             given.fit(train)
     players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
@@ -127,7 +145,7 @@ def build_trainer(
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
-        extra = {"kind": "audiogan", "config": plain, "data": identity(train)}
+        extra = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
         callbacks["checkpoints"] = Checkpoints(folder, extra=extra, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
@@ -186,50 +204,50 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
     """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
     run_dir = Path(cfg.run_dir)
     engine = build_engine(cfg)
-    if not engine.chief:
+    if not engine.is_main_process:
         echo = _silent
     check_links(run_dir)
-    claim(run_dir)
-    with created(run_dir), locked(run_dir) if engine.chief else contextlib.nullcontext():
-        if engine.chief:
-            tidy(run_dir)
-        path, state, damaged = newest_state(run_dir / "checkpoints", move_damaged=engine.chief)
+    check_run_folder(run_dir)
+    with create_run_folder(run_dir), lock_run_folder(run_dir) if engine.is_main_process else contextlib.nullcontext():
+        if engine.is_main_process:
+            remove_temporary_files(run_dir)
+        path, state, damaged = load_newest_checkpoint(run_dir / "checkpoints", rename_damaged=engine.is_main_process)
         for complaint in damaged:
             echo(f"damaged checkpoint skipped: {complaint}")
-        with fitting(cfg.name):
+        with wrap_errors(cfg.name):
             data, held_out = open_data(cfg)
-        echo(f"data: {data.source}{about_held_out(data, held_out, cfg.data.get('holdout'))}")
+        echo(f"data: {data.source}{describe_held_out(data, held_out, cfg.data.get('holdout'))}")
         scan = getattr(data, "scan", None)
         if scan is not None and scan.usable < scan.total:
             echo(scan.summary())
         else:
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
-        with fitting(cfg.name):
+        with wrap_errors(cfg.name):
             trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
         if path is not None:
             resume(trainer, cfg, path, state, echo)
-        echo(f"run: {run_dir}  {describe(trainer)}")
+        echo(f"run: {run_dir}  {describe_networks(trainer)}")
         # A run that was killed after its last step still gets its verdict and report.
-        if trainer.budget_spent and path is not None and status(run_dir) != "running":
+        if trainer.budget_spent and path is not None and read_status(run_dir) != "running":
             echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
             return trainer
-        if engine.chief:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
+        if engine.is_main_process:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
-        with stopped_by_signals(trainer, echo):
-            perform(trainer, cfg, data.source, command, echo)
+        with stop_on_signals(trainer, echo):
+            run_trainer(trainer, cfg, data.source, command, echo)
     return trainer
 
 
-def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
+def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
     """Run a training that is ready, and write its status and its report."""
-    run_dir, chief = Path(cfg.run_dir), trainer.engine.chief
+    run_dir, chief = Path(cfg.run_dir), trainer.engine.is_main_process
 
     def tell(how: str) -> None:
         if chief:
-            note(run_dir, status=how, source=source)
+            write_status(run_dir, status=how, source=source)
 
     tell("running")
     try:
@@ -247,7 +265,9 @@ def perform(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: 
     how = f"stopped ({reason})" if reason else "finished"
     tell(how)
     if chief:
-        finish(trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo)
+        report_end(
+            trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
+        )
     trainer.stop_reason = reason  # whatever signals came meanwhile
 
 
@@ -262,18 +282,18 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def finish(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
+def report_end(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
     """Write the report and say what came of it."""
     from audiogan.run.report import write_report
 
     echo(how)
-    with optional(Path(cfg.run_dir) / "report.html"):
+    with ignore_write_errors(Path(cfg.run_dir) / "report.html"):
         echo(f"report:  {write_report(Path(cfg.run_dir))}")
-    if checkpoints(Path(cfg.run_dir) / "checkpoints"):
-        run = f"--run {shlex.quote(str(cfg.run_dir))}{flags()}"
+    if list_checkpoints(Path(cfg.run_dir) / "checkpoints"):
+        run = f"--run {shlex.quote(str(cfg.run_dir))}{trust_flag()}"
         game: Any = trainer.game
-        if isinstance(game, Generative) and game.needed:
-            several = f" --generator {game.main}" if len(game.generators) > 1 else ""
+        if isinstance(game, Generative) and game.required_inputs:
+            several = f" --generator {game.default_generator}" if len(game.generators) > 1 else ""
             echo(f"apply:   audiogan apply FILE OUT {run}{several}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
@@ -289,18 +309,18 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
     """
     changed: list[str] = []
     try:
-        changed = changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
+        changed = describe_setting_changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
         if any("optimizer._target_" in change for change in changed):
             raise CheckpointError("its optimizer is another one now")
         missing = trainer.load_state_dict(state["trainer"])
         saving = trainer.callbacks["checkpoints"]
         assert isinstance(saving, Checkpoints)
-        changed += data_changes(state.get("data"), saving.extra["data"])
+        changed += describe_data_changes(state.get("data"), saving.extra["data"])
     except Exception as error:  # a checkpoint may come from a stranger: anything can be wrong with its values
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or change it back"
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
-            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{flags()}"
+            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{trust_flag()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     echo(f"resuming from {path} at step {trainer.step:,}")
     if changed:
@@ -309,7 +329,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         echo(f"warning: {line}")
 
 
-def describe(trainer: Trainer) -> str:
+def describe_networks(trainer: Trainer) -> str:
     """One line about the networks and the hardware."""
     sizes = ", ".join(
         f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()

@@ -26,7 +26,7 @@ from audiogan.utils.text import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-MOST, LONGEST = 16, 100
+MAX_MODULES, MAX_NAME = 16, 100
 """Largest number of modules that a model needs, and characters of a name."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
@@ -58,12 +58,12 @@ _APPENDED: Counter[str] = Counter()
 """How many blocks that run now need each folder that was appended to ``sys.path``."""
 
 
-def trusted() -> tuple[str, ...]:
+def trusted_modules() -> tuple[str, ...]:
     """Return the names of the modules that are trusted here."""
     return _CURRENT.get(NOTHING).names
 
 
-def check_names(names: str | Iterable[str]) -> list[str]:
+def parse_module_names(names: str | Iterable[str]) -> list[str]:
     """Return names from a person, each once.
 
     Args:
@@ -77,7 +77,7 @@ def check_names(names: str | Iterable[str]) -> list[str]:
         for name in given.split(",") if isinstance(given, str) else [given]:
             name = name.strip() if isinstance(name, str) else name
             if (reason := _reason(name)) is not None:
-                raise UserError(f"--trust {printable(name)[:LONGEST]}: {reason}")
+                raise UserError(f"--trust {printable(name)[:MAX_NAME]}: {reason}")
             found.append(name)
     return list(dict.fromkeys(found))
 
@@ -89,7 +89,7 @@ def may_be_trusted(name: Any) -> bool:
 
 def _reason(name: Any) -> str | None:
     """Why a name cannot be trusted; ``None`` if it can."""
-    if not isinstance(name, str) or not name or len(name) > LONGEST or re.search(r"[^A-Za-z0-9_.]", name):
+    if not isinstance(name, str) or not name or len(name) > MAX_NAME or re.search(r"[^A-Za-z0-9_.]", name):
         return "write the name of a module, such as my_networks, without folders"
     if name.endswith(".py") and name.count(".") == 1:
         return f"write the name of the module, {name.removesuffix('.py')}"
@@ -104,7 +104,7 @@ def _reason(name: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def trusting(names: str | Iterable[str], *, command_line: bool | None = None) -> Iterator[None]:
+def trust_modules(names: str | Iterable[str], *, command_line: bool | None = None) -> Iterator[None]:
     """Trust modules within a ``with`` block, beside those that are trusted already.
 
     If there are any, the working folder is appended to ``sys.path`` until the block ends. A new thread starts without
@@ -114,7 +114,7 @@ def trusting(names: str | Iterable[str], *, command_line: bool | None = None) ->
         names: see `check_names`.
         command_line: see `Trust`; ``None``: as before.
     """
-    before, added = _CURRENT.get(NOTHING), check_names(names)
+    before, added = _CURRENT.get(NOTHING), parse_module_names(names)
     trust = Trust(
         tuple(dict.fromkeys([*before.names, *added])),
         tuple(dict.fromkeys([*before.folders, *([os.getcwd()] if added else [])])),
@@ -146,7 +146,7 @@ def _entered(trust: Trust) -> Iterator[None]:
                         sys.path.remove(folder)
 
 
-def carried(function: Callable[P, R]) -> Callable[P, R]:
+def with_current_trust(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function that calls ``function`` with the trust of this thread, in another thread or process."""
     return partial(_run, _CURRENT.get(NOTHING), function)
 
@@ -156,7 +156,7 @@ def _run(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: Any) ->
         return function(*args, **kwargs)
 
 
-def find(target: str) -> Any:
+def find_object(target: str) -> Any:
     """Return the object that a dotted name of a trusted module means; ``None`` if there is none.
 
     Nothing but modules may stand before the last name, and a ``__getattr__`` of the module is not called.
@@ -168,8 +168,8 @@ def find(target: str) -> Any:
         UserError: the module is not trusted, does not exist, or fails when it is imported.
     """
     path, _, name = target.rpartition(".")
-    if path.partition(".")[0] not in trusted():
-        raise UserError(f"{printable(target)[:LONGEST]}: its module is not trusted")
+    if path.partition(".")[0] not in trusted_modules():
+        raise UserError(f"{printable(target)[:MAX_NAME]}: its module is not trusted")
     top = path.partition(".")[0]
     try:
         if path not in sys.modules:
@@ -187,14 +187,14 @@ def find(target: str) -> Any:
         raise UserError(f"{top} cannot be imported: {type(error).__name__}: {text}{line}") from error
 
 
-def defined_in(found: Any, target: str) -> bool:
+def is_defined_in(found: Any, target: str) -> bool:
     """Whether a class or function is defined, under its own name, in the package of ``target``."""
     home, name = getattr(found, "__module__", None), getattr(found, "__name__", None)
     own = isinstance(home, str) and home.partition(".")[0] == target.partition(".")[0]
     return own and isinstance(name, str) and getattr(found, "__qualname__", None) == name
 
 
-def require(names: Any) -> None:
+def check_required_modules(names: Any) -> None:
     """Refuse a stored model that needs modules that are not trusted. Nothing is imported.
 
     Args:
@@ -203,13 +203,13 @@ def require(names: Any) -> None:
     Raises:
         UserError: names the modules, and the flag or argument that trusts them.
     """
-    if not isinstance(names, list | tuple) or len(names) > MOST:
-        raise UserError(f"requires: expected a list of at most {MOST} names of modules")
+    if not isinstance(names, list | tuple) or len(names) > MAX_MODULES:
+        raise UserError(f"requires: expected a list of at most {MAX_MODULES} names of modules")
     for name in names:
         if not may_be_trusted(name):
-            shown = printable(repr(name))[:LONGEST]
+            shown = printable(repr(name))[:MAX_NAME]
             raise UserError(f"requires: {shown} is not the name of a module that a model can need")
-    missing = [name for name in dict.fromkeys(names) if name not in trusted()]
+    missing = [name for name in dict.fromkeys(names) if name not in trusted_modules()]
     if missing:
         what, file = ("modules", "these files") if len(missing) > 1 else ("module", "that file")
         listed = ", ".join(f'"{name}"' for name in missing)
@@ -217,7 +217,7 @@ def require(names: Any) -> None:
         raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {file}, add {flag}")
 
 
-def hint(name: str, folder: Path | None = None) -> str | None:
+def trust_hint(name: str, folder: Path | None = None) -> str | None:
     """Return what to add so that a configuration may use the module ``name``; ``None`` if no such file is near.
 
     Args:
@@ -232,6 +232,6 @@ def hint(name: str, folder: Path | None = None) -> str | None:
     return None
 
 
-def flags() -> str:
+def trust_flag() -> str:
     """Return the flag for a suggested command, with a space in front; empty where nothing is trusted."""
-    return f" --trust {','.join(trusted())}" if trusted() else ""
+    return f" --trust {','.join(trusted_modules())}" if trusted_modules() else ""

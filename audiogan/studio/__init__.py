@@ -1,11 +1,11 @@
-"""The studio: one local web page to play a model on. ``audiogan studio`` serves it, `create_app` is its application."""
+"""The studio, a local web page for playing a sound model and watching runs. ``audiogan studio`` serves it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def __getattr__(name: str) -> Any:  # FastAPI is imported where it is needed only
+def __getattr__(name: str) -> Any:  # Imports `create_app` lazily, because FastAPI is an optional dependency.
     if name == "create_app":
         from audiogan.studio.app import create_app
 

@@ -1,4 +1,4 @@
-"""The application: API, page and guards put together."""
+"""`create_app`, which builds the web application of the studio from its API routes, static files and middleware."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 PAGES = {"/": "index.html", "/run": "run.html"}
-"""Files that have an address of their own; all others are ``/static/NAME``."""
+"""URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
 
 
 def create_app(
@@ -36,24 +36,26 @@ def create_app(
     runs: str | Path = "runs",
     run: str | Path | None = None,
 ) -> FastAPI:
-    """An ASGI application that serves the studio of one model.
+    """Return the ASGI application of the studio for one model.
 
     Args:
-        generator: of sounds; it may be used elsewhere at the same time.
-        host: the address it will be served on. Requests must name it, or this machine.
-        token: what a visitor must know; necessary where others can reach ``host``.
-        runs: the folder whose trainings can be watched.
-        run: the folder of one more that can.
+        generator: model that generates sounds. Other code may use it at the same time.
+        host: host name or address of the server. Requests with another ``Host`` header are refused, unless it names the
+            local machine.
+        token: secret that every client must send. None: no token is required. Set it if other machines can reach
+            ``host``.
+        runs: folder with the run folders that the page lists.
+        run: one more run folder to list.
 
     Raises:
-        UserError: the model makes something else than sounds.
+        UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
     """
     limits = Limits()
     app = FastAPI(title="audiogan studio", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.studio = Studio(
         Instrument(generator),
         limits,
-        Slots(limits.running, limits.waiting, limits.patience),
+        Slots(limits.max_running, limits.max_waiting, limits.wait_seconds),
         Slots(1, 2, limits.imitate_seconds),
     )
     app.state.watching = watching.Watching(Path(runs), generator.checkpoint, Path(run) if run else None)
@@ -70,7 +72,7 @@ def create_app(
 
 
 def _serve_files(app: FastAPI) -> None:
-    """The files of the page, read once: no request names a file of this machine."""
+    """Add a route for each static file. Files are read here, so that no request can name a path on this machine."""
     folder = resources.files("audiogan.studio").joinpath("static")
     for file in folder.iterdir():
         kind = TYPES.get(file.name.rpartition(".")[2])
@@ -93,7 +95,7 @@ def _refused(request: Request, error: Any) -> Response:
 
 
 def _user_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": Studio.of(request).instrument.said(error)}, 422)
+    return JSONResponse({"error": Studio.from_request(request).instrument.error_message(error)}, 422)
 
 
 def _wrong_query(request: Request, error: Any) -> Response:
@@ -102,10 +104,10 @@ def _wrong_query(request: Request, error: Any) -> Response:
 
 
 def _http_error(request: Request, error: Any) -> Response:
-    message = {404: "there is nothing at this address", 405: "this address does not know that method"}
+    message = {404: "not found", 405: "method not allowed"}
     return JSONResponse({"error": message.get(error.status_code, str(error.detail))}, error.status_code)
 
 
 def _broken(request: Request, error: Exception) -> Response:
     traceback.print_exception(error)
-    return JSONResponse({"error": "something went wrong in the studio; its terminal says more"}, 500)
+    return JSONResponse({"error": "internal error of the studio; its terminal shows the details"}, 500)

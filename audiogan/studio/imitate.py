@@ -1,4 +1,4 @@
-"""A recording dropped on a pad: the sound of the model that comes nearest to it."""
+"""API route that finds the sound of the model nearest to an uploaded recording."""
 
 from __future__ import annotations
 
@@ -13,36 +13,46 @@ from starlette.responses import StreamingResponse
 
 from audiogan.errors import UserError
 from audiogan.modalities.reading import SoundReader, Unreadable
-from audiogan.studio.limits import read
+from audiogan.studio.limits import read_body
 from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
-FASTEST = 400_000  # Hz
-CHANNELS = 8
-TICK = 0.2  # seconds between two signs of life
+MAX_SAMPLE_RATE = 400_000
+"""Largest sample rate of an uploaded recording, in Hz."""
+MAX_CHANNELS = 8
+"""Largest number of channels of an uploaded recording."""
+PROGRESS_SECONDS = 0.2
+"""Time between two progress messages, in seconds."""
 
 
 @router.post("/imitate")
 async def imitate(
     request: Request, label: str | None = Query(None, max_length=100), seconds: float = Query(8.0)
 ) -> StreamingResponse:
-    """Find the latent whose sound is nearest to a recording (the body: an audio file).
+    """Search for the latent that gives the sound nearest to a recording. The request body is a sound file.
 
-    The answer is a stream of JSON lines: ``{"progress": 0 ... 1}`` while it looks, at the end ``{"recipe", "distance",
-    "start"}`` (distances in dB, see `audiogan.latents.Encoding`), with a ``"note"`` if only the beginning of the
-    recording was used, or ``{"error"}``. Who hangs up ends the search.
+    The response is a stream of JSON lines. During the search, lines are ``{"progress": 0 ... 1}``. The last line is
+    ``{"recipe", "distance", "start"}`` or ``{"error"}``. Distances are in dB: ``start`` before the optimisation and
+    ``distance`` after it. A ``"note"`` is added if only the first part of the recording was used. The search stops when
+    the client closes the connection.
+
+    Args:
+        request: the request.
+        label: class of the sound. By default any class.
+        seconds: duration of the search.
     """
-    studio = Studio.of(request)
-    most = studio.limits.imitate_seconds
-    if not 0.1 <= seconds <= most:
-        raise UserError(f"seconds={seconds:g} must be from 0.1 to {most:g}")
-    body = await read(request, studio.limits.upload_bytes, studio.limits.body_seconds)
-    wave, sample_rate = await studio.renders.run(decode, body, studio.limits.recording_seconds)
+    studio = Studio.from_request(request)
+    limit = studio.limits.imitate_seconds
+    if not 0.1 <= seconds <= limit:
+        raise UserError(f"seconds={seconds:g} must be from 0.1 to {limit:g}")
+    body = await read_body(request, studio.limits.upload_bytes, studio.limits.body_seconds)
+    wave, sample_rate = await studio.renders.run(decode_recording, body, studio.limits.recording_seconds)
     if label is not None and label not in studio.instrument.generator.labels:
-        raise UserError(f"class {label[:60]!r} is none that this model knows")
-    most = studio.limits.recording_seconds
-    note = f"only its first {most:g} seconds were looked at" if wave.shape[1] >= most * sample_rate else ""
-    await studio.imitations.enter()  # refused before the answer begins
+        raise UserError(f"label {label[:60]!r} is not a class of this model")
+    limit = studio.limits.recording_seconds
+    note = f"only its first {limit:g} seconds were used" if wave.shape[1] >= limit * sample_rate else ""
+    # Acquired before the response starts, because a started response cannot be refused.
+    await studio.imitations.acquire()
     return StreamingResponse(_lines(studio, wave, sample_rate, label, seconds, note), media_type="application/x-ndjson")
 
 
@@ -64,11 +74,11 @@ async def _lines(
         generator = studio.instrument.generator
         try:
             found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
-            recipe = studio.instrument.outside(found.recipe)
+            recipe = studio.instrument.to_wire(found.recipe)
             result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.initial_distance, 3))
             result.update({"note": note} if note else {})
         except UserError as error:
-            result["error"] = studio.instrument.said(error)
+            result["error"] = studio.instrument.error_message(error)
         except InterruptedError:
             pass
 
@@ -76,7 +86,7 @@ async def _lines(
         try:
             await anyio.to_thread.run_sync(work, limiter=anyio.CapacityLimiter(1))
         finally:
-            studio.imitations.leave()
+            studio.imitations.release()
             done.set()
 
     done = anyio.Event()
@@ -84,7 +94,7 @@ async def _lines(
         group.start_soon(search)
         try:
             while not done.is_set():
-                with anyio.move_on_after(TICK):
+                with anyio.move_on_after(PROGRESS_SECONDS):
                     await done.wait()
                 yield json.dumps({"progress": round(min(0.99, share), 3)}) + "\n"
         finally:
@@ -92,26 +102,28 @@ async def _lines(
     yield json.dumps(result) + "\n"
 
 
-def decode(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
-    """The first ``seconds`` of an audio file: float32 `[C, T]` and its rate in Hz. Only that much is unpacked,
-    however much there is.
+def decode_recording(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
+    """Decode the first ``seconds`` of a sound file. The rest is not decoded.
+
+    Returns:
+        Samples, float32 ``[C, T]``, and the sample rate in Hz.
 
     Raises:
-        UserError: it is no sound, is silent, or its header says something no recording has.
+        UserError: the file cannot be decoded, is silent, or exceeds the limits of sample rate and channels.
     """
     from audiogan.latents.recording import check_recording
 
     try:
         with SoundReader(content) as file:
             rate, channels = file.sample_rate, file.channels
-            if rate > FASTEST or channels > CHANNELS:
+            if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
                 raise UserError(
                     f"the recording has {channels} channels at {rate:,} Hz; "
-                    f"{CHANNELS} channels and {FASTEST:,} Hz at most can be imitated"
+                    f"{MAX_CHANNELS} channels and {MAX_SAMPLE_RATE:,} Hz at most can be imitated"
                 )
             samples = file.read_seconds(seconds).T
             part = f"in its first {seconds:g} seconds" if samples.shape[1] < file.frames else ""
     except Unreadable as error:
-        text = f"this is no sound file that can be read ({error}); WAV, FLAC, OGG, MP3 and AIFF can"
+        text = f"not a sound file that can be read ({error}); use WAV, FLAC, OGG, MP3 or AIFF"
         raise UserError(text) from error
-    return np.ascontiguousarray(check_recording(samples, rate, "nothing to hear in this recording", part)), rate
+    return np.ascontiguousarray(check_recording(samples, rate, "the recording", part)), rate

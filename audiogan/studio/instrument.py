@@ -1,4 +1,4 @@
-"""The model that is played, as the page knows it."""
+"""`Instrument`, the model that the studio plays, and the JSON format of its recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
 from audiogan.model.bundle import shipped_models
 from audiogan.model.recipe import LONGEST, Recipe
-from audiogan.studio.limits import Strict
+from audiogan.studio.limits import StrictModel
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**62)]
 Truncation = Annotated[float, Field(gt=0, le=100)]
 
 
-class WireRecipe(Strict):
-    """A recipe as JSON, see `Recipe.to_json`."""
+class WireRecipe(StrictModel):
+    """Recipe of a sound as a JSON object, in the format of `Recipe.to_json`."""
 
     model: Annotated[str, Field(max_length=200)]
     latent: Annotated[str, Field(max_length=LONGEST * 16 // 3 + 8)]
@@ -43,30 +43,37 @@ NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
 
 
 class Instrument:
-    """A generator of sounds, and what the page may know of it: not where its file lies.
+    """Generator of sounds with the information that the page may show. The path of the model file is kept secret.
+
+    Args:
+        generator: model that generates sounds.
 
     Attributes:
-        name: of a shipped model its own, of a run or a file what it is called, without folders.
-        fingerprint: eight hexadecimal digits of the weights. Two models of the same name have different ones.
+        name: name of the shipped model, of the run folder or of the model file, without folders.
+        fingerprint: first eight hexadecimal digits of the SHA-256 of the weights. It distinguishes models of the same
+            name.
+
+    Raises:
+        UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
     """
 
     def __init__(self, generator: Generator) -> None:
         if generator.modality.sample_rate is None:
-            raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; the studio plays sounds")
+            raise UserError(f"{generator.name}: generates {generator.modality.noun}s; the studio plays sounds only")
         generator.require_random_inputs("the pads of the studio")
         self.generator = generator
         path = generator.checkpoint
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
         self.name = generator.name if generator.name in shipped_models() else printable(run or path.stem)[:200]
         digest = hashlib.sha256()
-        # Links name the fingerprint: it is computed with the names that buffers had in version 0.1.
+        # Buffers are hashed under their names of version 0.1, because shared links contain the fingerprint.
         named = {NEW_NAMES.get(key, key): value for key, value in generator.game.state_dict().items()}
         for key, value in sorted(named.items()):
             digest.update(key.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
         self.fingerprint = digest.hexdigest()[:8]
 
-    def about(self) -> dict[str, Any]:
-        """What the page is told at its start."""
+    def describe(self) -> dict[str, Any]:
+        """Return the properties of the model that the page needs when it loads, as a JSON object."""
         g = self.generator
         channels, samples = g.shape
         return {
@@ -81,26 +88,30 @@ class Instrument:
             "card": g.card,
         }
 
-    def outside(self, recipe: Recipe) -> dict[str, Any]:
-        """A recipe as the page gets it."""
+    def to_wire(self, recipe: Recipe) -> dict[str, Any]:
+        """Convert a recipe to the JSON object that is sent to the page."""
         return {**json.loads(recipe.to_json()), "model": self.name}
 
-    def inside(self, wire: WireRecipe) -> Recipe:
-        """A recipe that the page sent, or one that Python made; ``UserError`` where it is none, or of another model."""
+    def from_wire(self, wire: WireRecipe) -> Recipe:
+        """Convert a recipe that the page sent to a `Recipe`.
+
+        Raises:
+            UserError: the recipe is invalid or of another model.
+        """
         if wire.model not in (self.name, self.generator.name):
             raise UserError(f"the recipe is of the model {wire.model[:60]!r}; this studio plays {self.name!r}")
         return Recipe.from_json(json.dumps({**wire.model_dump(), "model": self.generator.name}))
 
-    def said(self, error: Exception) -> str:
-        """An error in one printable line, without the places of files."""
+    def error_message(self, error: Exception) -> str:
+        """Return the message of an error on one printable line, with the path of the model replaced by its name."""
         text = " ".join(str(error).split())
         for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
             text = text.replace(path, self.name)
         return printable(text)[:300]
 
 
-def formats() -> list[dict[str, str]]:
-    """Return the file formats of kits."""
+def kit_formats() -> list[dict[str, str]]:
+    """Return the file formats of kits, each with its ``name`` and its ``title`` on the page."""
     from audiogan.kits import FORMATS
 
     return [{"name": name, "title": TITLES.get(name, name)} for name in FORMATS]

@@ -1,4 +1,4 @@
-"""Kits: sixteen sounds that belong together, and the files that other instruments read."""
+"""API routes that make kits of sixteen sounds and export them to files of other instruments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import Field
 from audiogan.errors import UserError
 from audiogan.kits.names import file_stem
 from audiogan.studio.instrument import Name, Seed, WireRecipe
-from audiogan.studio.limits import Strict
+from audiogan.studio.limits import StrictModel
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api")
 PADS = 16
-FIRST = 36
-"""Note of the first pad, as on pad controllers; lower ones come last."""
-STAMP = (2020, 1, 1, 0, 0, 0)  # so that the same kit makes the same archive
+FIRST_NOTE = 36
+"""MIDI note of the first pad, as on most pad controllers. Pads with lower notes are placed last."""
+ARCHIVE_TIME = (2020, 1, 1, 0, 0, 0)
+"""Modification time of the files in an archive. It is constant, so that equal kits give equal archives."""
 
 
-class WirePad(Strict):
-    """One pad: its name, its General MIDI note, and what it plays."""
+class WirePad(StrictModel):
+    """Pad of a kit as a JSON object: its name, its General MIDI note and the recipe of its sound."""
 
     name: Name
     note: Annotated[int, Field(ge=0, le=127)]
     recipe: WireRecipe
 
 
-class NewKit(Strict):
+class NewKit(StrictModel):
     seed: Seed | None = None
     labels: Annotated[list[Name], Field(min_length=1, max_length=PADS)] | None = None
     locked: Annotated[list[WirePad | None], Field(max_length=PADS)] = Field(default_factory=list)
 
 
-class KitFile(Strict):
+class KitFile(StrictModel):
     pads: Annotated[list[WirePad], Field(min_length=1, max_length=PADS)]
     format: Name
     name: Annotated[str, Field(max_length=60)] = "kit"
@@ -52,21 +53,21 @@ class KitFile(Strict):
 
 
 @router.post("/kit")
-async def kit(request: Request) -> dict[str, Any]:
-    """A new kit; pads that are locked stay, at their places."""
+async def new_kit(request: Request) -> dict[str, Any]:
+    """Make a new kit and return its pads. Locked pads of the request keep their positions and sounds."""
     from audiogan.kits import make_kit
 
-    studio = Studio.of(request)
-    want = await studio.asked(request, NewKit)
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, NewKit)
     instrument = studio.instrument
     for pad in want.locked:
         if pad is not None:
-            instrument.inside(pad.recipe)
+            instrument.from_wire(pad.recipe)
     made = await studio.renders.run(make_kit, instrument.generator, PADS, seed=want.seed, labels=want.labels)
     pads: list[dict[str, Any]] = [
-        {"name": pad.name, "note": pad.note, "recipe": instrument.outside(pad.layers[0])} for pad in made.pads
+        {"name": pad.name, "note": pad.note, "recipe": instrument.to_wire(pad.layers[0])} for pad in made.pads
     ]
-    pads.sort(key=lambda pad: (pad["note"] < FIRST, pad["note"]))
+    pads.sort(key=lambda pad: (pad["note"] < FIRST_NOTE, pad["note"]))
     for i, kept in enumerate(want.locked[: len(pads)]):
         if kept is not None:
             pads[i] = kept.model_dump()
@@ -74,17 +75,20 @@ async def kit(request: Request) -> dict[str, Any]:
 
 
 @router.post("/kit.zip")
-async def kit_file(request: Request) -> Response:
-    """A kit as files of another instrument, in one archive."""
-    studio = Studio.of(request)
-    want = await studio.asked(request, KitFile)
+async def export_kit(request: Request) -> Response:
+    """Export a kit in the requested file format and return the files as one ZIP archive."""
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, KitFile)
     made = _kit(studio, want)
     content = await studio.renders.run(_archive, studio, made, want)
     return Response(content, media_type="application/zip", headers={"Content-Disposition": _disposition(want)})
 
 
 def _disposition(want: KitFile) -> str:
-    """The header that names the archive: in ASCII, and in UTF-8 where that differs (RFC 6266)."""
+    """Return the ``Content-Disposition`` header with the name of the archive in ASCII and, if it differs, in UTF-8.
+
+    Source: RFC 6266.
+    """
     plain, whole = (
         f"{file_stem(want.name, ascii_only=ascii_only).replace(' ', '-')}-{want.format}.zip"
         for ascii_only in (True, False)
@@ -97,12 +101,12 @@ def _kit(studio: Studio, want: KitFile) -> Kit:
     from audiogan.kits import FORMATS, Kit, Pad
 
     if want.format not in FORMATS:
-        raise UserError(f"format {want.format[:40]!r} is none of {', '.join(FORMATS)}")
-    recipes = [replace(studio.instrument.inside(pad.recipe), model=studio.instrument.name) for pad in want.pads]
+        raise UserError(f"format {want.format[:40]!r} must be one of {', '.join(FORMATS)}")
+    recipes = [replace(studio.instrument.from_wire(pad.recipe), model=studio.instrument.name) for pad in want.pads]
     try:
         pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
         return Kit(tuple(pads), studio.instrument.name)
-    except ValueError as error:  # a name that cannot be printed, a note that comes twice
+    except ValueError as error:  # Raised for pads with unprintable names or duplicate notes.
         raise UserError(str(error)) from error
 
 
@@ -116,6 +120,6 @@ def _archive(studio: Studio, made: Kit, want: KitFile) -> bytes:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path for path in out.rglob("*") if path.is_file()):
-                info = zipfile.ZipInfo(file.relative_to(out).as_posix(), STAMP)
+                info = zipfile.ZipInfo(file.relative_to(out).as_posix(), ARCHIVE_TIME)
                 archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
         return packed.getvalue()

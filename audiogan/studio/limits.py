@@ -1,4 +1,4 @@
-"""What a request may cost: bytes, numbers, seconds, and how many run at once."""
+"""Limits of the studio's API: size and duration of requests, number of concurrent tasks, and validation of JSON."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from audiogan.run.trust import carried
+from audiogan.run.trust import with_current_trust
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SOUNDS = 64
-"""Most sounds that one request can ask for."""
-LINGER = 2.0
-"""Seconds for which the rest of a refused upload is thrown away, so that its sender hears why."""
+MAX_SOUNDS = 64
+"""Largest number of sounds that one request can generate."""
+DRAIN_SECONDS = 2.0
+"""Longest time for which `DrainingResponse` reads the rest of a refused upload, in seconds."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """
+    """Limits for requests to the studio.
+
     Attributes:
-        json_bytes: of a JSON body.
-        upload_bytes: of a recording.
-        recording_seconds: that are decoded of a recording, however long it is.
-        imitate_seconds: that an imitation may take.
-        body_seconds: within which a body has to arrive.
-        running: renders at once; by default one a core.
-        waiting: requests that may wait for their turn; further ones get 503.
-        patience: seconds after which a waiting request gets 503.
+        json_bytes: largest size of a JSON request body, in bytes.
+        upload_bytes: largest size of an uploaded recording, in bytes.
+        recording_seconds: duration of the part of a recording that is decoded, from its beginning, in seconds.
+        imitate_seconds: longest duration of a search by ``/api/imitate``, in seconds.
+        body_seconds: time within which a request body must arrive, in seconds.
+        max_running: number of tasks that run at the same time. By default the number of CPU cores.
+        max_waiting: number of requests that can wait for a task slot. Further requests get status 503.
+        wait_seconds: longest waiting time for a task slot, in seconds. After it, the request gets status 503.
     """
 
     json_bytes: int = 1 << 20
@@ -46,34 +47,41 @@ class Limits:
     recording_seconds: float = 10.0
     imitate_seconds: float = 20.0
     body_seconds: float = 30.0
-    running: int = os.cpu_count() or 1
-    waiting: int = 500
-    patience: float = 60.0
+    max_running: int = os.cpu_count() or 1
+    max_waiting: int = 500
+    wait_seconds: float = 60.0
 
 
 class Refused(Exception):
-    """A request that is answered with a status and one line."""
+    """Exception that ends a request with an HTTP status and a one-line error message.
+
+    Args:
+        status: HTTP status.
+        message: error message on one line.
+        headers: additional response headers.
+    """
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.headers = status, message, headers or {}
 
     def response(self) -> JSONResponse:
-        """What the client gets."""
-        kind = Lingering if self.status == 413 else JSONResponse
+        """Return the response for the client, a JSON object with the key ``error``."""
+        kind = DrainingResponse if self.status == 413 else JSONResponse
         return kind({"error": self.message}, self.status, headers=self.headers)
 
 
-class Lingering(JSONResponse):
-    """An answer given while the body is still coming in. What comes is thrown away for a moment, then the line is cut:
-    cut at once, many clients would see a broken connection instead of the answer.
+class DrainingResponse(JSONResponse):
+    """Response to a request with a body that is still arriving. The body is read and discarded for a short time.
+
+    If the connection were closed at once, many clients would report a broken connection instead of the response.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*self.raw_headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        with anyio.move_on_after(LINGER):
+        with anyio.move_on_after(DRAIN_SECONDS):
             while True:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body"):
@@ -81,28 +89,33 @@ class Lingering(JSONResponse):
         await send({"type": "http.response.body", "body": b""})
 
 
-class Strict(BaseModel):
-    """A JSON object with the keys it has to have and no others; numbers are finite numbers, nothing is converted."""
+class StrictModel(BaseModel):
+    """Base class for JSON request bodies. Unknown keys, NaN, infinity and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-async def read(request: Request, limit: int, seconds: float) -> bytes:
-    """The body. It is given up as soon as it is larger than ``limit`` bytes, whatever its header promised.
+async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """Read the body of a request. Reading stops as soon as the body exceeds ``max_bytes``.
+
+    Args:
+        request: the request.
+        max_bytes: largest size of the body, in bytes.
+        seconds: time within which the body must arrive.
 
     Raises:
-        Refused: 413 where it is larger, 400 where it does not arrive within ``seconds``.
+        Refused: the body is too large (status 413) or does not arrive in time (status 400).
     """
-    too_large = Refused(413, f"the body is larger than {limit:,} bytes")
+    too_large = Refused(413, f"the body is larger than {max_bytes:,} bytes")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and (len(announced) > 15 or int(announced) > limit):
+    if announced.isdecimal() and (len(announced) > 15 or int(announced) > max_bytes):
         raise too_large
     body = bytearray()
     try:
         with anyio.fail_after(seconds):
             async for part in request.stream():
                 body += part
-                if len(body) > limit:
+                if len(body) > max_bytes:
                     raise too_large
     except TimeoutError:
         raise Refused(400, f"the body did not arrive within {seconds:g} seconds") from None
@@ -110,36 +123,47 @@ async def read(request: Request, limit: int, seconds: float) -> bytes:
 
 
 class Slots:
-    """Work in threads: so much at once, so much in the queue, and a clear word to everyone else."""
+    """Thread pool with a limited number of running tasks and a limited queue.
 
-    def __init__(self, running: int, waiting: int, patience: float) -> None:
-        self.turn, self.running, self.waiting, self.patience = asyncio.Semaphore(running), running, waiting, patience
+    Args:
+        max_running: number of tasks that run at the same time.
+        max_waiting: number of tasks that can wait for a slot.
+        wait_seconds: longest waiting time for a slot, in seconds.
+    """
+
+    def __init__(self, max_running: int, max_waiting: int, wait_seconds: float) -> None:
+        self.semaphore, self.max_waiting, self.wait_seconds = asyncio.Semaphore(max_running), max_waiting, wait_seconds
         self.queued = 0
-        self.threads = ThreadPoolExecutor(running)  # of its own: they are there already, and warm
+        # A separate pool, because the threads of the default executor may be occupied by other tasks.
+        self.threads = ThreadPoolExecutor(max_running)
 
-    async def enter(self) -> None:
-        """Wait for a turn; `leave` must follow. ``Refused`` with 503 if there is none to be had soon."""
+    async def acquire(self) -> None:
+        """Wait for a free slot and occupy it. The caller must call `release`.
+
+        Raises:
+            Refused: the queue is full, or no slot became free in time (status 503).
+        """
         busy = Refused(503, "the studio is busy; try again in a moment", {"Retry-After": "1"})
-        if self.turn.locked() and self.queued >= self.waiting:
+        if self.semaphore.locked() and self.queued >= self.max_waiting:
             raise busy
         self.queued += 1
         try:
-            with anyio.fail_after(self.patience):
-                await self.turn.acquire()
+            with anyio.fail_after(self.wait_seconds):
+                await self.semaphore.acquire()
         except TimeoutError:
             raise busy from None
         finally:
             self.queued -= 1
 
-    def leave(self) -> None:
-        self.turn.release()
+    def release(self) -> None:
+        self.semaphore.release()
 
-    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """``work(*args, **kwargs)`` in a thread, in its turn."""
-        await self.enter()
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Wait for a free slot, call ``function(*args, **kwargs)`` in a thread and return its result."""
+        await self.acquire()
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self.threads, partial(carried(work), *args, **kwargs)
+                self.threads, partial(with_current_trust(function), *args, **kwargs)
             )
         finally:
-            self.leave()
+            self.release()

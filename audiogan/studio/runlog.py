@@ -1,4 +1,4 @@
-"""The log of a run, read as it grows: a bounded piece at a time, kept as few points."""
+"""`RunLog`, which reads the metrics of a run incrementally and keeps a limited number of points per curve."""
 
 from __future__ import annotations
 
@@ -9,38 +9,47 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.run.curves import Series, number, plots
+from audiogan.run.curves import Series, plot_all, to_float
 from audiogan.utils.text import parse_json_object
 
 PIECE = 1 << 20
-"""Bytes that are read at a time."""
+"""Number of bytes that `RunLog.read` reads at a time."""
 POINTS = 4096
-"""Points of a curve at most, an even number; one that has as many is halved."""
-CURVES, NAME = 200, 160
-"""Curves at most, and characters of their names."""
-MARK = 64  # bytes before the place where reading stopped: are they still the same?
+"""Largest number of points of a curve. It must be even, because a curve that reaches it is halved."""
+MAX_CURVES, MAX_NAME = 200, 160
+"""Largest number of curves, and largest length of the name of a metric in characters."""
+MARK = 64
+"""Number of bytes before the reading position that are compared to detect a file that was rewritten."""
 
 
 @dataclass
 class ThinnedCurve:
-    """One metric. Where it is long, a point is the mean of ``each`` lines: the line that is drawn stays a true mean."""
+    """Curve of one metric with a limited number of points. Each point is the mean of consecutive lines of the log.
+
+    Attributes:
+        steps: mean training step of each point.
+        values: mean value of each point. NaN if none of its values is finite.
+        lines_per_point: number of lines that one point averages, a power of two.
+    """
 
     steps: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
-    each: int = 1
-    _count: int = 0  # of lines that are no whole point yet, and their sums
+    lines_per_point: int = 1
+    # Counts and sums of the lines that do not yet form a complete point.
+    _count: int = 0
     _finite: int = 0
     _step: float = 0.0
     _sum: float = 0.0
 
     def add(self, step: float, value: float) -> None:
-        if self.each > 1:
+        """Append the value of one line of the log."""
+        if self.lines_per_point > 1:
             self._count += 1
             self._step += step
             if math.isfinite(value):
                 self._finite += 1
                 self._sum += value
-            if self._count < self.each:
+            if self._count < self.lines_per_point:
                 return
             step, value = self._unfinished()
             self._drop()
@@ -49,15 +58,15 @@ class ThinnedCurve:
         if len(self.steps) >= POINTS:
             self._halve()
 
-    def forget(self, step: float) -> None:
-        """Drop what was logged at ``step`` and later, and what is no whole point yet."""
+    def remove_from(self, step: float) -> None:
+        """Remove the points at ``step`` and later, and the lines that do not yet form a complete point."""
         self._drop()
         while self.steps and self.steps[-1] >= step:
             self.steps.pop()
             self.values.pop()
 
     def points(self) -> tuple[list[float], list[float]]:
-        """Steps and values, the newest lines among them."""
+        """Return the steps and values of all points. The last point may be the mean of fewer lines than the others."""
         if not self._count:
             return self.steps, self.values
         step, value = self._unfinished()
@@ -73,19 +82,21 @@ class ThinnedCurve:
     def _halve(self) -> None:
         values = np.array(self.values).reshape(-1, 2)
         finite = np.isfinite(values)
-        with np.errstate(invalid="ignore", over="ignore"):  # 0 / 0 where neither of two is finite: so it stays NaN
+        # If neither value of a pair is finite, 0 / 0 gives NaN, as intended. Its warning is ignored.
+        with np.errstate(invalid="ignore", over="ignore"):
             means = np.where(finite, values, 0.0).sum(1) / finite.sum(1)
         self.values, self.steps = means.tolist(), np.array(self.steps).reshape(-1, 2).mean(1).tolist()
-        self.each *= 2
+        self.lines_per_point *= 2
 
 
 class RunLog:
-    """``metrics.jsonl`` of a run.
+    """Curves of all metrics in the file ``metrics.jsonl`` of a run.
 
     Attributes:
-        revision: goes up whenever the curves change.
-        share: of the file that was read, 0 to 1.
-        broken: lines that could not be read.
+        curves: name of each metric -> its curve.
+        revision: number that increases whenever the curves change.
+        share: fraction of the file that has been read, 0 ... 1.
+        broken: number of lines that could not be parsed.
     """
 
     def __init__(self) -> None:
@@ -99,8 +110,16 @@ class RunLog:
         self._offset, self._mark, self._inside, self._step = 0, b"", False, -1.0
 
     def read(self, path: Path | None) -> bool:
-        """Take in the next piece of the file; whether there is more. A file that is another one now, shorter or with
-        another text where reading stopped, is read anew: a resumed run writes its log again.
+        """Read the next piece of the file and add it to the curves.
+
+        If the part that was read before has changed, all curves are discarded and the file is read again from its
+        beginning. This happens when a resumed run rewrites its log.
+
+        Args:
+            path: the file. None if it does not exist.
+
+        Returns:
+            Whether the file may have more unread lines.
         """
         try:
             if path is None:
@@ -132,7 +151,7 @@ class RunLog:
     def _take(self, data: bytes) -> None:
         self.revision += 1
         lines = data.split(b"\n")
-        if self._inside:  # a line longer than a piece: it was counted
+        if self._inside:  # The first line continues a line longer than one piece, which was already counted as broken.
             lines = lines[1:]
         self._inside = not data.endswith(b"\n")
         for line in lines:
@@ -140,17 +159,18 @@ class RunLog:
                 self._line(line)
 
     def _line(self, line: bytes) -> None:
-        row = row_of(line)
+        row = parse_row(line)
         if row is None:
             self.broken += 1
             return
         step = row["step"]
-        if step < self._step:  # the run went back to a checkpoint: what it takes again replaces what it lost
+        # A lower step means that the run was resumed from a checkpoint. It logs the steps after it again.
+        if step < self._step:
             for curve in self.curves.values():
-                curve.forget(step)
+                curve.remove_from(step)
         self._step = step
         for name, value in row.items():
-            amount = value if type(value) is float else number(value)
+            amount = value if type(value) is float else to_float(value)
             known = self.curves.get(name)
             if known is None and amount is not None:
                 known = self._new(name)
@@ -158,34 +178,41 @@ class RunLog:
                 known.add(step, amount)
 
     def _new(self, name: str) -> ThinnedCurve | None:
-        """Room for one more curve; None where there is none, or none is wanted."""
-        if name in ("step", "seconds") or len(name) > NAME or len(self.curves) >= CURVES:
+        """Add an empty curve and return it. None if the metric is not drawn or there are too many curves."""
+        if name in ("step", "seconds") or len(name) > MAX_NAME or len(self.curves) >= MAX_CURVES:
             return None
         return self.curves.setdefault(name, ThinnedCurve())
 
     @property
-    def each(self) -> int:
-        """Lines that the coarsest point stands for."""
-        return max((curve.each for curve in self.curves.values()), default=1)
+    def lines_per_point(self) -> int:
+        """Number of lines that one point averages, in the curve with the most lines per point."""
+        return max((curve.lines_per_point for curve in self.curves.values()), default=1)
 
     def figures(self, floor: dict[str, float]) -> list[dict[str, Any]]:
-        """Drawn curves as in the report: title, section, HTML, and the numbers that a pointer shows.
+        """Draw the curves as in the HTML report.
 
         Args:
-            floor: by metric, what real data reaches.
+            floor: name of each metric -> its value for real data, which is drawn as a horizontal line.
+
+        Returns:
+            One JSON object per figure: ``title``, ``section`` of the page, ``html`` with the drawing, and ``points``
+            for the cursor.
         """
         series: Series = {name: curve.points() for name, curve in self.curves.items()}
         series = {name: points for name, points in series.items() if points[0]}
         return [
             {"title": title, "section": _section(title), "html": html, "points": points}
-            for title, html, points in plots(series, floor)
+            for title, html, points in plot_all(series, floor)
         ]
 
 
-def row_of(line: bytes) -> dict[str, Any] | None:
-    """The object in a line of the log, its step a float from 0 on; None where it is none."""
+def parse_row(line: bytes) -> dict[str, Any] | None:
+    """Parse a line of ``metrics.jsonl``. None if it is not a JSON object with a valid ``step``.
+
+    The step is returned as a float, 0 ... 1e15.
+    """
     row = parse_json_object(line) or {}
-    step = number(row.get("step"))
+    step = to_float(row.get("step"))
     if step is None or not 0 <= step <= 1e15:
         return None
     return {**row, "step": float(int(step))}

@@ -1,4 +1,4 @@
-"""Run folders, seen from outside: which there are, how each is doing, and what may be read of it."""
+"""Discovery of run folders, and their state as the studio shows it. Only files inside a run folder are read."""
 
 from __future__ import annotations
 
@@ -15,57 +15,63 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.monitors.finding import VERDICT, Finding
-from audiogan.run.curves import number
-from audiogan.studio.runlog import row_of
+from audiogan.run.curves import to_float
+from audiogan.studio.runlog import parse_row
 from audiogan.utils.text import parse_json_object, printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
-"""A folder with one of these is a run."""
-DEPTH, FOLDERS, RUNS = 4, 5000, 500
-"""How deep below ``runs/`` runs are looked for, in how many folders, and how many are shown."""
-SMALL, TAIL, FINDINGS = 1 << 20, 32 << 10, 200
-"""Bytes of a file that is read whole, bytes at the end of one that is not, and findings that are shown."""
-PATIENCE = 60.0
-"""Seconds without a sign after which a training is thought dead, at least."""
+"""Names of files that mark a run folder. A folder with at least one of them is a run folder."""
+DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
+"""Limits of the search for runs: depth of folders, number of folders that are searched, number of runs listed."""
+MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
+"""Largest size of a file that is read whole, bytes that are read at the end of a log, number of findings shown."""
+ALIVE_SECONDS = 60.0
+"""Time after the last file change for which a run counts as alive, in seconds. Runs that log rarely get more time."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: what the page calls it, and where it is."""
+    """Run folder with its id and its name on the page.
+
+    Attributes:
+        id: first twelve hexadecimal digits of the SHA-256 of the path. Requests contain the id instead of the path.
+        name: name of the run on the page.
+        folder: path of the run folder.
+    """
 
     id: str
     name: str
     folder: Path
 
     @classmethod
-    def at(cls, folder: Path, name: str) -> Run:
+    def from_folder(cls, folder: Path, name: str) -> Run:
         digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()
         return cls(digest[:12], printable(name.encode("utf-8", "replace").decode())[:200], folder)
 
     def file(self, name: str) -> Path | None:
-        """A file in the folder; None where it is missing, no plain file, or a link that leads out of the folder."""
+        """Return the path of a file in the run folder. None if it is missing or a link to the outside of the folder."""
         try:
             path = (self.folder / name).resolve(strict=True)
             return path if path.is_relative_to(self.folder.resolve()) and path.is_file() else None
-        except (OSError, RuntimeError, ValueError):  # links in a circle are a RuntimeError up to Python 3.12
+        except (OSError, RuntimeError, ValueError):  # Circular links raise RuntimeError before Python 3.13.
             return None
 
-    def text(self, name: str) -> str:
-        """A small text file of the folder; "" where there is none, or one that is not small."""
+    def read_text(self, name: str) -> str:
+        """Read a text file of the run folder. The result is empty if the file is missing or larger than 1 MiB."""
         path = self.file(name)
         try:
-            if path is None or path.stat().st_size > SMALL:
+            if path is None or path.stat().st_size > MAX_TEXT_BYTES:
                 return ""
             return path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
-    def object(self, name: str) -> dict[str, Any]:
-        """A JSON file; empty where it is none."""
-        return parse_json_object(self.text(name)) or {}
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON object from a file of the run folder. The result is empty if the file cannot be read."""
+        return parse_json_object(self.read_text(name)) or {}
 
-    def tail(self, name: str, size: int) -> list[bytes]:
-        """The last whole lines of a file."""
+    def read_tail(self, name: str, size: int) -> list[bytes]:
+        """Return the complete lines in the last ``size`` bytes of a file. Empty if the file cannot be read."""
         path = self.file(name)
         if path is None:
             return []
@@ -80,41 +86,50 @@ class Run:
         return lines[1:] if end > size else lines
 
     def floor(self) -> dict[str, float]:
-        """By metric, what real data reaches, where the run was evaluated."""
-        stored = self.object("evaluation.json").get("floor")
-        floor = {n: number(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
+        """Return the value of each evaluation metric on held-out data: name -> value. Empty without an evaluation."""
+        stored = self.read_json("evaluation.json").get("floor")
+        floor = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
         return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
 
     def plan(self) -> dict[str, float]:
-        """What was planned: ``steps`` and ``minutes``, those that are known."""
-        # A whole YAML parser takes longer than all else here together; the file is our own, two spaces a level.
-        block = re.search(r"^trainer:\n((?:[ ]+.*\n?)+)", self.text("config.yaml"), re.MULTILINE)
+        """Return the planned ``steps`` and ``minutes`` of training, as far as the configuration states them."""
+        # Parsed with regular expressions, because a YAML parser is too slow for a list of many runs. The file was
+        # written by audiogan, so that its layout is known.
+        block = re.search(r"^trainer:\n((?:[ ]+.*\n?)+)", self.read_text("config.yaml"), re.MULTILINE)
         number_ = r"([0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,3})?)"
         found = re.findall(rf"^  (steps|minutes): {number_}$", block[1] if block else "", re.MULTILINE)
         return {name: float(digits) for name, digits in found if 0 < float(digits) < 1e15}
 
     def findings(self) -> list[dict[str, Any]]:
-        """What the monitors say, the verdict first, then the newest."""
-        rows = map(parse_json_object, self.tail("findings.jsonl", SMALL // 4))
+        """Return the findings of the monitors as JSON objects: the verdict first, then the others from new to old."""
+        rows = map(parse_json_object, self.read_tail("findings.jsonl", MAX_TEXT_BYTES // 4))
         found = [f for f in map(Finding.from_row, rows) if f is not None and 0 <= f.step < 10**15]
         return [
             {k: _lines(str(getattr(f, k))[:2000]) for k in ("kind", "severity", "text", "advice", "override")}
             | {"step": f.step}
-            for f in sorted(found[-FINDINGS:], key=lambda f: (f.kind != VERDICT, -f.step))
+            for f in sorted(found[-MAX_FINDINGS:], key=lambda f: (f.kind != VERDICT, -f.step))
         ]
 
-    def facts(self, held: set[int] | None = None) -> dict[str, Any]:
-        """How the run is doing: its state, where it is, how fast, how long still.
+    def status(self, locked: set[int] | None = None) -> dict[str, Any]:
+        """Return the state and progress of the run as a JSON object.
 
-        ``state`` is *preparing*, *training*, *finished*, *stopped* (by itself, or by its own rules) or *interrupted*.
+        ``state`` is *preparing*, *training*, *finished*, *stopped* (by a failure or a stopping rule) or *interrupted*.
+        ``rate`` is in steps per minute. ``seconds`` (elapsed), ``left`` (remaining) and ``age`` (since the last file
+        change) are in seconds.
+
+        Args:
+            locked: result of `locked_inodes`. By default it is determined here.
         """
-        rows = _ahead([row for row in map(row_of, self.tail("metrics.jsonl", TAIL)) if row])
-        timed = [(row["step"], at) for row in rows if (at := number(row.get("seconds"))) is not None and 0 <= at < 1e12]
+        rows = _since_resume([row for row in map(parse_row, self.read_tail("metrics.jsonl", TAIL_BYTES)) if row])
+        timed = [
+            (row["step"], at) for row in rows if (at := to_float(row.get("seconds"))) is not None and 0 <= at < 1e12
+        ]
         step = rows[-1]["step"] if rows else 0.0
         seconds = timed[-1][1] if timed else None
-        plan, age = self.plan(), self.age()
-        rhythm = statistics.median([b[1] - a[1] for a, b in itertools.pairwise(timed)] or [0.0])
-        alive = self._held(locks() if held is None else held) or age < max(PATIENCE, 6 * rhythm)
+        plan, age = self.plan(), self.idle_seconds()
+        interval = statistics.median([b[1] - a[1] for a, b in itertools.pairwise(timed)] or [0.0])
+        alive = self._is_locked(locked_inodes() if locked is None else locked)
+        alive = alive or age < max(ALIVE_SECONDS, 6 * interval)
         state, why = self._state(bool(rows), alive, step, seconds, plan)
         rate = _rate(timed)
         left = None
@@ -124,7 +139,7 @@ class Run:
             left = max(0.0, min(ends)) if ends else None
         shares = [step / plan["steps"]] if "steps" in plan else []
         shares += [seconds / (60 * plan["minutes"])] if "minutes" in plan and seconds is not None else []
-        speeds = [s for row in rows if (s := number(row.get("examples_per_second"))) is not None and math.isfinite(s)]
+        speeds = [s for row in rows if (s := to_float(row.get("examples_per_second"))) is not None and math.isfinite(s)]
         return {
             "state": state,
             "why": why,
@@ -141,28 +156,28 @@ class Run:
     def _state(
         self, begun: bool, alive: bool, step: float, seconds: float | None, plan: dict[str, float]
     ) -> tuple[str, str]:
-        """The state, and why it is so where that is known."""
-        status = printable(str(self.object("run.json").get("status") or "")[:300])
+        """Return the state of the run and its reason, which is empty if it is not known."""
+        status = printable(str(self.read_json("run.json").get("status") or "")[:300])
         if status == "finished":
             return "finished", ""
         if reason := re.fullmatch(r"(?:stopped|failed) \((.*)\)", status, re.DOTALL):
-            asked = reason[1] in ("interrupted", "asked to terminate")
-            return ("interrupted" if asked else "stopped"), "" if asked else reason[1]
+            by_user = reason[1] in ("interrupted", "asked to terminate")
+            return ("interrupted" if by_user else "stopped"), "" if by_user else reason[1]
         if alive:
-            return ("training", "") if begun else ("preparing", "it reads its data; nothing is logged yet")
+            return ("training", "") if begun else ("preparing", "reading the data; nothing is logged yet")
         done = step >= plan.get("steps", math.inf) or (seconds or 0.0) >= 60 * plan.get("minutes", math.inf)
         if done and not status:
             return "finished", ""
-        return "interrupted", "it ended without a word, or its machine did" if begun else "it never began to log"
+        return "interrupted", "the process or the machine stopped unexpectedly" if begun else "nothing was logged"
 
-    def age(self) -> float:
-        """Seconds since the last sign of life."""
+    def idle_seconds(self) -> float:
+        """Return the time in seconds since a file of the run last changed."""
         signs = [*MARKS, "findings.jsonl", "previews", "checkpoints"]
         return max(0.0, time.time() - max((_changed(self.folder / name) for name in signs), default=0.0))
 
-    def _held(self, held: set[int]) -> bool:
+    def _is_locked(self, locked: set[int]) -> bool:
         try:
-            return (self.folder / ".lock").stat().st_ino in held
+            return (self.folder / ".lock").stat().st_ino in locked
         except OSError:
             return False
 
@@ -171,9 +186,10 @@ def _lines(text: str) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
-def locks() -> set[int]:
-    """Inodes of files that are locked now, as far as the system tells (Linux does). To try a run's lock oneself would
-    turn away a training that begins at that moment.
+def locked_inodes() -> set[int]:
+    """Return the inodes of all locked files. The result is empty on systems other than Linux.
+
+    ``/proc/locks`` is read, because taking the lock of a run as a test could make a starting training run fail.
     """
     try:
         rows = Path("/proc/locks").read_text().splitlines()
@@ -185,7 +201,7 @@ def locks() -> set[int]:
 
 
 def runs_below(root: Path) -> Iterator[Path]:
-    """Run folders below a folder; those inside of others are none."""
+    """Yield the run folders below ``root``. Folders inside a run folder are not searched."""
     level, looked = [root], 0
     for _ in range(DEPTH):
         below: list[Path] = []
@@ -197,7 +213,7 @@ def runs_below(root: Path) -> Iterator[Path]:
                 continue
             for name in inside:
                 looked += 1
-                if looked > FOLDERS:
+                if looked > MAX_FOLDERS:
                     return
                 path = folder / name
                 if any((path / mark).is_file() for mark in MARKS):
@@ -214,14 +230,14 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _ahead(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those since the run last went back to a checkpoint."""
+def _since_resume(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows since the run was last resumed from a checkpoint, when the step decreased."""
     back = [i for i in range(1, len(rows)) if rows[i]["step"] < rows[i - 1]["step"]]
     return rows[back[-1] :] if back else rows
 
 
 def _rate(timed: list[tuple[float, float]]) -> float | None:
-    """Steps a second over the last lines."""
+    """Return the training speed in steps per second over the last 12 lines. None if it is not known."""
     if len(timed) < 2:
         return None
     (first, start), (last, end) = timed[max(0, len(timed) - 12)], timed[-1]

@@ -1,4 +1,4 @@
-"""Who may talk to the studio. It runs on the user's own machine, where every web page that is open could try to."""
+"""`RequestGuard`, which protects the studio from requests of other web pages and other machines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEADERS = {
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach a server bound to ``host``."""
+    """Return whether a server bound to ``host`` can be reached only from this machine."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 
@@ -50,16 +50,18 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 class RequestGuard:
-    """Refuses (403) what did not come from the studio's own page or from a program of the user.
+    """ASGI middleware that refuses requests of other web sites with status 403, and adds `HEADERS` to every response.
 
-    * ``Host`` must name this machine. A page of a stranger whose domain is made to point here (DNS rebinding) would
-      send its own name.
-    * ``Origin``, which browsers send with whatever a page could do harm by, must be the studio's own; likewise
-      ``Sec-Fetch-Site``.
-    * With a token, it must be in the address (a cookie then takes its place), in a cookie or in
-      ``Authorization: Bearer``.
+    * The header ``Host`` must name this machine. This prevents DNS rebinding, in which a foreign domain name resolves
+      to this machine.
+    * The headers ``Origin`` and ``Sec-Fetch-Site``, if present, must indicate a request from the studio's own page.
+    * If a token is set, a request must send it in the URL (``?token=``), in a cookie or as ``Authorization: Bearer``.
+      If it is in the URL, the response sets the cookie and redirects to the URL without the token.
 
-    Every answer carries `HEADERS`.
+    Args:
+        app: the ASGI application to protect.
+        host: host name or address that the server is bound to.
+        token: secret that every request must send. None: no token is required.
     """
 
     def __init__(self, app: ASGIApp, host: str, token: str | None) -> None:
@@ -89,31 +91,34 @@ class RequestGuard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._known(hosts[0]):
-            return _no("this studio does not answer to that host name; open it by the address it printed")
+            return _no("unknown host name; open the studio at the address that it printed")
         for origin in headers.getlist("origin"):
             if origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
-                return _no("this studio talks to its own page only, not to other web sites")
+                return _no("request from another web site refused")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
-            return _no("this studio talks to its own page only, not to other web sites")
-        return self._stranger(scope, headers, hosts[0]) if self.token is not None else None
+            return _no("request from another web site refused")
+        return self._token_refusal(scope, headers, hosts[0]) if self.token is not None else None
 
     def _known(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        # An address cannot be rebound; only names can.
+        # If the server is bound to all interfaces, any IP address is accepted. DNS rebinding works only with names.
         return name in self.names or (self.anywhere and _address(name) is not None)
 
-    def _stranger(self, scope: Scope, headers: Headers, host: str) -> Response | None:
-        """None for who has the token. Who brings it in the address gets it as a cookie and is sent on without it, so
-        that it does not stay in the history.
+    def _token_refusal(self, scope: Scope, headers: Headers, host: str) -> Response | None:
+        """Return None if the request has the right token; otherwise a refusal.
+
+        A token in the URL is answered by a redirect that sets a cookie, so that the token does not stay in the browser
+        history.
         """
-        cookie = f"audiogan-{urlsplit(f'//{host}').port or 80}"  # cookies do not know ports
+        # The name of the cookie contains the port, because browsers share cookies between the ports of a host.
+        cookie = f"audiogan-{urlsplit(f'//{host}').port or 80}"
         query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=20) if scope["query_string"] else []
         if any(key == "token" and self._right(value) for key, value in query) and scope["method"] == "GET":
             rest = urlencode([(key, value) for key, value in query if key != "token"])
-            # The path is quoted again by the response; a second slash would make it another server's address.
+            # Leading slashes are reduced to one, because a path that begins with two would redirect to another server.
             path = "/" + scope["path"].lstrip("/\\")
             response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
             response.set_cookie(cookie, self.token or "", httponly=True, samesite="strict", path="/")
@@ -127,7 +132,7 @@ class RequestGuard:
             crumbs = SimpleCookie()
         if cookie in crumbs and self._right(crumbs[cookie].value):
             return None
-        return _no("a token is needed: open the studio by the address it printed")
+        return _no("token required; open the studio at the address that it printed")
 
     def _right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), (self.token or "").encode())

@@ -1,7 +1,7 @@
-"""The HTTP server of the studio: uvicorn's, with limits on how long and how many connections stay open.
+"""HTTP server of the studio: uvicorn with limits on the number and duration of connections.
 
-uvicorn waits without end for a request with headers that never finish, and accepts connections until the process has no
-file descriptors left. Here a few hundred idle connections shut nobody out.
+By default, uvicorn waits forever for incomplete request headers and accepts connections until the process has no file
+descriptors left. With these limits, idle connections cannot block the server.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
-"""A connection without a complete request header is closed after this time."""
+"""Time after which a connection without a complete request header is closed, in seconds."""
 REQUEST_SECONDS = 150.0
-"""A request that is not answered completely after this time is cut off, whoever is slow."""
-CONNECTIONS = 500
-"""Most open connections; fewer where the system allows few file descriptors."""
-ACCEPTED = 16
-"""Connections accepted at once, before the oldest idle ones are closed."""
+"""Time after which a request without a complete response is aborted, in seconds."""
+MAX_CONNECTIONS = 500
+"""Largest number of open connections. `connection_limit` reduces it if the process has few file descriptors."""
+ACCEPT_BATCH = 16
+"""Number of connections that asyncio accepts at a time, before idle connections are closed."""
 
 
 class Connection(H11Protocol):
-    """One connection: closed when it is idle or slow for too long, or idle while a new one needs its place."""
+    """HTTP connection with time limits. A new connection above the limit closes the one that was idle longest."""
 
-    most = CONNECTIONS
+    max_connections = MAX_CONNECTIONS
     header_seconds = HEADER_SECONDS
     request_seconds = REQUEST_SECONDS
 
@@ -37,7 +37,7 @@ class Connection(H11Protocol):
         self._timed: Any = None
         self._start(None)
         others = [c for c in self.connections if isinstance(c, Connection) and not c.transport.is_closing()]
-        if len(others) > self.most:
+        if len(others) > self.max_connections:
             idle = [c for c in others if c is not self and not c.busy]
             min(idle, key=lambda connection: connection._since, default=self).transport.abort()
 
@@ -60,7 +60,7 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _watch(self) -> None:
-        """Start the time anew when a request begins or ends, but not when more bytes of it come."""
+        """Restart the timer if a request began or ended. Further bytes of a request do not restart it."""
         now = self.cycle if self.busy else None
         if now is not self._timed:
             self._start(now)
@@ -74,22 +74,22 @@ class Connection(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server of an application on a socket that listens already."""
+    """HTTP server for an ASGI application. `run` is called with sockets that are already listening."""
 
     def __init__(self, app: ASGIApp) -> None:
-        protocol = type("Limited", (Connection,), {"most": connections()})
+        protocol = type("Limited", (Connection,), {"max_connections": connection_limit()})
         super().__init__(
             uvicorn.Config(
                 app,
                 http=protocol,
-                loop="asyncio",  # uvloop accepts all that wait at once, whatever the backlog
+                loop="asyncio",  # uvloop ignores the backlog and accepts all waiting connections at once.
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
                 ws="none",
                 lifespan="off",
-                backlog=ACCEPTED,
+                backlog=ACCEPT_BATCH,
                 timeout_graceful_shutdown=2,
             )
         )
@@ -97,15 +97,16 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or []:
-            # So many may wait in the system; the backlog above is also what asyncio accepts at once.
+            # Number of connections that wait in the kernel. It is set here, because ``backlog`` would also make asyncio
+            # accept this number at a time.
             listener.listen(512)
 
 
-def connections() -> int:
-    """Most open connections: half of the file descriptors that this process may have, at most `CONNECTIONS`."""
+def connection_limit() -> int:
+    """Return the largest number of open connections: half of the available file descriptors, at most 500."""
     try:
         import resource
-    except ImportError:  # Windows
-        return CONNECTIONS // 2
+    except ImportError:  # Windows has no module ``resource``.
+        return MAX_CONNECTIONS // 2
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(CONNECTIONS, soft // 2))
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(MAX_CONNECTIONS, soft // 2))

@@ -1,4 +1,4 @@
-"""Sounds and their neighbours: the part of the API that every gesture on a pad ends in."""
+"""API routes that describe the model, draw recipes, vary and morph them, and render their sounds."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, formats
-from audiogan.studio.limits import SOUNDS, Limits, Refused, Slots, Strict, read
+from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, kit_formats
+from audiogan.studio.limits import MAX_SOUNDS, Limits, Refused, Slots, StrictModel, read_body
 
 if TYPE_CHECKING:
     from audiogan.model.recipe import Recipe
 
 M = TypeVar("M", bound=BaseModel)
 router = APIRouter(prefix="/api")
-Count = Annotated[int, Field(ge=1, le=SOUNDS)]
+Count = Annotated[int, Field(ge=1, le=MAX_SOUNDS)]
 
 
 @dataclass(frozen=True)
 class Studio:
-    """What the requests of an application share."""
+    """State that all requests to the application share.
+
+    Attributes:
+        instrument: the model that is played.
+        limits: limits for requests.
+        renders: task slots for rendering sounds.
+        imitations: task slots for ``/api/imitate``.
+    """
 
     instrument: Instrument
     limits: Limits
@@ -32,22 +39,26 @@ class Studio:
     imitations: Slots
 
     @classmethod
-    def of(cls, request: Request) -> Studio:
+    def from_request(cls, request: Request) -> Studio:
         return request.app.state.studio
 
-    async def asked(self, request: Request, model: type[M]) -> M:
-        """The JSON body of a request as one of the models; ``Refused`` says which value is wrong."""
-        body = await read(request, self.limits.json_bytes, self.limits.body_seconds)
+    async def parse_body(self, request: Request, model: type[M]) -> M:
+        """Read the JSON body of a request and validate it as an instance of the pydantic class ``model``.
+
+        Raises:
+            Refused: the body is not valid JSON (status 400), or a value is invalid (status 422).
+        """
+        body = await read_body(request, self.limits.json_bytes, self.limits.body_seconds)
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(str(part)[:40] for part in first["loc"][:4])
-            line = " ".join(f"{where}: {first['msg']}".split()) if where else first["msg"]
+            key = ".".join(str(part)[:40] for part in first["loc"][:4])
+            line = " ".join(f"{key}: {first['msg']}".split()) if key else first["msg"]
             raise Refused(400 if first["type"] == "json_invalid" else 422, line[:300]) from None
 
 
-class NewSounds(Strict):
+class NewSounds(StrictModel):
     n: Count = 1
     label: Name | Annotated[dict[Name, Weight], Field(max_length=1000)] | None = None
     knobs: Annotated[dict[Name, Share], Field(max_length=100)] = Field(default_factory=dict)
@@ -55,7 +66,7 @@ class NewSounds(Strict):
     truncation: Truncation | None = None
 
 
-class OneSound(Strict):
+class OneSound(StrictModel):
     recipe: WireRecipe
 
 
@@ -65,25 +76,26 @@ class Variation(OneSound):
     seed: Seed | None = None
 
 
-class Morph(Strict):
+class Morph(StrictModel):
     a: WireRecipe
     b: WireRecipe
-    steps: Annotated[int, Field(ge=2, le=SOUNDS)] = 9
+    steps: Annotated[int, Field(ge=2, le=MAX_SOUNDS)] = 9
 
 
 @router.get("/model")
-async def model(request: Request) -> dict[str, Any]:
-    """What is played, and what may be asked of it."""
-    studio = Studio.of(request)
-    limits = {"sounds": SOUNDS, "upload_bytes": studio.limits.upload_bytes, "seconds": studio.limits.imitate_seconds}
-    return {**studio.instrument.about(), "formats": formats(), "rates": RATES, "limits": limits}
+async def describe_model(request: Request) -> dict[str, Any]:
+    """Return the properties of the model, the export formats and sample rates, and the limits for requests."""
+    studio = Studio.from_request(request)
+    given = studio.limits
+    limits = {"sounds": MAX_SOUNDS, "upload_bytes": given.upload_bytes, "seconds": given.imitate_seconds}
+    return {**studio.instrument.describe(), "formats": kit_formats(), "rates": RATES, "limits": limits}
 
 
 @router.post("/sounds")
-async def sounds(request: Request) -> dict[str, Any]:
-    """Recipes of new sounds."""
-    studio = Studio.of(request)
-    want = await studio.asked(request, NewSounds)
+async def new_sounds(request: Request) -> dict[str, Any]:
+    """Draw recipes of new sounds and return them."""
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, NewSounds)
     made = await studio.renders.run(
         studio.instrument.generator.recipes,
         want.n,
@@ -97,16 +109,17 @@ async def sounds(request: Request) -> dict[str, Any]:
 
 @router.post("/render")
 async def render(request: Request) -> Response:
-    """The sound of a recipe: a WAV file of 32-bit floats, the samples of ``Generator.render``; its comment is the
-    recipe.
+    """Render the sound of a recipe and return a WAV file with 32-bit floating-point samples.
+
+    The samples are those of `Generator.render`. The comment of the file is the recipe as JSON.
     """
-    studio = Studio.of(request)
-    want = await studio.asked(request, OneSound)
-    recipe = studio.instrument.inside(want.recipe)
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, OneSound)
+    recipe = studio.instrument.from_wire(want.recipe)
 
     def work() -> bytes:
         wave = studio.instrument.generator.render(recipe)[0]
-        comment = json.dumps(studio.instrument.outside(recipe))
+        comment = json.dumps(studio.instrument.to_wire(recipe))
         return float_wav(wave, studio.instrument.generator.sample_rate, comment)
 
     return Response(await studio.renders.run(work), media_type="audio/wav")
@@ -114,30 +127,35 @@ async def render(request: Request) -> Response:
 
 @router.post("/vary")
 async def vary(request: Request) -> dict[str, Any]:
-    """Recipes near one."""
-    studio = Studio.of(request)
-    want = await studio.asked(request, Variation)
-    generator, recipe = studio.instrument.generator, studio.instrument.inside(want.recipe)
+    """Return variations of a recipe. The field ``amount`` of the request, 0 ... 1, is the size of the variation."""
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, Variation)
+    generator, recipe = studio.instrument.generator, studio.instrument.from_wire(want.recipe)
     return _listed(studio, await studio.renders.run(generator.vary, recipe, want.amount, want.n, seed=want.seed))
 
 
 @router.post("/morph")
 async def morph(request: Request) -> dict[str, Any]:
-    """Recipes that lead from one sound to another."""
-    studio = Studio.of(request)
-    want = await studio.asked(request, Morph)
-    a, b = studio.instrument.inside(want.a), studio.instrument.inside(want.b)
+    """Return recipes of a morph from one sound to another, including both ends."""
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, Morph)
+    a, b = studio.instrument.from_wire(want.a), studio.instrument.from_wire(want.b)
     return _listed(studio, await studio.renders.run(studio.instrument.generator.morph, a, b, want.steps))
 
 
 def _listed(studio: Studio, recipes: list[Recipe]) -> dict[str, Any]:
-    return {"recipes": [studio.instrument.outside(recipe) for recipe in recipes]}
+    return {"recipes": [studio.instrument.to_wire(recipe) for recipe in recipes]}
 
 
 def float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
-    """A WAV file of 32-bit floats with one sound `[C, T]` and a comment.
+    """Encode one sound as a WAV file with 32-bit floating-point samples and return its bytes.
 
-    The same sound makes the same bytes: libsndfile would put the time of day into the file.
+    libsndfile is not used, because it stores the time in the file. Here equal sounds give equal bytes.
+
+    Args:
+        wave: samples ``[C, T]``.
+        sample_rate: sample rate in Hz.
+        comment: text of the comment field. By default the file has none.
     """
     channels, length = wave.shape
     frame = 4 * channels

@@ -1,7 +1,7 @@
-"""The page of a run in progress: what it asks for every two seconds, and the previews that it plays.
+"""API routes for the page that watches runs: list of runs, state of a run, and files of its previews.
 
-A run is asked for by an id that stands for one of the folders found, never by a path. An answer holds what changed
-since the page asked last: each part comes with a version, and one that the page has already is left out.
+A request names a run by its id, never by a path. Each part of a response (curves, findings, previews) has a version.
+The page sends the versions that it already has, and the response contains only the parts that changed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from audiogan.run.report import preview_files, preview_layout
+from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
-from audiogan.studio.runs import RUNS, Run, locks, runs_below
+from audiogan.studio.runs import MAX_RUNS, Run, locked_inodes, runs_below
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
-WATCHED, PREVIEWS, SOUNDS = 8, 1000, 256
-"""Runs whose logs are kept in memory, and the most previews of a run, and sounds of a preview, that are shown."""
-READING = 0.2
-"""Seconds after which no further piece of a long log is read for an answer."""
-LARGEST = 64 << 20
-"""Bytes of a preview file at most."""
+MAX_WATCHED, MAX_PREVIEWS, MAX_SOUNDS = 8, 1000, 256
+"""Largest number of logs kept in memory, of previews listed per run, and of sounds listed per preview."""
+READ_SECONDS = 0.2
+"""Time for reading a log during one request, in seconds. The next request continues."""
+MAX_PREVIEW_BYTES = 64 << 20
+"""Largest size of a preview file that is served, in bytes."""
 
 
-class Watched:
-    """A run that a page looks at: its log as far as it was read, and what was drawn of it."""
+class WatchedRun:
+    """Run that a page watches, with the part of its log that was read and cached drawings of its curves."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.log, self.lock = run, RunLog(), threading.Lock()
@@ -44,22 +44,26 @@ class Watched:
         self._drawn: tuple[str, dict[str, Any]] = ("", {})
         self._layouts: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def look(self, seen: dict[str, str]) -> dict[str, Any]:
-        """The facts, and those parts whose version is not the one that was ``seen``."""
+    def changed_parts(self, versions: dict[str, str]) -> dict[str, Any]:
+        """Return the state of the run, and its curves, findings and previews if they changed, as a JSON object.
+
+        Args:
+            versions: version of each part that the page already has. A missing part is always returned.
+        """
         with self.lock:
-            path, deadline = self.run.file("metrics.jsonl"), time.monotonic() + READING
+            path, deadline = self.run.file("metrics.jsonl"), time.monotonic() + READ_SECONDS
             while (more := self.log.read(path)) and time.monotonic() < deadline:
                 pass
             parts = {"curves": self._curves(), "findings": self._findings(), "previews": self._previews()}
-            answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.facts(), "more": more}
+            answer: dict[str, Any] = {"id": self.run.id, "name": self.run.name, **self.run.status(), "more": more}
             answer["share_read"], answer["broken"] = self.log.share, self.log.broken
-            return answer | {name: part for name, part in parts.items() if part["version"] != seen.get(name)}
+            return answer | {name: part for name, part in parts.items() if part["version"] != versions.get(name)}
 
     def _curves(self) -> dict[str, Any]:
         floor = self.run.floor()
         version = f"{self._born}-{self.log.revision}-{_digest(sorted(floor.items()))}"
         if self._drawn[0] != version:
-            part = {"version": version, "each": self.log.each, "figures": self.log.figures(floor)}
+            part = {"version": version, "each": self.log.lines_per_point, "figures": self.log.figures(floor)}
             self._drawn = version, part
         return self._drawn[1]
 
@@ -68,11 +72,11 @@ class Watched:
         return {"version": _digest(found), "all": found}
 
     def _previews(self) -> dict[str, Any]:
-        """Steps of which there is a picture or a sound, and where each sound lies in the latter."""
+        """Return the files of the previews by step, and the positions of the sounds in each WAV file."""
         steps = preview_files(self.run.folder)
         chosen = list(steps)
-        if len(chosen) > PREVIEWS:  # evenly, and the newest
-            chosen = [chosen[round(i * (len(chosen) - 1) / (PREVIEWS - 1))] for i in range(PREVIEWS)]
+        if len(chosen) > MAX_PREVIEWS:  # Evenly spaced previews are chosen. The first and the last are among them.
+            chosen = [chosen[round(i * (len(chosen) - 1) / (MAX_PREVIEWS - 1))] for i in range(MAX_PREVIEWS)]
         files = {step: {kind: _address(file) for kind, file in steps[step].items()} for step in chosen}
         layouts: dict[str, dict[str, Any]] = {}
         rows = []
@@ -89,40 +93,43 @@ class Watched:
         known = self._layouts.get(name)
         if known is None or known[0] != version:
             path = self.run.file(f"previews/{name}")
-            self._layouts[name] = known = version, preview_layout(path, SOUNDS) if path else {}
+            self._layouts[name] = known = version, read_preview_layout(path, MAX_SOUNDS) if path else {}
         return known[1]
 
 
 class Watching:
-    """The runs below a folder, and the one whose model is played.
+    """Runs that the studio lists, and the logs of the runs that pages watch.
 
     Args:
-        root: the folder in which runs are looked for; it may be missing.
-        checkpoint: the file that is played. Where it lies in a run, that run is listed wherever it is.
-        other: one more run that is listed wherever it is.
+        root: folder that is searched for run folders. It may be missing.
+        checkpoint: file of the model that is played. If it is in a run folder, this run is listed, too.
+        other: one more run folder to list.
     """
 
     def __init__(self, root: Path, checkpoint: Path, other: Path | None = None) -> None:
         self.root = root.absolute()
         played = checkpoint.absolute().parent.parent if checkpoint.parent.name == "checkpoints" else None
-        self.named = [Run.at(folder.absolute(), folder.absolute().name) for folder in (played, other) if folder]
-        self.played = Run.at(played, "").id if played else None
-        self.slots = Slots(2, Limits.waiting, Limits.patience)
+        self.named = [
+            Run.from_folder(folder.absolute(), folder.absolute().name) for folder in (played, other) if folder
+        ]
+        self.played = Run.from_folder(played, "").id if played else None
+        self.slots = Slots(2, Limits.max_waiting, Limits.wait_seconds)
         self._known: dict[str, Run] = {}
-        self._watched: OrderedDict[str, Watched] = OrderedDict()
+        self._watched: OrderedDict[str, WatchedRun] = OrderedDict()
         self._lock = threading.Lock()
         self._looked = -math.inf
 
     @classmethod
-    def of(cls, request: Request) -> Watching:
+    def from_request(cls, request: Request) -> Watching:
         return request.app.state.watching
 
-    def find(self) -> dict[str, Run]:
-        """All runs by id, looked for at most twice a second."""
+    def find_runs(self) -> dict[str, Run]:
+        """Return all listed runs by id. The folder is searched at most twice per second."""
         with self._lock:
             if time.monotonic() - self._looked > 0.5:
-                found = [Run.at(path, path.relative_to(self.root).as_posix()) for path in runs_below(self.root)]
-                found = sorted(found, key=Run.age)[:RUNS]
+                folders = runs_below(self.root)
+                found = [Run.from_folder(path, path.relative_to(self.root).as_posix()) for path in folders]
+                found = sorted(found, key=Run.idle_seconds)[:MAX_RUNS]
                 self._known = {run.id: run for run in found}
                 for run in self.named:
                     if run.folder.is_dir():
@@ -130,72 +137,76 @@ class Watching:
                 self._looked = time.monotonic()
             return self._known
 
-    def watch(self, id: str) -> Watched:
-        """A run by its id; ``Refused`` with 404 where there is none, or no more."""
-        run = self._known.get(id) or self.find().get(id)
+    def get_run(self, id: str) -> WatchedRun:
+        """Return the run with this id. Only the logs of the last eight runs are kept in memory.
+
+        Raises:
+            Refused: there is no such run (status 404).
+        """
+        run = self._known.get(id) or self.find_runs().get(id)
         if run is None or not run.folder.is_dir():
-            raise Refused(404, "there is no such run here, or no more")
+            raise Refused(404, "this run does not exist or was deleted")
         with self._lock:
-            watched = self._watched.setdefault(id, Watched(run))
+            watched = self._watched.setdefault(id, WatchedRun(run))
             self._watched.move_to_end(id)
-            while len(self._watched) > WATCHED:
+            while len(self._watched) > MAX_WATCHED:
                 self._watched.popitem(last=False)
         return watched
 
-    def listed(self) -> list[dict[str, Any]]:
-        """All runs, those that train first, then the one that last did."""
-        held = locks()
+    def list_runs(self) -> list[dict[str, Any]]:
+        """Return all runs as JSON objects. Active runs come first, then the others from new to old."""
+        locked = locked_inodes()
         keys = ("state", "step", "share", "age")
         rows = []
-        for run in self.find().values():
-            if not run.folder.is_dir():  # deleted since they were looked for
+        for run in self.find_runs().values():
+            if not run.folder.is_dir():  # The folder was deleted after the search.
                 continue
-            facts = run.facts(held)
+            facts = run.status(locked)
             about = {"id": run.id, "name": run.name, "played": run.id == self.played}
             rows.append(about | {key: facts[key] for key in keys})
         return sorted(rows, key=lambda row: (row["state"] not in ("training", "preparing"), row["age"]))
 
 
 @router.get("")
-async def every(request: Request) -> Response:
-    """The runs there are."""
-    watching = Watching.of(request)
-    return _json({"runs": await watching.slots.run(watching.listed)})
+async def list_runs(request: Request) -> Response:
+    """Return all runs in the folder, with their state."""
+    watching = Watching.from_request(request)
+    return _json({"runs": await watching.slots.run(watching.list_runs)})
 
 
 @router.get("/{id}")
-async def one(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
-    """A run, without the parts of which the page has these versions."""
-    watching = Watching.of(request)
-    seen = {"curves": curves, "findings": findings, "previews": previews}
-    return _json(await watching.slots.run(lambda: watching.watch(id).look(seen)))
+async def get_run(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
+    """Return the state of a run. Curves, findings and previews are included unless their version is the given one."""
+    watching = Watching.from_request(request)
+    versions = {"curves": curves, "findings": findings, "previews": previews}
+    return _json(await watching.slots.run(lambda: watching.get_run(id).changed_parts(versions)))
 
 
 @router.get("/{id}/previews/{name}")
-async def preview(request: Request, id: str, name: str) -> Response:
-    """A preview's sounds or picture. Its address has a version in it, so a browser need not ask twice."""
-    watching = Watching.of(request)
+async def get_preview(request: Request, id: str, name: str) -> Response:
+    """Return the WAV or PNG file of a preview. Browsers may cache it, because its URL contains a version."""
+    watching = Watching.from_request(request)
 
     def work() -> bytes:
-        path = watching.watch(id).run.file(f"previews/{name}") if _kind(name) else None
+        path = watching.get_run(id).run.file(f"previews/{name}") if _kind(name) else None
         try:
             if path is None:
                 raise FileNotFoundError
-            if path.stat().st_size > LARGEST:
-                raise Refused(413, f"the preview is larger than {LARGEST:,} bytes; open it in the run folder")
+            if path.stat().st_size > MAX_PREVIEW_BYTES:
+                raise Refused(413, f"the preview is larger than {MAX_PREVIEW_BYTES:,} bytes; open it in the run folder")
             return path.read_bytes()
         except OSError:
-            raise Refused(404, "there is no such preview, or no more") from None
+            raise Refused(404, "this preview does not exist or was deleted") from None
 
     content = await watching.slots.run(work)
     return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
 
 
 def _address(file: os.DirEntry[str]) -> str:
-    """The address of a preview file, with a version that changes with the file."""
+    """Return the URL of a preview file. Its query is a version made of the file's modification time and size."""
     try:
         about = file.stat(follow_symlinks=False)
-    except OSError:  # deleted since it was listed
+    except OSError:  # The file was deleted after it was listed.
         return f"{file.name}?v=0"
     return f"{file.name}?v={about.st_mtime_ns:x}-{about.st_size:x}"
 
@@ -210,5 +221,5 @@ def _digest(value: Any) -> str:
 
 
 def _json(value: dict[str, Any]) -> Response:
-    """ASCII only: names of folders and lines of logs can hold what UTF-8 cannot."""
+    """Return a JSON response in ASCII, because names of folders may contain bytes that are not valid UTF-8."""
     return Response(json.dumps(value, allow_nan=False), media_type="application/json")

@@ -95,8 +95,8 @@ def test_two_domains_are_needed(names: str, capsys: Captured) -> None:
     for name in names:
         pictures(f"data/{name}")
     error = refused(capsys, *DOMAINS, "data.root=data")
-    assert f"two folders of pictures are needed, found {len(names)}: {', '.join(names)}" in error
-    assert "data.b=q: no folder of pictures" in refused(capsys, *DOMAINS, "data.root=data", "data.a=x", "data.b=q")
+    assert f"needs two folders of images, found {len(names)}: {', '.join(names)}" in error
+    assert "data.b=q: no folder of images" in refused(capsys, *DOMAINS, "data.root=data", "data.a=x", "data.b=q")
 
 
 def test_two_of_three_domains_and_pictures_of_two_sizes(capsys: Captured) -> None:

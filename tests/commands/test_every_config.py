@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from every_command import COMMANDS, Run, trained_once
 
-from audiogan.run.packaged import shipped
+from audiogan.run.packaged import shipped_configs
 
 SOUNDS = ["data.root={sounds}", "data.length=2048", "data.holdout=0.5", "batch_size=2"]
 TONENOISE = [
@@ -48,7 +48,7 @@ def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [pytest.param(name, command, id=f"{name}-{command}") for name in shipped() for command in COMMANDS],
+    [pytest.param(name, command, id=f"{name}-{command}") for name in shipped_configs() for command in COMMANDS],
 )
 def test_every_command(name: str, command: str, run_of: Callable[[str], Run]) -> None:
     COMMANDS[command](run_of(name))

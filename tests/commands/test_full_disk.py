@@ -17,7 +17,7 @@ from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.modalities.sound import Sound
 from audiogan.modalities.wav import save_wav
-from audiogan.run.optional import optional
+from audiogan.run.optional import ignore_write_errors
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -62,10 +62,10 @@ def test_an_animation_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_training_goes_on_without_a_preview_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with room(0), optional(tmp_path):
+    with room(0), ignore_write_errors(tmp_path):
         Points().preview(tmp_path, 1, noise(4, 2))
     assert f"{tmp_path}: cannot be written (File too large)" in capsys.readouterr().err
-    with pytest.raises(UserError, match="other"), optional(tmp_path):
+    with pytest.raises(UserError, match="other"), ignore_write_errors(tmp_path):
         raise UserError("other")
 
 

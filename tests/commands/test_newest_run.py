@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import audiogan.model.loading
-from audiogan.commands.newest import load_for_morph, load_sounds
+from audiogan.commands.newest import load_morph_model, load_sound_model
 from audiogan.commands.studio import _chosen
 
 SOUND = "{_target_: audiogan.modalities.Sound, sample_rate: 16000}"
@@ -37,17 +37,17 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_newest_run_of_sounds_is_taken_and_named(loaded: list[str]) -> None:
     said: list[str] = []
-    load_sounds(None, said.append)
+    load_sound_model(None, said.append)
     assert loaded == ["drums"] and said[0].startswith("model: drums, shipped with audiogan: no run below runs/")
     _run("points", 0, POINTS)
-    load_sounds(None, said.append)
+    load_sound_model(None, said.append)
     assert loaded[1:] == ["drums"] and "no run of sounds below runs/" in said[1]
     _run("older", 3, SOUND)
     _run("newer", 2, SOUND)
     _run("images", 1, IMAGE)
-    load_sounds(None, said.append)
+    load_sound_model(None, said.append)
     assert loaded[2:] == ["newer"] and "newer, the newest run of sounds" in said[2] and len(said) == 3
-    load_sounds("digits", said.append)
+    load_sound_model("digits", said.append)
     assert loaded[3:] == ["digits"] and len(said) == 3
 
 
@@ -69,7 +69,7 @@ def test_a_morph_takes_a_run_that_knows_both_ends(loaded: list[str], ends: tuple
     _run("sounds", 2, SOUND)
     _run("classes", 3, SOUND, "[kick, snare]")
     said: list[str] = []
-    load_for_morph(None, ends, said.append)
+    load_morph_model(None, ends, said.append)
     assert loaded == [taken] and len(said) == 1 and taken in said[0]
 
 

@@ -34,13 +34,13 @@ def rates(anneal: Anneal, steps: int = 10) -> dict[str, list[float]]:
     return watch.seen
 
 
-def half_cosine(share: float, least: float) -> float:
-    return least + (1 - least) * (1 + math.cos(math.pi * share)) / 2
+def half_cosine(share: float, min_factor: float) -> float:
+    return min_factor + (1 - min_factor) * (1 + math.cos(math.pi * share)) / 2
 
 
 def test_shapes() -> None:
-    assert rates(Anneal(0, least=0))["maker"] == pytest.approx([1 - i / 10 for i in range(10)])
-    assert rates(Anneal(0.8, least=0.7))["maker"] == pytest.approx([1] * 9 + [0.7])
+    assert rates(Anneal(0, min_factor=0))["maker"] == pytest.approx([1 - i / 10 for i in range(10)])
+    assert rates(Anneal(0.8, min_factor=0.7))["maker"] == pytest.approx([1] * 9 + [0.7])
     cosine = rates(Anneal(0.2, "cosine", 0.1))["maker"]
     assert cosine == pytest.approx([1, 1] + [half_cosine(i / 8, 0.1) for i in range(8)])
     assert rates(Anneal(1, "cosine"))["maker"] == [1] * 10
@@ -54,12 +54,12 @@ def test_the_rate_at_the_end_is_the_least(shape: str) -> None:
 
 
 def test_some_players_only() -> None:
-    seen = rates(Anneal(0, least=0, players=["judge"]))
+    seen = rates(Anneal(0, min_factor=0, players=["judge"]))
     assert seen["maker"] == [1] * 10 and seen["judge"] == pytest.approx([1 - i / 10 for i in range(10)])
 
 
 def test_settings_of_a_player_replace_the_common_ones() -> None:
-    seen = rates(Anneal(0.5, least=0.0, players={"judge": {"shape": "cosine", "start": 0}, "maker": None}))
+    seen = rates(Anneal(0.5, min_factor=0.0, players={"judge": {"shape": "cosine", "start": 0}, "maker": None}))
     assert seen["judge"] == pytest.approx([half_cosine(i / 10, 0) for i in range(10)])
     assert seen["maker"] == pytest.approx([1] * 6 + [0.8, 0.6, 0.4, 0.2])
 
@@ -87,10 +87,10 @@ def test_a_resumed_run_has_the_rates_of_one_that_never_stopped(stop: int) -> Non
     ("options", "words"),
     [
         ({"start": -0.1}, r"start=-0\.1 must be from 0 to 1"),
-        ({"least": 2}, "least=2 must be from 0 to 1"),
+        ({"min_factor": 2}, "min_factor=2 must be from 0 to 1"),
         ({"shape": "square"}, "shape='square' must be one of linear, cosine"),
         ({"players": {"judge": {"start": 3}}}, r"players\.judge\.start=3"),
-        ({"players": {"judge": {"begin": 0.3}}}, r"players\.judge\.begin is no setting; .* start, shape, least"),
+        ({"players": {"judge": {"begin": 0.3}}}, r"players\.judge\.begin is no setting; .* start, shape, min_factor"),
         ({"players": "judge"}, "players='judge' must be a list"),
     ],
 )

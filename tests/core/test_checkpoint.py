@@ -23,12 +23,12 @@ from audiogan.core import (
     CheckpointError,
     Checkpoints,
     Stream,
+    load_newest_checkpoint,
     load_state,
-    newest_state,
     save_state,
 )
-from audiogan.core.checking import differences
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core.checking import describe_differences
+from audiogan.core.checkpoint import list_checkpoints
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toys import Numbers, line_trainer
@@ -95,7 +95,7 @@ def test_newest_intact_checkpoint_is_used_and_damage_is_said(tmp_path: Path) -> 
         save_state(tmp_path / f"step-{step:08d}.ckpt", {"step": step})
     newest = tmp_path / "step-00000003.ckpt"
     newest.write_bytes(newest.read_bytes()[:-7])
-    path, state, damaged = newest_state(tmp_path)
+    path, state, damaged = load_newest_checkpoint(tmp_path)
     assert state["step"] == 2 and path is not None and path.name == "step-00000002.ckpt"
     assert len(damaged) == 1 and "step-00000003" in damaged[0]
 
@@ -105,12 +105,12 @@ def test_only_the_newest_are_kept_and_weights_must_be_finite(tmp_path: Path) -> 
         steps=7, callbacks={"save": Checkpoints(tmp_path, every_steps=2, every_minutes=None, keep=2)}
     )
     trainer.run()
-    assert [p.name for p in checkpoints(tmp_path)] == ["step-00000007.ckpt", "step-00000006.ckpt"]
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000007.ckpt", "step-00000006.ckpt"]
     with torch.no_grad():
         next(trainer.game.parameters()).fill_(math.nan)
     trainer.steps = 9
     trainer.run()
-    assert checkpoints(tmp_path)[0].name == "step-00000007.ckpt"
+    assert list_checkpoints(tmp_path)[0].name == "step-00000007.ckpt"
     assert "finite" in (trainer.stop_reason or "")
 
 
@@ -148,7 +148,7 @@ def test_resuming_anywhere_ends_bit_identical(stops: list[int], tmp_path_factory
     folder = tmp_path_factory.mktemp("parts")
     for stop in [*sorted(stops), 20]:
         part = full(folder, stop)
-        _, state, _ = newest_state(folder)
+        _, state, _ = load_newest_checkpoint(folder)
         if state:
             part.load_state_dict(state["trainer"])
         torch.rand(7)  # whatever happened in between must not matter
@@ -161,10 +161,10 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_checkpoint import full
-from audiogan.core import newest_state
+from audiogan.core import load_newest_checkpoint
 folder = Path({folder!r})
 trainer = full(folder, 150)
-_, state, _ = newest_state(folder)
+_, state, _ = load_newest_checkpoint(folder)
 if state:
     trainer.load_state_dict(state["trainer"])
 print("ready", flush=True)
@@ -185,7 +185,7 @@ def test_sigkill_and_resume_ends_bit_identical(tmp_path: Path) -> None:
             child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-    _, state, damaged = newest_state(folder)
+    _, state, damaged = load_newest_checkpoint(folder)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole = full(tmp_path / "whole", 150)
@@ -203,7 +203,10 @@ def test_a_changed_architecture_is_named() -> None:
     state["game"]["nets.maker.0.weight"] = torch.zeros(16, 5)
     with pytest.raises(CheckpointError, match=r"nets\.maker\.0\.weight is \[16, 4\] now, \[16, 5\] in the checkpoint"):
         trainer.load_state_dict(state)
-    assert differences({"a": torch.zeros(1)}, {"b": torch.zeros(2)}) == "a [1] is new; b [2] is only in the checkpoint"
+    assert (
+        describe_differences({"a": torch.zeros(1)}, {"b": torch.zeros(2)})
+        == "a [1] is new; b [2] is only in the checkpoint"
+    )
 
 
 def test_an_average_added_on_resume_begins_with_the_trained_weights() -> None:

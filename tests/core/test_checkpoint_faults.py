@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import torch
 
-from audiogan.core import EMA, Callback, CheckpointError, Checkpoints, load_state, newest_state, save_state
+from audiogan.core import EMA, Callback, CheckpointError, Checkpoints, load_newest_checkpoint, load_state, save_state
 from audiogan.core import checkpoint as module
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core.checkpoint import list_checkpoints
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toys import line_trainer
@@ -26,7 +26,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
 
 def steps(folder: Path) -> list[int]:
-    return [int(path.stem.removeprefix("step-")) for path in checkpoints(folder)]
+    return [int(path.stem.removeprefix("step-")) for path in list_checkpoints(folder)]
 
 
 def saving(folder: Path, **options: Any) -> Checkpoints:
@@ -40,7 +40,7 @@ def test_a_save_never_deletes_what_it_wrote(keep: int, tmp_path: Path) -> None:
     line_trainer(steps=20, callbacks={"save": saving(tmp_path, keep=keep)}).run()
     own = [20, 15, 10, 5][:keep]
     assert steps(tmp_path)[3:] == own
-    assert newest_state(tmp_path)[0] == tmp_path / "step-00000020.ckpt"
+    assert load_newest_checkpoint(tmp_path)[0] == tmp_path / "step-00000020.ckpt"
 
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
@@ -60,21 +60,21 @@ def test_what_cannot_be_read_is_moved_aside_and_never_opened(tmp_path: Path) -> 
     (tmp_path / "step-00000004.ckpt").mkdir()
     (tmp_path / "step-00000005.ckpt").symlink_to("nowhere")
     (tmp_path / "step-00000006.ckpt").symlink_to("/dev/zero")
-    path, state, complaints = newest_state(tmp_path)
+    path, state, complaints = load_newest_checkpoint(tmp_path)
     assert path == tmp_path / "step-00000001.ckpt" and state == {"step": 1} and len(complaints) == 5
     assert not any(name.endswith("-2") for name in os.listdir(tmp_path))
-    _, _, complaints = newest_state(tmp_path, move_damaged=True)
+    _, _, complaints = load_newest_checkpoint(tmp_path, rename_damaged=True)
     assert all("renamed to" in complaint for complaint in complaints)
     assert (tmp_path / "step-00000002.ckpt.damaged").read_text() == "earlier junk"
     assert (tmp_path / "step-00000002.ckpt.damaged-2").read_text() == "junk"
-    assert newest_state(tmp_path)[2] == [] and steps(tmp_path) == [1]
+    assert load_newest_checkpoint(tmp_path)[2] == [] and steps(tmp_path) == [1]
 
 
 def test_a_copy_with_a_larger_number_does_not_hide_newer_states(tmp_path: Path) -> None:
     for step in (10, 30):
         save_state(tmp_path / f"step-{step:08d}.ckpt", {"trainer": {"step": step}})
     (tmp_path / "step-00000099.ckpt").write_bytes((tmp_path / "step-00000010.ckpt").read_bytes())
-    assert newest_state(tmp_path)[0] == tmp_path / "step-00000030.ckpt"
+    assert load_newest_checkpoint(tmp_path)[0] == tmp_path / "step-00000030.ckpt"
 
 
 class Full:
@@ -84,7 +84,7 @@ class Full:
         self.folder, self.room, self.save = folder, room, module.save_state
 
     def __call__(self, path: Path, state: Any) -> None:
-        if len(checkpoints(self.folder)) >= self.room:
+        if len(list_checkpoints(self.folder)) >= self.room:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         self.save(path, state)
 
@@ -174,7 +174,7 @@ def test_after_a_return_to_an_earlier_step_a_resumed_run_continues_there(stop: i
     trainer = line_trainer(steps=99, callbacks={"back": back, "save": saving(tmp_path), "stop": Stop()})
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
-    path, state, _ = newest_state(tmp_path)
+    path, state, _ = load_newest_checkpoint(tmp_path)
     assert path is not None and state["trainer"]["step"] == {0: 7, 1: 7, 6: 10}[stop]
     assert max(steps(tmp_path)) <= 10
 

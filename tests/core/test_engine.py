@@ -21,7 +21,7 @@ from toys import line_trainer
 from audiogan.core import Engine, save_state
 trainer = line_trainer(steps=5, batch_size=8, repeats=2, engine=Engine("cpu"))
 trainer.run()
-if trainer.engine.chief:
+if trainer.engine.is_main_process:
     save_state({out!r}, trainer.state_dict())
 trainer.engine.close()
 """
@@ -90,7 +90,7 @@ def test_clipping_bounds_the_step() -> None:
     params = list(trainer.game.nets["maker"].parameters())
     for p in params:
         p.grad = torch.full_like(p, 100.0)
-    norm = trainer.engine.gradients("maker", torch.optim.SGD(params, lr=1e-3), params, clip=1.0)
+    norm = trainer.engine.average_and_clip_gradients("maker", torch.optim.SGD(params, lr=1e-3), params, clip=1.0)
     assert float(norm) > 100
     assert float(torch.cat([p.grad.flatten() for p in params if p.grad is not None]).norm()) == pytest.approx(
         1.0, rel=1e-4

@@ -50,7 +50,7 @@ class Mapped(Game):
         terms = {}
         for side, real in (("a", a), ("b", b)):
             real = real.requires_grad_()
-            net, fake = self.nets[f"judge_{side}"], context.kept(f"fake_{side}")
+            net, fake = self.nets[f"judge_{side}"], context.get_kept(f"fake_{side}")
             assert not fake.requires_grad
             scores = net(real)
             (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)

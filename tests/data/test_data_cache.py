@@ -32,7 +32,7 @@ def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return "group-1"
 
     folder = cache.open_or_build(tmp_path, "group-1", build)
-    assert cache.intact(folder)
+    assert cache.is_intact(folder)
     return folder
 
 
@@ -50,25 +50,25 @@ def overwrite(path: Path, at: int, *, keep_time: bool) -> None:
 @pytest.mark.parametrize("at", [0, 100, SIZE // 2, SIZE - 4001])
 def test_a_large_file_that_was_written_to_is_noticed(sealed: Path, at: int) -> None:
     overwrite(sealed / "large", at, keep_time=False)
-    assert not cache.intact(sealed)
+    assert not cache.is_intact(sealed)
 
 
 @pytest.mark.parametrize("at", [0, SIZE - 4001])
 def test_damage_is_noticed_without_a_change_of_time(sealed: Path, at: int) -> None:
     overwrite(sealed / "large", at, keep_time=True)
-    assert not cache.intact(sealed)
+    assert not cache.is_intact(sealed)
 
 
 def test_a_copy_with_other_times_is_intact(sealed: Path) -> None:
     for path in sealed.iterdir():
         os.utime(path, ns=(5, 5))
-    assert cache.intact(sealed)
+    assert cache.is_intact(sealed)
 
 
 @pytest.mark.parametrize("seal", [{}, {"small": 7}, {"small": [7]}, [], None, {"absent": [0, 0, 0, 0]}])
 def test_a_seal_that_says_nothing_is_not_believed(sealed: Path, seal: object) -> None:
     (sealed / cache.SEAL).write_text(json.dumps(seal))
-    assert not cache.intact(sealed)
+    assert not cache.is_intact(sealed)
 
 
 def sounds(root: Path, seed: int) -> Path:

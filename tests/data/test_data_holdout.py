@@ -92,7 +92,7 @@ def test_long_recordings_are_cut_to_the_share_asked_for(
 def test_why_nothing_is_held_out_is_said(tmp_path: Path) -> None:
     data = folder(tmp_path, **{f"{c}lass": [1, 1] for c in "abcdefghijkl"})
     train, held = data.split(0.1)
-    assert len(held) == 0 and "no class has enough files to hold 0.1 of them out" in train.source
+    assert len(held) == 0 and "no class has enough files to hold out 0.1 of them" in train.source
     assert "no class" not in data.split(0.0)[0].source and "no class" not in data.source
 
 

@@ -58,7 +58,7 @@ def test_hidden_files_are_not_among_the_broken_ones(tmp_path: Path) -> None:
     found = reasons(tmp_path)
     assert {name: found[f"kick/{name}"] for name in names} == dict.fromkeys(names, "hidden")
     assert "unreadable" not in found.values()
-    assert "what macOS notes of 0.wav" in scan_folder(tmp_path, progress=False).summary()
+    assert "macOS metadata of 0.wav" in scan_folder(tmp_path, progress=False).summary()
 
 
 def test_a_hidden_root_is_scanned(tmp_path: Path) -> None:

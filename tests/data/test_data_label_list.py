@@ -106,10 +106,10 @@ def test_pictures_and_notes_beside_the_sounds_are_not_meant(root: Path) -> None:
 def test_what_was_guessed_is_said(root: Path) -> None:
     assert listed(root, PLAIN).hints() == []
     without = listed(root, PLAIN.replace(".wav", ""))
-    assert without.hints() == ["list.csv: 4 of 4 files were found by a name without extension"]
+    assert without.hints() == ["list.csv: 4 of 4 files were found by name, ignoring the extension"]
     assert without.hints()[0] in without.summary()
     assert scan_folder(root, labels=root.parent / "list.csv", progress=False).hints() == without.hints()
-    assert "by a name in other case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
+    assert "by name, ignoring case" in listed(root, PLAIN.replace("f0.wav", "F0.WAV")).hints()[0]
 
 
 def test_letters_of_other_encodings(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     scan = listed(root, "path,label\none.wav,q\nx.WAV,q\nz/y.wav,q\ntwo,q\nx.wav,exact\n")
     found = {row["path"]: (row["reason"], row["detail"]) for row in scan.rows()}
     assert labels(scan) == {"x.wav": "exact"}
-    assert found["one.wav"] == ("missing", "in the label list; could be any of 2 files")
-    assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("any of 2 files")
+    assert found["one.wav"] == ("missing", "in the label list; matches 2 files")
+    assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("matches 2 files")
     assert found["z/y.wav"] == ("missing", "in the label list")  # another folder is another file
 
 
@@ -136,7 +136,7 @@ def test_listed_files_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:
     write(tmp_path, "near.wav")
     scan = listed(root, "path,label\na.wav,x\n.hidden/b.wav,x\n../near.wav,x\ngone.wav,x\n")
     missing = {row["path"]: row["detail"] for row in scan.rows() if row["reason"] == "missing"}
-    left_out = "in the label list; it is left out or outside"
+    left_out = "in the label list; skipped or outside the folder"
     assert missing == {".hidden/b.wav": left_out, "../near.wav": left_out, "gone.wav": "in the label list"}
 
 
@@ -158,7 +158,7 @@ def test_rows_that_contradict_each_other_are_not_used(tmp_path: Path) -> None:
         (b"RIFF\x00\x00\x00\x00WAVE" * 10, "not a text file|must name|damaged"),
         ("", "must name the columns"),
         ('path,label\n"f0.wav,a\nf1.wav,b\n', "quotation mark before f0.wav,a is not closed"),
-        ("path,label\n", "no row with a file"),
+        ("path,label\n", "no row names a file"),
         ("path,label\n" + 'a.wav,"' + "x" * 200_000, "field larger"),
     ],
 )
@@ -171,7 +171,7 @@ def test_lists_that_cannot_be_read_are_one_clear_line(root: Path, content: str |
 
 def test_a_list_of_other_files_gets_a_hint_that_fits(root: Path) -> None:
     (root.parent / "list.csv").write_text("path,label\nother.wav,a\n")
-    with pytest.raises(UserError, match=r"the list names other\.wav, the folder has f0\.wav") as caught:
+    with pytest.raises(UserError, match=r"the list names other\.wav, but the folder has f0\.wav") as caught:
         open_audio_folder(root, labels=root.parent / "list.csv", progress=False)
     assert "inside folders" not in str(caught.value)
 
@@ -197,7 +197,7 @@ def test_a_list_of_images(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("image;class\n0;red\n1.PNG;blue\n9.png;red\n")
     scan = scan_images(tmp_path / "p", labels=tmp_path / "list.csv", progress=False)
     assert scan.labels == ["blue", "red"] and scan.counts == {"usable": 2, "no label": 1, "missing": 1}
-    assert "by a name" in scan.summary()
+    assert "by name" in scan.summary()
 
 
 def test_labels_that_look_the_same_are_one_class(root: Path) -> None:

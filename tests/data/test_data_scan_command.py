@@ -127,5 +127,5 @@ def test_too_few_to_hold_any_out_is_said(sounds: Path, capsys: Captured) -> None
     few = scan(capsys, sounds, "data.length=2048", "data.holdout=0.25", "data.labels=none")
     assert "15 of 20 clips" in few and "5 held out" in few
     (sounds / "0.wav").unlink()
-    assert "none held out of fewer than 20" in scan(capsys, sounds, "data.length=2048", "data.holdout=0.25")
+    assert "none held out (fewer than 20 examples)" in scan(capsys, sounds, "data.length=2048", "data.holdout=0.25")
     assert "held out" not in scan(capsys, sounds, "data.length=2048", "data.holdout=0")

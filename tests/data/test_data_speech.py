@@ -21,7 +21,7 @@ import pytest
 import soundfile
 
 from audiogan.cli import main
-from audiogan.data.cache import downloads
+from audiogan.data.cache import downloads_folder
 from audiogan.data.downloads import download
 from audiogan.data.downloads.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
 from audiogan.data.sounds.sources import open_sounds
@@ -30,7 +30,7 @@ from audiogan.run import config
 from audiogan.run.training import open_data
 
 Files = dict[str, bytes]
-SETS = {name: SpokenDigits.described(name, download.described()[name]) for name in ("sc09", "fsdd")}
+SETS = {name: SpokenDigits.from_description(name, download.read_descriptions()[name]) for name in ("sc09", "fsdd")}
 
 
 def wav(seed: int, sample_rate: int = 8000, channels: int = 1, length: int = 400) -> bytes:
@@ -136,7 +136,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 
 def get(wanted: SpokenDigits, out: Path) -> Path:
-    return download.get(replace(wanted, name="tiny"), out, progress=False)
+    return download.download(replace(wanted, name="tiny"), out, progress=False)
 
 
 def tree(folder: Path) -> list[str]:
@@ -277,10 +277,10 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'timit'; there are: drums, sc09, fsdd,"):
-        download.data_set("timit")
+        download.get_data_set("timit")
     for url, said in ((f"{site.url}/nowhere", "the server said 404"), ("http://127.0.0.1:9", "no connection")):
         with pytest.raises(UserError, match=rf"free-spoken-digit-dataset-1\.0\.10\.zip could not .*{said}"):
-            download.get(SETS["fsdd"], tmp_path / "out", url, progress=False)
+            download.download(SETS["fsdd"], tmp_path / "out", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
@@ -293,9 +293,9 @@ def test_from_the_command_to_the_training_data(
     with pytest.raises(UserError, match=r"data\.root=fsdd: not downloaded yet; run: audiogan data get fsdd"):
         open_data(config.compose("speech", ["data.root=fsdd"]))
     tiny = site.put(SETS["fsdd"], zipped(fsdd()))
-    monkeypatch.setattr(download, "data_set", {"fsdd": tiny}.__getitem__)
+    monkeypatch.setattr(download, "get_data_set", {"fsdd": tiny}.__getitem__)
     assert main(["data", "get", "fsdd", "--base-url", f"{site.url}/"]) == 0
-    assert f"fsdd is in {downloads() / 'fsdd'}" in (said := capsys.readouterr().out)
+    assert f"fsdd is in {downloads_folder() / 'fsdd'}" in (said := capsys.readouterr().out)
     assert said.strip().endswith("audiogan train speech data.root=fsdd")
     for overrides in ([], ["data.root=fsdd"]):
         train, held_out = open_data(config.compose("speech", [*overrides, "data.length=512", "data.holdout=0.5"]))
@@ -308,11 +308,11 @@ def test_from_the_command_to_the_training_data(
 def test_which_data_serves_without_a_root(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"sets": ["sc09", "fsdd"], "length": 512, "progress": False}
-    get(site.put(SETS["fsdd"], zipped(fsdd())), downloads() / "fsdd")
-    assert str(downloads() / "fsdd") in open_sounds(**options).source
-    get(site.put(SETS["sc09"], tarred(commands())), downloads() / "sc09")
-    assert str(downloads() / "sc09") in open_sounds(**options).source
-    assert str(downloads() / "fsdd") in open_sounds("fsdd", **options).source
+    get(site.put(SETS["fsdd"], zipped(fsdd())), downloads_folder() / "fsdd")
+    assert str(downloads_folder() / "fsdd") in open_sounds(**options).source
+    get(site.put(SETS["sc09"], tarred(commands())), downloads_folder() / "sc09")
+    assert str(downloads_folder() / "sc09") in open_sounds(**options).source
+    assert str(downloads_folder() / "fsdd") in open_sounds("fsdd", **options).source
     assert "drum machine" in open_sounds(length=512).source  # digits do not stand in for drums
     get(site.put(SETS["fsdd"], zipped(fsdd())), tmp_path / "fsdd")
     assert str(tmp_path / "fsdd") in open_sounds("fsdd", **options).source  # a folder of that name comes first

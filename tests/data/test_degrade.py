@@ -207,7 +207,7 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.Hole(3), "Hole: mask=3"),  # type: ignore[arg-type]
         (lambda: degrade.Downsample(3)(open_shapes(4, 16)), "factor=3 does not divide [3, 16, 16]"),
         (lambda: degrade.Clip()(open_shapes(4, 16)), "Clip: needs sounds [C, T], got [3, 16, 16]"),
-        (lambda: degrade.Grey(of="y")(open_shapes(4, 16)), "the data has no column 'y'; it has source, x"),
+        (lambda: degrade.Grey(input="y")(open_shapes(4, 16)), "the data has no column 'y'; it has source, x"),
         (lambda: degrade.Hole("m")(open_shapes(4, 16)), "the data has no column 'm'"),
     ],
 )

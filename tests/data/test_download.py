@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from audiogan.data.downloads.data_set import described
-from audiogan.data.downloads.download import get
+from audiogan.data.downloads.data_set import read_descriptions
+from audiogan.data.downloads.download import download
 from audiogan.data.downloads.drum_kits import DrumKits, Source, list_kits, read_registry
 from audiogan.errors import UserError
 
-CREDITS = described()["drums"]["credits"]
+CREDITS = read_descriptions()["drums"]["credits"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -91,7 +91,7 @@ class Site:
 
     def get(self, out: Path, **chosen: Any) -> Path:
         drums = DrumKits(**({"registry": self.registry} | chosen))
-        return get(drums, out, self.server.url, retries=0, progress=False)
+        return download(drums, out, self.server.url, retries=0, progress=False)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_dead_network_is_given_up_before_all_files_are_tried(
     ]
     registry = write_registry(tmp_path / "list.csv", sources)
     with pytest.raises(UserError, match="60 of 60 files"):
-        get(DrumKits(registry=registry), tmp_path / "o", "http://127.0.0.1:9", retries=0, progress=False)
+        download(DrumKits(registry=registry), tmp_path / "o", "http://127.0.0.1:9", retries=0, progress=False)
     assert 12 <= len(capsys.readouterr().err.splitlines()) < 30
     assert sounds(tmp_path / "o") == set()
 
@@ -283,7 +283,7 @@ def test_the_originals_as_published(shared_data: Path, serve: Callable[[Path], S
     assert len(here) >= 30
     registry = write_registry(tmp_path / "here.csv", here)
     server = serve(root)
-    out = get(DrumKits(registry=registry), tmp_path / "drums", server.url, progress=False)
+    out = download(DrumKits(registry=registry), tmp_path / "drums", server.url, progress=False)
     assert sounds(out) == {source.target for source in here}
     for source in here:
         assert hashlib.sha256((out / source.target).read_bytes()).hexdigest() == source.sha256

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from audiogan.cli import main
-from audiogan.data.downloads.download import data_set, get
+from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.drum_kits import DrumKits
 from audiogan.data.downloads.fetch import Unfit, fetch
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
@@ -110,7 +110,7 @@ def test_a_hostile_server_costs_no_more_than_the_file(serve: Callable, tmp_path:
     sizes = []
     with pytest.raises((Unfit, RequestException)):
         wanted = hashlib.sha256(b"").hexdigest()
-        fetch(url, tmp_path / "x", most=MOST, sha256=wanted, progress=lambda size, _: sizes.append(size))
+        fetch(url, tmp_path / "x", max_bytes=MOST, sha256=wanted, progress=lambda size, _: sizes.append(size))
     assert max(sizes, default=0) <= MOST and http.sent < 100 * MOST
     assert list(tmp_path.iterdir()) == []
 
@@ -126,24 +126,26 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
 
     url, _ = serve(endless)
     with pytest.raises(UserError, match="larger than the 8,000 bytes"):
-        get(DrumKits(registry=registry(tmp_path / "list.csv")), tmp_path / "drums", url, retries=0, progress=False)
+        download(DrumKits(registry=registry(tmp_path / "list.csv")), tmp_path / "drums", url, retries=0, progress=False)
     for name in ("fsdd", "sc09"):
-        data = data_set(name)
-        assert isinstance(data, SpokenDigits) and data.archive.most < 3e9
-        small = replace(data, archive=replace(data.archive, most=MOST))
+        data = get_data_set(name)
+        assert isinstance(data, SpokenDigits) and data.archive.max_bytes < 3e9
+        small = replace(data, archive=replace(data.archive, max_bytes=MOST))
         with pytest.raises(UserError, match="larger than the 300,000 bytes"):
-            get(small, tmp_path / name, url, progress=False)
+            download(small, tmp_path / name, url, progress=False)
     sha256 = dict.fromkeys((file for files in PARTS.values() for file in files), "0" * 64)
-    images = IdxImages.described("tiny", {"mirrors": [], "sha256": sha256, "about": "# Tiny\n", "most": MOST})
+    images = IdxImages.from_description(
+        "tiny", {"mirrors": [], "sha256": sha256, "about": "# Tiny\n", "max_bytes": MOST}
+    )
     with pytest.raises(UserError, match="larger than the 300,000 bytes"):
-        get(images, tmp_path / "images", url, progress=False)
+        download(images, tmp_path / "images", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
 @pytest.mark.parametrize("name", ["drums", "fsdd", "sc09", "mnist", "fashion-mnist"])
 def test_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("audiogan.data.downloads.download.HOPELESS", 1)
-    monkeypatch.setattr("audiogan.data.downloads.drum_kits.select", lambda sources, *_: sources[:1])
+    monkeypatch.setattr("audiogan.data.downloads.drum_kits.select_sources", lambda sources, *_: sources[:1])
     own = ["d/.partial/mine", "d/.partial/kick/mine.wav", ".d.partial/mine", ".d.partial/unpacked/mine"]
     if name not in ("fsdd", "sc09"):
         own += ["d/mine"]
@@ -185,4 +187,4 @@ def test_a_list_of_someone_else_is_no_finished_set(tmp_path: Path) -> None:
         out.mkdir(exist_ok=True)
         (out / "manifest.csv").write_bytes(content.encode("utf-8", "surrogateescape"))
         with pytest.raises(UserError, match="not empty"):
-            get(data_set("fsdd"), out, "http://127.0.0.1:9", progress=False)
+            download(get_data_set("fsdd"), out, "http://127.0.0.1:9", progress=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiogan.data.downloads.download import data_set, get
+from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
 from audiogan.data.images.sources import DOWNLOADED, open_images
 from audiogan.errors import UserError
@@ -34,7 +34,7 @@ class Site:
     requests: list[str] = field(default_factory=list)
 
     def get(self, out: Path, base_url: str | None = None) -> Path:
-        return get(self.source, out, base_url, progress=False)
+        return download(self.source, out, base_url, progress=False)
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name, array in arrays.items():
         (root / name).write_bytes(idx(array))
         digests[name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
-    facts = {"about": "# Tiny\n\nLicence: none.\n", "names": ["left", "right"], "most": 1 << 20, "sha256": digests}
-    site = Site(root, IdxImages.described("tiny", facts | {"mirrors": []}), arrays)
+    facts = {"about": "# Tiny\n\nLicence: none.\n", "names": ["left", "right"], "max_bytes": 1 << 20, "sha256": digests}
+    site = Site(root, IdxImages.from_description("tiny", facts | {"mirrors": []}), arrays)
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -63,7 +63,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
     threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
     site.url = f"http://127.0.0.1:{http.server_port}/"
-    site.source = IdxImages.described("tiny", facts | {"mirrors": [site.url + "nowhere/", site.url]})
+    site.source = IdxImages.from_description("tiny", facts | {"mirrors": [site.url + "nowhere/", site.url]})
     yield site
     http.shutdown()
     http.server_close()
@@ -114,7 +114,7 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'cifar'; there are: drums, sc09, fsdd, mnist, fashion-mnist"):
-        data_set("cifar")
+        get_data_set("cifar")
     with pytest.raises(UserError, match="nowhere: the server said 404"):
         site.get(tmp_path / "o", base_url=site.url + "nowhere")
     with pytest.raises(UserError, match="no connection"):
@@ -140,7 +140,7 @@ def test_files_of_another_format_are_refused(tmp_path: Path) -> None:
 def test_the_published_lists() -> None:
     digests = []
     for name in DOWNLOADED:
-        source = data_set(name)
+        source = get_data_set(name)
         assert isinstance(source, IdxImages) and list(source.parts) == ["train.npz", "test.npz"]
         for file in (file for part in source.parts.values() for file in part):
             assert file.sha256 is not None and len(file.sha256) == 64 and int(file.sha256, 16)

@@ -58,6 +58,6 @@ def test_batches_have_the_pitch_of_their_sounds(tiny_sounds: Path) -> None:
 
 
 def test_the_pitch_of_points_is_an_error() -> None:
-    with pytest.raises(UserError, match="voice: the pitch is that of sounds, but this is other data: 10 points"):
+    with pytest.raises(UserError, match="pitch is measured on sounds, but this is other data: 10 points"):
         PitchTrack(256)(open_points(count=10))
     assert PitchTrack(256, enabled=False)(open_points(count=10)) is None

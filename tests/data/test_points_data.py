@@ -10,7 +10,7 @@ import torch
 
 from audiogan.data.toys.points import open_points
 from audiogan.errors import UserError
-from audiogan.modalities.points import modes_held
+from audiogan.modalities.points import count_modes
 
 RNG = np.random.default_rng
 
@@ -24,7 +24,7 @@ def test_grid_of_25_as_in_the_literature() -> None:
     assert len(plane.centres) == 25
     lines = np.unique(plane.centres)
     assert np.allclose(np.diff(lines) / plane.std, 2 / 0.05, rtol=1e-4)  # two apart, 0.05 wide
-    held = plane.modes_held(x.numpy())
+    held = plane.count_modes(x.numpy())
     assert held.modes == 25
     assert held.share == pytest.approx(1 - np.exp(-4.5), abs=0.003)  # of a round Gaussian within 3 sigma
 
@@ -34,7 +34,7 @@ def test_ring_of_8() -> None:
     plane = data.modality
     assert len(plane.centres) == 8
     assert np.allclose(np.linalg.norm(plane.centres, axis=1) / plane.std, 2 / 0.05)
-    assert plane.modes_held(data.signals(slice(None)).numpy()).modes == 8
+    assert plane.count_modes(data.signals(slice(None)).numpy()).modes == 8
     assert np.abs(data.signals(slice(None)).numpy()).max() < data.modality.limit
 
 
@@ -73,22 +73,22 @@ def test_split_is_stratified_and_repeatable() -> None:
 def test_a_mode_is_held_from_a_fifth_of_its_share_on() -> None:
     centres = np.array([[0.0, 0.0], [10.0, 0.0]])
     there, away = [[0.0, 2.9]], [[10.0, 3.1]]  # within and just beyond three sigma
-    assert modes_held(np.array(there * 90 + away * 10), centres, 1.0) == (1, 0.9)
+    assert count_modes(np.array(there * 90 + away * 10), centres, 1.0) == (1, 0.9)
     near = [[10.0, 2.9]]
-    assert modes_held(np.array(there * 91 + near * 9), centres, 1.0) == (1, 1.0)
-    assert modes_held(np.array(there * 90 + near * 10), centres, 1.0) == (2, 1.0)
-    assert modes_held(np.array(there * 90 + away * 10), centres, 1.0, k_sigma=4) == (2, 1.0)
-    assert modes_held(np.array([[np.nan, 0.0], [0.0, 0.0]]), centres, 1.0) == (1, 0.5)
-    assert modes_held(np.array([[10.0, 0.0]]), centres, 1.0) == (1, 1.0)  # where a fifth of the share is no point
+    assert count_modes(np.array(there * 91 + near * 9), centres, 1.0) == (1, 1.0)
+    assert count_modes(np.array(there * 90 + near * 10), centres, 1.0) == (2, 1.0)
+    assert count_modes(np.array(there * 90 + away * 10), centres, 1.0, k_sigma=4) == (2, 1.0)
+    assert count_modes(np.array([[np.nan, 0.0], [0.0, 0.0]]), centres, 1.0) == (1, 0.5)
+    assert count_modes(np.array([[10.0, 0.0]]), centres, 1.0) == (1, 1.0)  # where a fifth of the share is no point
     with pytest.raises(ValueError, match=r"\[0, 2\]"):
-        modes_held(np.zeros((0, 2)), centres, 1.0)
+        count_modes(np.zeros((0, 2)), centres, 1.0)
 
 
 def test_a_collapsed_generator_is_seen() -> None:
     plane = open_points("grid").modality
     one = np.array(plane.centres[3]) + plane.std * RNG(0).standard_normal((2500, 2))
-    assert plane.modes_held(one).modes == 1
-    assert plane.modes_held(RNG(0).uniform(-2, 2, (2500, 2))).share < 0.05
+    assert plane.count_modes(one).modes == 1
+    assert plane.count_modes(RNG(0).uniform(-2, 2, (2500, 2))).share < 0.05
 
 
 @pytest.mark.parametrize(

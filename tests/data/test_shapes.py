@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from audiogan.data.columns import Rendered
-from audiogan.data.toys.shapes import COLOURS, KINDS, Figure, by_kind, open_shapes, outline, painted, patterned
+from audiogan.data.toys.shapes import (
+    COLOURS,
+    KINDS,
+    Figure,
+    draw_outline,
+    draw_painted,
+    open_shapes,
+    paint_by_kind,
+    paint_pattern,
+)
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng
@@ -85,18 +94,18 @@ def test_plain_figures_are_classes() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_colour_follows_from_the_figure(kind: str) -> None:
     part = Figure(kind, 0.0, 0.0, 0.8, 0.2)
-    middle = painted([part], 33, by_kind)[:, 16, 20]
+    middle = draw_painted([part], 33, paint_by_kind)[:, 16, 20]
     assert np.argmax(middle) == np.argmax(COLOURS[kind]) and np.argmin(middle) == np.argmin(COLOURS[kind])
-    assert outline([part], 33)[0, 16, 16] == 1.0
+    assert draw_outline([part], 33)[0, 16, 16] == 1.0
     assert float(part.distance(np.zeros(1, np.float32), np.zeros(1, np.float32))[0]) < -0.1
 
 
 def test_a_figure_hides_the_lines_below_it() -> None:
     below, above = Figure("square", 0.0, 0.0, 0.5, 0.0), Figure("disc", 0.3, 0.0, 0.5, 0.0)
-    alone, both = outline([above], 64)[0], outline([below, above], 64)[0]
+    alone, both = draw_outline([above], 64)[0], draw_outline([below, above], 64)[0]
     inside = above.distance(*np.meshgrid(*[(np.arange(64, dtype=np.float32) + 0.5) / 32 - 1] * 2)) < -0.05
     assert np.array_equal(alone[inside], both[inside]) and not np.array_equal(alone, both)
-    warm, cold = (painted([above], 64, partial(patterned, pattern=name)) for name in ("striped", "dotted"))
+    warm, cold = (draw_painted([above], 64, partial(paint_pattern, pattern=name)) for name in ("striped", "dotted"))
     corner = (slice(None), slice(0, 8), slice(0, 8))
     assert np.array_equal(warm[corner], cold[corner]) and not np.array_equal(warm, cold)
 

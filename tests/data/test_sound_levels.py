@@ -142,6 +142,6 @@ def test_windows_add_up_whatever_the_blocks() -> None:
     one.add(y)
     for part in np.split(y, [65_536]):
         many.add(part)
-    np.testing.assert_allclose(one.table, many.table)
+    np.testing.assert_allclose(one.statistics, many.statistics)
     assert one.peaks().max() == np.abs(y).max()
     assert one.energy(0, len(y)) == pytest.approx(float((y.astype(np.float64) ** 2).sum()), rel=0.01)

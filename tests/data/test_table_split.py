@@ -62,7 +62,7 @@ def test_folders_of_sounds_keep_their_split(name: str, rows: list[str]) -> None:
     for (train, held), whole in zip(parts, (table, table, table, half), strict=True):
         assert np.array_equal(np.sort([*train.rows, *held.rows]), np.sort(whole.rows))
     if name == "long":
-        assert parts[0][0].note == "held out are the last clips of 3 long recordings, 90 in all"
+        assert parts[0][0].note == "held out: the last clips of 3 long recordings, 90 in total"
         assert parts[0][1].note == table.note == ""
 
 
@@ -78,7 +78,7 @@ def test_images_points_and_drums_keep_their_split() -> None:
         (open_points("grid", count=500), points),
         (open_points("grid", count=500, labels="modes"), points),
         (machine, drums),
-        (machine.without("label"), drums),
+        (machine.drop_column("label"), drums),
     ):
         assert [digest(table.split(*choice)[1].rows) for choice in CHOICES] == want, table.source
     again = image_table(pixels, targets, list("abcd")).split(0.5)[0].split(0.3, 7)[1]
@@ -135,11 +135,11 @@ def test_groups_and_recordings_both_stay_together() -> None:
 def test_columns_that_make_no_groups() -> None:
     with pytest.raises(UserError, match="no column 'kit'; it has x, label, speaker"):
         spoken().split(0.1, groups="kit")
-    with pytest.raises(UserError, match="'x' holds signals"):
+    with pytest.raises(UserError, match="'x' contains signals"):
         spoken().split(0.1, groups="x")
     one = Table({"x": Signals(np.zeros((50, 1))), "kit": Labels(np.zeros(50, int), ["a"])}, 50)
     train, held = one.split(0.1, groups="kit")
-    assert len(held) == 0 and train.note == "no group is small enough to hold 0.1 of the examples out"
+    assert len(held) == 0 and train.note == "no group is small enough to hold out 0.1 of the examples"
 
 
 def test_an_empty_table_splits() -> None:

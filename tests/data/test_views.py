@@ -83,8 +83,8 @@ def test_what_cannot_be_shared_is_said(data: Any) -> None:
         (PerClass(8), data, "class 'd' has 7 training examples"),
         (PerClass(1), bare, "PerClass needs data with labels.*numbers"),
         (Shard(0, 2, "label"), bare, "by=label needs data with labels"),
-        (Shard(0, 6, "label"), data, "5 classes cannot be shared by 6"),
-        (Shard(0, 5, "random"), bare, "4 training examples cannot be shared by 5"),
+        (Shard(0, 6, "label"), data, "5 classes cannot form 6 shards"),
+        (Shard(0, 5, "random"), bare, "4 training examples cannot form 5 shards"),
     ):
         with pytest.raises(UserError, match=message):
             view(of)  # type: ignore[operator]

@@ -103,8 +103,8 @@ def test_critics_see_earlier_translations_and_generators_do_not() -> None:
 
 def test_sampling_follows_the_routes() -> None:
     it, data = game(), domains()
-    assert it.generators == {"there": Route(0, 1), "back": Route(1, 0)} and it.main == "there"
-    sources, targets = it.places(data, "back")
+    assert it.generators == {"there": Route(0, 1), "back": Route(1, 0)} and it.default_generator == "there"
+    sources, targets = it.source_and_target_rows(data, "back")
     assert set(data.targets[sources]) == {1} and set(data.targets[targets]) == {0}
     x = data.signals(sources[:5])
     torch.testing.assert_close(it.generate({"source": x}, generator="back"), (x - 1) / 2)
@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_named() -> None:
 def trainer(steps: int, world: int = 1, **options: Any) -> Trainer:
     it = game(Translator(1.0), Translator(1.0), **{"identity": L1(1.0), **options})
     data = domains()
-    streams = {f"domain_{k}": Stream(data.take(it.places(data)[k]), 8, seed=k) for k in (0, 1)}
+    streams = {f"domain_{k}": Stream(data.take(it.source_and_target_rows(data)[k]), 8, seed=k) for k in (0, 1)}
     adam: Any = partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.9))
     players = [
         Player("critic", NAMES[2:], adam, tuple(streams), role="critic"),
@@ -198,7 +198,7 @@ def test_it_learns_to_translate_both_ways() -> None:
     run, data = trainer(300, cycle=L1(0.3), identity=None), domains()
     run.run()
     it: Any = run.game
-    first, second = (data.signals(places) for places in it.places(data))
+    first, second = (data.signals(places) for places in it.source_and_target_rows(data))
     for name, x, target in (("there", first, second), ("back", second, first)):
         made = it.generate({"source": x}, generator=name)
         gap = (made.mean(0) - target.mean(0)).norm()

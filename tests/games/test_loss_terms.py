@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from audiogan.core import Play
 from audiogan.games import VAEGAN, Adversarial, MultiCritic, SemiSupervised
-from audiogan.games.terms import joined, named
+from audiogan.games.terms import add_terms, name_terms
 from audiogan.losses import R1, R2, NonSaturating, OrthogonalRegularisation
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Identity
@@ -150,9 +150,9 @@ def test_names_that_the_log_uses_are_refused() -> None:
 
 def test_terms_of_one_name_add_up() -> None:
     parts = {"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, {"a": torch.tensor(4.0)}
-    assert values(joined(*parts)) == {"a": 5.0, "b": 2.0}
+    assert values(add_terms(*parts)) == {"a": 5.0, "b": 2.0}
     terms: Any = {1: "x", "y": None}
-    assert list(named(terms, "where")) == ["1"] and named(None, "where") == {}
+    assert list(name_terms(terms, "where")) == ["1"] and name_terms(None, "where") == {}
 
 
 class Encoder(nn.Module):

@@ -127,13 +127,13 @@ def test_a_swap_moves_every_critic_with_its_buffers(n: int) -> None:
     it = game(n)
     for step in range(6):
         before = [weights(it, name) for name in it.critics]
-        order = it.swap(step)
+        order = it.swap_critics(step)
         assert sorted(order) == list(range(n)) and all(i != source for i, source in enumerate(order))
         assert all(same(weights(it, name), before[source]) for name, source in zip(it.critics, order, strict=True))
 
 
 def test_swaps_are_a_function_of_seed_and_step() -> None:
-    orders = [[game(5, seed=seed).swap(step) for step in range(8)] for seed in (0, 0, 1)]
+    orders = [[game(5, seed=seed).swap_critics(step) for step in range(8)] for seed in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
     assert len({tuple(order) for order in orders[0]}) > 3
 

@@ -44,7 +44,7 @@ def test_score_and_features_judge_with_the_source() -> None:
     it, data = game(), batch()
     expected = it.nets["critic"](data["x"], data["source"])
     torch.testing.assert_close(it.score(data), expected.detach())
-    assert it.features(data).shape == (6, 16) and it.columns() == {"x", "label", "source"}
+    assert it.features(data).shape == (6, 16) and it.used_columns() == {"x", "label", "source"}
 
 
 def test_distances_are_named_by_their_keys() -> None:

@@ -88,8 +88,8 @@ def test_each_sample_may_have_odds_of_its_own() -> None:
 @given(n=st.integers(1, 40))
 def test_previews_show_each_class_or_the_proportions(n: int) -> None:
     some = classes(2, 1, 1)
-    assert some.even(n).argmax(1).tolist() == [i % 3 for i in range(n)]
-    shares = some.proportional(n).sum(0)
+    assert some.balanced_values(n).argmax(1).tolist() == [i % 3 for i in range(n)]
+    shares = some.proportional_values(n).sum(0)
     assert bool(((shares - n * torch.tensor([0.5, 0.25, 0.25])).abs() <= 1).all())
 
 
@@ -100,7 +100,7 @@ def test_batches(labels: list[int]) -> None:
     x = some.from_batch(batch, Seeded(0))
     assert torch.equal(some.to_batch(x)["label"], batch["label"])
     assert torch.equal(some.kinds(x), batch["label"]) and some.captions(x) == [NAMES[i] for i in labels]
-    assert some.of_real(batch) is None
+    assert some.values_of_real(batch) is None
 
 
 def test_batches_without_labels_are_named() -> None:
@@ -113,17 +113,17 @@ def test_a_target_class_is_drawn_in_training_and_real_examples_keep_their_own() 
     batch = {"x": torch.zeros(400, 2), "label": torch.ones(400, dtype=torch.int64)}
     x = target.from_batch(batch, Seeded(0))
     assert x.mean(0).tolist() == pytest.approx([0.5, 0, 0.5], abs=0.1)
-    real = target.of_real(batch)
+    real = target.values_of_real(batch)
     assert real is not None and torch.equal(real.argmax(1), batch["label"])
     assert torch.equal(target.to_batch(x)["label"], x.argmax(1)), "a critic judges outputs with their target"
 
 
 def test_other_values() -> None:
     some = classes()
-    assert torch.equal(some.neutral(2), torch.full((2, 3), 1 / 3)) and torch.equal(some.example(3), torch.eye(3))
-    free = some.to_free(torch.eye(3))
-    assert bool((some.from_free(free).argmax(1) == torch.arange(3)).all())
-    rounded = some.rounded(torch.tensor([0.69, 0.3, 0.01]))
+    assert torch.equal(some.neutral_values(2), torch.full((2, 3), 1 / 3)) and torch.equal(some.example(3), torch.eye(3))
+    free = some.to_parameter(torch.eye(3))
+    assert bool((some.from_parameter(free).argmax(1) == torch.arange(3)).all())
+    rounded = some.drop_negligible(torch.tensor([0.69, 0.3, 0.01]))
     assert rounded.tolist() == pytest.approx([0.69 / 0.99, 0.3 / 0.99, 0])
     assert some.mix(torch.eye(3)[0], torch.eye(3)[1], 0.25).tolist() == [0.75, 0.25, 0]
     assert "kick, snare" in some.describe()
@@ -149,7 +149,7 @@ def test_stored_counts_are_checked(counts: list[float]) -> None:
     some = classes()
     some.load_state_dict({"counts": stored})
     with pytest.raises(UserError, match="classes: expected a count of at least 0"):
-        some.check()
+        some.check_buffers()
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

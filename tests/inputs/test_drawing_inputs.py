@@ -136,15 +136,15 @@ def test_unknown_inputs_are_named_with_those_there_are() -> None:
 def test_inputs_that_must_be_given() -> None:
     source = Signal(shape=(4,), modality=Points())
     game = Generative(Maker("source"), Identity((4,)), {"source": source})
-    assert list(game.inputs) == ["latent", "classes", "knobs", "source"] and list(game.needed) == ["source"]
+    assert list(game.inputs) == ["latent", "classes", "knobs", "source"] and list(game.required_inputs) == ["source"]
     with pytest.raises(UserError, match=r"^the model needs the input 'source': [^\n]*\[4\][^\n]*$"):
         game.draw(2)
     assert "source" not in game.draw(2, skip=["source"])
     batch = {"x": torch.zeros(3, 4), "source": torch.randn(3, 4)}
-    drawn = game.draw_beside(batch, Seeded(0))
+    drawn = game.draw_for_batch(batch, Seeded(0))
     assert torch.equal(drawn["source"], batch["source"]) and len(drawn["latent"]) == 3
     given = torch.ones(4)
-    assert torch.equal(game.draw_beside({"x": batch["x"]}, Seeded(0), source=given)["source"], torch.ones(3, 4))
+    assert torch.equal(game.draw_for_batch({"x": batch["x"]}, Seeded(0), source=given)["source"], torch.ones(3, 4))
     assert game.generate(drawn).shape == (3, 4)
 
 
@@ -158,7 +158,7 @@ def test_inputs_follow_from_the_generator() -> None:
     latent, classes, knobs = game.inputs.values()
     assert isinstance(latent, Latent) and isinstance(classes, Classes) and isinstance(knobs, Knobs)
     assert latent.shape == (3,) and classes.labels == ["0", "1", "2"] and knobs.names == ("knob 1", "knob 2")
-    assert game.even(4)["classes"].argmax(1).tolist() == [0, 1, 2, 0]
+    assert game.balanced_inputs(4)["classes"].argmax(1).tolist() == [0, 1, 2, 0]
     drawn = game.draw(5, Seeded(0))
     kinds, captions = game.kinds(drawn), game.captions(drawn)
     assert kinds is not None and captions == [str(k) for k in kinds.tolist()]
@@ -169,13 +169,13 @@ def test_training_draws_what_the_batch_does_not_have() -> None:
     batch = {"x": torch.zeros(60, 4), "label": torch.ones(60, dtype=torch.int64), "knobs": torch.randn(60, 2)}
     context = Play(0)
     context.begin("critic")
-    given = game.given(batch, context)
+    given = game.inputs_from_batch(batch, context)
     assert list(given) == ["knobs"]
-    drawn = game.drawn(60, given, context)
+    drawn = game.add_drawn_inputs(60, given, context)
     assert set(drawn) == {"latent", "classes", "knobs"} and torch.equal(drawn["knobs"], batch["knobs"])
     assert set(drawn["classes"].argmax(1).tolist()) == {0, 2}, "not the class of the batch"
     context.begin("critic")
-    again = game.drawn(60, given, context)
+    again = game.add_drawn_inputs(60, given, context)
     assert all(torch.equal(again[name], drawn[name]) for name in drawn)
 
 

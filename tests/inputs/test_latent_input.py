@@ -56,7 +56,7 @@ def test_draws(distribution: str) -> None:
     with pytest.raises(UserError, match="got 2 values for 4 samples"):
         latent.draw(4, Seeded(1), requested=x[:2])
     assert torch.equal(latent.from_batch({"x": x[:, 0]}, Seeded(1)), x), "drawn in training too"
-    assert latent.to_batch(x) == {} and latent.kinds(x) is None and latent.even(3) is None
+    assert latent.to_batch(x) == {} and latent.kinds(x) is None and latent.balanced_values(3) is None
 
 
 @settings(max_examples=40, deadline=None)
@@ -73,14 +73,14 @@ def test_morphs_follow_a_great_circle(seed: int, share: float) -> None:
 def test_a_search_stays_where_latents_are() -> None:
     latent, flat = Latent(shape=16), Latent(shape=4, distribution="uniform")
     far = torch.full((1, 16), 9.0)
-    latent.bound(far)
-    assert float(far.norm()) == pytest.approx(latent.longest, rel=1e-5)
-    near = latent.to_free(torch.full((1, 16), 0.1))
+    latent.clip_parameter(far)
+    assert float(far.norm()) == pytest.approx(latent.max_norm, rel=1e-5)
+    near = latent.to_parameter(torch.full((1, 16), 0.1))
     assert near is not None
-    latent.bound(near)
-    assert torch.equal(latent.from_free(near), torch.full((1, 16), 0.1))
+    latent.clip_parameter(near)
+    assert torch.equal(latent.from_parameter(near), torch.full((1, 16), 0.1))
     wide = torch.full((1, 4), 2.0)
-    flat.bound(wide)
+    flat.clip_parameter(wide)
     assert torch.equal(wide, torch.ones(1, 4))
 
 

@@ -15,7 +15,7 @@ from audiogan.data.columns import Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
-from audiogan.inputs.signal import digest
+from audiogan.inputs.signal import hash_tensors
 from audiogan.modalities import Image, Sound
 from audiogan.representations import ComplexSTFT, SoundFormat
 
@@ -81,7 +81,7 @@ def test_it_cannot_be_drawn_and_comes_from_the_batch() -> None:
     with pytest.raises(ValueError, match=r"the input 'source' needs the column 'source'; the data has \['x'\]"):
         source.from_batch({"x": x}, Seeded(0))
     assert torch.equal(source.from_exported(source.to_exported(x)), x)
-    assert source.captions(x) is None and source.kinds(x) is None and source.even(3) is None
+    assert source.captions(x) is None and source.kinds(x) is None and source.balanced_values(3) is None
 
 
 def test_networks_may_receive_a_representation() -> None:
@@ -113,4 +113,4 @@ def test_facts_about_the_data() -> None:
 
 def test_digests_of_values() -> None:
     one = {"a": torch.zeros(2), "b": torch.ones(2)}
-    assert digest(one) == digest(dict(reversed(one.items()))) != digest({**one, "a": torch.ones(2)})
+    assert hash_tensors(one) == hash_tensors(dict(reversed(one.items()))) != hash_tensors({**one, "a": torch.ones(2)})

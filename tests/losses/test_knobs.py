@@ -35,7 +35,7 @@ def scale(sounds: Tensor) -> Scale:
 def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[KnobLoss]) -> None:
     loss = kind(scale.to_dict(), FORMAT)
     assert loss.index == NAMES.index(loss.knob)
-    wanted = scale.scores(measure(sounds.numpy(), 16000, NAMES))[:, loss.index]
+    wanted = scale.to_scores(measure(sounds.numpy(), 16000, NAMES))[:, loss.index]
     assert np.abs(loss.score(sounds).numpy() - wanted).mean() < 0.08
     assert np.abs(loss.score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
 

@@ -9,8 +9,13 @@ from torch import Tensor, nn
 
 from audiogan.data.images.sources import open_images
 from audiogan.data.toys.points import open_points
-from audiogan.games.features import hidden
-from audiogan.metrics.transfer import FunctionEmbedding, SmallPictures, evaluate_transfer, linear_probe_accuracy
+from audiogan.games.features import last_hidden_layer
+from audiogan.metrics.transfer import (
+    FunctionEmbedding,
+    SmallPictures,
+    evaluate_transfer,
+    linear_probe_accuracy,
+)
 
 
 def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +53,7 @@ def test_embeddings_are_ranked_on_real_digits() -> None:
     rng = torch.Generator().manual_seed(0)
     report = evaluate_transfer(
         {
-            "picture": SmallPictures(data.modality.picture),
+            "picture": SmallPictures(data.modality.to_images),
             "four pixels": FunctionEmbedding("four", lambda x: x[..., 3:5, 3:5]),
             "noise": FunctionEmbedding("noise", lambda x: torch.randn(len(x), 10, generator=rng)),
         },
@@ -103,9 +108,9 @@ class Bare(nn.Module):
 
 def test_the_last_hidden_layer_of_any_critic() -> None:
     x, classes = torch.rand(5, 4), torch.full((5, 3), 1 / 3)
-    assert torch.equal(hidden(WithMethod(), x, {"source": x, "classes": classes}), 3 * x + x)
+    assert torch.equal(last_hidden_layer(WithMethod(), x, {"source": x, "classes": classes}), 3 * x + x)
     for critic in (WithScore(), WithScore(3)):
-        assert torch.equal(hidden(critic, x, {"classes": classes}), torch.relu(critic.first(x)))
+        assert torch.equal(last_hidden_layer(critic, x, {"classes": classes}), torch.relu(critic.first(x)))
         assert not critic.score._forward_pre_hooks
     with pytest.raises(ValueError, match="Bare has neither"):
-        hidden(Bare(), x, {})
+        last_hidden_layer(Bare(), x, {})

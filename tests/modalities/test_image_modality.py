@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from audiogan.features.embedding import embed
 from audiogan.features.pixels import Pixels
 from audiogan.modalities import Image
-from audiogan.modalities.image import grid
+from audiogan.modalities.image import image_grid
 
 RNG = np.random.default_rng
 IMAGE = Image()
@@ -52,7 +52,7 @@ def test_what_is_no_image_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_finish_clamps() -> None:
-    assert IMAGE.finish(np.array([-3.0, 0.5, 3.0])).tolist() == [-1.0, 0.5, 1.0]
+    assert IMAGE.postprocess(np.array([-3.0, 0.5, 3.0])).tolist() == [-1.0, 0.5, 1.0]
 
 
 def test_small_images_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_sheet_of_64_is_fast_and_previews_become_an_animation(tmp_path: Path) 
 def test_the_grid_for_tensorboard() -> None:
     x = np.zeros((5, 3, 4, 6), np.float32)
     x[4] = 1
-    whole = grid(x)
+    whole = image_grid(x)
     assert whole.shape == (2 * 6 + 2, 3 * 8 + 2, 3) and whole.dtype == np.uint8
     assert (whole[8:12, 10:16] == 255).all() and (whole == 255).all(-1).sum() == 24
 
@@ -141,4 +141,4 @@ def test_pixels_average_over_areas() -> None:
 
 def test_a_classifier_looks_at_the_image_itself() -> None:
     x = torch.from_numpy(images(2, 3, 8, 8))
-    assert IMAGE.picture(x) is x
+    assert IMAGE.to_images(x) is x

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from audiogan.errors import UserError
 from audiogan.modalities import KINDS, Image, Modality, Points, Sound
-from audiogan.modalities.base import with_output
+from audiogan.modalities.base import add_output_column
 
 ALL = [Sound(8000, "peak"), Image(), Points(2.0, ((-1.0, 0.5), (1.0, 1.0)), 0.1)]
 SHAPES: dict[str, tuple[int, ...]] = {"sound": (1, 800), "image": (3, 16, 20), "point": (2,)}
@@ -50,7 +50,7 @@ def test_facts_of_each_kind() -> None:
     assert [each.edge for each in ALL] == [1.0, 1.0, None]
     assert [each.sample_rate for each in ALL] == [8000, None, None]
     assert [each.output_name for each in ALL] == ["wave", "image", None]
-    assert [each.picture_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
+    assert [each.images_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
     with pytest.raises(TypeError, match="sample_rate"):
         Sound()  # type: ignore[call-arg]
 
@@ -77,15 +77,15 @@ def test_settings_are_checked() -> None:
 @pytest.mark.parametrize("modality", ALL)
 def test_finish_of_tensors_is_finish(modality: Modality) -> None:
     x = 3 * batch(modality)
-    assert np.allclose(modality.finish_tensor(torch.from_numpy(x)).numpy(), modality.finish(x), atol=1e-6)
+    assert np.allclose(modality.postprocess_tensor(torch.from_numpy(x)).numpy(), modality.postprocess(x), atol=1e-6)
 
 
 def test_sounds_are_joined() -> None:
     x = batch(ALL[0], 3)
-    joined = ALL[0].join(x)
+    joined = ALL[0].concatenate(x)
     assert joined is not None and joined.shape == (1, 3 * 800 + 2 * 2000)
     assert np.array_equal(joined[0, 2800:3600], x[1, 0]) and not joined[0, 800:2800].any()
-    assert ALL[1].join(batch(ALL[1])) is None
+    assert ALL[1].concatenate(batch(ALL[1])) is None
 
 
 @pytest.mark.parametrize("modality", ALL)
@@ -130,7 +130,7 @@ def test_sounds_of_other_lengths_stand_beside_each_other(tmp_path: Path) -> None
 @pytest.mark.parametrize("modality", ALL)
 def test_a_preview_with_sources_is_a_comparison(modality: Modality, tmp_path: Path) -> None:
     x, source, target = (batch(modality, seed=i) for i in range(3))
-    modality.preview(tmp_path, 5, x, ["a"] * 4, beside={"source": source, "target": target})
+    modality.preview(tmp_path, 5, x, ["a"] * 4, extra_columns={"source": source, "target": target})
     path = tmp_path / "previews" / "step-00000005.png"
     titles = [f"{i + 1} a" for i in range(4)] if modality.noun == "sound" else ["a"] * 4
     modality.compare(tmp_path / "b.png", {"source": source, "output": x, "target": target}, "step 5", titles)
@@ -142,10 +142,10 @@ def test_a_preview_with_sources_is_a_comparison(modality: Modality, tmp_path: Pa
 
 def test_the_place_of_the_output() -> None:
     x = np.zeros((1, 2))
-    assert list(with_output(x, {"target": x, "source": x, "mask": x})) == ["source", "mask", "output", "target"]
-    assert list(with_output(x, {"source": x, "output": x, "second": x})) == ["source", "output", "second"]
+    assert list(add_output_column(x, {"target": x, "source": x, "mask": x})) == ["source", "mask", "output", "target"]
+    assert list(add_output_column(x, {"source": x, "output": x, "second": x})) == ["source", "output", "second"]
 
 
 def test_measures_without_references() -> None:
-    assert ALL[0].measures(batch(ALL[0])) == {} == Points().measures(batch(ALL[2]))
-    assert ALL[2].measures(np.full((50, 2), 1.0)) == {"modes/3sigma": 1.0, "share_at_modes/3sigma": 1.0}
+    assert ALL[0].sample_metrics(batch(ALL[0])) == {} == Points().sample_metrics(batch(ALL[2]))
+    assert ALL[2].sample_metrics(np.full((50, 2), 1.0)) == {"modes/3sigma": 1.0, "share_at_modes/3sigma": 1.0}

@@ -52,11 +52,11 @@ def test_real_modes_are_drawn_and_counted(tmp_path: Path) -> None:
     PLANE.sheet(tmp_path / "with.png", x, title="one")
     Points(2.0).sheet(tmp_path / "without.png", x, title="one")
     assert (pixels(tmp_path / "with.png") != pixels(tmp_path / "without.png")).any(-1).sum() > 300
-    assert PLANE.modes_held(x) == (1, 1.0)
+    assert PLANE.count_modes(x) == (1, 1.0)
     assert PLANE._caption(x) == "100 points, 1 of 2 modes, 100.0% within 3σ"
     assert "2 outside the picture" in PLANE._caption(np.array([[3.0, 0], [0, 0], [np.nan, 0]]))
     with pytest.raises(ValueError, match="not known"):
-        Points(2.0).modes_held(x)
+        Points(2.0).count_modes(x)
 
 
 def test_classes_have_colours(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_previews_become_an_animation(tmp_path: Path) -> None:
             centres.append(np.nonzero(np.abs(picture - ORANGE).sum(-1) < 150)[1].mean())
         assert moving.info["duration"] == 2000 and moving.info["loop"] == 0
     assert centres == sorted(centres) and centres[-1] - centres[0] > 100  # the points move to the right
-    with Pillow.open(animate(tmp_path, most=2)) as moving:
+    with Pillow.open(animate(tmp_path, max_frames=2)) as moving:
         assert moving.n_frames == 2  # type: ignore[attr-defined]
 
 
@@ -107,6 +107,6 @@ def test_embedding_and_picture() -> None:
     embedding = PLANE.embedding((2,))
     assert embedding.name == "coordinates2"
     assert np.array_equal(embedding(x), x.double().numpy())
-    assert PLANE.picture(x).shape == (5, 2, 1, 1)
+    assert PLANE.to_images(x).shape == (5, 2, 1, 1)
     with pytest.raises(ValueError, match=r"\[B, 2\]"):
         embedding(torch.zeros(5, 3))

@@ -79,13 +79,13 @@ def test_si_sdr() -> None:
 
 def test_images_sounds_and_points_have_references() -> None:
     output, target = pair(3, 3, 16, 16)
-    assert list(Image().references(output, target)) == ["l1", "psnr", "ssim"]
-    assert list(Points().references(*pair(5, 2))) == ["l1"]
+    assert list(Image().reference_metrics(output, target)) == ["l1", "psnr", "ssim"]
+    assert list(Points().reference_metrics(*pair(5, 2))) == ["l1"]
     waves = pair(3, 1, 4000)
-    found = Sound(8000).references(*waves)
+    found = Sound(8000).reference_metrics(*waves)
     assert list(found) == ["l1", "si_sdr", "log_spectral_distance"]
     assert found["log_spectral_distance"] > 0 and found.keys() | {"psnr", "ssim"} <= BETTER.keys()
-    assert Sound(8000).references(waves[0], waves[0])["log_spectral_distance"] == 0
-    assert "si_sdr" not in Sound(8000).references(waves[0], 0 * waves[1])
+    assert Sound(8000).reference_metrics(waves[0], waves[0])["log_spectral_distance"] == 0
+    assert "si_sdr" not in Sound(8000).reference_metrics(waves[0], 0 * waves[1])
     with pytest.raises(ValueError, match="same shape"):
-        Image().references(output, target[:2])
+        Image().reference_metrics(output, target[:2])

@@ -8,7 +8,7 @@ import soundfile
 from waves import load_wav
 
 from audiogan.files import atomic_write
-from audiogan.modalities.wav import level, save_wav
+from audiogan.modalities.wav import save_wav, scale_to_peak
 
 
 def tone(channels: int = 1, samples: int = 4000, level: float = 0.5) -> np.ndarray:
@@ -96,6 +96,6 @@ def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path: Path) -> No
 
 def test_level_is_that_of_the_training_data() -> None:
     waves = np.stack([np.full((1, 8), v, np.float32) for v in (2.0, 0.1, 0.0)])
-    assert np.abs(level(waves, "peak")).max(axis=(1, 2)) == pytest.approx([0.95, 0.95, 0.0])
-    assert np.abs(level(waves, "none")).max(axis=(1, 2)) == pytest.approx([1.0, 0.1, 0.0])
-    assert level(waves, "peak").dtype == np.float32
+    assert np.abs(scale_to_peak(waves, "peak")).max(axis=(1, 2)) == pytest.approx([0.95, 0.95, 0.0])
+    assert np.abs(scale_to_peak(waves, "none")).max(axis=(1, 2)) == pytest.approx([1.0, 0.1, 0.0])
+    assert scale_to_peak(waves, "peak").dtype == np.float32

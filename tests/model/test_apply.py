@@ -16,8 +16,8 @@ from fake_translator import Translator, noise, numbers
 from PIL import Image
 
 from audiogan.cli import main
-from audiogan.commands.inputs import lines
-from audiogan.commands.values import inputs
+from audiogan.commands.inputs import describe_inputs
+from audiogan.commands.values import parse_inputs
 from audiogan.errors import UserError
 from audiogan.games.generative import Route
 from audiogan.inputs import Classes, Latent, Seeded, Signal
@@ -66,7 +66,7 @@ class TestSignals:
             x = numbers(1, 3, 64, 64).clamp(-1, 1).numpy()
             latent = generator.inputs["latent"].draw(1, Seeded(9))
             direct = generator.game.generate({"latent": latent, "source": torch.tensor(x)[None]})[0].numpy()
-            assert (apply_signal(generator, x, seed=9) == generator.modality.finish(direct[None])[0]).all()
+            assert (apply_signal(generator, x, seed=9) == generator.modality.postprocess(direct[None])[0]).all()
 
     @pytest.mark.parametrize("shape", [(1, 64), (3, 32, 32)])
     def test_tiles_do_not_show(self, shape: tuple[int, ...]) -> None:
@@ -160,7 +160,7 @@ class TestRoutes:
 
     def test_inputs_are_listed(self) -> None:
         generator = self.generator()
-        text = "\n".join(lines(generator))
+        text = "\n".join(describe_inputs(generator))
         for part in ("source ", "--class NAME", "--seed N", "horse -> zebra", "--generator ab", "image [3, 64, 64]"):
             assert part in text
 
@@ -326,10 +326,10 @@ class TestCommand:
         assert "class or mixture of classes: day, night (--class NAME)" in capsys.readouterr().out
 
     def test_values(self) -> None:
-        assert inputs(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
+        assert parse_inputs(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
         for bad in (["a"], ["=1"], ["a=1", "a=2"]):
             with pytest.raises(UserError):
-                inputs(bad)
+                parse_inputs(bad)
 
 
 PIPED = """

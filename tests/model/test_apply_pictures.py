@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from audiogan.errors import UserError
-from audiogan.modalities.reading.pictures import Picture, read_picture, to_float, to_pixels, turned, with_channels
+from audiogan.modalities.reading.pictures import (
+    Picture,
+    apply_orientation,
+    convert_channels,
+    read_picture,
+    to_float,
+    to_pixels,
+)
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation.formats import encode_picture, translate_picture
 from audiogan.model.translation.signals import Translation, apply_signal
@@ -69,7 +76,7 @@ def test_exif_orientation(format: str, orientation: int) -> None:
 
 def test_turned_leaves_unknown_orientations() -> None:
     pixels = noise(3, 4, 5)
-    assert turned(pixels, 0) is pixels and turned(pixels, 99) is pixels
+    assert apply_orientation(pixels, 0) is pixels and apply_orientation(pixels, 99) is pixels
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -129,7 +136,7 @@ def test_png_of_16_bits_by_another_program() -> None:
 def test_translation_of_all_depths(dtype: Any, channels: int, model: int) -> None:
     pixels, alpha = noise(channels, 20, 30, dtype=dtype), noise(20, 30, seed=1, dtype=dtype)
     made = translate_picture(Translation(Translator((model, 16, 16))), encode_picture(Picture(pixels, alpha), "PNG"))
-    assert (made.pixels == negative(with_channels(pixels, model))).all()
+    assert (made.pixels == negative(convert_channels(pixels, model))).all()
     assert made.alpha is not None and (made.alpha == alpha).all()
 
 
@@ -164,7 +171,7 @@ def test_colours_behind_transparency_are_translated() -> None:
 def test_grey_is_what_pillow_makes() -> None:
     pixels = noise(30, 30, 3)
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    assert (with_channels(pixels.transpose(2, 0, 1), 1)[0] == grey).all()
+    assert (convert_channels(pixels.transpose(2, 0, 1), 1)[0] == grey).all()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -16,7 +16,7 @@ from states import with_value
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state
-from audiogan.core.checkpoint import checkpoints, save_state
+from audiogan.core.checkpoint import list_checkpoints, save_state
 from audiogan.errors import UserError
 from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, save_bundle
 
@@ -31,7 +31,7 @@ def own(here: Path) -> str:
 
 def changed_run(tiny_run: Path, folder: Path, key: str, value: Any, **more: Any) -> Path:
     """A copy of a run's newest checkpoint with another value at a dotted key of its configuration."""
-    state = load_state(checkpoints(tiny_run / "checkpoints")[0])
+    state = load_state(list_checkpoints(tiny_run / "checkpoints")[0])
     (folder / "run/checkpoints").mkdir(parents=True, exist_ok=True)
     state["config"] = with_value(state["config"], key, value)
     save_state(folder / "run/checkpoints/step-00000004.ckpt", {**state, **more})

@@ -21,7 +21,7 @@ from states import with_value
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_state
-from audiogan.core.checkpoint import checkpoints, save_state
+from audiogan.core.checkpoint import list_checkpoints, save_state
 from audiogan.errors import UserError
 from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, save_bundle
 from audiogan.model.untrusted import Budget
@@ -187,7 +187,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_judged_as_bundles_are(tiny_run: Path, tmp_path: Path) -> None:
-    state = load_state(checkpoints(tiny_run / "checkpoints")[0])
+    state = load_state(list_checkpoints(tiny_run / "checkpoints")[0])
     path = tmp_path / "step-00000004.ckpt"
 
     def saved(key: str, value: Any) -> Path:
@@ -206,7 +206,7 @@ def test_checkpoints_are_judged_as_bundles_are(tiny_run: Path, tmp_path: Path) -
 
 
 def test_average_weights_that_are_not_finite_count_where_they_are_used(tiny_run: Path, tmp_path: Path) -> None:
-    state = copy.deepcopy(load_state(checkpoints(tiny_run / "checkpoints")[0]))
+    state = copy.deepcopy(load_state(list_checkpoints(tiny_run / "checkpoints")[0]))
     for callback in state["trainer"]["callbacks"].values():
         for value in callback.get("nets", {}).values() if isinstance(callback, dict) else ():
             if value.is_floating_point():
@@ -253,7 +253,7 @@ def test_gradients_are_on_again_after_a_refusal() -> None:
 
 
 def test_a_checkpoint_chooses_no_folder_for_a_cache(tiny_run: Path, tmp_path: Path) -> None:
-    state = load_state(checkpoints(tiny_run / "checkpoints")[0])
+    state = load_state(list_checkpoints(tiny_run / "checkpoints")[0])
     save_state(tmp_path / "step-00000004.ckpt", with_value(state, "config.data.cache", str(tmp_path / "victim")))
     data = audiogan.load(tmp_path / "step-00000004.ckpt").config["data"]
     assert "cache" not in data and data["length"] == 2048

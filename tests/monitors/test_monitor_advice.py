@@ -29,9 +29,9 @@ from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
 from audiogan.run.config import compose
-from audiogan.run.packaged import shipped
+from audiogan.run.packaged import shipped_configs
 
-RUNS = [(name,) for name in shipped()] + [
+RUNS = [(name,) for name in shipped_configs()] + [
     ("points", "loss=wgan"),
     ("points", "loss=wgan-gp"),
     ("points", "game.penalties=null"),
@@ -129,7 +129,7 @@ def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, mon
 
 def test_the_guard_names_the_players_there_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     players = [SimpleNamespace(name=name, role="other") for name in ("critic_0", "critic_1", "generator")]
-    trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
+    trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(is_main_process=True))
     Guard()._report(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.generator.clip=1" in said and "critic.clip=1" not in said.replace("players.critic.clip, ", "")

@@ -123,7 +123,7 @@ def test_overrides_name_the_keys_of_these_players() -> None:
 
 def test_the_guard_clips_these_players(capsys: pytest.CaptureFixture[str]) -> None:
     players = [SimpleNamespace(name=name, role=ROLES[f"players.{name}.role"]) for name in ("a", "d", "E")]
-    trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(chief=True))
+    trainer: Any = SimpleNamespace(players=players, callbacks={}, engine=SimpleNamespace(is_main_process=True))
     Guard()._report(trainer, "failure", 3, "it burst")
     said = "".join(capsys.readouterr())
     assert "players.a.clip=1 players.d.clip=1" in said and "players.E" not in said

@@ -10,16 +10,16 @@ from tiny import TINY
 
 from audiogan.errors import UserError
 from audiogan.run.config import compose
-from audiogan.run.copies import expand
+from audiogan.run.copies import expand_copies
 from audiogan.run.facts import resolve_facts
-from audiogan.run.folder import run_name
-from audiogan.run.packaged import PACKAGED
-from audiogan.run.targets import resolve_target, targets
+from audiogan.run.folder import run_folder_name
+from audiogan.run.packaged import CONFIG_FOLDER
+from audiogan.run.targets import find_targets, resolve_target
 from audiogan.run.training import open_data
 from audiogan.run.training import train as run
 
 SMALL = ("batch_size=2", "trainer.steps=2", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
-LOSSES = sorted(path.stem for path in (PACKAGED / "loss").glob("*.yaml"))
+LOSSES = sorted(path.stem for path in (CONFIG_FOLDER / "loss").glob("*.yaml"))
 # What each network is made small by, in a training on sounds or on images.
 SOUND_NETWORKS = {
     "stftgan": ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"],
@@ -52,7 +52,7 @@ def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
 
 
 def test_every_network_is_tried() -> None:
-    assert {path.stem for path in (PACKAGED / "network").glob("*.yaml")} == {*SOUND_NETWORKS, *IMAGE_NETWORKS}
+    assert {path.stem for path in (CONFIG_FOLDER / "network").glob("*.yaml")} == {*SOUND_NETWORKS, *IMAGE_NETWORKS}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -76,7 +76,7 @@ def test_copies_multiply_entries() -> None:
             "players": {"critic_{i}": {"copies": "${n}", "nets": ["critic_{i}"], "index": "{i}"}, "generator": {}},
         }
     )
-    expand(cfg)
+    expand_copies(cfg)
     assert OmegaConf.to_container(cfg) == {
         "n": 2,
         "players": {
@@ -86,7 +86,7 @@ def test_copies_multiply_entries() -> None:
         },
     }
     with pytest.raises(UserError, match=r"x_\{i\}.copies=0 must be"):
-        expand(OmegaConf.create({"x_{i}": {"copies": 0}}))
+        expand_copies(OmegaConf.create({"x_{i}": {"copies": 0}}))
 
 
 def test_one_of_several_copies_is_overridden(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_same_command_means_the_same_run() -> None:
     assert first == compose("drums", ["seed=1", "trainer.steps=9", "network=wavegan", "trainer.minutes=1"]).run_dir
     assert first != compose("drums", ["network=wavegan", "seed=2"]).run_dir
     assert compose("drums").run_dir == str(Path("runs") / "drums")
-    one, two = (run_name("drums", [f"data.root=/some/{x}/drums"]) for x in "ab")
+    one, two = (run_folder_name("drums", [f"data.root=/some/{x}/drums"]) for x in "ab")
     assert one != two and "/" not in one and one.startswith("drums,data.root=drums-")
 
 
@@ -264,4 +264,4 @@ def test_unknown_configurations_are_named() -> None:
 def test_a_resolved_configuration_survives_a_checkpoint() -> None:
     cfg = compose("drums")
     assert OmegaConf.to_container(cfg, resolve=True) == OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
-    assert list(targets(OmegaConf.to_container(cfg, resolve=True)))
+    assert list(find_targets(OmegaConf.to_container(cfg, resolve=True)))

@@ -12,7 +12,7 @@ from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.modalities import Points
 from audiogan.run.config import compose
-from audiogan.run.copies import MOST_COPIES
+from audiogan.run.copies import MAX_COPIES
 from audiogan.run.facts import resolve_facts
 
 POINTS = "defaults: [points, _self_]\ntrainer: {steps: 1}\ncallbacks: {previews: null, monitors: null}\n"
@@ -344,6 +344,6 @@ def test_a_configuration_that_names_itself_is_one_line(place: Path, capsys: pyte
 
 
 def test_as_many_copies_as_allowed_are_made(place: Path) -> None:
-    assert MOST_COPIES >= 100
+    assert MAX_COPIES >= 100
     with pytest.raises(UserError, match="copies"):
-        compose("md-gan", [f"workers={MOST_COPIES + 1}"])
+        compose("md-gan", [f"workers={MAX_COPIES + 1}"])

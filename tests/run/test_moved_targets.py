@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audiogan.model.bundle import ABOUT, shipped_models
-from audiogan.run.targets import MOVED, check_places, present, resolve_target, targets
+from audiogan.run.targets import MOVED, check_targets, find_targets, resolve_target, update_targets
 
 PLACES = {
     "games.Sampling": "game._target_",
@@ -28,8 +28,8 @@ def stored(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", shipped_models())
 def test_the_targets_of_shipped_models_resolve(name: str) -> None:
     config = stored(name)
-    check_places(config)
-    found = dict(targets(config))
+    check_targets(config)
+    found = dict(find_targets(config))
     assert found["game._target_"] in ("audiogan.games.Sampling", "audiogan.games.Generative")
     for key, target in found.items():
         assert resolve_target(target, key) is resolve_target(MOVED.get(target, target), key)
@@ -44,9 +44,9 @@ def test_each_moved_name_resolves(old: str) -> None:
 
 def test_present_names() -> None:
     plain = {"game": {"_target_": "audiogan.games.Sampling", "a": [{"_target_": "audiogan.data.points.Points"}, 5]}}
-    assert present(plain) == {
+    assert update_targets(plain) == {
         "game": {"_target_": "audiogan.games.Generative", "a": [{"_target_": "audiogan.data.open_points"}, 5]}
     }
     assert plain["game"]["_target_"] == "audiogan.games.Sampling"
     odd = {"_target_": ["audiogan.games.Sampling"], "name": "audiogan.games.Sampling", "x": None}
-    assert present(odd) == odd
+    assert update_targets(odd) == odd

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from audiogan.cli import main
-from audiogan.run.multirun import jobs, multirun
+from audiogan.run.multirun import list_jobs, multirun
 
 Captured = pytest.CaptureFixture[str]
 POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=null", "engine.threads=1")
@@ -121,7 +121,7 @@ def test_a_sweep_and_a_single_command_mean_the_same_run(sweep: list[str], capsys
 
 def test_jobs_are_spelled_as_they_were_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    typed = jobs(["data.root=Bob's,a b,'c d'", "name=2024", "seed=1,2", "~callbacks.ema"])
+    typed = list_jobs(["data.root=Bob's,a b,'c d'", "name=2024", "seed=1,2", "~callbacks.ema"])
     roots = ["data.root=Bob's", "data.root=a b", "data.root='c d'"]
     assert typed == [[root, "name=2024", f"seed={seed}", "~callbacks.ema"] for root in roots for seed in (1, 2)]
 

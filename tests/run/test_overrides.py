@@ -11,7 +11,7 @@ from tiny import TINY
 from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.run.config import compose
-from audiogan.run.overrides import hydra_overrides, parse, settings_of_run
+from audiogan.run.overrides import parse_override, settings_from_run_name, to_hydra_overrides
 
 NAMES = [
     "Bob's drums", "it's \"loud\"", "Trömmel", "太鼓", "drums (1)", "drums(1)", "drums [808]", "[808]", "{a: 1}",
@@ -32,9 +32,9 @@ pytestmark = pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_taken_as_it_is(name: str, key: str, multirun: bool) -> None:
     os.makedirs(name, exist_ok=True)
-    (override,) = hydra_overrides([f"{key}={name}"], multirun=multirun)
-    assert parse(override).value() == name
-    assert hydra_overrides([override]) == [override]
+    (override,) = to_hydra_overrides([f"{key}={name}"], multirun=multirun)
+    assert parse_override(override).value() == name
+    assert to_hydra_overrides([override]) == [override]
 
 
 @pytest.mark.parametrize("written", HYDRAS)
@@ -45,13 +45,13 @@ def test_what_is_written_in_hydras_grammar_stays(written: str, monkeypatch: pyte
 
 def test_other_settings_keep_hydras_grammar() -> None:
     written = ["network=a,b", "game.generator.widths=[8,8]", "+x=1", "++y={a:1}", "~callbacks.ema", "lr.critic=1e-3"]
-    assert hydra_overrides(written, multirun=True) == written
+    assert to_hydra_overrides(written, multirun=True) == written
 
 
 def test_commas_are_a_sweep_with_multirun_unless_a_file_has_this_name() -> None:
     def several(value: str) -> list[str]:
-        (override,) = hydra_overrides([f"data.root={value}"], multirun=True)
-        parsed = parse(override)
+        (override,) = to_hydra_overrides([f"data.root={value}"], multirun=True)
+        parsed = parse_override(override)
         return list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [str(parsed.value())]
 
     assert several("a,b") == ["a", "b"]
@@ -68,7 +68,7 @@ def test_several_paths_without_multirun_are_one_line() -> None:
     Path("a").mkdir()
     Path("b").mkdir()
     with pytest.raises(UserError, match="with -m one training follows the other"):
-        hydra_overrides(["data.root=a,b"])
+        to_hydra_overrides(["data.root=a,b"])
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_a_configuration_may_have_any_name(name: str, tmp_path: Path) -> None:
 )
 def test_the_name_of_a_run_folder_states_settings(folder: str, overrides: list[str], kept: list[str]) -> None:
     given = [*overrides, f"run_dir={folder}"]
-    assert settings_of_run("points", given) == []
+    assert settings_from_run_name("points", given) == []
     os.makedirs(f"{folder}/checkpoints")
-    assert settings_of_run("points", given) == kept
-    assert settings_of_run("points", [*overrides, f"run_dir='{folder}/'"]) == kept
-    assert settings_of_run("points", overrides) == []
+    assert settings_from_run_name("points", given) == kept
+    assert settings_from_run_name("points", [*overrides, f"run_dir='{folder}/'"]) == kept
+    assert settings_from_run_name("points", overrides) == []

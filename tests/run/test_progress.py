@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def trainer(step: int, steps: int | None = 1000) -> Any:
     share = 0.0 if steps is None else step / steps
     return SimpleNamespace(
-        step=step, steps=steps, spent=share, real_examples=16 * step, engine=SimpleNamespace(chief=True)
+        step=step, steps=steps, progress=share, real_examples=16 * step, engine=SimpleNamespace(is_main_process=True)
     )
 
 

@@ -12,7 +12,7 @@ from waves import load_wav
 
 from audiogan.errors import UserError
 from audiogan.modalities.sound import write_preview
-from audiogan.run.curves import group, read_series, round_ticks
+from audiogan.run.curves import group_metrics, series_from_rows, tick_values
 from audiogan.run.report import write_report
 
 RATE = 8000
@@ -251,7 +251,7 @@ def test_no_folder_is_the_users_error(tmp_path: Path) -> None:
 
 def test_steps_taken_again_after_a_resume_replace_those_lost() -> None:
     rows = [{"step": s, "a": 1} for s in (10, 20, 30, 40)] + [{"step": s, "a": 2} for s in (30, 40, 50)]
-    assert read_series(rows) == {"a": ([10, 20, 30, 40, 50], [1, 1, 2, 2, 2])}
+    assert series_from_rows(rows) == {"a": ([10, 20, 30, 40, 50], [1, 1, 2, 2, 2])}
 
 
 def test_what_players_share_shares_a_plot() -> None:
@@ -267,7 +267,7 @@ def test_what_players_share_shares_a_plot() -> None:
         "f/x@5",
         "p/x@5",
     ]
-    assert list(group(names).items()) == [
+    assert list(group_metrics(names).items()) == [
         ("f/x@5", ["f/x@5"]),
         ("p/x@5", ["p/x@5"]),
         ("loss", ["c/loss", "g/loss"]),
@@ -280,7 +280,7 @@ def test_what_players_share_shares_a_plot() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 3), (-0.003, 0.0042), (1e6, 7e6), (0, 199_999), (5, 5.0001)])
 def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
-    ticks = round_ticks(low, high)
+    ticks = tick_values(low, high)
     assert 2 <= len(ticks) <= 7 and min(ticks) >= low - 1e-12 and max(ticks) <= high + 1e-12
     digits = f"{ticks[1] - ticks[0]:.6e}".split("e")[0].rstrip("0")
     assert digits.rstrip(".") in ("1", "2", "5") or abs(float(digits) - round(float(digits))) < 1e-4

@@ -11,7 +11,7 @@ import pytest
 
 from audiogan.modalities.wav import save_wav
 from audiogan.run.config import compose
-from audiogan.run.curves import group, number, plot, read_series
+from audiogan.run.curves import group_metrics, plot_group, series_from_rows, to_float
 from audiogan.run.report import write_report
 from audiogan.run.training import train
 
@@ -51,12 +51,15 @@ def test_each_of_several_critics_has_its_scores(tmp_path: Path) -> None:
 
 
 def test_one_score_alone_keeps_its_name() -> None:
-    assert group(["g/fake_logits"]) == {"scores": ["g/fake_logits"]}
-    assert group(["a/scores", "x/real_logits@3"]) == {"x/real_logits@3": ["x/real_logits@3"], "a/scores": ["a/scores"]}
+    assert group_metrics(["g/fake_logits"]) == {"scores": ["g/fake_logits"]}
+    assert group_metrics(["a/scores", "x/real_logits@3"]) == {
+        "x/real_logits@3": ["x/real_logits@3"],
+        "a/scores": ["a/scores"],
+    }
 
 
 def test_values_that_are_not_finite_are_counted_as_the_log_writes_them(tmp_path: Path) -> None:
-    assert [number(v) for v in ("inf", "-inf", "infinity", "1")] == [float("inf"), float("-inf"), None, None]
+    assert [to_float(v) for v in ("inf", "-inf", "infinity", "1")] == [float("inf"), float("-inf"), None, None]
     rows: list[dict] = [{"step": s, "critic/loss": 1.0, "generator/loss": 1.0} for s in range(9)]
     rows[4]["critic/loss"] = "nan"
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -94,7 +97,7 @@ def test_a_strangers_log_is_shown_as_text(rows: list[dict], tmp_path: Path) -> N
 
 def test_rows_of_impossible_steps_are_left_out() -> None:
     rows = [{"step": s, "a": i} for i, s in enumerate((-1, 3, 1e16, 7.0, float("inf")))]
-    assert read_series(rows) == {"a": ([3.0, 7.0], [1.0, 3.0])}
+    assert series_from_rows(rows) == {"a": ([3.0, 7.0], [1.0, 3.0])}
 
 
 @pytest.mark.parametrize(
@@ -116,5 +119,5 @@ def test_a_strangers_preview_still_plays(layout: str, tmp_path: Path) -> None:
 def test_scores_have_a_linear_scale_though_all_are_positive() -> None:
     steps, values = [float(i) for i in range(1, 20)], [10.0 ** (-i / 4) for i in range(1, 20)]
     for name, logarithmic in (("critic/real_logits", False), ("critic/loss", True)):
-        html, _ = plot(0, "x", [name], {name: (steps, values)}, 20.0, {})
+        html, _ = plot_group(0, "x", [name], {name: (steps, values)}, 20.0, {})
         assert ("logarithmic" in html) is logarithmic

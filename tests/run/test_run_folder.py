@@ -12,7 +12,15 @@ import pytest
 
 from audiogan.errors import UserError
 from audiogan.run import folder as run_folder
-from audiogan.run.folder import FILES, FOLDERS, check_links, locked, note, status, tidy
+from audiogan.run.folder import (
+    FILES,
+    FOLDERS,
+    check_links,
+    lock_run_folder,
+    read_status,
+    remove_temporary_files,
+    write_status,
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
@@ -20,14 +28,17 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 def test_the_lock_is_never_opened_through_a_link_nor_truncated(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     (tmp_path / ".lock").symlink_to("mine")
-    with pytest.raises(UserError, match=r"\.lock: cannot be opened \(it is a symbolic link\)"), locked(tmp_path):
+    with (
+        pytest.raises(UserError, match=r"\.lock: cannot be opened \(it is a symbolic link\)"),
+        lock_run_folder(tmp_path),
+    ):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
     (tmp_path / ".lock").unlink()
     os.link(tmp_path / "mine", tmp_path / ".lock")
-    with locked(tmp_path), pytest.raises(UserError, match="another training"), locked(tmp_path):
+    with lock_run_folder(tmp_path), pytest.raises(UserError, match="another training"), lock_run_folder(tmp_path):
         pass
-    with locked(tmp_path):
+    with lock_run_folder(tmp_path):
         pass
     assert (tmp_path / "mine").read_text() == "precious"
 
@@ -35,7 +46,7 @@ def test_the_lock_is_never_opened_through_a_link_nor_truncated(tmp_path: Path) -
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_a_lock_that_is_no_file_is_one_line(make: Any, tmp_path: Path) -> None:
     make(tmp_path / ".lock")
-    with pytest.raises(UserError, match=r"\.lock: "), locked(tmp_path):
+    with pytest.raises(UserError, match=r"\.lock: "), lock_run_folder(tmp_path):
         pass
 
 
@@ -63,7 +74,7 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) 
     for name in (*left, *mine):
         (tmp_path / name).write_text("")
     (tmp_path / ".scan.txt.0a1b.tmp").mkdir()
-    tidy(tmp_path)
+    remove_temporary_files(tmp_path)
     assert [name for name in left if (tmp_path / name).exists()] == []
     assert all((tmp_path / name).exists() for name in mine)
 
@@ -71,26 +82,26 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) 
 def test_the_status_is_written_although_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    note(tmp_path, status="running", source="a rather long description of the data")
+    write_status(tmp_path, status="running", source="a rather long description of the data")
 
     def full(path: Path) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(run_folder, "atomic_write", full)
-    note(tmp_path, status="stopped (why)", source="data")
-    assert status(tmp_path) == "stopped (why)" and capsys.readouterr().err == ""
+    write_status(tmp_path, status="stopped (why)", source="data")
+    assert read_status(tmp_path) == "stopped (why)" and capsys.readouterr().err == ""
     assert json.loads((tmp_path / "run.json").read_text())["source"] == "data"
     (tmp_path / "run.json").unlink()
-    note(tmp_path, status="finished")
+    write_status(tmp_path, status="finished")
     (line,) = capsys.readouterr().err.splitlines()
     assert "run.json" in line and "No space left" in line
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b"[" * 100_000, b'{"status": 3}', b"{}"])
 def test_a_damaged_status_is_no_error(content: bytes, tmp_path: Path) -> None:
-    assert status(tmp_path) == ""
+    assert read_status(tmp_path) == ""
     (tmp_path / "run.json").write_bytes(content)
-    assert status(tmp_path) in ("", "3")
+    assert read_status(tmp_path) in ("", "3")
     (tmp_path / "run.json").unlink()
     os.mkfifo(tmp_path / "run.json")
-    assert status(tmp_path) == ""
+    assert read_status(tmp_path) == ""

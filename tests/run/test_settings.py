@@ -16,7 +16,7 @@ from audiogan.errors import UserError
 from audiogan.evaluation.data_sets import open_evaluation_data
 from audiogan.model.loading import load
 from audiogan.run.config import compose
-from audiogan.run.folder import run_name
+from audiogan.run.folder import run_folder_name
 from audiogan.run.training import open_data
 
 Captured = pytest.CaptureFixture[str]
@@ -126,7 +126,7 @@ def test_a_run_keeps_absolute_paths_of_its_data(here: Path, monkeypatch: pytest.
     beside, inside = (compose("drums", [*typed, f"data.labels={name}.csv"]) for name in ("list", "inside"))
     assert (beside.data.root, beside.data.cache) == (str(here / "sounds"), str(here / "kept"))
     assert (beside.data.labels, inside.data.labels) == (str(here / "list.csv"), str(here / "sounds/inside.csv"))
-    assert beside.run_dir == str(Path("runs") / run_name("drums", [*typed, "data.labels=list.csv"]))
+    assert beside.run_dir == str(Path("runs") / run_folder_name("drums", [*typed, "data.labels=list.csv"]))
     monkeypatch.setenv("HOME", str(here))
     home = compose("drums", ["data.root=~/sounds", "run_dir=~/mine"])
     assert (home.data.root, home.run_dir) == (str(here / "sounds"), str(here / "mine"))
@@ -204,10 +204,10 @@ def test_a_run_folder_in_place_of_a_configuration_says_what_to_name(capsys: Capt
 
 def test_callbacks_that_change_a_training_show_in_its_name() -> None:
     quiet = ["callbacks.log.every=5", "callbacks.previews.count=4", "callbacks.monitors.every=7", "~callbacks.previews"]
-    assert run_name("points", [*quiet, "trainer.steps=5", "engine.threads=1", "checkpoints.keep=1"]) == "points"
-    assert run_name("points", [*quiet, "callbacks.ema.decay=0.5"]) == "points,callbacks.ema.decay=0.5"
-    assert run_name("points", ["callbacks.guard=null"]) == "points,callbacks.guard=null"
-    names = {run_name("points", [f"callbacks.anneal.start={start}"]) for start in (0.2, 0.5)}
+    assert run_folder_name("points", [*quiet, "trainer.steps=5", "engine.threads=1", "checkpoints.keep=1"]) == "points"
+    assert run_folder_name("points", [*quiet, "callbacks.ema.decay=0.5"]) == "points,callbacks.ema.decay=0.5"
+    assert run_folder_name("points", ["callbacks.guard=null"]) == "points,callbacks.guard=null"
+    names = {run_folder_name("points", [f"callbacks.anneal.start={start}"]) for start in (0.2, 0.5)}
     assert len(names) == 2
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audiogan.run.stopping import INTERRUPTED, stopped_by_signals
+from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs POSIX")
 
@@ -41,7 +41,7 @@ def send(number: int) -> None:
 )
 def test_the_first_signal_stops_the_run(number: int, reason: str, trainer: Any) -> None:
     said: list[str] = []
-    with stopped_by_signals(trainer, said.append):
+    with stop_on_signals(trainer, said.append):
         send(number)
     assert trainer.stop_reason == reason and len(said) == 1
 
@@ -50,7 +50,7 @@ def test_a_terminal_that_closes_sends_several_signals(trainer: Any) -> None:
     def closed(line: str) -> None:
         raise OSError(5, "Input/output error")
 
-    with stopped_by_signals(trainer, closed):
+    with stop_on_signals(trainer, closed):
         for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
             send(number)
     assert trainer.stop_reason == "asked to terminate"
@@ -58,7 +58,7 @@ def test_a_terminal_that_closes_sends_several_signals(trainer: Any) -> None:
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_leaves_at_once(first: int, trainer: Any) -> None:
-    with stopped_by_signals(trainer, lambda line: None):
+    with stop_on_signals(trainer, lambda line: None):
         send(first)
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
@@ -67,7 +67,7 @@ def test_a_second_ctrl_c_leaves_at_once(first: int, trainer: Any) -> None:
 def test_under_nohup_a_hangup_stays_ignored(trainer: Any) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stopped_by_signals(trainer, lambda line: None):
+        with stop_on_signals(trainer, lambda line: None):
             send(signal.SIGHUP)
         assert trainer.stop_reason is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
@@ -78,7 +78,7 @@ def test_in_another_thread_nothing_is_installed(trainer: Any) -> None:
     ran: list[int] = []
 
     def work() -> None:
-        with stopped_by_signals(trainer, lambda line: None):
+        with stop_on_signals(trainer, lambda line: None):
             ran.append(1)
 
     thread = threading.Thread(target=work)

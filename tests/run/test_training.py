@@ -23,10 +23,11 @@ from tiny import TINY
 
 from audiogan.cli import main
 from audiogan.core import load_state
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.errors import UserError
 from audiogan.run.config import compose
-from audiogan.run.training import build_game, build_representation, locked, train
+from audiogan.run.folder import lock_run_folder
+from audiogan.run.training import build_game, build_representation, train
 
 # `python -m audiogan ARGUMENTS` for each line of input. What takes seconds is imported once, before the fork.
 SERVER = """
@@ -126,7 +127,7 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 
 def newest_step(run: Path) -> int:
-    return max((int(path.stem.removeprefix("step-")) for path in checkpoints(run / "checkpoints")), default=0)
+    return max((int(path.stem.removeprefix("step-")) for path in list_checkpoints(run / "checkpoints")), default=0)
 
 
 STEPS = 24
@@ -180,7 +181,7 @@ def test_interrupted_it_saves_this_very_step_and_goes_on(
     code, out = child.wait()
     stopped = newest_step(run)
     assert code == 130 and 3 <= stopped < STEPS, out
-    assert rows(run)[-1]["step"] == stopped == load_state(checkpoints(run / "checkpoints")[0])["trainer"]["step"]
+    assert rows(run)[-1]["step"] == stopped == load_state(list_checkpoints(run / "checkpoints")[0])["trainer"]["step"]
     assert (run / f"previews/step-{stopped:08d}.wav").is_file() and "Traceback" not in out
     again = out[out.index("go on:") :].splitlines()[0]
     assert "audiogan train drums" in again and f"run_dir={run}" in again
@@ -274,7 +275,7 @@ def test_two_trainings_do_not_share_a_run_folder(
     copied: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(copied)
-    with locked(copied):
+    with lock_run_folder(copied):
         assert main(["train", "drums", *tiny, "trainer.steps=6"]) == 2
     error = capsys.readouterr().err.strip()
     assert "another training" in error and str(copied) in error and "\n" not in error
@@ -306,7 +307,7 @@ def test_numbers_that_explode_stop_the_run_and_spare_the_checkpoint(
     errors = [line for line in printed.err.splitlines() if line.startswith("audiogan:")]
     assert len(errors) == 1 and "explosion" in errors[0] and str(copied) in errors[0]
     assert "Traceback" not in printed.err and "go on:" not in printed.out
-    for path in checkpoints(copied / "checkpoints"):
+    for path in list_checkpoints(copied / "checkpoints"):
         weights = load_state(path)["trainer"]["game"].values()
         assert all(bool(torch.isfinite(w).all()) for w in weights if w.is_floating_point())
     assert newest_step(copied) < 40

@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from audiogan.cli import main
-from audiogan.core import Trainer, load_state, newest_state, save_state
-from audiogan.core.checkpoint import checkpoints
+from audiogan.core import Trainer, load_newest_checkpoint, load_state, save_state
+from audiogan.core.checkpoint import list_checkpoints
 from audiogan.data.columns import Labels, Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities import Points
 from audiogan.run import callbacks, training
-from audiogan.run.changes import data_changes, identity
+from audiogan.run.changes import data_fingerprint, describe_data_changes
 from audiogan.run.config import compose
 
 SMALL = ["widths=[8,8]", "data.count=100", "batch_size=8", "engine.threads=1", "callbacks.previews=null"]
@@ -148,7 +148,7 @@ def test_a_log_that_cannot_be_written_is_left_out_and_said_once(
     previews = "callbacks.previews={_target_: audiogan.run.callbacks.Previews, every: 2, count: 4}"
     trainer, _ = train("trainer.steps=5", previews)
     lines = capsys.readouterr().err.splitlines()
-    assert trainer.step == 5 and status(run) == "finished" and newest_state(run / "checkpoints")[1]
+    assert trainer.step == 5 and status(run) == "finished" and load_newest_checkpoint(run / "checkpoints")[1]
     for name in ("metrics.jsonl", "tensorboard", "findings.jsonl", "report.html"):
         assert len([line for line in lines if f"{name}: " in line and "No space left" in line]) == 1, name
 
@@ -211,7 +211,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_line(
     change: Callable[[dict[str, Any]], Any], train: Train, run: Path
 ) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     change(state["trainer"])
     save_state(path, state)
@@ -223,7 +223,7 @@ def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_line(
 
 def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     state["trainer"]["optimizers"]["critic"]["state"] = {}
     save_state(path, state)
@@ -232,7 +232,7 @@ def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
 
 
 def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source: torch.Tensor | None = None) -> Table:
-    """Return data that is read from files, as far as `identity` knows."""
+    """Return data that is read from files, as far as `data_fingerprint` knows."""
     sources = x if source is None else source
     columns = {
         "x": Signals(x.numpy(), Points()),
@@ -244,17 +244,17 @@ def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source
 
 def test_data_is_known_by_its_examples_labels_and_length() -> None:
     x, targets = torch.randn(200, 3), torch.arange(200) % 2
-    original = identity(from_files(x, ["a", "b"], targets))
+    original = data_fingerprint(from_files(x, ["a", "b"], targets))
     one = x.clone()
     one[137, 2] += 1e-3
     others = [(one, ["a", "b"], targets, x), (x, ["a", "c"], targets), (x, ["a", "b"], 1 - targets)]
     others += [(x[:199], ["a", "b"], targets[:199]), (x, ["a", "b"], targets, one)]
     for other in others:
-        assert data_changes(original, identity(from_files(*other)))
-    same = identity(from_files(x.clone(), ["a", "b"], targets))
-    assert data_changes(original, same) == [] == data_changes(original, same | {"source": "moved"})
+        assert describe_data_changes(original, data_fingerprint(from_files(*other)))
+    same = data_fingerprint(from_files(x.clone(), ["a", "b"], targets))
+    assert describe_data_changes(original, same) == [] == describe_data_changes(original, same | {"source": "moved"})
     for unknown in (None, "x", {}, {"digest": None}):
-        assert data_changes(unknown, same) == []
+        assert describe_data_changes(unknown, same) == []
 
 
 def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_other_data_is_said_on_resume(train: Train, run: Path, monkeypatch: pyte
 
 def test_a_checkpoint_that_knows_no_data_resumes_silently(train: Train, run: Path) -> None:
     train("trainer.steps=1")
-    (path,) = checkpoints(run / "checkpoints")
+    (path,) = list_checkpoints(run / "checkpoints")
     state = load_state(path)
     del state["data"]
     save_state(path, state)

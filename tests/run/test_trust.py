@@ -17,8 +17,15 @@ from own_modules import write_module
 
 from audiogan.errors import UserError
 from audiogan.run import trust
-from audiogan.run.targets import check_places, outside, resolve_target
-from audiogan.run.trust import carried, check_names, hint, require, trusted, trusting
+from audiogan.run.targets import check_targets, external_modules, resolve_target
+from audiogan.run.trust import (
+    check_required_modules,
+    parse_module_names,
+    trust_hint,
+    trust_modules,
+    trusted_modules,
+    with_current_trust,
+)
 
 PARTS = """
 import os, subprocess, functools, enum
@@ -58,7 +65,7 @@ def test_no_module_of_python_can_be_trusted() -> None:
     for name in sys.stdlib_module_names:
         for spelled in (name, name.upper()):
             with pytest.raises(UserError, match="--trust"):
-                check_names([spelled])
+                parse_module_names([spelled])
 
 
 @pytest.mark.parametrize(
@@ -75,11 +82,11 @@ def test_no_module_of_python_can_be_trusted() -> None:
 def test_names_that_cannot_be_trusted_are_one_line(name: object, here: Path) -> None:
     before = list(sys.path)
     for given in ([name], name) if isinstance(name, str) else ([name],):
-        with pytest.raises(UserError) as caught, trusting(given):  # type: ignore[arg-type]
+        with pytest.raises(UserError) as caught, trust_modules(given):  # type: ignore[arg-type]
             raise AssertionError("trusted")
         said = str(caught.value)
         assert said.startswith("--trust ") and "\n" not in said and "\x1b" not in said and len(said) < 300
-    assert trusted() == () and sys.path == before
+    assert trusted_modules() == () and sys.path == before
 
 
 def test_the_line_says_what_to_write() -> None:
@@ -90,33 +97,33 @@ def test_the_line_says_what_to_write() -> None:
         "folder/nets": "without folders",
     }.items():
         with pytest.raises(UserError, match=words):
-            check_names(name)
+            parse_module_names(name)
 
 
 def test_lists_and_commas() -> None:
-    assert check_names("a, b,a") == ["a", "b"] == check_names(["a,b", "b"])
-    with trusting("a"), trusting(["b", "a"]):
-        assert trusted() == ("a", "b")
-    assert trusted() == ()
+    assert parse_module_names("a, b,a") == ["a", "b"] == parse_module_names(["a,b", "b"])
+    with trust_modules("a"), trust_modules(["b", "a"]):
+        assert trusted_modules() == ("a", "b")
+    assert trusted_modules() == ()
 
 
 def test_the_folder_is_appended_only_while_something_is_trusted(here: Path) -> None:
     before = list(sys.path)
-    with trusting([]):
+    with trust_modules([]):
         assert sys.path == before
-    with trusting("nets"), trusting("others"):
+    with trust_modules("nets"), trust_modules("others"):
         assert sys.path == [*before, os.getcwd()]
     assert sys.path == before
-    with pytest.raises(KeyError), trusting("nets"):
+    with pytest.raises(KeyError), trust_modules("nets"):
         raise KeyError
-    assert sys.path == before and trusted() == ()
+    assert sys.path == before and trusted_modules() == ()
 
 
 def test_a_module_of_the_folder_hides_no_installed_one(here: Path) -> None:
     (here / "soundfile.py").write_text("raise SystemError('mine')")
     import soundfile
 
-    with trusting("nets"):
+    with trust_modules("nets"):
         sys.modules.pop("soundfile")
         import soundfile as again
     sys.modules["soundfile"] = soundfile
@@ -127,16 +134,16 @@ def test_a_new_thread_has_no_trust_unless_it_is_carried(here: Path) -> None:
     found: list[Any] = []
 
     def look() -> None:
-        found.append((trusted(), os.getcwd() in sys.path))
+        found.append((trusted_modules(), os.getcwd() in sys.path))
 
     def in_thread(work: object) -> None:
         thread = threading.Thread(target=work)  # type: ignore[arg-type]
         thread.start()
         thread.join()
 
-    with trusting("nets"):
+    with trust_modules("nets"):
         in_thread(look)
-        later = carried(look)
+        later = with_current_trust(look)
         in_thread(later)
     in_thread(later)  # also when the block has ended
     assert [names for names, _ in found] == [(), ("nets",), ("nets",)]
@@ -144,11 +151,11 @@ def test_a_new_thread_has_no_trust_unless_it_is_carried(here: Path) -> None:
 
 
 def test_trust_is_carried_into_a_process(here: Path) -> None:
-    with trusting("nets"):
-        work = carried(trusted)
+    with trust_modules("nets"):
+        work = with_current_trust(trusted_modules)
     assert pickle.loads(pickle.dumps(work))() == ("nets",)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert pool.submit(trusted).result() == ()
+        assert pool.submit(trusted_modules).result() == ()
         assert pool.submit(work).result() == ("nets",)
 
 
@@ -178,7 +185,7 @@ def test_each_place_takes_its_kind_from_a_trusted_module(key: str, parts: str) -
     with pytest.raises(UserError, match=rf"if you trust {parts}.py, add --trust {parts}"):
         resolve_target(f"{parts}.{ALLOWED[key]}", key)
     assert parts not in sys.modules  # the check precedes the import
-    with trusting(parts):
+    with trust_modules(parts):
         assert resolve_target(f"{parts}.{ALLOWED[key]}", key).__name__ == ALLOWED[key]
     with pytest.raises(UserError, match="is not trusted"):
         resolve_target(f"{parts}.{ALLOWED[key]}", key)
@@ -214,7 +221,7 @@ TAKEN: dict[str, set[str]] = {
 @pytest.mark.parametrize("key", TAKEN)
 def test_each_place_refuses_everything_else_of_a_trusted_module(key: str, parts: str) -> None:
     taken = set()
-    with trusting(parts):
+    with trust_modules(parts):
         for name in NAMES:
             try:
                 resolve_target(f"{parts}.{name}", key)
@@ -225,13 +232,13 @@ def test_each_place_refuses_everything_else_of_a_trusted_module(key: str, parts:
 
 
 def test_nothing_is_imported_for_a_place_without_a_class(parts: str) -> None:
-    with trusting(parts), pytest.raises(UserError, match="this place takes no class"):
+    with trust_modules(parts), pytest.raises(UserError, match="this place takes no class"):
         resolve_target(f"{parts}.Net", "trainer.x._target_")
     assert parts not in sys.modules
 
 
 def test_a_class_from_elsewhere_is_named(parts: str) -> None:
-    with trusting(parts), pytest.raises(UserError, match=r"not defined in own_module_.* but in subprocess"):
+    with trust_modules(parts), pytest.raises(UserError, match=r"not defined in own_module_.* but in subprocess"):
         resolve_target(f"{parts}.Popen", "game.critic._target_")
 
 
@@ -241,7 +248,7 @@ def test_a_module_that_answers_to_every_name_is_not_asked(here: Path) -> None:
         "import os\nasked = []\n"
         "def __getattr__(name):\n    asked.append(name)\n    return os.system if name == 'x' else type(name, (), {})\n",
     )
-    with trusting(name):
+    with trust_modules(name):
         for attribute in ("x", "Net", "open_x"):
             for key in ("game.critic._target_", "data._target_"):
                 with pytest.raises(UserError, match="does not exist"):
@@ -254,13 +261,13 @@ def test_submodules_of_a_trusted_package(here: Path) -> None:
     package.mkdir()
     (package / "__init__.py").write_text("from own_package.nets import Net\nfrom os import system\nimport subprocess\n")
     (package / "nets.py").write_text("from torch import nn\nimport os\nclass Net(nn.Module): pass\n")
-    with trusting("own_package"):
+    with trust_modules("own_package"):
         for name in ("own_package.Net", "own_package.nets.Net"):
             assert resolve_target(name, "game.critic._target_").__module__ == "own_package.nets"
         for name in ("own_package.system", "own_package.subprocess.Popen", "own_package.nets.os.system"):
             with pytest.raises(UserError):
                 resolve_target(name, "game.critic._target_")
-    with pytest.raises(UserError, match="own_package"), trusting("own_package.nets"):
+    with pytest.raises(UserError, match="own_package"), trust_modules("own_package.nets"):
         raise AssertionError("trusted")
 
 
@@ -268,7 +275,7 @@ def test_one_trusted_module_does_not_open_another(here: Path) -> None:
     flag = here / "flag"
     good = write_module(here, "class Net: pass")
     bad = write_module(here, f"open({str(flag)!r}, 'w')\nclass Net: pass")
-    with trusting(good), pytest.raises(UserError, match=f"add --trust {bad}"):
+    with trust_modules(good), pytest.raises(UserError, match=f"add --trust {bad}"):
         resolve_target(f"{bad}.Net", "game.critic._target_")
     assert not flag.exists()
 
@@ -285,20 +292,20 @@ def test_one_trusted_module_does_not_open_another(here: Path) -> None:
 )
 def test_a_module_that_fails_is_one_line(text: str, words: str, here: Path) -> None:
     name = write_module(here, text)
-    with trusting(name), pytest.raises(UserError, match=words) as caught:
+    with trust_modules(name), pytest.raises(UserError, match=words) as caught:
         resolve_target(f"{name}.Net", "game.critic._target_")
     said = str(caught.value)
     assert f"{name} cannot be imported" in said and "\n" not in said and "\x1b" not in said
 
 
 def test_a_module_that_is_not_there_is_named(here: Path) -> None:
-    with trusting("nowhere_of_mine"), pytest.raises(UserError, match=f"no such module in {here}"):
+    with trust_modules("nowhere_of_mine"), pytest.raises(UserError, match=f"no such module in {here}"):
         resolve_target("nowhere_of_mine.Net", "game.critic._target_")
 
 
 def test_find_asks_for_trust_first(parts: str) -> None:
     with pytest.raises(UserError, match="not trusted"):
-        trust.find(f"{parts}.Net")
+        trust.find_object(f"{parts}.Net")
     assert parts not in sys.modules
 
 
@@ -306,43 +313,47 @@ def test_a_hint_only_for_files_that_are_near(here: Path) -> None:
     (here / "conf").mkdir()
     near, beside = write_module(here, ""), write_module(here / "conf", "")
     (here / "os.py").touch()
-    assert hint(near) == f"if you trust {near}.py, add --trust {near}"
-    assert hint(beside) is None and "start the command in " in str(hint(beside, here / "conf"))
-    assert hint("os", here) is None and hint("audiogan", here) is None and hint("nowhere_of_mine", here) is None
+    assert trust_hint(near) == f"if you trust {near}.py, add --trust {near}"
+    assert trust_hint(beside) is None and "start the command in " in str(trust_hint(beside, here / "conf"))
+    assert (
+        trust_hint("os", here) is None
+        and trust_hint("audiogan", here) is None
+        and trust_hint("nowhere_of_mine", here) is None
+    )
 
 
 def test_what_a_model_needs() -> None:
-    require([])
-    with trusting("nets"):
-        require(["nets"])
+    check_required_modules([])
+    with trust_modules("nets"):
+        check_required_modules(["nets"])
         with pytest.raises(
             UserError, match=r"needs the modules a, b; if you trust these files, add trust=\[.a., .b.\]"
         ):
-            require(["a", "nets", "b"])
-    with trusting([], command_line=True), pytest.raises(UserError, match=r"the module nets;.* add --trust nets$"):
-        require(["nets"])
+            check_required_modules(["a", "nets", "b"])
+    with trust_modules([], command_line=True), pytest.raises(UserError, match=r"the module nets;.* add --trust nets$"):
+        check_required_modules(["nets"])
     for wrong in (["os"], ["OS"], ["torch"], ["audiogan"], ["a.b"], ["../a"], [5], [None], "nets", {"a": 1}, 5, None):
         with pytest.raises(UserError, match=r"^requires: ") as caught:
-            require(wrong)
+            check_required_modules(wrong)
         assert "--trust" not in str(caught.value) and "trust=" not in str(caught.value)
     with pytest.raises(UserError, match="at most"):
-        require([f"m{i}" for i in range(1000)])
+        check_required_modules([f"m{i}" for i in range(1000)])
 
 
 def test_modules_that_a_configuration_names() -> None:
     game = {"_target_": "audiogan.games.Adversarial", "a": [{"_target_": "nets.A"}, {"_target_": "nets.B"}]}
     plain: dict[str, Any] = {"game": game}
     plain |= {"x": {"_target_": "torch.nn.Linear"}, "y": {"_target_": "os.system"}, "z": {"_target_": 5}}
-    assert outside(plain) == ["nets"]
+    assert external_modules(plain) == ["nets"]
     with pytest.raises(UserError):
-        check_places(plain)
+        check_targets(plain)
 
 
 def test_work_of_the_studio_has_the_trust_of_its_command(here: Path) -> None:
     from audiogan.studio.limits import Slots
 
     async def serve() -> tuple[str, ...]:
-        return await Slots(running=1, waiting=1, patience=5.0).run(trusted)
+        return await Slots(max_running=1, max_waiting=1, wait_seconds=5.0).run(trusted_modules)
 
-    with trusting("nets"):
+    with trust_modules("nets"):
         assert asyncio.run(serve()) == ("nets",)

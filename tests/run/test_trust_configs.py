@@ -118,7 +118,7 @@ SETS_TRUST = {
     "a key with a text": ("trust: {own}", "cannot trust modules"),
     "a key that a value refers to": ("trust: [{own}]\nname: ${{trust.0}}", "cannot trust modules"),
     "the module itself": (
-        "game: {{loss: {{_target_: audiogan.run.trust.trusting, names: [{own}]}}}}",
+        "game: {{loss: {{_target_: audiogan.run.trust.trust_modules, names: [{own}]}}}}",
         "this place takes",
     ),
     "a function of it": ("data: {{_target_: audiogan.run.trust.open_mine}}", "this place takes"),
@@ -158,7 +158,7 @@ def test_data_from_outside(here: Path) -> None:
     own = write_module(here, "def open_mine(count: int = 5): pass\ndef other(): pass\nclass Mine:\n    pass\n")
     for name, good in (("open_mine", True), ("other", False), ("Mine", False)):
         (here / "mine.yaml").write_text(f"{POINTS}data: {{_target_: {own}.{name}, count: 2e2}}\n")
-        with audiogan.run.trust.trusting(own):
+        with audiogan.run.trust.trust_modules(own):
             if good:
                 assert compose("mine.yaml").data.count == 200  # as the annotation of `count` says
                 continue

@@ -9,5 +9,5 @@ from audiogan.studio.runs import Run
 
 def test_a_failed_run_is_stopped_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"status": "failed (no space left)"}')
-    facts = Run.at(tmp_path, "run").facts()
+    facts = Run.from_folder(tmp_path, "run").status()
     assert facts["state"] == "stopped" and facts["why"] == "no space left"

@@ -174,11 +174,11 @@ def test_a_zip_bomb_with_another_name(client: TestClient) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("kick.wav", b"\0" * 50_000_000)
     text = error(client.post("/api/imitate", content=packed.getvalue()), 422)
-    assert "no sound file" in text
+    assert "not a sound file" in text
 
 
 def test_of_a_flac_that_unpacks_to_hours_ten_seconds_are_read() -> None:
-    from audiogan.studio.imitate import decode
+    from audiogan.studio.imitate import decode_recording
 
     packed = io.BytesIO()
     with soundfile.SoundFile(packed, "w", 8000, 1, format="FLAC", subtype="PCM_16") as file:
@@ -187,7 +187,7 @@ def test_of_a_flac_that_unpacks_to_hours_ten_seconds_are_read() -> None:
         for _ in range(12):
             file.write(click)
     assert len(packed.getvalue()) < 1 << 20
-    wave, rate = decode(packed.getvalue(), 10.0)
+    wave, rate = decode_recording(packed.getvalue(), 10.0)
     assert (wave.shape, rate) == ((1, 80_000), 8000)
 
 
@@ -195,7 +195,7 @@ def test_recordings_with_nothing_to_hear(client: TestClient) -> None:
     for samples in (np.zeros(1000), np.full(1000, 0.5), np.full(1000, np.nan), np.zeros(0)):
         file = io.BytesIO()
         soundfile.write(file, samples.astype(np.float32), 16000, format="WAV", subtype="FLOAT")
-        assert "hear" in error(client.post("/api/imitate", content=file.getvalue()), 422)
+        assert "the recording:" in error(client.post("/api/imitate", content=file.getvalue()), 422)
     for content in (b"", b"RIFF", b"RIFF\xff\xff\xff\xffWAVEfmt ", os.urandom(1000), b"<html>"):
         error(client.post("/api/imitate", content=content), 422)
     file = io.BytesIO()
@@ -271,14 +271,14 @@ def test_an_announced_gigabyte_is_refused_unread(client: TestClient) -> None:
 def test_a_body_that_does_not_come(drums: Any) -> None:
     from starlette.requests import Request
 
-    from audiogan.studio.limits import Refused, read
+    from audiogan.studio.limits import Refused, read_body
 
     async def never() -> dict[str, Any]:
         await asyncio.sleep(60)
         return {}
 
     with pytest.raises(Refused, match="did not arrive"):
-        asyncio.run(read(Request({"type": "http", "headers": []}, never), 100, 0.05))
+        asyncio.run(read_body(Request({"type": "http", "headers": []}, never), 100, 0.05))
 
 
 # --- many at once
@@ -293,12 +293,12 @@ def test_slots_run_few_hold_some_and_refuse_the_rest() -> None:
 
         async def one() -> str:
             nonlocal running, most
-            await slots.enter()
+            await slots.acquire()
             running += 1
             most = max(most, running)
             await gate.wait()
             running -= 1
-            slots.leave()
+            slots.release()
             return "done"
 
         tasks = [asyncio.create_task(one()) for _ in range(10)]
@@ -320,11 +320,11 @@ def test_patience_ends_and_failing_work_gives_its_place_back() -> None:
 
     async def main() -> str:
         slots = Slots(1, 5, 0.05)
-        await slots.enter()
+        await slots.acquire()
         with pytest.raises(Refused) as caught:
             await slots.run(str, 1)
         assert caught.value.status == 503
-        slots.leave()
+        slots.release()
         for _ in range(3):
             with pytest.raises(UserError):
                 await slots.run(fail)

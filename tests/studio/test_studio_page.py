@@ -165,7 +165,7 @@ def test_links_of_other_models_and_broken_ones_are_named(opened: Callable[..., P
         other.evaluate(
             "(hash) => { document.getElementById('notice').textContent = ''; location.hash = hash; }", broken
         )
-        other.wait_for_selector("#notice:text('not whole')")
+        other.wait_for_selector("#notice:text('incomplete')")
     assert recipes(other) == before
 
 

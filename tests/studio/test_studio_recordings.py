@@ -44,7 +44,11 @@ def test_why_a_recording_cannot_be_imitated(client: TestClient, samples: Any, sa
 
 def test_rates_and_damage_are_named(client: TestClient) -> None:
     flac = recording(NOISE, format="FLAC", subtype="PCM_16")
-    for content, said in ((recording(NOISE, 768_000), "768,000 Hz"), (flac[:1000], "cut off"), (b"text", "no sound")):
+    for content, said in (
+        (recording(NOISE, 768_000), "768,000 Hz"),
+        (flac[:1000], "cut off"),
+        (b"text", "not a sound file"),
+    ):
         answer = client.post("/api/imitate?seconds=0.1", content=content)
         assert answer.status_code == 422 and said in answer.json()["error"]
 
@@ -54,7 +58,7 @@ def test_rates_and_damage_are_named(client: TestClient) -> None:
     [
         (recording(np.stack([NOISE, -NOISE], axis=1)), ""),
         (recording(32767 * NOISE), ""),
-        (recording(np.r_[NOISE, np.zeros(12 * 16_000)]), "only its first 10 seconds were looked at"),
+        (recording(np.r_[NOISE, np.zeros(12 * 16_000)]), "only its first 10 seconds were used"),
     ],
 )
 def test_a_sound_that_is_there_is_imitated(client: TestClient, content: bytes, note: str) -> None:

@@ -134,11 +134,11 @@ def test_progress_is_told_from_the_last_lines(studio: TestClient, run: Path) -> 
 @pytest.mark.parametrize(
     ("status", "state", "why"),
     [
-        ("running", "interrupted", "it ended without a word, or its machine did"),  # killed: nobody wrote it down
+        ("running", "interrupted", "the process or the machine stopped unexpectedly"),  # killed: nobody wrote it down
         ("finished", "finished", ""),
         ("stopped (interrupted)", "interrupted", ""),
         ("stopped (critic/loss is no longer finite at step 9)", "stopped", "critic/loss is no longer finite at step 9"),
-        ("", "interrupted", "it ended without a word, or its machine did"),
+        ("", "interrupted", "the process or the machine stopped unexpectedly"),
     ],
 )
 def test_the_end_of_a_run_is_told(studio: TestClient, run: Path, status: str, state: str, why: str) -> None:
@@ -264,7 +264,7 @@ def test_a_run_that_is_deleted_meanwhile_is_said_to_be_gone_and_may_come_back(st
     shutil.move(run, run.parent.parent / "elsewhere")
     for address in (f"/api/runs/{data['id']}", f"/api/runs/{data['id']}/previews/step-00000001.wav"):
         answer = studio.get(address)
-        assert answer.status_code == 404 and "no such run" in answer.json()["error"]
+        assert answer.status_code == 404 and "does not exist" in answer.json()["error"]
     assert listed(studio) == []
     run.mkdir()
     log(run, row(5, 9.0))

@@ -20,7 +20,7 @@ def test_a_long_log_is_read_in_bounded_pieces_and_its_means_stay_true(tmp_path: 
         pieces += 1
     assert path.stat().st_size / runlog.PIECE <= pieces <= path.stat().st_size / runlog.PIECE + 1
     steps, means = whole.curves["critic/loss"].points()
-    assert len(steps) <= runlog.POINTS and whole.each == 16 and whole.share == 1
+    assert len(steps) <= runlog.POINTS and whole.lines_per_point == 16 and whole.share == 1
     assert np.allclose(means[:100], values[:1600].reshape(100, 16).mean(1))
     assert np.mean(steps) == pytest.approx((count - 1) / 2)
     (figure,) = whole.figures({})
@@ -44,5 +44,5 @@ def test_halved_curves_skip_values_that_are_no_numbers(monkeypatch: pytest.Monke
         curve.add(step, value)
     steps, values = curve.points()
     assert steps == [0.5, 2.5, 4.5, 6] and np.array_equal(values, [1, np.nan, 6, 9], equal_nan=True)
-    curve.forget(4.5)
+    curve.remove_from(4.5)
     assert curve.points()[0] == [0.5, 2.5]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from audiogan.studio import serving
-from audiogan.studio.serving import Connection, Server, connections
+from audiogan.studio.serving import Connection, Server, connection_limit
 
 MOST = 8
 
@@ -30,7 +30,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(Connection, "header_seconds", 0.4)
     monkeypatch.setattr(Connection, "request_seconds", 0.8)
-    monkeypatch.setattr(serving, "connections", lambda: MOST)
+    monkeypatch.setattr(serving, "connection_limit", lambda: MOST)
     listener = socket.create_server(("127.0.0.1", 0))
     server = Server(application)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -111,6 +111,7 @@ def test_a_connection_in_use_stays(port: int) -> None:
 
 def test_the_limit_leaves_file_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource")
-    for soft, most in ((256, 128), (1024, serving.CONNECTIONS), (resource.RLIM_INFINITY, serving.CONNECTIONS), (4, 8)):
+    largest = serving.MAX_CONNECTIONS
+    for soft, most in ((256, 128), (1024, largest), (resource.RLIM_INFINITY, largest), (4, 8)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
-        assert connections() == most
+        assert connection_limit() == most

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.cli import explain
+from audiogan.cli import describe_error
 from audiogan.errors import UserError
 from audiogan.utils.terminal import Output
 
@@ -101,5 +101,5 @@ def test_a_name_that_the_terminal_cannot_show_stops_no_scan(tmp_path: Path) -> N
     ],
 )
 def test_every_error_is_one_line(error: Exception, line: str, code: int) -> None:
-    shown, given = explain(error)
+    shown, given = describe_error(error)
     assert shown.startswith(line) and given == code and "\n" not in shown

@@ -26,7 +26,7 @@ class File:
 
     name: str
     urls: tuple[str, ...]
-    most: int
+    max_bytes: int
     sha256: str | None = None
     address: str = ""
 
@@ -43,39 +43,39 @@ class DataSet:
 
     name: str
     parts: Mapping[str, tuple[File, ...]]
-    many = False
+    many_files = False
 
-    def partial(self, folder: Path) -> Path:
+    def download_folder(self, folder: Path) -> Path:
         """The folder for files that are not laid down yet."""
         return folder / ".partial"
 
-    def check(self, folder: Path) -> None:
+    def check_folder(self, folder: Path) -> None:
         """Raise UserError if something in the folder would be replaced that audiogan did not write."""
 
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+    def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
         """Whether a part is there and whole."""
         raise NotImplementedError
 
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+    def install(self, target: Path, paths: list[Path], progress: bool) -> None:
         """Make a part from its files."""
         raise NotImplementedError
 
-    def pages(self, folder: Path) -> dict[str, str]:
+    def text_files(self, folder: Path) -> dict[str, str]:
         """The texts to write beside the parts (credits, lists), by name of the file."""
         return {}
 
 
-def described() -> dict[str, Any]:
+def read_descriptions() -> dict[str, Any]:
     """The descriptions of all data sets."""
     return yaml.safe_load(Path(__file__).with_name("downloads.yaml").read_text(encoding="utf-8"))
 
 
-def check_own(path: Path, beginning: str) -> None:
+def check_own_file(path: Path, prefix: str) -> None:
     """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
     try:
         with open(path, "rb") as stream:
-            found = stream.read(len(beginning.encode()))
+            found = stream.read(len(prefix.encode()))
     except FileNotFoundError:
         return
-    if found != beginning.encode():
+    if found != prefix.encode():
         raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")

@@ -15,10 +15,10 @@ from typing import Any
 
 from pooch import file_hash
 
-from audiogan.data.cache import downloads
-from audiogan.data.downloads.data_set import DataSet, File, described
+from audiogan.data.cache import downloads_folder
+from audiogan.data.downloads.data_set import DataSet, File, read_descriptions
 from audiogan.data.downloads.drum_kits import DrumKits
-from audiogan.data.downloads.fetch import Progress, Unfit, fetch, reason
+from audiogan.data.downloads.fetch import Progress, Unfit, failure_reason, fetch
 from audiogan.data.downloads.idx import IdxImages
 from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
@@ -29,18 +29,18 @@ HOPELESS = 12
 THREADS = 4
 
 
-def data_set(name: str) -> DataSet:
+def get_data_set(name: str) -> DataSet:
     """The data set of this name. Raises UserError for an unknown name."""
-    found = described()
+    found = read_descriptions()
     if name not in found:
         raise UserError(f"there is no data set '{name}'; there are: {', '.join(found)}")
     facts = found[name]
     if name == "drums":
         return DrumKits()
-    return SpokenDigits.described(name, facts) if "member" in facts else IdxImages.described(name, facts)
+    return SpokenDigits.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
 
 
-def get(
+def download(
     data: DataSet, out: FileName | None = None, base_url: str | None = None, *, progress: bool = True, retries: int = 2
 ) -> Path:
     """Download a data set into ``out``.
@@ -61,14 +61,14 @@ def get(
     Raises:
         UserError: ``out`` holds other files or cannot be written, or a file could not be downloaded.
     """
-    folder = Path(os.path.abspath(downloads() / data.name if out is None else Path(out).expanduser()))
-    parts, new = data.partial(folder), not folder.exists()
+    folder = Path(os.path.abspath(downloads_folder() / data.name if out is None else Path(out).expanduser()))
+    parts, new = data.download_folder(folder), not folder.exists()
     try:
-        data.check(folder)
+        data.check_folder(folder)
         try:
             failed = _fetch_all(data, folder, parts, base_url, progress, retries)
         finally:
-            for name, text in data.pages(folder).items():
+            for name, text in data.text_files(folder).items():
                 with atomic_write(folder / name) as temporary:
                     temporary.write_bytes(text.encode())
     except OSError as error:
@@ -81,7 +81,9 @@ def get(
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
-        what, first = (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many else (name, "")
+        what, first = (
+            (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many_files else (name, "")
+        )
         raise UserError(f"{what} could not be downloaded ({first}{why}); the same command again goes on from there")
     return folder
 
@@ -91,7 +93,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
     files = [file for part in data.parts.values() for file in part]
     with suppress(OSError):
         for file in files:
-            if data.many or file.sha256 is None:
+            if data.many_files or file.sha256 is None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
@@ -108,7 +110,7 @@ def _fetch_all(
     from requests.exceptions import ConnectionError, RequestException, Timeout
     from tqdm import tqdm
 
-    stop, lost = threading.Event(), 0
+    stop, lost, many = threading.Event(), 0, data.many_files
 
     def fetch_file(file: File) -> str:
         """Return why the file failed, or an empty string."""
@@ -117,7 +119,7 @@ def _fetch_all(
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""
         urls = file.urls if base_url is None else (f"{base_url.rstrip('/')}/{file.address or file.name}",)
-        for attempt in range(1 + retries if data.many else 1):
+        for attempt in range(1 + retries if many else 1):
             stop.wait(attempt)
             reasons = []
             for url in urls:
@@ -125,27 +127,28 @@ def _fetch_all(
                     return "not tried, the network seems to be down"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    with bar_of(data.many, desc=file.name, unit="B", unit_scale=True) as bar:
-                        fetch(url, path, most=file.most, sha256=file.sha256, resume=not data.many, progress=show(bar))
+                    with bar_of(many, desc=file.name, unit="B", unit_scale=True) as bar:
+                        fetch(url, path, file.max_bytes, file.sha256, resume=not many, progress=show(bar))
                     lost = 0
                     return ""
                 except (RequestException, Unfit) as error:
-                    reasons.append(reason(error) if data.many else f"{url.rpartition('/')[0]}: {reason(error)}")
+                    why = failure_reason(error)
+                    reasons.append(why if many else f"{url.rpartition('/')[0]}: {why}")
                     dead = isinstance(error, ConnectionError | Timeout)
             why = "; ".join(reasons)
         lost += dead
-        if data.many:
+        if many:
             tqdm.write(f"{file.name}: {why}", file=sys.stderr)
         return why
 
     def make(part: tuple[str, tuple[File, ...]]) -> dict[str, str]:
         target, files = folder / part[0], part[1]
-        if not data.has(target, files):
+        if not data.is_complete(target, files):
             for file in files:
                 if why := fetch_file(file):
                     return {file.name: why}
             paths = [parts / file.name for file in files]
-            data.lay(target, paths, progress)
+            data.install(target, paths, progress)
             for path in paths:
                 path.unlink(missing_ok=True)
         return {}
@@ -161,11 +164,11 @@ def _fetch_all(
         return follow
 
     failed: dict[str, str] = {}
-    bar = bar_of(not data.many, total=len(data.parts), unit="file", desc=data.name)
+    bar = bar_of(not many, total=len(data.parts), unit="file", desc=data.name)
     with bar, ThreadPoolExecutor(THREADS) as pool:
         try:
             # A large file is fetched in this thread, so that Ctrl-C ends its download at once.
-            for why in pool.map(make, data.parts.items()) if data.many else map(make, data.parts.items()):
+            for why in pool.map(make, data.parts.items()) if many else map(make, data.parts.items()):
                 failed |= why
                 bar.update()
         except BaseException:  # Ctrl-C, a full disk: small files are finished, no other download begins

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pooch import file_hash
 
-from audiogan.data.downloads.data_set import DataSet, File, check_own, described
+from audiogan.data.downloads.data_set import DataSet, File, check_own_file, read_descriptions
 from audiogan.errors import UserError
 from audiogan.files import FileName
 
@@ -89,7 +89,7 @@ def list_kits() -> list[tuple[str, int, int, str]]:
     return listed
 
 
-def select(sources: Sequence[Source], kits: Choice, licences: Choice) -> list[Source]:
+def select_sources(sources: Sequence[Source], kits: Choice, licences: Choice) -> list[Source]:
     """The rows of these kits and licences. None: of all."""
     for wanted, known, what in (
         (kits, {source.kit for source in sources}, "kit"),
@@ -119,29 +119,29 @@ class DrumKits(DataSet):
         UserError: an unknown kit or licence, or an unsafe list.
     """
 
-    name, many = "drums", True
+    name, many_files = "drums", True
 
     def __init__(self, kits: Choice = None, licences: Choice = None, registry: FileName = REGISTRY) -> None:
         self.sources = read_registry(registry)
         self.parts = {}
-        for s in select(self.sources, kits, licences):
+        for s in select_sources(self.sources, kits, licences):
             address = f"{s.repo}/{s.commit}/{quote(s.path)}"
             self.parts[s.target] = (File(s.target, (f"{GITHUB}/{address}",), s.bytes, s.sha256, address),)
 
-    def check(self, folder: Path) -> None:
-        check_own(folder / MANIFEST, ",".join(COLUMNS))
-        check_own(folder / LICENCES, TITLE)
+    def check_folder(self, folder: Path) -> None:
+        check_own_file(folder / MANIFEST, ",".join(COLUMNS))
+        check_own_file(folder / LICENCES, TITLE)
 
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
-        return _size(target) == files[0].most and file_hash(target) == files[0].sha256
+    def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
+        return _size(target) == files[0].max_bytes and file_hash(target) == files[0].sha256
 
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+    def install(self, target: Path, paths: list[Path], progress: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(paths[0], target)
 
-    def pages(self, folder: Path) -> dict[str, str]:
+    def text_files(self, folder: Path) -> dict[str, str]:
         have = [source for source in self.sources if _size(folder / source.target) == source.bytes]
-        texts = {MANIFEST: manifest(have), LICENCES: licence_page(have)}
+        texts = {MANIFEST: manifest_text(have), LICENCES: licence_page(have)}
         return {name: text for name, text in texts.items() if have or (folder / name).exists()}
 
 
@@ -149,9 +149,9 @@ def _size(path: Path) -> int:
     return os.path.getsize(path) if os.path.isfile(path) else -1
 
 
-def manifest(sources: Iterable[Source]) -> str:
+def manifest_text(sources: Iterable[Source]) -> str:
     """CSV text: path (below the folder), label, kit, licence, credit, source."""
-    credits = described()["drums"]["credits"]
+    credits = read_descriptions()["drums"]["credits"]
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(COLUMNS)
@@ -163,7 +163,7 @@ def manifest(sources: Iterable[Source]) -> str:
 
 def licence_page(sources: Iterable[Source]) -> str:
     """Markdown text: for each kit its licence, its source and whom to credit."""
-    facts = described()["drums"]
+    facts = read_descriptions()["drums"]
     groups = Counter((s.kit, s.licence, s.repo, s.commit) for s in sources)
     lines = [
         TITLE,

@@ -21,7 +21,7 @@ class Unfit(ValueError):
 
 
 def fetch(
-    url: str, path: Path, *, most: int, sha256: str | None = None, resume: bool = False, progress: Progress = None
+    url: str, path: Path, max_bytes: int, sha256: str | None = None, *, resume: bool = False, progress: Progress = None
 ) -> None:
     """Download a file of at most ``most`` bytes. It appears under its name when it is whole and checked.
 
@@ -43,10 +43,10 @@ def fetch(
     """
     part = path.with_name(path.name + ".part")
     resume = resume and sha256 is not None
-    if not resume or (part.exists() and part.stat().st_size > most):
+    if not resume or (part.exists() and part.stat().st_size > max_bytes):
         part.unlink(missing_ok=True)
     try:
-        _receive(url, part, most, progress)
+        _receive(url, part, max_bytes, progress)
         if sha256 is not None and file_hash(part) != sha256:
             raise Unfit("what arrived has a wrong SHA-256 and was thrown away")
         os.replace(part, path)
@@ -56,7 +56,7 @@ def fetch(
         raise
 
 
-def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
+def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
     """Append the missing bytes to ``part``."""
     import requests
     from urllib3.exceptions import HTTPError
@@ -79,8 +79,8 @@ def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
             start = 0
         announced = response.headers.get("content-length", "")
         expected = start + int(announced) if announced.isdecimal() and len(announced) < 16 else 0
-        too_large = Unfit(f"what the server sends is larger than the {most:,} bytes expected; it was thrown away")
-        if expected > most:
+        too_large = Unfit(f"what the server sends is larger than the {max_bytes:,} bytes expected; it was thrown away")
+        if expected > max_bytes:
             raise too_large
         with open(part, "ab" if start else "wb") as stream:
             size = start
@@ -92,7 +92,7 @@ def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
                 if not piece:
                     break
                 size += len(piece)
-                if size > most:
+                if size > max_bytes:
                     raise too_large
                 stream.write(piece)
                 if progress is not None:
@@ -103,7 +103,7 @@ def _receive(url: str, part: Path, most: int, progress: Progress) -> None:
             os.fsync(stream.fileno())
 
 
-def reason(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Why a download failed, in a few words."""
     response = getattr(error, "response", None)
     if response is not None:

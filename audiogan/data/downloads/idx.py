@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.data.downloads.data_set import DataSet, File, check_own
+from audiogan.data.downloads.data_set import DataSet, File, check_own_file
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip
@@ -36,24 +36,24 @@ class IdxImages(DataSet):
     names: tuple[str, ...] = ()
 
     @staticmethod
-    def described(name: str, facts: dict[str, Any]) -> IdxImages:
+    def from_description(name: str, facts: dict[str, Any]) -> IdxImages:
         def file(name: str) -> File:
-            return File(name, tuple(m + name for m in facts["mirrors"]), facts["most"], facts["sha256"][name])
+            return File(name, tuple(m + name for m in facts["mirrors"]), facts["max_bytes"], facts["sha256"][name])
 
         parts = {target: tuple(map(file, names)) for target, names in PARTS.items()}
         return IdxImages(name, parts, facts["about"], tuple(facts.get("names", ())))
 
-    def check(self, folder: Path) -> None:
-        check_own(folder / README, self.about.splitlines()[0])
+    def check_folder(self, folder: Path) -> None:
+        check_own_file(folder / README, self.about.splitlines()[0])
         for target in self.parts:
             path = folder / target
             if path.exists() and not (folder / README).exists() and not _whole(path):
                 raise UserError(f"{path}: not written by audiogan; move it away or choose another folder")
 
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+    def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
         return _whole(target)
 
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+    def install(self, target: Path, paths: list[Path], progress: bool) -> None:
         x, y = (read_idx(path) for path in paths)
         if x.ndim != 3 or y.shape != x.shape[:1]:
             raise UserError(f"{self.name}: {list(x.shape)} images with {list(y.shape)} labels in {paths[0].name}")
@@ -61,7 +61,7 @@ class IdxImages(DataSet):
         with atomic_write(target) as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(stream, **arrays)
 
-    def pages(self, folder: Path) -> dict[str, str]:
+    def text_files(self, folder: Path) -> dict[str, str]:
         if not any((folder / target).exists() for target in self.parts):
             return {}
         files = [file for part in self.parts.values() for file in part]

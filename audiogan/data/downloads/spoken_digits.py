@@ -58,8 +58,8 @@ class SpokenDigits(DataSet):
     sample_rate: int | None = None
 
     @staticmethod
-    def described(name: str, facts: dict[str, Any]) -> SpokenDigits:
-        archive = File(facts["file"], tuple(facts["urls"]), facts["most"], facts.get("sha256"))
+    def from_description(name: str, facts: dict[str, Any]) -> SpokenDigits:
+        archive = File(facts["file"], tuple(facts["urls"]), facts["max_bytes"], facts.get("sha256"))
         known = itertools.product(range(10), facts.get("speakers", ()), range(facts.get("takes", 0)))
         names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
         return SpokenDigits(name, archive, facts["member"], facts["about"], names, facts.get("sample_rate"))
@@ -68,14 +68,14 @@ class SpokenDigits(DataSet):
     def parts(self) -> dict[str, tuple[File, ...]]:  # type: ignore[override]
         return {"": (self.archive,)}
 
-    def partial(self, folder: Path) -> Path:
+    def download_folder(self, folder: Path) -> Path:
         return folder.with_name(f".{folder.name}.partial")
 
-    def check(self, folder: Path) -> None:
-        if folder.exists() and not self.has(folder, ()) and (not folder.is_dir() or any(folder.iterdir())):
+    def check_folder(self, folder: Path) -> None:
+        if folder.exists() and not self.is_complete(folder, ()) and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder}: not empty, and not the whole of {self.name}; remove it or choose a new folder")
 
-    def has(self, target: Path, files: tuple[File, ...]) -> bool:
+    def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
         """Whether every file of the list in the folder is there."""
         try:
             with open(target / "manifest.csv", newline="", encoding="utf-8") as stream:
@@ -84,7 +84,7 @@ class SpokenDigits(DataSet):
             return False
         return bool(rows) and all(path and (target / path).is_file() for path in rows)
 
-    def lay(self, target: Path, paths: list[Path], progress: bool) -> None:
+    def install(self, target: Path, paths: list[Path], progress: bool) -> None:
         """Unpack beside the folder, check, and move the whole to its place."""
         archive = paths[0]
         draft = archive.with_name(f"unpacked-{secrets.token_hex(4)}")

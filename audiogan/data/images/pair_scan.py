@@ -1,4 +1,4 @@
-"""Find pairs of pictures (two folders, side by side, a list), decode them once and account for each file by reason."""
+"""Scan of image pairs: find pairs in two folders, in one file each, or in a list, and decode them into the cache."""
 
 from __future__ import annotations
 
@@ -22,48 +22,54 @@ from audiogan.data.images.scan import (
     Job,
     build_images,
     image_entries,
-    rejected,
+    replace_reason,
 )
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
-from audiogan.data.scan import cached_scan, data_folder, hash_of
-from audiogan.data.walk import Entry, follows
+from audiogan.data.scan import cached_scan, hash_texts, resolve_data_folder
+from audiogan.data.walk import Entry, parse_links
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
 from audiogan.utils.text import printable
 
-VERSION = 1  # of the cache's content; raise it when decoding changes
+VERSION = 1  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 SOURCES, TARGETS, CODES = "sources.u8", "targets.u8", "labels.npy"
 FOLDERS, SIDE_BY_SIDE = LAYOUTS = ("folders", "side-by-side")
 FORWARD, BACKWARD = DIRECTIONS = ("a-to-b", "b-to-a")
 DEFAULTS = (("a", "b"), ("A", "B"))
-"""Names of the two folders that are found without being given."""
+"""Default names of the folders of sources and targets."""
 REASONS = {
     **IMAGE_REASONS,
     "usable": "used for training, with its partner",
-    "no partner": "the other picture of the pair is not there",
-    "partner unusable": "the other picture of the pair cannot be used",
-    "different size": "the two pictures of the pair differ in size",
-    "duplicate": "both pictures have the same pixels as those of an earlier pair; the first is used",
+    "no partner": "the other image of the pair is missing",
+    "partner unusable": "the other image of the pair cannot be used",
+    "different size": "the two images of the pair differ in size",
+    "duplicate": "both images have the same pixels as those of an earlier pair; the first pair is used",
     "missing": "in the list of pairs or labels, but not in the folder",
 }
-TOLERANCE = 0.02  # difference of the proportions of two pictures that show the same
+TOLERANCE = 0.02  # Maximum relative difference between the aspect ratios of the images of a pair.
 
 
 @dataclass(frozen=True)
 class PairScan(ImageScan):
-    """What a folder of pairs holds: `ImageScan`, where `clips` counts pairs and `shape` is that of the targets."""
+    """Result of scanning image pairs.
+
+    Attributes:
+        clips: number of pairs.
+        shape: shape of a target, ``(C, H, W)``.
+        source_shape: shape of a source, ``(C, H, W)``.
+    """
 
     reasons: ClassVar[dict[str, str]] = REASONS
 
-    source_shape: tuple[int, ...] = ()  # of a source, (C, H, W)
+    source_shape: tuple[int, ...] = ()
 
     def _contents(self) -> str:
         kinds = ("grey" if shape[0] == 1 else "colour" for shape in (self.source_shape, self.shape))
         return f"{self.clips:,} pairs, {self.shape[2]}x{self.shape[1]}, {' to '.join(kinds)}"
 
     def hints(self) -> list[str]:
-        """Return remarks on how labels were read."""
+        """Return remarks on reading the list of labels."""
         return list(self.notes)
 
 
@@ -80,12 +86,19 @@ def scan_pairs(
     cache: FileName | None,
     progress: bool,
 ) -> PairScan:
-    """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.images.pairs.open_pairs`.
+    """Scan a folder of image pairs. Decode the pairs into the cache, or reuse the cached scan if nothing has changed.
 
-    ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
+    Args:
+        channels: channels of sources and of targets.
+        folders: names of the folders of sources and of targets.
+
+    The other arguments are those of `audiogan.data.images.pairs.open_pairs`.
+
+    Raises:
+        UserError: no pair can be used, or a setting is invalid.
     """
     source_channels, target_channels = channels
-    chosen, follow, folder = ImageSettings(size, target_channels), follows(links), data_folder(root)
+    chosen, follow, folder = ImageSettings(size, target_channels), parse_links(links), resolve_data_folder(root)
     try:
         ImageSettings(None, source_channels)
     except UserError as e:
@@ -99,11 +112,13 @@ def scan_pairs(
     elif layout == SIDE_BY_SIDE:
         found = _side_by_side(folder, labels, follow, backward)
     else:
-        source, target = two_folders(folder, *folders)[:: -1 if backward else 1]
+        source, target = find_pair_folders(folder, *folders)[:: -1 if backward else 1]
         found = _two_folders(folder, source, target, labels, follow)
     items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
     job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
-    group = hash_of(str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION))
+    group = hash_texts(
+        str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION)
+    )
     build = partial(build_images, job, folder.name, progress)
     place, about = cached_scan(cache_dir("pairs", cache), group, found.entries, build)
     scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
@@ -117,12 +132,12 @@ def scan_pairs(
 
 
 def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
-    """Return the verdict on both files of a pair."""
+    """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""
     first, second = found
     if first.reason != "usable" or second.reason != "usable":
         sides = zip(found, pair.files[::-1], found[::-1], strict=True)
         return tuple(
-            rejected([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
+            replace_reason([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
             if each.reason == "usable"
             else each
             for each, file, other in sides
@@ -131,13 +146,21 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
     across, down = first.width * second.height, first.height * second.width
     if sizes[0] != sizes[1] and (not sized or abs(across - down) > TOLERANCE * max(across, down)):
         advice = "the proportions differ" if sized else "data.size scales both alike"
-        return rejected(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
+        return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
     return found
 
 
 @dataclass
 class _Found:
-    """The pairs of a folder, other files, everything in the folder, and a key that changes when the outcome may."""
+    """Pairs found in a folder.
+
+    Attributes:
+        naming: rule that assigns labels to pairs.
+        key: digest of all settings that determine the pairs.
+        pairs: pairs to decode.
+        others: entries that belong to no pair.
+        entries: all entries of the folder.
+    """
 
     naming: LabelRule
     key: str
@@ -149,36 +172,46 @@ class _Found:
         self.others.append(Item((Entry("", rel, reason, detail),)))
 
 
-def two_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
-    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
+def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
+    """Return the names of the folders of sources and targets: the given names, or the first existing `DEFAULTS`."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir())
     more = ", ..." if len(names) > 10 else ""
-    held = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
-    if given := both(a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {held}"):
+    listing = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
+    if given := check_folder_names(
+        a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {listing}"
+    ):
         return given
     for pair in DEFAULTS:
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; {held}; name two with data.a and data.b, or choose "
-        "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
+        f"data.root={root}: there are no folders a and b; {listing}; set data.a and data.b, choose "
+        "data.layout=side-by-side, or set data.pairs to a CSV with the columns source and target"
     )
 
 
-def both(
-    a: str | None, b: str | None, root: Path, held: Callable[[str], bool], otherwise: str
+def check_folder_names(
+    a: str | None, b: str | None, root: Path, exists: Callable[[str], bool], message: str
 ) -> tuple[str, str] | None:
-    """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
+    """Return the folder names ``data.a`` and ``data.b`` after checking them, or ``None`` if neither is set.
 
-    UserError, with ``otherwise`` as the reason, for a name that is not ``held``; or if the two are not two folders.
+    Args:
+        a: value of ``data.a``.
+        b: value of ``data.b``.
+        root: data folder.
+        exists: predicate that is true for valid folder names.
+        message: explanation in the error for an invalid name.
+
+    Raises:
+        UserError: only one name is set, a name is invalid, or both name the same folder.
     """
     if a is None and b is None:
         return None
     if a is None or b is None:
-        raise UserError("data.a and data.b belong together: give both names, or neither")
+        raise UserError("data.a and data.b must be set together: set both or neither")
     for key, name in (("a", a), ("b", b)):
-        if not held(name):
-            raise UserError(f"data.{key}={printable(name)}: {otherwise}")
+        if not exists(name):
+            raise UserError(f"data.{key}={printable(name)}: {message}")
     if (root / a).resolve() == (root / b).resolve():
         raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
     return a, b
@@ -186,7 +219,7 @@ def both(
 
 def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
     naming = LabelRule.parse(labels, (root / target).resolve(), follow, SUFFIXES)
-    found = _Found(naming, hash_of(FOLDERS, source, target, naming.key))
+    found = _Found(naming, hash_texts(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
     for name in (source, target):
         entries = list(image_entries((root / name).resolve(), follow))
@@ -196,7 +229,7 @@ def _two_folders(root: Path, source: str, target: str, labels: FileName | None, 
     partner = _partners(*sides)
     for entry in sides[1]:
         if other := partner.get(entry.rel):
-            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.of(entry)))
+            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.label_of(entry)))
     used = ({entry.rel for entry in partner.values()}, partner.keys())
     for name, other_name, side, taken in zip((source, target), (target, source), sides, used, strict=True):
         for entry in side:
@@ -210,7 +243,7 @@ def _below(folder: str, entry: Entry) -> Entry:
 
 
 def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, Entry]:
-    """Return the source of each target, by its path: of the same path, else of the same path but for the extension."""
+    """Return the source of each target by the target's path. The paths must be equal, ignoring the extension."""
     exact = {entry.rel: entry for entry in sources}
     partner = {entry.rel: exact.pop(entry.rel) for entry in targets if entry.rel in exact}
     stems: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
@@ -223,9 +256,13 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
 
 def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     naming = LabelRule.parse(labels, root, follow, SUFFIXES)
-    found = _Found(naming, hash_of(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow)))
+    found = _Found(
+        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow))
+    )
     half = "right" if backward else "left"
-    found.pairs = [Item((entry, entry), naming.of(entry), half) for entry in found.entries if entry.kind == "image"]
+    found.pairs = [
+        Item((entry, entry), naming.label_of(entry), half) for entry in found.entries if entry.kind == "image"
+    ]
     found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
     return found
 
@@ -233,17 +270,17 @@ def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: b
 def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     where = f"data.pairs={printable(str(listed))}"
     if labels not in (None, "none", "auto"):
-        raise UserError(f"data.labels={printable(str(labels))}: the list of pairs has the labels; choose auto or none")
+        raise UserError(f"data.labels={printable(str(labels))}: with data.pairs choose auto or none")
     path = Path(listed).expanduser()
     path = path if path.is_file() else root / path
     if not path.is_file():
-        raise UserError(f"{where}: no such file, neither as it is nor in {root}")
+        raise UserError(f"{where}: no such file, also not in {root}")
     text = read_text(path, where)[0]
-    rows, content = _rows(text, where), hash_of(text)
+    rows, content = _rows(text, where), hash_texts(text)
     labelled = labels == "auto" and any(label for *_, label in rows)
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
     naming = LabelRule(LIST if labelled else NONE, content, root)
-    found = _Found(naming, hash_of("list", str(labelled), str(backward), base, content))
+    found = _Found(naming, hash_texts("list", str(labelled), str(backward), base, content))
     found.entries = list(image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
     used = set()
@@ -266,7 +303,7 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
 
 
 def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
-    """Return (line, source, target, label) of each row of a CSV with these columns; the label may be left out."""
+    """Return (line, source, target, label) for each row of a CSV list of pairs. The column label is optional."""
     text, rows = text.removeprefix("\ufeff"), []
     for delimiter in DELIMITERS:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
@@ -284,7 +321,7 @@ def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
         except csv.Error as e:
             raise UserError(f"{where}, line {reader.line_num}: {e}") from e
         if not rows:
-            raise UserError(f"{where}: there is no row with a pair in it")
+            raise UserError(f"{where}: no row names a pair; add one row per pair")
         return rows
     head = printable(text.split("\n", 1)[0].strip())[:80]
     raise UserError(f"{where}: the first line must name the columns source and target (found: {head})")

@@ -1,1 +1,1 @@
-"""Folders of sounds: reading, scanning, measuring."""
+"""Sound data sets: decode files, scan folders, and measure knobs and pitch."""

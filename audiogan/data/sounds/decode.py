@@ -1,6 +1,6 @@
-"""One sound file -> clips of a fixed rate, length and channel count, or the reason why not.
+"""Decoder of sound files: returns clips with a fixed sample rate, length and number of channels.
 
-A file is read in blocks, so memory stays the same for a click and for an hour of music.
+Files are read in blocks, so memory use does not depend on their duration.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from audiogan.errors import UserError
 from audiogan.modalities.reading import RATES, SoundReader, Unreadable, levels
 from audiogan.modalities.reading.reader import BLOCK
 
-SILENT_WINDOW = 10 ** (-40 / 20)  # a slice this far below its file's peak is a pause, not a sound
-ONSET = 0.05  # a sound starts where it first exceeds this fraction of its peak (-26 dB)
-PEAK = 0.95  # what normalize="peak" scales to
-CLIP_RUN = 4  # equal samples in a row at full scale that count as clipped
-# The largest value a subtype holds; positive 8-bit and mu-law samples end well below 1.
+SILENT_WINDOW = 10 ** (-40 / 20)  # Slices with a peak below this fraction of the file's peak are skipped as pauses.
+ONSET = 0.05  # The onset is the first sample above this fraction of the peak (-26 dB).
+PEAK = 0.95  # Peak of clips with normalize="peak".
+CLIP_RUN = 4  # Minimum number of equal consecutive samples at full scale that counts as clipping.
+# Full scale by sample format, slightly below the largest positive value of 8-bit formats.
 FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
 
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """How a file becomes clips.
+    """Settings for decoding a sound file to clips.
 
     Args:
-        sample_rate: of the clips, Hz; files of other rates are resampled (soxr HQ, anti-aliased).
-        length: samples a clip; shorter files are padded with zeros at the end.
-        channels: of the clips. A file with fewer repeats its channels in turn (mono -> both sides).
-        channel_mode: for a file with more: `mix` (channel i is the mean of the file's channels i, i + channels, ...; so
-            the mean of all for mono) or `keep` (the first ones).
-        long: what a longer file gives: `onset` (one clip, from its onset, the first sample above 5 % of the peak),
-            `start` (its first samples; the rest is neither read nor judged), `slice` (consecutive clips, the
-            last only if at least half full; clips 40 dB below the file's peak are left out).
-        trim: start short files at their onset too.
-        lead: seconds of what is before the onset that are kept: words begin softer than drums.
-        min_seconds: a shorter file is "too short".
-        normalize: `peak` (each clip scaled to a peak of 0.95) or `none`.
+        sample_rate: sample rate of the clips in Hz. Files with other rates are resampled (soxr HQ).
+        length: length of a clip in samples. Shorter files are padded with zeros at the end.
+        channels: number of channels of the clips, 1 to 64. The channels of files with fewer channels are repeated.
+        channel_mode: treatment of files with more channels. ``mix``: channel ``i`` is the mean of the file's channels
+            ``i``, ``i + channels``, ... ``keep``: the first channels.
+        long: treatment of files longer than a clip. ``onset``: one clip from the onset, the first sample above 5 % of
+            the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips, without
+            those 40 dB below the peak of the file and without a last clip that is less than half full.
+        trim: start short files at their onset, too.
+        lead: time before the onset to keep, in seconds, 0 to 60. Speech has softer onsets than drums and needs more.
+        min_seconds: minimum duration of a usable file in seconds, 0 to 3600.
+        normalize: level normalisation of each clip: ``peak`` (peak of 0.95) or ``none``.
     """
 
     sample_rate: int = 16_000
@@ -73,21 +73,33 @@ class DecodeSettings:
 
 @dataclass
 class Decoded:
-    """What one file gave: `reason` is "usable" or why it is not; `clips` yields float32 arrays `[C, T]`."""
+    """Result of decoding a sound file.
+
+    Attributes:
+        reason: ``usable``, or the reason why the file cannot be used.
+        detail: details of the reason or of the flags.
+        flags: flags of a usable file, such as ``clipped``.
+        clips: clips, float32 ``[C, T]`` each.
+        windows: number of clips including silent ones, which `clips` omits.
+        digest: hash of the decoded samples. It does not depend on the file format.
+        seconds: duration of the file in seconds.
+        sample_rate: sample rate of the file in Hz.
+        channels: number of channels of the file.
+    """
 
     reason: str
     detail: str = ""
     flags: tuple[str, ...] = ()
     clips: Iterable[np.ndarray] = ()
-    windows: int = 0  # clips expected, silent ones included
-    digest: bytes = b""  # of the decoded samples, whatever the file format
+    windows: int = 0
+    digest: bytes = b""
     seconds: float = 0.0
     sample_rate: int = 0
     channels: int = 0
 
 
 def decode(path: str | os.PathLike[str], settings: DecodeSettings) -> Decoded:
-    """Judge and decode one file. Never raises for what the file holds: the reason is in the result."""
+    """Decode a sound file. An unusable file does not raise an error; the result contains the reason."""
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
@@ -102,12 +114,21 @@ def decode(path: str | os.PathLike[str], settings: DecodeSettings) -> Decoded:
 
 @dataclass
 class _Facts:
-    """What one pass over a file shows.
+    """Measurements from one pass over a sound file.
 
     Attributes:
-        windows: of the mixed channels. before, after: half range of the file's channels and of the mixed ones.
-        clipped: longest run of equal samples at full scale. held: all samples, if the file is only one block.
-        scale: full scale of its samples. instead: see `mix`. rest: the offset to remove.
+        windows: extremes and energy of the mixed signal over time.
+        frames: number of frames read.
+        clipped: length of the longest run of equal samples at full scale.
+        finite: ``True`` if all samples are finite.
+        digest: hash of all samples.
+        held: all samples ``[N, c]`` if the file fits into one block, else ``None``.
+        largest: largest absolute sample.
+        before: half range of each channel of the file.
+        after: half range of each channel after mixing.
+        scale: full scale of the samples.
+        instead: for each output channel that would cancel out, the file channel to use instead.
+        rest: constant offset to remove, or ``None``.
     """
 
     windows: levels.Windows
@@ -121,38 +142,38 @@ class _Facts:
     after: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: float = 1.0
     instead: dict[int, int] = field(default_factory=dict)
-    rest: levels.Rest | None = None
+    rest: levels.Offset | None = None
 
     @property
     def peak(self) -> float:
         return float(self.windows.peaks(self.rest).max(initial=0.0))
 
     def read(self, f: SoundReader, start: int, count: int) -> np.ndarray:
-        """Return frames of the file, `[N, c]`."""
+        """Return ``count`` frames of the file from ``start``, ``[N, c]``."""
         if self.held is not None:
             return self.held[start : start + count]
         f.seek(start)
         return f.read(count)
 
     def mixed(self, x: np.ndarray, s: DecodeSettings, start: int = 0) -> np.ndarray:
-        """Samples of the file `[N, c]`, from frame ``start`` on -> `[N, C]` at full scale 1, without an offset."""
+        """Return file samples ``[N, c]``, read from frame ``start``, as mixed samples ``[N, C]`` without offset."""
         y = self.mix(x, s)
         return y if self.rest is None else self.rest.remove(y, start)
 
     def mix(self, x: np.ndarray, s: DecodeSettings) -> np.ndarray:
         x = x if self.scale == 1 else x / np.float32(self.scale)
-        return levels.mix(x, s.channels, s.channel_mode == "keep", self.instead)
+        return levels.mix_channels(x, s.channels, s.channel_mode == "keep", self.instead)
 
 
 def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     rate = f.sample_rate
-    # The resampler looks ahead; 50 ms is more than its filter is long.
+    # The resampler needs samples beyond the end of the clip. Its filter is shorter than 50 ms.
     need = math.ceil(s.length * rate / s.sample_rate) + rate // 20
     whole = s.long != "start" or s.trim
     limit = None if whole else need
     with np.errstate(all="ignore"):
         facts = _examine(f, s, limit)
-        scale, instead = levels.full_scale(facts.largest), levels.cancelled(facts.before, facts.after)
+        scale, instead = levels.full_scale(facts.largest), levels.find_cancelled_channels(facts.before, facts.after)
         if facts.finite and scale and (scale != 1 or instead):
             f.seek(0)
             facts = _examine(f, s, limit, scale, instead)
@@ -162,11 +183,11 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         return Decoded(reason, detail, **about)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
     crop = s.trim or (longer and s.long == "onset")
-    facts.rest = facts.windows.rest(levels.OFFSET)
+    facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # A smaller offset counts only where it would pass for the onset.
-        facts.rest = facts.windows.rest(ONSET / 2)
+        # Remove a smaller offset only if it would be mistaken for the onset.
+        facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
     flags, notes = _flags(f, facts, whole)
@@ -180,23 +201,23 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
     if (
         not len(y)
-        or levels.ranges(y).max() < levels.SILENCE
+        or levels.half_ranges(y).max() < levels.SILENCE
         or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
     ):
-        return Decoded("silent", f"nothing to hear in the part used at {s.sample_rate:,} Hz", **about)
-    return Decoded("usable", notes, flags, [finish(y, s)], 1, **about)
+        return Decoded("silent", f"nothing audible in the used part at {s.sample_rate:,} Hz", **about)
+    return Decoded("usable", notes, flags, [finish_clip(y, s)], 1, **about)
 
 
 def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
     x = x[: math.ceil(len(y) * ratio)]
-    return levels.only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
+    return levels.is_only_clicks(y, float(np.square(x - x.mean(axis=0), dtype=np.float64).sum()) / ratio)
 
 
 def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str]:
     if facts.frames == 0:
-        return ("unreadable", f.why_broken) if f.damaged else ("too short", "no samples in it")
+        return ("unreadable", f.damage_message) if f.damaged else ("too short", "no samples")
     if not facts.finite:
-        return "non-finite", "holds NaN or infinite samples"
+        return "non-finite", "contains NaN or infinite samples"
     if levels.full_scale(facts.largest) is None:
         return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
     if facts.after.max() < levels.SILENCE:
@@ -213,10 +234,10 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
         found["clipped"] = f"{facts.clipped} equal samples in a row at full scale"
     if f.broken:
         found["truncated"] = f"cut off or damaged after {facts.frames / f.sample_rate:.2f} s"
-    elif f.hole:
-        found["truncated"] = "parts of it are damaged and left out"
+    elif f.has_gap:
+        found["truncated"] = "damaged parts are skipped"
     elif f.cut or (whole and facts.frames < f.frames < 1 << 62):
-        found["truncated"] = "ends before its header says"
+        found["truncated"] = "shorter than its header states"
     if f.unfinished:
         found["unfinished"] = "no length in its header; read to the end of the file"
     if facts.scale != 1:
@@ -224,14 +245,14 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
     if facts.instead:
         found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
     if facts.rest is not None:
-        found["offset"] = f"an offset of {facts.rest.typical:.2g} removed"
+        found["offset"] = f"an offset of {facts.rest.median_size:.2g} removed"
     return tuple(found), "; ".join(found.values())
 
 
 def _examine(
     f: SoundReader, s: DecodeSettings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
 ) -> _Facts:
-    """One pass over the file (at most `limit` frames): range, peaks, clipping and a digest of all samples."""
+    """Read up to ``limit`` frames of a file and measure range, peaks, clipping and a hash of the samples."""
     digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
     full = FULL_SCALE.get(f.subtype, 0.9999)
     facts = _Facts(levels.Windows(f.sample_rate), scale=scale, instead=instead or {})
@@ -249,15 +270,18 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = levels.ranges(facts.windows.table[:2].reshape(-1, s.channels))
-    facts.before = levels.ranges(np.stack(extremes)) if extremes else facts.after
+    facts.after = levels.half_ranges(facts.windows.statistics[:2].reshape(-1, s.channels))
+    facts.before = levels.half_ranges(np.stack(extremes)) if extremes else facts.after
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
 
 
 def _longest_run(x: np.ndarray, full: float) -> int:
-    """Longest run of equal samples at full scale in a channel of `[N, C]`; beyond it (float, MP3) nothing clips."""
+    """Return the longest run of equal samples at full scale in a channel of ``x`` ``[N, C]``.
+
+    Samples above full scale, as in float or MP3 files, do not count as clipped.
+    """
     size = np.abs(x)
     if np.count_nonzero(size >= full) < CLIP_RUN:
         return 0
@@ -276,8 +300,8 @@ def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def finish(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
-    """`[N, C]` at the final rate -> one clip `[C, T]`: cropped or padded, and scaled as the settings say."""
+def finish_clip(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
+    """Convert samples ``[N, C]`` at the final rate to a clip ``[C, T]``: crop or pad, and normalise the level."""
     clip = np.zeros((s.channels, s.length), np.float32)
     n = min(len(x), s.length)
     clip[:, :n] = x[:n].T
@@ -290,7 +314,7 @@ def finish(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
 def _blocks(
     source: str | os.PathLike[str] | bytes, facts: _Facts, s: DecodeSettings, start: int
 ) -> Iterator[np.ndarray]:
-    """Mixed blocks `[N, C]` from frame ``start`` on."""
+    """Yield mixed blocks ``[N, C]`` of a file from frame ``start`` to its end."""
     if facts.held is not None:
         yield facts.mixed(facts.held[start:], s, start)
         return
@@ -304,7 +328,7 @@ def _blocks(
 def _slices(
     source: str | os.PathLike[str] | bytes, facts: _Facts, rate: int, s: DecodeSettings, start: int, count: int
 ) -> Iterator[np.ndarray]:
-    """Consecutive clips of a file, resampled as it is read; quiet ones are left out."""
+    """Yield consecutive clips of a file, resampled block by block. Quiet clips are skipped."""
     stream = soxr.ResampleStream(rate, s.sample_rate, s.channels, dtype="float32", quality="HQ")
     blocks, floor, ratio = _blocks(source, facts, s, start), facts.peak * SILENT_WINDOW, rate / s.sample_rate
     rest, made, block = np.zeros((0, s.channels), np.float32), 0, next(blocks, None)
@@ -318,6 +342,6 @@ def _slices(
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
             energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
             loud = np.abs(window).max() >= max(floor, levels.SILENCE)
-            constant = len(window) > levels.CLICK_SAMPLES and levels.ranges(window).max() < levels.SILENCE
-            if loud and not constant and not (ratio > 1 and levels.only_clicks(window, energy)):
-                yield finish(window, s)
+            constant = len(window) > levels.CLICK_SAMPLES and levels.half_ranges(window).max() < levels.SILENCE
+            if loud and not constant and not (ratio > 1 and levels.is_only_clicks(window, energy)):
+                yield finish_clip(window, s)

@@ -1,4 +1,4 @@
-"""A folder of sounds as a table."""
+"""`open_audio_folder`: a folder of sounds as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from audiogan.data.columns import Column, Labels, Signals
 from audiogan.data.sounds.scan import CLIPS, INDEX, scan_folder
-from audiogan.data.table import Table, counted
+from audiogan.data.table import Table, describe_table
 from audiogan.data.verdicts import require_usable
 from audiogan.modalities.sound import Sound
 from audiogan.utils.text import printable
@@ -33,22 +33,30 @@ def open_audio_folder(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Table:
-    """Return clips ``[C, T]``, float32, of every usable file below a folder.
+    """Return a table of clips ``[C, T]``, float32, from all usable files in a folder.
 
-    Files are decoded once, into the cache. Memory does not grow with the audio: clips are read from a memory-mapped
-    file, and the index takes 8 bytes a clip. `Table.split` keeps the clips of one file together.
+    The files are decoded once into the cache. The clips are memory-mapped, so memory use does not depend on their
+    number, except for an index of 8 bytes per clip. `Table.split` keeps the clips of one file together.
 
     Args:
-        root: folder of sounds, searched with its sub-folders.
-        sample_rate, length, channels, channel_mode, long, trim, lead, min_seconds, normalize:
-            see `audiogan.data.sounds.decode.DecodeSettings`.
-        labels: `auto`, `folders`, `none` or a CSV file (see `audiogan.data.sounds.scan.scan_folder`).
-        links: `follow` also uses links that lead out of the folder; None or `inside` skips them.
-        cache: folder for the cache instead of the user's.
+        root: folder of sounds. Sub-folders are included.
+        sample_rate: sample rate of the clips in Hz. Files with other rates are resampled.
+        length: length of a clip in samples.
+        channels: number of channels of the clips.
+        channel_mode: treatment of files with more channels: ``mix`` or ``keep`` the first.
+        long: treatment of longer files: ``onset``, ``start`` or ``slice``.
+        trim: start short files at their onset, too.
+        lead: time before the onset to keep, in seconds.
+        labels: source of the labels: ``auto``, ``folders``, ``none`` or a CSV file.
+        min_seconds: minimum duration of a usable file in seconds.
+        normalize: level normalisation of each clip: ``peak`` (0.95) or ``none``.
+        links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
+        cache: cache folder. Default: the cache folder of the user.
         progress: show a progress bar while decoding.
 
     Raises:
-        UserError: no such folder, a bad setting, nothing usable, or a cache that cannot be written.
+        UserError: the folder does not exist or contains no usable file, a setting is invalid, or the cache cannot be
+            written.
     """
     settings: dict[str, Any] = {"sample_rate": sample_rate, "length": length, "channels": channels}
     settings |= {"channel_mode": channel_mode, "long": long, "trim": trim, "lead": lead}
@@ -60,5 +68,5 @@ def open_audio_folder(
     columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize))}
     if scan.labels:
         columns["label"] = Labels(index["label"], scan.labels)
-    source = partial(counted, total=scan.clips, things="clips", origin=printable(str(scan.root)))
+    source = partial(describe_table, total=scan.clips, things="clips", origin=printable(str(scan.root)))
     return Table(columns, len(index), source=source, scan=scan, strata=index["label"], recordings=index["file"])

@@ -1,4 +1,4 @@
-"""The pitch of voices over time, measured with librosa, for generators that synthesise voices."""
+"""Pitch tracking of voices, for generators that are conditioned on pitch."""
 
 from __future__ import annotations
 
@@ -6,27 +6,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
-"""Of voices: three octaves."""
+"""Pitch range of voices in Hz, three octaves."""
 WINDOW_SECONDS = 0.064
+"""Analysis window in seconds."""
 STEADY = 0.1
-"""Octaves by which the pitch of a voice differs from one frame to the next at most; that of noise jumps."""
+"""Maximum pitch difference between adjacent voiced frames, in octaves. The pitch of noise jumps further."""
 FAR = 0.6
-"""Octaves from the median of a sound; what lies beyond is another octave by mistake."""
+"""Maximum distance from the median pitch of the sound, in octaves. Pitches beyond it are octave errors."""
 QUIETEST_DB = -35.0
-"""Level of a voiced frame below the loudest."""
+"""Minimum level of a voiced frame relative to the loudest frame, in dB."""
 AT_A_TIME = 64
-"""Sounds measured together."""
+"""Number of sounds per chunk, which bounds the memory."""
 
 
 def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArray[np.float32]:
-    """Pitch in Hz of sounds `[N, C, T]` in frames centred on multiples of ``hop_length``; NaN where there is no voice.
+    """Estimate the pitch of voices over time.
 
-    Estimates are those of YIN (de Cheveigné & Kawahara, JASA 2002). A frame is voiced if it is not much quieter than
-    the loudest, if its pitch is near those of the frames before and after it, and not far from that of the whole sound.
-    Of several channels the loudest is heard.
+    A frame is voiced if its level is at most 35 dB below the loudest frame, its pitch is close to that of both adjacent
+    frames, and its pitch is within 0.6 octaves of the median of the sound.
+
+    Args:
+        waves: sounds ``[N, C, T]``. The loudest channel of each sound is analysed.
+        sample_rate: sample rate in Hz.
+        hop_length: hop between frames in samples, 1 or more. Frame ``i`` is centred on sample ``i * hop_length``.
 
     Returns:
-        float32 `[N, 1 + ceil(T / hop_length)]`.
+        Pitch in Hz, float32 ``[N, 1 + ceil(T / hop_length)]``. Unvoiced frames are NaN.
+
+    Source: YIN (de Cheveigné & Kawahara, JASA 2002), as implemented by librosa.
     """
     import librosa
 
@@ -36,10 +43,10 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     frame = 2 * round(WINDOW_SECONDS * sample_rate / 2)
     short = -waves.shape[1] % hop_length
     count = 1 + (waves.shape[1] + short) // hop_length
-    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # too low for voices
+    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # The sample rate is too low to represent voices.
         return np.full((len(waves), count), np.nan, np.float32)
     waves = np.pad(waves, ((0, 0), (0, short + frame)))
-    with np.errstate(all="ignore"):  # silence has no period
+    with np.errstate(all="ignore"):  # Silence causes divisions by zero.
         pitch = librosa.yin(
             waves, fmin=LOWEST_HZ, fmax=HIGHEST_HZ, sr=sample_rate, frame_length=frame, hop_length=hop_length
         )
@@ -48,7 +55,8 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     octaves = np.log2(np.maximum(np.nan_to_num(pitch), 1.0))
     step = np.pad(np.abs(np.diff(octaves, axis=1)) < STEADY, ((0, 0), (1, 1)), constant_values=True)
     steady = step[:, 1:] & step[:, :-1]
-    inside = (pitch > LOWEST_HZ * 1.01) & (pitch < HIGHEST_HZ * 0.99)  # at the ends YIN found nothing
+    # YIN returns an end of the range if it finds no period.
+    inside = (pitch > LOWEST_HZ * 1.01) & (pitch < HIGHEST_HZ * 0.99)
     loud = level > level.max(axis=1, keepdims=True) * 10 ** (QUIETEST_DB / 20)
     voiced = steady & inside & loud & (level > 0)
     middle = np.ma.median(np.ma.masked_array(octaves, ~voiced), axis=1).filled(0.0)[:, None]

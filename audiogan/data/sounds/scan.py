@@ -1,4 +1,4 @@
-"""Scan a folder of sounds: decode every file once into the cache and account for each by reason."""
+"""Scan of a folder of sounds: decode every file once into the cache and record the outcome of each file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from audiogan.data.kinds import look
+from audiogan.data.kinds import detect_kind
 from audiogan.data.labels import LabelRule
-from audiogan.data.scan import Ledger, ahead, bar, cached_scan, data_folder, hash_of
+from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
 from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
 from audiogan.data.verdicts import REASONS, Scan
-from audiogan.data.walk import Entry, follows, walk
+from audiogan.data.walk import Entry, parse_links, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
-VERSION = 3  # of the cache's content; raise it when decoding changes
-LARGE = 1 << 16  # bytes; below, handing a file to a thread and waiting for the GIL costs more than it gains
+VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
+LARGE = 1 << 16  # Size in bytes below which decoding in a thread does not pay off.
 CLIPS, INDEX = "clips.f32", "index.npy"
 INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
@@ -36,39 +36,42 @@ def scan_folder(
     progress: bool = True,
     **settings: Any,
 ) -> Scan:
-    """Scan `root`, decoding it into the cache unless an intact cache of the same files and settings is there.
+    """Scan a folder of sounds. Decode the files into the cache, or reuse the cached scan if nothing has changed.
 
     Args:
-        root: folder, searched with all its sub-folders.
-        labels: `auto` (folders, where at least two first-level folders hold usable files and most usable files are in
-            one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label, or
-            what other programs write (see `audiogan.data.label_list`).
-        links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
-        cache: folder for the cache instead of `cache_dir()`.
+        root: folder of sounds. Sub-folders are included.
+        labels: source of the labels: ``folders`` (names of the first-level folders), ``none``, or a CSV file with the
+            columns path and label. ``auto`` means ``folders`` if at least two first-level folders contain files and
+            most files are in such folders, else ``none``.
+        links: ``follow`` uses links that lead out of the folder. Default: ``inside``, which skips such links.
+        cache: cache folder. Default: the cache folder of the user.
         progress: show a progress bar while decoding.
-        settings: see `DecodeSettings`.
+        settings: arguments of `DecodeSettings`.
+
+    Returns:
+        The scan. It may contain no usable file.
 
     Raises:
-        UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
-            usable file is not an error here: the scan says so.
+        UserError: the folder does not exist, a setting or the list of labels is invalid, or the cache cannot be
+            written.
     """
     known = DecodeSettings.__dataclass_fields__
     for name in settings.keys() - known.keys():
         raise UserError(f"data.{name}: there is no such setting; there are {', '.join([*known, 'labels', 'links'])}")
-    chosen, follow = DecodeSettings(**settings), follows(links)
-    folder = data_folder(root)
+    chosen, follow = DecodeSettings(**settings), parse_links(links)
+    folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow)
     entries = list(_entries(folder, follow))
-    group = hash_of(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
+    group = hash_texts(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     build = partial(_build, entries, chosen, naming, folder.name, progress)
     place, about = cached_scan(cache_dir("audio", cache), group, entries, build)
     return Scan(folder, chosen, place, naming=naming.mode, **about)
 
 
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:
-    """Entries of `walk`; files with an ambiguous name get their kind from their first bytes."""
+    """Yield the entries of `walk`. The kind of files with an unknown extension is detected from their content."""
     for entry in walk(root, follow):
-        found = look(entry.path) if entry.kind == "not audio" else None
+        found = detect_kind(entry.path) if entry.kind == "not audio" else None
         yield replace(entry, kind=found[0], detail=found[1]) if found else entry
 
 
@@ -77,11 +80,11 @@ def _build(
 ) -> None:
     sounds = [entry for entry in entries if entry.kind == "audio"]
     with (
-        Ledger(folder, COLUMNS, naming, map(naming.of, sounds)) as ledger,
+        Ledger(folder, COLUMNS, naming, map(naming.label_of, sounds)) as ledger,
         open(folder / CLIPS, "wb") as clips,
-        bar(name, len(sounds), "file", progress) as shown,
+        progress_bar(name, len(sounds), "file", progress) as shown,
     ):
-        for entry, found in ahead(partial(_decoded, s=s), entries, 4, _large):
+        for entry, found in prefetch_map(partial(_decoded, s=s), entries, 4, _large):
             shown.update(entry.kind == "audio")
             _store(entry, found, clips, ledger, s)
         targets, files = ledger.finish(REASONS)
@@ -99,14 +102,14 @@ def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:
 
 
 def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: DecodeSettings) -> None:
-    """Write the clips of a file, unless it cannot be used, and the verdict on it."""
-    label = ledger.naming.of(entry) if ledger.labelled else ""
+    """Write the clips of a usable file to the cache, and the row of the file to the table."""
+    label = ledger.label_rule.label_of(entry) if ledger.labelled else ""
     written = 0
-    if found.reason == "usable" and (refusal := ledger.refusal(found.digest, label)):
+    if found.reason == "usable" and (refusal := ledger.rejection(found.digest, label)):
         found = replace(found, reason=refusal[0], detail=refusal[1], flags=())
     if found.reason == "usable":
         start, source = clips.tell(), iter(found.clips)
-        clip, error = _next(source)  # a long file is read only now; a failure to write is not the file's fault
+        clip, error = _next(source)  # Long files are decoded lazily, so decoding may fail only here.
         while clip is not None:
             clips.write(clip.data)
             written += 1
@@ -121,9 +124,9 @@ def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: Dec
             quiet = f", {found.windows - written} more are silent" if written < found.windows else ""
             found.detail = "; ".join(filter(None, [found.detail, f"{written} slices{quiet}"]))
     if written:
-        ledger.keep(found.digest, entry.rel, label, written)
+        ledger.add_usable(found.digest, entry.rel, label, written)
     about = (written, round(found.seconds, 4), found.sample_rate, found.channels)
-    ledger.write(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
+    ledger.write_row(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
 
 
 def _next(clips: Iterator[np.ndarray]) -> tuple[np.ndarray | None, str]:

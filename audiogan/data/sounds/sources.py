@@ -1,4 +1,4 @@
-"""Where sounds come from: a folder, downloaded kits, or the built-in drum machine."""
+"""Sources of sounds: a folder, a downloaded data set, or the built-in drum machine."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audiogan.data.cache import downloads
+from audiogan.data.cache import downloads_folder
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
-"""Data sets of sounds that ``audiogan data get`` downloads."""
+"""Names of the sound data sets that ``audiogan data get`` downloads."""
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
-"""All names that ``data.root`` may have in place of a path."""
+"""Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
-"""Examples below which none are held out."""
+"""Minimum number of examples for holding out a part."""
 
 
-def about_held_out(train: Table, held_out: Table, share: float | None) -> str:
-    """How many examples are held out, or why none are: words to follow those about the training data."""
+def describe_held_out(train: Table, held_out: Table, share: float | None) -> str:
+    """Return the end of the data description: the number of held-out examples, or the reason why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
-    return f"; none held out of fewer than {FEWEST}" if share and len(train) < FEWEST else ""
+    return f"; none held out (fewer than {FEWEST} examples)" if share and len(train) < FEWEST else ""
 
 
 def open_sounds(
     root: str | os.PathLike[str] | None = None, sets: Sequence[str] = ("drums",), named: bool = False, **settings: Any
 ) -> Table:
-    """The sounds of ``root``; without it the first of ``sets`` that was downloaded, else the built-in drum machine.
+    """Return a table of sounds from a folder, a downloaded data set, or the built-in drum machine.
 
     Args:
-        root: a folder of sounds, or the name of a data set that was downloaded: ``drums``, ``sc09`` or ``fsdd``.
-        sets: data sets that serve without ``root``. The drum machine stands in for ``drums`` only.
-        named: ``root`` is the name of a data set, even if there is a folder of this name.
-        settings: arguments of `audiogan.data.open_audio_folder`. All are checked. The drum machine ignores
-            settings about onsets and long files, because its sounds begin at once and have the requested length.
+        root: folder of sounds, or the name of a downloaded data set: ``drums``, ``sc09`` or ``fsdd``. Default: the
+            first downloaded data set of ``sets``. If none is downloaded and ``sets`` contains ``drums``, the sounds
+            come from the drum machine.
+        sets: names of the data sets to try without ``root``, in this order.
+        named: treat ``root`` as the name of a data set even if a folder of this name exists.
+        settings: arguments of `audiogan.data.open_audio_folder`. The drum machine ignores settings about onsets and
+            long files, because its sounds have no leading silence and the requested length.
 
     Raises:
-        UserError: an unknown setting or value, a data set that was not downloaded yet, or an error of
-            `open_audio_folder`.
+        UserError: a setting is unknown or invalid, the data set is not downloaded, or the folder cannot be used.
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")
@@ -56,38 +57,43 @@ def open_sounds(
             return _drum_machine(settings)
         if found is None:
             commands = " or ".join(f"audiogan data get {name}" for name in sets)
-            raise UserError(f"no data.root, and nothing downloaded; run {commands}, or give data.root=FOLDER")
-        root = downloads() / found
+            raise UserError(f"no data.root, and no data set downloaded; run {commands}, or set data.root=FOLDER")
+        root = downloads_folder() / found
     from audiogan.data.sounds.folder import open_audio_folder
 
-    return open_audio_folder(sound_folder(root, named), **settings)
+    return open_audio_folder(resolve_sound_folder(root, named), **settings)
 
 
-def sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
-    """Return the folder of ``data.root``: a path, or the name of a data set that was downloaded.
+def resolve_sound_folder(root: str | os.PathLike[str], named: bool = False) -> Path:
+    """Return the folder of ``data.root``, which is a path or the name of a downloaded data set.
 
-    With ``named`` the name of a data set means that data set even if there is a folder of this name.
+    Args:
+        root: value of ``data.root``.
+        named: treat the name of a data set as such even if a folder of this name exists.
+
+    Raises:
+        UserError: ``root`` is empty, or the data set is not downloaded.
     """
     name = str(root)
     if not name:
-        raise UserError("data.root is empty; name a folder, or leave it out")
+        raise UserError("data.root is empty; set it to a folder, or omit it")
     if name not in SOUND_SETS or (Path(name).exists() and not named):
         return Path(name)
     if not _downloaded(name):
         raise UserError(f"data.root={name}: not downloaded yet; run: audiogan data get {name}")
-    return downloads() / name
+    return downloads_folder() / name
 
 
 def _downloaded(name: str) -> bool:
-    return (downloads() / name / "manifest.csv").is_file()
+    return (downloads_folder() / name / "manifest.csv").is_file()
 
 
 def _drum_machine(settings: dict[str, Any]) -> Table:
-    """The drum machine with settings that are all valid."""
+    """Return the table of the drum machine. Raise `UserError` for an invalid setting."""
     from audiogan.data.labels import AUTO, FOLDERS, NONE
     from audiogan.data.sounds.decode import DecodeSettings
     from audiogan.data.toys.drum_machine import drum_machine
-    from audiogan.data.walk import follows
+    from audiogan.data.walk import parse_links
 
     chosen = DecodeSettings(
         **{name: value for name, value in settings.items() if name in DecodeSettings.__dataclass_fields__}
@@ -95,10 +101,10 @@ def _drum_machine(settings: dict[str, Any]) -> Table:
     labels = settings.get("labels", AUTO)
     if labels not in (None, AUTO, FOLDERS, NONE):
         raise UserError(
-            f"data.labels={labels}: there are no files to label, as the built-in drum machine makes the sounds; "
-            "give data.root=FOLDER, or choose auto or none"
+            f"data.labels={labels}: the built-in drum machine has no files to label; "
+            "set data.root=FOLDER, or choose auto or none"
         )
-    follows(settings.get("links"))
+    parse_links(settings.get("links"))
     rate, length, channels = int(chosen.sample_rate), int(chosen.length), int(chosen.channels)
     machine = drum_machine(sample_rate=rate, length=length, channels=channels, normalize=chosen.normalize)
-    return machine.without("label") if labels in (None, NONE) else machine
+    return machine.drop_column("label") if labels in (None, NONE) else machine

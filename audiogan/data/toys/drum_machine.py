@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from audiogan.data.columns import Labels, Rendered, Signals
 from audiogan.data.table import Table
-from audiogan.data.toys.synth import MEMBRANE, TOP, Array, Dice, Synth, band, cymbal, drive, plate, squares
+from audiogan.data.toys.synth import (
+    MEMBRANE,
+    TOP,
+    Array,
+    Dice,
+    Synth,
+    bandpass,
+    cymbal_partials,
+    drive,
+    plate_modes,
+    square_harmonics,
+)
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
 
@@ -22,162 +33,179 @@ PEAK = 0.95
 
 
 def _kick(d: Dice, s: Synth) -> Array:
-    f = d.log(38, 75)
+    f = d.loguniform(38, 75)
     if d.chance(0.5):  # electronic: a deep fall, a long tail
-        body = s.glides(f, d.log(2, 7), d.log(0.006, 0.03), d.log(0.3, 1.5), phase=d.uni(0, 1))
+        body = s.chirps(f, d.loguniform(2, 7), d.loguniform(0.006, 0.03), d.loguniform(0.3, 1.5), phase=d.uniform(0, 1))
     else:  # a struck head: a small fall, overtones
-        t60, amps = d.log(0.25, 0.9), np.append(1.0, d.log(0.05, 0.5, 3))
+        t60, amps = d.loguniform(0.25, 0.9), np.append(1.0, d.loguniform(0.05, 0.5, 3))
         ratios = MEMBRANE[:4]
-        body = s.glides(f * ratios, d.log(1.1, 2.2), d.log(0.01, 0.05), t60 / ratios**1.5, amps, d.uni(0, 1))
-    click = s.noise(d.log(600, 2500), d.log(3000, 12000), d.log(0.008, 0.05))
-    knock = s.partials(d.log(300, 3500), 1, d.log(0.01, 0.04))
-    return drive(body, d.log(0.3, 4.0)) + d.log(0.02, 0.5) * click + d.log(0.02, 0.3) * knock
+        body = s.chirps(
+            f * ratios, d.loguniform(1.1, 2.2), d.loguniform(0.01, 0.05), t60 / ratios**1.5, amps, d.uniform(0, 1)
+        )
+    click = s.noise(d.loguniform(600, 2500), d.loguniform(3000, 12000), d.loguniform(0.008, 0.05))
+    knock = s.partials(d.loguniform(300, 3500), 1, d.loguniform(0.01, 0.04))
+    return drive(body, d.loguniform(0.3, 4.0)) + d.loguniform(0.02, 0.5) * click + d.loguniform(0.02, 0.3) * knock
 
 
 def _snare(d: Dice, s: Synth) -> Array:
-    ratios = MEMBRANE[:5] * d.log(0.96, 1.04, 5)
-    t60, amps, bend = d.log(0.15, 0.9) / ratios, d.log(0.2, 1.0, 5) / ratios, d.log(1.02, 1.5)
-    head = s.glides(d.log(140, 330) * ratios, bend, d.log(0.008, 0.04), t60, amps, d.uni(0, 1.5))
-    low, high, long = d.log(500, 3000), d.log(4000, 16000), d.log(0.2, 1.0)
-    wires = s.noise(low, 3000, long, attack=d.log(0.001, 0.006), steep=False)
-    wires += d.log(0.2, 1.0) * s.noise(low, high, long * d.uni(0.3, 0.8), steep=False)  # the top dies first
-    wires += d.uni(0, 1.5) * s.noise(low, high, d.log(0.02, 0.08), steep=False)
-    crack = s.noise(d.log(900, 3000), d.log(4000, 18000), d.log(0.006, 0.025))
-    wave = drive(head, d.log(0.2, 2.5)) + d.log(0.03, 0.4) * wires + d.log(0.05, 0.4) * crack
+    ratios = MEMBRANE[:5] * d.loguniform(0.96, 1.04, 5)
+    t60, amps, bend = d.loguniform(0.15, 0.9) / ratios, d.loguniform(0.2, 1.0, 5) / ratios, d.loguniform(1.02, 1.5)
+    head = s.chirps(d.loguniform(140, 330) * ratios, bend, d.loguniform(0.008, 0.04), t60, amps, d.uniform(0, 1.5))
+    low, high, long = d.loguniform(500, 3000), d.loguniform(4000, 16000), d.loguniform(0.2, 1.0)
+    wires = s.noise(low, 3000, long, attack=d.loguniform(0.001, 0.006), steep=False)
+    wires += d.loguniform(0.2, 1.0) * s.noise(low, high, long * d.uniform(0.3, 0.8), steep=False)  # the top dies first
+    wires += d.uniform(0, 1.5) * s.noise(low, high, d.loguniform(0.02, 0.08), steep=False)
+    crack = s.noise(d.loguniform(900, 3000), d.loguniform(4000, 18000), d.loguniform(0.006, 0.025))
+    wave = drive(head, d.loguniform(0.2, 2.5)) + d.loguniform(0.03, 0.4) * wires + d.loguniform(0.05, 0.4) * crack
     if d.chance(0.25):  # a rim shot: the hoop rings along
-        ring = d.log(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
-        wave += d.uni(0.2, 0.7) * s.partials(ring, d.uni(0.2, 1, 4), d.log(0.05, 0.25, 4))
+        ring = d.loguniform(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
+        wave += d.uniform(0.2, 0.7) * s.partials(ring, d.uniform(0.2, 1, 4), d.loguniform(0.05, 0.25, 4))
     return wave
 
 
 def _hat(d: Dice, s: Synth, t60: float) -> Array:
     acoustic = d.chance(0.65)
-    low, tilt = d.log(500, 4000) if acoustic else d.log(3000, 7500), d.uni(-2, 3)
-    f, amp, phase = cymbal(d, low, TOP, tilt)
-    each = t60 * (f / 6000) ** d.uni(-0.5, 0.3) * d.log(0.6, 1.4, len(f))
+    low, tilt = d.loguniform(500, 4000) if acoustic else d.loguniform(3000, 7500), d.uniform(-2, 3)
+    f, amp, phase = cymbal_partials(d, low, TOP, tilt)
+    each = t60 * (f / 6000) ** d.uniform(-0.5, 0.3) * d.loguniform(0.6, 1.4, len(f))
     wave = s.partials(f, amp, each, phase)
-    wave += d.log(0.3, 2.5) * s.noise(low, TOP, t60 * d.uni(0.5, 1), tilt=tilt)
-    wave += d.log(0.1, 1.0) * s.noise(d.log(800, 4000), TOP, d.log(0.005, 0.02))
+    wave += d.loguniform(0.3, 2.5) * s.noise(low, TOP, t60 * d.uniform(0.5, 1), tilt=tilt)
+    wave += d.loguniform(0.1, 1.0) * s.noise(d.loguniform(800, 4000), TOP, d.loguniform(0.005, 0.02))
     if acoustic:  # two plates meet: a dull thud below the hiss
-        wave += d.log(0.1, 1.0) * s.partials(d.log(220, 650, 4), d.log(0.2, 1, 4), d.log(0.05, 0.3), d.uni(0, 6.28, 4))
+        wave += d.loguniform(0.1, 1.0) * s.partials(
+            d.loguniform(220, 650, 4), d.loguniform(0.2, 1, 4), d.loguniform(0.05, 0.3), d.uniform(0, 6.28, 4)
+        )
     return wave
 
 
 def _hat_closed(d: Dice, s: Synth) -> Array:
-    return _hat(d, s, d.log(0.08, 0.6))
+    return _hat(d, s, d.loguniform(0.08, 0.6))
 
 
 def _hat_open(d: Dice, s: Synth) -> Array:
-    wave = _hat(d, s, d.log(1.0, 2.5))
+    wave = _hat(d, s, d.loguniform(1.0, 2.5))
     if d.chance(0.3):  # the foot closes it
-        wave *= 1 / (1 + np.exp((s.t - d.uni(0.25, 0.6)) / 0.012))
+        wave *= 1 / (1 + np.exp((s.t - d.uniform(0.25, 0.6)) / 0.012))
     return wave
 
 
 def _crash(d: Dice, s: Synth) -> Array:
-    low, tilt, t60 = d.log(200, 1200), d.uni(-3, 2), d.log(2.0, 4.5)
-    f, amp, phase = cymbal(d, low, TOP, tilt)
-    each = t60 * (f / 2000) ** d.uni(-0.5, -0.1) * d.log(0.7, 1.4, len(f))
-    metal = s.partials(f, amp, each, phase, attack=d.log(0.001, 0.02))
-    wash = s.noise(low * 2, TOP, t60 * d.uni(0.5, 0.9), attack=d.log(0.002, 0.02), steep=False, tilt=tilt)
-    burst = s.noise(d.log(1500, 5000), TOP, d.log(0.05, 0.25))
-    return metal + d.log(0.3, 1.5) * wash + d.log(0.1, 1.2) * burst
+    low, tilt, t60 = d.loguniform(200, 1200), d.uniform(-3, 2), d.loguniform(2.0, 4.5)
+    f, amp, phase = cymbal_partials(d, low, TOP, tilt)
+    each = t60 * (f / 2000) ** d.uniform(-0.5, -0.1) * d.loguniform(0.7, 1.4, len(f))
+    metal = s.partials(f, amp, each, phase, attack=d.loguniform(0.001, 0.02))
+    wash = s.noise(low * 2, TOP, t60 * d.uniform(0.5, 0.9), attack=d.loguniform(0.002, 0.02), steep=False, tilt=tilt)
+    burst = s.noise(d.loguniform(1500, 5000), TOP, d.loguniform(0.05, 0.25))
+    return metal + d.loguniform(0.3, 1.5) * wash + d.loguniform(0.1, 1.2) * burst
 
 
 def _ride(d: Dice, s: Synth) -> Array:
-    t60 = d.log(1.6, 3.6)
-    f, amp, phase = cymbal(d, d.log(200, 1200), TOP, d.uni(-4, 0.5))
-    each = t60 * (f / 2000) ** d.uni(-0.4, 0.0) * d.log(0.6, 1.5, len(f))
+    t60 = d.loguniform(1.6, 3.6)
+    f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
+    each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
     count = int(d.rng.integers(4, 9))  # the ping: a few modes stand out
-    ping = d.log(350, 900) * np.sort(d.log(1, 9, count)) if d.chance(0.6) else d.log(450, 800) * np.arange(1, count + 1)
-    ring = s.partials(ping, d.log(0.2, 1.0, count), t60 * d.log(0.4, 1.2, count), d.uni(0, 6.28, count))
-    stick = s.noise(d.log(2000, 5000), TOP, d.log(0.008, 0.04))
-    return d.log(0.25, 1.4) * wash + d.uni(0.4, 1.0) * ring + d.log(0.3, 1.5) * stick
+    ping = (
+        d.loguniform(350, 900) * np.sort(d.loguniform(1, 9, count))
+        if d.chance(0.6)
+        else d.loguniform(450, 800) * np.arange(1, count + 1)
+    )
+    ring = s.partials(
+        ping, d.loguniform(0.2, 1.0, count), t60 * d.loguniform(0.4, 1.2, count), d.uniform(0, 6.28, count)
+    )
+    stick = s.noise(d.loguniform(2000, 5000), TOP, d.loguniform(0.008, 0.04))
+    return d.loguniform(0.25, 1.4) * wash + d.uniform(0.4, 1.0) * ring + d.loguniform(0.3, 1.5) * stick
 
 
 def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
     """A tuned membrane: modes that fall together, higher ones dying sooner, and the stroke's noise."""
-    ratios = MEMBRANE[:6] ** d.uni(0.85, 1.0)  # the air's load draws them together
-    amps = np.append(1.0, d.log(0.04, 0.6, 5) / ratios[1:])
-    tone = s.glides(f * ratios, bend, d.log(0.015, 0.08), t60 / ratios**1.3, amps, d.uni(0, 1))
-    slap = s.noise(f * d.log(1.2, 4), d.log(2500, 14000), d.log(0.01, 0.1), steep=False)
-    return drive(tone, d.log(0.2, 2.0)) + d.log(0.05, 0.8) * slap
+    ratios = MEMBRANE[:6] ** d.uniform(0.85, 1.0)  # the air's load draws them together
+    amps = np.append(1.0, d.loguniform(0.04, 0.6, 5) / ratios[1:])
+    tone = s.chirps(f * ratios, bend, d.loguniform(0.015, 0.08), t60 / ratios**1.3, amps, d.uniform(0, 1))
+    slap = s.noise(f * d.loguniform(1.2, 4), d.loguniform(2500, 14000), d.loguniform(0.01, 0.1), steep=False)
+    return drive(tone, d.loguniform(0.2, 2.0)) + d.loguniform(0.05, 0.8) * slap
 
 
 def _tom(d: Dice, s: Synth) -> Array:
     if d.chance(0.3):  # electronic: one falling sine and a breath of noise
-        tone = s.glides(d.log(75, 260), d.log(1.3, 3.0), d.log(0.02, 0.12), d.log(0.3, 1.2))
-        breath = s.noise(200, d.log(1000, 5000), d.log(0.05, 0.3))
-        return drive(tone, d.log(0.2, 3)) + d.log(0.01, 0.2) * breath
+        tone = s.chirps(d.loguniform(75, 260), d.loguniform(1.3, 3.0), d.loguniform(0.02, 0.12), d.loguniform(0.3, 1.2))
+        breath = s.noise(200, d.loguniform(1000, 5000), d.loguniform(0.05, 0.3))
+        return drive(tone, d.loguniform(0.2, 3)) + d.loguniform(0.01, 0.2) * breath
     buzz = s.noise(
-        d.log(250, 900), d.log(1500, 9000), d.log(0.2, 0.9), attack=0.004, steep=False
+        d.loguniform(250, 900), d.loguniform(1500, 9000), d.loguniform(0.2, 0.9), attack=0.004, steep=False
     )  # the kit rings along
-    return _drum(d, s, d.log(75, 240), d.log(0.6, 2.2), d.log(1.02, 1.4)) + d.log(0.005, 0.1) * buzz
+    return (
+        _drum(d, s, d.loguniform(75, 240), d.loguniform(0.6, 2.2), d.loguniform(1.02, 1.4))
+        + d.loguniform(0.005, 0.1) * buzz
+    )
 
 
 def _clap(d: Dice, s: Synth) -> Array:
-    centre, width = d.log(800, 2200), d.log(1.2, 2.2)
+    centre, width = d.loguniform(800, 2200), d.loguniform(1.2, 2.2)
     if d.chance(0.6):  # one pair of hands, several strokes in a row
-        gaps = d.log(0.006, 0.014) * d.uni(0.8, 1.2, int(d.rng.integers(2, 4)))
+        gaps = d.loguniform(0.006, 0.014) * d.uniform(0.8, 1.2, int(d.rng.integers(2, 4)))
         starts = np.concatenate([[0.0], np.cumsum(gaps)])
     else:  # a few people, nearly together
-        starts = np.concatenate([[0.0], np.sort(d.uni(0.001, d.log(0.006, 0.04), int(d.rng.integers(1, 9))))])
-    burst = d.log(0.012, 0.06)
+        starts = np.concatenate(
+            [[0.0], np.sort(d.uniform(0.001, d.loguniform(0.006, 0.04), int(d.rng.integers(1, 9))))]
+        )
+    burst = d.loguniform(0.012, 0.06)
     wave = np.zeros(s.length)
-    for start, gain in zip(starts, d.uni(0.5, 1.0, len(starts)), strict=True):
-        c = centre * d.log(0.85, 1.2)
+    for start, gain in zip(starts, d.uniform(0.5, 1.0, len(starts)), strict=True):
+        c = centre * d.loguniform(0.85, 1.2)
         wave += gain * s.noise(c / width, c * width, burst, attack=0.0005, start=start, tilt=-2.0)
     edges = centre / width, centre * width * 1.5
-    tail = s.noise(*edges, d.log(0.15, 0.9), attack=0.002, start=starts[-1], steep=False, tilt=-2.0)
-    return wave + d.log(0.15, 0.8) * tail
+    tail = s.noise(*edges, d.loguniform(0.15, 0.9), attack=0.002, start=starts[-1], steep=False, tilt=-2.0)
+    return wave + d.loguniform(0.15, 0.8) * tail
 
 
 def _rim(d: Dice, s: Synth) -> Array:
-    click = s.noise(d.log(600, 4000), TOP, d.log(0.004, 0.06), steep=False)
+    click = s.noise(d.loguniform(600, 4000), TOP, d.loguniform(0.004, 0.06), steep=False)
     if d.chance(0.4):  # electronic: two ringing filters
-        f, amp = d.log(380, 650) * np.array([1, d.log(2.5, 4.2)]), np.array([d.uni(0.3, 1), 1])
-        t60 = d.log(0.04, 0.15) * np.ones(2)
+        f, amp = d.loguniform(380, 650) * np.array([1, d.loguniform(2.5, 4.2)]), np.array([d.uniform(0.3, 1), 1])
+        t60 = d.loguniform(0.04, 0.15) * np.ones(2)
     else:  # the stick across shell and hoop
-        f = d.log(280, 650) * np.array([1, 1.62, 2.77, 4.3, 6.1, 8.4]) * d.log(0.88, 1.14, 6)
-        amp, t60 = d.log(0.2, 1, 6) / np.arange(1, 7) ** 0.5, d.log(0.1, 0.5) / np.sqrt(np.arange(1, 7))
-    return s.partials(f, amp, t60, d.uni(0, 1.5)) + d.log(0.1, 1.2) * click
+        f = d.loguniform(280, 650) * np.array([1, 1.62, 2.77, 4.3, 6.1, 8.4]) * d.loguniform(0.88, 1.14, 6)
+        amp, t60 = d.loguniform(0.2, 1, 6) / np.arange(1, 7) ** 0.5, d.loguniform(0.1, 0.5) / np.sqrt(np.arange(1, 7))
+    return s.partials(f, amp, t60, d.uniform(0, 1.5)) + d.loguniform(0.1, 1.2) * click
 
 
 def _cowbell(d: Dice, s: Synth) -> Array:
-    base, ratio = d.log(420, 900), d.uni(1.42, 1.58)
+    base, ratio = d.loguniform(420, 900), d.uniform(1.42, 1.58)
     if d.chance(0.5):
-        f, amp = squares(base * np.array([1, ratio]))
-        amp = amp * band(f, base * ratio, base * ratio * d.log(1.3, 5), False)
+        f, amp = square_harmonics(base * np.array([1, ratio]))
+        amp = amp * bandpass(f, base * ratio, base * ratio * d.loguniform(1.3, 5), False)
     else:  # folded sheet metal
-        f = base * np.array([1, ratio, 2.6, 3.4, 4.2, 5.3, 6.1, 7.4]) * d.log(0.98, 1.02, 8)
-        amp = d.log(0.3, 1, 8) / (f / base) ** d.uni(0.2, 1.0)
-    long, short = d.log(0.18, 0.9), d.log(0.02, 0.06)
-    each = long * (f / base) ** -d.uni(0.0, 0.6)
+        f = base * np.array([1, ratio, 2.6, 3.4, 4.2, 5.3, 6.1, 7.4]) * d.loguniform(0.98, 1.02, 8)
+        amp = d.loguniform(0.3, 1, 8) / (f / base) ** d.uniform(0.2, 1.0)
+    long, short = d.loguniform(0.18, 0.9), d.loguniform(0.02, 0.06)
+    each = long * (f / base) ** -d.uniform(0.0, 0.6)
     stick = s.noise(1500, 9000, 0.008)
-    return s.partials(f, amp, each) + d.uni(0.2, 1) * s.partials(f, amp, short) + d.log(0.02, 0.2) * stick
+    return s.partials(f, amp, each) + d.uniform(0.2, 1) * s.partials(f, amp, short) + d.loguniform(0.02, 0.2) * stick
 
 
 def _conga(d: Dice, s: Synth) -> Array:
-    return _drum(d, s, d.log(170, 480), d.log(0.15, 0.9), d.log(1.0, 1.12))
+    return _drum(d, s, d.loguniform(170, 480), d.loguniform(0.15, 0.9), d.loguniform(1.0, 1.12))
 
 
 def _wood(d: Dice, s: Synth) -> Array:
     """Wood block and claves: a cavity or bar with two to four stiff, short modes."""
-    f, count = d.log(550, 2600), int(d.rng.integers(1, 5))
-    ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.log(0.95, 1.05, count)
-    tone = s.partials(f * ratios, np.append(1, d.log(0.1, 0.7, 3))[:count], d.log(0.05, 0.3) / ratios)
-    return tone + d.log(0.02, 0.4) * s.noise(f, f * 4, 0.01)
+    f, count = d.loguniform(550, 2600), int(d.rng.integers(1, 5))
+    ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.loguniform(0.95, 1.05, count)
+    tone = s.partials(f * ratios, np.append(1, d.loguniform(0.1, 0.7, 3))[:count], d.loguniform(0.05, 0.3) / ratios)
+    return tone + d.loguniform(0.02, 0.4) * s.noise(f, f * 4, 0.01)
 
 
 def _tambourine(d: Dice, s: Synth) -> Array:
-    f, amp = plate(d, 3500, 120)
-    amp = amp * band(f, d.log(4000, 7000), d.log(10000, 18000))
-    strokes = np.concatenate([[0.0], np.sort(d.uni(0.004, 0.09, int(d.rng.integers(1, 5))))])
-    t60 = d.log(0.1, 0.5)
-    jingles = s.partials(f, amp / np.sqrt(np.sum(amp**2) / 2), t60 * d.log(0.6, 1.5, len(f)), d.uni(0, 6.28, len(f)))
+    f, amp = plate_modes(d, 3500, 120)
+    amp = amp * bandpass(f, d.loguniform(4000, 7000), d.loguniform(10000, 18000))
+    strokes = np.concatenate([[0.0], np.sort(d.uniform(0.004, 0.09, int(d.rng.integers(1, 5))))])
+    t60 = d.loguniform(0.1, 0.5)
+    jingles = s.partials(
+        f, amp / np.sqrt(np.sum(amp**2) / 2), t60 * d.loguniform(0.6, 1.5, len(f)), d.uniform(0, 6.28, len(f))
+    )
     wave = np.zeros(s.length)
-    for start, gain in zip(strokes, np.append(1, d.uni(0.2, 0.8, len(strokes) - 1)), strict=True):
+    for start, gain in zip(strokes, np.append(1, d.uniform(0.2, 0.8, len(strokes) - 1)), strict=True):
         lag = min(round(start * s.sample_rate), s.length)
         wave[lag:] += gain * jingles[: s.length - lag]
         wave += gain * s.noise(4500, 15000, t60 / 2, attack=0.001, start=start)
@@ -185,14 +213,18 @@ def _tambourine(d: Dice, s: Synth) -> Array:
 
 
 def _shaker(d: Dice, s: Synth) -> Array:
-    centre = d.log(3500, 7500)
-    return s.noise(centre / 1.4, centre * d.log(1.5, 3), d.log(0.06, 0.3), attack=d.log(0.004, 0.05))
+    centre = d.loguniform(3500, 7500)
+    return s.noise(
+        centre / 1.4, centre * d.loguniform(1.5, 3), d.loguniform(0.06, 0.3), attack=d.loguniform(0.004, 0.05)
+    )
 
 
 def _triangle(d: Dice, s: Synth) -> Array:
-    f = d.log(900, 2200) * np.array([1, 1.73, 2.41, 3.2, 4.37, 5.61, 7.02]) * d.log(0.93, 1.07, 7)
-    ring = s.partials(f, d.log(0.2, 1, 7), d.log(0.4, 2.0) * d.log(0.5, 1.2, 7), d.uni(0, 6.28, 7))
-    return ring + d.log(0.05, 0.4) * s.noise(4000, TOP, 0.01)
+    f = d.loguniform(900, 2200) * np.array([1, 1.73, 2.41, 3.2, 4.37, 5.61, 7.02]) * d.loguniform(0.93, 1.07, 7)
+    ring = s.partials(
+        f, d.loguniform(0.2, 1, 7), d.loguniform(0.4, 2.0) * d.loguniform(0.5, 1.2, 7), d.uniform(0, 6.28, 7)
+    )
+    return ring + d.loguniform(0.05, 0.4) * s.noise(4000, TOP, 0.01)
 
 
 def _perc(d: Dice, s: Synth) -> Array:
@@ -219,15 +251,20 @@ CLASSES: tuple[str, ...] = tuple(_VOICES)
 @functools.lru_cache(maxsize=4)
 def _highpass(n: int, sample_rate: int) -> NDArray[np.float32]:
     """Nothing below hearing, no DC: magnitudes for a real FFT of `n` samples."""
-    return band(np.arange(n // 2 + 1) * (sample_rate / n), 25.0, 1e9).astype(np.float32)
+    return bandpass(np.arange(n // 2 + 1) * (sample_rate / n), 25.0, 1e9).astype(np.float32)
 
 
 def _produce(label: str, sample_rate: int, length: int, channels: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """One sound [C, T]: the voice in the middle, a small room that differs between channels, and a clean end."""
     seeds = rng.integers(0, 2**63, size=2)
     d, s = Dice(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
-    amount, rt60, delay, ramp = d.log(0.02, 0.3), d.log(0.06, 0.45), d.uni(0.001, 0.008), d.log(0.0003, 0.001)
-    dark = d.log(3000, 9000)
+    amount, rt60, delay, ramp = (
+        d.loguniform(0.02, 0.3),
+        d.loguniform(0.06, 0.45),
+        d.uniform(0.001, 0.008),
+        d.loguniform(0.0003, 0.001),
+    )
+    dark = d.loguniform(3000, 9000)
     dry = _VOICES[label](d, s)
     n = scipy.fft.next_fast_len(2 * length, real=True)
     spectrum = scipy.fft.rfft(dry.astype(np.float32), n) * _highpass(n, sample_rate)

@@ -98,8 +98,10 @@ def open_shapes(
 
     columns: dict[str, Column] = {}
     if kind == "pairs":
-        columns["source"] = pictures(source_channels, lambda row: outline(figures(kind, seed, row), size))
-    columns["x"] = pictures(channels, lambda row: painted(figures(kind, seed, row), size, _paint(kind, row)))
+        columns["source"] = pictures(source_channels, lambda row: draw_outline(random_figures(kind, seed, row), size))
+    columns["x"] = pictures(
+        channels, lambda row: draw_painted(random_figures(kind, seed, row), size, _paint(kind, row))
+    )
     labels = {"pairs": (), "domains": DOMAINS, "plain": KINDS}[kind]
     if labels:
         columns["label"] = Labels((np.arange(count) % len(labels)).astype(np.int32), labels)
@@ -131,7 +133,7 @@ class Figure(NamedTuple):
         return np.max(sides, axis=0) - np.float32(np.cos(np.pi / n) * self.radius)
 
 
-def figures(kind: str, seed: int, row: int) -> list[Figure]:
+def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
     """Return the figures of a picture, which overlap little; the last is on top."""
     rng = np.random.default_rng((seed, row))
     most, upright = CHOICES[kind]
@@ -147,11 +149,11 @@ def figures(kind: str, seed: int, row: int) -> list[Figure]:
     return found
 
 
-def outline(parts: Sequence[Figure], size: int) -> Array:
+def draw_outline(parts: Sequence[Figure], size: int) -> Array:
     """Return a black line drawing on white, float32 ``[1, size, size]``, 0 (black) ... 1 (white)."""
     canvas = np.ones((size, size), np.float32)
-    for part in parts:
-        d = part.distance(*_grid(size))
+    for figure in parts:
+        d = figure.distance(*_grid(size))
         canvas = np.maximum(canvas, _cover(d, size))  # hides lines below
         canvas *= 1 - _cover(np.abs(d) - LINE / 2, size)
     return canvas[None]
@@ -161,48 +163,48 @@ Paint = Callable[[Figure, Array, Array, int], tuple[Array, Array]]
 """Colours of a figure, RGB: of its area ``[3, H or 1, W or 1]`` at places relative to its centre, and of its line."""
 
 
-def painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
+def draw_painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
     """Return coloured figures with light and shadow on paper, float32 RGB ``[3, size, size]``, 0 ... 1."""
     x, y = _grid(size)
     top, bottom = (_rgb(colour) for colour in PAPER)
     canvas = top + (bottom - top) * (y + 1) / 2
-    for part in parts:
-        d, u, v = part.distance(x, y), x - np.float32(part.x), y - np.float32(part.y)
-        canvas *= 1 - 0.35 * np.clip(0.5 - part.distance(x - SHADOW[0], y - SHADOW[1]) / 0.14, 0, 1) ** 2
-        area, line = paint(part, u, v, size)
-        light = 0.95 + 0.2 * np.clip((u * LIGHT[0] + v * LIGHT[1]) / part.radius, -1, 1)
-        light -= 0.16 * np.clip(1 + d / (0.3 * part.radius), 0, 1) ** 2  # darker at the edge
+    for figure in parts:
+        d, dx, dy = figure.distance(x, y), x - np.float32(figure.x), y - np.float32(figure.y)
+        canvas *= 1 - 0.35 * np.clip(0.5 - figure.distance(x - SHADOW[0], y - SHADOW[1]) / 0.14, 0, 1) ** 2
+        area, line = paint(figure, dx, dy, size)
+        light = 0.95 + 0.2 * np.clip((dx * LIGHT[0] + dy * LIGHT[1]) / figure.radius, -1, 1)
+        light -= 0.16 * np.clip(1 + d / (0.3 * figure.radius), 0, 1) ** 2  # darker at the edge
         canvas += (area * light - canvas) * _cover(d, size)
         canvas += (line - canvas) * _cover(np.abs(d) - LINE / 2, size)
     return np.clip(canvas, 0, 1)
 
 
-def by_kind(part: Figure, u: Array, v: Array, size: int) -> tuple[Array, Array]:
+def paint_by_kind(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
     """Paint a figure in the colour of its kind."""
-    return _rgb(COLOURS[part.kind]), 0.4 * _rgb(COLOURS[part.kind])
+    return _rgb(COLOURS[figure.kind]), 0.4 * _rgb(COLOURS[figure.kind])
 
 
-def by_hue(part: Figure, u: Array, v: Array, size: int) -> tuple[Array, Array]:
+def paint_by_hue(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
     """Paint a figure in a saturated colour, anywhere on the colour circle."""
-    colour = _rgb(colorsys.hsv_to_rgb(part.hue, 0.75, 0.88))
+    colour = _rgb(colorsys.hsv_to_rgb(figure.hue, 0.75, 0.88))
     return colour, 0.4 * colour
 
 
-def patterned(part: Figure, u: Array, v: Array, size: int, pattern: str) -> tuple[Array, Array]:
+def paint_pattern(figure: Figure, dx: Array, dy: Array, size: int, pattern: str) -> tuple[Array, Array]:
     """Paint a figure in warm stripes or with cold dots, which start at its centre and do not turn with it."""
     if pattern == "striped":
-        dark, light = (_rgb(colorsys.hsv_to_rgb(0.12 * part.hue, *tone)) for tone in ((0.87, 0.85), (0.35, 1.0)))
-        mark = _cover((np.abs((0.71 * (u + v) / 0.28 + 0.25) % 1 - 0.5) - 0.25) * 0.28, size)
+        dark, light = (_rgb(colorsys.hsv_to_rgb(0.12 * figure.hue, *tone)) for tone in ((0.87, 0.85), (0.35, 1.0)))
+        mark = _cover((np.abs((0.71 * (dx + dy) / 0.28 + 0.25) % 1 - 0.5) - 0.25) * 0.28, size)
         return light + (dark - light) * mark, 0.55 * dark
-    dark, light = (_rgb(colorsys.hsv_to_rgb(0.5 + 0.15 * part.hue, *tone)) for tone in ((0.8, 0.65), (0.2, 1.0)))
-    mark = _cover(np.hypot((u + 0.12) % 0.24 - 0.12, (v + 0.12) % 0.24 - 0.12) - 0.072, size)
+    dark, light = (_rgb(colorsys.hsv_to_rgb(0.5 + 0.15 * figure.hue, *tone)) for tone in ((0.8, 0.65), (0.2, 1.0)))
+    mark = _cover(np.hypot((dx + 0.12) % 0.24 - 0.12, (dy + 0.12) % 0.24 - 0.12) - 0.072, size)
     return dark + (light - dark) * mark, 0.55 * dark
 
 
 def _paint(kind: str, row: int) -> Paint:
     if kind == "domains":
-        return partial(patterned, pattern=DOMAINS[row % 2])
-    return by_kind if kind == "pairs" else by_hue
+        return partial(paint_pattern, pattern=DOMAINS[row % 2])
+    return paint_by_kind if kind == "pairs" else paint_by_hue
 
 
 def _rgb(colour: Sequence[float]) -> Array:

@@ -37,11 +37,11 @@ class Dice:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def uni(self, low: float, high: float, size: int | None = None) -> Any:
+    def uniform(self, low: float, high: float, size: int | None = None) -> Any:
         """Even between `low` and `high`."""
         return self.rng.uniform(low, high, size)
 
-    def log(self, low: float, high: float, size: int | None = None) -> Any:
+    def loguniform(self, low: float, high: float, size: int | None = None) -> Any:
         """Even between their logarithms, as ears count frequencies, times and gains."""
         return np.exp(self.rng.uniform(np.log(low), np.log(high), size))
 
@@ -49,17 +49,17 @@ class Dice:
         return bool(self.rng.random() < p)
 
 
-def band(f: Num, low: float, high: float, steep: bool = True, tilt: float = 0.0) -> Array:
+def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float = 0.0) -> Array:
     """Magnitude at `f` [Hz] of a band-pass from `low` to `high` [Hz] (second-order edges if `steep`, else first).
 
     It leans by `tilt` [dB per octave]. Squares, not powers: this is the drum machine's busiest line.
     """
-    f = np.maximum(f, 1.0)
-    under, over = np.square(low / f), np.square(f / high)
+    freq = np.maximum(freq, 1.0)
+    under, over = np.square(low / freq), np.square(freq / high)
     if steep:
         under, over = np.square(under), np.square(over)
     magnitude = 1.0 / np.sqrt((1 + under) * (1 + over))
-    return magnitude * np.exp((tilt / 6.02) * np.log(f / 1000.0)) if tilt else magnitude
+    return magnitude * np.exp((tilt / 6.02) * np.log(freq / 1000.0)) if tilt else magnitude
 
 
 def drive(x: Array, gain: Num) -> Array:
@@ -81,24 +81,30 @@ class Synth:
     def _span(self, t60: Num, start: float = 0.0) -> int:
         return min(self.length, int((start + 2.0 * float(np.max(t60))) * self.sample_rate) + 16)
 
-    def glides(self, f: Num, bend: float, tau: float, t60: Num, amp: Num = 1.0, phase: float = 0.0) -> Array:
+    def chirps(self, freq: Num, bend: float, tau: float, t60: Num, amp: Num = 1.0, phase: float = 0.0) -> Array:
         """Sum of decaying sines that fall from `f * bend` to `f` [Hz] with time constant `tau`."""
         t = self.t[: self._span(t60)]
         fall = 2 * np.pi * (t + (bend - 1.0) * tau * -np.expm1(-t / tau))
         wave = np.zeros(self.length)
-        for one, gain, decay in np.broadcast(f, amp, t60):
+        for one, gain, decay in np.broadcast(freq, amp, t60):
             n = self._span(decay)
             wave[:n] += gain * np.exp(-_DECAY / decay * t[:n]) * np.sin(one * fall[:n] + phase)
         return wave
 
-    def partials(self, f: Num, amp: Num, t60: Num, phase: Num = 0.0, attack: float = 0.0) -> Array:
+    def partials(self, freq: Num, amp: Num, t60: Num, phase: Num = 0.0, attack: float = 0.0) -> Array:
         """Sum of damped sines `amp * sin(2 pi f t + phase)`, rising within about `attack`; those too high drop out."""
-        f, amp, t60, phase = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (f, amp, t60, phase)))
-        keep = (f < 0.47 * self.sample_rate) & (np.abs(amp) > 1e-4 * np.abs(amp).max())
-        f, start, rate = f[keep], (amp * np.exp(1j * (phase - np.pi / 2)))[keep], _DECAY / t60[keep]
+        freq, amp, t60, phase = np.broadcast_arrays(
+            *(np.atleast_1d(np.asarray(v, float)) for v in (freq, amp, t60, phase))
+        )
+        keep = (freq < 0.47 * self.sample_rate) & (np.abs(amp) > 1e-4 * np.abs(amp).max())
+        freq, start, rate = freq[keep], (amp * np.exp(1j * (phase - np.pi / 2)))[keep], _DECAY / t60[keep]
         if attack:  # a rise = a slow decay minus a fast one of the same phase
-            f, start, rate = np.tile(f, 2), np.concatenate([start, -start]), np.concatenate([rate, rate + 2.0 / attack])
-        step = np.exp((-rate + 2j * np.pi * f) / self.sample_rate)
+            freq, start, rate = (
+                np.tile(freq, 2),
+                np.concatenate([start, -start]),
+                np.concatenate([rate, rate + 2.0 / attack]),
+            )
+        step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
         # z^(block*a + b) = z^(block*a) * z^b turns a million exponentials into one small matrix product.
         n = self._span(t60)
         block = int(np.ceil(np.sqrt(n)))
@@ -127,8 +133,8 @@ class Synth:
             return wave
         n = scipy.fft.next_fast_len(end - first, real=True)
         spectrum = self.rng.standard_normal((n // 2 + 1, 2), np.float32).view(np.complex64)[:, 0]
-        spectrum *= band(np.arange(n // 2 + 1) * (self.sample_rate / n), low, high, steep, tilt)
-        power = np.mean(band(_GRID, low, high, steep, tilt) ** 2) * TOP
+        spectrum *= bandpass(np.arange(n // 2 + 1) * (self.sample_rate / n), low, high, steep, tilt)
+        power = np.mean(bandpass(_GRID, low, high, steep, tilt) ** 2) * TOP
         t = self.t[: end - first]
         hiss = scipy.fft.irfft(spectrum, n)[: len(t)] * np.exp(-_DECAY / t60 * t)
         if attack:
@@ -140,36 +146,36 @@ class Synth:
 # Spectra as lists of partials: each returns (frequencies in Hz, amplitudes).
 
 
-def plate(d: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
+def plate_modes(d: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
     """Modes of a thin plate: evenly dense in frequency (F&R ch. 3), of unequal strength."""
-    f = np.sort(d.uni(low, TOP, count))
-    return f, np.sqrt(-np.log(d.uni(1e-6, 1, count))) * np.exp(0.4 * d.rng.standard_normal(count))
+    freq = np.sort(d.uniform(low, TOP, count))
+    return freq, np.sqrt(-np.log(d.uniform(1e-6, 1, count))) * np.exp(0.4 * d.rng.standard_normal(count))
 
 
-def squares(bases: Num) -> tuple[Array, Array]:
+def square_harmonics(base_freqs: Num) -> tuple[Array, Array]:
     """Odd harmonics of several square waves."""
-    f = np.multiply.outer(np.arange(1, 100, 2), np.asarray(bases))
-    amp = np.broadcast_to(1.0 / np.arange(1, 100, 2)[:, None], f.shape)
-    return f[f < TOP], amp[f < TOP]
+    freq = np.multiply.outer(np.arange(1, 100, 2), np.asarray(base_freqs))
+    amp = np.broadcast_to(1.0 / np.arange(1, 100, 2)[:, None], freq.shape)
+    return freq[freq < TOP], amp[freq < TOP]
 
 
-def fm(carrier: Num, modulator: Num, index: Num) -> tuple[Array, Array]:
+def fm_sidebands(carrier: Num, modulator: Num, index: Num) -> tuple[Array, Array]:
     """FM: Bessel amplitudes at carrier + k * modulator; sidebands below zero fold back with a minus."""
     k = np.arange(-14, 15)
-    f = np.add.outer(k * 0, np.atleast_1d(carrier)) + np.multiply.outer(k, np.atleast_1d(modulator))
-    amp = scipy.special.jv(k, index)[:, None] * np.sign(f)
-    return np.abs(f).ravel(), amp.ravel()
+    freq = np.add.outer(k * 0, np.atleast_1d(carrier)) + np.multiply.outer(k, np.atleast_1d(modulator))
+    amp = scipy.special.jv(k, index)[:, None] * np.sign(freq)
+    return np.abs(freq).ravel(), amp.ravel()
 
 
-def cymbal(d: Dice, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
+def cymbal_partials(d: Dice, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
     """A cymbal's partials between `low` and `high` in one of three manners: (frequencies, amplitudes, phases)."""
     manner = d.rng.random()
     if manner < 0.6:
-        f, amp = plate(d, 220.0)
+        freq, amp = plate_modes(d, 220.0)
     elif manner < 0.8:
-        f, amp = squares(SQUARES * d.log(0.7, 1.6) * d.log(0.97, 1.03, 6))
+        freq, amp = square_harmonics(SQUARES * d.loguniform(0.7, 1.6) * d.loguniform(0.97, 1.03, 6))
     else:
-        pairs = d.log(700, 6000, 8)
-        f, amp = fm(pairs, pairs * d.uni(0.23, 1.41, 8), d.uni(2.0, 7.0))
-    amp = amp * band(f, low, high, tilt=tilt)
-    return f, amp / np.sqrt(np.sum(amp**2) / 2), d.uni(0, 2 * np.pi, len(f))
+        pairs = d.loguniform(700, 6000, 8)
+        freq, amp = fm_sidebands(pairs, pairs * d.uniform(0.23, 1.41, 8), d.uniform(2.0, 7.0))
+    amp = amp * bandpass(freq, low, high, tilt=tilt)
+    return freq, amp / np.sqrt(np.sum(amp**2) / 2), d.uniform(0, 2 * np.pi, len(freq))

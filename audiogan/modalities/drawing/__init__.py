@@ -1,1 +1,1 @@
-"""Pictures of signals: spectrograms, contact sheets, PNG files."""
+"""Drawing of signals as PNG files: spectrograms and contact sheets."""

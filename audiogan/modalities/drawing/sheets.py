@@ -1,4 +1,4 @@
-"""Contact sheets that a command may replace."""
+"""Recognition of contact sheets, so that commands do not overwrite other files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from audiogan.modalities.drawing.png import open_png
 from audiogan.modalities.drawing.spectrograms import BACKGROUND
 
 NAME = "contact-sheet.png"
-LARGEST = 1 << 28
-"""Most pixels of a contact sheet."""
+MAX_PIXELS = 1 << 28
+"""Largest number of pixels of a contact sheet."""
 
 
 def check_sheet(path: str | os.PathLike[str]) -> None:
-    """Raise UserError if something other than a contact sheet of audiogan is at ``path``."""
+    """Raise `UserError` if the file at ``path`` exists and is not a contact sheet written by audiogan.
+
+    The check compares the colour of the first pixel with the background colour of contact sheets.
+    """
     from PIL import ImageColor
 
     if not os.path.lexists(path):
         return
-    with suppress(UserError), open_png(path, LARGEST) as sheet:
+    with suppress(UserError), open_png(path, MAX_PIXELS) as sheet:
         if sheet.mode in ("RGB", "RGBA") and sheet.getpixel((0, 0))[:3] == ImageColor.getrgb(BACKGROUND):
             return
     raise UserError(f"{path}: not a contact sheet of audiogan; rename it, or choose another folder")

@@ -1,6 +1,6 @@
-"""Pictures of sounds: a contact sheet for people, a bare grid of spectrograms for TensorBoard.
+"""Pictures of sounds: contact sheets with labels, and grids of spectrograms for TensorBoard.
 
-They share no state, so a picture may be drawn in any thread.
+The functions share no state, so pictures can be drawn in several threads.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from audiogan.modalities.drawing.png import save_png
-from audiogan.modalities.drawing.typeface import font, short
+from audiogan.modalities.drawing.typeface import load_font, truncate_text
 
 FLOOR_DB = -80.0
-"""The darkest level of a spectrogram, relative to the loudest point of its clip."""
+"""Lowest level drawn in a spectrogram, in dB relative to the loudest point of the sound."""
 SILENT = 2.0**-16
-"""A clip whose peak is below this rounds to nothing in a 16-bit file."""
+"""Peak below which a sound counts as silent. All its samples round to 0 in a 16-bit file."""
 
-# One dark look, because a picture is seen on white and on black pages alike.
+# The colours are dark, because the pictures must be legible on both light and dark pages.
 BACKGROUND, PANEL, TEXT, FAINT, ALERT = "#12131a", "#1a1c26", "#e8e8ee", "#8d90a0", "#ff8a80"
 CHANNEL_COLOURS = ("#f2b35e", "#6fb7e9", "#a5d67c", "#d890d8")
-# Seventeen points of matplotlib's magma, straight lines between.
+# The colour map is matplotlib's magma, interpolated linearly between 17 of its colours.
 _POINTS = """000004 0a0822 1d1146 36106a 50127c 691c81 822681 9c2e7f b63779 cf4170 e65163 f5695c fb8761 fea571 fec387
 fde0a2 fcfdbf"""
 _MAGMA = np.rint(
@@ -30,7 +30,9 @@ _MAGMA = np.rint(
         for channel in np.array([[int(point[i : i + 2], 16) for point in _POINTS.split()] for i in (0, 2, 4)])
     ]
 ).T.astype(np.uint8)
-_KNEE_HZ = 200.0  # below it the frequency axis is about linear, above it logarithmic: kicks and hats both get room
+# The frequency axis is roughly linear below this frequency and logarithmic above it, so that both bass drums and
+# cymbals are legible.
+_KNEE_HZ = 200.0
 
 
 def _warp(hz: np.ndarray | float) -> np.ndarray:
@@ -38,21 +40,21 @@ def _warp(hz: np.ndarray | float) -> np.ndarray:
 
 
 def _bands(bins: int, sample_rate: int, rows: int) -> np.ndarray:
-    """Weights `[bins, rows]` that gather STFT bins into rows evenly spaced on the warped axis, low first."""
+    """Return weights ``[bins, rows]`` that average STFT bins into rows, evenly spaced on the warped frequency axis."""
     hz = np.linspace(0.0, sample_rate / 2, bins)
     edges = _KNEE_HZ * np.expm1(np.linspace(0.0, _warp(sample_rate / 2), rows + 1))
     centre = (edges[1:] + edges[:-1]) / 2
-    # Where rows lie closer than bins, a row blends its two neighbours instead of falling between them.
+    # At low frequencies rows are narrower than STFT bins. The minimum width makes such a row interpolate two bins.
     width = np.maximum(np.diff(edges), hz[1])
     weights = np.clip(1.0 - np.abs(hz[:, None] - centre) / width, 0.0, None)
     return (weights / weights.sum(0)).astype(np.float32)
 
 
 def _spectrogram(wave: np.ndarray, sample_rate: int, rows: int, columns: int) -> np.ndarray:
-    """Level of one finite clip `[C, T]` in dB below its own loudest point, −80…0: `[rows, columns]`, low rows first.
+    """Return the spectrogram ``[rows, columns]`` of one sound ``[C, T]``, with low frequencies in the first row.
 
-    Hann windows of about 32 ms; channels are summed in power. A column is the strongest of the frames it covers, so
-    that a click stays visible in a long clip.
+    Levels are in dB relative to the loudest point, from -80 to 0. Hann windows last about 32 ms. The power of the
+    channels is added. A column shows the maximum of its frames, so that a click stays visible in a long sound.
     """
     window = max(32, 2 ** round(np.log2(0.032 * sample_rate)))
     hop = max(1, min(window // 4, wave.shape[-1] // columns))
@@ -60,7 +62,7 @@ def _spectrogram(wave: np.ndarray, sample_rate: int, rows: int, columns: int) ->
     frames = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)[:, ::hop]
     bands, shape = _bands(window + 1, sample_rate, rows), np.hanning(window).astype(np.float32)
     power = np.zeros((frames.shape[1], rows), np.float32)
-    for start in range(0, len(power), 4096):  # a clip of minutes does not have to fit in memory as frames
+    for start in range(0, len(power), 4096):  # Blocks limit memory, because a long sound has many frames.
         spectrum = np.fft.rfft(frames[:, start : start + 4096] * shape, 2 * window, axis=-1)
         power[start : start + 4096] = (np.abs(spectrum) ** 2).sum(0) @ bands
     at = np.linspace(0, len(power), columns, endpoint=False).astype(int)
@@ -70,7 +72,7 @@ def _spectrogram(wave: np.ndarray, sample_rate: int, rows: int, columns: int) ->
 
 
 def _condition(wave: np.ndarray) -> str:
-    """What is wrong with a clip `[C, T]`: `not finite`, `silent`, or nothing."""
+    """Return the label of a sound ``[C, T]`` without a spectrogram: ``not finite`` or ``silent``; otherwise ``""``."""
     if not np.isfinite(wave).all():
         return "not finite"
     return "silent" if np.abs(wave).max() < SILENT else ""
@@ -88,13 +90,15 @@ def _checked(waves: np.ndarray, sample_rate: int, titles: Sequence[str] | None =
 
 
 class _Sheet:
-    """A contact sheet, in pixels from the top left corner; waveforms and spectrograms are painted column by column.
+    """Contact sheet of sounds: each waveform above its spectrogram. Coordinates are pixels from the top left corner.
 
-    Pillow and numpy alone, as a musician waits for it: matplotlib took five times as long.
+    It is drawn with Pillow and NumPy, because matplotlib takes five times as long.
     """
 
-    cell, wave, picture = 330, 51, 127  # width of a sound; heights of its waveform and of its spectrogram
-    inner, across, between = 6, 18, 31  # gaps: wave to spectrogram, column to column, row to row
+    # Width of a sound, height of its waveform and height of its spectrogram, in pixels.
+    cell, wave, picture = 330, 51, 127
+    # Gaps between waveform and spectrogram, between columns and between rows, in pixels.
+    inner, across, between = 6, 18, 31
     left, right, bottom = 68, 62, 46
 
     def __init__(self, waves: np.ndarray, sample_rate: int, titles: Sequence[str], columns: int, title: str | None):
@@ -109,8 +113,8 @@ class _Sheet:
         self.image = Image.new("RGB", (width, top + rows * down - self.between + self.bottom), BACKGROUND)
         self.pen = ImageDraw.Draw(self.image)
         if title:
-            wide = font(18)
-            self.pen.text((self.left, 16), short(title, width - self.left - 16, wide), fill=TEXT, font=wide)
+            wide = load_font(18)
+            self.pen.text((self.left, 16), truncate_text(title, width - self.left - 16, wide), fill=TEXT, font=wide)
         for index, wave in enumerate(waves):
             row, column = divmod(index, columns)
             x, y = self.left + column * (self.cell + self.across), top + row * down
@@ -122,20 +126,20 @@ class _Sheet:
         self.key(width - self.right + 13, top + self.wave + self.inner)
 
     def text(self, x: float, y: float, text: str, anchor: str = "ls", colour: str = FAINT, size: int = 11) -> None:
-        self.pen.text((x, y), text, fill=colour, font=font(size), anchor=anchor)
+        self.pen.text((x, y), text, fill=colour, font=load_font(size), anchor=anchor)
 
     def upright(self, x: int, y: int, text: str) -> None:
-        """Text that is read from below, its middle at a point."""
+        """Draw text that is rotated by 90 degrees and centred at a point."""
         from PIL import Image, ImageDraw
 
-        size = (int(font(11).getlength(text)) + 2, 14)
+        size = (int(load_font(11).getlength(text)) + 2, 14)
         letters = Image.new("L", size)
-        ImageDraw.Draw(letters).text((1, 7), text, fill=255, font=font(11), anchor="lm")
+        ImageDraw.Draw(letters).text((1, 7), text, fill=255, font=load_font(11), anchor="lm")
         turned = letters.rotate(90, expand=True)
         self.image.paste(FAINT, (x - turned.width // 2, y - turned.height // 2), turned)
 
     def paint(self, x: int, y: int, pixels: np.ndarray) -> None:
-        """Pixels `[H, W, 3]`, uint8."""
+        """Paste uint8 pixels ``[H, W, 3]`` with their top left corner at a point."""
         from PIL import Image
 
         self.image.paste(Image.fromarray(pixels), (x, y))
@@ -147,8 +151,8 @@ class _Sheet:
             decibels = 20 * np.log10(peak)
             note = f"peak {decibels:.1f} dB" if peak <= 1 else f"too loud: +{decibels:.1f} dB"
             colour = FAINT if peak <= 1 else ALERT
-        room = self.cell - font(11).getlength(note) - 8
-        self.text(x, y - 5, short(title, int(room), font(12)), colour=TEXT, size=12)
+        room = self.cell - load_font(11).getlength(note) - 8
+        self.text(x, y - 5, truncate_text(title, int(room), load_font(12)), colour=TEXT, size=12)
         self.text(x + self.cell, y - 5, note, "rs", colour)
         self.paint(x, y, _outline(wave, self.wave, self.cell))
         below = y + self.wave + self.inner
@@ -159,7 +163,7 @@ class _Sheet:
             self.paint(x, below, _coloured(_spectrogram(wave, self.sample_rate, self.picture, self.cell)[::-1]))
 
     def frequencies(self, x: int, y: int) -> None:
-        """What is up and down, left of the first sound of a row."""
+        """Draw the level axis and the frequency axis at the left of the first sound of a row."""
         for level, anchor in ((1, "ra"), (0, "rm"), (-1, "rs")):
             self.text(x - 8, y + self.wave * (1 - level) / 2, f"{level}", anchor)
         below, top = y + self.wave + self.inner, float(_warp(self.sample_rate / 2))
@@ -172,7 +176,7 @@ class _Sheet:
         self.upright(x - 57, below + self.picture // 2, "frequency (Hz)")
 
     def times(self, x: int, y: int) -> None:
-        """When, below the last sound of a column."""
+        """Draw the time axis below the last sound of a column."""
         for tick in _ticks(self.seconds):
             mark = x + self.cell * tick / self.seconds
             anchor = "la" if mark < x + 11 else "ra" if mark > x + self.cell - 11 else "ma"
@@ -181,7 +185,7 @@ class _Sheet:
         self.text(x + self.cell / 2, y + 21, "time (s)", "ma")
 
     def key(self, x: int, y: int) -> None:
-        """What the colours mean."""
+        """Draw the colour scale of the spectrograms, in dB."""
         self.paint(x, y, _coloured(np.repeat(np.linspace(0, FLOOR_DB, self.picture)[:, None], 8, axis=1)))
         for level in (0, -20, -40, -60, -80):
             anchor = {0: "la", -80: "ls"}.get(level, "lm")
@@ -190,22 +194,24 @@ class _Sheet:
 
 
 def _ticks(end: float) -> list[float]:
-    """At most seven round numbers from 0 to ``end``."""
+    """Return at most seven evenly spaced round numbers from 0 to ``end``."""
     scale = 10.0 ** np.floor(np.log10(end / 6))
     step = next(scale * each for each in (1, 2, 2.5, 5, 10, 20) if end / (scale * each) <= 6)
     return [step * i for i in range(int(end / step * (1 + 1e-9)) + 1)]
 
 
 def _outline(wave: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Smallest and largest sample of each column of a clip `[C, T]`, full scale ±1; gaps where samples are not finite:
-    uint8 `[height, width, 3]`.
+    """Draw the waveform of a sound ``[C, T]`` as uint8 pixels ``[height, width, 3]``.
+
+    Each pixel column spans the smallest to the largest of its samples. Columns with NaN or infinity are left empty.
     """
     at = np.arange(width) * wave.shape[-1] // width
     finite = np.isfinite(wave)
     shown = np.clip(np.where(finite, wave, 0.0), -1.0, 1.0)
     low, high = np.minimum.reduceat(shown, at, axis=-1), np.maximum.reduceat(shown, at, axis=-1)
     whole = np.logical_and.reduceat(finite, at, axis=-1)
-    middle, scale, line = height / 2, height / 2 - 2, 0.45  # where nothing sounds, a thin line
+    # The drawn waveform is extended by ``line`` pixels on both sides, so that silence is visible as a thin line.
+    middle, scale, line = height / 2, height / 2 - 2, 0.45
     rows = np.arange(height)[:, None]
     pixels = np.broadcast_to(np.array(_rgb(PANEL)), (height, width, 3)).astype(np.float64)
     for channel in range(len(wave)):
@@ -222,7 +228,7 @@ def _rgb(text: str) -> tuple[int, int, int]:
 
 
 def _coloured(decibels: np.ndarray) -> np.ndarray:
-    """uint8 `[..., 3]` of levels from `FLOOR_DB` to 0."""
+    """Return the colours, uint8 ``[..., 3]``, of levels from `FLOOR_DB` to 0 dB."""
     return _MAGMA[np.rint((1 - decibels / FLOOR_DB) * 255).astype(int).clip(0, 255)]
 
 
@@ -234,21 +240,23 @@ def contact_sheet(
     columns: int = 4,
     title: str | None = None,
 ) -> None:
-    """Write a PNG with every sound's waveform above its spectrogram, atomically.
+    """Write a PNG file that shows the waveform of each sound above its spectrogram, atomically.
 
-    Spectrograms are in dB below the clip's own loudest point (−80…0 dB); the frequency axis is linear at the bottom
-    and logarithmic above 200 Hz. Waveforms share the scale ±1. Clips that are silent or hold NaN are labelled so.
+    Spectrograms show -80 dB to 0 dB relative to the loudest point of the sound. The frequency axis is about linear up
+    to 200 Hz and logarithmic above. Waveforms are drawn from -1 to 1. Silent sounds, and sounds with NaN or infinity,
+    are labelled.
 
     Args:
-        path: the PNG to write; missing folders are made.
-        waves: `[N, C, T]`, full scale ±1.
-        sample_rate: in Hz.
-        titles: one a sound, else they are numbered from 1.
-        columns: sounds beside each other.
-        title: a headline.
+        path: the PNG file. Missing folders are created.
+        waves: sounds ``[N, C, T]``, full scale ±1.
+        sample_rate: sample rate in Hz.
+        titles: one title per sound. By default sounds are numbered from 1.
+        columns: number of sounds in a row, at least 1.
+        title: headline of the picture.
 
     Raises:
-        ValueError: waves of another shape, no sounds, as many titles as there are not sounds, `columns` below 1.
+        ValueError: ``waves`` is empty or has another shape, the number of titles differs from the number of sounds, or
+            ``columns`` or ``sample_rate`` is not positive.
     """
     waves = _checked(waves, sample_rate, titles)
     if columns < 1:
@@ -260,9 +268,17 @@ def contact_sheet(
 
 
 def spectrogram_image(waves: np.ndarray, sample_rate: int) -> np.ndarray:
-    """A bare, near-square grid of spectrograms of `waves [N, C, T]`: uint8 `[H, W, 3]`, for TensorBoard.
+    """Return a near-square grid of spectrograms without labels, for TensorBoard.
 
-    Colours and frequency axis are those of `contact_sheet`. A silent clip is black, one that is not finite grey.
+    Colours and frequency axis are those of `contact_sheet`. Silent sounds are black. Sounds with NaN or infinity are
+    grey.
+
+    Args:
+        waves: sounds ``[N, C, T]``, full scale ±1.
+        sample_rate: sample rate in Hz.
+
+    Returns:
+        uint8 pixels ``[H, W, 3]``.
     """
     waves = _checked(waves, sample_rate)
     rows, columns, border = 96, 128, 2

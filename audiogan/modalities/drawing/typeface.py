@@ -1,4 +1,4 @@
-"""The letters in pictures that are drawn with Pillow."""
+"""Font loading and text fitting for pictures drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=8)
-def font(size: int) -> FreeTypeFont:
-    """DejaVu Sans, ``size`` pixels high: it comes with matplotlib, which need not be imported for it (0.7 s)."""
+def load_font(size: int) -> FreeTypeFont:
+    """Return the font DejaVu Sans with a height of ``size`` pixels.
+
+    The font file is part of matplotlib. It is found without importing matplotlib, which would take 0.7 s.
+    """
     from PIL import ImageFont
 
-    home = find_spec("matplotlib")
-    assert home is not None and home.origin is not None
-    return ImageFont.truetype(str(Path(home.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+    module = find_spec("matplotlib")
+    assert module is not None and module.origin is not None
+    return ImageFont.truetype(str(Path(module.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
-def short(text: str, width: int, font: FreeTypeFont) -> str:
-    """As much of a text, in one line, as fits into ``width`` pixels."""
+def truncate_text(text: str, width: int, font: FreeTypeFont) -> str:
+    """Return the text on one line, cut with an ellipsis if it is wider than ``width`` pixels."""
     text = printable(" ".join(str(text).split()))[:200]
     if font.getlength(text) <= width:
         return text

@@ -1,4 +1,4 @@
-"""Read sound files of all kinds, also those with faulty headers, and judge what is in them."""
+"""Reading of sound and image files, including files with faulty headers, and analysis of recordings."""
 
 from audiogan.modalities.reading.reader import RATES, SoundReader, Unreadable
 

@@ -1,7 +1,8 @@
-"""The size fields of sound files: what is missing in them, and what libsndfile has to read instead.
+"""Inspection and repair of the headers of sound files.
 
-Recorders fill in sizes when a recording ends, and programs that write to a pipe cannot fill them in at all. libsndfile
-refuses some of these files or finds no samples in them.
+Headers of interrupted recordings, and of files that a program wrote to a pipe, often state no size or a wrong size.
+libsndfile rejects some of these files or finds no samples in them. This module finds the right size and replaces the
+wrong bytes while the file is read.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 UNKNOWN_64 = (1 << 64) - 1
-MOST_CHUNKS, MOST_HEADER_PAGES = 10_000, 16
+MAX_CHUNKS, MAX_HEADER_PAGES = 10_000, 16
 KNOWN = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"OggS", b"fLaC", b"caff", b".snd", b"dns.", b"riff")
-"""First bytes of the common formats other than MP3."""
+"""First four bytes of common sound formats other than MP3."""
 _CONVERT = "holds {}, which libsndfile does not decode: convert it to WAV or FLAC"
 _OTHERS = (
     (rb"....ftyp", _CONVERT.format("MP4 (M4A)")),
@@ -32,22 +33,22 @@ _OTHERS = (
     (rb"\0{32}", "begins with zeros instead of a header: probably damaged"),
     (rb"\Z", "an empty file"),
 )
-"""First bytes of files that are often called .wav or .mp3, with what to do."""
+"""Pattern of the first bytes of a file that is not a readable sound -> error message."""
 _LOG = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'ds64' chunk of (\d+)")
 
 
 @dataclass
 class Header:
-    """What the header of a file says about its length.
+    """Result of the inspection of a header.
 
     Attributes:
-        patches: bytes to read at an offset instead of those in the file.
-        content: bytes to read instead of the whole file.
-        cut: the header announces more than there is.
-        unfinished: the size was never filled in.
-        problem: why libsndfile cannot read the file, if it cannot.
-        mpeg: it may be an MPEG stream.
+        patches: byte offset -> bytes that replace the bytes of the file from this offset.
+        content: replacement for the whole content of the file. None if the content is not replaced.
+        cut: whether the file is shorter than its header states.
+        unfinished: whether the header states no size.
+        problem: error message if libsndfile cannot decode the file; otherwise empty.
+        mpeg: whether the file may be an MPEG stream (MP3).
     """
 
     patches: dict[int, bytes] = field(default_factory=dict)
@@ -58,8 +59,8 @@ class Header:
     mpeg: bool = False
 
 
-def inspect(file: BinaryIO) -> Header:
-    """Inspect the header of an open file."""
+def inspect_header(file: BinaryIO) -> Header:
+    """Inspect the header of an open sound file and find the replacements that libsndfile needs to read it."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     beginning = file.read(64)
@@ -81,8 +82,8 @@ def inspect(file: BinaryIO) -> Header:
     return Header(mpeg=kind not in KNOWN, problem=problem)
 
 
-def log_says(log: str, header: Header) -> None:
-    """Add to ``header`` what libsndfile noticed about sizes when it opened the file."""
+def update_header_from_log(header: Header, log: str) -> None:
+    """Set `Header.cut` and `Header.unfinished` from the log of libsndfile (``SoundFile.extra_info``)."""
     for declared, actual in _LOG.findall(log):
         if int(declared) == 0:
             header.unfinished = True
@@ -95,15 +96,15 @@ def log_says(log: str, header: Header) -> None:
         header.cut = True
 
 
-def log_has_hole(log: str) -> bool:
-    """Return whether libsndfile noticed, so far, that a part of an Ogg stream is missing."""
+def log_reports_gap(log: str) -> bool:
+    """Return whether the log of libsndfile reports missing pages in an Ogg file."""
     return "libogg reports a hole" in log or "bytes looking for the next page" in log
 
 
 def is_placeholder(size: int) -> bool:
-    """Return whether a 32-bit size is what programs write to a pipe, where the size is not known yet.
+    """Return whether a 32-bit size is a placeholder, which programs write to a pipe because the size is not known yet.
 
-    ffmpeg and mpg123 write 0xFFFFFFFF, SoX 0x7FFFF000, arecord 0x7FFFFF00 or 0x80000000.
+    ffmpeg and mpg123 write 0xFFFFFFFF, SoX writes 0x7FFFF000, and arecord writes 0x7FFFFF00 or 0x80000000.
     """
     return 0x7FFF0000 <= size <= 0x80010000 or 0xFFFF0000 <= size <= 0xFFFFFFFF
 
@@ -111,7 +112,7 @@ def is_placeholder(size: int) -> bool:
 def _wave(file: BinaryIO, size: int, kind: bytes) -> Header:
     order = ">" if kind == b"RIFX" else "<"
     header, position, wide, found = Header(), 12, 0, set()
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         file.seek(position)
         start = file.read(8)
         if len(start) < 8:
@@ -155,8 +156,8 @@ def _format_problem(chunk: bytes, order: str) -> str:
 
 
 def _only_chunks(file: BinaryIO, position: int, size: int, order: str) -> bool:
-    """Return whether chunks with proper names fill the rest of the file, so that the size 0 before them is true."""
-    for _ in range(MOST_CHUNKS):
+    """Return whether the rest of a WAV file consists of valid chunks. If so, a data chunk before it is really empty."""
+    for _ in range(MAX_CHUNKS):
         file.seek(position)
         start = file.read(8)
         if len(start) < 8 or not all(32 <= c < 127 for c in start[:4]):
@@ -170,7 +171,7 @@ def _only_chunks(file: BinaryIO, position: int, size: int, order: str) -> bool:
 
 def _caf(file: BinaryIO, size: int) -> Header:
     position = 8
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         file.seek(position)
         start = file.read(12)
         if len(start) < 12:
@@ -181,7 +182,8 @@ def _caf(file: BinaryIO, size: int) -> Header:
             if 0 < length <= rest or rest <= 4:
                 return Header()
             patch = {position + 4: struct.pack(">q", rest)}
-            return Header(patch, cut=length > rest, unfinished=length == 0)  # -1 means: to the end of the file
+            # A size of -1 is regular: the data chunk ends at the end of the file.
+            return Header(patch, cut=length > rest, unfinished=length == 0)
         if length < 0:
             break
         position += 12 + length
@@ -189,9 +191,12 @@ def _caf(file: BinaryIO, size: int) -> Header:
 
 
 def _ogg(file: BinaryIO, size: int) -> Header:
-    """A short sound is one page of many packets. libsndfile drops a page that is cut off, so it is ended earlier."""
+    """Inspect an Ogg file, and shorten its first page of sound if the file ends inside this page.
+
+    libsndfile drops an incomplete page. A short sound has only one page and would be lost.
+    """
     position, before = 0, 0
-    for page in range(MOST_HEADER_PAGES):
+    for page in range(MAX_HEADER_PAGES):
         file.seek(position)
         start = file.read(27)
         if len(start) < 27 or start[:4] != b"OggS":
@@ -210,30 +215,34 @@ def _ogg(file: BinaryIO, size: int) -> Header:
 
 
 def _shorter_page(start: bytes, lacing: bytes, body: bytes, before: int) -> bytes:
-    """A last page of the packets that are complete in a page that is cut off; empty if there is none.
+    """Return a last Ogg page with the complete packets of a truncated page; empty if no packet is complete.
 
-    Its end, in samples, is estimated from the number of packets: an Opus decoder refuses one that is too late.
+    The end position of the page, in samples, is estimated from the number of packets, because Opus decoders reject a
+    position that is too large.
     """
     length = size = kept = 0
     for i, value in enumerate(lacing):
         length += value
         if length > len(body):
             break
-        if value < 255:  # the end of a packet
+        if value < 255:  # A lacing value below 255 ends a packet.
             kept, size = i + 1, length
     if not kept:
         return b""
     packets, of = (sum(value < 255 for value in part) for part in (lacing[:kept], lacing))
     end = before + (int.from_bytes(start[6:14], "little") - before) * packets // of
     page = bytearray(start[:6] + end.to_bytes(8, "little") + start[14:26] + bytes([kept]) + lacing[:kept] + body[:size])
-    page[5] |= 4  # the last page
+    page[5] |= 4  # This flag marks the last page of the stream.
     page[22:26] = bytes(4)
     page[22:26] = _checksum(page).to_bytes(4, "little")
     return bytes(page)
 
 
 def _checksum(page: bytearray) -> int:
-    """CRC of an Ogg page (RFC 3533, section 6)."""
+    """Return the CRC checksum of an Ogg page.
+
+    Source: RFC 3533, section 6.
+    """
     crc = 0
     for value in page:
         crc ^= value << 24
@@ -242,8 +251,13 @@ def _checksum(page: bytearray) -> int:
     return crc
 
 
-class Patched(io.RawIOBase):
-    """A file with other bytes in a few places."""
+class PatchedFile(io.RawIOBase):
+    """Read-only view of an open file in which some bytes are replaced.
+
+    Args:
+        file: the open file.
+        patches: byte offset -> bytes that replace the bytes of the file from this offset.
+    """
 
     def __init__(self, file: BinaryIO, patches: dict[int, bytes]) -> None:
         self.file, self.patches = file, patches

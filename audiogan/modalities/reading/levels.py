@@ -1,4 +1,4 @@
-"""What can be heard in samples `[N, C]`: channels, offsets, scales, and what a resampler leaves of ultrasound."""
+"""Analysis of recordings ``[N, C]``: scale of the samples, mixing of channels, DC offset, and ultrasonic content."""
 
 from __future__ import annotations
 
@@ -6,200 +6,226 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE = 1e-3
-"""Half the peak-to-peak range below which there is nothing to hear (-60 dB of full scale)."""
+"""Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
 CANCELLED = 0.01
-"""Channels cancel out if their mean is this far below the loudest of them (-40 dB)."""
+"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest (-40 dB)."""
 OVERS = 32.0
-"""Peaks of float samples up to here (+30 dB) are overs. Beyond, the samples are in units of integers."""
+"""Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
 OFFSET = 0.1
-"""An offset counts from this share of the sound's own range; smaller ones are in nearly every recording."""
+"""Smallest DC offset that counts, as a fraction of the largest half range of a window. Most recordings have a smaller
+offset."""
 STEADY = 0.1
-"""The offset of neighbouring windows differs by at most this share of it."""
+"""Largest difference between the means of neighbouring windows with the same offset, as a fraction of the mean."""
 STEADY_SHARE = 0.25
-"""A signal has an offset if at least this share of its windows shows it."""
+"""Smallest fraction of windows that must show a steady offset for a signal to have one."""
 QUIET = 0.1
-"""A window is quiet if its half range is at most this share of the largest; there an offset is measured best."""
-FEWEST = 4
-"""Windows below which an offset cannot be told from a sound of one sign."""
+"""Largest half range of a quiet window, as a fraction of the largest. Quiet windows give the best offset estimate."""
+MIN_WINDOWS = 4
+"""Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
-"""Energy that resampling keeps of a sound above half the new rate, at most (-40 dB)."""
+"""Fraction of the energy below which the rest after resampling is negligible (-40 dB): the sound was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""The rest is only clicks if no other samples than so many, or this share of all, exceed silence or hold its energy."""
+"""Criteria for a signal of clicks: largest number of loud samples, the same as a fraction of all samples, and smallest
+fraction of the energy in these samples."""
 
 
 def full_scale(peak: float) -> float | None:
-    """The full scale of float samples with this peak: 1, or that of integers; None if the peak is beyond all.
+    """Infer the full scale of floating-point samples from their peak.
 
-    It is a power of two, so that dividing by it is exact.
+    Returns:
+        1 or the full scale of an integer type, which is a power of two, so that division by it is exact. None if the
+        peak exceeds all integer types.
     """
     if not peak > OVERS:
         return 1.0
     return next((float(scale) for scale in SCALES if peak <= 2 * scale), None)
 
 
-def ranges(x: np.ndarray) -> NDArray[np.float64]:
-    """Half the peak-to-peak range of each channel, float64 `[C]`."""
+def half_ranges(x: np.ndarray) -> NDArray[np.float64]:
+    """Return half the peak-to-peak range of each channel of ``x`` ``[N, C]``, as float64 ``[C]``."""
     return (x.max(axis=0).astype(np.float64) - x.min(axis=0)) / 2 if len(x) else np.zeros(x.shape[1])
 
 
-def mix(x: np.ndarray, channels: int, keep: bool = False, instead: dict[int, int] | None = None) -> np.ndarray:
-    """`[N, c]` -> `[N, channels]`.
+def mix_channels(
+    x: np.ndarray, channels: int, keep_first: bool = False, substitutes: dict[int, int] | None = None
+) -> np.ndarray:
+    """Convert samples ``[N, C]`` to ``[N, channels]``.
 
-    With fewer channels in the file, they are repeated in turn. With more, channel i is the mean of the file's
-    channels i, i + channels, ...
+    If ``x`` has fewer channels, they are repeated cyclically. If it has more, channel i of the result is the mean of
+    the channels i, i + channels, i + 2 * channels and so on.
 
     Args:
-        keep: use the first channels instead of means.
-        instead: for a channel of the result, the one of the file to use instead of a mean.
+        x: samples ``[N, C]``.
+        channels: number of channels of the result.
+        keep_first: use the first channels of ``x`` instead of means.
+        substitutes: channel of the result -> channel of ``x`` that is used instead of the mean.
     """
     have = x.shape[1]
     if have == channels:
         return x
     if have < channels:
         return x[:, np.arange(channels) % have]
-    if keep:
+    if keep_first:
         return x[:, :channels]
-    instead = instead or {}
-    mixed = [x[:, instead[i]] if i in instead else x[:, i::channels].mean(axis=1) for i in range(channels)]
+    chosen = substitutes or {}
+    mixed = [x[:, chosen[i]] if i in chosen else x[:, i::channels].mean(axis=1) for i in range(channels)]
     return np.stack(mixed, axis=1)
 
 
-def cancelled(before: np.ndarray, after: np.ndarray) -> dict[int, int]:
-    """For each mixed channel that cancels out, the loudest channel of the file in it.
+def find_cancelled_channels(source: np.ndarray, mixed: np.ndarray) -> dict[int, int]:
+    """Find mixed channels in which the source channels cancel out.
 
     Args:
-        before: half range of the file's channels `[c]`. after: the same of the mixed channels `[C]`.
+        source: half range of each channel before mixing ``[C]``.
+        mixed: half range of each channel after mixing.
+
+    Returns:
+        Index of each cancelled mixed channel -> index of the loudest source channel in it, for `mix_channels`.
     """
     found = {}
-    for i in range(len(after)):
-        loudest = i + len(after) * int(np.argmax(before[i :: len(after)])) if i < len(before) else 0
-        if len(before) > len(after) and before[loudest] >= SILENCE and after[i] < CANCELLED * before[loudest]:
+    for i in range(len(mixed)):
+        loudest = i + len(mixed) * int(np.argmax(source[i :: len(mixed)])) if i < len(source) else 0
+        if len(source) > len(mixed) and source[loudest] >= SILENCE and mixed[i] < CANCELLED * source[loudest]:
             found[i] = loudest
     return found
 
 
 class Windows:
-    """Range, mean and energy of consecutive windows of about 50 ms, in little memory.
+    """Range, mean and energy of consecutive windows of about 50 ms, computed block by block to limit memory.
+
+    Args:
+        sample_rate: sample rate in Hz.
 
     Attributes:
-        size: frames of a window, a power of two; blocks that are added have a multiple of it, except the last.
+        size: frames per window, a power of two. Every added block except the last must have a multiple of this length.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self.size = 1 << max(4, round(np.log2(sample_rate / 20)))
         self._parts: list[np.ndarray] = []
-        self._table: np.ndarray | None = None
+        self._statistics: np.ndarray | None = None
 
-    def add(self, y: np.ndarray) -> None:
-        """Add a block `[N, C]`."""
-        at = np.arange(0, len(y), self.size)
-        count = np.diff(np.append(at, len(y)))[:, None]
-        total = np.add.reduceat(y, at, dtype=np.float64)
-        energy = np.add.reduceat(np.square(y, dtype=np.float64), at) - total**2 / count
-        low, high = np.minimum.reduceat(y, at), np.maximum.reduceat(y, at)
+    def add(self, block: np.ndarray) -> None:
+        """Compute the statistics of the next samples ``[N, C]``."""
+        at = np.arange(0, len(block), self.size)
+        count = np.diff(np.append(at, len(block)))[:, None]
+        total = np.add.reduceat(block, at, dtype=np.float64)
+        energy = np.add.reduceat(np.square(block, dtype=np.float64), at) - total**2 / count
+        low, high = np.minimum.reduceat(block, at), np.maximum.reduceat(block, at)
         self._parts.append(np.stack([low, high, total / count, energy, np.broadcast_to(count, low.shape)]))
-        self._table = None
+        self._statistics = None
 
     @property
-    def table(self) -> np.ndarray:
-        """`[5, K, C]`: low, high, mean, energy without the mean, and frames of each window."""
-        if self._table is None:
-            self._table = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((5, 0, 1))
-        return self._table
+    def statistics(self) -> np.ndarray:
+        """Statistics ``[5, K, C]`` of K windows: minimum, maximum, mean, energy without the mean, number of frames."""
+        if self._statistics is None:
+            self._statistics = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((5, 0, 1))
+        return self._statistics
 
-    def peaks(self, rest: Rest | None = None) -> np.ndarray:
-        """Peak `[K]` of each window over all channels, offset removed."""
-        low, high = self.table[:2]
-        if rest is not None:
-            low, high = low - rest.level, high - rest.level
+    def peaks(self, offset: Offset | None = None) -> np.ndarray:
+        """Return the peak of each window ``[K]``, the maximum over all channels, after removal of ``offset``."""
+        low, high = self.statistics[:2]
+        if offset is not None:
+            low, high = low - offset.level, high - offset.level
         return np.maximum(-low, high).max(axis=1)
 
     def energy(self, start: float, frames: float) -> float:
-        """Energy, without offset, of the windows that overlap with ``frames`` frames from ``start`` on."""
-        first, last = int(start // self.size), int(-(-(start + frames) // self.size))
-        return float(self.table[3, first:last].sum())
-
-    def rest(self, least: float = OFFSET) -> Rest | None:
-        """The offset at which the signal rests, or None if it has none that counts.
-
-        An offset shows in windows with nearly the same mean as their neighbours. Between them it is interpolated, so
-        it may change over time, and a sound of low frequency does not count as one.
+        """Return the energy of all windows that overlap a range of the recording, without the means of the windows.
 
         Args:
-            least: smallest offset that counts, as a share of the largest half range of a window.
+            start: first frame of the range.
+            frames: length of the range in frames.
         """
-        low, high, mean = self.table[:3]
-        whole = len(mean) - (len(mean) > 1 and bool(self.table[4, -1, 0] < self.size / 2))
-        if whole < FEWEST:
+        first, last = int(start // self.size), int(-(-(start + frames) // self.size))
+        return float(self.statistics[3, first:last].sum())
+
+    def estimate_offset(self, min_share: float = OFFSET) -> Offset | None:
+        """Estimate the DC offset of the signal over time. None if the signal has no significant offset.
+
+        The offset is measured in windows with nearly the same mean as their neighbours, and interpolated between them.
+        Low-frequency sounds are not mistaken for an offset, because the means of their windows differ.
+
+        Args:
+            min_share: smallest significant offset, as a fraction of the largest half range of a window.
+        """
+        low, high, mean = self.statistics[:3]
+        whole = len(mean) - (len(mean) > 1 and bool(self.statistics[4, -1, 0] < self.size / 2))
+        if whole < MIN_WINDOWS:
             return None
         half, middle = (high - low)[:whole] / 2, mean[:whole]
         largest = half.max(axis=0)
         size = np.abs(middle)
         near = np.abs(np.diff(middle, axis=0)) <= STEADY * np.minimum(size[1:], size[:-1])
-        steady = (size > least * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
+        steady = (size > min_share * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
         quiet = half <= QUIET * largest
-        still = (size <= least * largest) & quiet
+        still = (size <= min_share * largest) & quiet
         knots: list[tuple[np.ndarray, np.ndarray] | None] = []
         for c in range(mean.shape[1]):
             known = np.flatnonzero(steady[:, c] | still[:, c])
             calm = known[quiet[known, c]]
-            known = calm if len(calm) > 1 else known  # a sound moves the mean of its windows a little
+            # Quiet windows are preferred, because sound changes the mean of a window slightly.
+            known = calm if len(calm) > 1 else known
             has = len(known) > 1 and steady[:, c].mean() >= STEADY_SHARE
             knots.append(_knots(known, middle[known, c], self.size) if has else None)
-        return Rest(knots, (np.arange(len(mean)) + 0.5) * self.size) if any(knots) else None
+        return Offset(knots, (np.arange(len(mean)) + 0.5) * self.size) if any(knots) else None
 
 
-class Rest:
-    """An offset over time, linear between knots.
+class Offset:
+    """DC offset of a recording over time, interpolated linearly between knots.
 
     Args:
-        knots: for each channel positions, in frames, and the offset there; None for a channel without offset.
-        middles: positions of the middles of all windows, in frames.
+        knots: positions in frames and offsets at these positions, for each channel. None for a channel without offset.
+        centres: centre of each window, in frames.
+
+    Attributes:
+        level: offset at the centre of each window ``[K, C]``.
     """
 
-    def __init__(self, knots: list[tuple[np.ndarray, np.ndarray] | None], middles: np.ndarray) -> None:
+    def __init__(self, knots: list[tuple[np.ndarray, np.ndarray] | None], centres: np.ndarray) -> None:
         self.knots = knots
-        self.level = self.at(middles)
+        self.level = self.interpolate(centres)
 
-    def at(self, frames: np.ndarray) -> np.ndarray:
-        """The offset at positions `[N]`: `[N, C]`."""
+    def interpolate(self, frames: np.ndarray) -> np.ndarray:
+        """Return the offset ``[N, C]`` at positions ``[N]``, in frames."""
         zero = np.zeros(len(frames))
         return np.stack([zero if knots is None else np.interp(frames, *knots) for knots in self.knots], axis=1)
 
     @property
-    def typical(self) -> float:
-        """Median size of the offset where it is large."""
+    def median_size(self) -> float:
+        """Median of the absolute offset over the windows in which it is at least half of its maximum."""
         size = np.abs(self.level)
         return float(np.median(size[size >= size.max() / 2]))
 
-    def remove(self, y: np.ndarray, start: int = 0) -> np.ndarray:
-        """Remove the offset from a part `[N, C]` that begins at frame ``start``."""
-        return (y - self.at(np.arange(start, start + len(y)) + 0.5)).astype(np.float32)
+    def remove(self, samples: np.ndarray, start: int = 0) -> np.ndarray:
+        """Subtract the offset from samples ``[N, C]``, a part of the recording that begins at frame ``start``."""
+        return (samples - self.interpolate(np.arange(start, start + len(samples)) + 0.5)).astype(np.float32)
 
 
 def _knots(at: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of windows and offsets there, in frames, with a little room for a slope at both ends."""
+    """Return the knots of `Offset`: positions in frames and offsets. The ends are extrapolated by 1.5 windows."""
     ends = np.array([at[0] - 1.5, at[-1] + 1.5])
     slope = np.diff(value)[[0, -1]] * (np.diff(at)[[0, -1]] == 1)
     outside = value[[0, -1]] + slope * np.array([-1.5, 1.5])
     return (np.r_[ends[0], at, ends[1]] + 0.5) * size, np.r_[outside[0], value, outside[1]]
 
 
-def only_clicks(y: np.ndarray, energy: float) -> bool:
-    """Return whether resampling left only clicks of the filter, because the sound was above half the new rate.
+def is_only_clicks(samples: np.ndarray, source_energy: float) -> bool:
+    """Return whether only clicks of the resampling filter are left of a sound.
+
+    This happens if all frequencies of the sound are above half the new sample rate.
 
     Args:
-        y: resampled samples `[N, C]`.
-        energy: of the same part before, as a sum of squares at the rate of ``y``.
+        samples: resampled sound ``[N, C]``.
+        source_energy: energy of the sound before resampling, as a sum of squares at the new sample rate.
     """
-    y = y - y.mean(axis=0)
-    squares = np.square(y, dtype=np.float64).sum(axis=1)
+    samples = samples - samples.mean(axis=0)
+    squares = np.square(samples, dtype=np.float64).sum(axis=1)
     total = float(squares.sum())
-    if total >= ULTRASONIC * energy:
+    if total >= ULTRASONIC * source_energy:
         return False
-    count = max(CLICK_SAMPLES, round(CLICK_SHARE * len(y)))
-    if count >= len(y) or np.count_nonzero(np.abs(y).max(axis=1) >= SILENCE) <= count:
+    count = max(CLICK_SAMPLES, round(CLICK_SHARE * len(samples)))
+    if count >= len(samples) or np.count_nonzero(np.abs(samples).max(axis=1) >= SILENCE) <= count:
         return True
     return float(np.partition(squares, -count)[-count:].sum()) > CLICK_ENERGY * total

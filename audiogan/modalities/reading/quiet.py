@@ -1,8 +1,8 @@
-"""Keep the MP3 decoder from writing to the terminal.
+"""Suppression of messages that the MP3 decoder prints.
 
-libsndfile decodes MP3 with libmpg123, which prints warnings to standard error without the name of the file. Neither
-library has a switch for it, so the file descriptor is redirected during a call. All other output that arrives in
-the meantime is passed on.
+libsndfile decodes MP3 files with libmpg123, which prints warnings to standard error. Neither library has an option to
+turn them off. Therefore the file descriptor of standard error is redirected while a file is decoded, and all other
+output is passed on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STDERR = 2
 
 
 class _Redirect:
-    """Standard error, redirected to a temporary file as long as at least one thread asks for it."""
+    """Redirection of standard error to a temporary file, shared by all threads that decode MP3 files."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -32,7 +32,7 @@ class _Redirect:
             if self.depth == 0:
                 try:
                     self.saved = os.dup(_STDERR)
-                except OSError:  # standard error is closed
+                except OSError:  # Standard error is closed.
                     self.saved = -1
                 else:
                     self.file, self.passed = tempfile.TemporaryFile(buffering=0), 0  # noqa: SIM115
@@ -53,14 +53,18 @@ class _Redirect:
                 self.file = None
 
     def _pass_on(self, whole: bool) -> None:
-        """Write what has arrived to the real standard error; only complete lines unless ``whole``."""
+        """Copy captured output to standard error, without the messages of libmpg123.
+
+        Args:
+            whole: whether to copy an incomplete last line, too.
+        """
         assert self.file is not None
         text = os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size - self.passed, self.passed)
         text = text if whole else text[: text.rfind(b"\n") + 1]
         self.passed += len(text)
         others = _NOISE.sub(b"", text)
         if others.strip(b"\n"):
-            with contextlib.suppress(OSError):  # the reader of standard error is gone
+            with contextlib.suppress(OSError):  # Writing fails if the reader of standard error is closed.
                 os.write(self.saved, others)
 
 
@@ -68,9 +72,15 @@ _redirect = _Redirect()
 
 
 @contextlib.contextmanager
-def quiet(needed: bool = True) -> Iterator[None]:
-    """Drop the messages of libmpg123 while the block runs. Safe in several threads."""
-    if not needed or os.name != "posix":
+def suppress_mpg123_messages(enabled: bool = True) -> Iterator[None]:
+    """Return a context manager that discards messages of libmpg123 on standard error.
+
+    It is thread-safe. On systems other than POSIX it has no effect.
+
+    Args:
+        enabled: if False, do nothing.
+    """
+    if not enabled or os.name != "posix":
         yield
         return
     _redirect.enter()

@@ -1,4 +1,4 @@
-"""Read sound files at another sample rate and with another number of channels."""
+"""Reading of whole sound files at a given sample rate and number of channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.files import check_file
-from audiogan.modalities.reading.levels import cancelled, full_scale, mix, ranges
+from audiogan.modalities.reading.levels import find_cancelled_channels, full_scale, half_ranges, mix_channels
 from audiogan.modalities.reading.reader import BLOCK, SoundReader, Unreadable
 from audiogan.utils.text import printable
 
@@ -20,29 +20,29 @@ Wave = NDArray[np.float32]
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[SoundReader]:
-    """Open a sound file.
+def open_sound(path: str | os.PathLike[str]) -> Iterator[SoundReader]:
+    """Open a sound file as a context manager. Reading errors inside the ``with`` block become `UserError`, too.
 
     Raises:
-        UserError: no such file, or not a sound that can be read; also if that shows in the block only.
+        UserError: the file is missing or cannot be decoded.
     """
-    what = printable(path)
+    name = printable(path)
     try:
         with SoundReader(path) as reader:
             yield reader
     except FileNotFoundError as error:
-        raise UserError(f"{what}: no such file") from error
+        raise UserError(f"{name}: no such file") from error
     except OSError as error:
-        raise UserError(f"{what}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{name}: cannot be read ({error.strerror or error})") from error
     except Unreadable as error:
-        raise UserError(f"{what}: not a sound file that can be read ({error})") from error
+        raise UserError(f"{name}: not a sound file that can be read ({error})") from error
 
 
-def blocks(reader: SoundReader) -> Iterator[Wave]:
-    """Yield the samples of a file block by block, ``[n, C]``.
+def read_blocks(reader: SoundReader) -> Iterator[Wave]:
+    """Yield the samples of a sound file in blocks ``[n, C]``.
 
     Raises:
-        Unreadable: no samples, or NaN or infinite ones.
+        Unreadable: the file has no samples, or samples that are NaN or infinite.
     """
     empty = True
     while len(block := reader.read(BLOCK)):
@@ -51,46 +51,58 @@ def blocks(reader: SoundReader) -> Iterator[Wave]:
         yield block
         empty = False
     if empty:
-        raise Unreadable(reader.why_broken if reader.damaged else "no samples in it")
+        raise Unreadable(reader.damage_message if reader.damaged else "no samples in it")
 
 
-def resampled(parts: Iterable[Wave], channels: int, rate: int, wanted: int) -> Iterator[Wave]:
-    """Resample the blocks ``[n, C]`` of one sound (soxr, quality HQ)."""
-    if rate == wanted:
-        yield from parts
+def resample_blocks(blocks: Iterable[Wave], channels: int, source_rate: int, target_rate: int) -> Iterator[Wave]:
+    """Resample one sound that is given in blocks, with soxr in quality HQ.
+
+    Args:
+        blocks: consecutive samples ``[n, channels]``.
+        channels: number of channels.
+        source_rate: sample rate of ``blocks`` in Hz.
+        target_rate: sample rate of the result in Hz.
+
+    Yields:
+        Blocks ``[n, channels]`` of the resampled sound.
+    """
+    if source_rate == target_rate:
+        yield from blocks
         return
-    stream = soxr.ResampleStream(rate, wanted, channels, dtype="float32", quality="HQ")
-    for part in parts:
-        yield stream.resample_chunk(np.ascontiguousarray(part, np.float32)).reshape(-1, channels)
+    stream = soxr.ResampleStream(source_rate, target_rate, channels, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(np.ascontiguousarray(block, np.float32)).reshape(-1, channels)
     yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True).reshape(-1, channels)
 
 
 def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) -> Wave:
-    """Read a sound file as the data set of a training does, but whole, at its own level and with its silence.
+    """Read a whole sound file, mix its channels and resample it. The level and silence of the file are kept.
 
-    Channels are mixed as `mix` does. A mean in which channels cancel out is replaced by the loudest of them.
+    `mix_channels` mixes the channels. If channels cancel out in a mean, the loudest of them is used instead.
 
     Args:
         path: the file.
-        sample_rate: of the result, in Hz.
-        channels: of the result.
+        sample_rate: sample rate of the result in Hz.
+        channels: number of channels of the result.
 
     Returns:
-        float32 array ``[channels, T]``. Integers have a full scale of ±1; floating-point samples may exceed it.
+        float32 array ``[channels, T]``. Integer samples are scaled to -1 ... 1. Floating-point samples may exceed this
+        range.
 
     Raises:
-        UserError: the file cannot be read, or holds no samples, or NaN or infinite ones.
+        UserError: the file cannot be read, has no samples, or has samples that are NaN or infinite.
     """
     check_file(path)
-    with opened(path) as reader:
-        x, rate = np.concatenate(list(blocks(reader))), reader.sample_rate
+    with open_sound(path) as reader:
+        x, rate = np.concatenate(list(read_blocks(reader))), reader.sample_rate
         peak = float(np.abs(x).max())
         scale = full_scale(peak)
         if scale is None:
             raise Unreadable(f"samples up to {peak:.3g}, beyond the scale of any format")
-        mixed = mix(x, channels)
-        mixed = mix(x, channels, instead=cancelled(ranges(x) / scale, ranges(mixed) / scale))
-        whole = np.concatenate(list(resampled([mixed], channels, rate, sample_rate))).T
+        mixed = mix_channels(x, channels)
+        substitutes = find_cancelled_channels(half_ranges(x) / scale, half_ranges(mixed) / scale)
+        mixed = mix_channels(x, channels, substitutes=substitutes)
+        whole = np.concatenate(list(resample_blocks([mixed], channels, rate, sample_rate))).T
         if not whole.size:
             raise Unreadable(f"too short to be resampled to {sample_rate:,} Hz")
         return np.ascontiguousarray(whole if scale == 1 else whole / np.float32(scale), np.float32)

@@ -68,7 +68,7 @@ def comparison_recipes(generator: Generator) -> list[Recipe]:
     recipes = example_recipes(generator, 8)
     mixture = dict.fromkeys(generator.labels[:3], 1.0) if generator.labels else None
     for seed, share in enumerate((0.0, 0.5, 1.0), start=8):
-        if generator.game.needed:
+        if generator.game.required_inputs:
             recipes += example_recipes(generator, 1, seed)
         else:
             recipes += generator.recipes(1, seed=seed, label=mixture, knobs=dict.fromkeys(generator.knobs, share))

@@ -80,7 +80,7 @@ class ExportedGenerator(nn.Module):
             name: each.encode(each.from_exported(given[name]))  # type: ignore[operator]
             for name, each in self.inputs.items()
         }
-        return self.modality.finish_tensor(self.representation.decode(self.network(**encoded).float()))
+        return self.modality.postprocess_tensor(self.representation.decode(self.network(**encoded).float()))
 
 
 def output_name(model: str, modality: Modality) -> str:

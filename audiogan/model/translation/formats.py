@@ -17,14 +17,14 @@ from audiogan.modalities.drawing.png import encode_16_bits
 from audiogan.modalities.reading.pictures import (
     Picture,
     Pixels,
+    convert_channels,
     read_picture,
     to_float,
     to_image,
     to_pixels,
-    with_channels,
 )
 from audiogan.modalities.reading.reader import BLOCK, SoundReader
-from audiogan.modalities.reading.sound import Wave, blocks, resampled
+from audiogan.modalities.reading.sound import Wave, read_blocks, resample_blocks
 from audiogan.model.translation.signals import Translation
 
 PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG"}
@@ -68,8 +68,8 @@ def translate_picture(translation: Translation, source: Source, progress: Progre
     picture = read_picture(source)
     _, height, width = picture.pixels.shape
     bands = (picture.pixels[:, row : row + BAND] for row in range(0, height, BAND))
-    values = (to_float(with_channels(band, translation.channels)) for band in bands)
-    finish, made, rows = translation.generator.modality.finish, [], 0
+    values = (to_float(convert_channels(band, translation.channels)) for band in bands)
+    finish, made, rows = translation.generator.modality.postprocess, [], 0
     for part in translation.run(values, (height, width)):
         down, across = translation.factors
         if down * height * across * width > LARGEST:
@@ -109,7 +109,7 @@ def encode_picture(picture: Picture, format: str) -> bytes:
     if max(height, width) > LONGEST_SIDE.get(format, 1 << 31):
         raise UserError(f"{width:,} x {height:,} pixels; {format} allows {LONGEST_SIDE[format]:,} a side: choose PNG")
     if format == "JPEG" or picture.alpha is None:
-        layers = picture.flat(len(picture.pixels))
+        layers = picture.flatten_alpha(len(picture.pixels))
     else:
         layers = np.concatenate([picture.pixels, picture.alpha[None]])
     if layers.dtype == np.uint16:
@@ -170,19 +170,19 @@ def translate_sound_file(
 
         def read() -> Iterator[Wave]:
             nonlocal frames
-            for block in blocks(reader):
+            for block in read_blocks(reader):
                 frames += len(block)
                 yield np.repeat(block, repeat, axis=1)
 
-        parts = (block.T for block in resampled(read(), repeat * reader.channels, rate, model_rate))
+        parts = (block.T for block in resample_blocks(read(), repeat * reader.channels, rate, model_rate))
         for part in translation.run(parts, channel_groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
             spool.write(np.ascontiguousarray(part.T, np.float32).data)
             progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
-        if reader.broken or reader.cut or reader.hole:
+        if reader.broken or reader.cut or reader.has_gap:
             echo(f"damaged after {frames / rate:.2f} s; translated up to there")
     out_rate = max(rate, made_rate) if made_rate > model_rate else rate
-    gain = modality.finish(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
+    gain = modality.postprocess(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
     def levelled() -> Iterator[Wave]:
         spool.seek(0)
@@ -200,7 +200,7 @@ def translate_sound_file(
             chosen = "RF64"
         try:
             with soundfile.SoundFile(path, "w", out_rate, wide, kind, format=chosen) as file:
-                for block in resampled(levelled(), wide, made_rate, out_rate):
+                for block in resample_blocks(levelled(), wide, made_rate, out_rate):
                     file.write(np.clip(block[:left], -1.0, 1.0))
                     left -= len(block[:left])
                 file.write(np.zeros((left, wide), np.float32))  # resampling twice can shorten the sound by rounding

@@ -48,7 +48,7 @@ def apply_signal(
         done += part.shape[1]
         if progress is not None:
             progress(done / (signal.shape[1] * translation.factors[0]))
-    finished: NDArray[np.float32] = generator.modality.finish(np.concatenate(parts, axis=1)[None])[0]
+    finished: NDArray[np.float32] = generator.modality.postprocess(np.concatenate(parts, axis=1)[None])[0]
     return finished
 
 
@@ -119,7 +119,7 @@ class Translation:
             tile: tile size for tests. It does not affect the result.
 
         Yields:
-            Consecutive parts of the network output, before `Modality.finish`.
+            Consecutive parts of the network output, before `Modality.postprocess`.
         """
         beside = self._beside(sizes)
         if beside:

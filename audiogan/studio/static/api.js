@@ -1,4 +1,4 @@
-// The studio's server. Every failure becomes an Error with one clear line.
+// Requests to the API of the studio. Every failure becomes an Error with a one-line message.
 
 const TRIES = 6;
 
@@ -9,7 +9,7 @@ async function post(path, body, headers = { "Content-Type": "application/json" }
       response = await fetch(path, { method: "POST", body, headers, signal });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new Error("The studio does not answer; is it still running?");
+      throw new Error("The studio does not respond; is it still running?");
     }
     if (response.ok) return response;
     if (response.status === 503 && attempt < TRIES) {
@@ -43,7 +43,7 @@ export const morph = async (a, b, steps) => (await json("/api/morph", { a, b, st
 export const render = async (recipe) => (await post("/api/render", JSON.stringify({ recipe }))).arrayBuffer();
 export const kitFile = async (wanted) => (await post("/api/kit.zip", JSON.stringify(wanted))).blob();
 
-/** Resolves to {recipe, distance}; `progress` is called with 0 ... 1 on the way; `signal` ends it (AbortError). */
+/** Find the sound nearest to a recording. Resolves to {recipe, distance}. `progress` is called with 0 ... 1. An aborted `signal` stops the search (AbortError). */
 export async function imitate(file, label, seconds, progress, signal) {
   const query = new URLSearchParams({ seconds, ...(label ? { label } : {}) });
   const response = await post(`/api/imitate?${query}`, file, { "Content-Type": "application/octet-stream" }, signal);

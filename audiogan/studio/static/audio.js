@@ -1,9 +1,9 @@
-// Sound: from the bytes of a WAV file to the loudspeaker, and back into one.
+// Decoding, playback and encoding of sounds.
 
 export const MASTER = 0.8;
-const CHOKE = 0.004; // seconds, the time constant with which a sound is cut
+const CHOKE = 0.004; // Time constant of the fade-out when a sound is cut, in seconds.
 
-/** The samples of a WAV file of 32-bit floats, as the server sends them: {rate, channels: [Float32Array]}. */
+/** Decode a WAV file with 32-bit floating-point samples, as the server sends it, to {rate, channels: [Float32Array]}. */
 export function parseWav(bytes) {
   const view = new DataView(bytes);
   const name = (at) => String.fromCharCode(...new Uint8Array(bytes, at, 4));
@@ -25,7 +25,7 @@ export function parseWav(bytes) {
   throw new Error("not a whole WAV file");
 }
 
-/** 24-bit WAV of an AudioBuffer, brought down to full scale where it is louder: {blob, gain}. */
+/** Encode an AudioBuffer as a 24-bit WAV file and return {blob, gain}. If it exceeds full scale, it is scaled by `gain`. */
 export function wav24(buffer) {
   const { numberOfChannels: count, length, sampleRate } = buffer;
   const channels = Array.from({ length: count }, (_, c) => buffer.getChannelData(c));
@@ -48,7 +48,7 @@ export function wav24(buffer) {
   return { blob: new Blob([bytes], { type: "audio/wav" }), gain };
 }
 
-/** Plays sounds on a context, live or offline. Sounds of one choke group cut each other, as the cymbals of a hi-hat do. */
+/** Player of sounds on an audio context, live or offline. A sound cuts the previous sound of its choke group, like the two sounds of a hi-hat. */
 export class Voices {
   constructor(context) {
     this.context = context;
@@ -67,7 +67,7 @@ export class Voices {
       this.group.set(choke, level);
     }
     const { sampleRate } = this.context;
-    source.start(Math.round(when * sampleRate) / sampleRate); // between samples it would be interpolated
+    source.start(Math.round(when * sampleRate) / sampleRate); // Rounded to a whole sample, because a sound that starts between samples would be interpolated.
     this.playing.add(source);
     source.onended = () => { this.playing.delete(source); level.disconnect(); };
   }
@@ -77,7 +77,7 @@ export class Voices {
   }
 }
 
-/** The context runs at the model's own rate: what is played are its samples, resampled once, by the browser's output. */
+/** Live player. The audio context runs at the sample rate of the model, so that sounds are resampled only once, at the output of the browser. */
 export function liveContext(rate) {
   try {
     return new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
@@ -86,7 +86,7 @@ export function liveContext(rate) {
   }
 }
 
-/** An AudioBuffer of the bytes of a WAV file. */
+/** Decode the bytes of a WAV file to an AudioBuffer. */
 export function toBuffer(context, bytes) {
   const { rate, channels } = parseWav(bytes);
   const buffer = new AudioBuffer({ length: channels[0].length, numberOfChannels: channels.length, sampleRate: rate });

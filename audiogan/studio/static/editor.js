@@ -1,9 +1,9 @@
-// The chosen pad: its class and knobs, its neighbours, the way to another pad, a recording to imitate.
+// Editor of the selected pad: class, knobs, variations, morph to another pad, and imitation of a recording.
 
 import * as api from "./api.js";
 import { draw, element, fill, hue, icon, label, mixture, percent, plain, visible } from "./looks.js";
 
-const MORPH = 17; // sounds from one pad to another
+const MORPH = 17; // Number of sounds of a morph, including both ends.
 const COLUMNS = 180;
 const find = (id) => document.getElementById(id);
 
@@ -74,7 +74,7 @@ export class Editor {
     this.studio.change(i, recipe, `variation of pad ${i + 1}`);
   }
 
-  /** The slider's place on the way to the other pad. The way is asked for once, when the slider first moves. */
+  /** Handle the morph slider. The recipes of the morph are requested once, when the slider first moves. */
   async morph() {
     const i = this.i, to = Number(find("morph-to").value);
     this.amounts();
@@ -85,7 +85,7 @@ export class Editor {
       path.recipes = await api.morph(pads[i].recipe, pads[to].recipe, MORPH);
       if (this.path !== path) return;
     }
-    if (!this.path.recipes) return; // still on its way; the answer looks where the slider is
+    if (!this.path.recipes) return; // The request is still running. Its handler reads the position of the slider.
     const recipe = this.path.recipes[find("morph").valueAsNumber];
     if (this.pad.recipe !== recipe) this.change(recipe, `morph of pad ${i + 1} towards pad ${to + 1}`, `morph ${i} ${to}`);
   }
@@ -135,7 +135,7 @@ export class Editor {
     find("scope-note").textContent = [mixture(recipe), recipe.seed === null ? "" : `seed ${recipe.seed}`, seconds].filter(Boolean).join(" · ");
   }
 
-  /** A line runs along the waveform while it sounds. */
+  /** Move the playback cursor along the waveform while the sound plays. */
   run(seconds) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     document.querySelector(".scope .head-line").animate(

@@ -1,16 +1,16 @@
-// What pads, steps and the editor share: names, colours, drawn waveforms.
+// Names, colours and waveforms that pads, steps and the editor share.
 
 export const label = (recipe) => {
   const names = Object.entries(recipe.classes).sort((a, b) => b[1] - a[1]);
   return names.length ? names[0][0] : "";
 };
-/** Text of a stranger's model or link: control and direction characters are shown as escapes, as `printable` does. */
+/** Escape control characters and direction marks in text from models and links, as `printable` in Python does. */
 export const visible = (text) =>
   String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 export const plain = (name) => visible(name).replaceAll("_", " ");
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
-/** Of a mixture “kick 70 % · tom 30 %”, of one class its name. */
+/** Return the label of a recipe: the name of its class, or the mixture, for example “kick 70 % · tom 30 %”. */
 export function mixture(recipe) {
   const names = Object.entries(recipe.classes).filter(([, weight]) => weight > 0.005).sort((a, b) => b[1] - a[1]);
   const sum = names.reduce((total, [, weight]) => total + weight, 0);
@@ -18,7 +18,7 @@ export function mixture(recipe) {
     : names.map(([name, weight]) => `${plain(name)} ${percent(weight / sum)}`).join(" · ");
 }
 
-/** A hue in degrees for each class; a mixture lies between (on the circle, weighted). */
+/** Return the hue of a recipe in degrees. Each class has a hue; a mixture gets the weighted circular mean. */
 export function hue(recipe, labels) {
   if (!labels.length) return 35;
   let x = 0, y = 0;
@@ -30,10 +30,10 @@ export function hue(recipe, labels) {
   return Math.round((Math.atan2(y, x) * 180) / Math.PI + 360 + 28) % 360;
 }
 
-const AUDIBLE = 0.004; // -48 dB: what is softer is not drawn
-const tall = (x) => 96 * Math.min(1, Math.abs(x)) ** 0.7 * Math.sign(x); // soft parts stay visible
+const AUDIBLE = 0.004; // Smallest amplitude that is drawn (-48 dB).
+const tall = (x) => 96 * Math.min(1, Math.abs(x)) ** 0.7 * Math.sign(x); // The exponent below 1 keeps soft parts visible.
 
-/** Draw a sound into `<svg><path>`: the lowest and highest sample of each column. */
+/** Draw the waveform of a sound into `<svg><path>`. Each column spans its lowest and highest sample. */
 export function draw(svg, buffer, columns) {
   svg.setAttribute("viewBox", `0 0 ${columns} 200`);
   const path = svg.querySelector("path");
@@ -53,7 +53,7 @@ export function draw(svg, buffer, columns) {
   path.setAttribute("d", d);
 }
 
-/** Colour the track of a slider up to its thumb. */
+/** Colour the track of a slider from its start to its thumb. */
 export function fill(slider) {
   slider.style.setProperty("--at", (slider.value - slider.min) / (slider.max - slider.min));
 }
@@ -74,7 +74,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Move the one tab stop of a group: `next(key, index)` gives the index to go to, or undefined. */
+/** Move the keyboard focus within a group that has one tab stop. `next(key, index)` returns the index to focus, or undefined. */
 export function roving(cells, next) {
   cells.forEach((cell, i) => {
     cell.tabIndex = i ? -1 : 0;
@@ -90,7 +90,7 @@ export function roving(cells, next) {
   });
 }
 
-/** Where an arrow leads on a board of so many columns and rows. */
+/** Return the index that an arrow key leads to on a grid of `columns` and `rows`. */
 export function arrow(key, i, columns, rows) {
   const x = i % columns, y = Math.floor(i / columns);
   if (key === "ArrowLeft" && x > 0) return i - 1;

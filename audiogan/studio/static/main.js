@@ -1,4 +1,4 @@
-// The page wakes up: model, kit, keys, downloads, the address.
+// Start of the page: loads the model and the kit, and connects keys, downloads and the URL.
 
 import * as api from "./api.js";
 import { element, label, plain, visible } from "./looks.js";
@@ -8,11 +8,11 @@ import { Store } from "./store.js";
 import { Studio } from "./studio.js";
 
 const find = (id) => document.getElementById(id);
-const GROOVE = { // steps of the first pad of a class: on (x), accented (X)
+const GROOVE = { // Initial pattern for the first pad of each class: x is on, X is accented.
   kick: "X.....x.x.X.....", snare: "....X.......X..x", hat_closed: "x.X.x.X.x.X.x.x.", hat_open: "..............x.",
   clap: "............x...", rim: "...x......x.....", perc: ".......x.x......",
 };
-const PLAIN = ["X.....x.X.......", "....X.......X...", "x.x.x.x.x.x.x.x."]; // for a model that knows none of these
+const PLAIN = ["X.....x.X.......", "....X.......X...", "x.x.x.x.x.x.x.x."]; // Initial pattern for models without these classes.
 const row = (text) => [...text].map((letter) => ".xX".indexOf(letter));
 
 function groove(pads) {
@@ -31,7 +31,7 @@ async function fresh() {
   return { pads: made, grid: groove(made), tempo: 112, swing: 54 };
 }
 
-/** What the address holds, else a new kit; and a word where the address was of no use. */
+/** Return the state in the URL, or a new kit. If the URL holds an invalid state, show its error. */
 async function beginning(model) {
   const fragment = location.hash.slice(1);
   if (!fragment) return fresh();
@@ -70,9 +70,9 @@ function remember(studio) {
     const address = await write();
     try {
       await navigator.clipboard.writeText(address);
-      studio.say("Link copied: it holds the whole kit and the pattern");
+      studio.say("Link copied: it contains the whole kit and the pattern");
     } catch {
-      studio.say("The address of this page is the link: it holds the whole kit and the pattern");
+      studio.say("The URL of this page is the link: it contains the whole kit and the pattern");
     }
   }));
   if (location.hash.length < 2 || !find("notice").hidden) write();
@@ -145,7 +145,7 @@ function buttons(studio) {
   click("transport", () => studio.toggle());
   click("clear", () => { store.change({ grid: store.state.grid.map(() => row(".".repeat(16))) }, "cleared steps"); studio.say("All steps are off"); });
   click("undo", () => studio.say(`Undone: ${store.undo()}`));
-  click("redo", () => studio.say(`Again: ${store.redo()}`));
+  click("redo", () => studio.say(`Redone: ${store.redo()}`));
   click("theme", () => studio.say(window.switchTheme() === "dark" ? "Dark" : "Light"));
   click("help", () => find("help-text").showModal());
   find("tempo").addEventListener("change", ({ target }) => {
@@ -154,7 +154,7 @@ function buttons(studio) {
     store.change({ tempo }, "tempo", "tempo");
   });
   find("swing").addEventListener("input", ({ target }) => store.change({ swing: target.valueAsNumber }, "swing", "swing"));
-  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault()); // beside the pads: nothing
+  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault()); // A file dropped next to the pads is ignored, because the browser would open it.
   addEventListener("pointerdown", () => studio.context.state === "suspended" && studio.context.resume(), { capture: true });
 }
 

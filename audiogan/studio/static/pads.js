@@ -8,7 +8,7 @@ export const CODES = [
 ];
 const COLUMNS = 44;
 
-/** Louder towards the upper edge: 0.3 ... 1. */
+/** Return the velocity of a click, 0.3 ... 1. It increases towards the upper edge of the pad. */
 export function velocity(event, box) {
   const height = Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
   return Math.min(1, 0.3 + 0.8 * height);
@@ -41,7 +41,7 @@ export class Pads {
       on.hit(i, velocity(event, button.getBoundingClientRect()));
     });
     button.addEventListener("click", (event) => {
-      if (event.detail === 0) { on.choose(i); on.hit(i, 0.9); } // by Enter, Space or a screen reader
+      if (event.detail === 0) { on.choose(i); on.hit(i, 0.9); } // The click comes from Enter, Space or a screen reader.
     });
     lock.addEventListener("click", () => on.lock(i));
     box.addEventListener("dragover", (event) => {
@@ -57,13 +57,13 @@ export class Pads {
     return { box, button, lock, bar, name, key, wave };
   }
 
-  /** Keys as they are printed on this keyboard, where the browser tells. */
+  /** Label the pads with the keys of the user's keyboard layout, if the browser provides it. */
   async localKeys() {
     try {
       const map = await navigator.keyboard.getLayoutMap();
       this.keys = CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
       this.pads.forEach((pad, i) => { pad.key.textContent = this.keys[i]; });
-    } catch { /* the letters stay */ }
+    } catch { /* The default letters are kept. */ }
   }
 
   show(i, { name: given, recipe, locked }) {
@@ -74,7 +74,7 @@ export class Pads {
     pad.lock.replaceChildren(icon(locked ? "i-lock" : "i-open"));
     pad.lock.setAttribute("aria-pressed", locked);
     pad.lock.setAttribute("aria-label", `Lock pad ${i + 1}`);
-    pad.lock.title = locked ? "Locked: a new kit leaves it" : "Lock";
+    pad.lock.title = locked ? "Locked: kept in a new kit" : "Lock";
     pad.button.setAttribute("aria-label", `Pad ${i + 1}, ${[name, what].filter((word, at, all) => all.indexOf(word) === at).join(", ")}, key ${this.keys[i]}${locked ? ", locked" : ""}`);
   }
 
@@ -98,7 +98,7 @@ export class Pads {
     );
   }
 
-  /** Progress 0 ... 1 of work on a pad; null when it is over. */
+  /** Show the progress of a task on a pad, 0 ... 1. null hides it. */
   progress(i, share) {
     const { box, bar } = this.pads[i];
     box.classList.toggle("busy", share !== null);

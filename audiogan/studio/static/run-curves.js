@@ -1,4 +1,4 @@
-// Curves: drawn by the server as in the report, put in place here without a flicker, with one cursor for all.
+// Curves of a run. The server draws them as in the report. This module updates them without flicker and adds a shared cursor.
 
 import { element } from "./looks.js";
 
@@ -6,7 +6,7 @@ const SECTIONS = { measured: "Measured", training: "Training", monitors: "Monito
 const shown = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3)
   ? value.toExponential(2) : String(+value.toPrecision(4)));
 
-/** Index of the nearest of ascending numbers. */
+/** Return the index of the number nearest to a value in an ascending array. */
 function nearest(numbers, wanted) {
   let low = 0, high = numbers.length - 1;
   while (low < high) {
@@ -52,7 +52,7 @@ export class Curves {
     this.at(this.step);
   }
 
-  /** A figure: the one that is there keeps its place and its focus, and gets what is drawn now. */
+  /** Create or update a figure. An existing figure keeps its position and its focus. */
   place({ title, html, points }, known) {
     const holder = document.createElement("template");
     holder.innerHTML = html;
@@ -73,7 +73,7 @@ export class Curves {
     const words = [];
     if (more) words.push(`Reading the log: ${Math.floor(100 * share)} %.`);
     else if (!this.plots.size) words.push("Nothing is logged yet.");
-    else words.push("A line is a mean, its shade reaches from the smallest value to the largest.");
+    else words.push("Lines are means; the shade spans the smallest to the largest value.");
     if (this.each > 1) words.push(`The log is long: a value is the mean of up to ${this.each.toLocaleString("en")} lines.`);
     if (broken) words.push(`${broken.toLocaleString("en")} ${broken === 1 ? "line" : "lines"} could not be read.`);
     if (this.words.textContent !== words.join(" ")) this.words.textContent = words.join(" ");
@@ -99,7 +99,7 @@ export class Curves {
     } else if (event.key === "Escape") this.at(null);
   }
 
-  /** Put the cursor of all figures at a step; null takes it away. */
+  /** Set the cursor of all figures to a step. null removes it. */
   at(step) {
     if (step === null && this.step === null) return;
     this.step = step;

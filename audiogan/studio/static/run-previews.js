@@ -1,13 +1,13 @@
-// Previews: the same inputs at every step, to be heard sound by sound, or seen.
+// Previews of a run: samples of the same inputs at every step, to play or view.
 
 import { liveContext, Voices } from "./audio.js";
 import { arrow, draw, element, hue, plain, roving } from "./looks.js";
 
-const KEPT = 6; // decoded previews in memory
-const COLUMNS = 44, PATIENCE = 120; // columns of a waveform; milliseconds a slider must rest
+const KEPT = 6; // Number of decoded previews in memory.
+const COLUMNS = 44, PATIENCE = 120; // Columns of a waveform; time in milliseconds after the last slider move before a preview loads.
 const sleep = (time) => new Promise((done) => setTimeout(done, time));
 
-/** The sample rate of a WAV file, from its format chunk. */
+/** Return the sample rate of a WAV file from its format chunk. */
 function rateOf(bytes) {
   const view = new DataView(bytes);
   for (let at = 12; at + 20 <= bytes.byteLength; ) {
@@ -18,10 +18,10 @@ function rateOf(bytes) {
   throw new Error("not a WAV file");
 }
 
-/** Decoded at its own rate: not a sample is changed. */
+/** Decode a sound at its own sample rate, so that its samples are not changed. */
 async function decoded(address) {
   const response = await fetch(address);
-  if (!response.ok) throw new Error("This preview is gone");
+  if (!response.ok) throw new Error("This preview was deleted");
   const bytes = await response.arrayBuffer();
   return new OfflineAudioContext(1, 1, rateOf(bytes)).decodeAudioData(bytes);
 }
@@ -37,8 +37,8 @@ export class Previews {
     on("live", "click", () => {
       this.live = !this.live;
       find("live").setAttribute("aria-pressed", this.live);
-      if (this.live) this.context(16000).resume(); // a gesture opens the loudspeaker; a preview that comes is none
-      say(this.live ? "New previews will be played as they come" : "New previews come in silence");
+      if (this.live) this.context(16000).resume(); // Audio must be enabled by a user gesture, which a new preview is not.
+      say(this.live ? "New previews are played automatically" : "New previews are not played");
     });
     on("sheet-fold", "toggle", () => this.sheet());
     this.clear();
@@ -77,7 +77,7 @@ export class Previews {
     return `/api/runs/${encodeURIComponent(this.run)}/previews/${file}`;
   }
 
-  /** The samples of a preview. */
+  /** Load the samples of a preview. */
   load(index) {
     const file = this.all[index]?.wav;
     if (!file) return Promise.reject(new Error("This preview has no sound"));
@@ -110,7 +110,7 @@ export class Previews {
     if (heard) await this.load(index).then((audio) => this.all[this.at] === one && this.draw(audio), (error) => this.say(error.message));
   }
 
-  /** A tile a sound; they stay as long as the titles do. */
+  /** Create one tile per sound. Tiles are kept as long as the titles do not change. */
   build() {
     const { titles } = this.sounds;
     if (titles.join("\n") === this.titles) return;
@@ -147,14 +147,14 @@ export class Previews {
     });
   }
 
-  /** Samples of one sound of a preview, a channel each. */
+  /** Return the samples of one sound of a preview, one array per channel. */
   part(audio, i) {
     const { seconds, every } = this.sounds, from = Math.round(i * every * audio.sampleRate);
     const to = Math.min(audio.length, from + Math.round(seconds * audio.sampleRate));
     return Array.from({ length: audio.numberOfChannels }, (_, c) => audio.getChannelData(c).subarray(from, to));
   }
 
-  /** The picture: always there where there is nothing to hear, else where it is unfolded. */
+  /** Show the picture of a preview. It is always shown for images, and for sounds if the user unfolds it. */
   async sheet() {
     const one = this.all[this.at], picture = this.find("sheet");
     if (!one) return;
@@ -162,9 +162,9 @@ export class Previews {
     if (!wanted) { picture.hidden = true; return; }
     if (picture.getAttribute("src") !== wanted) {
       const ready = Object.assign(new Image(), { src: wanted });
-      try { await ready.decode(); } catch { return; } // it was replaced meanwhile
+      try { await ready.decode(); } catch { return; } // Another preview was selected in the meantime.
       if (this.all[this.at] !== one) return;
-      picture.src = wanted; // decoded before: nothing flickers
+      picture.src = wanted; // The picture was decoded before, so that it does not flicker.
       picture.alt = one.wav ? `Waveform and spectrogram of each sound at step ${one.step}` : `The samples at step ${one.step}`;
     }
     picture.hidden = false;
@@ -195,7 +195,7 @@ export class Previews {
     }
   }
 
-  /** Play one sound of the preview shown; whether it ended by itself. */
+  /** Play one sound of the current preview. Resolves to true if it played to its end. */
   async sound(i, mine) {
     let audio;
     try { audio = await this.load(this.at); } catch (error) { this.say(error.message); return false; }
@@ -240,7 +240,7 @@ export class Previews {
     this.end(mine);
   }
 
-  /** The chosen sound through all steps. */
+  /** Play the selected sound of the previews of all steps. */
   async grow() {
     const mine = this.begin("grow");
     for (let index = 0; index < this.all.length && mine === this.ticket; index += 1) {

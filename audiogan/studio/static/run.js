@@ -1,4 +1,4 @@
-// The page of a run: asks every two seconds for what is new, while somebody looks.
+// Page of a run. It requests changes every two seconds while it is visible.
 
 import { element, icon } from "./looks.js";
 import { Curves } from "./run-curves.js";
@@ -13,7 +13,7 @@ const STATES = {
 const find = (id) => document.getElementById(id);
 const count = (number) => Math.round(number).toLocaleString("en");
 
-/** Seconds as a person says them. */
+/** Format a duration in seconds for people. */
 function span(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
@@ -34,7 +34,7 @@ function notice(text) {
   find("notice").hidden = !text;
 }
 
-/** Change a text only where it is another one: screen readers and selections stay at rest. */
+/** Set the text of an element only if it changed, so that screen readers and selections are not disturbed. */
 function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -51,7 +51,7 @@ class RunPage {
   constructor() {
     this.curves = new Curves(find("curves"), find("curves-hint"));
     this.previews = new Previews(find, say);
-    this.run = null; // the id of the one that is shown
+    this.run = null; // Id of the run that is shown.
     this.listed = -Infinity;
     this.wait = EVERY;
     addEventListener("hashchange", () => this.choose(location.hash.slice(1)));
@@ -69,7 +69,7 @@ class RunPage {
     this.wake();
   }
 
-  /** Ask now. */
+  /** Request changes now. */
   wake() {
     clearTimeout(this.timer);
     this.asking?.abort();
@@ -95,22 +95,22 @@ class RunPage {
   missed(error) {
     if (error.status === 404) {
       this.show({ state: "gone" });
-      notice("This run is gone: its folder was moved or deleted. What was read of it stays here.");
-      this.seen = {}; // it may come back as another one
+      notice("The folder of this run was moved or deleted. The page shows the last data that was read.");
+      this.seen = {}; // Versions are cleared, because the run may come back with other content.
       this.listed = -Infinity;
     } else if (error.status !== 503) {
-      notice(error.status ? "The studio cannot read this run just now; it tries again." : "The studio does not answer; is it still running? This page tries again.");
+      notice(error.status ? "The studio cannot read this run at the moment; trying again." : "The studio does not respond; is it still running? Trying again.");
     }
   }
 
-  /** The runs there are. */
+  /** Update the list of runs. */
   async list(signal) {
     const { runs } = await ask("/api/runs", signal);
     this.listed = performance.now();
     const old = new Map([...find("runs").children].map((item) => [item.dataset.id, item]));
     const items = runs.map((run) => this.item(run, old.get(run.id)));
     const same = items.length === old.size && items.every((item, i) => item === find("runs").children[i]);
-    if (!same) { // a link that moves must not lose the focus
+    if (!same) { // Links are moved only if necessary, because a moved link loses the focus.
       const focused = document.activeElement?.closest("#runs a");
       find("runs").replaceChildren(...items);
       focused?.focus({ preventScroll: true });
@@ -145,12 +145,12 @@ class RunPage {
       if (!chosen) link.removeAttribute("aria-current");
       else {
         link.setAttribute("aria-current", "true");
-        list.scrollLeft = item.offsetLeft - list.offsetLeft - 12; // on a phone the list lies on its side
+        list.scrollLeft = item.offsetLeft - list.offsetLeft - 12; // On narrow screens the list is horizontal.
       }
     }
   }
 
-  /** What is new of the run; whether there is more to be had at once. */
+  /** Request and show the changes of the run. Resolves to true if the server has more of the log to read. */
   async look(signal) {
     const { run, seen } = this;
     const data = await ask(`/api/runs/${encodeURIComponent(run)}?${new URLSearchParams(seen)}`, signal);
@@ -189,7 +189,7 @@ class RunPage {
       ["steps a minute", data.rate === null ? "" : data.rate < 10 ? data.rate.toPrecision(2) : count(data.rate), ""],
       ["examples a second", data.examples === null ? "" : data.examples < 10 ? data.examples.toPrecision(2) : count(data.examples), ""],
       ["trained for", data.seconds === null ? "" : span(data.seconds), ""],
-      ["last sign", `${span(data.age)} ago`, ""],
+      ["last change", `${span(data.age)} ago`, ""],
     ]);
   }
 
@@ -211,7 +211,7 @@ class RunPage {
     const old = new Map([...list.children].map((item) => [item.dataset.key, item]));
     const fresh = all.filter((one) => !old.has(key(one)));
     list.replaceChildren(...all.map((one) => old.get(key(one)) ?? this.finding(one, key(one))));
-    put(find("findings-hint"), all.length ? "" : "None yet. Monitors look at the run as it goes; what they see stands here.");
+    put(find("findings-hint"), all.length ? "" : "None yet. Monitors check the run during training and report problems here.");
     if (this.known && fresh.length) {
       for (const one of fresh) old.get(key(one)) ?? list.querySelector(`[data-key="${CSS.escape(key(one))}"]`)?.classList.add("fresh");
       say(`${fresh[0].kind === "verdict" ? "Verdict" : `New ${fresh[0].severity}: ${fresh[0].kind}`}`);
@@ -232,10 +232,10 @@ class RunPage {
       copy.addEventListener("click", async () => {
         try {
           await navigator.clipboard.writeText(one.override);
-          say("Copied: paste it behind audiogan train");
-        } catch { // not every browser lets a page write there
+          say("Copied: paste it after audiogan train");
+        } catch { // Some browsers do not allow writing to the clipboard.
           getSelection().selectAllChildren(code);
-          say("Marked: copy it by Ctrl C");
+          say("Selected: copy it with Ctrl C");
         }
       });
       item.append(element("div", { class: "override" }, code, copy));

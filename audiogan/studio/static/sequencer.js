@@ -1,13 +1,13 @@
-// Time: which step sounds when. One function for the live loop and for the file.
+// Timing of the sequencer, for live playback and for the exported file.
 
 import { Voices } from "./audio.js";
 
 export const STEPS = 16;
-export const GAIN = [0, 0.62, 1]; // of a step that is off, on, accented
-const AHEAD = 0.15; // seconds that are handed to the audio clock in advance ...
-const HIDDEN = 1.6; // ... and while the page is in the background, where timers run once a second
-const LATE = 0.03; // seconds
-const TICK = 25; // milliseconds
+export const GAIN = [0, 0.62, 1]; // Gain of a step that is off, on or accented.
+const AHEAD = 0.15; // Time for which steps are scheduled in advance, in seconds.
+const HIDDEN = 1.6; // The same while the page is in the background, where timers run only once per second.
+const LATE = 0.03; // Steps later than this are skipped, in seconds.
+const TICK = 25; // Interval of the scheduler in milliseconds.
 
 export const stepSeconds = (tempo) => 15 / tempo;
 
@@ -24,21 +24,21 @@ export function* steps(clock, until, tempo, swing) {
   }
 }
 
-/** What sounds at a step, as {pad, gain}. `grid` is [pad][step] of 0 (off), 1 (on), 2 (accent). */
+/** Return the pads that sound at a step, as {pad, gain}. `grid` is [pad][step] with 0 (off), 1 (on) or 2 (accent). */
 export function hits(grid, step) {
   return grid.flatMap((row, pad) => (row[step] ? [{ pad, gain: GAIN[row[step]] }] : []));
 }
 
-/** The loop as an AudioBuffer. What rings on after its end is mixed into its beginning, so it can be repeated. */
+/** Render the loop as an AudioBuffer. Sounds that last beyond its end are mixed into its beginning, so that it can be repeated. */
 export async function renderLoop({ grid, tempo, swing, buffers, chokes = [], rate }) {
   const seconds = STEPS * stepSeconds(tempo), frames = Math.round(seconds * rate);
   const longest = Math.max(0, ...buffers.map((buffer) => buffer?.duration ?? 0));
-  const before = Math.ceil(longest / seconds); // rounds that are played and not kept
+  const before = Math.ceil(longest / seconds); // Number of rounds that are rendered before the one that is kept.
   const channels = Math.max(1, ...buffers.map((buffer) => buffer?.numberOfChannels ?? 1));
   const context = new OfflineAudioContext(channels, (before + 1) * frames, rate);
   const voices = new Voices(context);
   for (let round = 0; round <= before; round++) {
-    // Every round begins on a whole sample: all are alike.
+    // Every round begins on a whole sample, so that all rounds are equal.
     const start = (round * frames) / rate;
     for (const { step, time } of steps({ step: 0, time: 0 }, seconds - 1e-6, tempo, swing)) {
       for (const { pad, gain } of hits(grid, step)) if (buffers[pad]) voices.play(buffers[pad], start + time, gain, chokes[pad]);
@@ -50,7 +50,7 @@ export async function renderLoop({ grid, tempo, swing, buffers, chokes = [], rat
   return loop;
 }
 
-/** Plays the steps of `pattern()` ({grid, tempo, swing}) by `play(pad, time, gain)`; `shown(step, time)` hears of each. */
+/** Sequencer for `pattern()` ({grid, tempo, swing}). It calls `play(pad, time, gain)` for each sound and `shown(step, time)` for each step. */
 export class Sequencer {
   constructor(context, pattern, play, shown) {
     Object.assign(this, { context, pattern, play, shown, timer: 0, clock: null });
@@ -73,7 +73,7 @@ export class Sequencer {
   tick() {
     const { grid, tempo, swing } = this.pattern(), now = this.context.currentTime;
     for (const { step, time } of steps(this.clock, now + (document.hidden ? HIDDEN : AHEAD), tempo, swing)) {
-      if (time < now - LATE) continue; // the machine was held up: a step is left out rather than the beat moved
+      if (time < now - LATE) continue; // A late step is skipped, because playing it would shift the beat.
       this.shown(step, time);
       for (const { pad, gain } of hits(grid, step)) this.play(pad, time, gain);
     }

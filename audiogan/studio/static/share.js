@@ -1,7 +1,7 @@
-// Kit and pattern in the fragment of the address: version 1, deflated JSON in Base64 for URLs.
+// Kit and pattern in the fragment of the URL: version 1, deflated JSON in URL-safe Base64.
 
 const VERSION = "1.";
-const LARGEST = 1 << 20; // bytes that a fragment may unpack to
+const LARGEST = 1 << 20; // Largest size of an unpacked fragment, in bytes.
 
 export async function encode(state, model) {
   const pads = state.pads.map(({ name, note, locked, recipe: { latent, classes, knobs, seed, truncation } }) => [
@@ -15,7 +15,7 @@ export async function encode(state, model) {
   return VERSION + btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
-/** The state in a fragment. Throws an Error that says what is wrong: it is not whole, or it is of another model. */
+/** Decode the state in a fragment. Throws an Error if it is incomplete, damaged or of another model. */
 export async function decode(fragment, model) {
   let content;
   try {
@@ -24,17 +24,17 @@ export async function decode(fragment, model) {
     const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
     content = JSON.parse(new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw"))));
   } catch {
-    throw new Error("The link to this kit is not whole; here is a new one.");
+    throw new Error("The link to this kit is incomplete; here is a new kit.");
   }
   const [name, fingerprint, tempo, swing, grid, pads] = Array.isArray(content) ? content : [];
   if (name !== model.name || fingerprint !== model.fingerprint) {
     throw new Error(
-      `The link is of a kit of the model “${String(name).slice(0, 40)}” (${String(fingerprint).slice(0, 8)}); ` +
-      `this studio plays “${model.name}” (${model.fingerprint}), on which it would be other sounds. Here is a new kit.`);
+      `The link contains a kit of the model “${String(name).slice(0, 40)}” (${String(fingerprint).slice(0, 8)}); ` +
+      `this studio plays “${model.name}” (${model.fingerprint}), which would give other sounds. Here is a new kit.`);
   }
   const whole = number(tempo, 40, 240) && number(swing, 50, 75) && /^[012]{256}$/.test(grid) &&
     Array.isArray(pads) && pads.length === 16 && pads.every(isPad);
-  if (!whole) throw new Error("The link to this kit is damaged; here is a new one.");
+  if (!whole) throw new Error("The link to this kit is damaged; here is a new kit.");
   return {
     tempo, swing,
     grid: pads.map((_, i) => [...grid.slice(16 * i, 16 * i + 16)].map(Number)),

@@ -1,4 +1,4 @@
-// The board of steps: sixteen rows, a pad each.
+// Grid of steps with sixteen rows, one per pad.
 
 import { arrow, element, hue, roving, visible } from "./looks.js";
 import { STEPS } from "./sequencer.js";
@@ -34,10 +34,10 @@ export class StepGrid {
       class: `cell${step % 4 ? "" : " beat"}`, role: "gridcell", "aria-colindex": step + 2,
       "data-pad": pad, "data-step": step, "data-value": 0,
     });
-    cell.style.gridColumn = 2 + step + Math.floor(step / 4); // between beats there is a narrow column
+    cell.style.gridColumn = 2 + step + Math.floor(step / 4); // A narrow column separates the beats.
     cell.addEventListener("pointerdown", (event) => {
       if (event.button) return;
-      cell.releasePointerCapture?.(event.pointerId); // a finger paints, too
+      cell.releasePointerCapture?.(event.pointerId); // Released, so that dragging a finger sets several steps.
       const now = Number(cell.dataset.value);
       this.value = event.shiftKey ? (now === 2 ? 1 : 2) : (now + 1) % 3;
       this.paint(cell, this.value);
@@ -69,7 +69,7 @@ export class StepGrid {
     });
   }
 
-  /** Show where the loop is; null when it stands. */
+  /** Show the current step of the loop. null if it is stopped. */
   at(step) {
     this.head.hidden = step === null;
     if (step === null) return;

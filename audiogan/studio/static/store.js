@@ -1,7 +1,7 @@
-// The state that undo knows, and its history. States are never changed, only replaced.
+// State of the page with its undo history. States are immutable.
 
 const MOST = 300;
-const TOGETHER = 900; // milliseconds within which moves of one slider are one step of the history
+const TOGETHER = 900; // Time in milliseconds within which moves of one slider form one undo step.
 
 export class Store {
   constructor(state) {
@@ -14,7 +14,7 @@ export class Store {
 
   listen(listener) { this.listeners.push(listener); }
 
-  /** Replace parts of the state. `what` says it in words; changes of one `kind` that follow each other are one step. */
+  /** Replace parts of the state. `what` describes the change. Consecutive changes of one `kind` form one undo step. */
   change(parts, what, kind = "") {
     const now = Date.now(), joined = kind && kind === this.last.kind && now - this.last.time < TOGETHER;
     if (!joined) {

@@ -1,4 +1,4 @@
-// The studio: state, sound and gestures put together.
+// `Studio`, which connects state, sounds and user actions.
 
 import * as api from "./api.js";
 import { Voices, liveContext, toBuffer, wav24 } from "./audio.js";
@@ -8,7 +8,7 @@ import { Pads } from "./pads.js";
 import { Sequencer, renderLoop } from "./sequencer.js";
 import { StepGrid } from "./stepgrid.js";
 
-const KEPT = 400; // sounds in memory
+const KEPT = 400; // Number of sounds in memory.
 const find = (id) => document.getElementById(id);
 const sameSound = (a, b) => a === b || key(a) === key(b);
 const key = ({ latent, classes, knobs, truncation }) => JSON.stringify([latent, classes, knobs, truncation]);
@@ -42,7 +42,7 @@ export class Studio {
 
   buffer(i) { return this.sounds.get(key(this.store.state.pads[i].recipe)); }
 
-  /** The sound of a recipe, from memory or from the server. */
+  /** Return the sound of a recipe from memory or from the server. */
   async sound(recipe) {
     const name = key(recipe);
     if (!this.sounds.has(name)) {
@@ -54,7 +54,7 @@ export class Studio {
     return this.sounds.get(name);
   }
 
-  /** Fetch what a pad plays now. While a slider moves there is one request at a time, always for the latest place. */
+  /** Fetch the current sound of a pad. While a slider moves, there is one request at a time, for the latest position. */
   async fetch(i) {
     this.busy ??= new Set();
     if (this.busy.has(i)) return;
@@ -63,7 +63,7 @@ export class Studio {
       while (!this.buffer(i)) {
         const { recipe } = this.store.state.pads[i];
         const buffer = await this.sound(recipe);
-        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, 0.9); // on the way
+        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, 0.9); // The slider is still moving, so that this is an intermediate sound.
       }
       this.arrived(i);
     } catch (error) {
@@ -119,7 +119,7 @@ export class Studio {
     button.querySelector("use").setAttribute("href", on ? "#i-stop" : "#i-play");
   }
 
-  /** Lights follow the audio clock, as it is heard. */
+  /** Highlight pads and steps in time with the audible output. */
   animate() {
     if (!this.sequencer.running) return;
     const heard = this.context.currentTime - (this.context.outputLatency || 0);
@@ -142,7 +142,7 @@ export class Studio {
   }
 
   change(i, recipe, what, kind = "") {
-    this.wanted = i; // it is heard as soon as it is here
+    this.wanted = i; // The sound is played as soon as it has loaded.
     const pad = this.store.state.pads[i];
     const name = label(recipe) === label(pad.recipe) ? pad.name : plain(label(recipe)) || pad.name;
     this.store.pad(i, { recipe, name }, what, kind);
@@ -180,7 +180,7 @@ export class Studio {
     stop.hidden = false;
     const step = (share) => { bar.value = share; bar.hidden = false; this.pads.progress(i, share); };
     step(0);
-    says.textContent = `listening to ${file.name} …`;
+    says.textContent = `analysing ${file.name} …`;
     this.say(`Pad ${i + 1} imitates ${file.name}`);
     try {
       const found = await api.imitate(file, null, Math.min(8, limits.seconds), step, search.signal);
@@ -199,7 +199,7 @@ export class Studio {
     }
   }
 
-  /** The loop as it is now: {blob, gain}. */
+  /** Render the current loop as a WAV file: {blob, gain}. */
   async loopFile() {
     const { pads, grid, tempo, swing } = this.store.state;
     const buffers = await Promise.all(pads.map((pad, i) => (grid[i].some(Boolean) ? this.sound(pad.recipe) : null)));
@@ -230,7 +230,7 @@ export class Studio {
     find("swing").nextElementSibling.value = `${state.swing} %`;
   }
 
-  /** Say something, to the eye and to screen readers. */
+  /** Show a message and announce it to screen readers. */
   say(text, wrong = false) {
     const says = find("says");
     says.textContent = visible(text);
@@ -239,7 +239,7 @@ export class Studio {
     this.saying = setTimeout(() => says.classList.remove("shown"), wrong ? 9000 : 2600);
   }
 
-  /** Work that may fail: the failure is said. */
+  /** Run a task and show its error message if it fails. */
   async attempt(work) {
     try {
       return await work();

@@ -1,4 +1,4 @@
-// Runs before the page is painted: a theme chosen earlier must not flash the other one.
+// Runs before the page is painted, so that the wrong theme never flashes.
 (() => {
   const root = document.documentElement;
   const read = () => { try { return localStorage.getItem("audiogan-theme"); } catch { return null; } };
@@ -7,7 +7,7 @@
   window.switchTheme = () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("audiogan-theme", root.dataset.theme); } catch { /* it lasts for this page then */ }
+    try { localStorage.setItem("audiogan-theme", root.dataset.theme); } catch { /* Without storage, the choice lasts until the page is closed. */ }
     return root.dataset.theme;
   };
 })();

@@ -10,9 +10,9 @@ import torch
 from small_models import small
 
 import audiogan
-from audiogan.inputs.scale import normal_scores
+from audiogan.inputs.scale import shares_to_scores
 from audiogan.modalities import Points, Sound
-from audiogan.modalities.wav import level as numpy_level
+from audiogan.modalities.wav import scale_to_peak as numpy_level
 from audiogan.model.export import ExportedGenerator, input_arrays, model_metadata
 from audiogan.model.export.metadata import card_licence
 
@@ -21,15 +21,15 @@ def test_normal_scores_are_those_of_the_scale() -> None:
     scale = audiogan.load("drums").scale
     assert scale is not None
     shares = np.concatenate([np.linspace(0, 1, 10_001), [0.075, 0.925, 0.01, 0.99]])
-    found = normal_scores(torch.from_numpy(shares.astype(np.float32))).numpy()
-    assert np.abs(found - scale.scores_of_shares(shares)).max() < 2e-6
+    found = shares_to_scores(torch.from_numpy(shares.astype(np.float32))).numpy()
+    assert np.abs(found - scale.shares_to_scores(shares)).max() < 2e-6
 
 
 @pytest.mark.parametrize("normalize", ["peak", None])
 def test_levels_are_those_of_the_package(normalize: str | None) -> None:
     loudness = np.array([0, 1e-4, 0.9e-3, 1.1e-3, 0.3, 0.95, 1.0, 40], np.float32)[:, None, None]
     waves = loudness * np.random.default_rng(0).uniform(-1, 1, (8, 2, 50)).astype(np.float32)
-    found = Sound(16_000, normalize).finish_tensor(torch.from_numpy(waves)).numpy()
+    found = Sound(16_000, normalize).postprocess_tensor(torch.from_numpy(waves)).numpy()
     np.testing.assert_allclose(found, numpy_level(waves, normalize), rtol=1e-6)
 
 
