@@ -181,9 +181,8 @@ def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4)
     b, _, h, w = x.shape
     g = next(g for g in range(min(group_size, b), 0, -1) if b % g == 0)
     if classes is None:
-        groups = x.reshape(g, b // g, -1).transpose(
-            0, 1
-        )  # As in the authors' code, a group is every (b / g)-th sample.
+        # As in the authors' code, a group consists of every (b / g)-th sample.
+        groups = x.reshape(g, b // g, -1).transpose(0, 1)
     else:
         order = classes.argmax(1).argsort(stable=True)
         groups = x[order].reshape(b // g, g, -1)

@@ -134,9 +134,8 @@ class ToneNoiseGenerator(nn.Module):
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
             _, *biases = self.affine.bias.split(self.styled)
-            for part, value in zip(
-                biases, (0.0, -2.0, 0.0, 0.3), strict=True
-            ):  # A value of -2 is a rise time of about 1 ms.
+            # The bias of -2 gives an initial rise time of about 1 ms.
+            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):
                 part.fill_(value)
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))
