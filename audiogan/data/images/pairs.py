@@ -191,7 +191,7 @@ def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[st
     where = f"data.root={printable(str(root))}"
     if held and {name.lower() for name in held} <= {"train", *PARTS}:
         raise UserError(
-            f"{where}: {found.replace(', ', ' and ')} are parts of a data set, not domains; set data.root to one part, or "
+            f"{where}: {found.replace(', ', ' and ')} are parts of a data set, not domains; use one as data.root, or "
             "set data.a and data.b"
         )
     raise UserError(f"{where}: needs two folders of images, found {len(held)}: {found}; set data.a, data.b")
