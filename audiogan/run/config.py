@@ -77,7 +77,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 key, overrides
             ):  # A file must not choose a folder in which audiogan writes.
                 raise UserError(
-                    f"{config}: {printable(key)} must not be set in a file; set it on the command line, or set AUDIOGAN_CACHE"
+                    f"{config}: {printable(key)} must not be set in a file; use the command line or AUDIOGAN_CACHE"
                 )
     return cfg
 
