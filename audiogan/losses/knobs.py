@@ -72,7 +72,7 @@ class KnobLoss(nn.Module):
         return F.smooth_l1_loss(self.score(signal), requested[:, self.index])
 
     def score(self, signal: Tensor) -> Tensor:
-        """Return the knob of sounds ``[B, C, T]`` as normal scores ``[B]``."""
+        """Return the value of the knob for sounds ``[B, C, T]`` as normal scores ``[B]``."""
         value = self.measure(signal.float())
         # Scores are interpolated linearly between quantiles and extrapolated beyond the outermost ones, because
         # clamping there would stop the gradient.
@@ -81,7 +81,7 @@ class KnobLoss(nn.Module):
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope
 
     def measure(self, signal: Tensor) -> Tensor:
-        """Return the knob `[B]` of sounds `[B, C, T]` in its physical unit."""
+        """Return the value `[B]` of the knob for sounds `[B, C, T]`, in the unit of the knob."""
         raise NotImplementedError
 
 
@@ -107,7 +107,7 @@ class EnvelopeKnobLoss(KnobLoss):
         """Return the squared envelope `[B, T / stride + margins]` of sounds, scaled to a peak of about 1."""
         power = signal.square().sum(1)
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
-        # The envelope is smoothed by two moving averages of this length, in envelope samples.
+        # Two moving averages smooth the envelope. Each is ENVELOPE_SECONDS / 2 long, rounded to envelope samples.
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))
         power = F.pad(power, (2 * size * self.stride, 2 * size * self.stride))
         # Differences of cumulative sums compute the averages, because avg_pool1d takes ten times as long.
@@ -121,7 +121,7 @@ class EnvelopeKnobLoss(KnobLoss):
         return self.measure_envelope(self._power(signal))
 
     def measure_envelope(self, power: Tensor) -> Tensor:
-        """Return the knob `[B]` of squared envelopes `[B, samples]` in its physical unit."""
+        """Return the value `[B]` of the knob for squared envelopes `[B, samples]`, in the unit of the knob."""
         raise NotImplementedError
 
 

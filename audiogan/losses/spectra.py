@@ -16,7 +16,10 @@ BANDS = 64
 FLOOR_DB = -80.0
 """Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
 LOSS_FLOOR_DB = -90.0
-"""Level added to all powers in `RecordingLoss`, in dB. It is low, so that quiet decays are matched too."""
+"""Power added to each bin and band in `RecordingLoss`, in dB relative to a sine of full scale.
+
+It is low, so that the loss also compares quiet decays.
+"""
 LINEAR = 0.5
 """Weight of the linear amplitude term in `RecordingLoss`. Loud parts of a sound dominate this term."""
 

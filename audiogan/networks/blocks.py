@@ -18,11 +18,11 @@ def same_padding(kernel: int, stride: int) -> tuple[int, int]:
 
 
 class SameConv1d(nn.Conv1d):
-    """1-D convolution with TensorFlow's SAME padding: `[B, inputs, L]` to `[B, outputs, L / stride]`.
+    """1-D convolution with TensorFlow's SAME padding: `[B, in_channels, L]` to `[B, out_channels, L / stride]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: kernel size, in samples.
         stride: stride in samples. L must be a multiple of it.
         groups: number of channel groups.
@@ -40,11 +40,11 @@ class SameConv1d(nn.Conv1d):
 
 
 class SameConv2d(nn.Conv2d):
-    """2-D convolution with TensorFlow's SAME padding: `[B, inputs, H, W]` to `[B, outputs, H / stride, W / stride]`.
+    """2-D convolution with TensorFlow's SAME padding: `[B, C, H, W]` to `[B, out_channels, H / stride, W / stride]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: stride in pixels. H and W must be multiples of it.
     """
@@ -58,14 +58,14 @@ class SameConv2d(nn.Conv2d):
 
 
 class SameConvTranspose1d(nn.ConvTranspose1d):
-    """Transpose of `SameConv1d`, as in TensorFlow: `[B, inputs, L]` to `[B, outputs, stride * L]`.
+    """Transpose of `SameConv1d`, as in TensorFlow: `[B, in_channels, L]` to `[B, out_channels, stride * L]`.
 
     SAME padding is asymmetric. The output is therefore cropped at the end: the PyTorch arguments ``padding=11,
     output_padding=1``, which ports of WaveGAN use, delay it by one sample.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: kernel size, in samples.
         stride: upsampling factor.
     """
@@ -78,11 +78,11 @@ class SameConvTranspose1d(nn.ConvTranspose1d):
 
 
 class SameConvTranspose2d(nn.ConvTranspose2d):
-    """Transpose of `SameConv2d`, as in TensorFlow: `[B, inputs, H, W]` to `[B, outputs, stride * H, stride * W]`.
+    """Transpose of `SameConv2d`, as in TensorFlow: `[B, C, H, W]` to `[B, out_channels, stride * H, stride * W]`.
 
     Args:
-        inputs: number of input channels.
-        outputs: number of output channels.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: upsampling factor.
     """
@@ -181,7 +181,8 @@ def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4)
     b, _, h, w = x.shape
     g = next(g for g in range(min(group_size, b), 0, -1) if b % g == 0)
     if classes is None:
-        groups = x.reshape(g, b // g, -1).transpose(0, 1)  # Groups are strided, as in the authors' code.
+        # As in the authors' code, a group consists of every (b / g)-th sample.
+        groups = x.reshape(g, b // g, -1).transpose(0, 1)
     else:
         order = classes.argmax(1).argsort(stable=True)
         groups = x[order].reshape(b // g, g, -1)

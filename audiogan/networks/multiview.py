@@ -69,7 +69,7 @@ class SpectrogramCritic(nn.Module):
 
 
 ONSET_HOPS = 16
-"""Length of the beginning of a sound that the third critic receives, in hops. It is 256 ms at 16 kHz by default."""
+"""Length of the beginning of a sound for the critic on the beginning, in hops of the log-mel spectrogram."""
 
 
 class BeginningView(nn.Module):

@@ -66,7 +66,7 @@ class PatchCritic(nn.Module):
         strides = [2] * layers + [1]
         channels = [shape[0] + self.source_channels, *widths]
         self.convs = nn.ModuleList(
-            nn.Conv2d(i, o, 4, stride, 1, bias=k == 0 or norm == "none")  # A norm would remove the bias.
+            nn.Conv2d(i, o, 4, stride, 1, bias=k == 0 or norm == "none")  # A norm removes any bias.
             for k, ((i, o), stride) in enumerate(zip(pairwise(channels), strides, strict=True))
         )
         self.norms = nn.ModuleList(norm2d(norm if k else "none", w) for k, w in enumerate(widths))

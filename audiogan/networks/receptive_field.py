@@ -30,7 +30,7 @@ def receptive_field(layers: Sequence[Layer]) -> int:
     for place in range(prod(layer.stride for layer in layers if layer.transposed)):
         low = high = place
         for kernel, stride, padding, transposed in reversed(layers):
-            if transposed:  # Each input contributes to the outputs stride * input - padding + 0 ... kernel - 1.
+            if transposed:  # Input i contributes to kernel outputs, from stride * i - padding on.
                 low, high = -((kernel - 1 - padding - low) // stride), (high + padding) // stride
             else:
                 low, high = low * stride - padding, high * stride - padding + kernel - 1

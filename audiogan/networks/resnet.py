@@ -64,7 +64,7 @@ class ResNetGenerator(nn.Module):
             raise ValueError(f"ResNetGenerator: sides of shape={tuple(shape)} must be multiples of 4, at least {LEAST}")
         self.shape, self.source = tuple(shape), tuple(source)
         assert source[0] is not None
-        self.source_channels, bias = source[0], norm == "none"  # A norm would remove the bias.
+        self.source_channels, bias = source[0], norm == "none"  # A norm removes any bias.
 
         def block(conv: nn.Module, channels: int) -> list[nn.Module]:
             return [conv, norm2d(norm, channels), nn.ReLU()]

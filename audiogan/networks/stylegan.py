@@ -1,9 +1,10 @@
-"""StyleGAN and StyleGAN2: a mapping network makes styles, a style for each layer of the synthesis network.
+"""StyleGAN2 networks for images, with options for StyleGAN's adaptive instance norm and for progressive growing.
 
-Karras, Laine & Aila, "A style-based generator architecture for GANs", CVPR 2019 (StyleGAN); Karras et al., "Analyzing
-and improving the image quality of StyleGAN", CVPR 2020 (StyleGAN2), whose networks these are: output skips in the
-generator, residual blocks in the critic (section 4.1), modulated convolutions (section 2.2). Options go back to
-StyleGAN's adaptive instance normalisation and to the growing resolution of Karras et al., "Progressive growing of
+A mapping network computes a style from latents and classes. Styles control each layer of the synthesis network. The
+generator has output skips and modulated convolutions, the critic has residual blocks.
+
+Sources: Karras, Laine & Aila, "A style-based generator architecture for GANs", CVPR 2019 (StyleGAN). Karras et al.,
+"Analyzing and improving the image quality of StyleGAN", CVPR 2020 (StyleGAN2). Karras et al., "Progressive growing of
 GANs", ICLR 2018 (PGGAN).
 """
 
@@ -22,22 +23,26 @@ from audiogan.networks.blocks import apply_spectral_norm, minibatch_std
 from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 from audiogan.networks.stylegan_blocks import (
-    ACTIVE,
+    ACTIVATION_GAIN,
     MODULATIONS,
-    Colour,
     CriticBlock,
     EqualConv2d,
     EqualLinear,
-    Mapping,
+    MappingNetwork,
     StyledConv,
+    ToRGB,
     activation,
-    double,
-    equalise,
+    equalise_learning_rate,
+    upsample2x,
 )
 
 
-def resolutions(size: int) -> list[int]:
-    """Sides of the grids up to ``size``, from a side of 4 to 7 on: 28 -> [7, 14, 28]. ValueError if there is none."""
+def grid_sizes(size: int) -> list[int]:
+    """Return the heights of the feature maps of a network for images of ``size`` pixels, such as [7, 14, 28] for 28.
+
+    Raises:
+        ValueError: The size is not 4, 5, 6 or 7 times a power of two.
+    """
     sides = [size]
     while sides[0] >= 8 and sides[0] % 2 == 0:
         sides.insert(0, sides[0] // 2)
@@ -47,34 +52,39 @@ def resolutions(size: int) -> list[int]:
 
 
 def _grids(shape: Sequence[int], channel_base: int, channel_max: int) -> tuple[list[int], list[int]]:
-    """Sides of the grids and their channels, coarsest first."""
+    """Return the heights and the numbers of channels of the feature maps, coarsest first."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(f"shape={tuple(shape)} must be (channels, size, size): StyleGAN makes square images")
-    sides = resolutions(shape[1])
+        raise ValueError(f"shape={tuple(shape)} must be (channels, size, size): StyleGAN needs square images")
+    sides = grid_sizes(shape[1])
     return sides, [max(1, min(channel_max, channel_base // side)) for side in sides]
 
 
 class StyleGANGenerator(nn.Module):
-    """From latents ``[B, latent_dim]`` to images ``[B, C, size, size]``, of about -1 ... 1 (no tanh).
+    """StyleGAN generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to images ``[B, C, S, S]``.
 
-    In training mode noise is new for each pixel. With probability ``mixing`` a sample takes the style of another latent
-    from a random layer on (StyleGAN, section 3.1). In evaluation mode an image depends on latent and class alone.
+    Images are about -1 ... 1 but unbounded, because there is no tanh. In training mode the network draws new noise for
+    each pixel and mixes the styles of two latents. In evaluation mode an image depends on its latent and class only.
 
     Args:
-        shape: ``(C, size, size)``; ``size`` must halve down to 4 ... 7.
-        latent_dim, style_dim: sizes of latents, which are standard normal, and of styles; 512 in the papers.
-        classes: number of classes; 0 for none. The input ``classes`` is ``[B, classes]``, weights that sum to 1.
-        channel_base, channel_max: a grid of side ``s`` has ``min(channel_max, channel_base // s)`` channels; 32768 and
-            512 in StyleGAN2.
-        modulation: ``demodulate`` (StyleGAN2) or ``adain`` (StyleGAN).
-        mapping_layers: number of dense layers from latents to styles.
-        mixing: probability of style mixing.
-        progressive: the image grows from the coarsest grid on (PGGAN, section 2); `Growth` says when. The network
-            holds how far, in the buffer ``level``.
+        shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        latent_dim: size of the latent, which is standard normal; 512 in the papers.
+        style_dim: size of a style; 512 in the papers.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        channel_base: number of channels times the height of feature maps; 32768 in StyleGAN2.
+        channel_max: largest number of channels; 512 in StyleGAN2.
+        modulation: effect of styles on convolutions, ``demodulate`` (StyleGAN2) or ``adain`` (StyleGAN).
+        mapping_layers: number of dense layers of the mapping network.
+        mixing: probability of style mixing, 0 ... 1: layers after a random layer receive the style of a second latent
+            (StyleGAN, section 3.1).
+        progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
+            ``level``.
 
     Attributes:
-        layers: how many styles an image has, two a grid.
-        w_avg: ``[max(classes, 1), style_dim]``: the mean style of each class, the centre of truncation.
+        layers: number of styles of an image, two per resolution.
+        w_avg: mean style of each class, ``[max(classes, 1), style_dim]``, for truncation.
+
+    Source:
+        Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020.
     """
 
     latent = "normal"
@@ -106,14 +116,14 @@ class StyleGANGenerator(nn.Module):
         self.mixing, self.progressive = mixing, progressive
         self.sides, widths = _grids(shape, channel_base, channel_max)
         self.layers = 2 * len(self.sides)
-        self.map = Mapping(latent_dim, style_dim, classes, mapping_layers)
+        self.map = MappingNetwork(latent_dim, style_dim, classes, mapping_layers)
         self.constant = nn.Parameter(torch.randn(1, widths[0], self.sides[0], self.sides[0]))
         self.convs, self.colours = nn.ModuleList(), nn.ModuleList()
         for i, (side, width) in enumerate(zip(self.sides, widths, strict=True)):
             if i:
                 self.convs.append(StyledConv(widths[i - 1], width, style_dim, side, True, modulation))
             self.convs.append(StyledConv(width, width, style_dim, side, False, modulation))
-            self.colours.append(Colour(width, self.shape[0], style_dim))
+            self.colours.append(ToRGB(width, self.shape[0], style_dim))
         self.register_buffer("w_avg", torch.zeros(max(classes, 1), style_dim))
         self.register_buffer("w_seen", torch.zeros(max(classes, 1)))
         if progressive:
@@ -129,12 +139,12 @@ class StyleGANGenerator(nn.Module):
         return self.synthesis(ws)
 
     def mapping(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the styles ``[B, style_dim]`` of latents and class weights."""
+        """Return styles ``[B, style_dim]`` for latents ``[B, latent_dim]`` and class weights ``[B, classes]``."""
         check_inputs(self, latent=latent, classes=classes)
         return self.map(latent, classes)
 
     def synthesis(self, ws: Tensor) -> Tensor:
-        """Return the images of styles ``[B, layers, style_dim]``, one a layer, the coarsest first."""
+        """Return images ``[B, C, S, S]`` for styles ``[B, layers, style_dim]``. The coarsest layer is the first."""
         if ws.dim() != 3 or ws.shape[1:] != (self.layers, self.style_dim):
             raise ValueError(f"synthesis expected [B, {self.layers}, {self.style_dim}], got {list(ws.shape)}")
         styles, level = ws.unbind(1), self._level()
@@ -146,41 +156,43 @@ class StyleGANGenerator(nn.Module):
             x = self.convs[2 * i](x, styles[2 * i])
             colour = self.colours[i](x, styles[2 * i + 1])
             fade = min(level - (i - 1), 1.0)
-            if fade < 1.0:  # from pixels that are repeated, which is what the coarser grid alone gave
-                image = torch.lerp(F.interpolate(image, scale_factor=2), double(image), fade) + fade * colour
+            if fade < 1.0:  # The fade starts from repeated pixels, because `_enlarge` shows coarser images that way.
+                image = torch.lerp(F.interpolate(image, scale_factor=2), upsample2x(image), fade) + fade * colour
             else:
-                image = double(image) + colour
+                image = upsample2x(image) + colour
         return _enlarge(image, self.shape[1])
 
     def forward_truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return images of styles that are moved towards the mean style of their class.
-
-        StyleGAN, section 2 and appendix B, with one mean for each class.
+        """Return images whose styles are interpolated with the mean style of their class (the truncation trick).
 
         Args:
-            truncation: 0 gives the image of the mean style, 1 changes nothing.
-            latent, classes: as in ``forward``.
+            truncation: psi in the paper: 0 gives the mean style, 1 disables truncation.
+            latent: standard normal latents ``[B, latent_dim]``.
+            classes: class weights ``[B, classes]``.
+
+        Source:
+            Karras, Laine & Aila (StyleGAN), CVPR 2019, appendix B. The paper has one mean style for all classes.
         """
         w = self.mapping(latent, classes)
         centre = self.w_avg.expand(len(w), -1) if classes is None else classes @ self.w_avg
         return self.synthesis(torch.lerp(centre.to(w.dtype), w, truncation)[:, None].expand(-1, self.layers, -1))
 
     def _level(self) -> float:
-        """The finest grid in use, counted from 0; between whole numbers it is being faded in."""
+        """Return the index of the finest resolution in use. A fraction means that this resolution is fading in."""
         return float(self.level) if self.progressive else len(self.sides) - 1.0
 
     @torch.no_grad()
     def _track(self, w: Tensor, classes: Tensor | None, decay: float = 0.995) -> None:
-        """Update the average style of each class in the batch by ``w [B, style_dim]``."""
+        """Update the running mean style of each class in the batch with the styles ``w [B, style_dim]``."""
         share = (w.new_ones(len(w), 1) if classes is None else classes).float()
         mass = share.sum(0)
         self.w_seen += mass > 0
-        # The plain mean of all that came, as long as that is few.
+        # The first 1 / (1 - decay) updates form a plain mean, because a running mean would stay near its start at 0.
         rate = torch.clamp_min(1 / self.w_seen.clamp_min(1), 1 - decay) * (mass > 0)
         self.w_avg.lerp_((share.T @ w.float()) / mass.clamp_min(1e-8)[:, None], rate[:, None])
 
     def _mix(self, ws: Tensor, classes: Tensor | None) -> Tensor:
-        """With probability ``mixing`` give a sample the style of another latent from a random layer on."""
+        """Mix styles: with probability ``mixing`` replace the styles after a random layer by those of a new latent."""
         n, used = len(ws), 2 * (1 + math.ceil(self._level()))
         other = self.mapping(torch.randn(n, self.latent_dim, device=ws.device, dtype=ws.dtype), classes)
         start = torch.randint(1, used, (n, 1), device=ws.device)
@@ -190,15 +202,23 @@ class StyleGANGenerator(nn.Module):
 
 
 class StyleGANCritic(nn.Module):
-    """From images ``[B, C, size, size]`` to logits ``[B]``; also class logits with ``conditioning="auxiliary"``.
+    """StyleGAN2 critic: images ``[B, C, S, S]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
-    A residual critic with a minibatch deviation (StyleGAN2, section 4.1). The deviation is that of groups of four
-    samples, of one class if there are classes; so a logit depends a little on the other samples of its batch.
+    Residual blocks with the minibatch standard deviation of groups of four samples. A logit therefore depends slightly
+    on the other samples of the batch. With classes, groups consist of samples of one class where possible.
 
     Args:
-        shape, classes, channel_base, channel_max, progressive: as in the generator.
-        conditioning: how the class enters, see `audiogan.networks.heads.Head`.
-        spectral_norm: normalise every layer by its spectral norm (Miyato et al., ICLR 2018); not in the papers.
+        shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
+        classes: number of classes; 0: unconditional. Class weights sum to 1.
+        channel_base: number of channels times the height of feature maps; 32768 in StyleGAN2.
+        channel_max: largest number of channels; 512 in StyleGAN2.
+        conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
+        progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
+            ``level``.
+        spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the papers.
+
+    Source:
+        Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, section 4.1.
     """
 
     level: Tensor
@@ -217,14 +237,15 @@ class StyleGANCritic(nn.Module):
         self.shape, self.classes, self.progressive = tuple(shape), classes, progressive
         self.takes = input_names(classes=classes)
         self.sides, widths = _grids(shape, channel_base, channel_max)
-        # Coarsest first, as in the generator; blocks[i] halves grid i + 1. Without growth only the last has an entry.
+        # Resolutions are in ascending order: blocks[i] reduces resolution i + 1 to i. Without progressive growing only
+        # the finest resolution needs an input layer.
         entries = widths if progressive else widths[-1:]
-        self.entries = nn.ModuleList(EqualConv2d(self.shape[0], width, 1, gain=ACTIVE) for width in entries)
+        self.entries = nn.ModuleList(EqualConv2d(self.shape[0], width, 1, gain=ACTIVATION_GAIN) for width in entries)
         self.blocks = nn.ModuleList(CriticBlock(widths[i + 1], widths[i]) for i in range(len(widths) - 1))
-        self.last = EqualConv2d(widths[0] + 1, widths[0], 3, gain=ACTIVE)
-        self.hidden = EqualLinear(widths[0] * self.sides[0] ** 2, widths[0], gain=ACTIVE)
+        self.last = EqualConv2d(widths[0] + 1, widths[0], 3, gain=ACTIVATION_GAIN)
+        self.hidden = EqualLinear(widths[0] * self.sides[0] ** 2, widths[0], gain=ACTIVATION_GAIN)
         self.head = Head(widths[0], classes, conditioning)
-        equalise(self.head, widths[0] ** -0.5)
+        equalise_learning_rate(self.head, widths[0] ** -0.5)
         if progressive:
             self.register_buffer("level", torch.zeros(()))
         if spectral_norm:
@@ -235,9 +256,11 @@ class StyleGANCritic(nn.Module):
         return self.head(self.features(x, classes), classes)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Return the last hidden layer, ``[B, channels of the coarsest grid]``.
+        """Return the last hidden layer, ``[B, D]``.
 
-        Classes group the samples of the minibatch deviation.
+        Args:
+            x: images ``[B, C, S, S]``.
+            classes: class weights ``[B, classes]``. They group samples for the minibatch standard deviation.
         """
         check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -249,13 +272,13 @@ class StyleGANCritic(nn.Module):
         return activation(self.entries[grid](x))
 
     def _down(self, h: Tensor, grid: int) -> Tensor:
-        """From a grid to the coarsest one."""
+        """Return the feature maps of the coarsest resolution, given those of resolution ``grid``."""
         for block in reversed(self.blocks[:grid]):
             h = block(h)
         return h
 
     def _grown(self, x: Tensor) -> Tensor:
-        """What the blocks in use make of an image: finer detail than theirs is averaged away (PGGAN, figure 2)."""
+        """Return the coarsest feature maps of images, reduced to the current resolution first (PGGAN, figure 2)."""
         level = float(self.level)
         top = math.ceil(level)
         x = F.avg_pool2d(x, self.sides[-1] // self.sides[top])
@@ -274,24 +297,33 @@ class StyleGANCritic(nn.Module):
 
 
 class Growth(Callback):
-    """Lets networks built with ``progressive=True`` grow: each grid is trained for a while, then the next fades in.
+    """Callback for progressive growing: it increases the resolution of networks built with ``progressive=True``.
 
-    PGGAN, section 2. How far they are is a function of the step alone. Networks without a ``level`` are left alone.
+    Each resolution is trained for ``hold`` steps. Then the next one fades in over ``fade`` steps. The resolution
+    depends on the step only. Networks without progressive growing do not change.
 
     Args:
-        hold: steps on the coarsest grid, and on each new one before the next.
-        fade: steps over which a grid is faded in.
+        hold: number of steps on each resolution before the next one fades in, 0 or more.
+        fade: number of steps over which a resolution fades in, 1 or more.
+
+    Source:
+        Karras et al., "Progressive growing of GANs", ICLR 2018, section 2.
     """
 
     def __init__(self, hold: int = 1000, fade: int = 1000) -> None:
         if hold < 0 or fade < 1:
-            raise ValueError(f"Growth wants hold >= 0 and fade >= 1, got hold={hold}, fade={fade}")
+            raise ValueError(f"Growth needs hold >= 0 and fade >= 1, got hold={hold}, fade={fade}")
         self.hold, self.fade = hold, fade
 
-    def level(self, step: int, grids: int) -> float:
-        """The finest of ``grids`` in use at ``step``; between whole numbers it is being faded in."""
+    def level_at(self, step: int, resolutions: int) -> float:
+        """Return the index of the finest resolution in use. A fraction means that this resolution is fading in.
+
+        Args:
+            step: training step, 0 or more.
+            resolutions: number of resolutions of the network.
+        """
         whole, rest = divmod(step, self.hold + self.fade)
-        return min(whole + max(rest - self.hold, 0) / self.fade, grids - 1.0)
+        return min(whole + max(rest - self.hold, 0) / self.fade, resolutions - 1.0)
 
     def on_start(self, trainer: Trainer) -> None:
         self.on_step(trainer)
@@ -299,9 +331,9 @@ class Growth(Callback):
     def on_step(self, trainer: Trainer) -> None:
         for net in trainer.game.nets.values():
             if isinstance(net, StyleGANGenerator | StyleGANCritic) and net.progressive:
-                net.level.fill_(self.level(trainer.step, len(net.sides)))
+                net.level.fill_(self.level_at(trainer.step, len(net.sides)))
 
 
 def _enlarge(image: Tensor, size: int) -> Tensor:
-    """To ``size`` by repeating pixels, so that averaging brings back what was there."""
+    """Enlarge images to ``size`` pixels by repeating pixels. Average pooling inverts this exactly."""
     return image if image.shape[-1] == size else F.interpolate(image, scale_factor=size // image.shape[-1])

@@ -1,4 +1,4 @@
-"""The layers of StyleGAN: equalised learning rates, modulated convolutions, noise, blur.
+"""Layers of StyleGAN networks: equalised learning rates, modulated convolutions, noise and blur.
 
 Sources: Karras, Laine & Aila, "A style-based generator architecture for GANs", CVPR 2019 (StyleGAN); Karras et al.,
 "Analyzing and improving the image quality of StyleGAN", CVPR 2020 (StyleGAN2); Karras et al., "Progressive growing of
@@ -15,46 +15,65 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 MODULATIONS = ("demodulate", "adain")
-# Leaky ReLUs of slope 0.2 halve the mean square. They are homogeneous, so what gives it back scales weights and
-# biases, which are small, and not feature maps.
-ACTIVE = 2**0.5
+# LeakyReLU 0.2 halves the mean square of activations. This gain restores it. It multiplies weights and biases and not
+# feature maps, because that is cheaper and LeakyReLU is homogeneous.
+ACTIVATION_GAIN = 2**0.5
 
 
 def activation(x: Tensor) -> Tensor:
+    """Return LeakyReLU 0.2 of ``x``."""
     return F.leaky_relu(x, 0.2)
 
 
 class EqualLinear(nn.Linear):
-    """A dense layer whose weights are kept at unit variance and scaled when used (PGGAN, section 4.1).
+    """Dense layer with an equalised learning rate: stored weights have unit variance and are scaled in ``forward``.
 
-    So one learning rate fits all layers, whatever their width. ``rate`` multiplies that learning rate, ``gain`` what
-    comes out.
+    The same learning rate then suits layers of all widths.
+
+    Args:
+        in_features: number of input features.
+        out_features: number of output features.
+        lr_factor: factor on the learning rate of this layer.
+        gain: factor on the output.
+        bias: initial value of the bias.
+
+    Source:
+        Karras et al., "Progressive growing of GANs", ICLR 2018, section 4.1.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, rate: float = 1.0, gain: float = 1.0, bias: float = 0.0
+        self, in_features: int, out_features: int, lr_factor: float = 1.0, gain: float = 1.0, bias: float = 0.0
     ) -> None:
         super().__init__(in_features, out_features)
-        nn.init.normal_(self.weight, std=1 / rate)
-        nn.init.constant_(self.bias, bias / rate)
-        self.weight_scale, self.bias_scale = gain * rate * in_features**-0.5, gain * rate
+        nn.init.normal_(self.weight, std=1 / lr_factor)
+        nn.init.constant_(self.bias, bias / lr_factor)
+        self.weight_scale, self.bias_scale = gain * lr_factor * in_features**-0.5, gain * lr_factor
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.weight_scale, self.bias * self.bias_scale)
 
 
-class Mapping(nn.Module):
-    """From latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to styles ``[B, style_dim]``.
+class MappingNetwork(nn.Module):
+    """Mapping network: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to styles ``[B, style_dim]``.
 
-    Latents and an embedding of the classes are normalised and joined. Then come ``layers`` dense layers with a
-    hundredth of the learning rate (StyleGAN, section 2 and appendix C).
+    Latents and a class embedding are normalised and concatenated. Dense layers follow.
+
+    Args:
+        latent_dim: size of the latent.
+        style_dim: size of the style.
+        classes: number of classes; 0: unconditional.
+        layers: number of dense layers.
+        lr_factor: factor on the learning rate of the dense layers; 0.01 in the paper.
+
+    Source:
+        Karras, Laine & Aila (StyleGAN), CVPR 2019, section 2 and appendix C.
     """
 
-    def __init__(self, latent_dim: int, style_dim: int, classes: int, layers: int = 8, rate: float = 0.01) -> None:
+    def __init__(self, latent_dim: int, style_dim: int, classes: int, layers: int = 8, lr_factor: float = 0.01) -> None:
         super().__init__()
         self.embed = EqualLinear(classes, latent_dim) if classes else None
         widths = [latent_dim * (2 if classes else 1), *[style_dim] * layers]
-        self.layers = nn.ModuleList(EqualLinear(i, o, rate=rate, gain=ACTIVE) for i, o in pairwise(widths))
+        self.layers = nn.ModuleList(EqualLinear(i, o, lr_factor, ACTIVATION_GAIN) for i, o in pairwise(widths))
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         x = _unit(latent)
@@ -66,12 +85,21 @@ class Mapping(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each row with a mean square of one."""
+    """Scale each row of ``[B, D]`` to a mean square of 1."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 
 
 class EqualConv2d(nn.Conv2d):
-    """A convolution as `EqualLinear`; it halves the grid with ``stride=2``."""
+    """2-D convolution with an equalised learning rate: stored weights have unit variance and are scaled when used.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel: side of the square kernel, in pixels.
+        stride: stride in pixels. With 1, height and width do not change. With more, there is no padding.
+        gain: factor on the output.
+        bias: add a learned bias.
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, gain: float = 1.0, bias: bool = True
@@ -99,17 +127,25 @@ class _WeightScale(nn.Module):
         return weight / self.scale
 
 
-def equalise(network: nn.Module, scale: float) -> None:
-    """Give the dense layers of a foreign network an equalised learning rate; the values of their weights stay."""
+def equalise_learning_rate(network: nn.Module, scale: float) -> None:
+    """Equalise the learning rate of all dense layers of a network. The values of their weights do not change.
+
+    Args:
+        network: the network, which is changed in place.
+        scale: factor between stored and effective weights.
+    """
     for module in list(network.modules()):
         if isinstance(module, nn.Linear):
             parametrize.register_parametrization(module, "weight", _WeightScale(scale))
 
 
 class BinomialFilter(nn.Module):
-    """The binomial filter ``[1, 3, 3, 1]`` in both directions, before halving or after doubling (StyleGAN2, C).
+    """Low-pass filter ``[1, 3, 3, 1] / 8`` in both directions, for down- and upsampling (StyleGAN2, appendix C).
 
-    ``padding`` zeros are added on each side; ``gain`` makes up for the zeros between samples after doubling.
+    Args:
+        padding: number of zeros added on each side, in pixels.
+        stride: stride in pixels.
+        gain: factor on the output. Use 4 after upsampling by inserting zeros.
     """
 
     kernel: Tensor
@@ -126,13 +162,23 @@ class BinomialFilter(nn.Module):
         return F.conv2d(x, kernel, stride=self.stride, padding=self.padding, groups=channels)
 
 
-def double(image: Tensor) -> Tensor:
-    """Return images of twice the size. Equal to a `BinomialFilter` except at the borders, which are repeated."""
+def upsample2x(image: Tensor) -> Tensor:
+    """Double height and width of images ``[B, C, H, W]`` by bilinear interpolation.
+
+    The result equals upsampling with a `BinomialFilter`, except at the borders.
+    """
     return F.interpolate(image, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class UpConv2d(nn.Module):
-    """A convolution without bias; with ``up`` to twice the grid, by a transposed convolution and a blur."""
+    """Convolution without bias, optionally with upsampling by a transposed convolution and a blur.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel: side of the square kernel, in pixels.
+        up: double height and width.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, *, up: bool = False) -> None:
         super().__init__()
@@ -148,16 +194,22 @@ class UpConv2d(nn.Module):
 
 
 class ModulatedConv2d(nn.Module):
-    """A convolution whose input channels are scaled by a style (StyleGAN2, section 2.2, equations 1 and 3).
+    """Modulated convolution: input channels are scaled by a linear function of a style.
 
-    The paper scales weights, which makes a batch one grouped convolution. Scaling the activations before and after
-    is the same function and many times faster on a CPU.
+    The paper scales the weights, which needs a grouped convolution. Here activations are scaled before and after the
+    convolution. The result is the same, and a CPU computes it many times faster.
 
     Args:
-        inputs, outputs, style_dim: sizes.
-        kernel: side of the kernel.
-        up: doubles the grid.
-        demodulate: divide each output channel by its expected standard deviation, and multiply by ``gain``.
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        style_dim: size of the style.
+        kernel: side of the square kernel, in pixels.
+        up: double height and width.
+        demodulate: divide each output channel by its expected standard deviation.
+        gain: factor on the output, if ``demodulate`` is true.
+
+    Source:
+        Karras et al. (StyleGAN2), CVPR 2020, section 2.2, equations 1 and 3.
     """
 
     def __init__(
@@ -176,35 +228,57 @@ class ModulatedConv2d(nn.Module):
         self.affine = EqualLinear(style_dim, in_channels, bias=1.0)
         self.demodulate, self.gain = demodulate, gain
 
-    def forward(self, x: Tensor, w: Tensor, bias: Tensor) -> Tensor:
-        """``x [B, inputs, H, W]`` with styles ``w [B, style_dim]``, plus ``bias [outputs, 1, 1]``."""
-        style = self.affine(w)
-        x = self.conv(x * style[:, :, None, None])
+    def forward(self, x: Tensor, style: Tensor, bias: Tensor) -> Tensor:
+        """Return ``[B, out_channels, H, W]``, with twice the height and width if ``up`` is true.
+
+        Args:
+            x: feature maps ``[B, in_channels, H, W]``.
+            style: styles ``[B, style_dim]``.
+            bias: bias ``[out_channels, 1, 1]``, added after demodulation.
+        """
+        factors = self.affine(style)
+        x = self.conv(x * factors[:, :, None, None])
         if not self.demodulate:
             return x + bias
         squares = (self.conv.weight * self.conv.scale).square().sum((2, 3))
-        scale = self.gain * torch.rsqrt(style.square() @ squares.T + 1e-8)
+        scale = self.gain * torch.rsqrt(factors.square() @ squares.T + 1e-8)
         return torch.addcmul(bias, x, scale[:, :, None, None])
 
 
 class AdaptiveNorm(nn.Module):
-    """Adaptive instance normalisation: a style gives each channel its mean and deviation (StyleGAN, equation 1)."""
+    """Adaptive instance norm (AdaIN): a style determines the mean and standard deviation of each channel.
+
+    Args:
+        channels: number of channels of the feature maps ``[B, channels, H, W]``.
+        style_dim: size of the style ``[B, style_dim]``.
+
+    Source:
+        Karras, Laine & Aila (StyleGAN), CVPR 2019, equation 1.
+    """
 
     def __init__(self, channels: int, style_dim: int) -> None:
         super().__init__()
         self.affine = EqualLinear(style_dim, 2 * channels)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.affine(style)[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(shift, F.instance_norm(x), 1 + scale)
 
 
 class StyledConv(nn.Module):
-    """``[B, inputs, H, W]`` and styles ``[B, style_dim]`` -> ``[B, outputs, size, size]``.
+    """Layer of the synthesis network: feature maps and styles ``[B, style_dim]`` to ``[B, out_channels, size, size]``.
 
-    Convolution, noise, bias, leaky ReLU; the style modulates the convolution (StyleGAN2) or, with
-    ``modulation="adain"``, normalises what comes out (StyleGAN). Noise is new for each pixel while training and always
-    the same in eval mode.
+    A convolution is followed by noise, bias and LeakyReLU 0.2. Noise is drawn anew for each pixel in training mode and
+    is constant in evaluation mode.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        style_dim: size of the style.
+        size: height and width of the output, in pixels.
+        up: double height and width.
+        modulation: ``demodulate`` modulates the convolution (StyleGAN2); ``adain`` applies `AdaptiveNorm` to the output
+            (StyleGAN).
     """
 
     noise: Tensor
@@ -215,40 +289,57 @@ class StyledConv(nn.Module):
         super().__init__()
         self.modulated: ModulatedConv2d | None = None
         if modulation == "demodulate":
-            self.modulated = ModulatedConv2d(in_channels, out_channels, style_dim, up=up, gain=ACTIVE)
+            self.modulated = ModulatedConv2d(in_channels, out_channels, style_dim, up=up, gain=ACTIVATION_GAIN)
         else:
             self.conv, self.norm = UpConv2d(in_channels, out_channels, up=up), AdaptiveNorm(out_channels, style_dim)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("noise", torch.randn(size, size))
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
         noise = torch.randn(len(x), 1, *self.noise.shape, device=x.device) if self.training else self.noise
-        noise, bias = noise * (ACTIVE * self.strength), ACTIVE * self.bias[:, None, None]
+        noise, bias = noise * (ACTIVATION_GAIN * self.strength), ACTIVATION_GAIN * self.bias[:, None, None]
         if self.modulated is not None:
-            return activation(self.modulated(x, w, bias) + noise)
-        return self.norm(activation(self.conv(x) + bias + noise), w)
+            return activation(self.modulated(x, style, bias) + noise)
+        return self.norm(activation(self.conv(x) + bias + noise), style)
 
 
-class Colour(nn.Module):
-    """Feature maps to colours: a modulated 1x1 convolution without demodulation (StyleGAN2, tRGB of figure 7b)."""
+class ToRGB(nn.Module):
+    """Output layer of one resolution: feature maps ``[B, in_channels, H, W]`` to images ``[B, out_channels, H, W]``.
 
-    def __init__(self, width: int, out_channels: int, style_dim: int) -> None:
+    It is a modulated 1x1 convolution without demodulation (tRGB in StyleGAN2, figure 7b).
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of channels of the image.
+        style_dim: size of the style.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, style_dim: int) -> None:
         super().__init__()
-        self.conv = ModulatedConv2d(width, out_channels, style_dim, kernel=1, demodulate=False)
+        self.conv = ModulatedConv2d(in_channels, out_channels, style_dim, kernel=1, demodulate=False)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        return self.conv(x, w, self.bias[:, None, None])
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        return self.conv(x, style, self.bias[:, None, None])
 
 
 class CriticBlock(nn.Module):
-    """Two convolutions and a short cut, to half the grid (StyleGAN2, section 4.1 and figure 7c)."""
+    """Residual critic block that halves height and width: ``[B, C, H, W]`` to ``[B, out_channels, H / 2, W / 2]``.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+
+    Source:
+        Karras et al. (StyleGAN2), CVPR 2020, section 4.1 and figure 7c.
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = EqualConv2d(in_channels, in_channels, 3, gain=ACTIVE)
-        # Half the energy from each branch: the root of one half is in the weights.
+        self.conv = EqualConv2d(in_channels, in_channels, 3, gain=ACTIVATION_GAIN)
+        # Both branches are scaled by the square root of 1/2, because their sum should keep the variance. The gains of
+        # `down` and `skip` contain this factor.
         self.blur = BinomialFilter(2)
         self.down = EqualConv2d(in_channels, out_channels, 3, stride=2)
         self.blur_down = BinomialFilter(1, stride=2)

@@ -1,12 +1,12 @@
-"""Drum hits and words as tones and noise through an inverse STFT: a generator, and an encoder for it.
+"""ToneNoise: a generator of drum hits and spoken words from tones and filtered noise, an encoder and an estimator.
 
-A sound is the sum of a deterministic and of a stochastic part (Serra & Smith, "Spectral modeling synthesis", Computer
-Music Journal 1990): here some sinusoids that ring, a complex spectrum, whose phases the network makes, and white noise
-that it only colours, band by band and frame by frame. So nothing need be learned about the phases of a snare or a
-cymbal. The network runs at the rate of frames, with an inverse STFT behind it (Kaneko et al., iSTFTNet, ICASSP 2022;
-Siuzdak, Vocos, ICLR 2024), its blocks are ConvNeXt's (Liu et al., CVPR 2022), modulated by a style as in FiLM (Perez et
-al., AAAI 2018). A frame is too long for the attack of a drum: a gain that rises from zero in a time of the network's
-choice has the last word there.
+A sound is the sum of a deterministic and a stochastic part, as in spectral modeling synthesis (Serra & Smith, Computer
+Music Journal 1990). The deterministic part consists of a few sinusoids and a complex STFT. The stochastic part is white
+noise; the network predicts only its level in each band and frame, so it need not learn the phases of noisy sounds. The
+network predicts STFT frames, and an inverse STFT computes the sound (iSTFTNet: Kaneko et al., ICASSP 2022; Vocos:
+Siuzdak, ICLR 2024). Its layers are ConvNeXt blocks (Liu et al., CVPR 2022) with FiLM modulation (Perez et al., AAAI
+2018). Frames are too long for the attack of a drum. Therefore a gain with a learned rise time is applied to the
+beginning of the sound.
 """
 
 from __future__ import annotations
@@ -29,49 +29,52 @@ from audiogan.representations.stft import Frames
 from audiogan.representations.views import LogMelView
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
-"""Seconds in which the gain at the beginning of a sound rises to 1."""
+"""Shortest and longest rise time of the gain at the beginning of a sound, in seconds."""
 LEVELS = -12.0, 6.0
-"""Of bands, as logarithms."""
-HEARD, AT_ONCE = 0.1, 0.002
-"""However slow, it is at a tenth after two milliseconds: below that a fade-in is not heard, but comes late."""
-ENDING = 0.01
-"""Seconds of fade-out, in evaluation mode: recordings that were cut do not have it, but who plays them wants it."""
-BODY = 3.0
-"""By what logarithms of the gains of a body are multiplied, so that they are learned sooner."""
-LOUDEST = 6.0
-"""Of those gains, as logarithms."""
+"""Range of the predicted levels of bands and partials, as natural logarithms of amplitudes."""
+EARLY_GAIN, EARLY_SECONDS = 0.1, 0.002
+"""Lower bound of the gain at the beginning of a sound, and time in seconds in which the bound rises from 0.
+
+A slower rise would only delay the sound, because a gain below 0.1 is inaudible.
+"""
+FADE_OUT_SECONDS = 0.01
+"""Length of the fade-out at the end of generated sounds in evaluation mode, in seconds. It avoids a click."""
+BODY_SCALE = 3.0
+"""Factor on the predicted log gains of STFT bins (argument ``body``), so that they are learned faster."""
+MAX_BODY_GAIN = 6.0
+"""Largest absolute value of the natural logarithm of a gain of an STFT bin (argument ``body``)."""
 SLOWEST_HZ = 20.0
-"""What is slower than that is taken out of a sound."""
+"""Lowest frequency of generated sounds in Hz. Lower frequencies are removed, because they are an inaudible offset."""
 
 
 class ToneNoiseGenerator(nn.Module):
-    """From latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
+    """ToneNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
-    In training mode the noise is drawn anew each time. In evaluation mode it is a mixture of a few stored noises; the
-    first latents are their shares. So a sound depends on its inputs alone, and two sounds have different noise.
+    In training mode noise is drawn anew in each call. In evaluation mode it is a weighted sum of a few stored noises,
+    and the first components of the latent are the weights. A sound then depends on its inputs only.
 
     Args:
-        format: format of the sounds. Two channels are generated as middle and side. The side can be exactly 0, because
-            a critic of mono recordings would notice any side at all.
-        latent_dim: size of the latents, standard normal.
-        classes, knobs: number of classes and of knobs; 0 for none. The input ``classes`` is `[B, classes]`, weights
-            that sum to 1; the input ``knobs`` is `[B, knobs]`, normal scores.
-        n_fft, hop_length: of the inverse STFT, in samples.
-        width: channels of the frames.
-        blocks: number of `FrameBlock` s.
-        bands: number of bands of the noise, at equal distances on the mel scale.
+        format: format of the sounds. Stereo sounds are generated as mid and side signals. The side signal can be
+            exactly 0, because a critic would detect any side signal where recordings are mono.
+        latent_dim: size of the latent, which is standard normal.
+        classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
+        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores.
+        n_fft: window length of the inverse STFT, in samples.
+        hop_length: hop of the inverse STFT, in samples.
+        width: number of channels of a frame in the network.
+        blocks: number of `FrameBlock` layers.
+        bands: number of bands of the noise, equally spaced on the mel scale.
         style_dim: size of the style, the output of the mapping network.
-        voice: for speech: pulses at a pitch that the network predicts replace the tones. A filter of minimum phase
-            colours them. (Tones of the spectrum would repeat from frame to frame, and buzz.)
-        partials: number of sinusoids for struck sounds, one each half octave from 35 Hz up, see `Partials`.
-        tones_from: frequency in Hz below which the spectrum has no tones beside the partials.
-        noises: number of noises that are mixed in evaluation mode; 1: all sounds have the same noise.
-        first_frames: smallest number of frames that the style gives directly; then the number of frames is doubled.
-        upsampling: how frames are doubled: ``linear``, or ``transposed``, as in models of older versions.
-        body: the style also gives a gain for each bin of tones and noise that is constant over the sound. The
-            resonances of a cymbal are constant, and too narrow for the bands of the noise.
-        emphasis: factor on class weights in evaluation mode: without it generated classes are less distinct than
-            recorded ones.
+        voice: for speech: a pulse train with a predicted pitch and a minimum-phase filter replace the tones. Predicted
+            STFT frames would make a voice buzz at the frame rate.
+        partials: number of sinusoids for percussion, one in each half octave from 35 Hz, see `Partials`; 0: none.
+        tones_from: lowest frequency in Hz of the tones in the STFT. Below it only partials and noise remain.
+        noises: number of stored noises for evaluation mode. With 1, all sounds have the same noise.
+        first_frames: lower limit of the number of frames before upsampling.
+        upsampling: upsampling of frames by 2, ``linear`` or ``transposed``. ``transposed`` is for older models.
+        body: predict a gain for each STFT bin that is constant over a sound. It models resonances that are narrower
+            than a noise band, as of cymbals.
+        emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
     """
 
     latent = "normal"
@@ -117,7 +120,7 @@ class ToneNoiseGenerator(nn.Module):
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         count, bins = self.frames.count, self.frames.bins
         first = nn.Linear(latent_dim + classes + knobs, style_dim)
-        # Class, knobs and latent begin as loud as each other; a class alone would hardly be heard.
+        # Initial weights are scaled so that class, knobs and latent contribute equally to the first layer.
         with torch.no_grad():
             first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
             first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
@@ -125,23 +128,27 @@ class ToneNoiseGenerator(nn.Module):
         doublings = max(0, int(math.log2(count / first_frames)))
         first_frames = math.ceil(count / 2**doublings)
         self.styled = [width * first_frames, 2 * width * blocks, 1, bins * body, int(channels == 2)]
-        self.affine = nn.Linear(style_dim, sum(self.styled))  # frames, modulation of the blocks, rise, body, side
+        # The style determines the first frames, the modulation of the blocks, the rise time, the body and the width.
+        self.affine = nn.Linear(style_dim, sum(self.styled))
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
             _, *biases = self.affine.bias.split(self.styled)
-            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):  # rise: one millisecond
+            # The bias of -2 gives an initial rise time of about 1 ms.
+            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):
                 part.fill_(value)
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
-        self.position = nn.Parameter(positions(count, width))
+        self.position = nn.Parameter(initial_positions(count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.sample_rate, self.voice = sample_rate, voice
-        self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)  # bin that has a tone
+        self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)
         tones = bands if voice else 2 * (bins - self.first)
-        self.sizes = [tones, bands, 1]  # voice, noise, pitch; or tones, noise, gain of the tones
+        # A frame has three kinds of outputs: levels of the voice, or else real and imaginary parts of the tones; levels
+        # of the noise; and the pitch of the voice, or else the gain of the tones.
+        self.sizes = [tones, bands, 1]
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)
-        with torch.no_grad():  # noise and voice begin quiet
+        with torch.no_grad():  # Noise and voice are quiet at the start of training.
             self.out.bias.zero_()
             for part in self.out.bias.view(channels, -1).split(self.sizes, dim=1)[0 if voice else 1 : 2]:
                 part.fill_(-3.0)
@@ -154,26 +161,30 @@ class ToneNoiseGenerator(nn.Module):
                 self.rung.bias.copy_(torch.tensor([-3.0, 0.0]).repeat_interleave(self.partials.count))
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
-        self.register_buffer("at_once", HEARD * smoothstep(seconds / AT_ONCE), persistent=False)
-        ending = smoothstep(torch.arange(min(round(ENDING * sample_rate), length)).flip(0) / (ENDING * sample_rate))
+        self.register_buffer("at_once", EARLY_GAIN * smoothstep(seconds / EARLY_SECONDS), persistent=False)
+        fade_out = FADE_OUT_SECONDS * sample_rate
+        ending = smoothstep(torch.arange(min(round(fade_out), length)).flip(0) / fade_out)
         self.register_buffer("ending", ending, persistent=False)
         self.slow = min(round(sample_rate / SLOWEST_HZ), length)
-        between = interpolation(bands, bins, sample_rate)
-        self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)  # real, imaginary
+        between = mel_interpolation(bands, bins, sample_rate)
+        # Each column is repeated, because real and imaginary parts of a bin have the same level.
+        self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)
         if voice:
             self.register_buffer("phases", minimum_phase(between), persistent=False)
-        self.register_buffer("noise", self.white(torch.randn(min(noises, latent_dim), channels, length)).flatten(1))
+        noise = torch.randn(min(noises, latent_dim), channels, length)
+        self.register_buffer("noise", self.to_spectra(noise).flatten(1))
 
-    def white(self, wave: Tensor) -> Tensor:
-        """Spectra `[B, C, N, F, 2]` of white noise `[B, C, length]`, of variance 1, real and imaginary parts.
+    def to_spectra(self, wave: Tensor) -> Tensor:
+        """Return the STFT `[B, C, N, F, 2]` of sounds `[B, C, length]`, scaled to variance 1 for white noise.
 
-        Numbers drawn for each frame alone would be the spectra of no wave, and come out 3 dB louder between frames.
+        The last dimension contains real and imaginary parts. Noise is drawn as a waveform, because independent numbers
+        for each STFT bin would not be a consistent STFT, and the noise would be 3 dB louder between frames.
         """
         scale = (self.frames.window.square().sum() / 2).rsqrt()
         return torch.view_as_real(self.frames.analyse(wave)) * scale
 
-    def mixed(self, latent: Tensor) -> Tensor:
-        """Return the noise of latents `[B, latent_dim]`, a continuous function: spectra `[B, C * N * F * 2]`."""
+    def mix_noises(self, latent: Tensor) -> Tensor:
+        """Return the mixture of stored noises for latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]`."""
         if len(self.noise) == 1:
             return self.noise.expand(len(latent), -1)
         shares = latent[:, : len(self.noise)] + 1e-4
@@ -185,12 +196,17 @@ class ToneNoiseGenerator(nn.Module):
     def forward_with_aux(
         self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return sounds, and the properties that auxiliary targets train; see `audiogan.losses.AuxiliaryTarget`.
+        """Return sounds and predicted properties for auxiliary targets, see `audiogan.losses.AuxiliaryTarget`.
+
+        Args:
+            latent: latents `[B, latent_dim]`.
+            classes: class weights `[B, classes]`.
+            knobs: knob settings as normal scores, `[B, knobs]`.
 
         Returns:
-            Sounds `[B, channels, length]`, and a dictionary of predictions: ``pitch`` `[B, frames]` of a voice, in
-            octaves above 1 Hz; ``partials`` `[B, K, frames]`, in the same unit; ``width`` `[B]` of stereo sounds, the
-            amplitude of the side relative to the middle. At 0 and below the sound is mono.
+            Sounds `[B, channels, length]` and a dictionary of properties: ``pitch`` `[B, frames]`, in octaves above 1
+            Hz, with a voice; ``partials`` `[B, K, frames]`, in octaves above 1 Hz, with partials; ``width`` `[B]`, the
+            RMS ratio of side to mid signal, for stereo sounds. Sounds with a width of 0 or less are mono.
         """
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
         x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
@@ -208,56 +224,80 @@ class ToneNoiseGenerator(nn.Module):
             x = block(x, scale, shift)
         x = F.layer_norm(x, x.shape[2:])
         frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
-        shape, band, last = x.split(self.sizes, dim=3)  # [B, C, N, ...]
-        noise = self.white(torch.randn(len(x), *self.shape, device=x.device)) if self.training else self.mixed(latent)
-        colour, predicted = self.colour(band.clamp(*LEVELS)), {}
-        spectrum = colour * noise.view_as(colour)
+        shape, band, last = x.split(self.sizes, dim=3)
+        if self.training:
+            noise = self.to_spectra(torch.randn(len(x), *self.shape, device=x.device))
+        else:
+            noise = self.mix_noises(latent)
+        amplitudes, predicted = self.bin_amplitudes(band.clamp(*LEVELS)), {}
+        spectrum = amplitudes * noise.view_as(amplitudes)
         if self.voice:
             predicted["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
-            source = pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)
+            source = self.to_spectra(pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)[:, None])
             shape = shape.clamp(*LEVELS)
-            spectrum = torch.addcmul(spectrum, self.colour(shape), self.ring(shape, self.white(source[:, None])))
+            spectrum = torch.addcmul(spectrum, self.bin_amplitudes(shape), self.filter_phases(shape, source))
         else:
             spectrum[..., 2 * self.first :].addcmul_(shape, last.clamp(-10, 6).exp())
         if body.shape[1]:
-            gains = (BODY * body).clamp(-LOUDEST, LOUDEST).exp()
+            gains = (BODY_SCALE * body).clamp(-MAX_BODY_GAIN, MAX_BODY_GAIN).exp()
             spectrum = spectrum * gains.repeat_interleave(2, dim=1)[:, None, None]
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
             predicted["partials"] = octaves = self.partials.octaves(place)
             rung = self.partials(octaves, level.clamp(*LEVELS).exp())[:, None]
-            wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # in the middle
+            wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # Partials have no side signal.
         if channels == 2:
             predicted["width"] = side[:, 0]
             middle, other = wave.unbind(1)
             other = other * (energy(middle) / energy(other)).sqrt() * F.relu(side)
             wave = torch.stack([middle + other, middle - other], dim=1)
-        wave[..., : len(self.seconds)] *= self.onset(rise)[:, None]
+        wave[..., : len(self.seconds)] *= self.onset_gain(rise)[:, None]
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
         wave = torch.sub(wave, offset, alpha=self.slow**-2)
         if not self.training:
             wave[..., length - len(self.ending) :] *= self.ending
         return wave, predicted
 
-    def colour(self, band: Tensor) -> Tensor:
-        """Levels of bands `[B, C, N, bands]`, as logarithms, to amplitudes of bins `[B, C, N, 2 F]`, each twice."""
-        return band.exp() @ self.bands
+    def bin_amplitudes(self, levels: Tensor) -> Tensor:
+        """Return amplitudes of STFT bins, `[B, C, N, 2 F]`, for log levels of bands, `[B, C, N, bands]`.
 
-    def ring(self, band: Tensor, source: Tensor) -> Tensor:
-        """Spectra `[B, 1, N, F, 2]` of pulses, with the phases `[B, C, N, 2 F]` of the filter that `colour` is."""
-        (real, imaginary), phase = source.unbind(4), band @ self.phases
+        Each amplitude is repeated for the real and the imaginary part of its bin.
+        """
+        return levels.exp() @ self.bands
+
+    def filter_phases(self, levels: Tensor, source: Tensor) -> Tensor:
+        """Return source spectra with the phases of a minimum-phase filter added, `[B, C, N, 2 F]`.
+
+        Args:
+            levels: log levels of the bands of the filter, `[B, C, N, bands]`.
+            source: spectra of pulse trains, `[B, 1, N, F, 2]`.
+        """
+        (real, imaginary), phase = source.unbind(4), levels @ self.phases
         cos, sin = phase.cos(), phase.sin()
         return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
 
-    def onset(self, rise: Tensor) -> Tensor:
-        """The gain `[B, longest rise]` that goes from 0 to 1; `[B, 1]`: in what part of the possible times, a logit."""
+    def onset_gain(self, rise: Tensor) -> Tensor:
+        """Return the gain `[B, samples]` at the beginning of a sound, which rises from 0 to 1.
+
+        Args:
+            rise: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
+        """
         seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise.float())).exp()
         return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
 
 
 class MelTrunk(nn.Module):
-    """From sounds `[B, channels, length]` to `[B, hidden]`: convolutions on a log-mel picture, a dense layer."""
+    """Convolutional feature extractor on log-mel spectrograms: sounds `[B, channels, length]` to `[B, hidden]`.
+
+    Args:
+        format: format of the sounds.
+        n_fft: window length of the spectrogram, in samples.
+        hop_length: hop of the spectrogram, in samples.
+        widths: channels after each convolution with stride 2.
+        hidden: number of output features.
+        n_mels: number of mel bands.
+    """
 
     def __init__(
         self,
@@ -283,10 +323,19 @@ class MelTrunk(nn.Module):
 
 
 class ToneNoiseEncoder(nn.Module):
-    """From sounds `[B, channels, length]` and inputs to means and log-variances of latents `[B, latent_dim]`.
+    """VAE encoder: sounds `[B, channels, length]` to means and log variances of latents, each `[B, latent_dim]`.
 
-    Arguments as in the generator and in `LogMelView`; `widths` and `hidden` are those of the `MelTrunk`. With partials
-    it also receives their frequencies, which are finer than the bands of a log-mel picture.
+    Args:
+        format: format of the sounds.
+        latent_dim: size of the latent.
+        classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
+        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores.
+        n_fft: window length of the log-mel spectrogram, in samples.
+        hop_length: hop of the log-mel spectrogram, in samples.
+        widths: channels after each convolution with stride 2.
+        hidden: number of features of the spectrogram.
+        partials: number of partials that are measured as further features, because mel bands are too wide to resolve
+            their frequencies; 0: none.
     """
 
     def __init__(
@@ -322,12 +371,22 @@ class ToneNoiseEncoder(nn.Module):
 
 
 class Listener(nn.Module):
-    """From sounds `[B, channels, length]` to class logits `[B, classes]` and estimates of knobs `[B, knobs]`.
+    """Estimator of conditions: sounds `[B, channels, length]` to class logits `[B, classes]` and knobs `[B, knobs]`.
 
-    It combines an auxiliary classifier (Odena, Olah & Shlens, ICML 2017) and DrumGAN's regression of continuous
-    controls (Nistal, Lattner & Richard, ISMIR 2020, section 3.3), in a network of its own that learns from real sounds
-    only. A second trunk receives the first eight hops in frames of a quarter of the length, because attacks are short.
-    Arguments as in `ToneNoiseEncoder`.
+    It is trained on real sounds only and adds the auxiliary losses of ACGAN and DrumGAN to the generator. A second
+    feature extractor analyses the first eight hops with shorter windows, because attacks are short.
+
+    Args:
+        format: format of the sounds.
+        classes: number of classes.
+        knobs: number of knobs, which are estimated as normal scores.
+        n_fft: window length of the log-mel spectrogram, in samples. The second extractor uses a quarter.
+        hop_length: hop of the log-mel spectrogram, in samples. The second extractor uses an eighth.
+        widths: channels after each convolution with stride 2.
+        hidden: number of features of the spectrogram. The second extractor uses a half.
+
+    Source:
+        Odena, Olah & Shlens (ACGAN), ICML 2017. Nistal, Lattner & Richard (DrumGAN), ISMIR 2020, section 3.3.
     """
 
     def __init__(
@@ -354,10 +413,14 @@ class Listener(nn.Module):
         return logits, knobs
 
 
-def positions(count: int, channels: int) -> Tensor:
-    """`[1, count, channels]`: what tells frames apart to begin with, sines of up to four turns of logarithmic time.
+def initial_positions(count: int, channels: int) -> Tensor:
+    """Return initial position embeddings `[1, count, channels]`: sines of logarithmic time with random frequencies.
 
-    Smooth, as numbers drawn for each frame alone stay in what is made: levels that jump from frame to frame.
+    They are smooth, because independent random embeddings make levels jump from frame to frame even after training.
+
+    Args:
+        count: number of frames.
+        channels: number of channels.
     """
     time = torch.arange(count).div(2).log1p() / math.log1p(max(count - 1, 1) / 2)
     turns, phase = torch.rand(2, channels)
@@ -365,24 +428,30 @@ def positions(count: int, channels: int) -> Tensor:
 
 
 def smoothstep(x: Tensor) -> Tensor:
-    """From 0 at 0 to 1 at 1 and beyond, level at both."""
+    """Return the smoothstep ``3 x^2 - 2 x^3`` of ``x``, 0 or more. Values above 1 are clipped to 1."""
     x = x.clamp_max(1.0)
     return x * x * (3 - 2 * x)
 
 
 def energy(wave: Tensor) -> Tensor:
-    """`[B, T]` -> `[B, 1]`, never 0."""
+    """Return the energy `[B, 1]` of sounds `[B, T]`, plus a small constant for safe division."""
     return wave.square().sum(1, keepdim=True) + 1e-8
 
 
 def trailing_sum(x: Tensor, n: int) -> Tensor:
-    """`[..., T]` -> `[..., T]`: the sum of a sample and the ``n - 1`` before it, silence before the first."""
+    """Return the moving sum `[..., T]` of each sample and its ``n - 1`` predecessors. The start is zero-padded."""
     total = x.cumsum(-1)
     return total - F.pad(total, (n, 0))[..., : total.shape[-1]]
 
 
-def interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:
-    """`[bands, bins]`: a level a bin of levels at equal distances on the mel scale, straight lines between."""
+def mel_interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:
+    """Return weights `[bands, bins]` that interpolate levels of mel bands linearly to STFT bins.
+
+    Args:
+        bands: number of bands, equally spaced on the mel scale from 0 to half the sample rate.
+        bins: number of STFT bins from 0 to half the sample rate.
+        sample_rate: sample rate in Hz.
+    """
     mel = 2595 * torch.log10(1 + torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64) / 700)
     place = mel / mel[-1] * (bands - 1)
     return (1 - (torch.arange(bands)[:, None] - place).abs()).clamp_min(0).float()

@@ -78,7 +78,7 @@ class UNet(nn.Module):
 
         widths = [width * min(2**i, 8) for i in range(self.depth)]
         assert source[0] is not None
-        self.source_channels, bias = source[0], norm == "none"  # A norm would remove the bias.
+        self.source_channels, bias = source[0], norm == "none"  # A norm removes any bias.
         inner = range(1, self.depth - 1)  # As in the paper, the first and the last encoder layer have no norm.
         self.downs = nn.ModuleList(
             nn.Conv2d(i, o, 4, 2, 1, bias=bias) for i, o in pairwise([source[0] + latent_dim, *widths])

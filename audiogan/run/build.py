@@ -1,4 +1,4 @@
-"""Build objects from sections of a checked configuration."""
+"""Build the objects of a run from sections of its configuration."""
 
 from __future__ import annotations
 
@@ -12,40 +12,50 @@ from audiogan.run.targets import check_targets, update_targets
 from audiogan.utils.text import printable
 
 
-def build(node: Any, where: str, **extra: Any) -> Any:
-    """``hydra.utils.instantiate`` of a checked section; what goes wrong comes out as one line that names the key."""
+def build(section: Any, key: str, /, **extra: Any) -> Any:
+    """Check a section of a configuration and build its object with ``hydra.utils.instantiate``.
+
+    Args:
+        section: settings with ``_target_``, the dotted name of a class or function.
+        key: dotted key of the section, such as ``players.critic``. It decides which classes are allowed.
+        extra: more arguments of the constructor, passed without conversion.
+
+    Raises:
+        UserError: the class is not allowed or rejects its arguments. The message is one line with the key.
+    """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-        check_targets(plain, where)
-        if "${" in repr(plain):  # escaped once, it would be resolved by hydra after the check
-            raise UserError(f"{where}: '${{' may not remain after interpolation; remove the backslash before it")
+        plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
+        check_targets(plain, key)
+        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation after the check.
+            raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)
         if not extra:
             return instantiate(plain, _convert_="all")
-        make = instantiate(plain, _partial_=True, _convert_="all")  # handed over here, hydra would turn them into dicts
+        # Extra arguments are not given to Hydra, because it would convert them to dicts.
+        constructor = instantiate(plain, _partial_=True, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
-        raise UserError(f"{where}: {summarize_error(cause or error)}{_key(error)}") from error
+        raise UserError(f"{key}: {summarize_error(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{where}: {summarize_error(error)}") from error
-    return _made(make, where, extra)
+        raise UserError(f"{key}: {summarize_error(error)}") from error
+    return _construct(constructor, key, extra)
 
 
-def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any:
-    """Call a constructor; an error becomes one line that names the key."""
+def _construct(constructor: Callable[..., Any], key: str, extra: Mapping[str, Any]) -> Any:
+    """Call a constructor. Convert any exception to a `UserError` of one line that names the key."""
     try:
-        return make(**extra)
+        return constructor(**extra)
     except UserError:
         raise
-    except Exception as error:  # as Hydra does for the objects that it builds
-        raise UserError(f"{where}: {summarize_error(error)}") from error
+    except Exception as error:  # Hydra also catches every exception of a constructor.
+        raise UserError(f"{key}: {summarize_error(error)}") from error
 
 
 def _key(error: BaseException) -> str:
@@ -54,17 +64,17 @@ def _key(error: BaseException) -> str:
 
 
 def summarize_error(error: BaseException) -> str:
-    """The error in one line: its first two, for hydra tells what to do in the second."""
+    """Return the first two lines of an error message as one line. Hydra puts its advice into the second line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) or type(error).__name__
 
 
 @contextlib.contextmanager
 def wrap_errors(name: str) -> Iterator[None]:
-    """Turn what goes wrong because settings do not fit each other into one line."""
+    """Convert unexpected exceptions in a block to a `UserError` that says which settings conflict."""
     try:
         yield
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(f"{name}: these settings do not fit each other: {printable(summarize_error(error))}") from error
+        raise UserError(f"{name}: the settings of this run conflict: {printable(summarize_error(error))}") from error

@@ -1,4 +1,4 @@
-"""Callbacks of a run folder: the log, the progress bar and the previews one looks at and listens to."""
+"""Callbacks that write into the run folder: the metrics log and the preview samples."""
 
 from __future__ import annotations
 
@@ -23,17 +23,25 @@ from audiogan.run.progress_bar import Progress
 
 __all__ = ["MetricsLog", "Previews", "Progress", "averaged_networks"]
 MAX_PREVIEWS = 100_000
-"""Samples of a preview at most: they are all in memory at once."""
+"""Largest number of samples in a preview. All of them are in memory at once."""
 
 
 class MetricsLog(Callback):
-    """Means of losses, scores and gradient norms over the last ``every`` steps, to ``metrics.jsonl`` and TensorBoard.
+    """Log of losses, critic scores and gradient norms, averaged over ``every`` steps.
 
-    Sums stay on the device between two lines, so that the loop never waits for it. A loss that is not finite stops the
-    run. A line that cannot be written, for example on a full disk, is left out; this is reported once.
+    Each line of ``metrics.jsonl`` holds the means of one interval; TensorBoard gets the same values. The sums stay on
+    the device, so logging does not block the training loop. A loss that is not finite stops the run. If a line cannot
+    be written, for example because the disk is full, it is skipped and one warning is printed.
 
-    ``examples_per_second`` counts examples of real data, as papers do for a GAN: see `Trainer.real_examples`. With one
-    move of critic and generator a step this is the batch size times the steps per second.
+    ``examples_per_second`` counts real examples, as is usual for GANs (see `Trainer.real_examples`). If the critic and
+    the generator each move once per step, it is the batch size times the number of steps per second.
+
+    Args:
+        run_dir: run folder.
+        every: number of steps between two lines of the log, at least 1.
+
+    Attributes:
+        last: values of the newest line, by name.
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:
@@ -62,10 +70,10 @@ class MetricsLog(Callback):
         self._sums = check_sums(state.get("sums", {}), "the sums of the log")
 
     def _trim(self) -> None:
-        """Drop lines written after the checkpoint this run continues from, as those steps are taken again, and lines
-        that cannot be read.
+        """Remove lines that are unreadable or newer than the checkpoint from which this run resumes.
 
-        A new file is written even if no line is dropped: what is there may be a link or a FIFO.
+        The run repeats the steps of these lines. The file is always replaced, because the old one may be a symbolic
+        link or a FIFO.
         """
         if os.path.lexists(self.path):
             lines = self.path.read_bytes().split(b"\n") if is_regular_file(self.path) else []
@@ -76,13 +84,14 @@ class MetricsLog(Callback):
 
     @property
     def tensorboard_dir(self) -> Path:
-        """Folder of TensorBoard's files."""
+        """Folder of the TensorBoard event files."""
         return self.path.parent / "tensorboard"
 
     @property
     def writer(self) -> Any:
-        """TensorBoard's writer; steps that a resumed run takes again replace those of before. Use it inside
-        ``optional(log.board)``.
+        """TensorBoard writer. Steps that a resumed run repeats replace the earlier ones.
+
+        Use it inside ``with ignore_write_errors(log.tensorboard_dir)``.
         """
         if self._writer is None:
             from audiogan.run.tensorboard import Board
@@ -91,7 +100,7 @@ class MetricsLog(Callback):
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        if not move.applied:  # whoever refused the step tells of it
+        if not move.applied:  # The callback that rejected the move reports it.
             return
         player = move.player.name
         figures = {f"{player}/{name}": value for name, value in move.losses.items()}
@@ -110,7 +119,7 @@ class MetricsLog(Callback):
             self.write_means(trainer)
 
     def write_means(self, trainer: Trainer) -> None:
-        """Write a line now."""
+        """Write the means since the last line to the log. Stop the run if a loss is not finite."""
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         seconds, examples = self._since
         rate = (trainer.real_examples - examples) / max(trainer.seconds - seconds, 1e-9)
@@ -123,12 +132,17 @@ class MetricsLog(Callback):
             trainer.stop(f"{broken[0]} is no longer finite at step {trainer.step}")
 
     def append_row(self, trainer: Trainer, row: dict[str, float]) -> bool:
-        """Append one row, which must have a ``step``. Returns whether it is in the file now."""
+        """Append a row of values to the log and return whether it was written.
+
+        Args:
+            trainer: the trainer of the run.
+            row: values by name; ``step`` is required.
+        """
         if not trainer.engine.is_main_process:
             return False
         written = False
         with ignore_write_errors(self.path):
-            if not self._trimmed:  # not earlier: a run that cannot be resumed keeps its log
+            if not self._trimmed:  # Trimmed only now, so that a run that fails to resume keeps its log.
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append(self.path, (json.dumps(clean) + "\n").encode())
@@ -141,8 +155,9 @@ class MetricsLog(Callback):
 
 
 def _step(line: bytes) -> float:
-    """The step of a line of the log; infinite for a line that is no row of figures, such as the cut last line of a
-    killed run.
+    """Return the step of a line of the log, or infinity if the line cannot be read.
+
+    The last line may be cut because the run was killed.
     """
     try:
         return float(json.loads(line)["step"])
@@ -151,18 +166,20 @@ def _step(line: bytes) -> float:
 
 
 class Previews(Callback):
-    """Samples of the same inputs again and again: as files, as a sheet, in TensorBoard and in the report.
+    """Preview samples from the same inputs, generated at regular intervals of a run.
 
-    Inputs that cannot be drawn, such as a source picture, are taken from held-out examples. The sheet then shows
-    source, output and target; TensorBoard gets it as ``comparison``.
+    Each preview is saved as audio or image files with a contact sheet, and shown in TensorBoard and in the report.
+    Inputs that cannot be drawn at random, such as a source image, come from held-out examples. The contact sheet then
+    shows source, output and target; TensorBoard shows it as ``comparison``.
 
     Args:
-        run_dir: the run folder.
-        modality: the kind of the samples.
-        log: for TensorBoard; without it the samples are files only.
-        every: steps between previews; one more is made at the end.
-        count: number of samples.
-        train, held_out: data for the inputs that cannot be drawn.
+        run_dir: run folder.
+        modality: kind of signal of the samples.
+        log: log with the TensorBoard writer. Without a log, previews are only written to files.
+        every: number of steps between two previews, at least 1. Another preview is made at the end of the run.
+        count: number of samples in a preview, 1 to 100,000.
+        train: training data, used if ``held_out`` is empty.
+        held_out: held-out data, from which inputs are taken that cannot be drawn at random.
     """
 
     def __init__(
@@ -218,7 +235,7 @@ class Previews(Callback):
                 self.modality.animation(self.run_dir)
 
     def write_preview(self, trainer: Trainer) -> None:
-        """Make a preview now."""
+        """Generate and save a preview. Stop the run if a sample is not finite."""
         self._last = trainer.step
         if not trainer.engine.is_main_process or not self._shown:
             return
@@ -250,7 +267,7 @@ class Previews(Callback):
             write_report(self.run_dir)
 
     def _directions(self, game: Any, made: list[np.ndarray]) -> list[str]:
-        """Return for each sample what its generator translates, such as ``apples -> tomatoes``."""
+        """Return one title per sample: the direction of its generator, such as ``apples -> tomatoes``."""
         titles = []
         for name, part in zip(self._shown, made, strict=True):
             ends = game.generators[name].source, game.generators[name].target
@@ -259,7 +276,7 @@ class Previews(Callback):
         return titles
 
     def _columns(self, samples: np.ndarray) -> dict[str, np.ndarray] | None:
-        """Return the columns of a sheet: sources, samples and targets; ``None`` for samples alone."""
+        """Return the columns of the contact sheet: sources, outputs and targets. ``None`` if there are only outputs."""
         parts = list(self._shown.values())
         if not parts[0].before and not parts[0].after:
             return None
@@ -269,7 +286,7 @@ class Previews(Callback):
 
 
 class PreviewBatch(NamedTuple):
-    """Inputs of a preview, and the signals to show before and after the samples, by title."""
+    """Inputs of a preview, and signals shown left (``before``) and right (``after``) of its samples, by title."""
 
     inputs: dict[str, Tensor]
     before: dict[str, Tensor]
@@ -277,7 +294,7 @@ class PreviewBatch(NamedTuple):
 
 
 def averaged_networks(trainer: Trainer) -> dict[str, nn.Module]:
-    """The networks that a moving average is kept of, by name."""
+    """Return the moving averages of the networks, by network name."""
     nets: dict[str, nn.Module] = {}
     for callback in trainer.callbacks.values():
         if isinstance(callback, EMA):

@@ -1,4 +1,4 @@
-"""What changed since a checkpoint: settings and training data."""
+"""Find settings and training data that changed since a checkpoint was written."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from audiogan.data.table import Table
 
 IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
-"""Values of the examples that identify training data: of data from files, and of other data."""
+"""Number of sample values that the data fingerprint covers: for data read from files, and for generated data."""
 FREE = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
-"""Settings that may change when a run is resumed."""
+"""Beginnings of the keys that may change when a run is resumed. All other changes are reported."""
 
 
 def data_fingerprint(data: Table) -> dict[str, Any]:
-    """Return what identifies training data: its source, its length, and a digest of its labels and of some examples.
+    """Return the source, length and digest of training data.
 
-    Data with the same digest may still differ in other examples.
+    The digest covers all labels but only some examples, so two data sets with the same digest may differ.
     """
     values = IDENTITY_FILES if getattr(data, "scan", None) is not None else IDENTITY_MADE
     count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))
@@ -42,18 +42,23 @@ def data_fingerprint(data: Table) -> dict[str, Any]:
 
 
 def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
-    """Return how training data differs from that of a checkpoint; empty if the checkpoint has no such information."""
+    """Return messages about changes of the training data.
+
+    Args:
+        old: the `data_fingerprint` in a checkpoint. If it is missing, no change is reported.
+        new: the fingerprint of the present training data.
+    """
     if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
         return []
     if old.get("source") == new["source"]:
-        return [f"data: the examples of {printable(_short(new['source']))} are other ones"]
+        return [f"data: the examples of {printable(_short(new['source']))} have changed"]
     return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
 
 
 def describe_setting_changes(old: Any, new: Any) -> list[str]:
-    """Return settings that differ, as ``key: old -> new``, without those that may change freely."""
+    """Return settings that changed, as ``key: old -> new``, except the settings in `FREE`."""
     before, after = dict(_flat(update_targets(old))), dict(_flat(update_targets(new)))
-    # Keys that only one configuration has take effect through the keys that refer to them.
+    # Only top-level keys of audiogan matter. Other keys act only through the values that refer to them.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
     keys = [k for k in keys if not k.startswith(FREE)]
     return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]

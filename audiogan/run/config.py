@@ -1,9 +1,9 @@
-"""Configurations: composed by hydra, checked, and turned into objects. None can run code.
+"""Compose and check the configuration of a run. A configuration file cannot execute code.
 
-A ``_target_`` may only name a class of the kind that its place takes (`audiogan.run.targets`). The class belongs to
-the package or to a module that the person trusts (`audiogan.run.trust`). Everything else is refused before it is
+Hydra composes the configuration. Files are checked before Hydra reads them (`audiogan.run.config_files`). A
+``_target_`` may only name a class of the kind that its key allows (`audiogan.run.targets`). The class must belong to
+audiogan, PyTorch or a module that the user trusts (`audiogan.run.trust`). Any other class is rejected before it is
 imported.
-Files are checked before hydra reads them (`audiogan.run.config_files`).
 """
 
 from __future__ import annotations
@@ -36,15 +36,19 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MEASURED = {"knobs": "knobs", "voice": "pitch"}
-"""Settings that take effect by a column of ``data.columns``, and its name."""
+"""Settings that need a column of measured values in ``data.columns``, and the name of the column."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration with its groups and overrides, checked; its ``run_dir`` is decided.
+    """Return a complete, checked configuration whose ``run_dir`` is set.
+
+    Args:
+        config: path of a YAML file, or name of a shipped configuration.
+        overrides: settings in Hydra's syntax, such as ``trainer.steps=100``.
 
     Raises:
-        UserError: names the file and the key, value or override at fault.
+        UserError: a file, key, value or override is invalid.
 
     Examples:
         >>> cfg = compose("drums", ["network=wavegan", "trainer.steps=100"])
@@ -69,30 +73,36 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         check_config(cfg, config)
         _check_measured(cfg, config, overrides)
         for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
-            if cache is not None and not _typed(key, overrides):  # a folder to write to
+            if cache is not None and not _typed(
+                key, overrides
+            ):  # A file must not choose a folder in which audiogan writes.
                 raise UserError(
-                    f"{config}: {printable(key)} is set by a file; give it on the command line, or set AUDIOGAN_CACHE"
+                    f"{config}: {printable(key)} must not be set in a file; use the command line or AUDIOGAN_CACHE"
                 )
     return cfg
 
 
 def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
-    """Refuse settings on the command line that need a column of measured values where there is none."""
+    """Raise `UserError` if a setting on the command line needs measured values that the data does not have."""
     for key, column in MEASURED.items():
         if cfg.get(key) and _typed(key, overrides) and not (cfg.data.get("columns") or {}).get(column):
             raise UserError(
                 f"{source}: {key}={printable(str(cfg[key]))[:60]} has no effect: this configuration does not "
-                f"measure {column}; network=tonenoise does, on sounds"
+                f"measure {column}; add network=tonenoise, which measures it for sounds"
             )
 
 
 def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration as hydra composes it, with its values not checked yet.
+    """Return a configuration composed by Hydra. Its values are not checked yet.
 
-    Hydra's own section is left out. It must be that of a shipped configuration composed with the same overrides.
+    The section ``hydra`` is left out. Files must not change this section.
+
+    Args:
+        config: path of a YAML file, or name of a shipped configuration.
+        overrides: settings in Hydra's syntax.
 
     Raises:
-        UserError: the files are not safe to compose, or hydra refuses them.
+        UserError: the files are not safe to compose, or Hydra rejects them.
     """
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
@@ -113,12 +123,12 @@ def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 @contextlib.contextmanager
 def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
-    """Turn every error of hydra, OmegaConf and YAML into one line."""
+    """Convert every exception of Hydra, OmegaConf and YAML to a `UserError` of one line."""
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # whatever a file makes of them, RecursionError and TypeError too
+    except Exception as error:  # A bad file may cause any exception, such as RecursionError or TypeError.
         cause = error
         while cause is not None and not isinstance(cause, UserError):
             cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
@@ -126,26 +136,27 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
             raise cause from error
         reason = summarize_error(error if str(error).strip() or error.__cause__ is None else error.__cause__)
         if isinstance(error, RecursionError):
-            reason = "nested too deeply, or its defaults name itself"
+            reason = "nested too deeply, or its defaults list contains itself; shorten it"
         typed = f" (overrides: {' '.join(overrides)})" if overrides else ""
         raise UserError(f"{config}: {printable(reason)}{typed}") from error
 
 
 def _typed(key: str, overrides: Sequence[str]) -> bool:
-    """Whether the person gave ``key`` on the command line."""
+    """Return whether ``key`` is set on the command line."""
     return any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
 
 
 def _check_name(name: Any, config: str) -> None:
-    """A name becomes the name of a folder below ``runs/``."""
+    """Raise `UserError` unless ``name`` can be the name of a folder below ``runs/``."""
     if not isinstance(name, str) or printable(name) != name or re.search(r"[/\\]|^\.|^~", name):
         raise UserError(
-            f"{config}: name={printable(repr(name))[:80]} must be text, without / \\ and control characters"
+            f"{config}: name={printable(repr(name))[:80]} must be text that does not start with . or ~, without /, \\ "
+            "and control characters"
         )
 
 
 def _check_run_dir(run_dir: Any, config: str) -> None:
-    """A file may choose a folder below ``runs/``. Any other folder needs the person's word."""
+    """Raise `UserError` if a file sets a run folder outside ``runs/``, which only the command line may do."""
     inside = isinstance(run_dir, str) and Path(run_dir).parts[:1] == ("runs",) and len(Path(run_dir).parts) > 1
     if not inside or ".." in Path(run_dir).parts or printable(run_dir) != run_dir:
         raise UserError(
@@ -155,7 +166,12 @@ def _check_run_dir(run_dir: Any, config: str) -> None:
 
 
 def check_config(cfg: DictConfig, source: str) -> None:
-    """``UserError`` that names the first key that is unknown, missing or not allowed."""
+    """Raise `UserError` if a key of the configuration is unknown or missing, or if a value is not allowed.
+
+    Args:
+        cfg: a composed configuration.
+        source: file or name of the configuration, for messages.
+    """
     from omegaconf import OmegaConf
 
     plain = OmegaConf.to_container(cfg, resolve=False)
@@ -171,13 +187,14 @@ def check_config(cfg: DictConfig, source: str) -> None:
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):
         if not isinstance(plain.get(key), dict):
             raise UserError(
-                f"{source}: the section {key!r} is missing; start from a shipped one ({', '.join(shipped_configs())})"
+                f"{source}: the section {key!r} is missing; start from a shipped configuration: "
+                f"{', '.join(shipped_configs())}"
             )
     folder = find_config(source).parent
     check_targets(plain, source=f"{source}: ", folder=folder)
     resolved = OmegaConf.to_container(cfg, resolve=True)
     if "${" in repr(resolved):
-        raise UserError(f"{source}: a value still holds '${{' after interpolation; remove the backslash before it")
+        raise UserError(f"{source}: '${{' is left in a value after interpolation; remove the backslash before it")
     check_targets(resolved, source=f"{source}: ", folder=folder)
     check_numbers(cfg, source)
     check_sections(resolved, source)

@@ -1,7 +1,7 @@
-"""Configuration files from strangers: checked before hydra and OmegaConf read them.
+"""Check untrusted configuration files before Hydra and OmegaConf read them.
 
-Hydra reads every file of a composition through `CheckedFiles`, so one check covers the named file and all files that
-its defaults list adds. `CheckedLoader` compares hydra's own section with that of a shipped configuration.
+Hydra reads all files through `CheckedFiles`: the file of the configuration and the files in its defaults list.
+`CheckedLoader` makes sure that no file changed the section ``hydra``.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from audiogan.run.copies import expand_copies, is_copy_key
 from audiogan.utils.text import printable
 
 MAX_FILE_BYTES = 1 << 20
-"""Bytes of a configuration file."""
+"""Largest size of a configuration file, in bytes."""
 MAX_DEPTH = 40
-"""Nested maps and lists in a configuration."""
+"""Largest nesting depth of maps and lists in a configuration."""
 MAX_VALUES = 100_000
-"""Values of a configuration after aliases and interpolations are filled in."""
+"""Largest number of values in a configuration, after aliases and interpolations are expanded."""
 TAGS = ("null", "bool", "int", "float", "str", "seq", "map", "merge", "value")
-"""YAML types that a checkpoint can hold."""
+"""YAML types that a checkpoint can store."""
 
 
 class CheckedFiles(FileConfigSource):
-    """A folder of YAML files that hydra reads only after `check_yaml`, and never from outside of the folder."""
+    """A folder of YAML files for Hydra. Each file is checked before it is read and must be inside the folder."""
 
     @staticmethod
     def scheme() -> str:
@@ -69,7 +69,7 @@ class CheckedFiles(FileConfigSource):
         return self._inside(config_path).is_dir()
 
     def _find(self, config_path: str) -> Path:
-        """The file of a configuration. Only one that is named whole may end otherwise than in ``.yaml``."""
+        """Return the file of a configuration. The suffix ``.yaml`` is added if ``config_path`` has no YAML suffix."""
         whole = self._inside(config_path)
         if whole.suffix.lower() in (".yaml", ".yml") and whole.is_file():
             return whole
@@ -84,20 +84,20 @@ class CheckedFiles(FileConfigSource):
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Composes configurations, and refuses those in which files changed hydra's own section.
+    """Hydra loader that rejects a configuration if its files changed the section ``hydra``.
 
-    Hydra composes the configuration of a sweep and those of its jobs here, before it acts upon them.
+    Hydra composes the configuration of a multirun and of each job with this loader before it uses them.
 
     Args:
         folder: folder of the configuration.
-        packaged: folder of the shipped configurations, where hydra looks next.
-        source: the name of the configuration, for messages.
+        shipped_folder: folder of the shipped configurations, which Hydra searches after ``folder``.
+        source: file or name of the configuration, for messages.
     """
 
-    def __init__(self, folder: Path, packaged: Path, source: str) -> None:
-        super().__init__(_search_path(dict.fromkeys([folder, packaged])))
-        self.trusted = None if folder == packaged else ConfigLoaderImpl(_search_path([packaged]))
-        self.shipped = min(packaged.glob("*.yaml")).stem
+    def __init__(self, folder: Path, shipped_folder: Path, source: str) -> None:
+        super().__init__(_search_path(dict.fromkeys([folder, shipped_folder])))
+        self.trusted = None if folder == shipped_folder else ConfigLoaderImpl(_search_path([shipped_folder]))
+        self.shipped = min(shipped_folder.glob("*.yaml")).stem
         self.source = source
 
     def load_configuration(
@@ -116,7 +116,7 @@ class CheckedLoader(ConfigLoaderImpl):
         return cfg
 
     def _overrides_of_copies(self, config_name: str | None, overrides: list[str], run_mode: RunMode) -> list[str]:
-        """Return the overrides of entries that `expand` makes, such as ``players.critic_3.repeats=2``."""
+        """Return the overrides of copies made by `expand_copies`, such as ``players.critic_3.repeats=2``."""
         parsed = {o: OverridesParser.create().parse_override(o) for o in overrides}
         candidates = [o for o, one in parsed.items() if re.search(r"\d", one.key_or_group) and "." in one.key_or_group]
         if not candidates:
@@ -126,7 +126,7 @@ class CheckedLoader(ConfigLoaderImpl):
         return [o for o in candidates if is_copy_key(plain, parsed[o].key_or_group)]
 
     def _apply_to_copies(self, cfg: DictConfig, late: list[str], overrides: list[str]) -> None:
-        """Make the copies of a composed configuration, and apply overrides to them."""
+        """Expand the copies in a composed configuration, and apply overrides to them."""
         plain: Any = OmegaConf.to_container(cfg, resolve=False)
         check_interpolations({key: value for key, value in plain.items() if key != "hydra"}, overrides, self.source)
         with open_dict(cfg):
@@ -146,18 +146,18 @@ def _search_path(folders: Iterable[Path]) -> ConfigSearchPath:
 
 
 @contextlib.contextmanager
-def restrict_hydra(folder: Path, packaged: Path, source: str) -> Iterator[Hydra]:
-    """Let hydra find configurations in ``folder`` and in ``packaged``, and nowhere else. See `CheckedLoader`."""
+def restrict_hydra(folder: Path, shipped_folder: Path, source: str) -> Iterator[Hydra]:
+    """Restrict Hydra to the configurations in two folders within a ``with`` block. See `CheckedLoader`."""
     SourcesRegistry.instance().register(CheckedFiles)
-    with initialize(config_path=None, version_base="1.3"):  # restores hydra's global state when it ends
+    with initialize(config_path=None, version_base="1.3"):  # Restores the global state of Hydra.
         GlobalHydra.instance().clear()
-        hydra = Hydra("audiogan", CheckedLoader(folder, packaged, source))
+        hydra = Hydra("audiogan", CheckedLoader(folder, shipped_folder, source))
         GlobalHydra.instance().initialize(hydra)
         yield hydra
 
 
 def read_yaml(path: Path) -> str:
-    """The text of a YAML file that `check_yaml` accepts."""
+    """Read a YAML file, check it with `check_yaml`, and return its text."""
     try:
         text = read_small_file(path, MAX_FILE_BYTES, "configuration").decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -167,36 +167,44 @@ def read_yaml(path: Path) -> str:
 
 
 def check_yaml(text: str, path: Path) -> None:
-    """Refuse YAML that is not a map, is nested too deeply, grows by aliases, or holds types other than plain ones.
+    """Raise `UserError` unless a YAML text is safe to load as a configuration.
 
-    Raises:
-        UserError: names the file, the line and the reason.
+    The text must be a map of plain values, with limited nesting, and with a limited size after aliases are expanded.
+
+    Args:
+        text: content of the file.
+        path: path of the file, for messages.
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         size = _size(node, {}, path, 0)
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({printable(' '.join(str(error).split())[:200])})") from error
+        raise UserError(f"{path}: invalid YAML ({printable(' '.join(str(error).split())[:200])})") from error
     except RecursionError as error:
         raise UserError(f"{path}: nested more than {MAX_DEPTH} deep") from error
     if size > MAX_VALUES:
-        raise UserError(f"{path}: more than {MAX_VALUES:,} values once its aliases are filled in")
+        raise UserError(f"{path}: more than {MAX_VALUES:,} values after its aliases are expanded; shorten it")
     if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{path}: must hold keys and values; start from a shipped configuration")
+        raise UserError(f"{path}: must be a map of keys and values; start from a shipped configuration")
 
 
 def check_defaults(config: Any, path: Path) -> None:
-    """Refuse what hydra acts upon while it reads a file: a section ``hydra``, and resolvers in the defaults list."""
-    if "hydra" in config:  # in the text, or by a merge key
+    """Raise `UserError` if a file has a section ``hydra``, or a resolver in its defaults list.
+
+    Hydra evaluates both while it reads the file.
+    """
+    if "hydra" in config:  # A YAML merge key may also add it.
         raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for text in _texts(plain.get("defaults")):
         if any(":" in _outermost(inside) for inside in _interpolations(text, f"{path}: defaults")):
-            raise UserError(f"{path}: defaults: {printable(text)[:80]}: ${{NAME:...}} is not allowed; write a name")
+            raise UserError(
+                f"{path}: defaults: {printable(text)[:80]}: ${{NAME:...}} is not allowed; write the name of a file"
+            )
 
 
 def _texts(node: Any) -> Iterator[str]:
-    """Every string of a plain container, keys included."""
+    """Yield every string in a plain container, including the keys."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict | list):
@@ -205,13 +213,13 @@ def _texts(node: Any) -> Iterator[str]:
 
 
 def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int) -> int:
-    """Values below a node, each alias counted as often as it is used. ``known`` holds the sizes of visited nodes."""
+    """Return the number of values in a YAML node with all aliases expanded. ``known`` caches it by node id."""
     if node is None:
         return 0
     line = node.start_mark.line + 1
     if id(node) in known:
         if known[id(node)] < 0:
-            raise UserError(f"{path}, line {line}: an alias inside of its own anchor")
+            raise UserError(f"{path}, line {line}: an alias refers to a value that contains it; remove the alias")
         return known[id(node)]
     if depth > MAX_DEPTH:
         raise UserError(f"{path}, line {line}: nested more than {MAX_DEPTH} deep")
@@ -234,33 +242,34 @@ def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int)
 
 
 def check_hydra_section(
-    node: Any, reference: Any, hydra_overrides: Sequence[str], task_overrides: Sequence[str], config: str
+    section: Any, reference: Any, hydra_overrides: Sequence[str], task_overrides: Sequence[str], source: str
 ) -> None:
-    """Refuse a composition in which files, rather than the person, changed hydra's own section.
+    """Raise `UserError` if configuration files changed the section ``hydra``. Only the command line may change it.
 
     Args:
-        node: the composed section ``hydra``.
-        reference: the same section of a shipped configuration, composed with the same ``hydra_overrides``.
-        hydra_overrides, task_overrides: the overrides that ``node`` was composed with.
-        config: the name of the configuration, for the message.
+        section: the composed section ``hydra``.
+        reference: the section ``hydra`` of a shipped configuration, composed with the same ``hydra_overrides``.
+        hydra_overrides: overrides of the section ``hydra``.
+        task_overrides: all other overrides.
+        source: file or name of the configuration, for messages.
     """
-    ours, theirs = _comparable(node), _comparable(reference)
+    ours, theirs = _comparable(section), _comparable(reference)
     theirs["overrides"] = {"hydra": list(hydra_overrides), "task": list(task_overrides)}
     different = next(_differences(ours, theirs, "hydra"), None)
     if different is not None:
         raise UserError(
-            f"{config}: it changes {printable(different)}; a configuration must leave hydra's own settings alone: "
-            "remove that from its files, or give it on the command line"
+            f"{source}: a file changes {printable(different)}, but only the command line may change settings of hydra; "
+            "remove it from the file"
         )
 
 
 def is_hydra_override(override: str) -> bool:
-    """Whether an override is about hydra's own section."""
+    """Return whether an override changes the section ``hydra``."""
     return bool(OverridesParser.create().parse_override(override).is_hydra_override())
 
 
 def _comparable(section: Any) -> dict[str, Any]:
-    """The section as plain values, without entries that hydra derives from the name and the overrides."""
+    """Return the section ``hydra`` as plain values, without entries that depend on the configuration's name."""
     plain: Any = OmegaConf.to_container(section, resolve=False)
     for key in ("config_name", "override_dirname"):
         plain["job"].pop(key, None)
@@ -279,15 +288,15 @@ def _differences(a: Any, b: Any, key: str) -> Iterator[str]:
 
 
 def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], source: str) -> None:
-    """Refuse interpolations that call a resolver, that refer to themselves, or that grow beyond all bounds.
+    """Raise `UserError` if interpolations call resolvers, refer to themselves, or expand to too many values.
 
-    Resolvers read the environment or the clock (``${oc.env:TOKEN}``). They may stand in an override that the person
-    typed, not in a file.
+    Resolvers such as ``${oc.env:TOKEN}`` read the environment or the clock. They are allowed in overrides on the
+    command line, but not in files.
 
     Args:
-        plain: the configuration as plain values, not resolved.
-        overrides: as the person typed them.
-        source: the name of the configuration, for the message.
+        plain: configuration as plain values, before interpolation.
+        overrides: overrides on the command line.
+        source: file or name of the configuration, for messages.
     """
     sizes: dict[str, int] = {}
 
@@ -302,8 +311,8 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
         for text in _interpolations(value, f"{source}: {key}"):
             if ":" in _outermost(text) and not any(text in override for override in overrides):
                 raise UserError(
-                    f"{source}: {printable(key)}={printable(value)[:80]}: a file may not use ${{NAME:...}}; "
-                    "write the value itself, or give it on the command line"
+                    f"{source}: {printable(key)}={printable(value)[:80]}: a file must not use ${{NAME:...}}; "
+                    "write the value itself, or set it on the command line"
                 )
             total += referred(text, key)
         return total
@@ -313,13 +322,15 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
             sizes[key] = -1
             sizes[key] = min(size(value, key), MAX_VALUES + 1)
         if sizes[key] < 0:
-            raise UserError(f"{source}: {printable(key)} refers to itself")
+            raise UserError(f"{source}: {printable(key)} refers to itself; write a value")
         if sizes[key] > MAX_VALUES:
-            raise UserError(f"{source}: {printable(key)} has more than {MAX_VALUES:,} values once it is filled in")
+            raise UserError(
+                f"{source}: {printable(key)} has more than {MAX_VALUES:,} values after interpolation; shorten it"
+            )
         return sizes[key]
 
     def referred(text: str, key: str) -> int:
-        """The size of the value of ``${text}``, or of its whole section if part of the key is filled in later."""
+        """Return the number of values behind ``${text}``. A nested interpolation counts its whole section."""
         static = text[: text.find("${")].rpartition(".")[0] if "${" in text else text
         path = re.sub(r"\[([^\]]*)\]", r".\1", static.strip())
         if path.startswith("."):
@@ -334,12 +345,12 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, str) and "${" in node:
-                break  # the rest of the key lies in the section that this value refers to
+                break  # The rest of the key is inside the section to which this value refers.
             else:
-                return 1  # unknown: OmegaConf reports it
+                return 1  # OmegaConf reports the unknown key.
             done.append(name)
         if not done and "${" in text:
-            return MAX_VALUES + 1  # the whole configuration
+            return MAX_VALUES + 1  # It may refer to any part of the configuration.
         return measure(".".join(done), node) if done else 1
 
     for name, value in plain.items():
@@ -347,9 +358,9 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
 
 
 def _interpolations(value: str, where: str) -> Iterator[str]:
-    """The text inside of each ``${...}``, also of nested ones."""
+    """Yield the text inside each ``${...}`` of a string, including nested ones."""
     if value.count("${") > 1000:
-        raise UserError(f"{where}: more than 1,000 interpolations in one value")
+        raise UserError(f"{where}: more than 1,000 interpolations in one value; shorten it")
     for start in (match.end() for match in re.finditer(r"\$\{", value)):
         depth, end = 1, start
         while end < len(value) and depth:
@@ -359,7 +370,7 @@ def _interpolations(value: str, where: str) -> Iterator[str]:
 
 
 def _outermost(text: str) -> str:
-    """``text`` without the interpolations nested in it."""
+    """Return ``text`` without the interpolations inside it."""
     kept, depth, i = [], 0, 0
     while i < len(text):
         if text.startswith("${", i):

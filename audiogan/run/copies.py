@@ -1,4 +1,4 @@
-"""Copies: one entry of a configuration that stands for several, such as the critics and shards of MD-GAN."""
+"""Expand configuration entries with the key ``copies``, such as the critics and data shards of MD-GAN."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
 MAX_COPIES = 1000
-"""Largest number of entries that one key with ``copies`` makes."""
+"""Largest value of the key ``copies``."""
 MAX_COPIED_VALUES = 20_000
-"""Largest number of values in these entries."""
+"""Largest number of values in all copies of one entry."""
 
 
 def expand_copies(node: Any, source: str = "") -> None:
-    """Replace each entry that has the key ``copies`` by its copies, in place.
+    """Replace each entry that has the key ``copies`` by numbered copies, in place.
 
-    ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and ``critic_1``. ``{i}`` is replaced in strings of the entry
-    too; the value ``{i}`` alone becomes a number. An entry ``critic_1`` that the configuration has already is merged
-    over the copy; ``critic_1: null`` removes it.
+    ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and ``critic_1``. In the entry, strings with ``{i}`` get the
+    number of the copy, and the string ``{i}`` becomes that number. If the configuration already has ``critic_1``, its
+    settings override those of the copy; ``critic_1: null`` removes the copy.
 
     Args:
-        node: a configuration that is not in struct mode.
-        source: text before the key in messages.
+        node: OmegaConf container that is not in struct mode.
+        source: prefix of the key in messages.
 
     Raises:
-        UserError: the number of copies is not a whole number in range, or the copies are too large.
+        UserError: ``copies`` is not a whole number from 1 to 1,000, or the copies have too many values.
     """
     from omegaconf import OmegaConf
 
@@ -50,18 +50,20 @@ def expand_copies(node: Any, source: str = "") -> None:
         template = OmegaConf.to_container(value, resolve=False)
         assert isinstance(template, dict)
         if copies * _weight(template) > MAX_COPIED_VALUES:
-            raise UserError(f"{source}{printable(key)}.copies={copies} of a section of this size are too many")
+            raise UserError(
+                f"{source}{printable(key)}.copies={copies} make over {MAX_COPIED_VALUES:,} values; use fewer copies"
+            )
         del template["copies"], node[key]
         for i in range(copies):
-            name, made = str(key).replace("{i}", str(i)), OmegaConf.create(_filled(template, i))
+            name, copy = str(key).replace("{i}", str(i)), OmegaConf.create(_filled(template, i))
             if name in node:
                 given = node.pop(name)
-                made = None if given is None else OmegaConf.merge(made, given)
-            node[name] = made
+                copy = None if given is None else OmegaConf.merge(copy, given)
+            node[name] = copy
 
 
 def is_copy_key(plain: Any, key: str) -> bool:
-    """Return whether a dotted key lies in a copy, given a plain configuration before its copies are made."""
+    """Return whether a dotted key belongs to a copy that `expand_copies` will make of ``plain``."""
     for name in key.split("."):
         if not isinstance(plain, dict):
             return False
@@ -73,7 +75,7 @@ def is_copy_key(plain: Any, key: str) -> bool:
 
 
 def _weight(node: Any) -> int:
-    """Return the number of values in a plain container; a long text counts as several."""
+    """Return the number of values in a plain container. Each 100 characters of a text count as one value."""
     if isinstance(node, dict | list):
         return 1 + sum(map(_weight, [*node, *node.values()] if isinstance(node, dict) else node))
     return 1 + len(str(node)) // 100

@@ -1,4 +1,4 @@
-"""Training curves as inline SVG: what `metrics.jsonl` says, drawn so that it can be read at a glance."""
+"""Plot the metrics of a run as inline SVG for the report and the studio."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from markupsafe import Markup
 from audiogan.utils.text import printable
 
 Series = dict[str, tuple[list[float], list[float]]]
-"""Steps and values of each metric, by name."""
+"""Steps and values of each metric: metric name -> (steps, values)."""
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168  # the viewBox, and the frame in it
-_BINS = 100  # points a line has at most; what a bin hides is in the band around the line
+# Size of the viewBox and edges of the plot area, in SVG units.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168
+_BINS = 100  # Largest number of points of a line. A band around the line shows the range of each bin.
 _LAST_STEP = 1e15
 _TITLES = {
     "loss": "losses",
@@ -31,9 +32,9 @@ _TITLES = {
 
 
 def to_float(value: Any) -> float | None:
-    """Return the value as a float, which may be NaN or infinite, or None where it is no number.
+    """Convert a JSON value to a float, or return ``None`` if it is not a number.
 
-    Logs write values that are not finite as strings, since JSON has no such numbers.
+    The strings ``nan``, ``inf`` and ``-inf`` are numbers too, because JSON cannot represent these values otherwise.
     """
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         return float(value)
@@ -46,9 +47,10 @@ def to_float(value: Any) -> float | None:
 
 
 def series_from_rows(rows: list[dict[str, Any]]) -> Series:
-    """Return metrics by name. Where a run went back to a checkpoint, the steps it took again replace those it lost.
+    """Convert rows of a metrics log to one series per metric.
 
-    Rows without a step, or with one below 0 or above 1e15, are left out.
+    If a run resumed from a checkpoint, the repeated steps replace the earlier ones. A row is skipped if its step is
+    missing, negative or above 1e15.
     """
     kept: list[tuple[float, dict[str, Any]]] = []
     for row in rows:
@@ -72,10 +74,11 @@ def series_from_rows(rows: list[dict[str, Any]]) -> Series:
 
 
 def group_metrics(names: Sequence[str]) -> dict[str, list[str]]:
-    """Return which metrics share a plot, by the plot's title, in the order of the page.
+    """Group metrics into plots. Return the names of the metrics by title of the plot, in display order.
 
-    Measured figures have plots of their own and come first. The scores that critics give to real and fake samples
-    share a plot; of several critics, each has one. Then come figures that several players log, then all others.
+    Evaluation metrics, whose names contain ``@``, come first and have one plot each. Then come losses, critic scores,
+    gradient norms and all other metrics. A plot of scores shows one critic's mean scores of real and fake samples.
+    Losses and gradient norms of all players share a plot.
     """
     last = [name.rsplit("/", 1)[-1] for name in names]
     critics = {name.rsplit("/", 1)[0] for name in names if _score(name) == "real"}
@@ -104,13 +107,13 @@ def group_metrics(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _score(name: str) -> str:
-    """``real`` or ``fake`` for the mean score that a critic gave to such samples; empty for any other metric."""
+    """Return ``real`` or ``fake`` for a critic's mean score of real or fake samples. Empty for any other metric."""
     found = re.search(r"/(real|fake)_(logits|scores?)$", name)
     return found[1] if found else ""
 
 
 def format_number(value: float) -> str:
-    """A number as short as it can be read: 0.0123, 4.57, 1,234, 12k, 3.4e+07."""
+    """Format a number compactly, such as 0.0123, 4.57, 1,234, 12k or 3.4e+07."""
     size = abs(value)
     if size >= 1e6 or 0 < size < 1e-3:
         return f"{value:.3g}"
@@ -121,7 +124,7 @@ def format_number(value: float) -> str:
 
 @dataclass(eq=False)
 class _Line:
-    """One metric, thinned to what a plot can show."""
+    """One metric, reduced to at most 100 points: mean, minimum and maximum of each bin of steps."""
 
     name: str
     label: str
@@ -129,8 +132,8 @@ class _Line:
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    values: np.ndarray  # all that are finite
-    lost: int  # how many were not
+    values: np.ndarray  # All finite values.
+    lost: int  # Number of values that are not finite.
     peak_step: float
 
     @property
@@ -138,10 +141,10 @@ class _Line:
         return format_number(float(self.mean[-1])) if len(self.mean) else "–"
 
     @classmethod
-    def of(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
+    def from_values(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
         x, y = np.array(steps), np.array(values)
         finite = np.isfinite(y)
-        x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # sums of larger ones would overflow
+        x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # The sum of larger values would overflow.
         lost = int((~finite).sum())
         if not len(y):
             return cls(name, label, x, y, y, y, y, lost, 0.0)
@@ -152,18 +155,18 @@ class _Line:
 
 
 class _Scale:
-    """Where a value is, from top to bottom of the frame: linear, or logarithmic where values span decades.
+    """Vertical scale of a plot: maps values to SVG coordinates. Logarithmic if the values span more than a decade.
 
     Args:
         values: all values of the plot.
-        always: values that must be in the frame.
-        signed: whether values may be negative as well as positive, such as scores; then the scale is linear.
+        always: values that the plot area must include.
+        signed: whether the metric can be negative and positive, such as scores. Its scale is always linear.
     """
 
     def __init__(self, values: np.ndarray, always: Sequence[float], signed: bool = False) -> None:
         low, start, end, high = np.percentile(values, (0, 1, 99, 100))
         self.log = bool(not signed and low > 0 and np.percentile(values, 98) / np.percentile(values, 2) > 15)
-        # A few wild values must not press everything else flat: they leave the frame, and `plot` says so.
+        # Outliers are clipped, because they would flatten the rest of the curve. A note below the plot reports them.
         if not self.log and high - low > 4 * (end - start) > 0:
             low, high = start - (end - start) / 4, end + (end - start) / 4
         low, high = min(low, *always, low), max(high, *always, high)
@@ -191,9 +194,9 @@ class _Scale:
         return tick_values(lower, upper)
 
 
-def tick_values(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers from `low` to `high`, 1, 2 or 5 times a power of ten apart, about so many."""
-    rough = (high - low) / about
+def tick_values(low: float, high: float, count: int = 4) -> list[float]:
+    """Return about ``count`` evenly spaced round numbers from ``low`` to ``high`` as axis ticks."""
+    rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     every = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.8)
     return [i * every for i in range(math.ceil(low / every), math.floor(high / every) + 1)]
@@ -213,10 +216,10 @@ def _heading(title: str) -> str:
 
 @lru_cache(maxsize=1)
 def template_environment() -> Environment:
-    """Return the environment of the HTML templates beside this file.
+    """Return the Jinja environment of the HTML templates in this folder.
 
-    Every value is escaped. Control characters, line breaks included, are written as escapes; the filter `block` keeps
-    line breaks.
+    Every value is escaped for HTML. Control characters and line breaks are printed as escape sequences. The filter
+    ``block`` keeps line breaks.
     """
     found = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -237,7 +240,12 @@ def _path(x: np.ndarray, y: np.ndarray) -> Markup:
 
 
 def plot_all(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
-    """Title, HTML and numbers of each figure of the page; see `group` and `plot`."""
+    """Return title, HTML and plotted points of each plot. See `group_metrics` and `plot_group`.
+
+    Args:
+        series: all metrics.
+        floor: values that real data reaches, by metric.
+    """
     last = max((max(steps) for steps, _ in series.values()), default=0.0)
     groups = group_metrics(list(series)).items()
     return [(title, *plot_group(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
@@ -246,16 +254,17 @@ def plot_all(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup,
 def plot_group(
     index: int, title: str, names: Sequence[str], series: Series, last_step: float, floor: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
-    """One figure of the page: HTML with an SVG in it, and the numbers its pointer shows.
+    """Plot a group of metrics. Return HTML with an inline SVG, and the points that the page shows under the pointer.
 
     Args:
-        index: of the figure on the page.
-        title: of its group (see `group`), with the metrics `names` in it.
+        index: number of the plot on the page, from 0.
+        title: title of the group, see `group_metrics`.
+        names: names of the metrics in the group.
         series: all metrics.
-        last_step: where the axis of steps, which begins at 0, ends.
-        floor: by metric, the value real data reaches; drawn as a dashed line.
+        last_step: end of the horizontal axis, which begins at step 0.
+        floor: values that real data reaches, by metric. They are drawn as dashed lines.
     """
-    lines = [_Line.of(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
+    lines = [_Line.from_values(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
     floors = [floor[name] for name in names if name in floor]
     values = np.concatenate([line.values for line in lines])
     scale = _Scale(values, floors, signed=any(map(_score, names))) if len(values) else None
@@ -267,15 +276,15 @@ def plot_group(
     notes = []
     for line in lines:
         if line.lost:
-            notes.append(f"{line.label} values that were not finite: {line.lost:,}".strip())
+            notes.append(f"{line.label} values that are not finite: {line.lost:,}".strip())
         if scale and len(line.mean):
             wild = max(line.values.max(), line.values.min(), key=abs)
             if not scale.low <= wild <= scale.high:
-                notes.append(f"{format_number(float(wild))} at step {line.peak_step:,.0f} is outside the picture")
+                notes.append(f"{format_number(float(wild))} at step {line.peak_step:,.0f} is outside the plot")
     if scale and scale.log:
         notes.append("logarithmic")
     if floors:
-        notes.append("dashed: what real sounds reach")
+        notes.append("dashed: value of real data")
     drawn = (
         template_environment()
         .get_template("figure.html")

@@ -1,15 +1,17 @@
-"""Facts: values of a configuration that follow from the data.
+"""Facts: configuration values that are derived from the training data.
 
-Values refer to them as ``${facts.NAME}``. They are known once the data is open, after ``data`` and ``inputs`` (which
-therefore cannot refer to facts) and before all other sections:
+A configuration refers to a fact as ``${facts.NAME}``. Facts are computed from the sections ``data`` and ``inputs``,
+so these two sections cannot refer to facts. All other sections can.
 
-* ``facts.labels``: names of the classes of the data.
-* ``facts.modality``: settings of the kind of signals.
-* ``facts.signal_shape``: shape of one signal, such as ``[channels, length]`` of a sound.
-* ``facts.format``: a `SoundFormat`, for data of sounds; also ``facts.format.sample_rate``, ``length``, ``channels``.
-* ``facts.inputs.NAME``: facts of an input, see `audiogan.inputs.Input.facts`: ``facts.inputs.source.shape``.
-* ``facts.NAME``: number of channels of an input, such as the number of classes, ``facts.classes``.
-* ``facts.shape``: shape of one signal in the representation, as networks receive it.
+* ``facts.labels``: names of the classes.
+* ``facts.modality``: settings of the modality, such as the sample rate of sounds.
+* ``facts.signal_shape``: shape of one signal, such as ``[channels, length]`` for sounds.
+* ``facts.format``: a `SoundFormat`, only for sounds. Its parts are ``facts.format.sample_rate`` (Hz),
+  ``facts.format.length`` (samples) and ``facts.format.channels``.
+* ``facts.inputs.NAME``: facts of the input NAME, such as ``facts.inputs.source.shape``. See
+  `audiogan.inputs.Input.facts`.
+* ``facts.NAME``: number of channels of the input NAME. ``facts.classes`` is the number of classes.
+* ``facts.shape``: shape of one signal in the representation. This is the input shape of the critic.
 """
 
 from __future__ import annotations
@@ -33,20 +35,26 @@ if TYPE_CHECKING:
 FORMAT = {"_target_": "audiogan.representations.SoundFormat", "length": None, "channels": None, "sample_rate": None}
 GENERAL = ("labels", "inputs", "modality", "signal_shape", "shape", "format")
 RESERVED = ("x", *GENERAL, "n", "batch", "random", "only", "skip", "truncation")
-"""Names that no input may have: the column of signals, other facts, and arguments beside the inputs."""
+"""Reserved names. An input must not be named like the column of signals, a fact or an argument of sampling."""
 
 
 def declare_facts(cfg: DictConfig, source: str) -> None:
-    """Write facts without values into ``cfg.facts``, before there is data, and check all references to facts.
+    """Add placeholders of all facts to ``cfg.facts`` before the data is opened, and check all references to facts.
+
+    Args:
+        cfg: composed configuration.
+        source: file or name of the configuration, for messages.
 
     Raises:
-        UserError: a value refers to a fact that does not exist, or ``data`` or ``inputs`` refers to a fact.
+        UserError: a value refers to an unknown fact, or the section ``data`` or ``inputs`` refers to a fact.
     """
     from omegaconf import OmegaConf
 
     for section in ("data", "inputs"):
         if "${facts" in OmegaConf.to_yaml(OmegaConf.create({section: cfg.get(section)})):
-            raise UserError(f"{source}: {section} cannot refer to facts, which follow from the data and the inputs")
+            raise UserError(
+                f"{source}: {section} cannot refer to facts, because facts are derived from it; write the value itself"
+            )
     cfg.facts = dict.fromkeys(GENERAL) | {"labels": [], "inputs": {}, "format": FORMAT, "classes": 0, "knobs": 0}
     for name, target, options in input_sections(cfg, f"{source}: "):
         _add_input(cfg, name, target.facts(None, **options))
@@ -64,10 +72,14 @@ def declare_facts(cfg: DictConfig, source: str) -> None:
 
 
 def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
-    """Write all facts into ``cfg.facts``, and return the representation, which is not fitted yet.
+    """Write all facts into ``cfg.facts`` and return the representation, which is not fitted yet.
+
+    Args:
+        cfg: configuration whose facts were declared by `declare_facts`.
+        table: training data.
 
     Raises:
-        UserError: the data does not have what the configuration needs, or its names cannot stand in a configuration.
+        UserError: the data lacks something that the configuration needs, or a class name contains ``${``.
     """
     from omegaconf import OmegaConf
 
@@ -77,7 +89,7 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
     for name, target, options in input_sections(cfg):
         found = target.facts(table, **options)
         if "${" in repr(found):
-            raise UserError(f"data: the column of the input {name!r} holds the characters '${{', which are not allowed")
+            raise UserError(f"data: the column of the input {name!r} contains the characters '${{'; remove them")
         _add_input(cfg, name, found)
     cfg.facts.modality = modality = table.modality.to_config()
     cfg.facts.signal_shape = shape = list(table.shape)
@@ -86,8 +98,8 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
         cfg.facts.format = FORMAT | {"length": length, "channels": channels, "sample_rate": modality["sample_rate"]}
     elif "${facts.format" in OmegaConf.to_yaml(cfg):
         raise UserError(
-            f"{cfg.name}: it refers to facts.format, the format of sounds, but the data holds {table.modality.noun}s; "
-            "choose data of sounds, or another network=NAME"
+            f"{cfg.name}: facts.format exists for sounds only, but the data contains {table.modality.noun}s; "
+            "choose sound data or another network=NAME"
         )
     representation: Representation = build(cfg.representation, "representation")
     cfg.facts.shape = list(representation.shape)
@@ -100,13 +112,18 @@ def _add_input(cfg: DictConfig, name: str, found: dict[str, Any]) -> None:
 
 
 def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield the name, the class and the settings of each entry of ``inputs``."""
+    """Yield the name, the class and the settings of each input in the section ``inputs``.
+
+    Args:
+        cfg: composed configuration.
+        source: prefix of the key in messages.
+    """
     from omegaconf import OmegaConf
     from torch.nn import ModuleDict
 
     sections = cfg.get("inputs") or {}
     if not OmegaConf.is_dict(sections):
-        raise UserError(f"{source}inputs must be a section: names with the settings of each input")
+        raise UserError(f"{source}inputs must be a section with one entry per input")
     for name, node in sections.items():
         if node is None:
             continue

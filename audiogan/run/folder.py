@@ -1,4 +1,4 @@
-"""The folder of a run: its lock, its status, and what must not be in it."""
+"""Create, check, lock and clean up run folders, and store the status of a run."""
 
 from __future__ import annotations
 
@@ -22,21 +22,27 @@ FILES = (
     *("config.yaml", "run.json", "scan.csv", "scan.txt", "metrics.jsonl", "findings.jsonl", "report.html"),
     *("evaluation.json", ".lock"),
 )
-MAX_STATUS_BYTES = 1 << 20  # bytes of run.json
+MAX_STATUS_BYTES = 1 << 20
+"""Largest size of ``run.json``, in bytes."""
 OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
-"""Callbacks that only observe training."""
+"""Keys of callbacks that do not influence training."""
 UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
-"""Overrides that change the length or the place of a run, not its result; the name of its folder leaves them out."""
+"""Beginnings of the overrides that are left out of the name of a run folder, because they do not change the model."""
 
 
 def run_folder_name(name: str, overrides: Sequence[str]) -> str:
-    """Return the name of the run folder. The same command always gives the same name."""
-    telling = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
-    telling.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
-    if not telling:
+    """Return the name of a run folder, such as ``drums,network=wavegan``. Equal settings give equal names.
+
+    Args:
+        name: name of the configuration.
+        overrides: overrides as typed on the command line.
+    """
+    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
+    settings.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
+    if not settings:
         return name
-    text = ",".join(telling)
-    short = ",".join(re.sub(r"=.*[/\\](?=[^/\\]+)", "=", o).rstrip("/\\") for o in telling)
+    text = ",".join(settings)
+    short = ",".join(re.sub(r"=.*[/\\](?=[^/\\]+)", "=", o).rstrip("/\\") for o in settings)
     slug = re.sub(r"[^A-Za-z0-9=_.,-]+", "-", short).strip("-.")
     if slug != text or len(slug) > 80:
         slug = f"{slug[:60].rstrip('-.,')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -44,10 +50,10 @@ def run_folder_name(name: str, overrides: Sequence[str]) -> str:
 
 
 def check_run_folder(run_dir: Path) -> None:
-    """Refuse a folder that holds anything but a run, so that a training never replaces other files.
+    """Raise `UserError` unless ``run_dir`` is missing, empty or a run folder, so that training replaces no other files.
 
-    Raises:
-        UserError: ``run_dir`` is a file, or a folder that is neither empty nor a run of audiogan.
+    Args:
+        run_dir: path of the run folder.
     """
     try:
         names = {entry.name for entry in os.scandir(run_dir)}
@@ -55,7 +61,7 @@ def check_run_folder(run_dir: Path) -> None:
         return
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be used ({error.strerror})") from error
-    # A run that was killed early has left a lock and a few files, but no run.json yet.
+    # A run that is killed early leaves a lock and a few files, but no run.json.
     begun = ".lock" in names and all(name in (*FOLDERS, *FILES) or name.endswith(".tmp") for name in names)
     if names and not begun and "run.json" not in names and not any(run_dir.glob("checkpoints/step-*.ckpt")):
         raise UserError(
@@ -65,27 +71,29 @@ def check_run_folder(run_dir: Path) -> None:
 
 
 def check_links(run_dir: Path) -> None:
-    """Refuse a run folder from which a link leads elsewhere.
+    """Raise `UserError` if a file or folder of the run is a symbolic link to a path outside ``run_dir``.
 
-    Raises:
-        UserError: a file or folder that a training writes is a symbolic link to a place outside of `run_dir`.
+    Args:
+        run_dir: path of the run folder.
     """
     inside = os.path.realpath(run_dir)
     for name in (*FOLDERS, *FILES):
         path = run_dir / name
         if path.is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
             raise UserError(
-                f"{path}: a link to {os.path.realpath(path)}; a training writes only in its own run folder: "
+                f"{path}: a link to {os.path.realpath(path)}; training writes only inside its run folder; "
                 "remove the link or choose another run_dir"
             )
 
 
 @contextlib.contextmanager
 def lock_run_folder(run_dir: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, so that only one training writes there. The lock ends with its process.
+    """Lock a run folder within a ``with`` block, so that only one process trains in it.
+
+    The operating system releases the lock if the process is killed.
 
     Raises:
-        UserError: another training holds it, or ``.lock`` is no file that can be opened.
+        UserError: another process holds the lock, or the file ``.lock`` cannot be opened.
     """
     try:
         import fcntl
@@ -104,7 +112,7 @@ def lock_run_folder(run_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{run_dir}: another training is writing there; choose another run_dir") from error
+            raise UserError(f"{run_dir}: another training run uses this folder; choose another run_dir") from error
         except OSError as error:
             raise UserError(f"{path}: cannot be locked ({error.strerror}); choose another run_dir") from error
         yield
@@ -114,12 +122,12 @@ def lock_run_folder(run_dir: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def create_run_folder(run_dir: Path) -> Iterator[None]:
-    """Create a run folder, and remove it again if a training fails before it has written anything there.
+    """Create a run folder. If the ``with`` block raises before it writes any file, remove the folder.
 
     Raises:
         UserError: the folder cannot be created.
     """
-    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    new = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -128,15 +136,15 @@ def create_run_folder(run_dir: Path) -> Iterator[None]:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            if made and set(os.listdir(run_dir)) <= {".lock"}:
+            if new and set(os.listdir(run_dir)) <= {".lock"}:
                 (run_dir / ".lock").unlink(missing_ok=True)
-            for folder in made:  # `rmdir` refuses one that holds anything
+            for folder in new:  # `rmdir` does not remove a folder that contains files.
                 folder.rmdir()
         raise
 
 
 def remove_temporary_files(run_dir: Path) -> None:
-    """Remove what a killed run was writing."""
+    """Remove the temporary files of a run that was killed."""
     names = (*FILES, "previews/step-*", "previews/animation.gif")
     for name in names:
         folder, _, file = name.rpartition("/")
@@ -146,7 +154,7 @@ def remove_temporary_files(run_dir: Path) -> None:
 
 
 def read_status(run_dir: Path) -> str:
-    """Return the status in ``run.json``; "" if there is none that can be read."""
+    """Return the status in ``run.json``, such as ``running`` or ``finished``. Empty if the file cannot be read."""
     path = run_dir / "run.json"
     try:
         if not is_regular_file(path) or path.stat().st_size > MAX_STATUS_BYTES:
@@ -156,16 +164,21 @@ def read_status(run_dir: Path) -> str:
         return ""
 
 
-def write_status(run_dir: Path, **facts: str) -> None:
-    """Write ``run.json``, from which reports and the studio learn the status of a run. Errors are only reported."""
+def write_status(run_dir: Path, **fields: str) -> None:
+    """Write ``run.json``, which the report and the studio read. If it cannot be written, print a warning.
+
+    Args:
+        run_dir: run folder.
+        fields: content of the file, such as ``status`` and ``source``.
+    """
     path = run_dir / "run.json"
-    content = json.dumps(facts).encode()
+    content = json.dumps(fields).encode()
     try:
         with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         try:
-            _overwrite(path, content)  # a full disk has room for as much as was there before
+            _overwrite(path, content)  # Works on a full disk, because the file does not grow.
         except OSError:
             notify(f"{error.filename or path}: cannot be written ({error.strerror or error})")
 
@@ -176,7 +189,7 @@ def _overwrite(path: Path, content: bytes) -> None:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise OSError(errno.EINVAL, "not a file of its own")
-        # Spaces up to the old length: JSON allows them, and whoever reads meanwhile sees one of the two.
+        # Padded with spaces, which JSON allows, so that a concurrent reader gets valid JSON.
         os.write(file, content.ljust(status.st_size))
     finally:
         os.close(file)

@@ -1,4 +1,7 @@
-"""``audiogan train CONFIG -m``: hydra's multirun, with whatever sweeper and launcher the overrides name."""
+"""Run several training jobs with Hydra's multirun, for ``audiogan train CONFIG -m``.
+
+Overrides may choose any sweeper and launcher of Hydra.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from audiogan.run.packaged import CONFIG_FOLDER, find_config
 
 
 def list_jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of every job: the product of all comma-separated values, as hydra's basic sweeper has it."""
+    """Return the overrides of each job: all combinations of comma-separated values, as in Hydra's basic sweeper."""
     return [list(job) for job in itertools.product(*(spelled.values() for spelled in _spellings(overrides)))]
 
 
 def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
-    """The choices of each override: hydra's spelling -> the one that a command for this job alone would have.
+    """Return the values of each override: override in Hydra's syntax -> override as a user types it for one job.
 
-    Run folders are named by the second, so that such a command means the same run.
+    The name of a run folder is made of the typed overrides, so that a job and the same single run share a folder.
     """
     from hydra.errors import HydraException
 
@@ -36,23 +39,23 @@ def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
         try:
             values = list(parsed.sweep_string_iterator())
         except HydraException as error:
-            raise UserError(f"{typed}: cannot be listed ({error}); write the values, separated by commas") from error
+            raise UserError(f"{typed}: cannot be expanded ({error}); write the values, separated by commas") from error
         plain = values if typed == override else split_choices(typed.partition("=")[2])
         spellings.append({f"{key}={value}": f"{key}={text}" for value, text in zip(values, plain, strict=True)})
     return spellings
 
 
 def _check_jobs(name: str, overrides: Sequence[str]) -> None:
-    """``UserError`` before the first job starts rather than at the last."""
+    """Raise `UserError` before the first job starts if the configuration of any job is invalid."""
     planned = list_jobs(overrides)
     folders = [config.compose(name, job).run_dir for job in planned]
     shared = next((f for f in folders if folders.count(f) > 1), None)
     if shared is not None:
         raise UserError(
-            f"run_dir={shared}: several jobs would share this run folder; leave run_dir to audiogan, and vary a "
-            "setting that its names show (not how long a run goes, nor what is logged)"
+            f"run_dir={shared}: several jobs would use this run folder; do not set run_dir, and vary a setting "
+            "that is part of the folder name (not trainer.steps, trainer.minutes or a callback that only logs)"
         )
-    try:  # hydra itself composes what all jobs have in common, and acts upon its own section in it
+    try:  # Hydra also composes the settings that all jobs share.
         config.compose_unchecked(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
         if "Could not override" not in str(error):
@@ -62,19 +65,24 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
 
 
 class JobFailed(UserError):
-    """Carries the failure of a job from another process to this one."""
+    """Failure of a job that a launcher runs in another process."""
 
 
 class JobInterrupted(UserError):
-    """Carries the interruption of a job from another process to this one."""
+    """Interruption of a job that a launcher runs in another process."""
 
 
 def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
-    """Run all jobs; each in a run folder of its own name. Returns 0, or 2 if any failed.
+    """Run all jobs, each in its own run folder, and return the exit code: 0, or 2 if a job failed.
+
+    Args:
+        name: path of a YAML file, or name of a shipped configuration.
+        overrides: overrides as typed. Comma-separated values make several jobs.
+        command: command line that resumes an interrupted run, printed as a hint.
 
     Raises:
-        UserError: a job's configuration is wrong, or two would share a run folder; no job was started.
-        KeyboardInterrupt: a job was interrupted. A launcher that runs one job after the other did not start the rest.
+        UserError: the configuration of a job is invalid, or two jobs have the same run folder. No job has started.
+        KeyboardInterrupt: a job was interrupted. The remaining jobs do not start.
     """
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
@@ -95,7 +103,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
         settings = HydraConfig.get()
         mine = [spelled.get(o, o) for o in settings.overrides.task]
         print(f"\n== {' '.join(mine)}", flush=True)
-        GlobalHydra.instance().clear()  # or `compose` could not start its own
+        GlobalHydra.instance().clear()  # `compose` initializes Hydra again.
         try:
             with _current_folder(settings.runtime.cwd):
                 cfg = config.compose(name, mine)
@@ -106,11 +114,11 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            if os.getpid() != process:  # a launcher may run jobs in other processes, where `failed` is a copy
+            if os.getpid() != process:  # In another process, `failed` is only a copy.
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:
-            if os.getpid() != process:  # hydra hands over exceptions of jobs, but not this one
+            if os.getpid() != process:  # Hydra does not pass on a KeyboardInterrupt.
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 
@@ -134,7 +142,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
 
 @contextlib.contextmanager
 def _current_folder(folder: str) -> Iterator[None]:
-    """Relative paths mean what they meant where the command was started, also with ``hydra.job.chdir=true``."""
+    """Change to ``folder`` within a ``with`` block, so that relative paths stay valid with ``hydra.job.chdir=true``."""
     before = os.getcwd()
     os.chdir(folder)
     try:

@@ -1,4 +1,4 @@
-"""Output that a training can do without: messages beside the progress bar, logs, previews and reports."""
+"""Write files and print messages that training does not depend on, such as logs, previews and reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _reported: set[str] = set()
 
 
 def notify(text: str, stream: TextIO | None = None) -> None:
-    """Print a line beside a progress bar, on standard error by default. A closed terminal is ignored."""
+    """Print a line without breaking a progress bar, by default to standard error. Errors of the stream are ignored."""
     from tqdm import tqdm
 
     with contextlib.suppress(OSError, ValueError, RuntimeError):
@@ -23,10 +23,9 @@ def notify(text: str, stream: TextIO | None = None) -> None:
 
 @contextlib.contextmanager
 def ignore_write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Write a file that a training can do without.
+    """Suppress an `OSError` in a ``with`` block, so that training continues if an optional file cannot be written.
 
-    An `OSError` in the block, or a `UserError` that reports one, ends the block only. It is reported once for each
-    `path`.
+    A `UserError` caused by an `OSError` is suppressed too. One warning is printed per ``path``.
     """
     try:
         yield
@@ -36,4 +35,4 @@ def ignore_write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             raise
         if str(path) not in _reported:
             _reported.add(str(path))
-            notify(f"{path}: cannot be written ({cause.strerror or cause}); the training continues without it")
+            notify(f"{path}: cannot be written ({cause.strerror or cause}); training continues without it")

@@ -1,8 +1,8 @@
-"""Overrides as a person types them, translated to hydra's grammar.
+"""Translate overrides of the command line to Hydra's override syntax.
 
-Hydra's grammar gives a meaning to quotes, brackets, commas, ``=`` and ``~``, and knows no letters outside ASCII. Names
-of files contain all of these. The value of a setting that holds a path or a name is therefore quoted for hydra,
-unless the person wrote it in hydra's grammar.
+Hydra treats quotes, brackets, commas, ``=`` and ``~`` as syntax and accepts only ASCII letters, but file names may
+contain any of these characters. Therefore, values of settings that hold a path or a name are quoted, unless they
+already follow Hydra's syntax.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 PATHS = ("data.root", "data.labels", "data.cache", "run_dir")
-"""Settings that hold a path."""
+"""Keys of settings that contain a path."""
 TEXTS = (*PATHS, "name")
-"""Settings that hold text, also where it looks like a number."""
+"""Keys of settings that are always text, even if the value looks like a number."""
 
 _ASSIGNMENT = re.compile(r"(\+{0,2})([^=]*)=(.*)", re.DOTALL)
 _CHOICE = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:\\.|[^,\\])*)\s*(?:,|$)""", re.DOTALL)
 
 
 def to_hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> list[str]:
-    """Return overrides that hydra reads as they were meant, one for each of ``overrides``.
+    """Translate typed overrides to Hydra's syntax, one by one.
 
-    What hydra's grammar already reads as a text stays as it is: quoted values, escapes, ``null``, ``${...}``, and with
-    ``multirun`` lists of values such as ``data.root=a,b``. Any other value of a setting in `TEXTS` is quoted. The
-    result of this function is not changed by another call.
+    Values of the settings in `TEXTS` are quoted, except quoted values, escapes, ``null`` and ``${...}``. Translating
+    the result again does not change it.
+
+    Args:
+        overrides: overrides as typed on the command line.
+        multirun: whether a list such as ``data.root=a,b`` stands for several values.
 
     Raises:
-        UserError: an override that cannot be read, or two that contradict each other.
+        UserError: an override is invalid, or two overrides contradict each other.
     """
     translated = [_translated(override, multirun) for override in overrides]
     _check_rates(overrides)
@@ -44,10 +47,10 @@ def to_hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> l
 
 
 def parse_override(override: str) -> Override:
-    """Return an override as hydra's parser reads it.
+    """Parse an override with Hydra's parser.
 
     Raises:
-        UserError: hydra cannot read it.
+        UserError: the override is invalid.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -57,18 +60,18 @@ def parse_override(override: str) -> Override:
     except HydraException as error:
         reason = printable(str(error).splitlines()[0]) if str(error) else type(error).__name__
         raise UserError(
-            f"{printable(override)}: cannot be read as KEY=VALUE ({reason}); a list is written [1,2], "
-            f"a text with special characters in quotes of its own: \"KEY='VALUE'\""
+            f"{printable(override)}: invalid override ({reason}); write KEY=VALUE. Write a list as [1,2], "
+            f"and quote text with special characters: \"KEY='VALUE'\""
         ) from error
 
 
 def split_choices(value: str) -> list[str]:
-    """Split a comma-separated list at the commas that are neither quoted nor escaped."""
+    """Split a comma-separated list. Quoted and escaped commas do not separate values."""
     found: list[str] = []
     at = 0
     while at <= len(value):
         match = _CHOICE.match(value, at)
-        if match is None:  # a backslash at the end
+        if match is None:  # The list ends in a backslash.
             return [*found, value[at:].strip()]
         found.append(match[1].strip())
         at = match.end()
@@ -78,7 +81,7 @@ def split_choices(value: str) -> list[str]:
 
 
 def quote(text: str) -> str:
-    """Return ``text`` as a quoted value of hydra's grammar."""
+    """Quote a text for Hydra's override syntax."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     quote = Quote.double if "'" in text and '"' not in text else Quote.single
@@ -86,9 +89,13 @@ def quote(text: str) -> str:
 
 
 def settings_from_run_name(config: str, overrides: Sequence[str]) -> list[str]:
-    """Return the settings that the name of an existing run folder states and that ``overrides`` leave open.
+    """Return the settings in the name of the existing run folder ``run_dir`` that ``overrides`` do not set.
 
-    The name is one that audiogan chose: with ``run_dir=runs/points,loss=hinge`` the setting ``loss=hinge``.
+    With ``run_dir=runs/points,loss=hinge``, the result is ``["loss=hinge"]``. It is empty for other folder names.
+
+    Args:
+        config: path of a YAML file, or name of a shipped configuration.
+        overrides: overrides as typed on the command line.
     """
     from audiogan.run.folder import run_folder_name
     from audiogan.run.packaged import find_config
@@ -101,7 +108,7 @@ def settings_from_run_name(config: str, overrides: Sequence[str]) -> list[str]:
         return []
     called = Path(folder).name
     name, *settings = called.split(",")
-    # A name that was shortened ends in a digest and states its settings only in part.
+    # A shortened name ends in a digest and does not contain all settings.
     whole = run_folder_name(name, settings) == called and not re.search(r"-[0-9a-f]{6}$", called)
     if name != find_config(config).stem or not whole or not all("=" in setting for setting in settings):
         return []
@@ -115,19 +122,19 @@ def _translated(override: str, multirun: bool) -> str:
         return override
     plus, key, value = match.groups()
     if key in PATHS and not value.strip():
-        raise UserError(f"{key}= is empty; name a file or folder, or leave it out")
+        raise UserError(f"{key}= is empty; give a file or folder, or remove the setting")
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
         raise UserError(f"{key}={printable(value)}: this name is not valid UTF-8; rename the file or folder")
     return f"{plus}{key}={_value(key, value, multirun)}"
 
 
 def _value(key: str, value: str, multirun: bool) -> str:
-    """The value of a setting in `TEXTS`, in hydra's grammar."""
+    """Return the value of a setting in `TEXTS` in Hydra's syntax."""
     try:
         parsed = parse_override(f"{key}={value}")
     except UserError:
         several = split_choices(value)
-        # A run folder that audiogan named, such as runs/points,loss=hinge, is one name.
+        # The name of a run folder, such as runs/points,loss=hinge, is one value in spite of its comma.
         if multirun and not _exists(value) and all(c and ("=" not in c or _exists(c)) for c in several):
             return ",".join(_value(key, choice, False) for choice in several) if len(several) > 1 else quote(value)
         return quote(value)
@@ -135,7 +142,7 @@ def _value(key: str, value: str, multirun: bool) -> str:
         several = split_choices(value)
         each_exists = len(several) > 1 and all(map(_exists, several))
         if each_exists and not multirun and not _exists(value):
-            raise UserError(f"{key}={printable(value)}: several values; with -m one training follows the other")
+            raise UserError(f"{key}={printable(value)}: several values; add -m to train with each value")
         if not multirun or (_exists(value) and not each_exists):
             return quote(value)
         if parsed.value_type is not None and parsed.value_type.name == "SIMPLE_CHOICE_SWEEP":
@@ -154,9 +161,9 @@ def _exists(path: str) -> bool:
 
 
 def _check_rates(overrides: Sequence[str]) -> None:
-    """Refuse ``lr=NUMBER`` beside ``lr.NAME=NUMBER``: the outcome would depend on their order."""
+    """Raise `UserError` if both ``lr=RATE`` and ``lr.NAME=RATE`` are given, because their order would matter."""
     plain = [override.lstrip("+") for override in overrides]
     every = next((o for o in plain if re.match(r"lr=\s*[^{\s]", o)), None)
     one = next((o for o in plain if o.startswith("lr.")), None)
     if every and one:
-        raise UserError(f"{every} sets the rates of all players and {one} that of one; write lr.NAME=RATE for each")
+        raise UserError(f"{every} and {one} contradict each other; write lr.NAME=RATE for each player")

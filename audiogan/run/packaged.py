@@ -1,4 +1,4 @@
-"""Shipped configurations, and the file of a configuration that a person names."""
+"""Find configuration files: shipped ones by name, and others by path."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ CONFIG_FOLDER = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKA
 
 
 def shipped_configs() -> list[str]:
-    """Names of the configurations that ship with the package."""
+    """Return the names of the shipped configurations, sorted."""
     return sorted(path.stem for path in CONFIG_FOLDER.glob("*.yaml"))
 
 
 def find_config(config: str) -> Path:
-    """Return the file of a configuration given as a path or as the name of a shipped one."""
+    """Return the path of a configuration file.
+
+    Args:
+        config: path of a YAML file, or name of a shipped configuration.
+
+    Raises:
+        UserError: there is no such file or shipped configuration.
+    """
     path = Path(os.path.expanduser(config))
     if path.suffix.lower() not in (".yaml", ".yml"):
         if config in shipped_configs():
             return CONFIG_FOLDER / f"{config}.yaml"
         if (path / "config.yaml").is_file():
-            raise UserError(f"{config}: a folder; name the configuration in it, {path / 'config.yaml'}")
+            raise UserError(f"{config}: this is a folder; use the configuration in it, {path / 'config.yaml'}")
         raise UserError(f"{config}: neither a YAML file nor a shipped configuration ({', '.join(shipped_configs())})")
     if path.is_file():
         path = path.parent.resolve() / path.name

@@ -1,4 +1,4 @@
-"""How far a training is, while it runs."""
+"""Progress bar of a training run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from audiogan.core import Callback, Trainer
 from audiogan.utils.terminal import is_terminal
 
 BAR, LINE = 0.5, 30.0
-"""Seconds between two updates of the bar on a terminal, and between two lines elsewhere."""
+"""Seconds between two updates of the bar (on a terminal), and between two lines (in a file or pipe)."""
 SETTLED = 5.0
-"""Seconds after which the remaining time is estimated, at the earliest."""
+"""Seconds of training before the first estimate of the remaining time."""
 
 
 class Progress(Callback):
-    """The step, losses, examples a second and the time left, on standard error.
+    """Progress display on standard error: step, losses, examples per second and remaining time.
 
-    On a terminal this is a bar, elsewhere (a log file, a pipe) one plain line every 30 seconds. Nothing happens if
-    standard error is closed.
+    A terminal shows a progress bar. A log file or a pipe gets one line of text every 30 seconds. If standard error is
+    closed, nothing is printed.
 
     Args:
-        log: has the losses of its last line in ``last``.
+        log: `MetricsLog` whose newest losses are shown. Without a log, no losses are shown.
     """
 
     def __init__(self, log: Any = None) -> None:
         self.log = log
         self._bar: Any = None
-        self._begun: tuple[float, float] | None = None  # when, and the share of the budget that was spent
-        self._shown: tuple[float, int] | None = None  # when, and the examples so far
+        self._begun: tuple[float, float] | None = None  # Start time in seconds, and fraction of the budget spent then.
+        self._shown: tuple[float, int] | None = None  # Time of the last update in seconds, and number of examples then.
 
     def on_step(self, trainer: Trainer) -> None:
         if not trainer.engine.is_main_process:
@@ -43,16 +43,16 @@ class Progress(Callback):
             self._shown = now, trainer.real_examples
         if self._shown is not None and now - self._shown[0] < (BAR if terminal else LINE):
             return
-        with contextlib.suppress(OSError, ValueError):  # closed, or it cannot show a character
+        with contextlib.suppress(OSError, ValueError):  # The stream is closed or cannot encode a character.
             self._show(trainer, now, terminal)
         self._shown = now, trainer.real_examples
 
     def _show(self, trainer: Trainer, now: float, terminal: bool) -> None:
-        figures = self.figures(trainer, now)
+        figures = self.status_values(trainer, now)
         if sys.stderr is None:
             return
         if not terminal:
-            # Of two budgets, the one that is spent further decides when the run ends.
+            # Of the two budgets, steps and minutes, the run ends with the one that is used up first.
             by_steps = trainer.steps is not None and trainer.step >= trainer.progress * trainer.steps
             of = f" of {trainer.steps:,}" if by_steps else ""
             parts = [f"step {trainer.step:,}{of} ({trainer.progress:.0%}{'' if by_steps else ' of the time'})"]
@@ -69,8 +69,8 @@ class Progress(Callback):
         self._bar.n = trainer.progress
         self._bar.refresh()
 
-    def figures(self, trainer: Trainer, now: float) -> dict[str, str]:
-        """What is shown after the step: losses, speed and the time left, those that are known."""
+    def status_values(self, trainer: Trainer, now: float) -> dict[str, str]:
+        """Return the values shown after the step as text: losses, examples per second and remaining time, if known."""
         last = self.log.last if self.log else {}
         figures = {k.removesuffix("/loss"): f"{v:.3f}" for k, v in last.items() if k.endswith("/loss")}
         if self._shown is not None and now > self._shown[0]:

@@ -1,17 +1,17 @@
-"""What a run leaves for people: previews one can play and see, and `report.html`, a page that opens from disk.
+"""Write the report of a run: `report.html`, a self-contained web page with previews, curves and findings.
 
-The page is a function of the run folder alone, so it can be made again at any time, while a run goes on, after it was
-killed, or on another machine. Every file it reads may be missing or cut short:
+The report is generated from the files of the run folder only. It can be regenerated at any time: during training,
+after a run was killed, or on another machine. Each of these files may be missing or truncated:
 
-    config.yaml                   the resolved config
-    run.json                      {"status": "finished", "source": "built-in drum machine"}: free text, both optional
-    metrics.jsonl                 one flat JSON object a line, with "step" and mostly "seconds"
+    config.yaml                   resolved configuration
+    run.json                      status and data source: {"status": "finished", "source": "built-in drum machine"}
+    metrics.jsonl                 one JSON object per line, with "step" and usually "seconds"
     previews/step-00001000.png    contact sheet of the preview samples
-    previews/step-00001000.wav    sounds one after another; where each is, is in the file's comment
-    findings.jsonl                {"kind", "step", "severity", "text"} a line
-    evaluation.json               {"values": {name: value}, "floor": {name: value}, "nothing": {name: value}}
-    scan.txt                      what was found in the data
-    checkpoints/*.ckpt
+    previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
+    findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}
+    evaluation.json               metrics: {"values": {name: value}, "floor": {name: value}, "nothing": {name: value}}
+    scan.txt                      summary of the training data
+    checkpoints/*.ckpt            checkpoints; only their names are used
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from audiogan.files import atomic_write, is_regular_file
 from audiogan.run.curves import Series, format_number, plot_all, series_from_rows, template_environment, to_float
 from audiogan.utils.text import parse_json_object, printable
 
-_MOST_TITLES = 4096  # names of sounds in one preview, at most
-_AUDIO_CONTROLS = 12  # a browser takes long over hundreds of players; older previews are links
+_MAX_TITLES = 4096  # Largest number of sounds in a preview.
+_AUDIO_CONTROLS = 12  # Older previews are links, because hundreds of audio players slow a browser down.
 
 
 @dataclass
@@ -45,12 +45,12 @@ class _Preview:
     png: str | None
     wav: str | None
     titles: Sequence[str] = ()
-    seconds: float = 0.0  # length of a sound
-    every: float = 0.0  # from the start of one sound to the start of the next
+    seconds: float = 0.0  # Length of a sound, in seconds.
+    every: float = 0.0  # Seconds between the starts of two sounds.
 
 
 def preview_files(run_dir: Path) -> dict[int, dict[str, os.DirEntry[str]]]:
-    """Return the preview files of a run by step, then by kind: ``png`` or ``wav``. Links are left out."""
+    """Return the preview files of a run: step -> suffix (``png`` or ``wav``) -> file. Symbolic links are skipped."""
     found: dict[int, dict[str, os.DirEntry[str]]] = {}
     folder = run_dir / "previews"
     with suppress(OSError), os.scandir(folder) as entries:
@@ -70,23 +70,24 @@ def _previews(run_dir: Path) -> list[_Preview]:
     return previews
 
 
-def read_preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
-    """Return the layout of a preview's WAV, from its comment; empty if it has none.
+def read_preview_layout(path: Path, max_titles: int = _MAX_TITLES) -> dict[str, Any]:
+    """Read titles and times of the sounds in a preview from the comment of its WAV file.
 
     Args:
-        path: the WAV, see `audiogan.modalities.sound.write_preview`.
-        most: most sounds that are listed.
+        path: WAV file written by `audiogan.modalities.sound.write_preview`.
+        max_titles: largest number of sounds.
 
     Returns:
-        ``titles`` of the sounds, ``seconds`` of each, and ``every``, the time from one start to the next in seconds.
+        A dict with ``titles``, ``seconds`` (length of one sound) and ``every`` (seconds between the starts of two
+        sounds). It is empty if the file has no valid comment.
     """
     import soundfile
 
     try:
         with soundfile.SoundFile(path) as file:
             stored = parse_json_object(file.comment) or {}
-        count, seconds, every = min(int(stored["count"]), most), float(stored["seconds"]), float(stored["every"])
-        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:most]]
+        count, seconds, every = min(int(stored["count"]), max_titles), float(stored["seconds"]), float(stored["every"])
+        titles = [printable(str(title)[:60]) for title in (stored.get("titles") or [])[:max_titles]]
     except (soundfile.SoundFileError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
     if count < 1 or not 0 < seconds <= every < 3600:
@@ -97,7 +98,7 @@ def read_preview_layout(path: Path, most: int = _MOST_TITLES) -> dict[str, Any]:
 
 
 def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The objects of a JSON-lines file and how many other lines could not be read (a cut last line is none of them)."""
+    """Return the objects in a JSON-lines file and the number of unreadable lines. A truncated last line is ignored."""
     rows: list[dict[str, Any]] = []
     broken = 0
     lines = _text(path).split("\n")
@@ -113,7 +114,7 @@ def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _text(path: Path) -> str:
-    """The text of a file; empty if it is missing, no regular file, or a link to one outside of its folder."""
+    """Return the text of a file. Empty if it is missing, not a regular file, or a link to another folder."""
     try:
         inside = os.path.dirname(os.path.realpath(path)) == os.path.realpath(path.parent)
         return path.read_text(encoding="utf-8", errors="replace") if inside and is_regular_file(path) else ""
@@ -135,7 +136,7 @@ def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:
-    """A finding as the page shows it."""
+    """Prepare a finding for the report: formatted step, severity and CSS class."""
     severity, step = str(row.get("severity", "info")), to_float(row.get("step"))
     levels = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}
     at = "" if step is None or not math.isfinite(step) else f"{step:,.0f}"
@@ -153,7 +154,7 @@ def _config(text: str) -> dict[str, Any]:
 
 
 def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
-    """Return status, steps, duration, speed, data source and newest checkpoint of a run."""
+    """Return the heading of the report: status, steps, duration, speed, data source and newest checkpoint."""
     run = _object(run_dir / "run.json")
     trainer, data = _section(config, "trainer"), _section(config, "data")
     steps = max((max(steps) for steps, _ in series.values()), default=0.0)
@@ -166,7 +167,7 @@ def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
         status = "finished" if done else f"stopped, of {planned:,.0f} steps" if planned else "stopped"
     facts = [str(status), f"{steps:,.0f} steps", f"{seconds / 60:,.1f} minutes"]
     if speeds:
-        facts.append(f"{format_number(float(np.median(speeds)))} examples a second")
+        facts.append(f"{format_number(float(np.median(speeds)))} examples per second")
     source = run.get("source") or data.get("root")
     if source:
         facts.append(f"data: {source}")
@@ -177,13 +178,16 @@ def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> Path:
-    """Write `report.html` into a run folder, atomically, and return its path.
+    """Write ``report.html`` into a run folder and return its path. An existing report is replaced atomically.
 
-    One page without anything from elsewhere: what happened, previews to see and hear, findings, curves, measured
-    quality, the data scan and the config. Missing, cut or broken files leave their section out or say so.
+    The page contains status, previews, findings, training curves, evaluation, data summary and configuration. It loads
+    nothing from other files or the network. Sections of missing or unreadable files are omitted.
+
+    Args:
+        run_dir: run folder.
 
     Raises:
-        UserError: `run_dir` is no folder.
+        UserError: ``run_dir`` is not a folder.
     """
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
@@ -218,7 +222,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             data={"plots": [points for *_, points in drawn], "previews": [asdict(preview) for preview in previews]},
             style=Markup(Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
             script=Markup(script),
-            # The browser runs no other script, even if a file name or a label contains one.
+            # The browser runs only this script, even if a file name or a label contains another one.
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )

@@ -1,6 +1,6 @@
-"""What composed settings mean: files by their full path, one rate for all players, whole numbers.
+"""Complete and check the values of a composed configuration: paths, learning rates and numbers.
 
-A run keeps these settings. They must mean the same wherever the run is opened later.
+The completed values are stored with the run, so they must not depend on the current folder.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ KEYS = {
     "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
     "conditioning", "knobs", "voice", "partials",
 }  # fmt: skip
-"""Keys at the top level of a configuration. Other keys, such as `model_size`, are allowed if a value refers to them."""
+"""Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1
-"""Largest seed and largest whole number of any setting: what 64 bits hold."""
+"""Largest integer in a configuration: the range of 64-bit signed integers."""
 MAX_BATCH_SIZE = 2**31 - 1
-# Numbers outside of the building blocks that must be whole.
+# Keys that must be integers, apart from arguments of classes, whose annotations are used.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
-"""Characters of a value."""
+"""Largest length of a text value, in characters."""
 LABELLING = ("auto", "folders", "none")
-# Settings of a run's own configuration that may still be changed. Others were referred to, and are resolved now.
+# Keys that can be changed in the config.yaml of a run. Changes of other keys would not reach the values that used
+# them, because the file holds resolved values.
 CHANGEABLE = re.compile(
     r"(name|run_dir|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
     r"|data\.(?!(length|sample_rate|channels|size)\b)"
@@ -41,15 +42,15 @@ CHANGEABLE = re.compile(
 
 
 def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = ()) -> bool:
-    """Complete a composed configuration, in place, before it is checked.
+    """Complete a composed configuration in place, before it is checked.
 
     Args:
-        cfg: not in struct mode.
-        source: the configuration's file or name, as typed.
-        overrides: as typed.
+        cfg: composed configuration, not in struct mode.
+        source: file or name of the configuration.
+        overrides: overrides as typed on the command line.
 
     Returns:
-        Whether ``run_dir`` is the folder of ``source`` now: the file is a run's own, and this run goes on.
+        Whether ``source`` is the ``config.yaml`` of a run that resumes. ``run_dir`` is then the folder of that run.
     """
     from omegaconf import OmegaConf
 
@@ -60,10 +61,10 @@ def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = (
 
 
 def make_paths_absolute(cfg: DictConfig) -> None:
-    """Replace relative paths of the data by absolute ones, in place.
+    """Make the paths in the section ``data`` absolute, in place.
 
-    Relative paths start at the current folder. Names of data sets stay names, unless a file or folder of this name is
-    in the current folder. ``run_dir`` may stay relative, for a run is looked for by its path.
+    Relative paths start at the current folder. A name of a shipped data set is not changed, unless the current folder
+    contains a file or folder of that name. ``run_dir`` may stay relative.
     """
     from omegaconf import OmegaConf
 
@@ -77,7 +78,7 @@ def make_paths_absolute(cfg: DictConfig) -> None:
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
         cfg.data.root = root = _absolute("data.root", root)
-    if root in DATA_SETS or "named" in cfg.data:  # wherever the run is opened: there may be a folder of this name
+    if root in DATA_SETS or "named" in cfg.data:  # Stored, because another machine may have a folder of this name.
         cfg.data.named = not is_path
     for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
         for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
@@ -89,7 +90,7 @@ def make_paths_absolute(cfg: DictConfig) -> None:
 
 
 def _folder(root: str | None) -> str:
-    """The folder that ``data.root`` means, as far as it is known here."""
+    """Return the folder of ``data.root``. A relative path is below the folder of downloads."""
     from audiogan.data.cache import downloads_folder
 
     return root if root is not None and os.path.isabs(root) else str(downloads_folder() / (root or ""))
@@ -103,10 +104,15 @@ def _absolute(key: str, path: str) -> str:
     return whole
 
 
-def refuse_interpolation(what: str, name: str) -> None:
-    """Refuse the name of a file, folder or class with ``${``: a configuration would fill in a value for it."""
+def refuse_interpolation(description: str, name: str) -> None:
+    """Raise `UserError` if a name contains ``${``, because OmegaConf would replace it.
+
+    Args:
+        description: kind of the name, such as ``a class of the data``, for the message.
+        name: name of a file, folder or class.
+    """
     if "${" in name:
-        raise UserError(f"{what} has the name {printable(name)[-120:]}; rename it, without the characters '${{'")
+        raise UserError(f"{description} has the name {printable(name)[-120:]}; remove the characters '${{' from it")
 
 
 def _text(cfg: DictConfig, key: str) -> str | None:
@@ -116,12 +122,12 @@ def _text(cfg: DictConfig, key: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     if value == "":
-        raise UserError(f"{key} is empty; name a file or folder, or write null")
-    raise UserError(f"{key}={value!r} must be a text; put it in quotes in the YAML file")
+        raise UserError(f"{key} is empty; give a file or folder, or write null")
+    raise UserError(f"{key}={value!r} must be text; put it in quotes in the YAML file")
 
 
 def _spread_rate(cfg: DictConfig) -> None:
-    """``lr: 0.001`` is the learning rate of every player."""
+    """Use a single learning rate, such as ``lr: 0.001``, for every player."""
     from omegaconf import OmegaConf
 
     rate = cfg.get("lr")
@@ -133,10 +139,9 @@ def _spread_rate(cfg: DictConfig) -> None:
 
 
 def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
-    """Make a run's own ``config.yaml`` a configuration to train from.
+    """Prepare the ``config.yaml`` of a run for training, and return whether that run resumes.
 
-    The file is resolved, so no setting refers to another one. Without overrides that change the run's name, this run
-    goes on (returns True). Otherwise a new run starts (returns False).
+    A new run starts if an override changes the model. The file holds resolved values, so only some keys can change.
     """
     from audiogan.run.folder import run_folder_name
 
@@ -144,18 +149,18 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
         key = override.lstrip("+~")
         if not CHANGEABLE.match(key):
             raise UserError(
-                f"{override}: {source} holds the resolved settings of a run, where {key.partition('=')[0]} cannot be "
-                "changed any more; start from the configuration that the run was made of"
+                f"{override}: {source} holds resolved settings of a run, in which {key.partition('=')[0]} cannot be "
+                "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        for name, node in (cfg.get("inputs") or {}).items():  # the networks are made for this many classes
+        for name, node in (cfg.get("inputs") or {}).items():  # The networks were built for this number of classes.
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
         del cfg[unknown]
     typed = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "data.cache" not in typed and "cache" in cfg.data:
-        del cfg.data.cache  # a place of the machine that trained
+        del cfg.data.cache  # This folder may not exist on another machine.
     if "run_dir" in typed:
         return False
     file = Path(os.path.expanduser(source))
@@ -173,16 +178,16 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
 
 
 def check_numbers(cfg: DictConfig, source: str) -> None:
-    """Check the numbers of a configuration.
+    """Check batch size, seed, learning rates, betas and the budget (steps and minutes) of a configuration.
 
     Raises:
-        UserError: a number is out of range, not finite or not whole; or a training has no end.
+        UserError: a number is not finite, out of range or not an integer, or the budget is missing.
     """
     from omegaconf import OmegaConf
 
     steps, minutes = cfg.trainer.get("steps"), cfg.trainer.get("minutes")
     if steps is None and minutes is None:
-        raise UserError(f"{source}: set trainer.steps, trainer.minutes or both; a training needs an end")
+        raise UserError(f"{source}: training has no end; set trainer.steps, trainer.minutes or both")
     if steps is not None and (not is_integer(steps) or steps < 0):
         raise UserError(f"{source}: trainer.steps={steps!r} must be a whole number of at least 0")
     if minutes is not None and (not is_number(minutes) or minutes < 0):
@@ -206,15 +211,12 @@ def check_numbers(cfg: DictConfig, source: str) -> None:
 
 
 def check_values(node: Any, source: str, key: str = "") -> None:
-    """Refuse values that a checkpoint cannot hold, such as NaN, numbers beyond 64 bits and types that are not plain.
+    """Raise `UserError` if a checkpoint cannot store a value, such as NaN, an integer beyond 64 bits or a date.
 
     Args:
-        node: a resolved configuration, or a part of one.
-        source: the configuration's file or name, for the message.
-        key: the key of ``node``.
-
-    Raises:
-        UserError: names the key and the value.
+        node: resolved configuration, or a part of it.
+        source: file or name of the configuration, for messages.
+        key: dotted key of ``node``.
     """
     if isinstance(node, dict | list):
         items: Any = node.items() if isinstance(node, dict) else enumerate(node)
@@ -225,7 +227,7 @@ def check_values(node: Any, source: str, key: str = "") -> None:
         return
     where = f"{source}: {printable(key)}={printable(repr(node))[:60]}"
     if isinstance(node, float) and not math.isfinite(node):
-        raise UserError(f"{where} must be a finite number; null stands for no limit")
+        raise UserError(f"{where} must be a finite number; write null for no limit")
     if isinstance(node, int) and abs(node) > MAX_INTEGER:
         raise UserError(f"{where} must be a whole number from {-MAX_INTEGER} to {MAX_INTEGER}")
     if isinstance(node, str) and ("\0" in node or len(node) > MAX_TEXT):
@@ -235,15 +237,19 @@ def check_values(node: Any, source: str, key: str = "") -> None:
 
 
 def check_sections(plain: Any, source: str) -> None:
-    """Check that every part that is built names a class, and the numbers of the checkpoints.
+    """Check that each section of an object has ``_target_``, and check the section ``checkpoints``.
+
+    Args:
+        plain: resolved configuration as plain values.
+        source: file or name of the configuration, for messages.
 
     Raises:
-        UserError: names the key and the value.
+        UserError: a section or value is invalid.
     """
     columns = plain["data"].get("columns") or {}
     if not isinstance(columns, dict):
         shown = f"data.columns={printable(repr(columns))[:60]}"
-        raise UserError(f"{source}: {shown} must be a section: names with the settings of each column")
+        raise UserError(f"{source}: {shown} must be a section with one entry per column")
     parts = {"players": plain["players"], "callbacks": plain["callbacks"], "data.columns": columns}
     built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
     built += [(f"{key}.{name}", part) for key, named in parts.items() for name, part in named.items()]
@@ -271,20 +277,20 @@ def check_sections(plain: Any, source: str) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number; true and false are none."""
+    """Return whether a value is an int or a float. Booleans are not numbers here."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_integer(value: object) -> bool:
-    """Return whether a value is an integer; true and false are none."""
+    """Return whether a value is an int. Booleans are not integers here."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def convert_integers(cfg: DictConfig, source: str) -> None:
-    """Write whole numbers such as 1e3 and 8.0 as 1000 and 8, in place, wherever a training takes whole numbers only.
+    """Convert floats such as 1e3 to integers in place, for all settings that must be integers.
 
     Raises:
-        UserError: such a number has a fraction, or is text.
+        UserError: such a setting has a fractional part or is text.
     """
     from omegaconf import OmegaConf
 
@@ -297,7 +303,7 @@ def convert_integers(cfg: DictConfig, source: str) -> None:
 
 
 def _whole_parameters(plain: Any) -> Iterator[str]:
-    """Keys of the settings that a building block takes as whole numbers, by the annotations of its constructor."""
+    """Yield the keys of arguments that must be integers according to the annotations of their class."""
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
     from audiogan.run.targets import find_targets, resolve_target
@@ -306,7 +312,8 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
         try:
             block = resolve_target(target, key)
             parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()
-        except (UserError, TypeError, ValueError):  # reported when the classes are checked, or written in C
+        # Invalid classes are reported elsewhere. Classes written in C have no signature.
+        except (UserError, TypeError, ValueError):
             continue
         for parameter in parameters:
             words = set(re.findall(r"\w+", str(parameter.annotation)))
@@ -315,7 +322,7 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
 
 
 def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
-    """Write a number or a list of numbers as whole numbers. ``strict``: refuse text."""
+    """Convert a float, or a list of floats, to integers in place. With ``strict``, text is an error."""
     from omegaconf import OmegaConf
 
     value = OmegaConf.select(cfg, key)

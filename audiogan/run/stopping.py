@@ -1,4 +1,4 @@
-"""Ending a training by a signal, without loss of work."""
+"""Stop a training run cleanly when the process receives a signal."""
 
 from __future__ import annotations
 
@@ -10,38 +10,44 @@ from typing import Any
 from audiogan.core import Trainer
 
 INTERRUPTED = ("interrupted", "asked to terminate")
-"""Values of `Trainer.stop_reason` for a run that ended because someone wanted it to."""
+"""Values of `Trainer.stop_reason` for a run stopped by Ctrl-C, and by SIGTERM or SIGHUP."""
 
 
 @contextlib.contextmanager
 def stop_on_signals(trainer: Trainer, echo: Callable[[str], None]) -> Iterator[None]:
-    """End the run after the current step at Ctrl-C, SIGTERM or SIGHUP (a terminal that closes).
+    """Stop the run after the current step on Ctrl-C, SIGTERM or SIGHUP (sent when a terminal closes).
 
-    A second Ctrl-C raises `KeyboardInterrupt` at once. Further SIGTERMs and SIGHUPs are ignored, because terminals and
-    service managers may send several. SIGHUP stays ignored under ``nohup``. Does nothing outside the main thread.
+    A second Ctrl-C raises `KeyboardInterrupt` immediately. Repeated SIGTERM and SIGHUP signals are ignored, because
+    terminals and service managers may send several. Under ``nohup``, SIGHUP is ignored. Outside the main thread, this
+    context manager has no effect.
+
+    Args:
+        trainer: trainer to stop.
+        echo: function that prints a line.
     """
-    asked = False
+    stopping = False
 
     def stop(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal stopping
+        if stopping:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return
-        asked = True
+        stopping = True
         trainer.stop(INTERRUPTED[0] if number == signal.SIGINT else INTERRUPTED[1])
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # the terminal is closed, or a print was under way
-            echo("\nfinishing this step and saving; Ctrl-C again to leave at once")
+        # Printing fails if the terminal is closed or if the signal interrupted another print.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            echo("\nsaving after this step; press Ctrl-C again to quit immediately")
 
     numbers: list[int] = [signal.SIGINT, signal.SIGTERM]
-    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has no SIGHUP.
     if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
         numbers.append(hangup)
     before: dict[int, Any] = {}
     try:
         for number in numbers:
             before[number] = signal.signal(number, stop)
-    except ValueError:  # not the main thread
+    except ValueError:  # Signal handlers can only be set in the main thread.
         pass
     try:
         yield

@@ -1,8 +1,9 @@
-"""The allow-list of configurations: which classes may stand at which place.
+"""Allow-list of the classes that a configuration may use at each key.
 
-A configuration from a stranger may only combine building blocks. Each place takes one kind: a callback cannot stand for
-a modality. No place takes a class that writes or deletes files at a place of its own choice. Classes from outside the
-package come from modules that the person trusts (`audiogan.run.trust`); each place takes the same kind of them.
+An untrusted configuration can only combine the classes of audiogan and PyTorch that are listed here. Each key allows
+one kind of class: ``callbacks.NAME`` allows callbacks, but not modalities. No key allows a class that writes or deletes
+files at an arbitrary path. Classes of other packages must come from modules that the user trusts
+(`audiogan.run.trust`), and must be of the same kind.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from audiogan.run import trust
 from audiogan.utils.text import printable
 
 PARTS = ("augment", "losses", "networks", "representations")
-"""Packages with the parts of a game. None of them reads or writes files."""
+"""Packages of audiogan with the parts of a game. Their classes neither read nor write files."""
 COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
-"""Modules with the columns that a configuration may add to the data."""
+"""Modules with the classes that may be used in ``data.columns``."""
 MOVED = {
     "audiogan.augment.Brightness": "audiogan.augment.RandomBrightness",
     "audiogan.augment.Scale": "audiogan.augment.RandomScale",
@@ -35,30 +36,36 @@ MOVED = {
     "audiogan.data.sources.open_sounds": "audiogan.data.open_sounds",
     "audiogan.games.Sampling": "audiogan.games.Generative",
 }
-"""Names in configurations and models of earlier versions, and their present names."""
+"""Classes that were renamed: name in configurations and models of earlier versions -> present name."""
 Test = Callable[[Any, str], bool]
-"""Whether a place takes a class or function, given with its module."""
+"""Function that takes a class or function and the name of its module, and returns whether it is allowed."""
 
 
-def find_targets(node: Any, key: str = "", wanted: str = "_target_") -> Iterator[tuple[str, Any]]:
-    """Every entry ``wanted`` of a plain container: its full key and its value."""
+def find_targets(node: Any, key: str = "", entry: str = "_target_") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of every ``_target_`` in a plain container.
+
+    Args:
+        node: dict or list, with any nesting.
+        key: dotted key of ``node``.
+        entry: name of the entries to find.
+    """
     items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         path = f"{key}.{name}" if key else str(name)
-        if name == wanted:
+        if name == entry:
             yield path, value
         else:
-            yield from find_targets(value, path, wanted)
+            yield from find_targets(value, path, entry)
 
 
 def external_modules(node: Any) -> list[str]:
-    """Return the top-level names of the modules from outside the package that a plain container names."""
+    """Return the top-level modules outside audiogan and PyTorch that the ``_target_`` entries of ``node`` use."""
     found = (target.partition(".")[0] for _, target in find_targets(node) if isinstance(target, str) and "." in target)
     return [name for name in dict.fromkeys(found) if trust.may_be_trusted(name)]
 
 
 def update_targets(node: Any) -> Any:
-    """Return a copy of a plain container in which every ``_target_`` has its present name; see `MOVED`."""
+    """Return a copy of a plain container in which classes of earlier versions have their present names. See `MOVED`."""
     if isinstance(node, dict):
         return {
             key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else update_targets(value)
@@ -67,41 +74,41 @@ def update_targets(node: Any) -> Any:
     return [update_targets(value) for value in node] if isinstance(node, list) else node
 
 
-def check_targets(plain: Any, where: str = "", source: str = "", folder: Path | None = None) -> None:
-    """Refuse a plain container with a class at a place that does not take it. Nothing is built.
+def check_targets(plain: Any, key: str = "", source: str = "", folder: Path | None = None) -> None:
+    """Raise `UserError` if a class is not allowed at its key. No object is built.
 
     Args:
-        plain: a configuration, or one of its sections.
-        where: the key of the section.
-        source: what to put in front of the key in messages.
-        folder: folder of the configuration, where modules of the person may lie.
+        plain: configuration or section as plain values.
+        key: dotted key of the section. Empty for a whole configuration.
+        source: prefix of the key in messages.
+        folder: folder of the configuration, where a message suggests modules of the user.
     """
-    for key, target in find_targets(plain, where):
-        resolve_target(target, key, source, folder)
-    for key, value in find_targets(plain, where, "_partial_"):
-        if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", key):
-            raise UserError(f"{source}{printable(key)} is not allowed here; only optimizers are built in part")
-    for key, value in find_targets(plain, where, "_args_"):
-        if value and _place(f"{key.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
-            raise UserError(f"{source}{printable(key)} is not allowed here; write each setting with its name")
+    for path, target in find_targets(plain, key):
+        resolve_target(target, path, source, folder)
+    for path, value in find_targets(plain, key, "_partial_"):
+        if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", path):
+            raise UserError(f"{source}{printable(path)} is only allowed for optimizers; remove it")
+    for path, value in find_targets(plain, key, "_args_"):
+        if value and _place(f"{path.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
+            raise UserError(f"{source}{printable(path)} is not allowed here; write each argument with its name")
 
 
 def resolve_target(target: Any, key: str, source: str = "", folder: Path | None = None) -> Any:
-    """Return the class or function that ``target`` names.
+    """Return the class or function with the dotted name ``target`` if it is allowed at ``key``.
 
     Args:
-        target: a dotted name, also one of an earlier version.
-        key: the place in the configuration where it stands, such as ``callbacks.ema._target_``.
-        source: what to put in front of the key in messages.
-        folder: folder of the configuration, where modules of the person may lie.
+        target: dotted name, such as ``audiogan.core.EMA``. Names of earlier versions are accepted.
+        key: dotted key in the configuration, such as ``callbacks.ema._target_``.
+        source: prefix of the key in messages.
+        folder: folder of the configuration, where a message suggests modules of the user.
 
     Raises:
-        UserError: there is no such class, its module is not trusted, or this place does not take it.
+        UserError: the class does not exist, is not allowed at ``key``, or belongs to a module that is not trusted.
     """
     what, takes = _place(key)
     where = f"{source}{printable(key)}"
     shown = f"{where}={printable(repr(target))[:120]}"
-    refusal = UserError(f"{shown} is not allowed; this place takes {what}")
+    refusal = UserError(f"{shown} is not allowed; this key takes {what}")
     if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
         raise refusal
     if takes is _nothing:
@@ -129,7 +136,7 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
 
 
 def _trusted(target: str, where: str) -> Any:
-    """The class or function of a trusted module."""
+    """Return a class or function of a trusted module."""
     try:
         found = trust.find_object(target)
     except UserError as error:
@@ -150,7 +157,7 @@ _HOMES = tuple(f"audiogan.{name}." for name in _PACKAGES)
 
 
 def _place(key: str) -> tuple[str, Any]:
-    """What the place ``key`` takes, in words and as a test of (class, its module)."""
+    """Return a description and a test of the classes that are allowed at ``key``."""
     for pattern, what, takes in PLACES:
         if re.fullmatch(pattern, key):
             return what, takes
@@ -162,7 +169,7 @@ def _nothing(found: Any, home: str) -> bool:
 
 
 def _from(home: str, *packages: str) -> bool:
-    """Whether a module belongs to one of audiogan's ``packages``, or is one that the person trusts."""
+    """Return whether a module belongs to one of ``packages`` or is trusted by the user."""
     return (
         f"{home}.".startswith(tuple(f"{name}." for name in packages))
         or home.partition(".")[0] in trust.trusted_modules()
@@ -170,18 +177,18 @@ def _from(home: str, *packages: str) -> bool:
 
 
 def _data(found: Any, home: str) -> bool:
-    """The functions of `audiogan.data.cache` are no data: they write to any folder."""
+    """Return whether a function opens data. Functions of `audiogan.data.cache` do not, and may write to any folder."""
     opens = inspect.isfunction(found) and found.__name__.startswith("open_")
     return opens and _from(home, "audiogan.data") and home != "audiogan.data.cache"
 
 
 def _of(*modules: str) -> Test:
-    """A test for classes of ``modules`` that have no place of their own in a run."""
+    """Return a test for the classes of ``modules``, except callbacks, engines, games and players."""
     return lambda found, home: isinstance(found, type) and _from(home, *modules) and not _builds_runs(found)
 
 
 def _kind(module: str, name: str, *modules: str) -> Test:
-    """A test for the subclasses of a class; with ``modules``, of those that are defined there."""
+    """Return a test for the subclasses of a class. With ``modules``, they must be defined there."""
 
     def test(found: Any, home: str) -> bool:
         kind = getattr(importlib.import_module(module), name)
@@ -215,7 +222,7 @@ def _optimizer(found: Any, home: str) -> bool:
 
 
 def _callback(found: Any, home: str) -> bool:
-    """Checkpoints are no such callback: they delete files, and have a section of their own."""
+    """Return whether a class is a callback. `Checkpoints` is excluded, because it deletes files."""
     from audiogan.core import Callback, Checkpoints
 
     return _is(found, Callback) and not _is(found, Checkpoints)
@@ -236,7 +243,7 @@ def _game_part(found: Any, home: str) -> bool:
 
 
 def _builds_runs(found: type) -> bool:
-    """Whether a class has a place of its own in a run, and may stand nowhere else."""
+    """Return whether a class is a callback, engine, game, player or exception, which are no parts of a game."""
     from audiogan.core import Callback, Engine, Game, Player
 
     return issubclass(found, Callback | Engine | Game | Player | BaseException)
@@ -257,7 +264,7 @@ PLACES = (
     (r"engine\._target_", "audiogan.core.Engine", _engine),
     (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),
     (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),
-    (r"callbacks\.[^.]+\._target_", "a callback; checkpoints have a section of their own", _callback),
+    (r"callbacks\.[^.]+\._target_", "a callback other than Checkpoints (set the section checkpoints)", _callback),
     (r"((game\.)?inputs\.[^.]+\.)?representation\._target_", "a representation of audiogan.representations",
      _kind("audiogan.representations", "Representation")),
     (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _nothing),
@@ -267,11 +274,11 @@ PLACES = (
     (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",
      "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
 )  # fmt: skip
-"""For each place, by its key: the words for it, and the test of a class. The first pattern that fits decides."""
+"""Pattern of a key, description of the allowed classes, and test of a class. The first matching pattern applies."""
 
 
 def _import(parts: list[str]) -> Any:
-    """The object at a dotted path, importing modules of the package as needed."""
+    """Return the object at a dotted path, and import its module if necessary. ``None`` if it does not exist."""
     found, path = importlib.import_module(parts[0]), parts[0]
     for name in parts[1:]:
         path = f"{path}.{name}"

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, written at once."""
+"""Write TensorBoard event files without a background thread."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from audiogan.files import append
 
 
 class Board(SummaryWriter):
-    """A `SummaryWriter` that raises `OSError` from the method that cannot write, such as on a full disk.
+    """TensorBoard `SummaryWriter` that writes each event immediately and raises `OSError` if it cannot.
 
-    PyTorch's own writes in a thread, which ends with a traceback and keeps its error for a later call.
+    PyTorch's writer uses a background thread. If the disk is full, that thread dies, and the error is raised only by a
+    later call.
 
     Args:
-        folder: where the event file is created.
-        purge_step: steps from this one on replace those of earlier event files in `folder`.
+        folder: folder of the event file.
+        purge_step: first step of this writer. TensorBoard discards events of earlier files from this step on.
     """
 
     def __init__(self, folder: Path, purge_step: int) -> None:
@@ -39,7 +40,7 @@ class Board(SummaryWriter):
 
 
 class _Events(FileWriter):
-    """One event file."""
+    """Writer of one event file, without a background thread."""
 
     def __init__(self, folder: Path, purge_step: int) -> None:
         self.event_writer: Any = self
@@ -66,10 +67,10 @@ class _Events(FileWriter):
         self._begun = True
 
     def flush(self) -> None:
-        """Do nothing: no event is pending."""
+        """No-op, because every event is written immediately."""
 
     def close(self) -> None:
-        """Do nothing: no file is open."""
+        """No-op, because the file is not kept open."""
 
     def reopen(self) -> None:
-        """Do nothing: no file was closed."""
+        """No-op, because the file is opened for each event."""

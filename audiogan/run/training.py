@@ -1,4 +1,4 @@
-"""A training from its configuration: build the parts, take up what was there, run, and leave a run folder behind."""
+"""Train from a configuration: build all parts, resume from a checkpoint if there is one, and write the run folder."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
 
 Echo = Callable[[str], None]
-# Statistics of more examples than these would not be other ones.
 MAX_FIT_EXAMPLES = 4096
+"""Largest number of examples to which a representation is fitted. More would not change its statistics much."""
 
 
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
-    """Return the training data and the held-out data of a configuration.
+    """Open the data of a configuration, and return training data and held-out data.
 
-    Columns of ``data.columns`` are added before the split. The held-out data is empty if there are too few examples.
+    Columns of ``data.columns`` are added before the split. If there are too few examples, the held-out data is empty.
     """
     settings = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(settings, dict)
     holdout, columns = settings.pop("holdout", 0.0), settings.pop("columns", None) or {}
     groups = settings.pop("groups", None)
     if not isinstance(holdout, int | float) or not 0 <= holdout < 1:
-        raise UserError(f"data.holdout={holdout!r} must be from 0 to below 1")
+        raise UserError(f"data.holdout={holdout!r} must be a number from 0 to below 1")
     table = build(settings, "data")
     for name, node in columns.items():
         if node is not None:
@@ -76,11 +76,11 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
-    """Return inputs by name. Those for which there is no data are left out.
+    """Build the inputs of the generator, by name. Inputs without data are skipped, such as classes of unlabelled data.
 
     Args:
-        sections: settings of each input, ``inputs`` of a configuration, as plain dicts.
-        facts: facts of each input, ``facts.inputs``, as plain dicts.
+        sections: section ``inputs`` of a configuration: name -> settings, as plain dicts.
+        facts: section ``facts.inputs``: name -> facts of the input, as plain dicts.
     """
     inputs = {}
     for name, node in (sections or {}).items():
@@ -94,12 +94,18 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 
 
 def build_representation(cfg: DictConfig) -> Representation:
-    """Return the representation of a configuration with known facts, not fitted yet."""
+    """Build the representation of a configuration with known facts. It is not fitted yet."""
     return build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
-    """Return the game of a configuration with known facts; ``inputs`` replaces those of the configuration."""
+    """Build the game of a configuration with known facts.
+
+    Args:
+        cfg: configuration with facts.
+        representation: representation of the signals.
+        inputs: inputs by name. By default, they are built from the configuration.
+    """
     if inputs is None:
         sections, facts = (
             OmegaConf.to_container(node or OmegaConf.create(), resolve=True)
@@ -110,7 +116,7 @@ def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str
 
 
 def build_modality(cfg: DictConfig) -> Modality:
-    """The kind of signal that a configuration with known facts is about."""
+    """Build the modality of a configuration with known facts."""
     return build(cfg.facts.modality, "facts.modality")
 
 
@@ -124,7 +130,18 @@ def build_trainer(
     engine: Engine | None = None,
     echo: Echo = print,
 ) -> Trainer:
-    """All parts of a training. ``fit=False`` leaves the representation's statistics to a checkpoint."""
+    """Build the trainer of a configuration, with its game, players, streams and callbacks.
+
+    Args:
+        cfg: checked configuration. Its facts are set.
+        train: training data.
+        held_out: held-out data, for callbacks.
+        fit: whether to fit the representation and the inputs to the training data. Use ``False`` when a checkpoint is
+            loaded afterwards.
+        progress: whether to show a progress bar.
+        engine: engine to use. By default, it is built from the configuration.
+        echo: function that prints a line.
+    """
     engine = engine or build_engine(cfg)
     representation = resolve_facts(cfg, train)
     if fit:
@@ -156,11 +173,12 @@ def build_trainer(
 
 
 def build_engine(cfg: DictConfig) -> Engine:
+    """Build the engine, which holds device, precision and processes."""
     return build(cfg.engine, "engine")
 
 
 def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
-    """Every stream is a view of the training data; ``null`` is all of it."""
+    """Build the streams of batches, by name. Each stream draws from a view of the training data, or from all of it."""
     streams = {}
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
         options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
@@ -168,7 +186,7 @@ def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
         view = build(options, f"streams.{name}") if options else None
         data = train if view is None else view(train)
         if not len(data):
-            raise UserError(f"streams.{name}: its view of the data is empty")
+            raise UserError(f"streams.{name}: its view selects no examples; change the view")
         streams[str(name)] = Stream(data, batch_size, seed=cfg.seed + i)
     return streams
 
@@ -176,8 +194,9 @@ def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
 def build_callbacks(
     cfg: DictConfig, train: Table, held_out: Table | None = None, *, progress: bool = True
 ) -> dict[str, Callback]:
-    """The configured callbacks by name, in order. The log, the run folder, the labels and the data are handed to those
-    who want them.
+    """Build the callbacks of a configuration, by name and in order.
+
+    A constructor with a parameter ``run_dir``, ``log``, ``modality``, ``train`` or ``held_out`` gets that object.
     """
     from audiogan.run.callbacks import MetricsLog, Progress
 
@@ -190,7 +209,7 @@ def build_callbacks(
         try:
             wanted = inspect.signature(target).parameters
         except (TypeError, ValueError) as error:
-            raise UserError(f"callbacks.{name}: {target.__qualname__} is not a class of this kind") from error
+            raise UserError(f"callbacks.{name}: {target.__qualname__} is not a callback") from error
         offered = {"run_dir": cfg.run_dir, "log": log, "modality": train.modality, "train": train, "held_out": held_out}
         extra = {key: value for key, value in offered.items() if key in wanted}
         callbacks[str(name)] = built = build(node, f"callbacks.{name}", **extra)
@@ -201,7 +220,20 @@ def build_callbacks(
 
 
 def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: bool = True) -> Trainer:
-    """Run a training, from its last checkpoint if there is one. Returns the trainer when the run has ended."""
+    """Train from a configuration, resuming from the newest checkpoint if there is one.
+
+    Args:
+        cfg: configuration returned by `audiogan.run.config.compose`.
+        command: command line that resumes the run, printed if the run is interrupted.
+        echo: function that prints a line.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The trainer at the end of the run. Its ``stop_reason`` is ``None`` if the run finished.
+
+    Raises:
+        UserError: the run folder, the data or a checkpoint cannot be used.
+    """
     run_dir = Path(cfg.run_dir)
     engine = build_engine(cfg)
     if not engine.is_main_process:
@@ -213,7 +245,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             remove_temporary_files(run_dir)
         path, state, damaged = load_newest_checkpoint(run_dir / "checkpoints", rename_damaged=engine.is_main_process)
         for complaint in damaged:
-            echo(f"damaged checkpoint skipped: {complaint}")
+            echo(f"skipped a damaged checkpoint: {complaint}")
         with wrap_errors(cfg.name):
             data, held_out = open_data(cfg)
         echo(f"data: {data.source}{describe_held_out(data, held_out, cfg.data.get('holdout'))}")
@@ -228,11 +260,12 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
         if path is not None:
             resume(trainer, cfg, path, state, echo)
         echo(f"run: {run_dir}  {describe_networks(trainer)}")
-        # A run that was killed after its last step still gets its verdict and report.
+        # A run that was killed after its last step still needs its final status and report.
         if trainer.budget_spent and path is not None and read_status(run_dir) != "running":
-            echo(f"nothing to do: the run is at step {trainer.step:,}; raise trainer.steps or trainer.minutes to go on")
+            advice = "increase trainer.steps or trainer.minutes to resume"
+            echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
-        if engine.is_main_process:  # only now: a run that cannot be resumed, or has nothing to do, stays as it is
+        if engine.is_main_process:  # Written only now, so that a run that cannot resume keeps its files.
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
@@ -242,33 +275,33 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
 
 
 def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
-    """Run a training that is ready, and write its status and its report."""
+    """Run a trainer, and write the status and the report of the run."""
     run_dir, chief = Path(cfg.run_dir), trainer.engine.is_main_process
 
-    def tell(how: str) -> None:
+    def update_status(text: str) -> None:
         if chief:
-            write_status(run_dir, status=how, source=source)
+            write_status(run_dir, status=text, source=source)
 
-    tell("running")
+    update_status("running")
     try:
         trainer.run()
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        tell("stopped (interrupted)" if interrupted else f"failed ({_reason(error)})")
+        update_status("stopped (interrupted)" if interrupted else f"failed ({_reason(error)})")
         if _out_of_memory(error):
             advice = "use a smaller batch_size or a larger engine.accumulate"
             raise UserError(f"{run_dir}: out of memory at step {trainer.step:,}; {advice}") from error
         raise
     if trainer.budget_spent and trainer.stop_reason in INTERRUPTED:
-        trainer.stop_reason = None  # the signal came after the last step
+        trainer.stop_reason = None  # The signal arrived after the last step.
     reason = trainer.stop_reason
-    how = f"stopped ({reason})" if reason else "finished"
-    tell(how)
+    outcome = f"stopped ({reason})" if reason else "finished"
+    update_status(outcome)
     if chief:
         report_end(
-            trainer, cfg, command, f"{how} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
+            trainer, cfg, command, f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
         )
-    trainer.stop_reason = reason  # whatever signals came meanwhile
+    trainer.stop_reason = reason  # Ignore signals that arrived while the report was written.
 
 
 def _reason(error: BaseException) -> str:
@@ -282,11 +315,19 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def report_end(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: Echo) -> None:
-    """Write the report and say what came of it."""
+def report_end(trainer: Trainer, cfg: DictConfig, command: str, summary: str, echo: Echo) -> None:
+    """Write the report of a run, and print a summary with commands that use the run.
+
+    Args:
+        trainer: trainer of the run.
+        cfg: configuration of the run.
+        command: command line that resumes the run, printed if the run was interrupted.
+        summary: first line to print, such as ``finished at step 1,000 after 2.0 minutes``.
+        echo: function that prints a line.
+    """
     from audiogan.run.report import write_report
 
-    echo(how)
+    echo(summary)
     with ignore_write_errors(Path(cfg.run_dir) / "report.html"):
         echo(f"report:  {write_report(Path(cfg.run_dir))}")
     if list_checkpoints(Path(cfg.run_dir) / "checkpoints"):
@@ -298,29 +339,36 @@ def report_end(trainer: Trainer, cfg: DictConfig, command: str, how: str, echo: 
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and command:
-        echo(f"go on:   {command}")
+        echo(f"resume:  {command}")
 
 
 def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], echo: Echo) -> None:
-    """Continue from a checkpoint. Settings and data that changed since are reported.
+    """Load a checkpoint into a trainer, and print settings and data that changed since it was written.
+
+    Args:
+        trainer: trainer of the run.
+        cfg: configuration of the run.
+        path: path of the checkpoint, for messages.
+        state: content of the checkpoint.
+        echo: function that prints a line.
 
     Raises:
-        UserError: the networks, players or optimizers are not the same, or the checkpoint holds nonsense.
+        UserError: the checkpoint is invalid, or networks, players or optimizers do not match it.
     """
     changed: list[str] = []
     try:
         changed = describe_setting_changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
         if any("optimizer._target_" in change for change in changed):
-            raise CheckpointError("its optimizer is another one now")
+            raise CheckpointError("the optimizer was changed")
         missing = trainer.load_state_dict(state["trainer"])
         saving = trainer.callbacks["checkpoints"]
         assert isinstance(saving, Checkpoints)
         changed += describe_data_changes(state.get("data"), saving.extra["data"])
-    except Exception as error:  # a checkpoint may come from a stranger: anything can be wrong with its values
+    except Exception as error:  # Invalid values in an untrusted checkpoint may cause any exception.
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
-        advice = "choose another run_dir, or change it back"
+        advice = "choose another run_dir, or restore the old settings"
         if (own := Path(cfg.run_dir) / "config.yaml").is_file():
-            advice += f", or go on with the settings of the run: audiogan train {shlex.quote(str(own))}{trust_flag()}"
+            advice += f", or resume with the settings of the run: audiogan train {shlex.quote(str(own))}{trust_flag()}"
         raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
     echo(f"resuming from {path} at step {trainer.step:,}")
     if changed:
@@ -330,7 +378,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
 
 
 def describe_networks(trainer: Trainer) -> str:
-    """One line about the networks and the hardware."""
+    """Return one line with the number of parameters of each network, the device and the precision."""
     sizes = ", ".join(
         f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()
     )
@@ -340,7 +388,7 @@ def describe_networks(trainer: Trainer) -> str:
 
 
 def write_scan(run_dir: Path, data: Table) -> None:
-    """What the scan of the folder found: a summary and the verdict on each file."""
+    """Write ``scan.txt``, a summary of the training data, and for data from files ``scan.csv``, one row per file."""
     scan = getattr(data, "scan", None)
     if scan is not None:
         scan.write(run_dir / "scan.csv")
@@ -350,4 +398,4 @@ def write_scan(run_dir: Path, data: Table) -> None:
 
 
 def _silent(line: str) -> None:
-    """What all processes but the first say."""
+    """Print nothing. Only the first process of a distributed run prints messages."""

@@ -1,7 +1,7 @@
-"""Modules of the person's own: networks, games, losses, inputs and data from outside the package.
+"""Trusted modules: the user's own code for networks, games, losses, inputs and data.
 
-A configuration, checkpoint or bundle may use classes of a module that the person names with ``--trust NAME`` or
-``load(run, trust=[NAME])``. No file can add a name. A module is imported only after its name was found among them.
+A configuration, checkpoint or bundle may use classes of a module that the user trusts with ``--trust NAME`` or
+``load(run, trust=[NAME])``. A file cannot make a module trusted. Modules that are not trusted are never imported.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from audiogan.utils.text import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MODULES, MAX_NAME = 16, 100
-"""Largest number of modules that a model needs, and characters of a name."""
+"""Largest number of modules that a model may need, and largest length of a module name in characters."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
     *("pip", "setuptools", "pkg_resources", "test"),
 }
 REFUSED = {name.lower() for name in {*sys.stdlib_module_names, *sys.builtin_module_names, *FRAMEWORKS}}
-"""Names, in lower case, that nobody can trust: some of their classes start programs or write files."""
+"""Modules that cannot be trusted, in lower case, because some of their classes run programs or write files."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """The modules that are trusted in a thread.
+    """Modules that the current thread trusts.
 
     Attributes:
-        names: top-level names.
-        folders: folders that are appended to ``sys.path``: the working folder in which each name was given.
-        command_line: whether messages name the flag ``--trust`` or the argument ``trust=``.
+        names: names of top-level modules.
+        folders: folders appended to ``sys.path``. They are the working folders in which modules were trusted.
+        command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
     """
 
     names: tuple[str, ...] = ()
@@ -55,22 +55,22 @@ NOTHING = Trust()
 _CURRENT: ContextVar[Trust] = ContextVar("trust")
 _LOCK = threading.Lock()
 _APPENDED: Counter[str] = Counter()
-"""How many blocks that run now need each folder that was appended to ``sys.path``."""
+"""Number of active `trust_modules` blocks per folder in ``sys.path``. The last block to end removes the folder."""
 
 
 def trusted_modules() -> tuple[str, ...]:
-    """Return the names of the modules that are trusted here."""
+    """Return the names of the modules that the current thread trusts."""
     return _CURRENT.get(NOTHING).names
 
 
 def parse_module_names(names: str | Iterable[str]) -> list[str]:
-    """Return names from a person, each once.
+    """Parse and check the names of modules to trust. Return each name once.
 
     Args:
-        names: names of modules; a text may hold several, separated by commas.
+        names: names of top-level modules. A string may contain several names, separated by commas.
 
     Raises:
-        UserError: a name that cannot be trusted.
+        UserError: a name is invalid, or the module cannot be trusted.
     """
     found: list[str] = []
     for given in [names] if isinstance(names, str) else names:
@@ -83,12 +83,12 @@ def parse_module_names(names: str | Iterable[str]) -> list[str]:
 
 
 def may_be_trusted(name: Any) -> bool:
-    """Whether a person could trust a module of this name."""
+    """Return whether a module of this name can be trusted: the name is valid, and no library that audiogan needs."""
     return _reason(name) is None
 
 
 def _reason(name: Any) -> str | None:
-    """Why a name cannot be trusted; ``None`` if it can."""
+    """Return the reason why a module cannot be trusted, or ``None`` if it can."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME or re.search(r"[^A-Za-z0-9_.]", name):
         return "write the name of a module, such as my_networks, without folders"
     if name.endswith(".py") and name.count(".") == 1:
@@ -99,20 +99,21 @@ def _reason(name: Any) -> str | None:
     if not re.match("[A-Za-z_]", name) or "__" in name:
         return "write the name of a module: it begins with a letter and has no __"
     if name.lower() in REFUSED:
-        return "part of Python or of a library that audiogan needs; only modules of your own can be trusted"
+        return "this module belongs to Python or to a library that audiogan needs; trust only modules of your own"
     return None
 
 
 @contextlib.contextmanager
 def trust_modules(names: str | Iterable[str], *, command_line: bool | None = None) -> Iterator[None]:
-    """Trust modules within a ``with`` block, beside those that are trusted already.
+    """Trust modules within a ``with`` block, in addition to modules that are already trusted.
 
-    If there are any, the working folder is appended to ``sys.path`` until the block ends. A new thread starts without
-    trust: see `carried`.
+    The working folder is appended to ``sys.path`` until the block ends, unless ``names`` is empty. Other threads do not
+    trust the modules; see `with_current_trust`.
 
     Args:
-        names: see `check_names`.
-        command_line: see `Trust`; ``None``: as before.
+        names: names of top-level modules. A string may contain several names, separated by commas.
+        command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, this
+            does not change.
     """
     before, added = _CURRENT.get(NOTHING), parse_module_names(names)
     trust = Trust(
@@ -147,7 +148,7 @@ def _entered(trust: Trust) -> Iterator[None]:
 
 
 def with_current_trust(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function that calls ``function`` with the trust of this thread, in another thread or process."""
+    """Wrap a function so that it trusts the modules of the current thread when another thread or process calls it."""
     return partial(_run, _CURRENT.get(NOTHING), function)
 
 
@@ -157,25 +158,23 @@ def _run(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: Any) ->
 
 
 def find_object(target: str) -> Any:
-    """Return the object that a dotted name of a trusted module means; ``None`` if there is none.
-
-    Nothing but modules may stand before the last name, and a ``__getattr__`` of the module is not called.
+    """Import a trusted module and return an object of it, or ``None`` if the module has no such object.
 
     Args:
-        target: such as ``my_networks.Generator``.
+        target: dotted name of a module-level object, such as ``my_networks.Generator``.
 
     Raises:
-        UserError: the module is not trusted, does not exist, or fails when it is imported.
+        UserError: the module is not trusted, does not exist, or raises an exception during import.
     """
     path, _, name = target.rpartition(".")
     if path.partition(".")[0] not in trusted_modules():
-        raise UserError(f"{printable(target)[:MAX_NAME]}: its module is not trusted")
+        raise UserError(f"{printable(target)[:MAX_NAME]}: its module is not trusted; trust it first")
     top = path.partition(".")[0]
     try:
         if path not in sys.modules:
-            importlib.invalidate_caches()  # the file may be new
+            importlib.invalidate_caches()  # The file may have been created after Python listed the folder.
         return vars(importlib.import_module(path)).get(name)
-    except (Exception, SystemExit) as error:  # a module can raise anything
+    except (Exception, SystemExit) as error:  # The code of a module may raise any exception.
         if isinstance(error, ModuleNotFoundError) and error.name == top:
             folders = ", ".join(_CURRENT.get(NOTHING).folders)
             raise UserError(f"{top}: no such module in {printable(folders)} or among the installed ones") from error
@@ -187,21 +186,18 @@ def find_object(target: str) -> Any:
         raise UserError(f"{top} cannot be imported: {type(error).__name__}: {text}{line}") from error
 
 
-def is_defined_in(found: Any, target: str) -> bool:
-    """Whether a class or function is defined, under its own name, in the package of ``target``."""
-    home, name = getattr(found, "__module__", None), getattr(found, "__name__", None)
+def is_defined_in(obj: Any, target: str) -> bool:
+    """Return whether a class or function is defined in the top-level package of ``target``, and not imported there."""
+    home, name = getattr(obj, "__module__", None), getattr(obj, "__name__", None)
     own = isinstance(home, str) and home.partition(".")[0] == target.partition(".")[0]
-    return own and isinstance(name, str) and getattr(found, "__qualname__", None) == name
+    return own and isinstance(name, str) and getattr(obj, "__qualname__", None) == name
 
 
 def check_required_modules(names: Any) -> None:
-    """Refuse a stored model that needs modules that are not trusted. Nothing is imported.
+    """Raise `UserError` if a stored model needs modules that are not trusted. No module is imported.
 
     Args:
-        names: from the file: top-level names of the modules, or anything.
-
-    Raises:
-        UserError: names the modules, and the flag or argument that trusts them.
+        names: top-level modules that the model needs, as read from an untrusted file. Any type is accepted.
     """
     if not isinstance(names, list | tuple) or len(names) > MAX_MODULES:
         raise UserError(f"requires: expected a list of at most {MAX_MODULES} names of modules")
@@ -218,11 +214,11 @@ def check_required_modules(names: Any) -> None:
 
 
 def trust_hint(name: str, folder: Path | None = None) -> str | None:
-    """Return what to add so that a configuration may use the module ``name``; ``None`` if no such file is near.
+    """Return advice to trust a module if its file exists in the working folder or in ``folder``, else ``None``.
 
     Args:
-        name: top-level name of a module that is not trusted.
-        folder: folder of the configuration. The working folder is looked at first.
+        name: name of a top-level module that is not trusted.
+        folder: folder of the configuration.
     """
     for near in (Path(), folder) if may_be_trusted(name) else ():
         for file in (near / f"{name}.py", near / name / "__init__.py") if near is not None else ():
@@ -233,5 +229,5 @@ def trust_hint(name: str, folder: Path | None = None) -> str | None:
 
 
 def trust_flag() -> str:
-    """Return the flag for a suggested command, with a space in front; empty where nothing is trusted."""
+    """Return the flag ``--trust`` for a suggested command, with a leading space. Empty if no module is trusted."""
     return f" --trust {','.join(trusted_modules())}" if trusted_modules() else ""

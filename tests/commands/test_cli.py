@@ -266,7 +266,7 @@ def test_an_interrupt_ends_the_whole_sweep(short: list[str], monkeypatch: pytest
     monkeypatch.setattr(Trainer, "run", lambda self: self.stop("interrupted"))
     assert main(["train", "drums", "-m", *short, "seed=1,2"]) == 130
     printed = capsys.readouterr().out
-    assert printed.count("stopped (interrupted)") == 1 and "go on:   audiogan train drums -m" in printed
+    assert printed.count("stopped (interrupted)") == 1 and "resume:  audiogan train drums -m" in printed
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["--help"], ["--version"], ["data", "get", "drums", "--list"]])

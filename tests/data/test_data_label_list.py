@@ -127,7 +127,7 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     found = {row["path"]: (row["reason"], row["detail"]) for row in scan.rows()}
     assert labels(scan) == {"x.wav": "exact"}
     assert found["one.wav"] == ("missing", "in the label list; matches 2 files")
-    assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("any of 2 files")
+    assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("matches 2 files")
     assert found["z/y.wav"] == ("missing", "in the label list")  # another folder is another file
 
 
@@ -158,7 +158,7 @@ def test_rows_that_contradict_each_other_are_not_used(tmp_path: Path) -> None:
         (b"RIFF\x00\x00\x00\x00WAVE" * 10, "not a text file|must name|damaged"),
         ("", "must name the columns"),
         ('path,label\n"f0.wav,a\nf1.wav,b\n', "quotation mark before f0.wav,a is not closed"),
-        ("path,label\n", "no row with a file"),
+        ("path,label\n", "no row names a file"),
         ("path,label\n" + 'a.wav,"' + "x" * 200_000, "field larger"),
     ],
 )

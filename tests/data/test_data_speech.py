@@ -183,7 +183,7 @@ def test_a_broken_download_goes_on_where_it_ended(site: Site, tmp_path: Path, ra
     wanted = site.put(SETS["sc09"], data)
     site.cut.add(wanted.archive.name)
     site.ranges = ranges
-    with pytest.raises(UserError, match=r"no connection.*; the same command again goes on from there") as error:
+    with pytest.raises(UserError, match=r"no connection.*; repeat the command to resume") as error:
         get(wanted, tmp_path / "out")
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
     have = (tmp_path / ".out.partial" / f"{wanted.archive.name}.part").stat().st_size
@@ -215,7 +215,7 @@ def test_a_set_that_is_there_is_left_alone(site: Site, tmp_path: Path) -> None:
     site.requests.clear()
     assert get(wanted, out) == out and not site.requests
     (out / "two" / "2_bob_0.wav").unlink()
-    with pytest.raises(UserError, match=rf"{out}: not empty, and not the whole of tiny; remove it"):
+    with pytest.raises(UserError, match=rf"{out}: not empty, and not a complete tiny; remove it"):
         get(wanted, out)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"file: not empty"):
@@ -246,7 +246,7 @@ def test_an_archive_without_checksum_must_hold_what_is_expected(site: Site, tmp_
     wanted = site.put(SETS["fsdd"], zipped(files))
     with pytest.raises(UserError, match=said) as error:
         get(wanted, tmp_path / "out")
-    assert "\n" not in str(error.value) and "get it again" in str(error.value) and not (tmp_path / "out").exists()
+    assert "\n" not in str(error.value) and "download it again" in str(error.value) and not (tmp_path / "out").exists()
     assert not list(tmp_path.rglob("*.wav"))
     site.put(SETS["fsdd"], zipped(fsdd()))
     assert len(tree(get(wanted, tmp_path / "out"))) == 22
@@ -267,7 +267,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
         assert not (tmp_path / name).exists() and not list(tmp_path.glob(".*.partial/*.zip"))
     wanted = site.put(SETS["sc09"], tarred(commands()))
     (site.root / wanted.archive.name).write_bytes(tarred(fsdd()))
-    with pytest.raises(UserError, match="wrong SHA-256 and was thrown away"):
+    with pytest.raises(UserError, match="wrong SHA-256 and was deleted"):
         get(wanted, tmp_path / "out")
     for data in (b"not gzip", tarred(commands())[:-2000], tarred({"./zero/0a7c2a8d_nohash_0.wav": wav(0)})):
         with pytest.raises(UserError, match=r"\.tar\.gz: not the archive it should be"):
@@ -278,7 +278,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'timit'; there are: drums, sc09, fsdd,"):
         download.get_data_set("timit")
-    for url, said in ((f"{site.url}/nowhere", "the server said 404"), ("http://127.0.0.1:9", "no connection")):
+    for url, said in ((f"{site.url}/nowhere", "the server answered 404"), ("http://127.0.0.1:9", "no connection")):
         with pytest.raises(UserError, match=rf"free-spoken-digit-dataset-1\.0\.10\.zip could not .*{said}"):
             download.download(SETS["fsdd"], tmp_path / "out", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["site"]

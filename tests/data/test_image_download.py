@@ -115,7 +115,7 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no data set 'cifar'; there are: drums, sc09, fsdd, mnist, fashion-mnist"):
         get_data_set("cifar")
-    with pytest.raises(UserError, match="nowhere: the server said 404"):
+    with pytest.raises(UserError, match="nowhere: the server answered 404"):
         site.get(tmp_path / "o", base_url=site.url + "nowhere")
     with pytest.raises(UserError, match="no connection"):
         site.get(tmp_path / "o", base_url="http://127.0.0.1:9")

@@ -60,7 +60,7 @@ def test_two_folders_with_matching_names(root: Path) -> None:
     got = table.examples(slice(None))
     for i, name in enumerate(sources):
         assert torch.equal(got["source"][i], signal(sources[name])) and torch.equal(got["x"][i], signal(targets[name]))
-    assert table.source == f"3 pairs of 8x8 pictures from {root}"
+    assert table.source == f"3 pairs of 8x8 images from {root}"
     assert "3 pairs, 8x8, grey to colour" in table.scan.summary()
     back = pairs(root, direction="b-to-a", labels="none").examples(slice(None))
     assert torch.equal(back["source"], got["x"]) and torch.equal(back["x"], got["source"])
@@ -111,7 +111,7 @@ def test_files_without_a_usable_partner_are_reported(root: Path) -> None:
     assert found["a/only-a.png"] == found["b/only-b.png"] == "no partner" and found["b/notes.txt"] == "not an image"
     details = {path: detail for path, _, detail in table.scan.problems}
     assert details["a/only-a.png"] == "no file of this name in b" and details["b/2.png"] == "a/2.png is unreadable"
-    assert "2 no partner (the other picture of the pair is not there): a/only-a.png" in table.scan.summary()
+    assert "2 no partner (the other image of the pair is missing): a/only-a.png" in table.scan.summary()
 
 
 def test_an_ambiguous_name_without_extension_has_no_partner(root: Path) -> None:
@@ -240,7 +240,7 @@ def test_without_a_folder_there_are_drawn_figures() -> None:
         ({"pairs": "no.csv"}, "data.pairs=no.csv: no such file"),
         ({"pairs": "bad.csv"}, "data.pairs=bad.csv: the first line must name the columns source and target"),
         ({"pairs": "gap.csv"}, "data.pairs=gap.csv, line 2: source or target is empty"),
-        ({"pairs": "none.csv"}, "data.pairs=none.csv: there is no row with a pair in it"),
+        ({"pairs": "none.csv"}, "data.pairs=none.csv: no row names a pair; add one row per pair"),
         ({"pairs": "gap.csv", "labels": "folders"}, "data.labels=folders: the list of pairs has the labels"),
         ({}, "no usable pair in"),
     ],
@@ -307,7 +307,7 @@ def test_test_folders_are_no_domains(root: Path) -> None:
 
 def test_other_numbers_of_domains_are_errors(root: Path) -> None:
     save(root / "one" / "1.png", noise(0))
-    with pytest.raises(UserError, match="two folders of pictures are needed, found 1: one"):
+    with pytest.raises(UserError, match="needs two folders of images, found 1: one"):
         domains(root)
     save(root / "three" / "1.png", noise(1))
     (root / "two").mkdir()
@@ -315,7 +315,7 @@ def test_other_numbers_of_domains_are_errors(root: Path) -> None:
     with pytest.raises(UserError, match=r"found 3: one, three, two; name two with data\.a and data\.b"):
         domains(root)
     assert domains(root, a="three", b="one").labels == ["three", "one"]
-    with pytest.raises(UserError, match=r"no usable picture in .*two: 1 unreadable"):
+    with pytest.raises(UserError, match=r"no usable image in .*two: 1 unreadable"):
         domains(root, a="one", b="two")
     for bad, said in (({"a": "one"}, "belong together"), ({"a": "one", "b": "six"}, "data.b=six: no folder")):
         with pytest.raises(UserError, match=said):

@@ -245,7 +245,7 @@ def test_an_unlisted_copy_does_not_hide_the_listed_one(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a.wav,x\n", "must name the columns path and label"),
-        ("file;label\n", "no row with a file"),
+        ("file;label\n", "no row names a file"),
         ("path,label\na.wav,x\na.wav,y\n", "line 3: a.wav has two labels"),
         (b"\xff\xfep\x00a\x00t\x00h\x00,", "damaged UTF-16 text"),
         (None, "no such CSV file"),

@@ -121,5 +121,5 @@ def test_a_route_stands_only_inside_of_a_game() -> None:
     from audiogan.run.targets import resolve_target
 
     for key in ("representation.x", "data", "callbacks.x", "inputs.x", "voice.x"):
-        with pytest.raises(UserError, match=r"this place takes|does not exist"):
+        with pytest.raises(UserError, match=r"this key takes|does not exist"):
             resolve_target("audiogan.games.Route", f"{key}._target_")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from audiogan.networks.frame_blocks import LinearDoubling, TransposedDoubling
-from audiogan.networks.tonenoise import positions
+from audiogan.networks.tonenoise import initial_positions
 
 
 def test_a_transposed_doubling_is_a_transposed_convolution() -> None:
@@ -36,7 +36,7 @@ def test_what_does_not_move_stays_so_in_a_linear_doubling_only(kind: type[torch.
 @pytest.mark.parametrize("count", [1, 2, 65, 700])
 def test_positions_are_smooth_and_tell_frames_apart(count: int) -> None:
     torch.manual_seed(0)
-    x = positions(count, 128)[0]
+    x = initial_positions(count, 128)[0]
     assert x.shape == (count, 128) and x.isfinite().all() and x.abs().max() <= 0.14
     if count > 8:
         assert x[8:].diff(dim=0).square().mean() < 0.2 * x.var()  # of numbers drawn for each frame it is 2

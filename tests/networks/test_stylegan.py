@@ -15,8 +15,8 @@ from audiogan.core import EMA, Engine, Player, Stream, Trainer, load_state, save
 from audiogan.games import Adversarial
 from audiogan.losses import R1, NonSaturating
 from audiogan.losses.path_length import PathLength
-from audiogan.networks.stylegan import Growth, StyleGANCritic, StyleGANGenerator, resolutions
-from audiogan.networks.stylegan_blocks import BinomialFilter, EqualLinear, ModulatedConv2d, UpConv2d, double
+from audiogan.networks.stylegan import Growth, StyleGANCritic, StyleGANGenerator, grid_sizes
+from audiogan.networks.stylegan_blocks import BinomialFilter, EqualLinear, ModulatedConv2d, UpConv2d, upsample2x
 from audiogan.representations import Identity
 
 SMALL = {"channel_base": 112, "channel_max": 16}
@@ -47,7 +47,7 @@ def test_the_papers_size_has_the_papers_number_of_parameters() -> None:
     ("size", "sides"), [(28, [7, 14, 28]), (64, [4, 8, 16, 32, 64]), (6, [6]), (48, [6, 12, 24, 48])]
 )
 def test_sizes_that_halve_down_to_four(size: int, sides: list[int]) -> None:
-    assert resolutions(size) == sides
+    assert grid_sizes(size) == sides
     net, judge = generator(size), critic(size)
     x = net(torch.randn(2, 8))
     assert x.shape == (2, 1, size, size) and judge(x).shape == (2,)
@@ -92,13 +92,13 @@ def test_filters_keep_a_constant_and_remove_the_finest_pattern() -> None:
     zeros = torch.zeros(1, 1, 17, 17)
     zeros[..., :16:2, :16:2] = x
     torch.testing.assert_close(
-        BinomialFilter(1, gain=4.0)(F.pad(zeros, (1, 0, 1, 0)))[..., 2:14, 2:14], double(x)[..., 2:14, 2:14]
+        BinomialFilter(1, gain=4.0)(F.pad(zeros, (1, 0, 1, 0)))[..., 2:14, 2:14], upsample2x(x)[..., 2:14, 2:14]
     )
     assert UpConv2d(2, 3, up=True)(torch.randn(1, 2, 7, 7)).shape == (1, 3, 14, 14)
 
 
 def test_learning_rates_are_equalised_and_the_mapping_learns_a_hundred_times_slower() -> None:
-    layer, slow = EqualLinear(64, 64), EqualLinear(64, 64, rate=0.01)
+    layer, slow = EqualLinear(64, 64), EqualLinear(64, 64, lr_factor=0.01)
     x = torch.randn(256, 64)
     for each, expected in ((layer, 1.0), (slow, 0.01)):
         before = each(x).detach()
@@ -271,7 +271,7 @@ def test_it_learns_which_class_is_bright(modulation: str) -> None:
 
 def test_growth_is_a_function_of_the_step() -> None:
     growth = Growth(hold=10, fade=4)
-    levels = [growth.level(step, 3) for step in (0, 10, 12, 13, 14, 24, 26, 28, 10_000)]
+    levels = [growth.level_at(step, 3) for step in (0, 10, 12, 13, 14, 24, 26, 28, 10_000)]
     assert levels == [0.0, 0.0, 0.5, 0.75, 1.0, 1.0, 1.5, 2.0, 2.0]
     with pytest.raises(ValueError, match="fade=0"):
         Growth(fade=0)
@@ -336,7 +336,7 @@ def test_the_papers_size_takes_a_step(size: int, batch: int) -> None:
 def test_wrong_use_is_named() -> None:
     for size in (36, 3, 26):
         with pytest.raises(ValueError, match=f"{size}.*halve down"):
-            resolutions(size)
+            grid_sizes(size)
     with pytest.raises(ValueError, match=r"\(1, 28, 32\).*square"):
         StyleGANGenerator((1, 28, 32))
     with pytest.raises(ValueError, match=r"modulation='weights'.*demodulate, adain"):

@@ -215,7 +215,7 @@ def test_sounds_begin_at_silence_and_have_no_offset() -> None:
             net.affine.bias[-1] = bias
             sound = net(latents(4))
             assert sound[..., 0].abs().max() < 1e-6 and sound.mean(2).abs().max() < 1e-3 * sound.abs().max()
-    gain = net.onset(torch.full((2, 1), -20.0))
+    gain = net.onset_gain(torch.full((2, 1), -20.0))
     assert gain.shape == (2, round(SLOWEST_RISE * 16000)) and (gain[:, round(FASTEST_RISE * 16000) + 1 :] == 1).all()
     assert (gain.diff() >= 0).all()
 

@@ -42,11 +42,11 @@ def test_minimum_phase_is_that_of_a_filter_whose_poles_and_zeros_lie_inside() ->
 def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
     net = ToneNoiseGenerator(SoundFormat(16384), voice=True).eval()
     pitch = torch.full((1, net.frames.count), 62.5)  # a pulse every 256 samples, the first at -1
-    source = net.white(pulses(pitch, 16384, 256, 16000)[:, None])
+    source = net.to_spectra(pulses(pitch, 16384, 256, 16000)[:, None])
     heights = -0.5 * torch.linspace(-6, 6, net.sizes[1]).square()  # a resonance
     band = heights.expand(1, 1, net.frames.count, -1)
-    spectrum = (net.colour(band) * net.ring(band, source)).unflatten(3, (-1, 2))
-    plain = (net.colour(band) * source.flatten(3)).unflatten(3, (-1, 2))
+    spectrum = (net.bin_amplitudes(band) * net.filter_phases(band, source)).unflatten(3, (-1, 2))
+    plain = (net.bin_amplitudes(band) * source.flatten(3)).unflatten(3, (-1, 2))
     rung, even = (
         net.frames.synthesise(torch.view_as_complex(s))[0, 0, 4095:12287].view(-1, 256) for s in (spectrum, plain)
     )

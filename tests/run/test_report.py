@@ -132,7 +132,7 @@ def test_page_holds_every_metric_and_every_preview(run: Path) -> None:
     for link in {*page.all("src"), *page.all("href")}:
         assert (run / link).is_file(), "links are relative to the page and lead somewhere"
     assert [p["titles"] for p in page.data["previews"]] == [["1 kick", "2 snare", "3 hat"]] * 3
-    assert "finished · 1,000 steps · 5.0 minutes · 50 examples a second · data: my/drums" in page.text
+    assert "finished · 1,000 steps · 5.0 minutes · 50 examples per second · data: my/drums" in page.text
     assert "root: my/drums" in page.text
     assert not [f for f in run.iterdir() if f.name.startswith(".")]
 
@@ -223,8 +223,8 @@ def test_values_that_are_not_finite_or_wild(run: Path) -> None:
     rows += [{"step": 200, "all/nan": float("inf"), "one/zero": 0.0, "x/text": "no", "x/true": True}]
     write_lines(run / "metrics.jsonl", rows)
     page = Page(write_report(run))
-    assert "critic values that were not finite: 2" in page.text
-    assert "1e+12 at step 61 is outside the picture" in page.text
+    assert "critic values that are not finite: 2" in page.text
+    assert "1e+12 at step 61 is outside the plot" in page.text
     assert not re.search(
         r'="[^"]*\b(nan|inf)\b[^"]*"', re.sub(r'(title|label)="[^"]*"', "", page.source.split("<script")[0])
     )
@@ -241,7 +241,7 @@ def test_evaluation_and_findings_are_shown(run: Path) -> None:
     )
     page = Page(write_report(run))
     assert all(text in page.text for text in ("18.25", "3.125", "recall/x@5", "mode_collapse", "All alike.", "700"))
-    assert 'class="floor"' in page.source and "dashed: what real sounds reach" in page.text
+    assert 'class="floor"' in page.source and "dashed: value of real data" in page.text
 
 
 def test_no_folder_is_the_users_error(tmp_path: Path) -> None:

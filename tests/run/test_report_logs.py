@@ -63,7 +63,7 @@ def test_values_that_are_not_finite_are_counted_as_the_log_writes_them(tmp_path:
     rows: list[dict] = [{"step": s, "critic/loss": 1.0, "generator/loss": 1.0} for s in range(9)]
     rows[4]["critic/loss"] = "nan"
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert "critic values that were not finite: 1" in write_report(tmp_path).read_text()
+    assert "critic values that are not finite: 1" in write_report(tmp_path).read_text()
 
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'\x1b[2J\u202e\ud800\x00"

@@ -113,7 +113,7 @@ def test_one_rate_in_a_file_is_that_of_every_player() -> None:
 @pytest.mark.parametrize("key", ["root", "labels", "cache"])
 def test_a_path_that_yaml_reads_as_a_number_is_one_line(key: str) -> None:
     Path("mine.yaml").write_text(f"defaults: [drums, _self_]\ndata: {{{key}: 2024}}\n")
-    with pytest.raises(UserError, match=rf"data.{key}=2024 must be a text; put it in quotes"):
+    with pytest.raises(UserError, match=rf"data.{key}=2024 must be text; put it in quotes"):
         compose("mine.yaml")
 
 
@@ -192,7 +192,7 @@ def test_a_setting_without_effect_in_a_runs_own_configuration_is_refused(overrid
     cfg.facts.modality = {"_target_": "audiogan.modalities.Points"}
     Path("config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
     assert main(["train", "config.yaml", override]) == 2
-    assert "cannot be changed any more" in capsys.readouterr().err
+    assert "cannot be changed" in capsys.readouterr().err
 
 
 def test_a_run_folder_in_place_of_a_configuration_says_what_to_name(capsys: Captured) -> None:

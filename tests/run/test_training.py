@@ -233,7 +233,7 @@ def test_a_damaged_checkpoint_is_skipped(damage: str, copied: Path, tiny: list[s
     newest.unlink()
     newest.write_bytes(data if damage == "bit" else data[: len(data) // 2])
     _, said = quietly([*tiny, "trainer.steps=6"])
-    assert "damaged checkpoint skipped" in said and newest.name in said
+    assert "skipped a damaged checkpoint" in said and newest.name in said
     assert "resuming from" in said and "step-00000005.ckpt at step 5" in said
     assert_same(final(copied)["game"], good["game"])
 

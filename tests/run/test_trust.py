@@ -93,7 +93,7 @@ def test_the_line_says_what_to_write() -> None:
     for name, words in {
         "my_networks.py": "write the name of the module, my_networks",
         "my_gan.networks": "the whole package, my_gan",
-        "os": "part of Python",
+        "os": "belongs to Python",
         "folder/nets": "without folders",
     }.items():
         with pytest.raises(UserError, match=words):
@@ -232,7 +232,7 @@ def test_each_place_refuses_everything_else_of_a_trusted_module(key: str, parts:
 
 
 def test_nothing_is_imported_for_a_place_without_a_class(parts: str) -> None:
-    with trust_modules(parts), pytest.raises(UserError, match="this place takes no class"):
+    with trust_modules(parts), pytest.raises(UserError, match="this key takes no class"):
         resolve_target(f"{parts}.Net", "trainer.x._target_")
     assert parts not in sys.modules
 

@@ -54,7 +54,7 @@ def test_the_line_names_the_flag(own: str, here: Path, capsys: pytest.CaptureFix
     err = refused(capsys, "conf/mine.yaml")
     assert err.endswith(f"start the command in {here / 'conf'} and add --trust {own}")
     (here / "conf" / f"{own}.py").unlink()
-    assert "this place takes" in refused(capsys, "conf/mine.yaml")
+    assert "this key takes" in refused(capsys, "conf/mine.yaml")
     assert f"{own}: no such module in {here}" in refused(capsys, "conf/mine.yaml", "--trust", own)
 
 
@@ -86,7 +86,7 @@ def test_overrides_on_both_sides_of_flags(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--trust", "os"], "--trust os: part of Python"),
+        (["--trust", "os"], "--trust os: this module belongs to Python"),
         (["--trust", "../nets"], "without folders"),
         (["--trust=nets.py"], "write the name of the module, nets"),
         (["--trust", "nets,torch"], "--trust torch: "),
@@ -119,9 +119,9 @@ SETS_TRUST = {
     "a key that a value refers to": ("trust: [{own}]\nname: ${{trust.0}}", "cannot trust modules"),
     "the module itself": (
         "game: {{loss: {{_target_: audiogan.run.trust.trust_modules, names: [{own}]}}}}",
-        "this place takes",
+        "this key takes",
     ),
-    "a function of it": ("data: {{_target_: audiogan.run.trust.open_mine}}", "this place takes"),
+    "a function of it": ("data: {{_target_: audiogan.run.trust.open_mine}}", "this key takes"),
     "hydra": ("hydra: {{job: {{env_set: {{PYTHONPATH: .}}}}}}", "hydra"),
     "an interpolation": ("voice: Mine\ngame: {{loss: {{_target_: '{own}.${{voice}}'}}}}", "is not allowed"),
 }
@@ -162,7 +162,7 @@ def test_data_from_outside(here: Path) -> None:
             if good:
                 assert compose("mine.yaml").data.count == 200  # as the annotation of `count` says
                 continue
-            with pytest.raises(UserError, match=r"this place takes a function open_\.\.\. "):
+            with pytest.raises(UserError, match=r"this key takes a function open_\.\.\. "):
                 compose("mine.yaml")
 
 
@@ -191,4 +191,4 @@ def test_a_file_sets_no_cache_of_a_column(here: Path, capsys: pytest.CaptureFixt
     (here / "mine.yaml").write_text(
         POINTS + "data: {columns: {x: {_target_: audiogan.data.measures.KnobValues, cache: victim}}}\n"
     )
-    assert "data.columns.x.cache is set by a file" in refused(capsys, "mine.yaml")
+    assert "data.columns.x.cache must not be set in a file" in refused(capsys, "mine.yaml")

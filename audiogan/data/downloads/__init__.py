@@ -1,1 +1,1 @@
-"""Data sets from the Internet: downloaded with checks, resumable, with their credits."""
+"""Downloads of public data sets: drum kits, spoken digits, and images in the format of MNIST."""

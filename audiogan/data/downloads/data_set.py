@@ -1,4 +1,4 @@
-"""Base class of data sets that can be downloaded, and their description in `downloads.yaml`."""
+"""`DataSet`: base class of downloadable data sets, which `downloads.yaml` describes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from audiogan.errors import UserError
 
 @dataclass(frozen=True)
 class File:
-    """A file on the net.
+    """File to download.
 
     Attributes:
-        name: its path in the folder of parts.
-        urls: its addresses, in the order to try.
-        most: upper bound of its size in bytes.
-        sha256: None where the publisher does not fix the bytes.
-        address: its path on another server (default: ``name``).
+        name: path of the file relative to the folder for incomplete downloads.
+        urls: URLs of the file, tried in this order.
+        max_bytes: maximum size of the file in bytes.
+        sha256: expected SHA-256. ``None``: the publisher does not guarantee a fixed content.
+        address: path of the file on a mirror set by ``base_url``. Default: ``name``.
     """
 
     name: str
@@ -32,13 +32,13 @@ class File:
 
 
 class DataSet:
-    """The files of a data set and how they are laid down.
+    """Base class of downloadable data sets.
 
     Attributes:
-        name: of the data set.
-        parts: for each path in the folder of the data set, the files from which it is made.
-        many: whether it has many small files. Several are fetched at a time, and each is tried again. Otherwise a file
-            is resumed where its download broke off.
+        name: name of the data set.
+        parts: files to download for each part, by the path of the part relative to the folder of the data set.
+        many_files: ``True`` for data sets of many small files, which are downloaded in parallel with retries. Otherwise
+            an interrupted download is resumed.
     """
 
     name: str
@@ -46,36 +46,42 @@ class DataSet:
     many_files = False
 
     def download_folder(self, folder: Path) -> Path:
-        """The folder for files that are not laid down yet."""
+        """Return the folder for incomplete downloads."""
         return folder / ".partial"
 
     def check_folder(self, folder: Path) -> None:
-        """Raise UserError if something in the folder would be replaced that audiogan did not write."""
+        """Raise `UserError` if the download would overwrite a file that audiogan did not write."""
 
     def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
-        """Whether a part is there and whole."""
+        """Return ``True`` if a part exists and is complete."""
         raise NotImplementedError
 
     def install(self, target: Path, paths: list[Path], progress: bool) -> None:
-        """Make a part from its files."""
+        """Create a part from its downloaded files.
+
+        Args:
+            target: path of the part.
+            paths: paths of the downloaded files.
+            progress: show a progress bar.
+        """
         raise NotImplementedError
 
     def text_files(self, folder: Path) -> dict[str, str]:
-        """The texts to write beside the parts (credits, lists), by name of the file."""
+        """Return text files to write to the folder, such as credits, by file name."""
         return {}
 
 
 def read_descriptions() -> dict[str, Any]:
-    """The descriptions of all data sets."""
+    """Return the content of `downloads.yaml`: the description of each data set, by name."""
     return yaml.safe_load(Path(__file__).with_name("downloads.yaml").read_text(encoding="utf-8"))
 
 
 def check_own_file(path: Path, prefix: str) -> None:
-    """Raise UserError if ``path`` is there and does not begin as the file that audiogan writes does."""
+    """Raise `UserError` if ``path`` exists but does not begin with ``prefix``, like the files of audiogan."""
     try:
         with open(path, "rb") as stream:
             found = stream.read(len(prefix.encode()))
     except FileNotFoundError:
         return
     if found != prefix.encode():
-        raise UserError(f"{path}: not written by audiogan, but would be replaced; move it or choose another folder")
+        raise UserError(f"{path}: not written by audiogan, and would be overwritten; move it or choose another folder")

@@ -1,7 +1,6 @@
-"""Data sets from the net: fetched with checks, resumable, with credits beside them.
+"""Download of data sets with checksums, size limits, resuming and credits.
 
-`downloads.yaml` describes the data sets: addresses, checksums, bounds of size, credits. `data_set` returns one of them,
-`get` fetches it.
+`get_data_set` returns a data set by name, and `download` downloads it. `downloads.yaml` describes the data sets.
 """
 
 from __future__ import annotations
@@ -25,12 +24,13 @@ from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
 HOPELESS = 12
-"""Lost connections in a row after which the network is taken for dead."""
+"""Number of consecutive connection failures after which a download gives up."""
 THREADS = 4
+"""Number of parallel downloads for data sets of many files."""
 
 
 def get_data_set(name: str) -> DataSet:
-    """The data set of this name. Raises UserError for an unknown name."""
+    """Return the data set with the given name. Raise `UserError` for an unknown name."""
     found = read_descriptions()
     if name not in found:
         raise UserError(f"there is no data set '{name}'; there are: {', '.join(found)}")
@@ -43,23 +43,22 @@ def get_data_set(name: str) -> DataSet:
 def download(
     data: DataSet, out: FileName | None = None, base_url: str | None = None, *, progress: bool = True, retries: int = 2
 ) -> Path:
-    """Download a data set into ``out``.
+    """Download a data set, or complete an earlier download.
 
-    Files that are complete are not fetched again, so the same call resumes a download. A download ends at `File.most`
-    bytes. Files get their final name when they are complete, and files that audiogan did not write stay as they are.
+    Complete files are not downloaded again. Files that audiogan did not write are never overwritten.
 
     Args:
-        data: see `data_set`.
-        out: folder, default ``downloads() / data.name``.
-        base_url: another server with the same files, used instead of the known addresses.
+        data: data set, see `get_data_set`.
+        out: target folder. Default: ``downloads_folder() / data.name``.
+        base_url: URL of a mirror to use instead of the original servers.
         progress: show a progress bar.
-        retries: further attempts for each file of a data set of many files.
+        retries: number of additional attempts per file, for data sets of many files.
 
     Returns:
-        The folder.
+        The target folder.
 
     Raises:
-        UserError: ``out`` holds other files or cannot be written, or a file could not be downloaded.
+        UserError: ``out`` contains other files or cannot be written, or a download failed.
     """
     folder = Path(os.path.abspath(downloads_folder() / data.name if out is None else Path(out).expanduser()))
     parts, new = data.download_folder(folder), not folder.exists()
@@ -77,19 +76,19 @@ def download(
     finally:
         _tidy(data, parts)
         if new:
-            with suppress(OSError):  # not there, or not empty
+            with suppress(OSError):  # The folder is missing or not empty.
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
         what, first = (
             (f"{len(failed)} of {len(data.parts)} files", f"first: {name}: ") if data.many_files else (name, "")
         )
-        raise UserError(f"{what} could not be downloaded ({first}{why}); the same command again goes on from there")
+        raise UserError(f"{what} could not be downloaded ({first}{why}); repeat the command to resume")
     return folder
 
 
 def _tidy(data: DataSet, parts: Path) -> None:
-    """Remove the files of a download that cannot be resumed, and empty folders; nothing else."""
+    """Remove incomplete files that cannot be resumed, and folders that are empty."""
     files = [file for part in data.parts.values() for file in part]
     with suppress(OSError):
         for file in files:
@@ -97,14 +96,14 @@ def _tidy(data: DataSet, parts: Path) -> None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
-        with suppress(OSError):  # not there, or it holds files that can be resumed or of someone else
+        with suppress(OSError):  # The folder is missing or not empty.
             folder.rmdir()
 
 
 def _fetch_all(
     data: DataSet, folder: Path, parts: Path, base_url: str | None, progress: bool, retries: int
 ) -> dict[str, str]:
-    """Fetch the missing files and make parts from them. Return the reason for each file that failed."""
+    """Download the missing files and create their parts. Return the reason of each failure, by file name."""
     from concurrent.futures import ThreadPoolExecutor
 
     from requests.exceptions import ConnectionError, RequestException, Timeout
@@ -113,8 +112,8 @@ def _fetch_all(
     stop, lost, many = threading.Event(), 0, data.many_files
 
     def fetch_file(file: File) -> str:
-        """Return why the file failed, or an empty string."""
-        nonlocal lost  # a race on this count only delays giving up
+        """Download one file. Return the reason of a failure, or an empty string."""
+        nonlocal lost  # Not locked, because a race only delays giving up.
         path, why, dead = parts / file.name, "", False
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""
@@ -124,7 +123,7 @@ def _fetch_all(
             reasons = []
             for url in urls:
                 if stop.is_set() or lost >= HOPELESS:
-                    return "not tried, the network seems to be down"
+                    return "not tried because the network seems to be down"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     with bar_of(many, desc=file.name, unit="B", unit_scale=True) as bar:
@@ -167,11 +166,11 @@ def _fetch_all(
     bar = bar_of(not many, total=len(data.parts), unit="file", desc=data.name)
     with bar, ThreadPoolExecutor(THREADS) as pool:
         try:
-            # A large file is fetched in this thread, so that Ctrl-C ends its download at once.
+            # Large files are downloaded in the main thread, where Ctrl-C ends a download at once.
             for why in pool.map(make, data.parts.items()) if many else map(make, data.parts.items()):
                 failed |= why
                 bar.update()
-        except BaseException:  # Ctrl-C, a full disk: small files are finished, no other download begins
+        except BaseException:  # After Ctrl-C or a full disk, no new download starts.
             stop.set()
             raise
     return failed

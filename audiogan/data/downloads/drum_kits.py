@@ -1,4 +1,4 @@
-"""Freely licensed drum kits. `drums_sources.csv` lists their files; a commit never changes, so neither do the files."""
+"""`DrumKits`: freely licensed drum kits from GitHub. `drums_sources.csv` lists the files with their commits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ GITHUB = "https://raw.githubusercontent.com"
 REGISTRY = Path(__file__).with_name("drums_sources.csv")
 MANIFEST, LICENCES = "manifest.csv", "LICENCES.md"
 COLUMNS = ("path", "label", "kit", "licence", "credit", "source")
-Choice = Collection[str] | None  # of names; None: all
+Choice = Collection[str] | None  # Names to select. None: all.
 TITLE = "# Licences and credits of these sounds"
 _SHAPES = {
     "repo": r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*",
     "commit": r"[0-9a-f]{7,64}",
-    # relative, no empty, `.` or `..` parts, no backslash, a plain extension
+    # Paths are relative, without empty, `.` or `..` components and without backslashes, and have an extension.
     "path": r"(?!.*(?:^|/)\.{0,2}(?:/|$))[^\x00-\x1f\\:]+\.[A-Za-z0-9]{1,5}",
     "bytes": r"[0-9]{1,12}",
     "sha256": r"[0-9a-f]{64}",
@@ -39,7 +39,7 @@ _SHAPES = {
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the list: where a file comes from and its properties."""
+    """Row of the list of sources: repository, commit, path, size, checksum, label, licence and kit of a file."""
 
     repo: str
     commit: str
@@ -52,14 +52,14 @@ class Source:
 
     @property
     def target(self) -> str:
-        """`label/kit-name-hash.ext`: legal on every system, unique (kits repeat names), the same in every download."""
+        """Path of the downloaded file, ``label/kit-name-hash.ext``. It is unique and valid on all systems."""
         path = PurePosixPath(self.path)
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{self.kit}-{path.stem}")[:96].strip("._-")
         return f"{self.label}/{name}-{self.sha256[:6]}{path.suffix.lower()}"
 
 
 def read_registry(registry: FileName = REGISTRY) -> list[Source]:
-    """The rows of a list of sources. Raises UserError for a row that cannot be trusted."""
+    """Return the rows of a CSV list of sources. Raise `UserError` for a malformed or unsafe row."""
     try:
         with Path(registry).open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
@@ -70,16 +70,16 @@ def read_registry(registry: FileName = REGISTRY) -> list[Source]:
         values = {field.name: row.get(field.name) or "" for field in fields(Source)}
         for key, value in values.items():
             if not re.fullmatch(_SHAPES[key], value):
-                raise UserError(f"{registry}, line {line}: {key} '{value}' is refused (missing, malformed or unsafe)")
+                raise UserError(f"{registry}, line {line}: {key} '{value}' is missing, malformed or unsafe")
         sources.append(Source(**{**values, "bytes": int(values["bytes"])}))  # type: ignore[arg-type]
     twice = [name for name, n in Counter(source.target.lower() for source in sources).items() if n > 1]
     if twice:
-        raise UserError(f"{registry}: several rows would be written to {twice[0]}; keep one of them")
+        raise UserError(f"{registry}: several rows have the target {twice[0]}; keep one of them")
     return sources
 
 
 def list_kits() -> list[tuple[str, int, int, str]]:
-    """Name, number of files, size in bytes and licences of each kit, by name."""
+    """Return (name, number of files, size in bytes, licences) of each kit, sorted by name."""
     sources = read_registry()
     listed = []
     for kit in sorted({source.kit for source in sources}):
@@ -90,7 +90,11 @@ def list_kits() -> list[tuple[str, int, int, str]]:
 
 
 def select_sources(sources: Sequence[Source], kits: Choice, licences: Choice) -> list[Source]:
-    """The rows of these kits and licences. None: of all."""
+    """Return the sources of the given kits and licences. ``None`` selects all.
+
+    Raises:
+        UserError: a name is unknown, or no source is left.
+    """
     for wanted, known, what in (
         (kits, {source.kit for source in sources}, "kit"),
         (licences, {source.licence for source in sources}, "licence"),
@@ -104,19 +108,20 @@ def select_sources(sources: Sequence[Source], kits: Choice, licences: Choice) ->
         if (kits is None or source.kit in kits) and (licences is None or source.licence in licences)
     ]
     if not chosen:
-        raise UserError("no file is left by this choice of kits and licences; choose more of either")
+        raise UserError("no file has these kits and licences; choose more kits or licences")
     return chosen
 
 
 class DrumKits(DataSet):
-    """Sounds in ``label/``, with ``LICENCES.md`` and ``manifest.csv`` of those that are there.
+    """Data set of drum sounds in one folder per label, with ``LICENCES.md`` and ``manifest.csv``.
 
     Args:
-        kits: names as in `list_kits()`, default all. licences: such as ``["CC0-1.0"]``, default any.
-        registry: the list of sources.
+        kits: names of the kits, see `list_kits`. Default: all kits.
+        licences: accepted licences, such as ``["CC0-1.0"]``. Default: all licences.
+        registry: path of the CSV list of sources. Default: the shipped list.
 
     Raises:
-        UserError: an unknown kit or licence, or an unsafe list.
+        UserError: a kit or a licence is unknown, or the list contains an unsafe row.
     """
 
     name, many_files = "drums", True
@@ -150,7 +155,7 @@ def _size(path: Path) -> int:
 
 
 def manifest_text(sources: Iterable[Source]) -> str:
-    """CSV text: path (below the folder), label, kit, licence, credit, source."""
+    """Return the manifest as CSV text with the columns path, label, kit, licence, credit and source."""
     credits = read_descriptions()["drums"]["credits"]
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
@@ -162,18 +167,18 @@ def manifest_text(sources: Iterable[Source]) -> str:
 
 
 def licence_page(sources: Iterable[Source]) -> str:
-    """Markdown text: for each kit its licence, its source and whom to credit."""
+    """Return Markdown text with the licence, the source and the credit of each kit."""
     facts = read_descriptions()["drums"]
     groups = Counter((s.kit, s.licence, s.repo, s.commit) for s in sources)
     lines = [
         TITLE,
         "",
-        "The files are as published by their makers; `manifest.csv` names the source of each. Kits under a CC-BY",
-        "licence ask for the credit below wherever their sounds are passed on; CC-BY-SA also asks to keep the licence.",
+        "The files are unchanged; `manifest.csv` names the source of each. Kits under a CC-BY licence require the",
+        "credit below wherever their sounds are published. CC-BY-SA also requires the same licence.",
     ]
     for (kit, licence, repo, commit), count in sorted(groups.items()):
         page = f" ({facts['licences'][licence]})" if licence in facts["licences"] else ""
-        credit = facts["credits"].get(kit, "none asked for" if licence == "CC0-1.0" else "see the source")
+        credit = facts["credits"].get(kit, "none required" if licence == "CC0-1.0" else "see the source")
         lines += ["", f"## {kit}", "", f"- Files: {count}", f"- Licence: {licence}{page}", f"- Credit: {credit}"]
         lines += [f"- Source: https://github.com/{repo}/tree/{commit}"]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Download one file: at most so many bytes, checked, whole or not at all."""
+"""`fetch`: download of one file with a size limit, a checksum and resuming."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pooch import file_hash
 from audiogan.utils.text import printable
 
 TIMEOUT = 30.0
-"""Seconds to wait for a connection, and for each piece of a file."""
+"""Timeout in seconds for connecting and for receiving each piece of a file."""
 PIECE = 1 << 16
+"""Bytes read at a time."""
 Progress = Callable[[int, int], object] | None
 
 
 class Unfit(ValueError):
-    """The server did not send the expected file; the message says why in one line."""
+    """Error for a response that is not the expected file. The message gives the reason in one line."""
 
 
 def fetch(
     url: str, path: Path, max_bytes: int, sha256: str | None = None, *, resume: bool = False, progress: Progress = None
 ) -> None:
-    """Download a file of at most ``most`` bytes. It appears under its name when it is whole and checked.
+    """Download a file to ``path``, which is written only if the download is complete and correct.
 
-    Nothing is decompressed. The part (``path`` with ``.part``) is removed when the download fails, unless it can be
-    resumed.
+    Incomplete data is stored in ``path`` with the suffix ``.part``.
 
     Args:
-        url: the address; redirects are followed, but not from https to http.
-        path: the file to write, in a folder that exists.
-        most: upper bound of its size in bytes; the download ends there.
-        sha256: expected checksum; without one, the content is not checked.
-        resume: keep the part of a download that breaks off, and go on from there. Needs ``sha256``.
-        progress: called with the bytes so far and the bytes that the server announced (0 if it did not).
+        url: URL of the file. Redirects are followed, except from https to http.
+        path: path of the file, in an existing folder.
+        max_bytes: maximum size in bytes. A larger download is aborted.
+        sha256: expected SHA-256. Default: the content is not checked.
+        resume: keep the data of an interrupted download, and resume it. Requires ``sha256``.
+        progress: function called with the number of received bytes and the expected total, 0 if unknown.
 
     Raises:
-        requests.RequestException: the server cannot be reached, refuses, or breaks off.
-        Unfit: larger than ``most``, a wrong checksum, or a redirect to an unencrypted address.
+        requests.RequestException: the connection failed, or the server refused the request.
+        Unfit: the file exceeds ``max_bytes``, has a wrong checksum, or is redirected to an unencrypted URL.
         OSError: the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
@@ -48,7 +48,7 @@ def fetch(
     try:
         _receive(url, part, max_bytes, progress)
         if sha256 is not None and file_hash(part) != sha256:
-            raise Unfit("what arrived has a wrong SHA-256 and was thrown away")
+            raise Unfit("the file has a wrong SHA-256 and was deleted")
         os.replace(part, path)
     except BaseException as error:
         if not resume or isinstance(error, Unfit):
@@ -57,7 +57,7 @@ def fetch(
 
 
 def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
-    """Append the missing bytes to ``part``."""
+    """Download the missing bytes of a file and append them to ``part``."""
     import requests
     from urllib3.exceptions import HTTPError
 
@@ -67,19 +67,19 @@ def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
         answer = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
     except requests.RequestException:
         raise
-    except (ValueError, HTTPError) as error:  # requests lets some errors of its own libraries through
-        raise Unfit("the address, or one that the server redirects to, is not valid") from error
+    except (ValueError, HTTPError) as error:  # Some errors of urllib3 are not wrapped by requests.
+        raise Unfit("the URL, or a URL to which it redirects, is not valid") from error
     with answer as response:
-        if start and response.status_code == 416:  # nothing is missing; the checksum decides
+        if start and response.status_code == 416:  # Status 416: no bytes are missing. The caller verifies the checksum.
             return
         if url.startswith("https:") and not response.url.startswith("https:"):
-            raise Unfit("the server redirects to an address that is not encrypted")
+            raise Unfit("the server redirects to an unencrypted URL")
         response.raise_for_status()
         if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
             start = 0
         announced = response.headers.get("content-length", "")
         expected = start + int(announced) if announced.isdecimal() and len(announced) < 16 else 0
-        too_large = Unfit(f"what the server sends is larger than the {max_bytes:,} bytes expected; it was thrown away")
+        too_large = Unfit(f"the file is larger than the expected {max_bytes:,} bytes and was deleted")
         if expected > max_bytes:
             raise too_large
         with open(part, "ab" if start else "wb") as stream:
@@ -104,8 +104,8 @@ def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
 
 
 def failure_reason(error: Exception) -> str:
-    """Why a download failed, in a few words."""
+    """Return a short reason for a failed download."""
     response = getattr(error, "response", None)
     if response is not None:
-        return f"the server said {response.status_code} {printable(response.reason)[:60]}"
+        return f"the server answered {response.status_code} {printable(response.reason)[:60]}"
     return str(error) if isinstance(error, Unfit) else f"no connection ({type(error).__name__})"

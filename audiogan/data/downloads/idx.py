@@ -1,4 +1,4 @@
-"""Images in gzipped IDX files (MNIST, Fashion-MNIST), kept as .npz files."""
+"""`IdxImages`: image data sets in gzipped IDX files (MNIST, Fashion-MNIST), converted to .npz files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip
 
 UNPACKED = 256 << 20
-"""Bytes that a file of a data set may unpack to; the largest has 47 MB."""
+"""Maximum unpacked size of a file in bytes. The largest published file has 47 MB."""
 PARTS = {
     "train.npz": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test.npz": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
@@ -28,7 +28,12 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class IdxImages(DataSet):
-    """``train.npz`` and ``test.npz`` (arrays x, y), and ``README.md``. ``names``: of the classes."""
+    """Data set stored as ``train.npz`` and ``test.npz`` with the arrays x and y, and ``README.md``.
+
+    Attributes:
+        about: description and licence, the text of ``README.md``.
+        names: names of the classes. Empty: the classes are named by their numbers.
+    """
 
     name: str
     parts: dict[str, tuple[File, ...]]
@@ -37,6 +42,8 @@ class IdxImages(DataSet):
 
     @staticmethod
     def from_description(name: str, facts: dict[str, Any]) -> IdxImages:
+        """Return the data set described by an entry of `downloads.yaml`."""
+
         def file(name: str) -> File:
             return File(name, tuple(m + name for m in facts["mirrors"]), facts["max_bytes"], facts["sha256"][name])
 
@@ -48,7 +55,7 @@ class IdxImages(DataSet):
         for target in self.parts:
             path = folder / target
             if path.exists() and not (folder / README).exists() and not _whole(path):
-                raise UserError(f"{path}: not written by audiogan; move it away or choose another folder")
+                raise UserError(f"{path}: not written by audiogan; move it or choose another folder")
 
     def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
         return _whole(target)
@@ -67,12 +74,12 @@ class IdxImages(DataSet):
         files = [file for part in self.parts.values() for file in part]
         mirror = files[0].urls[0].removesuffix(files[0].name)
         listed = "".join(f"- {file.name}: {file.sha256}\n" for file in files)
-        origin = f"\nFetched from {mirror} or a mirror; SHA-256 of the files as published:\n\n{listed}"
+        origin = f"\nDownloaded from {mirror} or a mirror. SHA-256 of the published files:\n\n{listed}"
         return {README: self.about + origin}
 
 
 def _whole(path: Path) -> bool:
-    """Whether a file is an archive of arrays x and y that can be read."""
+    """Return ``True`` if a file is a readable .npz archive with the arrays x and y."""
     try:
         with open(path, "rb") as stream, open_zip(stream) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
@@ -82,14 +89,17 @@ def _whole(path: Path) -> bool:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Array of a gzipped IDX file of bytes: 0, 0, 8, number of dimensions, their sizes (4 bytes, high first), data."""
+    """Return the array of a gzipped IDX file of type uint8. Raise `UserError` if the file is malformed.
+
+    Format: bytes 0, 0, 8, the number of dimensions, each size as a big-endian 32-bit integer, and the data.
+    """
     try:
         with gzip.open(path) as stream:
             data = stream.read(UNPACKED + 1)
     except (OSError, EOFError, zlib.error) as e:
         raise UserError(f"{path}: not a gzip file that can be read ({e})") from e
     if len(data) > UNPACKED:
-        raise UserError(f"{path}: unpacks to more than {UNPACKED:,} bytes; not a file of such a data set")
+        raise UserError(f"{path}: unpacks to more than the allowed {UNPACKED:,} bytes; download it again")
     if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
         raise UserError(f"{path}: not an IDX file of bytes")
     shape = np.frombuffer(data, ">u4", data[3], 4).astype(int)

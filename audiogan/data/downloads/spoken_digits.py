@@ -1,4 +1,4 @@
-"""Spoken digits from an archive (SC09: the digits of Speech Commands; FSDD), in folders `zero` to `nine`."""
+"""`SpokenDigits`: recordings of spoken digits (SC09 and FSDD), unpacked to the folders ``zero`` to ``nine``."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ from audiogan.utils.archives import open_zip
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LARGEST = 1 << 20
-"""Largest recording in bytes; real ones have up to 37 thousand."""
+"""Maximum size of a recording in bytes. Published recordings have up to 37 kB."""
 MOST = 100_000
-"""Largest number of recordings; SC09 has 39 thousand."""
+"""Maximum number of recordings. SC09 has 39 thousand."""
 MARK = ".audiogan"
-"""File in a folder to unpack into: audiogan made the folder and may delete it."""
-# RuntimeError: encrypted, or a compression that zipfile does not know
+"""Name of the file that marks a temporary folder as created by audiogan, so that audiogan may delete it."""
+# zipfile raises RuntimeError for encrypted files and for unknown compression methods.
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
 
 
 @dataclass(frozen=True)
 class SpokenDigits(DataSet):
-    """The recordings of an archive (`.zip` or `.tar.gz`) with ``README.md`` and ``manifest.csv``.
+    """Data set of the recordings in an archive (`.zip` or `.tar.gz`), with ``README.md`` and ``manifest.csv``.
 
-    Members of another name, kind or size never reach the disk. The folder appears under its name when it is whole.
+    Only matching members of the archive are unpacked. The target folder is created only when it is complete.
 
     Attributes:
-        archive: if it has no SHA-256, ``names`` and ``sample_rate`` are checked instead.
-        member: pattern of a recording's path in the archive with the groups ``digit`` (0 to 9, or the word), ``name``
-            (of the file) and ``speaker``.
+        archive: archive to download. Without a SHA-256, ``names`` and ``sample_rate`` are checked instead.
+        member: regular expression for the paths of recordings in the archive, with the groups ``digit`` (0 to 9, or
+            the word), ``name`` (file name) and ``speaker``.
         about: description, author and licence.
-        names: of all recordings. sample_rate: of each, in Hz.
+        names: file names of all recordings. Empty: not checked.
+        sample_rate: sample rate of the recordings in Hz. ``None``: not checked.
     """
 
     name: str
@@ -59,6 +60,7 @@ class SpokenDigits(DataSet):
 
     @staticmethod
     def from_description(name: str, facts: dict[str, Any]) -> SpokenDigits:
+        """Return the data set described by an entry of `downloads.yaml`."""
         archive = File(facts["file"], tuple(facts["urls"]), facts["max_bytes"], facts.get("sha256"))
         known = itertools.product(range(10), facts.get("speakers", ()), range(facts.get("takes", 0)))
         names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
@@ -73,10 +75,10 @@ class SpokenDigits(DataSet):
 
     def check_folder(self, folder: Path) -> None:
         if folder.exists() and not self.is_complete(folder, ()) and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder}: not empty, and not the whole of {self.name}; remove it or choose a new folder")
+            raise UserError(f"{folder}: not empty, and not a complete {self.name}; remove it or choose a new folder")
 
     def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
-        """Whether every file of the list in the folder is there."""
+        """Return ``True`` if all files listed in ``manifest.csv`` exist."""
         try:
             with open(target / "manifest.csv", newline="", encoding="utf-8") as stream:
                 rows = [row.get("path") for row in itertools.islice(csv.DictReader(stream), MOST)]
@@ -85,7 +87,7 @@ class SpokenDigits(DataSet):
         return bool(rows) and all(path and (target / path).is_file() for path in rows)
 
     def install(self, target: Path, paths: list[Path], progress: bool) -> None:
-        """Unpack beside the folder, check, and move the whole to its place."""
+        """Unpack and check the archive in a temporary folder, and rename that folder to ``target``."""
         archive = paths[0]
         draft = archive.with_name(f"unpacked-{secrets.token_hex(4)}")
         draft.mkdir()
@@ -98,12 +100,12 @@ class SpokenDigits(DataSet):
             (draft / MARK).unlink()
             os.replace(draft, target)
         finally:
-            for left in archive.parent.glob("unpacked-*"):  # also those of a run that was killed
+            for left in archive.parent.glob("unpacked-*"):  # Includes folders of killed processes.
                 if (left / MARK).is_file():
                     shutil.rmtree(left, ignore_errors=True)
 
     def _unpack(self, archive: Path, draft: Path, progress: bool) -> list[tuple[str, str, str]]:
-        """Write the recordings below ``draft``. Returns their paths, words and speakers, by path."""
+        """Unpack the recordings to the folder ``draft``. Return (path, word, speaker) of each, sorted by path."""
         found: dict[str, tuple[str, str, str]] = {}
         try:
             for member, size, data in _members(archive, progress):
@@ -113,11 +115,11 @@ class SpokenDigits(DataSet):
                 word = WORDS[int(match["digit"])] if match["digit"].isdecimal() else match["digit"]
                 path = f"{word}/{match['name']}"
                 if path in found or size > LARGEST or len(found) >= MOST:
-                    raise _unfit(archive, f"{member} is there twice, too large ({size:,} bytes) or one too many")
+                    raise _unfit(archive, f"{member} is repeated, too large ({size:,} bytes) or one too many")
                 (draft / word).mkdir(exist_ok=True)
                 (draft / path).write_bytes(data.read())
                 if self.sample_rate is not None:
-                    _listen(archive, member, draft / path, self.sample_rate)
+                    _check_sound(archive, member, draft / path, self.sample_rate)
                 found[path] = path, word, match["speaker"]
         except _DAMAGED as error:
             raise _unfit(archive, str(error) or type(error).__name__) from error
@@ -128,18 +130,18 @@ class SpokenDigits(DataSet):
         return sorted(found.values())
 
     def _describe(self, archive: Path, found: list[tuple[str, str, str]], draft: Path) -> None:
-        """Write `manifest.csv` and `README.md`."""
+        """Write ``manifest.csv`` and ``README.md`` to the folder ``draft``."""
         with open(draft / "manifest.csv", "w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows([("path", "label", "speaker"), *found])
         counts = Counter(word for _, word, _ in found)
         listed = "\n".join(f"- {word}: {counts[word]:,}" for word in WORDS)
-        origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 as it arrived: {file_hash(archive)}"
+        origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 of the download: {file_hash(archive)}"
         page = f"{self.about}\n{len(found):,} recordings:\n\n{listed}\n\n{origin}\n"
         (draft / "README.md").write_text(page, encoding="utf-8")
 
 
 def _members(archive: Path, progress: bool) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """(path, bytes, stream) of every regular file; each stream must be read before the next."""
+    """Yield (path, size in bytes, stream) for each file of an archive. Read a stream before requesting the next."""
     from tqdm import tqdm
 
     bar = tqdm(total=archive.stat().st_size, unit="B", unit_scale=True, disable=not progress, desc="unpacking")
@@ -159,8 +161,8 @@ def _members(archive: Path, progress: bool) -> Iterator[tuple[str, int, IO[bytes
                     yield member.name, member.size, held
 
 
-def _listen(archive: Path, path: str, file: Path, sample_rate: int) -> None:
-    """UserError unless the file is a mono sound of this rate."""
+def _check_sound(archive: Path, path: str, file: Path, sample_rate: int) -> None:
+    """Raise `UserError` unless a file is a non-empty mono sound with the given sample rate."""
     try:
         wave, rate = soundfile.read(file, always_2d=True)
     except soundfile.SoundFileError as error:
@@ -171,4 +173,4 @@ def _listen(archive: Path, path: str, file: Path, sample_rate: int) -> None:
 
 def _unfit(archive: Path, why: str) -> UserError:
     archive.unlink(missing_ok=True)
-    return UserError(f"{archive.name}: not the archive it should be ({why}); it was thrown away, get it again")
+    return UserError(f"{archive.name}: not the expected archive ({why}); it was deleted, download it again")

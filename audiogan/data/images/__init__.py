@@ -1,1 +1,1 @@
-"""Folders of images and pairs of images: reading and scanning."""
+"""Image data sets: decode files, and scan folders of images and of image pairs."""

@@ -1,4 +1,4 @@
-"""Decode images: every file becomes 8-bit pixels, or gets the reason why it cannot be used."""
+"""Decoder of image files: returns 8-bit pixels of a fixed size, or the reason why a file cannot be used."""
 
 from __future__ import annotations
 
@@ -11,39 +11,49 @@ from audiogan.data.walk import Entry
 from audiogan.modalities.reading.pictures import Pixels, open_picture, read_picture, to_image
 from audiogan.modalities.reading.reader import Unreadable
 
-BITS = (8, 10, 12, 14, 16)  # widths of values in files of 16 bits
-DARK = 16  # of 255
+BITS = (8, 10, 12, 14, 16)  # Possible bit depths of the values in 16-bit files.
+DARK = 16  # Maximum value of a dark image, of 255.
 FLAGS = {
     "enlarged": "used; smaller than data.size",
-    "animated": "used; only its first picture",
-    "few bits": "used; 16-bit files of this folder need fewer bits, which were taken as full scale",
-    "deep": "used; more than 16 bits, scaled from its lowest to its highest value",
+    "animated": "used; first frame only",
+    "few bits": "used; 16-bit files of this folder use fewer bits, and are scaled to full scale",
+    "deep": "used; more than 16 bits, scaled from the minimum to the maximum of the file",
     "dark": "used; no pixel is brighter than 16 of 255",
 }
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one file gave."""
+    """Result of decoding an image file.
+
+    Attributes:
+        reason: ``usable``, or the reason why the file cannot be used.
+        detail: details of the reason.
+        flags: flags of a usable file, joined with "+".
+        pixels: uint8 ``[C, H, W]``, ``None`` for an unusable file.
+        digest: hash of all decoded pixels. It does not depend on the file format.
+        width: width of the file's image in pixels.
+        height: height of the file's image in pixels.
+    """
 
     reason: str
     detail: str = ""
     flags: str = ""
-    pixels: Pixels | None = None  # uint8 [C, H, W]
-    digest: bytes = b""  # of all decoded pixels, whatever the file format
+    pixels: Pixels | None = None
+    digest: bytes = b""
     width: int = 0
     height: int = 0
 
 
 def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | None = None) -> Found:
-    """Judge and decode one file. Never raises for what the file holds: the reason is in the result.
+    """Decode an image file. An unusable file does not raise an error; the result contains the reason.
 
     Args:
-        entry: the file.
-        size: pixels a side of the result.
+        entry: file to decode.
+        size: side length of the result in pixels.
         channels: 1 (grey) or 3 (RGB).
-        bits: number of bits used in files of 16 bits. Cameras and scanners store 10, 12 or 14 bits in them.
-        half: ``left`` or ``right``: use this half only, for two pictures side by side in one file.
+        bits: bit depth of the values in 16-bit files. Cameras and scanners often store 10, 12 or 14 bits.
+        half: ``left`` or ``right``: decode one half of a file with two images side by side. Default: the whole image.
     """
     try:
         picture = read_picture(entry.path, keep_16_bits=False, min_side=2 * size)
@@ -65,7 +75,7 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
 
 
 def crop_square(pixels: Pixels, size: int) -> Pixels:
-    """The middle square of ``[C, H, W]``, scaled to ``size`` (Lanczos: averages over areas where it gets smaller)."""
+    """Return the central square of an image ``[C, H, W]``, resized to ``size`` pixels a side (Lanczos)."""
     from PIL import Image
 
     _, height, width = pixels.shape
@@ -79,10 +89,10 @@ def crop_square(pixels: Pixels, size: int) -> Pixels:
 
 
 def highest_value(entry: Entry) -> int | None:
-    """The highest value of a 16-bit image; None for all others."""
+    """Return the largest value of a 16-bit image, or ``None`` for other and for unreadable images."""
     try:
         with open_picture(entry.path) as image:
             values = np.asarray(image) if image.mode.startswith("I") else np.array([-1])
             return int(values.max()) if values.min() >= 0 and values.max() <= 65535 else None
-    except (OSError, Unreadable):  # `decode` says what is wrong
+    except (OSError, Unreadable):  # `decode` reports the error.
         return None

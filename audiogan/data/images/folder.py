@@ -1,4 +1,4 @@
-"""Images as a table: from a folder, from an .npz file, from arrays."""
+"""Tables of images from arrays and from .npz files."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from audiogan.modalities.image import Image
 from audiogan.modalities.reading.pictures import Picture
 from audiogan.utils.text import printable
 
-VERSION = 3  # of what the cache keeps of an .npz file
-MOST_CLASSES = 10_000  # columns of one-hot classes
-LONGEST = 4096  # bytes of a class name
-CHUNK = 1024  # images read at a time
+VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
+MOST_CLASSES = 10_000  # Maximum number of columns of one-hot classes.
+LONGEST = 4096  # Maximum size of a class name in bytes.
+CHUNK = 1024  # Number of images per chunk, which bounds the memory.
 ARRAYS = (
     ("x", "y"),
     ("images", "labels"),
@@ -45,7 +45,7 @@ ARRAYS = (
     ("data", "target"),
     ("arr_0", "arr_1"),
 )
-"""Names, in any case, of the arrays of images and of classes in an ``.npz`` file. The first that is there is read."""
+"""Recognised (images, classes) array names in an ``.npz`` file, in order of preference. Case is ignored."""
 
 
 def image_table(
@@ -57,17 +57,15 @@ def image_table(
     mirror: bool = False,
     scan: Scan | None = None,
 ) -> Table:
-    """Return images ``[C, H, W]``, float32 from -1 (black) to 1 (white), kept as bytes.
-
-    With pixels in a memory-mapped file, memory does not grow with the data.
+    """Return a table of images ``[C, H, W]``, float32 from -1 (black) to 1 (white), stored as bytes.
 
     Args:
-        pixels: uint8 ``[N, C, H, W]``, an array or a memory map.
-        targets: class of each image, int64 ``[N]``; empty without labels.
-        labels: names of the classes.
-        origin: where the images are from, for people.
-        mirror: flip each image of a batch left to right with probability 1/2.
-        scan: the verdict on every file, for images from a folder.
+        pixels: uint8 ``[N, C, H, W]``, an array or a memory map. A memory map keeps memory use independent of ``N``.
+        targets: class index of each image, int64 ``[N]``. Empty without labels.
+        labels: names of the classes. Empty for data without labels.
+        origin: source of the images, for the description of the table.
+        mirror: flip each image of a training batch horizontally with probability 1/2.
+        scan: scan of the folder from which the images were read.
     """
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(targets) not in ((len(pixels),) if labels else (0,)):
         raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(targets)} targets, {labels=}")
@@ -83,18 +81,25 @@ def image_table(
 def from_npz(
     path: Path, settings: ImageSettings, labels: str | None, mirror: bool, cache: str | os.PathLike[str] | None
 ) -> Table:
-    """The images of an ``.npz`` file.
+    """Return a table of the images in an ``.npz`` file.
 
-    It holds an array of images, uint8 `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]` with 1, 3 or 4 (RGBA) channels. It
-    may hold an array of classes, whole numbers or text, `[N]`, `[N, 1]`, `[1, N]` or one-hot `[N, K]`, and ``names``:
-    the class names that the whole numbers count. `ARRAYS` lists the known names of arrays. Of a training and a test
-    part, the training part is read.
+    The file needs an array of images, uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` with 1, 3 or 4 (RGBA)
+    channels. Optional are an array of classes (integers or text, ``[N]``, ``[N, 1]``, ``[1, N]`` or one-hot ``[N, K]``)
+    and an array ``names`` with the class names. `ARRAYS` lists the accepted names of arrays. If the file has a training
+    and a test part, the training part is read.
+
+    Args:
+        path: path of the file.
+        settings: size and channels of the images.
+        labels: ``auto`` to read the classes, or ``none``.
+        mirror: flip each image of a training batch horizontally with probability 1/2.
+        cache: cache folder. Default: the cache folder of the user.
 
     Raises:
-        UserError: the file is none such; names what is wrong with it.
+        UserError: the file cannot be read or has another format.
     """
     if labels not in ("auto", "none", None):
-        raise UserError(f"data.labels={labels}: the labels of {path} are its array y; choose auto or none")
+        raise UserError(f"data.labels={labels}: choose auto or none for the .npz file {path}")
     try:
         with open(path, "rb") as file:
             info = os.fstat(file.fileno())
@@ -104,7 +109,7 @@ def from_npz(
         group = hash_texts(str(path.resolve()), repr(settings), str(VERSION))[:16]
         key = f"{group}-{hash_texts(file_version(info))}"
         place = open_or_build(cache_dir("images", cache), key, partial(_build, path, settings))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted one
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as e:  # RuntimeError: an encrypted archive.
         raise UserError(f"{path}: not an .npz file that can be read ({e})") from e
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     pixels = np.memmap(place / PIXELS, np.uint8, "r").reshape(-1, *about["shape"])
@@ -124,16 +129,16 @@ def _build(path: Path, settings: ImageSettings, folder: Path) -> None:
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:
-    """The files in the archive that hold the images and, if there are any, the classes."""
+    """Return the archive members with the images and with the classes. The second is ``None`` without classes."""
     held = {name.removesuffix(".npy").lower(): name for name in archive.namelist()}
     known = list(dict.fromkeys(name for name, _ in ARRAYS if name in held))
     if {"x", "images"} <= held.keys() or {"y", "labels"} <= held.keys():
         two = " and ".join(("x", "images") if "images" in held and "x" in held else ("y", "labels"))
-        raise UserError(f"{path}: both {two} are in it; keep one of them")
+        raise UserError(f"{path}: it contains both {two}; keep one of them")
     if not known:
         listed = ", ".join(printable(name.removesuffix(".npy")) for name in archive.namelist()[:20]) or "nothing"
         names = ", ".join(dict.fromkeys(name for name, _ in ARRAYS))
-        raise UserError(f"{path}: no array of images in it; it holds {listed}; known names are {names}")
+        raise UserError(f"{path}: no array of images; it contains {listed}; known names are {names}")
     x = known[0]
     beside = [classes for name, classes in ARRAYS if name == x]
     beside += ["y", "labels"] if x in ("x", "images") else []
@@ -142,7 +147,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array that can be read in order and without running code."""
+    """Return (shape, dtype) of an .npy array. Raise `UserError` for Python objects and Fortran order."""
     try:
         major, _ = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
@@ -150,14 +155,18 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
     except ValueError as e:
         raise UserError(f"{where} cannot be read ({str(e).splitlines()[0]})") from e
     if dtype.hasobject:
-        raise UserError(f"{where} holds Python objects; save it as plain numbers or text")
+        raise UserError(f"{where} contains Python objects; save it as plain numbers or text")
     if fortran and len(shape) > 1:
         raise UserError(f"{where} is in Fortran order; save it with np.ascontiguousarray")
     return shape, dtype
 
 
 def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) -> tuple[int, list[int]]:
-    """Copy images, chunk by chunk, as `[C, H, W]` of the wanted size and channels; returns (count, shape)."""
+    """Convert images to the size and channels of the settings, in chunks.
+
+    Returns:
+        The number of images and their shape ``[C, H, W]``.
+    """
     shape, dtype = _header(stream, where)
     if dtype != np.uint8:
         raise UserError(f"{where} is {dtype}; images are uint8, 0 (black) to 255")
@@ -183,28 +192,28 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
         n = min(CHUNK, shape[0] - start)
         data = stream.read(n * each)
         if len(data) != n * each:
-            raise UserError(f"{where} ends early: {start + len(data) // each:,} of {shape[0]:,} images are there")
+            raise UserError(f"{where} is incomplete: it contains {start + len(data) // each:,} of {shape[0]:,} images")
         yield np.frombuffer(data, np.uint8).reshape(n, *shape[1:])
 
 
 def convert_image(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
-    """One image `[C, H, W]` in other channels, and square if a size is asked for."""
+    """Return an image ``[C, H, W]`` with the given number of channels, and cropped and resized if ``size`` is set."""
     flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
     return crop_square(flat, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:
-    """Class names and the class of each image; both empty where the file has none."""
+    """Return the class names and the class index of each image. Both are empty for a file without classes."""
     if member is None:
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
     y = _small(archive, member, where, MOST_CLASSES * count)
-    if y.shape in ((count, 1), (1, count)):  # a column, as Keras has it for CIFAR, or a row of MATLAB
+    if y.shape in ((count, 1), (1, count)):  # Keras stores CIFAR classes as a column, MATLAB as a row.
         y = y.reshape(count)
     if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
         y = y.argmax(1)
     if y.shape != (count,):
-        raise UserError(f"{where} has shape {list(y.shape)}; it needs one class for each of {count:,} images")
+        raise UserError(f"{where} has shape {list(y.shape)}; expected one class for each of the {count:,} images")
     if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all():
         y = y.astype(np.int64)
     if y.dtype.kind not in "iubU":
@@ -220,11 +229,11 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
 
 
 def _small(archive: zipfile.ZipFile, member: str, where: str, most: int) -> np.ndarray:
-    """An array of at most ``most`` values."""
+    """Return an archive member as an array. Raise `UserError` if it has more than ``most`` values."""
     with archive.open(member) as stream:
         shape, dtype = _header(stream, where)
     if math.prod(shape) > most or dtype.itemsize > LONGEST:
-        raise UserError(f"{where} has shape {list(shape)} and type {dtype}; this is more than classes need")
+        raise UserError(f"{where} has shape {list(shape)} and type {dtype}; this is too large for classes")
     with archive.open(member) as stream:
         try:
             return np.lib.format.read_array(stream, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Find pairs of pictures (two folders, side by side, a list), decode them once and account for each file by reason."""
+"""Scan of image pairs: find pairs in two folders, in one file each, or in a list, and decode them into the cache."""
 
 from __future__ import annotations
 
@@ -32,38 +32,44 @@ from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
 from audiogan.utils.text import printable
 
-VERSION = 1  # of the cache's content; raise it when decoding changes
+VERSION = 1  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 SOURCES, TARGETS, CODES = "sources.u8", "targets.u8", "labels.npy"
 FOLDERS, SIDE_BY_SIDE = LAYOUTS = ("folders", "side-by-side")
 FORWARD, BACKWARD = DIRECTIONS = ("a-to-b", "b-to-a")
 DEFAULTS = (("a", "b"), ("A", "B"))
-"""Names of the two folders that are found without being given."""
+"""Default names of the folders of sources and targets."""
 REASONS = {
     **IMAGE_REASONS,
     "usable": "used for training, with its partner",
-    "no partner": "the other picture of the pair is not there",
-    "partner unusable": "the other picture of the pair cannot be used",
-    "different size": "the two pictures of the pair differ in size",
-    "duplicate": "both pictures have the same pixels as those of an earlier pair; the first is used",
+    "no partner": "the other image of the pair is missing",
+    "partner unusable": "the other image of the pair cannot be used",
+    "different size": "the two images of the pair differ in size",
+    "duplicate": "both images have the same pixels as those of an earlier pair; the first pair is used",
     "missing": "in the list of pairs or labels, but not in the folder",
 }
-TOLERANCE = 0.02  # difference of the proportions of two pictures that show the same
+TOLERANCE = 0.02  # Maximum relative difference between the aspect ratios of the images of a pair.
 
 
 @dataclass(frozen=True)
 class PairScan(ImageScan):
-    """What a folder of pairs holds: `ImageScan`, where `clips` counts pairs and `shape` is that of the targets."""
+    """Result of scanning image pairs.
+
+    Attributes:
+        clips: number of pairs.
+        shape: shape of a target, ``(C, H, W)``.
+        source_shape: shape of a source, ``(C, H, W)``.
+    """
 
     reasons: ClassVar[dict[str, str]] = REASONS
 
-    source_shape: tuple[int, ...] = ()  # of a source, (C, H, W)
+    source_shape: tuple[int, ...] = ()
 
     def _contents(self) -> str:
         kinds = ("grey" if shape[0] == 1 else "colour" for shape in (self.source_shape, self.shape))
         return f"{self.clips:,} pairs, {self.shape[2]}x{self.shape[1]}, {' to '.join(kinds)}"
 
     def hints(self) -> list[str]:
-        """Return remarks on how labels were read."""
+        """Return remarks on reading the list of labels."""
         return list(self.notes)
 
 
@@ -80,9 +86,16 @@ def scan_pairs(
     cache: FileName | None,
     progress: bool,
 ) -> PairScan:
-    """Decode the pairs of ``root`` into the cache, or find them there; see `audiogan.data.images.pairs.open_pairs`.
+    """Scan a folder of image pairs. Decode the pairs into the cache, or reuse the cached scan if nothing has changed.
 
-    ``channels`` and ``folders`` are those of sources and targets. UserError if no pair can be used.
+    Args:
+        channels: channels of sources and of targets.
+        folders: names of the folders of sources and of targets.
+
+    The other arguments are those of `audiogan.data.images.pairs.open_pairs`.
+
+    Raises:
+        UserError: no pair can be used, or a setting is invalid.
     """
     source_channels, target_channels = channels
     chosen, follow, folder = ImageSettings(size, target_channels), parse_links(links), resolve_data_folder(root)
@@ -119,7 +132,7 @@ def scan_pairs(
 
 
 def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
-    """Return the verdict on both files of a pair."""
+    """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""
     first, second = found
     if first.reason != "usable" or second.reason != "usable":
         sides = zip(found, pair.files[::-1], found[::-1], strict=True)
@@ -139,7 +152,15 @@ def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ..
 
 @dataclass
 class _Found:
-    """The pairs of a folder, other files, everything in the folder, and a key that changes when the outcome may."""
+    """Pairs found in a folder.
+
+    Attributes:
+        naming: rule that assigns labels to pairs.
+        key: digest of all settings that determine the pairs.
+        pairs: pairs to decode.
+        others: entries that belong to no pair.
+        entries: all entries of the folder.
+    """
 
     naming: LabelRule
     key: str
@@ -152,7 +173,7 @@ class _Found:
 
 
 def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
-    """Return the names of the two folders of pairs: those given, else the first of `DEFAULTS` that exist."""
+    """Return the names of the folders of sources and targets: the given names, or the first existing `DEFAULTS`."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir())
     more = ", ..." if len(names) > 10 else ""
     listing = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
@@ -164,22 +185,30 @@ def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, st
         if all((root / name).is_dir() for name in pair):
             return pair
     raise UserError(
-        f"data.root={root}: there are no folders a and b; {listing}; name two with data.a and data.b, or choose "
-        "data.layout=side-by-side, or give a CSV with the columns source and target as data.pairs"
+        f"data.root={root}: there are no folders a and b; {listing}; set data.a and data.b, choose "
+        "data.layout=side-by-side, or set data.pairs to a CSV with the columns source and target"
     )
 
 
 def check_folder_names(
     a: str | None, b: str | None, root: Path, exists: Callable[[str], bool], message: str
 ) -> tuple[str, str] | None:
-    """Return the two names given as ``data.a`` and ``data.b``; ``None`` if neither is given.
+    """Return the folder names ``data.a`` and ``data.b`` after checking them, or ``None`` if neither is set.
 
-    UserError, with ``otherwise`` as the reason, for a name that is not ``held``; or if the two are not two folders.
+    Args:
+        a: value of ``data.a``.
+        b: value of ``data.b``.
+        root: data folder.
+        exists: predicate that is true for valid folder names.
+        message: explanation in the error for an invalid name.
+
+    Raises:
+        UserError: only one name is set, a name is invalid, or both name the same folder.
     """
     if a is None and b is None:
         return None
     if a is None or b is None:
-        raise UserError("data.a and data.b belong together: give both names, or neither")
+        raise UserError("data.a and data.b must be set together: set both or neither")
     for key, name in (("a", a), ("b", b)):
         if not exists(name):
             raise UserError(f"data.{key}={printable(name)}: {message}")
@@ -214,7 +243,7 @@ def _below(folder: str, entry: Entry) -> Entry:
 
 
 def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, Entry]:
-    """Return the source of each target, by its path: of the same path, else of the same path but for the extension."""
+    """Return the source of each target by the target's path. The paths must be equal, ignoring the extension."""
     exact = {entry.rel: entry for entry in sources}
     partner = {entry.rel: exact.pop(entry.rel) for entry in targets if entry.rel in exact}
     stems: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
@@ -241,11 +270,11 @@ def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: b
 def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _Found:
     where = f"data.pairs={printable(str(listed))}"
     if labels not in (None, "none", "auto"):
-        raise UserError(f"data.labels={printable(str(labels))}: the list of pairs has the labels; choose auto or none")
+        raise UserError(f"data.labels={printable(str(labels))}: with data.pairs choose auto or none")
     path = Path(listed).expanduser()
     path = path if path.is_file() else root / path
     if not path.is_file():
-        raise UserError(f"{where}: no such file, neither as it is nor in {root}")
+        raise UserError(f"{where}: no such file, also not in {root}")
     text = read_text(path, where)[0]
     rows, content = _rows(text, where), hash_texts(text)
     labelled = labels == "auto" and any(label for *_, label in rows)
@@ -274,7 +303,7 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
 
 
 def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
-    """Return (line, source, target, label) of each row of a CSV with these columns; the label may be left out."""
+    """Return (line, source, target, label) for each row of a CSV list of pairs. The column label is optional."""
     text, rows = text.removeprefix("\ufeff"), []
     for delimiter in DELIMITERS:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
@@ -292,7 +321,7 @@ def _rows(text: str, where: str) -> list[tuple[int, str, str, str]]:
         except csv.Error as e:
             raise UserError(f"{where}, line {reader.line_num}: {e}") from e
         if not rows:
-            raise UserError(f"{where}: there is no row with a pair in it")
+            raise UserError(f"{where}: no row names a pair; add one row per pair")
         return rows
     head = printable(text.split("\n", 1)[0].strip())[:80]
     raise UserError(f"{where}: the first line must name the columns source and target (found: {head})")

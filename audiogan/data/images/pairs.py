@@ -1,4 +1,4 @@
-"""Data of image translation: pairs of pictures, and two domains without pairs."""
+"""Data sets for image translation: image pairs, and two domains without pairs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from audiogan.modalities.image import Image
 from audiogan.utils.text import printable
 
 TRAINING = ("trainA", "trainB")
-"""Folders of the data sets of CycleGAN; testA and testB beside them are not used."""
+"""Names of the training folders in the data sets of CycleGAN."""
 
 PARTS = {"test", "val", "validation"}
-"""Parts of a data set beside train, in lower case."""
+"""Names of the held-out folders of a data set, in lower case."""
 
 
 def open_pairs(
@@ -56,30 +56,33 @@ def open_pairs(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Table:
-    """Return a table of pairs of pictures: ``source`` and ``x``, the target, both ``[C, size, size]``.
+    """Return a table of image pairs with the columns ``source`` and ``x`` (the target), both ``[C, size, size]``.
 
-    Without ``root``, drawn figures: see `audiogan.data.open_shapes`. A pair is a duplicate, and removed, if both its
-     pictures have the same pixels as those of an earlier pair. The scan reports files without a partner.
+    Duplicate pairs are removed. The scan reports files without a partner.
 
     Args:
-        root: a folder with two folders of pictures, ``a`` (the sources) and ``b`` (the targets). Two files of the same
-            path below these folders are a pair; the extension may differ.
-        size: pixels a side: the middle square of both pictures, scaled. ``None``: the most common smaller side of the
-            targets, at most 256; then both pictures of a pair must have the same size.
-        channels, source_channels: of targets and sources: 1 (grey), 3 (RGB); ``None``: 1 if all are grey, else 3.
-        mirror: flip half of the pairs of each batch left to right, both pictures alike.
-        a, b: names of the folders of sources and of targets; ``None``: ``a`` and ``b``, or ``A`` and ``B``.
-        layout: ``folders``, or ``side-by-side``: each file holds both pictures, the source on the left, as in the data
-            sets of pix2pix. Where the folder has parts named train and test or val, only train is used.
+        root: folder with two sub-folders, ``a`` (sources) and ``b`` (targets). Files with equal paths in these folders,
+            ignoring the extension, form a pair. Default: drawn figures, see `audiogan.data.open_shapes`.
+        size: side length in pixels. The central square of each image is resized. Default: the most common shorter side
+            of the targets, at most 256; both images of a pair must then have the same size.
+        channels: channels of the targets: 1 (grey) or 3 (RGB). Default: 1 if all targets are grey, else 3.
+        source_channels: channels of the sources, like ``channels``.
+        mirror: flip each pair of a training batch horizontally with probability 1/2.
+        a: name of the folder of sources. Default: ``a`` or ``A``.
+        b: name of the folder of targets. Default: ``b`` or ``B``.
+        layout: ``folders``, or ``side-by-side`` for files with both images, the source on the left, as in the data sets
+            of pix2pix. If such a folder has a part named train next to test or val, only train is used.
         direction: ``a-to-b``, or ``b-to-a`` to swap sources and targets.
-        pairs: a CSV with the columns ``source``, ``target`` and optionally ``label``, in place of ``layout``. Its paths
-            start at ``root`` or at the folder of the CSV; the files must be below ``root``.
-        labels: classes of the pairs, by the targets: ``auto`` or ``folders`` (the first folder below ``b``), ``none``,
-            or a CSV with the columns path and label. With ``pairs``: ``auto`` or ``none``.
-        links, cache, progress: see `audiogan.data.images.sources.open_images`.
+        pairs: CSV file with the columns ``source``, ``target`` and optionally ``label``, which replaces ``layout``. Its
+            paths are relative to ``root`` or to the folder of the CSV file. All files must be inside ``root``.
+        labels: source of the classes of pairs: ``auto`` or ``folders`` (first-level folders in ``b``), ``none``, or a
+            CSV file with the columns path and label. With ``pairs``: ``auto`` or ``none``.
+        links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
+        cache: cache folder. Default: the cache folder of the user.
+        progress: show a progress bar while decoding.
 
     Raises:
-        UserError: no usable pair, or a setting out of range.
+        UserError: no pair can be used, or a setting is invalid.
     """
     if root is None:
         _refuse(a=a, b=b, pairs=pairs)
@@ -93,20 +96,20 @@ def open_pairs(
         columns[name] = Signals(np.memmap(scan.folder / file, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
     if scan.labels:
         columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
-    things = f"pairs of {scan.shape[2]}x{scan.shape[1]} pictures"
+    things = f"pairs of {scan.shape[2]}x{scan.shape[1]} images"
     source = partial(describe_table, total=scan.clips, things=things, origin=printable(str(scan.root)))
     return Table(columns, scan.clips, source=source, scan=scan, augment={"x": Mirror()} if mirror else None)
 
 
 def _refuse(**given: object) -> None:
-    """Raise a UserError if a setting is given that needs a folder."""
+    """Raise `UserError` if one of the given settings is not ``None``, because it requires ``data.root``."""
     for key, value in given.items():
         if value is not None:
             raise UserError(f"data.{key}={printable(str(value))} needs data.root=FOLDER")
 
 
 def _training_part(root: Path) -> Path:
-    """Return the folder train of a folder with the parts of a data set, otherwise the folder itself."""
+    """Return the sub-folder train if ``root`` has train and a held-out folder, otherwise ``root``."""
     parts = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     return parts["train"] if "train" in parts and parts.keys() & PARTS else root
 
@@ -122,19 +125,24 @@ def open_domains(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Table:
-    """Return pictures of two domains, without pairs, as one table with two labels.
-
-    Without ``root``, drawn figures in warm stripes and with cold dots: see `audiogan.data.toys.shapes.open_shapes`.
+    """Return images of two domains, without pairs, as one table with one class per domain.
 
     Args:
-        root: a folder with two folders of pictures, such as ``apples`` and ``tomatoes``. With ``trainA`` and ``trainB``
-            these two are used, and others, such as ``testA``, are not.
-        size, channels, mirror, links, cache, progress: see `audiogan.data.images.sources.open_images`.
-        a: name of the folder of the first label; ``None``: the first of two in alphabetical order.
-        b: name of the folder of the second label.
+        root: folder with two sub-folders of images, such as ``apples`` and ``tomatoes``, or with ``trainA`` and
+            ``trainB``, next to which other folders are ignored. Default: drawn figures, see
+            `audiogan.data.toys.shapes.open_shapes`.
+        size: side length in pixels. The central square of each image is resized. Default: the most common shorter side,
+            at most 256.
+        channels: 1 (grey) or 3 (RGB). Default: 1 if all files are grey, else 3.
+        mirror: flip each image of a training batch horizontally with probability 1/2.
+        a: name of the folder of the first domain. Default: the first folder in alphabetical order.
+        b: name of the folder of the second domain. Default: the second folder.
+        links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
+        cache: cache folder. Default: the cache folder of the user.
+        progress: show a progress bar while decoding.
 
     Raises:
-        UserError: there are not exactly two folders of pictures, or one of them has no usable picture.
+        UserError: the two folders cannot be determined, or one of them contains no usable image.
     """
     if root is None:
         _refuse(a=a, b=b)
@@ -156,7 +164,7 @@ def open_domains(
         if label not in scan.labels:
             found = Counter(row["reason"] for row in scan.rows() if row["path"].split("/", 1)[0] == name)
             counts = ", ".join(f"{n:,} {reason}" for reason, n in found.items()) or "nothing"
-            raise UserError(printable(f"no usable picture in {scan.root}/{name}: {counts}"))
+            raise UserError(printable(f"no usable image in {scan.root}/{name}: {counts}"))
     places = np.array([labels.index(label) for label in scan.labels], np.int64)
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
     codes = places[np.load(scan.folder / IMAGE_LABELS)]
@@ -164,7 +172,7 @@ def open_domains(
 
 
 def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[str, str]:
-    """Return the names of the two first-level folders that are the domains."""
+    """Return the names of the two folders of the domains. Raise `UserError` if they cannot be determined."""
     held = {
         entry.rel.split("/", 1)[0]
         for entry in walk(root, follow)
@@ -172,7 +180,7 @@ def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[st
     }
     found = ", ".join(map(printable, sorted(held)[:10])) or "none"
     if given := check_folder_names(
-        a, b, root, lambda name: name in held, f"no folder of pictures in {root}; there are: {found}"
+        a, b, root, lambda name: name in held, f"no folder of images in {root}; there are: {found}"
     ):
         return given
     if set(TRAINING) <= held:
@@ -183,9 +191,7 @@ def _domains(root: Path, a: str | None, b: str | None, follow: bool) -> tuple[st
     where = f"data.root={printable(str(root))}"
     if held and {name.lower() for name in held} <= {"train", *PARTS}:
         raise UserError(
-            f"{where}: {found.replace(', ', ' and ')} are parts of a data set, not domains; give the folder inside, or "
-            "name two folders with data.a and data.b"
+            f"{where}: {found.replace(', ', ' and ')} are parts of a data set, not domains; use one as data.root, or "
+            "set data.a and data.b"
         )
-    raise UserError(
-        f"{where}: two folders of pictures are needed, found {len(held)}: {found}; name two with data.a and data.b"
-    )
+    raise UserError(f"{where}: needs two folders of images, found {len(held)}: {found}; set data.a, data.b")

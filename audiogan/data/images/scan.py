@@ -1,4 +1,4 @@
-"""Scan a folder of images: decode every file once into the cache and account for each by reason."""
+"""Scan of a folder of images: decode every file once into the cache and record the outcome of each file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.reading.pictures import PHOTO
 
-VERSION = 3  # of the cache's content; raise it when decoding changes
+VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 PIXELS, TARGETS = "pixels.u8", "targets.npy"
 SUFFIXES = suffix_set("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
-_RAW = "{} is a camera's raw file: export it as JPEG or PNG"
+_RAW = "{} is a raw file of a camera: export it as JPEG or PNG"
 _DRAWING = "{} is a drawing or a document: export it as PNG"
 _VIDEO = "{} is a video: save its frames as PNG"
 FOREIGN_IMAGES = {
@@ -40,9 +40,9 @@ FOREIGN_IMAGES = {
     }.items()
     for suffix in suffix_set(words)
 }
-"""Pictures that Pillow cannot decode, with what to do: the user should not find them among text files."""
+"""Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-LARGEST = 256  # pixels a side, unless more is asked for
+LARGEST = 256  # Maximum side length in pixels if data.size is not set.
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -52,19 +52,19 @@ REASONS = {
     "missing": "in the label list, but not in the folder",
     "folder link": "symbolic link to a folder that is listed already",
     **LEFT_OUT,
-    "misnamed": "images without the extension of one; rename them to use them",
+    "misnamed": "images without an extension; rename them to use them",
     "not an image": "other kinds of files",
 }
 
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """How a file becomes an image.
+    """Settings for decoding image files.
 
     Args:
-        size: pixels a side; the middle square is scaled to it (Lanczos). None: the most common smaller side of the
-            folder, at most 256.
-        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). None: 1 if every file is grey, else 3.
+        size: side length in pixels. The central square is resized (Lanczos). Default: the most common shorter side in
+            the folder, at most 256.
+        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). Default: 1 if all files are grey, else 3.
     """
 
     size: int | None = None
@@ -81,14 +81,19 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class ImageScan(Scan):
-    """What a folder holds: `Scan` for images, where `clips` counts images."""
+    """Result of scanning a folder of images.
+
+    Attributes:
+        clips: number of images.
+        shape: shape of an image, ``(C, H, W)``.
+    """
 
     reasons: ClassVar[dict[str, str]] = REASONS
     known_flags: ClassVar[dict[str, str]] = FLAGS
     noun: ClassVar[str] = "image"
 
     settings: Any
-    shape: tuple[int, ...] = ()  # of an image, (C, H, W)
+    shape: tuple[int, ...] = ()
 
     def _contents(self) -> str:
         channels, height, width = self.shape
@@ -109,20 +114,26 @@ def scan_images(
     progress: bool = True,
     subfolders: Sequence[str] = (),
 ) -> ImageScan:
-    """Scan `root`, decoding it into the cache unless an intact cache of the same files and settings is there.
+    """Scan a folder of images. Decode the files into the cache, or reuse the cached scan if nothing has changed.
 
     Args:
-        root: folder, searched with all its sub-folders.
-        size, channels: see `ImageSettings`.
-        labels: `auto` (folders, where at least two first-level folders hold image files and most image files are in
-            one), `folders` (name of the first-level folder), `none`, or a CSV file with the columns path and label.
-        links: `follow` uses links that lead out of the folder, too; by default (`inside`) they are left out.
-        cache: folder for the cache instead of `cache_dir()`. progress: show a progress bar while decoding.
-        only: names of first-level folders; the rest of the folder is ignored. Empty: the whole folder.
+        root: folder of images. Sub-folders are included.
+        size: side length in pixels, see `ImageSettings`.
+        channels: 1 (grey) or 3 (RGB), see `ImageSettings`.
+        labels: source of the labels: ``folders`` (names of the first-level folders), ``none``, or a CSV file with the
+            columns path and label. ``auto`` means ``folders`` if at least two first-level folders contain files and
+            most files are in such folders, else ``none``.
+        links: ``follow`` uses links that lead out of the folder. Default: ``inside``, which skips such links.
+        cache: cache folder. Default: the cache folder of the user.
+        progress: show a progress bar while decoding.
+        subfolders: names of the first-level folders to use. Empty: the whole folder.
+
+    Returns:
+        The scan. It may contain no usable file.
 
     Raises:
-        UserError: no such folder, a bad setting or label list, or a cache that cannot be written. A folder without a
-            usable file is not an error here: the scan says so.
+        UserError: the folder does not exist, a setting or the list of labels is invalid, or the cache cannot be
+            written.
     """
     chosen, follow = ImageSettings(size, channels), parse_links(links)
     folder = resolve_data_folder(root)
@@ -139,7 +150,7 @@ def scan_images(
 
 
 def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
-    """What `walk` finds, with the kinds that matter here: "image", or the reason why it is none."""
+    """Yield the entries of `walk` with the kind ``image``, or with the reason why an entry is not a usable image."""
     for entry in walk(root, follow_links):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
             yield entry
@@ -154,9 +165,12 @@ def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Files that are used together: one picture, or a source and a target; or a file that is no picture.
+    """Unit of an image scan: an image, a pair of source and target, or another entry.
 
-    ``half``: of one file with both pictures side by side, the half with the source, ``left`` or ``right``.
+    Attributes:
+        files: one file, or the files of the source and of the target.
+        label: label of the item, "" if it has none.
+        half: half with the source, ``left`` or ``right``, if one file contains both images of a pair.
     """
 
     files: tuple[Entry, ...]
@@ -169,17 +183,17 @@ Judge = Callable[[Item, tuple[Found, ...]], tuple[Found, ...]]
 
 @dataclass(frozen=True)
 class Job:
-    """What to decode, and how.
+    """Description of an image scan for `build_images`.
 
     Attributes:
-        items: in the order of the table of files.
-        naming: how items are labelled.
-        size: pixels a side; ``None``: by the last file of each item.
-        channels: of each file of an item; ``None``: by the files.
-        names: file in the cache for the pixels of each file of an item, and for the classes.
+        items: items to scan, in the order of the table of files.
+        naming: rule that assigns labels to items.
+        size: side length in pixels. ``None``: chosen from the last file of each item.
+        channels: number of channels for each file of an item. ``None``: chosen from the files.
+        names: names of the cache files for the pixels of each file of an item, and for the class indices.
         reasons: all reasons, in the order of the summary.
-        noun: of an item, for the progress bar.
-        judge: the verdict on the files of an item together.
+        noun: word for an item in the progress bar.
+        judge: function that checks the decoded files of an item together and may reject them.
     """
 
     items: Sequence[Item]
@@ -193,12 +207,19 @@ class Job:
 
 
 def replace_reason(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
-    """Return the verdicts with another reason."""
+    """Return the results with the given reason and detail instead of their own, and without flags."""
     return tuple(replace(each, reason=reason, flags="", detail=detail) for each in found)
 
 
 def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
-    """Decode the items of a job into a folder. ``name`` is that of the data folder, for the progress bar."""
+    """Decode the items of a job into the cache folder ``folder``.
+
+    Args:
+        job: description of the scan.
+        name: name of the data folder, for the progress bar.
+        progress: show a progress bar.
+        folder: empty folder for the pixels, the class indices and the table of files.
+    """
     pictures = [item for item in job.items if any(file.kind == "image" for file in item.files)]
     with _quiet(), contextlib.ExitStack() as stack:
         sides = [[item.files[i] for item in pictures] for i in range(len(job.channels))]
@@ -224,7 +245,7 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
                     ledger.add_usable(digest, item.files[-1].rel, label)
                     for file, each in zip(pixels, found, strict=True):
                         file.write(np.asarray(each.pixels).tobytes())
-            if item.half:  # one file
+            if item.half:
                 flags = dict.fromkeys(flag for each in found for flag in each.flags.split("+") if flag)
                 found = (replace(found[-1], flags="+".join(flags), width=2 * found[-1].width),)
             for entry, each in zip(item.files, found, strict=False):
@@ -244,17 +265,17 @@ def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings, which name no file, from the terminal; `decode` judges the size itself."""
+    """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # of the whole process; the threads that decode end inside the block
+    with warnings.catch_warnings():  # Also affects the decoding threads, which end within this block.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
 def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
-    """(size, channels) as asked for, or as the files have it."""
+    """Return (size, channels) from the settings, or from the files if a setting is ``None``."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels
     heads = [head for _, head in prefetch_map(_head, images) if head]
@@ -265,17 +286,17 @@ def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
 
 
 def _head(entry: Entry) -> tuple[int, bool] | None:
-    """(smaller side, grey) of a file, by its header alone; None if it is no image."""
+    """Return (shorter side in pixels, is grey) from the header of an image file, or ``None`` if it is unreadable."""
     from PIL import Image
 
     try:
         with Image.open(entry.path) as picture:
             return min(picture.size), picture.mode in ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
-    except Exception:  # the decoder will say what is wrong
+    except Exception:  # `decode` reports the error later.
         return None
 
 
 def _bits(images: list[Entry]) -> int:
-    """Return the number of bits that the 16-bit files of a folder use. One number for all keeps them comparable."""
+    """Return the smallest common bit depth of all 16-bit images. A common value keeps their levels comparable."""
     found = [value for _, value in prefetch_map(highest_value, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

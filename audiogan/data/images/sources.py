@@ -1,4 +1,4 @@
-"""Where images come from: a folder, an .npz file, a download, or the digits that come with scikit-learn."""
+"""Sources of images: a folder, an .npz file, a downloaded data set, or the digits of scikit-learn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiogan.data.verdicts import require_usable
 from audiogan.errors import UserError
 
 DOWNLOADED = ("mnist", "fashion-mnist")
-"""Data sets of images that ``audiogan data get`` downloads."""
+"""Names of the image data sets that ``audiogan data get`` downloads."""
 
 
 def open_images(
@@ -28,23 +28,25 @@ def open_images(
     links: str | None = None,
     named: bool = False,
 ) -> Table:
-    """Images of ``root``; without it what ``audiogan data get mnist`` downloaded, else scikit-learn's digits.
+    """Return a table of images from a folder, an ``.npz`` file, or a named data set.
 
     Args:
-        root: a folder of images (see `audiogan.data.images.scan.scan_images`), an ``.npz`` file (see
-            `audiogan.data.images.folder.from_npz`), or the name of a data set: ``mnist``, ``fashion-mnist`` (their
-            training images, if they were downloaded) or ``digits`` (1,797 of 8x8 pixels; needs no network).
-        size: pixels a side: the middle square, scaled. None: as they are (of a folder: the most common smaller
-            side, at most 256).
-        channels: 1 (grey) or 3 (RGB); None: as they are (of a folder: 1 if every file is grey, else 3).
-        labels: ``auto``, ``none``; for a folder also ``folders`` or a CSV file with the columns path and label.
-        mirror: flip half of the images of each batch left to right.
-        cache: folder for the cache instead of the user's. progress: show a progress bar while decoding.
-        links: ``follow`` uses links that lead out of a folder, too; None or ``inside`` leaves them out.
-        named: ``root`` is the name of a data set, even if there is a file or folder of this name.
+        root: folder of images, ``.npz`` file (format: `audiogan.data.images.folder.from_npz`), or name of a data set:
+            ``mnist`` or ``fashion-mnist`` (training images, after ``audiogan data get``), or ``digits`` (1,797 images
+            of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is downloaded, else ``digits``.
+        size: side length in pixels, 4 to 4096. The central square of each image is resized. Default: the original
+            size, or for folders the most common shorter side, at most 256.
+        channels: 1 (grey) or 3 (RGB). Default: the original channels, or for folders 1 if all files are grey, else 3.
+        labels: source of the labels: ``auto`` or ``none``. Folders also accept ``folders`` (first-level folders) and
+            the path of a CSV file with the columns path and label.
+        mirror: flip each image of a training batch horizontally with probability 1/2.
+        cache: cache folder. Default: the cache folder of the user.
+        progress: show a progress bar while decoding.
+        links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
+        named: treat ``root`` as the name of a data set even if a file or folder of this name exists.
 
     Raises:
-        UserError: nothing usable at ``root``, or a setting out of range.
+        UserError: ``root`` contains no usable image, or a setting is invalid.
     """
     from audiogan.data.cache import downloads_folder
 
@@ -58,7 +60,7 @@ def open_images(
         path = downloads_folder() / str(root) / "train.npz"
         if not path.is_file():
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
-    elif path.is_dir() and (path / "train.npz").is_file():  # what `audiogan data get` leaves
+    elif path.is_dir() and (path / "train.npz").is_file():  # A folder written by `audiogan data get`.
         path = path / "train.npz"
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)
@@ -71,12 +73,19 @@ def open_images(
 def digits_table(
     settings: ImageSettings, labels: str | os.PathLike[str] | None = "auto", mirror: bool = False
 ) -> Table:
-    """The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak, UCI 1998), from scikit-learn.
+    """Return scikit-learn's handwritten digits: 1,797 grey images of 8x8 pixels with 10 classes.
 
-    1,797 grey images of 8x8 pixels; their levels 0 ... 16 become -1 ... 1 to the nearest 1/255.
+    The original levels 0 to 16 are scaled to 0 to 255.
+
+    Args:
+        settings: size and channels of the images.
+        labels: ``auto`` for the classes 0 to 9, or ``none``.
+        mirror: flip each image of a training batch horizontally with probability 1/2.
+
+    Source: Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998, test part.
     """
     if labels not in ("auto", "none", None):
-        raise UserError(f"data.labels={os.fspath(labels)}: the built-in digits know auto or none")
+        raise UserError(f"data.labels={os.fspath(labels)}: choose auto or none for the built-in digits")
     from sklearn.datasets import load_digits
 
     found = load_digits()
