@@ -19,14 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.blocks import StridedConvs, init_he
-from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
-from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock
+from audiogan.networks.checks import check_inputs, check_sizes, input_names
+from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock, initial_positions
+from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, smoothstep, trailing_sum
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
-from audiogan.representations.views import LogMelView
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Shortest and longest rise time of the gain at the beginning of a sound, in seconds."""
@@ -287,41 +286,6 @@ class ToneNoiseGenerator(nn.Module):
         return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
 
 
-class MelTrunk(nn.Module):
-    """Convolutional feature extractor on log-mel spectrograms: sounds `[B, channels, length]` to `[B, hidden]`.
-
-    Args:
-        format: format of the sounds.
-        n_fft: window length of the spectrogram, in samples.
-        hop_length: hop of the spectrogram, in samples.
-        widths: channels after each convolution with stride 2.
-        hidden: number of output features.
-        n_mels: number of mel bands.
-    """
-
-    def __init__(
-        self,
-        format: SoundFormat,
-        n_fft: int,
-        hop_length: int,
-        widths: Sequence[int],
-        hidden: int,
-        n_mels: int = 64,
-    ) -> None:
-        super().__init__()
-        channels, self.shape = format.channels, format.shape
-        fold = 2 ** len(widths)
-        self.view = LogMelView(format.length, channels, format.sample_rate, n_fft, hop_length, n_mels, fold=fold)
-        _, rows, columns = self.view.shape
-        self.convs = StridedConvs([channels, *widths])
-        self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)
-        self.apply(init_he)
-
-    def forward(self, signal: Tensor) -> Tensor:
-        check_tensor(self, "signal", signal, self.shape)
-        return F.leaky_relu(self.hidden(self.convs(self.view(signal)).flatten(1)), 0.2)
-
-
 class ToneNoiseEncoder(nn.Module):
     """VAE encoder: sounds `[B, channels, length]` to means and log variances of latents, each `[B, latent_dim]`.
 
@@ -411,47 +375,3 @@ class Listener(nn.Module):
         features = torch.cat([self.trunk(signal), self.onset(signal[..., : self.beginning])], dim=1)
         logits, knobs = self.out(features).split([self.classes, self.knobs], dim=1)
         return logits, knobs
-
-
-def initial_positions(count: int, channels: int) -> Tensor:
-    """Return initial position embeddings `[1, count, channels]`: sines of logarithmic time with random frequencies.
-
-    They are smooth, because independent random embeddings make levels jump from frame to frame even after training.
-
-    Args:
-        count: number of frames.
-        channels: number of channels.
-    """
-    time = torch.arange(count).div(2).log1p() / math.log1p(max(count - 1, 1) / 2)
-    turns, phase = torch.rand(2, channels)
-    return 0.14 * (2 * math.pi * (4 * time[:, None] * turns + phase)).sin()[None]
-
-
-def smoothstep(x: Tensor) -> Tensor:
-    """Return the smoothstep ``3 x^2 - 2 x^3`` of ``x``, 0 or more. Values above 1 are clipped to 1."""
-    x = x.clamp_max(1.0)
-    return x * x * (3 - 2 * x)
-
-
-def energy(wave: Tensor) -> Tensor:
-    """Return the energy `[B, 1]` of sounds `[B, T]`, plus a small constant for safe division."""
-    return wave.square().sum(1, keepdim=True) + 1e-8
-
-
-def trailing_sum(x: Tensor, n: int) -> Tensor:
-    """Return the moving sum `[..., T]` of each sample and its ``n - 1`` predecessors. The start is zero-padded."""
-    total = x.cumsum(-1)
-    return total - F.pad(total, (n, 0))[..., : total.shape[-1]]
-
-
-def mel_interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:
-    """Return weights `[bands, bins]` that interpolate levels of mel bands linearly to STFT bins.
-
-    Args:
-        bands: number of bands, equally spaced on the mel scale from 0 to half the sample rate.
-        bins: number of STFT bins from 0 to half the sample rate.
-        sample_rate: sample rate in Hz.
-    """
-    mel = 2595 * torch.log10(1 + torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64) / 700)
-    place = mel / mel[-1] * (bands - 1)
-    return (1 - (torch.arange(bands)[:, None] - place).abs()).clamp_min(0).float()

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiogan.networks.frame_blocks import LinearDoubling, TransposedDoubling
-from audiogan.networks.tonenoise import initial_positions
+from audiogan.networks.frame_blocks import LinearDoubling, TransposedDoubling, initial_positions
 
 
 def test_a_transposed_doubling_is_a_transposed_convolution() -> None:

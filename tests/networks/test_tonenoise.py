@@ -15,8 +15,8 @@ from audiogan.networks.tonenoise import (
     Listener,
     ToneNoiseEncoder,
     ToneNoiseGenerator,
-    trailing_sum,
 )
+from audiogan.networks.tonenoise_blocks import trailing_sum
 from audiogan.representations import SoundFormat
 
 SMALL: dict[str, Any] = {"latent_dim": 8, "width": 16, "blocks": 2, "bands": 8, "style_dim": 16}
