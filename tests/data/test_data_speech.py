@@ -233,7 +233,7 @@ BAD: dict[str, tuple[Files, str]] = {
     "empty": ({RECORDING + "3_ada_0.wav": wav(1, length=0)}, "has 0 samples"),
     "no sound": ({RECORDING + "3_ada_0.wav": b"<html>"}, "cannot be decoded"),
     "large": ({RECORDING + "3_ada_0.wav": bytes(LARGEST + 1)}, r"too large \(1,048,577 bytes\)"),
-    "twice": ({"other/recordings/3_ada_0.wav": wav(1)}, "there twice"),
+    "twice": ({"other/recordings/3_ada_0.wav": wav(1)}, "is repeated"),
 }
 
 
@@ -262,7 +262,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
     }
     for name, data in broken.items():
         wanted = site.put(SETS["fsdd"], data)
-        with pytest.raises(UserError, match=r"\.zip: not the archive it should be"):
+        with pytest.raises(UserError, match=r"\.zip: not the expected archive"):
             get(wanted, tmp_path / name)
         assert not (tmp_path / name).exists() and not list(tmp_path.glob(".*.partial/*.zip"))
     wanted = site.put(SETS["sc09"], tarred(commands()))
@@ -270,7 +270,7 @@ def test_a_damaged_archive_is_thrown_away(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="wrong SHA-256 and was deleted"):
         get(wanted, tmp_path / "out")
     for data in (b"not gzip", tarred(commands())[:-2000], tarred({"./zero/0a7c2a8d_nohash_0.wav": wav(0)})):
-        with pytest.raises(UserError, match=r"\.tar\.gz: not the archive it should be"):
+        with pytest.raises(UserError, match=r"\.tar\.gz: not the expected archive"):
             get(site.put(SETS["sc09"], data), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

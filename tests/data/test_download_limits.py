@@ -125,19 +125,19 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
     from dataclasses import replace
 
     url, _ = serve(endless)
-    with pytest.raises(UserError, match="larger than the 8,000 bytes"):
+    with pytest.raises(UserError, match="larger than the expected 8,000 bytes"):
         download(DrumKits(registry=registry(tmp_path / "list.csv")), tmp_path / "drums", url, retries=0, progress=False)
     for name in ("fsdd", "sc09"):
         data = get_data_set(name)
         assert isinstance(data, SpokenDigits) and data.archive.max_bytes < 3e9
         small = replace(data, archive=replace(data.archive, max_bytes=MOST))
-        with pytest.raises(UserError, match="larger than the 300,000 bytes"):
+        with pytest.raises(UserError, match="larger than the expected 300,000 bytes"):
             download(small, tmp_path / name, url, progress=False)
     sha256 = dict.fromkeys((file for files in PARTS.values() for file in files), "0" * 64)
     images = IdxImages.from_description(
         "tiny", {"mirrors": [], "sha256": sha256, "about": "# Tiny\n", "max_bytes": MOST}
     )
-    with pytest.raises(UserError, match="larger than the 300,000 bytes"):
+    with pytest.raises(UserError, match="larger than the expected 300,000 bytes"):
         download(images, tmp_path / "images", url, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 

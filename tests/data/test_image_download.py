@@ -96,7 +96,7 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
     out = tmp_path / "out"
     away = (site.root / "t10k-labels-idx1-ubyte.gz").read_bytes()
     (site.root / "t10k-labels-idx1-ubyte.gz").write_bytes(away[:-3] + b"bad")
-    with pytest.raises(UserError, match=r"t10k-labels.*wrong SHA-256.*same command again") as error:
+    with pytest.raises(UserError, match=r"t10k-labels.*wrong SHA-256.*repeat the command") as error:
         site.get(out, base_url=site.url)
     assert "\n" not in str(error.value) and not (out / "test.npz").exists() and (out / "train.npz").is_file()
     (site.root / "t10k-labels-idx1-ubyte.gz").write_bytes(away)

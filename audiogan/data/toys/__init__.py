@@ -1,1 +1,1 @@
-"""Built-in data: a drum machine, drawn shapes, points in the plane."""
+"""Built-in synthetic data sets: a drum machine, drawn shapes, and points in the plane."""

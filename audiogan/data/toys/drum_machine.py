@@ -1,4 +1,4 @@
-"""A parametric drum machine, so that the first training needs neither sounds nor a network connection."""
+"""`drum_machine`: synthetic drum sounds in 11 classes, so that training works without files or downloads."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from audiogan.modalities.sound import Sound
 PEAK = 0.95
 
 
-# The voices: (dice, studio) -> wave [T] of any level, starting at the stroke.
+# Each voice is a function of the random parameters and the synthesiser. It returns a sound [T] of any level.
 
 
 def _kick(d: Dice, s: Synth) -> Array:
     f = d.loguniform(38, 75)
-    if d.chance(0.5):  # electronic: a deep fall, a long tail
+    if d.chance(0.5):  # Electronic kick: a deep pitch sweep and a long tail.
         body = s.chirps(f, d.loguniform(2, 7), d.loguniform(0.006, 0.03), d.loguniform(0.3, 1.5), phase=d.uniform(0, 1))
-    else:  # a struck head: a small fall, overtones
+    else:  # Acoustic kick: a small pitch sweep and overtones.
         t60, amps = d.loguniform(0.25, 0.9), np.append(1.0, d.loguniform(0.05, 0.5, 3))
         ratios = MEMBRANE[:4]
         body = s.chirps(
@@ -53,11 +53,11 @@ def _snare(d: Dice, s: Synth) -> Array:
     head = s.chirps(d.loguniform(140, 330) * ratios, bend, d.loguniform(0.008, 0.04), t60, amps, d.uniform(0, 1.5))
     low, high, long = d.loguniform(500, 3000), d.loguniform(4000, 16000), d.loguniform(0.2, 1.0)
     wires = s.noise(low, 3000, long, attack=d.loguniform(0.001, 0.006), steep=False)
-    wires += d.loguniform(0.2, 1.0) * s.noise(low, high, long * d.uniform(0.3, 0.8), steep=False)  # the top dies first
+    wires += d.loguniform(0.2, 1.0) * s.noise(low, high, long * d.uniform(0.3, 0.8), steep=False)
     wires += d.uniform(0, 1.5) * s.noise(low, high, d.loguniform(0.02, 0.08), steep=False)
     crack = s.noise(d.loguniform(900, 3000), d.loguniform(4000, 18000), d.loguniform(0.006, 0.025))
     wave = drive(head, d.loguniform(0.2, 2.5)) + d.loguniform(0.03, 0.4) * wires + d.loguniform(0.05, 0.4) * crack
-    if d.chance(0.25):  # a rim shot: the hoop rings along
+    if d.chance(0.25):  # Rim shot: the hoop rings, too.
         ring = d.loguniform(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
         wave += d.uniform(0.2, 0.7) * s.partials(ring, d.uniform(0.2, 1, 4), d.loguniform(0.05, 0.25, 4))
     return wave
@@ -71,7 +71,7 @@ def _hat(d: Dice, s: Synth, t60: float) -> Array:
     wave = s.partials(f, amp, each, phase)
     wave += d.loguniform(0.3, 2.5) * s.noise(low, TOP, t60 * d.uniform(0.5, 1), tilt=tilt)
     wave += d.loguniform(0.1, 1.0) * s.noise(d.loguniform(800, 4000), TOP, d.loguniform(0.005, 0.02))
-    if acoustic:  # two plates meet: a dull thud below the hiss
+    if acoustic:  # Two plates collide with a dull thud.
         wave += d.loguniform(0.1, 1.0) * s.partials(
             d.loguniform(220, 650, 4), d.loguniform(0.2, 1, 4), d.loguniform(0.05, 0.3), d.uniform(0, 6.28, 4)
         )
@@ -84,7 +84,7 @@ def _hat_closed(d: Dice, s: Synth) -> Array:
 
 def _hat_open(d: Dice, s: Synth) -> Array:
     wave = _hat(d, s, d.loguniform(1.0, 2.5))
-    if d.chance(0.3):  # the foot closes it
+    if d.chance(0.3):  # The pedal closes the hi-hat.
         wave *= 1 / (1 + np.exp((s.t - d.uniform(0.25, 0.6)) / 0.012))
     return wave
 
@@ -104,7 +104,7 @@ def _ride(d: Dice, s: Synth) -> Array:
     f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
-    count = int(d.rng.integers(4, 9))  # the ping: a few modes stand out
+    count = int(d.rng.integers(4, 9))  # Number of prominent modes, which form the ping.
     ping = (
         d.loguniform(350, 900) * np.sort(d.loguniform(1, 9, count))
         if d.chance(0.6)
@@ -118,8 +118,8 @@ def _ride(d: Dice, s: Synth) -> Array:
 
 
 def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
-    """A tuned membrane: modes that fall together, higher ones dying sooner, and the stroke's noise."""
-    ratios = MEMBRANE[:6] ** d.uniform(0.85, 1.0)  # the air's load draws them together
+    """Return the sound of a tuned membrane: modes with a common pitch sweep, and the noise of the stroke."""
+    ratios = MEMBRANE[:6] ** d.uniform(0.85, 1.0)  # Air loading brings the modes closer together.
     amps = np.append(1.0, d.loguniform(0.04, 0.6, 5) / ratios[1:])
     tone = s.chirps(f * ratios, bend, d.loguniform(0.015, 0.08), t60 / ratios**1.3, amps, d.uniform(0, 1))
     slap = s.noise(f * d.loguniform(1.2, 4), d.loguniform(2500, 14000), d.loguniform(0.01, 0.1), steep=False)
@@ -127,7 +127,7 @@ def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
 
 
 def _tom(d: Dice, s: Synth) -> Array:
-    if d.chance(0.3):  # electronic: one falling sine and a breath of noise
+    if d.chance(0.3):  # Electronic tom: a pitch-swept sine and soft noise.
         tone = s.chirps(d.loguniform(75, 260), d.loguniform(1.3, 3.0), d.loguniform(0.02, 0.12), d.loguniform(0.3, 1.2))
         breath = s.noise(200, d.loguniform(1000, 5000), d.loguniform(0.05, 0.3))
         return drive(tone, d.loguniform(0.2, 3)) + d.loguniform(0.01, 0.2) * breath
@@ -142,10 +142,10 @@ def _tom(d: Dice, s: Synth) -> Array:
 
 def _clap(d: Dice, s: Synth) -> Array:
     centre, width = d.loguniform(800, 2200), d.loguniform(1.2, 2.2)
-    if d.chance(0.6):  # one pair of hands, several strokes in a row
+    if d.chance(0.6):  # A single clapper with several strokes.
         gaps = d.loguniform(0.006, 0.014) * d.uniform(0.8, 1.2, int(d.rng.integers(2, 4)))
         starts = np.concatenate([[0.0], np.cumsum(gaps)])
-    else:  # a few people, nearly together
+    else:  # Several clappers, almost in unison.
         starts = np.concatenate(
             [[0.0], np.sort(d.uniform(0.001, d.loguniform(0.006, 0.04), int(d.rng.integers(1, 9))))]
         )
@@ -161,10 +161,10 @@ def _clap(d: Dice, s: Synth) -> Array:
 
 def _rim(d: Dice, s: Synth) -> Array:
     click = s.noise(d.loguniform(600, 4000), TOP, d.loguniform(0.004, 0.06), steep=False)
-    if d.chance(0.4):  # electronic: two ringing filters
+    if d.chance(0.4):  # Electronic rim: two resonant filters.
         f, amp = d.loguniform(380, 650) * np.array([1, d.loguniform(2.5, 4.2)]), np.array([d.uniform(0.3, 1), 1])
         t60 = d.loguniform(0.04, 0.15) * np.ones(2)
-    else:  # the stick across shell and hoop
+    else:  # Acoustic rim: modes of the shell and the hoop.
         f = d.loguniform(280, 650) * np.array([1, 1.62, 2.77, 4.3, 6.1, 8.4]) * d.loguniform(0.88, 1.14, 6)
         amp, t60 = d.loguniform(0.2, 1, 6) / np.arange(1, 7) ** 0.5, d.loguniform(0.1, 0.5) / np.sqrt(np.arange(1, 7))
     return s.partials(f, amp, t60, d.uniform(0, 1.5)) + d.loguniform(0.1, 1.2) * click
@@ -175,7 +175,7 @@ def _cowbell(d: Dice, s: Synth) -> Array:
     if d.chance(0.5):
         f, amp = square_harmonics(base * np.array([1, ratio]))
         amp = amp * bandpass(f, base * ratio, base * ratio * d.loguniform(1.3, 5), False)
-    else:  # folded sheet metal
+    else:  # Acoustic cowbell: modes of sheet metal.
         f = base * np.array([1, ratio, 2.6, 3.4, 4.2, 5.3, 6.1, 7.4]) * d.loguniform(0.98, 1.02, 8)
         amp = d.loguniform(0.3, 1, 8) / (f / base) ** d.uniform(0.2, 1.0)
     long, short = d.loguniform(0.18, 0.9), d.loguniform(0.02, 0.06)
@@ -189,7 +189,7 @@ def _conga(d: Dice, s: Synth) -> Array:
 
 
 def _wood(d: Dice, s: Synth) -> Array:
-    """Wood block and claves: a cavity or bar with two to four stiff, short modes."""
+    """Return the sound of a wood block or of claves: one to four short modes of a bar or cavity."""
     f, count = d.loguniform(550, 2600), int(d.rng.integers(1, 5))
     ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.loguniform(0.95, 1.05, count)
     tone = s.partials(f * ratios, np.append(1, d.loguniform(0.1, 0.7, 3))[:count], d.loguniform(0.05, 0.3) / ratios)
@@ -250,12 +250,12 @@ CLASSES: tuple[str, ...] = tuple(_VOICES)
 
 @functools.lru_cache(maxsize=4)
 def _highpass(n: int, sample_rate: int) -> NDArray[np.float32]:
-    """Nothing below hearing, no DC: magnitudes for a real FFT of `n` samples."""
+    """Return the gain of a 25 Hz high-pass filter for each bin of a real FFT of ``n`` samples."""
     return bandpass(np.arange(n // 2 + 1) * (sample_rate / n), 25.0, 1e9).astype(np.float32)
 
 
 def _produce(label: str, sample_rate: int, length: int, channels: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One sound [C, T]: the voice in the middle, a small room that differs between channels, and a clean end."""
+    """Return one sound ``[C, T]``: a centred voice, room reverberation that differs per channel, and a fade-out."""
     seeds = rng.integers(0, 2**63, size=2)
     d, s = Dice(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
     amount, rt60, delay, ramp = (
@@ -289,7 +289,17 @@ def _check(sample_rate: int, length: int, channels: int) -> None:
 def render(
     label: str, *, sample_rate: int = 16000, length: int = 16384, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A new sound of class `label` (one of `CLASSES`): float32 [length], peak 0.95. Same `rng` state, same bytes."""
+    """Return a random drum sound, float32 ``[length]``, with a peak of 0.95.
+
+    Args:
+        label: class of the sound, one of `CLASSES`.
+        sample_rate: sample rate in Hz, 4,000 to 384,000.
+        length: length in samples, at least 256.
+        rng: random generator. Equal states give equal sounds.
+
+    Raises:
+        UserError: the class is unknown, or a setting is out of range.
+    """
     if label not in _VOICES:
         raise UserError(f"drum machine: there is no class '{label}'; there are {', '.join(CLASSES)}")
     _check(sample_rate, length, 1)
@@ -306,22 +316,22 @@ def drum_machine(
     memory: int = 512 << 20,
     normalize: str = "peak",
 ) -> Table:
-    """Return a table of ``count`` sounds, evenly over the classes.
+    """Return a table of synthetic drum sounds with equally frequent classes.
 
-    A sound depends only on ``seed``, on its number and on the settings. With two or more channels, the stroke is in the
-    middle and the room around it differs between channels.
+    Each sound depends only on ``seed``, on its row and on the settings. In sounds with two or more channels, the stroke
+    is centred and the reverberation differs per channel.
 
     Args:
-        count: number of sounds.
-        sample_rate: in Hz, 4,000 to 384,000.
-        length: samples of a sound, at least 256.
-        channels: at least 1.
-        seed: at least 0.
-        memory: bytes for rendered sounds. Other sounds are rendered at each use, so memory stays bounded.
-        normalize: the level of finished sounds; see `audiogan.modalities.Sound`.
+        count: number of sounds, 1 or more.
+        sample_rate: sample rate in Hz, 4,000 to 384,000.
+        length: length of a sound in samples, at least 256.
+        channels: number of channels, 1 or more.
+        seed: seed of the sounds, 0 or more.
+        memory: size of the cache of rendered sounds in bytes. Other sounds are rendered again at each access.
+        normalize: level normalisation of generated sounds, see `audiogan.modalities.Sound`.
 
     Raises:
-        UserError: a setting out of range.
+        UserError: a setting is out of range.
     """
     if count < 1:
         raise UserError(f"drum machine: count must be at least 1, not {count}")

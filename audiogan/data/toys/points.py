@@ -1,4 +1,4 @@
-"""Points in the plane from a mixture of Gaussians: the smallest data on which a GAN can collapse."""
+"""Points in the plane from a mixture of Gaussians, a standard test of mode collapse."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from audiogan.modalities.points import Points as Plane
 
 MODES = {"grid": 25, "ring": 8}
 STD = {"grid": 0.05, "ring": 0.02}
-EDGE = 4.0  # of the grid: 25 modes are two apart
-RADIUS = 2.0  # of the ring
+EDGE = 4.0  # Largest coordinate of the grid. With 25 modes, neighbours have the distance 2.
+RADIUS = 2.0  # Radius of the ring.
 
 
 def open_points(
@@ -23,24 +23,22 @@ def open_points(
     seed: int = 0,
     labels: str | None = "none",
 ) -> Table:
-    """Return ``count`` points ``[2]`` of equally likely round Gaussians on a grid or on a ring, drawn from ``seed``.
+    """Return a table of points ``[2]`` from a mixture of equally likely Gaussians on a grid or on a ring.
 
-    This is the usual test of mode collapse: a ring of 8 of radius 2 with standard deviation 0.02 (Metz et al. 2017,
-    "Unrolled GANs", section 3.1), or a grid of 25 from -4 to 4, two apart, with 0.05 (Lin et al. 2018, "PacGAN",
-    section 4.1). As in the code of Gulrajani et al. 2017, signals are the coordinates divided by the standard
-    deviation of the centres. So they spread by about 1 in each direction and end at +-1.41. The modality
-    (`audiogan.modalities.Points`) has the centres and the standard deviation in these units.
+    The ring has radius 2 (Metz et al., "Unrolled GANs", 2017, section 3.1). The grid ranges from -4 to 4 (Lin et al.,
+    "PacGAN", 2018, section 4.1). The coordinates are then divided by the standard deviation of the centres, as in the
+    code of Gulrajani et al., 2017. The modality stores the centres and the standard deviation in these scaled units.
 
     Args:
         layout: ``grid`` or ``ring``.
-        modes: number of Gaussians, default 25 or 8; a square number for a grid.
-        std: of each, in the units above (before scaling), default 0.05 or 0.02.
-        count: number of points.
-        seed: at least 0.
-        labels: ``none``, or ``modes``: the class of a point is its mode.
+        modes: number of Gaussians, 2 or more, a square number for a grid. Default: 25 on a grid, 8 on a ring.
+        std: standard deviation of each Gaussian before scaling, at most 4. Default: 0.05 on a grid, 0.02 on a ring.
+        count: number of points, 1 or more.
+        seed: seed of the points, 0 or more.
+        labels: ``none``, or ``modes`` to use the index of the Gaussian as the class.
 
     Raises:
-        UserError: a value out of range.
+        UserError: an argument is out of range.
 
     Examples:
         >>> points = open_points("ring", count=100, labels="modes")
@@ -50,7 +48,7 @@ def open_points(
     if layout not in MODES:
         raise UserError(f"data.layout={layout!r}: choose one of {', '.join(MODES)}")
     if labels not in (None, "none", "modes"):
-        raise UserError(f"data.labels={labels!r}: points know none or modes")
+        raise UserError(f"data.labels={labels!r}: choose none or modes")
     modes = MODES[layout] if modes is None else modes
     std = STD[layout] if std is None else std
     for key, number, least in (("modes", modes, 2), ("count", count, 1), ("seed", seed, 0)):
@@ -77,7 +75,7 @@ def open_points(
 
 
 def _centres(layout: str, modes: int) -> np.ndarray:
-    """`[modes, 2]`, in the papers' units."""
+    """Return the centres of the Gaussians before scaling, ``[modes, 2]``."""
     if layout == "ring":
         angle = 2 * np.pi * np.arange(modes) / modes
         return RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)

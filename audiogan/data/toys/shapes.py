@@ -1,7 +1,7 @@
-"""Drawn figures as a data set: pictures without files, for image translation and for first trials.
+"""Synthetic images of figures (discs, triangles, squares), for image translation and first experiments.
 
-Figures are drawn with signed distances (negative inside a figure, 0 on its edge, positive outside), which give
-antialiased edges, lines and shadows. Lengths are in half pictures: a picture spans -1 ... 1 in x (right) and y (down).
+Figures are drawn with signed distance functions, negative inside a figure, for antialiased edges, lines and shadows.
+Coordinates range from -1 to 1 over the image, with x to the right and y down. Lengths use the same unit.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from audiogan.modalities.image import Image
 
 Array = NDArray[np.floating]
 COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square": (0.20, 0.43, 0.85)}
-"""The figures, and the colour (RGB, 0 ... 1) that pairs give to each."""
+"""Colour of each kind of figure in pairs, RGB from 0 to 1."""
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
 CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
-"""For each kind of data set: most figures in a picture, and whether they are nearly upright."""
+"""(Maximum number of figures per image, figures are nearly upright) for each kind of data set."""
 DOMAINS = ("dotted", "striped")
-MOST = 100_000_000  # pictures
-LINE = 0.05  # width of outlines
-SHADOW = (0.07, 0.09)  # offset of shadows
-LIGHT = (-0.55, -0.84)  # unit vector to the light
-PAPER = ((0.98, 0.96, 0.91), (0.86, 0.85, 0.84))  # colour at the top of the background and at its bottom
+MOST = 100_000_000  # Maximum number of images.
+LINE = 0.05  # Width of outlines.
+SHADOW = (0.07, 0.09)  # Offset of shadows (x, y).
+LIGHT = (-0.55, -0.84)  # Unit vector towards the light (x, y).
+PAPER = ((0.98, 0.96, 0.91), (0.86, 0.85, 0.84))  # Background colours at the top and at the bottom.
 
 
 def open_shapes(
@@ -46,26 +46,25 @@ def open_shapes(
     mirror: bool = False,
     memory: int = 256 << 20,
 ) -> Table:
-    """Return a table of drawn figures: discs, triangles and squares.
+    """Return a table of synthetic images of discs, triangles and squares.
 
-    A picture depends only on ``seed``, on its row and on the settings. It is drawn at its first use and kept while
-    there is room in ``memory``. So any ``count`` runs in bounded memory.
+    Images are drawn on demand. Each image depends only on ``seed``, on its row and on the settings.
 
     Args:
-        count: pictures, or pairs.
-        size: pixels a side, from 16 to 4096; ``None``: 64.
-        kind: ``pairs``: ``source`` is a line drawing, ``x`` the same figures in colour, with light and shadow. The
-            colour follows from the figure: red discs, green triangles, blue squares.
-            ``domains``: figures in warm stripes or with cold dots, in equal numbers, as two classes without pairs.
-            ``plain``: one figure of any colour; its kind is the class.
-        seed: seed of the pictures, at least 0.
-        channels: of ``x``: 3 (RGB) or 1 (grey); ``None``: 3.
-        source_channels: of ``source``: 1 or 3; ``None``: 1. Only pairs have a source.
-        mirror: flip half of the examples of each batch left to right, source and ``x`` alike.
-        memory: bytes in which drawn pictures are kept.
+        count: number of images or pairs, 2 or more.
+        size: side length in pixels, 16 to 4096. Default for ``None``: 64.
+        kind: ``pairs``: the column ``source`` is a line drawing, and ``x`` shows the same figures in colour with light
+            and shadow. Discs are red, triangles green, and squares blue.
+            ``domains``: unpaired figures with warm stripes or cold dots, which are the two classes.
+            ``plain``: one figure of random colour. The kind of figure is the class.
+        seed: seed of the images, 0 or more.
+        channels: channels of ``x``: 3 (RGB) or 1 (grey). Default for ``None``: 3.
+        source_channels: channels of ``source``, 1 or 3. Default for ``None``: 1. Only pairs have a source.
+        mirror: flip each example of a training batch horizontally with probability 1/2.
+        memory: size of the cache of drawn images in bytes.
 
     Raises:
-        UserError: a setting out of range.
+        UserError: a setting is out of range.
 
     Examples:
         >>> batch = open_shapes(10, size=32).batch([0, 1])
@@ -113,7 +112,16 @@ def open_shapes(
 
 
 class Figure(NamedTuple):
-    """One figure: a name of `KINDS`, centre, distance of its corners from it, angle in radians, and hue, 0 ... 1."""
+    """Figure to draw.
+
+    Attributes:
+        kind: kind of figure, one of `KINDS`.
+        x: horizontal position of the centre, -1 to 1.
+        y: vertical position of the centre, -1 to 1.
+        radius: distance from the centre to the corners.
+        angle: rotation in radians.
+        hue: hue of the colour, 0 to 1.
+    """
 
     kind: str
     x: float
@@ -123,10 +131,10 @@ class Figure(NamedTuple):
     hue: float = 0.5
 
     def distance(self, x: Array, y: Array) -> Array:
-        """Return the signed distance of points to the edge."""
+        """Return the signed distance of the points ``(x, y)`` from the edge, negative inside the figure."""
         x, y = x - np.float32(self.x), y - np.float32(self.y)
         if self.kind == "disc":
-            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # about the area of the other figures
+            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # Similar area to the other figures.
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
         sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]
@@ -134,7 +142,13 @@ class Figure(NamedTuple):
 
 
 def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
-    """Return the figures of a picture, which overlap little; the last is on top."""
+    """Return random figures of an image with little overlap. Later figures cover earlier ones.
+
+    Args:
+        kind: kind of data set, a key of `CHOICES`.
+        seed: seed of the data set.
+        row: row of the image.
+    """
     rng = np.random.default_rng((seed, row))
     most, upright = CHOICES[kind]
     count, found = int(rng.integers(1, most + 1)), list[Figure]()
@@ -150,21 +164,24 @@ def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
 
 
 def draw_outline(parts: Sequence[Figure], size: int) -> Array:
-    """Return a black line drawing on white, float32 ``[1, size, size]``, 0 (black) ... 1 (white)."""
+    """Return a black line drawing of the figures on white, float32 ``[1, size, size]`` from 0 (black) to 1 (white)."""
     canvas = np.ones((size, size), np.float32)
     for figure in parts:
         d = figure.distance(*_grid(size))
-        canvas = np.maximum(canvas, _cover(d, size))  # hides lines below
+        canvas = np.maximum(canvas, _cover(d, size))  # Cover the lines of figures below.
         canvas *= 1 - _cover(np.abs(d) - LINE / 2, size)
     return canvas[None]
 
 
 Paint = Callable[[Figure, Array, Array, int], tuple[Array, Array]]
-"""Colours of a figure, RGB: of its area ``[3, H or 1, W or 1]`` at places relative to its centre, and of its line."""
+"""Function ``(figure, dx, dy, size)`` that returns the RGB colours of the area of a figure and of its outline.
+
+``dx`` and ``dy`` are the positions of the pixels relative to the centre. The colours broadcast to ``[3, H, W]``.
+"""
 
 
 def draw_painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
-    """Return coloured figures with light and shadow on paper, float32 RGB ``[3, size, size]``, 0 ... 1."""
+    """Return an image of coloured figures with light and shadow, float32 RGB ``[3, size, size]`` from 0 to 1."""
     x, y = _grid(size)
     top, bottom = (_rgb(colour) for colour in PAPER)
     canvas = top + (bottom - top) * (y + 1) / 2
@@ -173,25 +190,28 @@ def draw_painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
         canvas *= 1 - 0.35 * np.clip(0.5 - figure.distance(x - SHADOW[0], y - SHADOW[1]) / 0.14, 0, 1) ** 2
         area, line = paint(figure, dx, dy, size)
         light = 0.95 + 0.2 * np.clip((dx * LIGHT[0] + dy * LIGHT[1]) / figure.radius, -1, 1)
-        light -= 0.16 * np.clip(1 + d / (0.3 * figure.radius), 0, 1) ** 2  # darker at the edge
+        light -= 0.16 * np.clip(1 + d / (0.3 * figure.radius), 0, 1) ** 2
         canvas += (area * light - canvas) * _cover(d, size)
         canvas += (line - canvas) * _cover(np.abs(d) - LINE / 2, size)
     return np.clip(canvas, 0, 1)
 
 
 def paint_by_kind(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Paint a figure in the colour of its kind."""
+    """Return the colours of a figure by its kind. A `Paint` function."""
     return _rgb(COLOURS[figure.kind]), 0.4 * _rgb(COLOURS[figure.kind])
 
 
 def paint_by_hue(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Paint a figure in a saturated colour, anywhere on the colour circle."""
+    """Return saturated colours of a figure by its hue. A `Paint` function."""
     colour = _rgb(colorsys.hsv_to_rgb(figure.hue, 0.75, 0.88))
     return colour, 0.4 * colour
 
 
 def paint_pattern(figure: Figure, dx: Array, dy: Array, size: int, pattern: str) -> tuple[Array, Array]:
-    """Paint a figure in warm stripes or with cold dots, which start at its centre and do not turn with it."""
+    """Return the colours of a figure with warm stripes (``striped``) or cold dots (``dotted``). A `Paint` function.
+
+    The pattern moves with the figure but does not rotate with it.
+    """
     if pattern == "striped":
         dark, light = (_rgb(colorsys.hsv_to_rgb(0.12 * figure.hue, *tone)) for tone in ((0.87, 0.85), (0.35, 1.0)))
         mark = _cover((np.abs((0.71 * (dx + dy) / 0.28 + 0.25) % 1 - 0.5) - 0.25) * 0.28, size)
@@ -212,13 +232,13 @@ def _rgb(colour: Sequence[float]) -> Array:
 
 
 def _cover(distance: Array, size: int) -> Array:
-    """Return the share of a pixel inside, 0 ... 1, from the signed distance of its centre."""
+    """Return the coverage of each pixel, 0 to 1, from the signed distance of its centre."""
     return np.clip(np.float32(0.5) - distance * np.float32(size / 2), 0, 1)
 
 
 @lru_cache(maxsize=4)
 def _grid(size: int) -> tuple[Array, Array]:
-    """Return x and y of the centres of pixels."""
+    """Return the coordinates x and y of the pixel centres, ``[size, size]`` each."""
     line = ((np.arange(size) + 0.5) * (2 / size) - 1).astype(np.float32)
     x, y = np.meshgrid(line, line)
     x.flags.writeable = y.flags.writeable = False

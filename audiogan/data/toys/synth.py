@@ -1,12 +1,11 @@
-"""Damped partials, gliding sines and shaped noise: all that the drum machine's sounds are built of.
+"""Building blocks of the drum machine: damped sines, pitch-swept sines, and filtered noise.
 
-Metallic spectra (struck plates, banks of square waves, FM) are written as lists of partials, and those above the
-Nyquist frequency are left out: nothing aliases at any sample rate, and a sound at 44.1 kHz is the same sound as at
-16 kHz with its top restored.
+Metallic spectra are lists of partials. Partials above the Nyquist frequency are omitted, so that a sound does not alias
+and is the same at all sample rates except for its bandwidth.
 
-Sources: modes of membranes and plates: Fletcher & Rossing, "The Physics of Musical Instruments" (2nd ed., ch. 3);
-FM spectra: Chowning, "The Synthesis of Complex Audio Spectra by Means of Frequency Modulation" (1973);
-banks of square waves for cymbals and cowbells: Reid, "Synth Secrets" (Sound on Sound, 2002).
+Sources: Fletcher & Rossing, "The Physics of Musical Instruments", 2nd ed., chapter 3 (membranes and plates).
+Chowning, "The Synthesis of Complex Audio Spectra by Means of Frequency Modulation", 1973.
+Reid, "Synth Secrets", Sound on Sound, 2002 (square waves for cymbals and cowbells).
 """
 
 from __future__ import annotations
@@ -19,40 +18,48 @@ import scipy.special
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
-Num = float | Array  # broadcast against each other
+Num = float | Array
 
-_DECAY = np.log(1000.0)  # a fall of 60 dB
-TOP = 20_000.0  # Hz: the noise's level is set for this bandwidth at every sample rate
+_DECAY = np.log(1000.0)  # A decay of 60 dB, in nepers.
+TOP = 20_000.0  # Bandwidth in Hz to which the level of noise refers, at every sample rate.
 _GRID = np.linspace(0.0, TOP, 200)
-MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])  # ideal circular membrane, F&R table 3.1
-SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Hz, the oscillators of a classic analogue cymbal
+# Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
+MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
+SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Oscillators of an analogue cymbal, in Hz.
 
 
 class Dice:
-    """Draws parameters; separate from the noise, so that a sound keeps its parameters at every rate and length.
+    """Random generator of synthesis parameters.
 
-    Each draw is a float, or an array of ``size`` floats.
+    It is separate from the generator of noise, so that the parameters of a sound do not depend on its length and
+    sample rate. Draws are floats, or arrays of ``size`` floats.
     """
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
     def uniform(self, low: float, high: float, size: int | None = None) -> Any:
-        """Even between `low` and `high`."""
+        """Draw a value uniformly between ``low`` and ``high``."""
         return self.rng.uniform(low, high, size)
 
     def loguniform(self, low: float, high: float, size: int | None = None) -> Any:
-        """Even between their logarithms, as ears count frequencies, times and gains."""
+        """Draw a value log-uniformly between ``low`` and ``high``, both positive."""
         return np.exp(self.rng.uniform(np.log(low), np.log(high), size))
 
     def chance(self, p: float) -> bool:
+        """Return ``True`` with probability ``p``."""
         return bool(self.rng.random() < p)
 
 
 def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float = 0.0) -> Array:
-    """Magnitude at `f` [Hz] of a band-pass from `low` to `high` [Hz] (second-order edges if `steep`, else first).
+    """Return the gain of a band-pass filter at the given frequencies.
 
-    It leans by `tilt` [dB per octave]. Squares, not powers: this is the drum machine's busiest line.
+    Args:
+        freq: frequencies in Hz.
+        low: lower cutoff in Hz.
+        high: upper cutoff in Hz.
+        steep: second-order slopes instead of first-order.
+        tilt: spectral tilt in dB per octave.
     """
     freq = np.maximum(freq, 1.0)
     under, over = np.square(low / freq), np.square(freq / high)
@@ -63,14 +70,19 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
 
 
 def drive(x: Array, gain: Num) -> Array:
-    """Soft saturation. Only for low sources: their overtones have died away well below the Nyquist frequency."""
+    """Return soft saturation (tanh) of a sound. The input should have low frequencies only, to avoid aliasing."""
     return np.tanh(gain * x) / np.tanh(gain)
 
 
 class Synth:
-    """The time axis of one sound, its noise, and the three things it is built of. Times are in seconds.
+    """Synthesiser of one sound from damped sines, chirps and noise. Times are in seconds, frequencies in Hz.
 
-    Each returns a wave [T]. What has fallen by 120 dB is not computed: most strokes are far shorter than the sound.
+    All methods return a waveform ``[T]``. To save time, they do not compute the part below -120 dB.
+
+    Args:
+        sample_rate: sample rate in Hz.
+        length: length ``T`` of the sound in samples.
+        seed: seed of the noise.
     """
 
     def __init__(self, sample_rate: int, length: int, seed: int) -> None:
@@ -82,7 +94,16 @@ class Synth:
         return min(self.length, int((start + 2.0 * float(np.max(t60))) * self.sample_rate) + 16)
 
     def chirps(self, freq: Num, bend: float, tau: float, t60: Num, amp: Num = 1.0, phase: float = 0.0) -> Array:
-        """Sum of decaying sines that fall from `f * bend` to `f` [Hz] with time constant `tau`."""
+        """Return a sum of decaying sines that glide from ``freq * bend`` to ``freq``.
+
+        Args:
+            freq: final frequencies in Hz.
+            bend: ratio of the initial to the final frequency.
+            tau: time constant of the glide in seconds.
+            t60: decay times by 60 dB, in seconds.
+            amp: amplitudes.
+            phase: initial phase in radians.
+        """
         t = self.t[: self._span(t60)]
         fall = 2 * np.pi * (t + (bend - 1.0) * tau * -np.expm1(-t / tau))
         wave = np.zeros(self.length)
@@ -92,20 +113,28 @@ class Synth:
         return wave
 
     def partials(self, freq: Num, amp: Num, t60: Num, phase: Num = 0.0, attack: float = 0.0) -> Array:
-        """Sum of damped sines `amp * sin(2 pi f t + phase)`, rising within about `attack`; those too high drop out."""
+        """Return a sum of damped sines ``amp * sin(2 pi freq t + phase)``.
+
+        Args:
+            freq: frequencies in Hz. Those close to or above the Nyquist frequency are omitted.
+            amp: amplitudes.
+            t60: decay times by 60 dB, in seconds.
+            phase: initial phases in radians.
+            attack: approximate rise time in seconds.
+        """
         freq, amp, t60, phase = np.broadcast_arrays(
             *(np.atleast_1d(np.asarray(v, float)) for v in (freq, amp, t60, phase))
         )
         keep = (freq < 0.47 * self.sample_rate) & (np.abs(amp) > 1e-4 * np.abs(amp).max())
         freq, start, rate = freq[keep], (amp * np.exp(1j * (phase - np.pi / 2)))[keep], _DECAY / t60[keep]
-        if attack:  # a rise = a slow decay minus a fast one of the same phase
+        if attack:  # An attack is a slow decay minus a fast decay.
             freq, start, rate = (
                 np.tile(freq, 2),
                 np.concatenate([start, -start]),
                 np.concatenate([rate, rate + 2.0 / attack]),
             )
         step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
-        # z^(block*a + b) = z^(block*a) * z^b turns a million exponentials into one small matrix product.
+        # z^(block*a + b) = z^(block*a) * z^b reduces the exponentials of all samples to a small matrix product.
         n = self._span(t60)
         block = int(np.ceil(np.sqrt(n)))
         inner = np.multiply.accumulate(np.vstack([np.ones_like(step), np.tile(step, (block, 1))]), axis=0)
@@ -126,7 +155,17 @@ class Synth:
         steep: bool = True,
         tilt: float = 0.0,
     ) -> Array:
-        """Noise through `band` from `start` on; of the same density (RMS 1 over 20 kHz) whatever the sample rate."""
+        """Return decaying noise filtered by `bandpass`, with RMS 1 over a bandwidth of 20 kHz at any sample rate.
+
+        Args:
+            low: lower cutoff in Hz.
+            high: upper cutoff in Hz.
+            t60: decay time by 60 dB, in seconds.
+            attack: approximate rise time in seconds.
+            start: start time in seconds.
+            steep: second-order slopes instead of first-order.
+            tilt: spectral tilt in dB per octave.
+        """
         first, end = round(start * self.sample_rate), self._span(t60, start)
         wave = np.zeros(self.length)
         if first >= end:
@@ -143,39 +182,36 @@ class Synth:
         return wave
 
 
-# Spectra as lists of partials: each returns (frequencies in Hz, amplitudes).
+def plate_modes(dice: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
+    """Return frequencies in Hz and amplitudes of thin plate modes, with uniform density between ``low`` and 20 kHz."""
+    freq = np.sort(dice.uniform(low, TOP, count))
+    return freq, np.sqrt(-np.log(dice.uniform(1e-6, 1, count))) * np.exp(0.4 * dice.rng.standard_normal(count))
 
 
-def plate_modes(d: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
-    """Modes of a thin plate: evenly dense in frequency (F&R ch. 3), of unequal strength."""
-    freq = np.sort(d.uniform(low, TOP, count))
-    return freq, np.sqrt(-np.log(d.uniform(1e-6, 1, count))) * np.exp(0.4 * d.rng.standard_normal(count))
-
-
-def square_harmonics(base_freqs: Num) -> tuple[Array, Array]:
-    """Odd harmonics of several square waves."""
-    freq = np.multiply.outer(np.arange(1, 100, 2), np.asarray(base_freqs))
+def square_harmonics(fundamentals: Num) -> tuple[Array, Array]:
+    """Return frequencies in Hz and amplitudes of the odd harmonics of square waves with the given fundamentals."""
+    freq = np.multiply.outer(np.arange(1, 100, 2), np.asarray(fundamentals))
     amp = np.broadcast_to(1.0 / np.arange(1, 100, 2)[:, None], freq.shape)
     return freq[freq < TOP], amp[freq < TOP]
 
 
 def fm_sidebands(carrier: Num, modulator: Num, index: Num) -> tuple[Array, Array]:
-    """FM: Bessel amplitudes at carrier + k * modulator; sidebands below zero fold back with a minus."""
+    """Return frequencies in Hz and amplitudes of FM spectra. Negative frequencies are reflected with inverted sign."""
     k = np.arange(-14, 15)
     freq = np.add.outer(k * 0, np.atleast_1d(carrier)) + np.multiply.outer(k, np.atleast_1d(modulator))
     amp = scipy.special.jv(k, index)[:, None] * np.sign(freq)
     return np.abs(freq).ravel(), amp.ravel()
 
 
-def cymbal_partials(d: Dice, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
-    """A cymbal's partials between `low` and `high` in one of three manners: (frequencies, amplitudes, phases)."""
-    manner = d.rng.random()
+def cymbal_partials(dice: Dice, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
+    """Return frequencies in Hz, amplitudes and phases of random cymbal partials from ``low`` to ``high``."""
+    manner = dice.rng.random()
     if manner < 0.6:
-        freq, amp = plate_modes(d, 220.0)
+        freq, amp = plate_modes(dice, 220.0)
     elif manner < 0.8:
-        freq, amp = square_harmonics(SQUARES * d.loguniform(0.7, 1.6) * d.loguniform(0.97, 1.03, 6))
+        freq, amp = square_harmonics(SQUARES * dice.loguniform(0.7, 1.6) * dice.loguniform(0.97, 1.03, 6))
     else:
-        pairs = d.loguniform(700, 6000, 8)
-        freq, amp = fm_sidebands(pairs, pairs * d.uniform(0.23, 1.41, 8), d.uniform(2.0, 7.0))
+        pairs = dice.loguniform(700, 6000, 8)
+        freq, amp = fm_sidebands(pairs, pairs * dice.uniform(0.23, 1.41, 8), dice.uniform(2.0, 7.0))
     amp = amp * bandpass(freq, low, high, tilt=tilt)
-    return freq, amp / np.sqrt(np.sum(amp**2) / 2), d.uniform(0, 2 * np.pi, len(freq))
+    return freq, amp / np.sqrt(np.sum(amp**2) / 2), dice.uniform(0, 2 * np.pi, len(freq))
