@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the section ``data`` that have a flag."""
 SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
-"""Function that opens sounds: its public name and the name of its module."""
+"""Both dotted names of the function that opens sounds: public, and in its module."""
 IMAGES = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
-"""Function that opens images: its public name and the name of its module."""
+"""Both dotted names of the function that opens images: public, and in its module."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
 OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the section ``data`` that do not affect a scan."""
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the usable files of a folder, the effect of the training settings, and optionally write a CSV table."""
+    """Print a summary of the usable files and of the training data, and write a CSV table if requested."""
     if args.csv:
         _check_csv(args.csv)
     flags = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.files import check_writable_file
     from audiogan.model.loading import load
 
-    check_writable_file(args.file)  # Checked first, because tracing takes half a minute.
+    check_writable_file(args.file)  # The path is checked before tracing, which takes half a minute.
 
     generator = load(args.run)
     route = generator.find_route(args.generator)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.kits.playing import read_pattern
     from audiogan.modalities.wav import save_wav
 
-    pattern = read_pattern(args.pattern)  # Read before the model is loaded, to report errors immediately.
+    pattern = read_pattern(args.pattern)  # The pattern is read before the model, to report errors quickly.
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:

@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UserError(f"--port {args.port}: must be from 0 to 65535")
-    listener = _listen(args.host, args.port)  # Opened first, because loading a model takes long.
+    listener = _listen(args.host, args.port)  # A bad port is reported before the model is loaded.
     try:
         _serve(args, listener)
     finally:
@@ -87,7 +87,7 @@ def _warm_up(generator: Generator) -> None:
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
     gc.collect()
-    gc.freeze()  # Exempts all objects from garbage collection, which would delay requests by 0.1 s.
+    gc.freeze()  # Garbage collection of all existing objects would delay requests by 0.1 s.
 
 
 def _chosen(run: str | None) -> tuple[Generator, Path | None]:
