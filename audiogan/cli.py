@@ -1,4 +1,7 @@
-"""The command line. Nothing heavy is imported before a command is known, so that help answers at once."""
+"""Command line of audiogan.
+
+Large packages such as PyTorch are imported only when a command runs, so that ``--help`` is fast.
+"""
 
 from __future__ import annotations
 
@@ -17,47 +20,51 @@ COMMANDS = (
     *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
-"""Each in a file of its own, `audiogan/commands/NAME.py`, which has `add` (its parser) and `run` (returns an exit code,
-None for 0)."""
+"""Names of the commands. The module `audiogan/commands/NAME.py` has two functions: `add_parser` defines the arguments,
+and `run` executes the command and returns its exit code (``None`` means 0)."""
 
 EPILOG = """\
 examples:
-  audiogan train drums                                built-in drum machine, if there is no other data
-  audiogan train drums data.root=my-drums trainer.minutes=15
-  audiogan train drums -m network=wavegan,specgan     one run after the other
-  audiogan sample -n 16 out/                          from the newest run, else from the shipped drums
-  audiogan apply photos/ out/ --run runs/pix2pix      translate files of any size with a model of pairs
-  audiogan morph --from kick-3 --to snare-8 out/
-  audiogan encode recording.wav out/                  the model's nearest sound to it
-  audiogan kit --format sfz out/                      16 pads for a sampler
-  audiogan play beat.mid beat.wav                     a MIDI pattern on such a kit
-  audiogan studio                                     pads and a sequencer in the browser
-  audiogan evaluate runs/drums
-  audiogan doctor runs/drums                          what went wrong, and what to try
-  audiogan train handwriting network=stylegan         the same for images
-  audiogan train my.yaml --trust my_networks          networks of your own, in my_networks.py
+  audiogan train drums                                train on synthetic drums; the run folder is runs/drums
+  audiogan train drums data.root=my-drums run_dir=runs/mine   train on your own sounds
+  audiogan train drums -m network=wavegan,specgan     train two networks, one after the other
+  audiogan list runs                                  list all runs
+  audiogan sample -n 16 out/                          sample from the newest run, else from the shipped drums
+  audiogan apply photos/ out/ --run runs/pix2pix      translate image files with an image-to-image model
+  audiogan morph --from kick-3 --to snare-8 out/      interpolate between two sounds
+  audiogan encode recording.wav out/                  find the most similar sound of the model
+  audiogan kit --format sfz out/                      generate a drum kit with 16 pads for a sampler
+  audiogan play beat.mid beat.wav                     render a MIDI pattern with a generated kit
+  audiogan studio                                     open pads and a sequencer in the browser
+  audiogan evaluate runs/drums                        compare samples with held-out data
+  audiogan doctor runs/drums                          diagnose a run
+  audiogan train handwriting network=stylegan         train on images
+  audiogan train my.yaml --trust my_networks          use your own networks in my_networks.py
 
-Set AUDIOGAN_DEBUG=1 to see where an error came from."""
+Settings that change the model become part of the name of the run folder, as in runs/drums,network=wavegan.
+run_dir=FOLDER chooses another folder.
+
+Set AUDIOGAN_DEBUG=1 to print the traceback of an error."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Return the argument parser with all commands."""
     top = argparse.ArgumentParser(
         prog="audiogan",
-        description="Train generative adversarial networks and play them as instruments.",
+        description="Train generative adversarial networks (GANs) on sounds and images, and use them as instruments.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:
-        _command(name).add(commands)
+        _command(name).add_parser(commands)
     for command in commands.choices.values():
         command.add_argument(
             "--trust",
             action="append",
             metavar="NAME",
-            help="run the code of the module NAME in this folder, which a configuration or a model needs",
+            help="allow a configuration or model to run code of the Python module NAME, usually NAME.py in this folder",
         )
     return top
 
@@ -69,8 +76,13 @@ def _command(name: str) -> Any:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0: done. 2: bad input, or a file that cannot be read or written. 130: interrupted. 1: a fault of audiogan's own.
-    A reader of the output that leaves early does not stop a command.
+    If the reader of a pipe closes standard output early, the command continues.
+
+    Args:
+        argv: arguments without the name of the program. By default, those of the process.
+
+    Returns:
+        0: success. 1: bug in audiogan. 2: invalid input, or a file that cannot be read or written. 130: interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     with safe_output() as (out, _):
@@ -83,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(arguments: list[str], out: Output) -> int:
-    """Run a command; every error becomes one line and an exit code."""
+    """Run a command. Print any exception as one line, and return the exit code."""
     try:
         return _run(arguments, out)
     except KeyboardInterrupt:
@@ -98,7 +110,7 @@ def _guarded(arguments: list[str], out: Output) -> int:
 
 
 def describe_error(error: BaseException) -> tuple[str, int]:
-    """One line about an error, and the exit code of a command that it ends."""
+    """Return a message of one line for an exception, and the exit code of the command."""
     text = printable(" ".join(str(error).split()))
     if isinstance(error, OSError):
         return _reason(error), 2
@@ -108,18 +120,21 @@ def describe_error(error: BaseException) -> tuple[str, int]:
         what = text[:160] or "MemoryError"
         return f"not enough memory ({what}); use a smaller batch, network or number of samples", 2
     kind = type(error).__name__
-    return f"{kind}: {text[:300]} (a fault of audiogan; AUDIOGAN_DEBUG=1 shows where, please report it)", 1
+    return (
+        f"{kind}: {text[:300]} (a bug in audiogan; please report it with the traceback that AUDIOGAN_DEBUG=1 prints)",
+        1,
+    )
 
 
 def _reason(error: OSError) -> str:
-    """What the system says, with the names of the files."""
+    """Return the message of the operating system, preceded by the names of the files."""
     files = [printable(os.fsdecode(f)) for f in (error.filename, error.filename2) if isinstance(f, str | bytes)]
     reason = printable(" ".join(str(error.strerror or error).split())) or type(error).__name__
     return f"{' -> '.join(files)}: {reason}" if files else reason
 
 
 def _run(arguments: list[str], out: Output) -> int:
-    out.plain = False  # help may be coloured
+    out.plain = False  # argparse may colour the help.
     top = parser()
     args, names = _parse(top, arguments)
     if args.version:
@@ -138,9 +153,9 @@ def _run(arguments: list[str], out: Output) -> int:
 
 
 def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Return the arguments, and the names of ``--trust``, which may stand anywhere.
+    """Return the parsed arguments and the names given with ``--trust``, which may be anywhere on the command line.
 
-    argparse takes positional arguments up to the first flag only. Those behind it are overrides of ``train``.
+    argparse stops at the first flag, so overrides of ``train`` after a flag are added here.
     """
     first = argparse.ArgumentParser(prog=top.prog, usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
     first.add_argument("--trust", action="append", default=[])

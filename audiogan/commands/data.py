@@ -1,4 +1,4 @@
-"""``audiogan data``"""
+"""Command ``audiogan data``: scan or download training data."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from audiogan.commands import data_scan
 from audiogan.errors import UserError
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("data", help="look at a folder of sounds or images, or download free ones")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("data", help="check a folder of sounds or images, or download free data sets")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.IntermixedParser)
-    scan = verbs.add_parser("scan", help="what is usable in a folder, and why the rest is not")
-    data_scan.add(scan)
+    scan = verbs.add_parser("scan", help="list the usable files of a folder, and why other files are not usable")
+    data_scan.add_arguments(scan)
     get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")
-    get.add_argument("what", choices=["drums", "sc09", "fsdd", "mnist", "fashion-mnist"])
-    get.add_argument("out", type=Path, nargs="?", help="where to (default: where `audiogan train` looks)")
-    get.add_argument("--kits", help="drums: only these, separated by commas")
-    get.add_argument("--licences", help="drums: only these licences, separated by commas")
-    get.add_argument("--list", action="store_true", help="list the kits and their licences, download nothing")
-    get.add_argument("--base-url", help="another server with the same layout")
+    get.add_argument("what", choices=["drums", "sc09", "fsdd", "mnist", "fashion-mnist"], help="data set")
+    get.add_argument(
+        "out", type=Path, nargs="?", help="destination folder (default: the folder that `audiogan train` searches)"
+    )
+    get.add_argument("--kits", help="drums: download only these kits, separated by commas")
+    get.add_argument("--licences", help="drums: download only kits with these licences, separated by commas")
+    get.add_argument("--list", action="store_true", help="drums: list the kits and their licences without downloading")
+    get.add_argument("--base-url", help="URL of another server with the same files")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.verb == "scan":
         data_scan.run(args)
         return
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
 
     drums = args.what == "drums"
     if not drums and (args.list or args.kits or args.licences):
-        raise UserError(f"{args.what}: --list, --kits and --licences are for drums; leave them out")
+        raise UserError(f"{args.what}: --list, --kits and --licences are only for drums; remove them")
     if args.list:
         print(f"{'kit':32} {'files':>6} {'MB':>7}  licence")
         for kit, files, size, licence in list_kits():

@@ -1,4 +1,4 @@
-"""``audiogan data scan``"""
+"""Command ``audiogan data scan``: list the usable files of a folder."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from audiogan.data.verdicts import Scan
 
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
-"""Settings of the data that have a flag."""
+"""Settings of the section ``data`` that have a flag."""
 SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
+"""Both dotted names of the function that opens sounds: public, and in its module."""
 IMAGES = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
-"""Both names of the functions that open sounds and images."""
+"""Both dotted names of the function that opens images: public, and in its module."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
 OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
-"""Keys of the data that do not concern a scan."""
+"""Keys of the section ``data`` that do not affect a scan."""
 
 
 class IntermixedParser(argparse.ArgumentParser):
-    """A parser that takes positional arguments before, between and after options."""
+    """Argument parser that accepts positional arguments before, between and after options."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse with all options first."""
+        """Move all options to the front, and parse the arguments."""
         options: list[str] = []
         rest: list[str] = []
         waiting = iter([] if args is None else args)
@@ -48,25 +49,27 @@ class IntermixedParser(argparse.ArgumentParser):
         return super().parse_known_args([*options, *(["--"] if rest else []), *rest], namespace)
 
 
-def add(scan: argparse.ArgumentParser) -> None:
-    scan.add_argument("folder", help="a folder of sounds or images, or the name of a data set that was downloaded")
-    scan.add_argument(
-        "settings", nargs="*", metavar="KEY=VALUE", help="as for `audiogan train`: data.long=slice data.labels=FILE"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", help="folder of sounds or images, or the name of a downloaded data set")
+    parser.add_argument(
+        "settings", nargs="*", metavar="KEY=VALUE", help="setting as for `audiogan train`, such as data.long=slice"
     )
-    scan.add_argument("--config", help="the configuration that will train on it (default: drums, or images)")
-    scan.add_argument("--images", action="store_true", help="look at the images, although there are sounds")
-    scan.add_argument("--csv", type=Path, help="write the verdict on every file here")
-    scan.add_argument("--sample-rate", type=int, help="Hz (default 16000)")
-    scan.add_argument("--length", type=int, help="samples (default 16384)")
-    scan.add_argument("--channels", type=int, help="of the clips (default 1)")
-    scan.add_argument("--labels", help="auto, folders, none or a CSV file (default auto)")
-    scan.add_argument("--long", help="long files: onset, start or slice (default onset)")
-    scan.add_argument("--trim", action="store_true", default=None, help="start short files at their onset, too")
-    scan.add_argument("--links", help="follow: use links that lead out of the folder")
+    parser.add_argument("--config", help="configuration to train with (default: drums for sounds, images for images)")
+    parser.add_argument("--images", action="store_true", help="scan the images of a folder that also contains sounds")
+    parser.add_argument("--csv", type=Path, help="CSV file to write, with one row per file")
+    parser.add_argument("--sample-rate", type=int, help="sample rate in Hz (default 16000)")
+    parser.add_argument("--length", type=int, help="length in samples (default 16384)")
+    parser.add_argument("--channels", type=int, help="number of channels (default 1)")
+    parser.add_argument("--labels", help="source of class labels: auto, folders, none or a CSV file (default auto)")
+    parser.add_argument("--long", help="part of a long file to use: onset, start or slice (default onset)")
+    parser.add_argument(
+        "--trim", action="store_true", default=None, help="remove silence at the start of short files too"
+    )
+    parser.add_argument("--links", help="follow: use symbolic links to files outside the folder")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print what is usable, write the table if asked to, and say what a training with these settings would use."""
+    """Print a summary of the usable files and of the training data, and write a CSV table if requested."""
     if args.csv:
         _check_csv(args.csv)
     flags = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
         key = re.match(r"\+*data\.(\w+)=", setting)
         if key and (key[1] in flags or key[1] == "root"):
             given = "the folder" if key[1] == "root" else f"--{key[1].replace('_', '-')}"
-            raise UserError(f"{printable(setting)}: {given} says it already; leave one of them out")
+            raise UserError(f"{printable(setting)}: {given} sets it too; remove one of them")
         if "=" not in setting:
             raise UserError(f"{printable(setting)!r} is not a setting; write KEY=VALUE, such as data.long=slice")
     folder = _expanded(args.folder)
@@ -87,19 +90,19 @@ def run(args: argparse.Namespace) -> None:
     scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
     if scan is None:
         if args.csv:
-            raise UserError(f"--csv: {folder} is no folder; only files of a folder have verdicts")
+            raise UserError(f"--csv: {folder} is not a folder; remove --csv")
         return
     print(scan.summary())
     if args.csv:
         scan.write(args.csv)
     if not images:
-        _say_images(scan)
+        _print_image_hint(scan)
     if cfg is not None and scan.clips:
-        _say_training(cfg, scan.root, flags)
+        _print_training_data(cfg, scan.root, flags)
 
 
 def _check_csv(path: Path) -> None:
-    """Raise UserError unless the table can be written at ``path``: a new file, or one in place of an older table."""
+    """Raise `UserError` unless ``path`` can be written and is a new file or an older table."""
     from audiogan.files import check_writable_file
 
     check_writable_file(path)
@@ -107,7 +110,9 @@ def _check_csv(path: Path) -> None:
         with open(path, "rb") as stream:
             start = stream.read(12)
         if start and start != b"path,reason,":
-            raise UserError(f"--csv {printable(path)}: this file is no table of verdicts; choose another name")
+            raise UserError(
+                f"--csv {printable(path)}: this file exists and was not written by data scan; choose another name"
+            )
 
 
 def _expanded(folder: str) -> str:
@@ -122,12 +127,12 @@ def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
 
     cfg = configuration.compose(config, overrides)
     if cfg.data.get("_target_") not in (*SOUNDS, *IMAGES):
-        raise UserError(f"{config}: its data are neither sounds nor images; choose another --config")
+        raise UserError(f"{config}: its data is neither sounds nor images; choose another --config")
     return cfg
 
 
 def _section(cfg: DictConfig | None) -> dict[str, Any]:
-    """The settings of the data of a configuration."""
+    """Return the settings of the section ``data`` that affect a scan."""
     from omegaconf import OmegaConf
 
     if cfg is None:
@@ -137,7 +142,7 @@ def _section(cfg: DictConfig | None) -> dict[str, Any]:
 
 
 def _holds_images(folder: str) -> bool:
-    """Return whether there are images and no sounds."""
+    """Return whether a folder contains images and no sounds."""
     from audiogan.data.kinds import is_image
     from audiogan.data.walk import walk
 
@@ -160,14 +165,16 @@ def _scan_sounds(folder: str, settings: dict[str, Any]) -> Scan:
 
 
 def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
-    """The scan of a folder of images; None for an .npz file, which is described here."""
+    """Scan a folder of images. For an .npz file, print its description and return ``None``."""
     from audiogan.data.images.scan import scan_images
     from audiogan.data.images.sources import open_images
     from audiogan.data.verdicts import format_class_counts
 
     known = ("size", "channels", "labels", "links")
     for key in settings.keys() - {*known}:
-        raise UserError(f"data.{key}: {folder} holds images, which have no such setting; there are {', '.join(known)}")
+        raise UserError(
+            f"data.{key}: {folder} contains images, which have no such setting; choose one of {', '.join(known)}"
+        )
     path = Path(folder)
     if path.is_dir() and not (path / "train.npz").is_file():
         return scan_images(path, **settings)
@@ -178,17 +185,17 @@ def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
     return None
 
 
-def _say_images(scan: Scan) -> None:
-    """Say that there are images, too, where they are more than the sounds."""
+def _print_image_hint(scan: Scan) -> None:
+    """Print a hint if the folder contains more images than usable sounds."""
     from audiogan.data.kinds import is_image
 
     images = sum(row["reason"] == "not audio" and is_image(row["path"]) for row in scan.rows())
     if images > scan.usable:
         command = shlex.join(["audiogan", "data", "scan", "--images", str(scan.root)])
-        print(printable(f"  {images:,} files are images; to look at them: {command}"))
+        print(printable(f"  {images:,} files are images; scan them with: {command}"))
 
 
-def _say_training(cfg: DictConfig, root: Path, flags: dict[str, Any]) -> None:
+def _print_training_data(cfg: DictConfig, root: Path, flags: dict[str, Any]) -> None:
     from audiogan.data.sounds.sources import describe_held_out
     from audiogan.run.training import open_data
 

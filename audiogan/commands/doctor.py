@@ -1,4 +1,4 @@
-"""``audiogan doctor``"""
+"""Command ``audiogan doctor``: diagnose a training run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("doctor", help="what went wrong in a run, and what to try")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="diagnose a run: what went wrong, and what to try")
     parser.add_argument(
-        "path", type=Path, help="run folder, or anybody's log of a GAN training (CSV, JSON, printed lines, TensorBoard)"
+        "path", type=Path, help="run folder, or the log of any GAN training (CSV, JSON, printed lines, TensorBoard)"
     )
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.monitors import doctor
 
     doctor(args.path)

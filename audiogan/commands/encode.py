@@ -1,4 +1,4 @@
-"""``audiogan encode``"""
+"""Command ``audiogan encode``: find the latents of a recording."""
 
 from __future__ import annotations
 
@@ -18,26 +18,33 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 NAMED = 5
-"""Names of skipped files in a message, at most."""
+"""Largest number of skipped files that a message names."""
 RANDOM = 100
+"""Number of random samples to which an imitation is compared."""
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("encode", help="imitate a recording: the sound of a model that is nearest to it")
-    parser.add_argument("recording", type=Path, help="a sound file, or a folder of them")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("encode", help="imitate a recording: find the most similar sound of a model")
+    parser.add_argument("recording", type=Path, help="sound file, or folder of sound files")
     parser.add_argument(
-        "out", type=Path, help="folder for recordings, imitations (WAV) and a contact sheet; replaces its own"
+        "out",
+        type=Path,
+        help="folder for recordings and imitations (WAV) and a contact sheet; earlier results are replaced",
     )
-    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
     parser.add_argument(
-        "--class", dest="label", help="what it is to be: kick, or kick:0.7,tom:0.3 (default: what fits)"
+        "--run", help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)"
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="work for one core on each (default 10)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--class",
+        dest="label",
+        help="class of the imitation: kick, or a mixture such as kick:0.7,tom:0.3 (default: the most similar)",
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="CPU time per recording in seconds (default 10)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     files, left = _files(args.recording, args.out)
     _check_out(args.out, [stem for _, stem in files])
     import numpy as np
@@ -61,7 +68,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
                 raise
             left.append(str(error))
             continue
-        # 0.95 of full scale, as the imitation: so both are equally loud to who compares them.
+        # The recording is saved at the peak level of the imitation, 0.95, so that both have the same loudness.
         _save(generator, args.out, stem, found)
         random = generator.sample(RANDOM, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)
@@ -82,7 +89,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
 
 
 def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:
-    """Write an imitation and its recording: both or neither."""
+    """Write an imitation and its recording. If one of them fails, neither is kept."""
     from audiogan.files import create_folder
 
     imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
@@ -102,18 +109,15 @@ def _show(bar: Any, share: float) -> None:
 
 
 def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
-    """Sounds to imitate, each with the beginning of the names of its results, and lines about skipped files.
-
-    No two beginnings are the same.
-    """
+    """Return sound files, each with a unique stem for the names of its results, and messages about skipped files."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"{printable(out)}: this is a file; give a folder for the imitations")
+        raise UserError(f"{printable(out)}: this is a file; choose a folder for the imitations")
     if not source.is_dir():
         if not source.exists():
             raise UserError(f"{printable(source)}: no such file or folder")
         return [(source, source.stem)], []
     if source.resolve() == out.resolve():
-        raise UserError(f"{printable(source)}: the same folder as that for the imitations; give another one")
+        raise UserError(f"{printable(source)}: the imitations need another folder; choose a different OUT")
     from audiogan.data.walk import walk
 
     paths, skipped, others, inside = [], [], [], 0
@@ -129,12 +133,12 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         elif entry.kind != "folder link":
             skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
     if others:
-        skipped.append(f"no sound files by their names: {join_names(others, NAMED)}")
+        skipped.append(f"not sound files by their names: {join_names(others, NAMED)}")
     if inside:
         skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:
         reasons = f": {'; '.join(skipped[:NAMED])}" if skipped else ""
-        raise UserError(f"{printable(source)}: no sound files in it{reasons}")
+        raise UserError(f"{printable(source)}: this folder has no sound files{reasons}")
     named: dict[str, Path] = {}
     for path in paths:
         stem = "-".join(path.relative_to(source).with_suffix("").parts)
@@ -144,9 +148,9 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
 
 
 def _check_out(out: Path, stems: list[str]) -> None:
-    """Raise UserError if nothing can be written into ``out``, or if a file in the way is not of an earlier imitation.
+    """Raise `UserError` if ``out`` cannot be written, or if a file would be replaced that is not an earlier result.
 
-    An imitation holds its recipe. A recording holds none, so it counts as one of an earlier imitation beside it.
+    An imitation is recognized by the recipe inside the file, and a recording by the imitation next to it.
     """
     from audiogan.files import check_writable_folder
     from audiogan.modalities.drawing.sheets import NAME, check_sheet
@@ -162,9 +166,11 @@ def _check_out(out: Path, stems: list[str]) -> None:
             try:
                 read_recipe(imitation)
             except UserError as error:
-                raise UserError(f"{error}; it is no imitation, so rename it, or choose another folder") from error
+                raise UserError(
+                    f"{error}; this file is not an imitation: rename it, or choose another folder"
+                ) from error
         elif os.path.lexists(recording):
-            raise UserError(f"{recording}: not of an earlier imitation; rename it, or choose another folder")
+            raise UserError(f"{recording}: this file was not written by encode; rename it, or choose another folder")
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""``audiogan inputs``"""
+"""Command ``audiogan inputs``: list the inputs of a model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from audiogan.utils.text import printable
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("inputs", help="list the inputs of a model, and how to set them")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("inputs", help="list the inputs of a model and how to set them")
     parser.add_argument("run", metavar="RUN", help="run folder, checkpoint or model")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.model.loading import load
 
     for line in describe_inputs(load(args.run)):
@@ -22,7 +22,11 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def describe_inputs(generator: Any) -> list[str]:
-    """Return one line for each input, for each generator of a model with several, and for the output."""
+    """Return lines that describe the inputs, the generators (if there are several) and the output of a model.
+
+    Args:
+        generator: loaded model.
+    """
     rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
     several = generator.route_descriptions.items() if len(generator.routes) > 1 else ()
     rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in several]
@@ -33,7 +37,7 @@ def describe_inputs(generator: Any) -> list[str]:
 
 
 def _flag(input: Any) -> str:
-    """Return how a person sets an input on the command line."""
+    """Return the flag or command that sets an input on the command line."""
     from audiogan.inputs import Classes, Knobs, Latent, Signal
 
     if isinstance(input, Classes):

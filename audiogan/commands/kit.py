@@ -1,4 +1,4 @@
-"""``audiogan kit``"""
+"""Command ``audiogan kit``: generate a drum kit."""
 
 from __future__ import annotations
 
@@ -16,36 +16,52 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 PACKED = (".zip", ".h2drumkit", ".gz", ".dslibrary")
-"""Suffixes of archives in which kits come."""
+"""Suffixes of archives, which cannot be read."""
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("kit", help="make a drum kit for a sampler")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("kit", help="generate a drum kit for a sampler")
     parser.add_argument(
-        "out", type=Path, help="folder for the kit and a contact sheet; files of the same kit are replaced"
-    )
-    parser.add_argument("--format", choices=["sfz", "hydrogen", "decent", "wav"], default="sfz", help="(default sfz)")
-    parser.add_argument("--pads", type=int, help="how many sounds (default 16)")
-    parser.add_argument("--layers", type=int, help="velocity layers of each, the softer the darker (default 1)")
-    parser.add_argument("--seed", type=int, help="for the same kit again")
-    parser.add_argument("--class", dest="labels", metavar="NAME,...", help="only these classes: kick,snare")
-    parser.add_argument(
-        "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: decay=0.2 (any number of them)"
+        "out", type=Path, help="folder for the kit and a contact sheet; files of an earlier kit are replaced"
     )
     parser.add_argument(
-        "--from", dest="kit", type=Path, metavar="KIT", help="this kit (its folder or kit.json), not a new one"
+        "--format", choices=["sfz", "hydrogen", "decent", "wav"], default="sfz", help="file format (default sfz)"
     )
-    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
-    parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
-    parser.add_argument("--bits", type=int, default=24, choices=[16, 24], help="(default 24)")
-    parser.add_argument("--name", help="of the kit (default: that of the folder)")
+    parser.add_argument("--pads", type=int, help="number of pads, one sound each (default 16)")
+    parser.add_argument(
+        "--layers", type=int, help="number of velocity layers per pad; softer layers sound darker (default 1)"
+    )
+    parser.add_argument("--seed", type=int, help="random seed; the same seed makes the same kit (default: random)")
+    parser.add_argument("--class", dest="labels", metavar="NAME,...", help="use only these classes, such as kick,snare")
+    parser.add_argument(
+        "--knob",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a knob, 0 to 1, such as decay=0.2; can be repeated",
+    )
+    parser.add_argument(
+        "--from",
+        dest="kit",
+        type=Path,
+        metavar="KIT",
+        help="export this existing kit (folder or kit.json) instead of a new one",
+    )
+    parser.add_argument(
+        "--run", help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)"
+    )
+    parser.add_argument("--rate", type=int, default=44100, help="sample rate in Hz (default 44100)")
+    parser.add_argument("--bits", type=int, default=24, choices=[16, 24], help="bits per sample (default 24)")
+    parser.add_argument("--name", help="name of the kit (default: name of the folder)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     chosen = {"--pads": args.pads, "--layers": args.layers, "--seed": args.seed, "--class": args.labels}
     chosen["--knob"] = args.knob or None
     if args.kit and (given := [flag for flag, value in chosen.items() if value is not None]):
-        raise UserError(f"{', '.join(given)}: a kit that --from brings has all that; leave out one or the other")
+        raise UserError(
+            f"{', '.join(given)}: --from loads a kit that has these settings already; remove --from or the others"
+        )
     from audiogan.kits import save_kit
 
     if args.kit:
@@ -73,29 +89,35 @@ def run(args: argparse.Namespace, arguments: list[str]) -> None:
 
 
 def _classes(text: str, known: list[str]) -> list[str]:
-    """The names in a list with commas; empty ones are skipped. A class may have a comma in its name."""
+    """Parse a comma-separated list of classes. A single class may have a comma in its name."""
     names = [text] if text in known else [name for part in text.split(",") if (name := part.strip())]
     if not names:
-        raise UserError(f"--class {text!r}: no class named; write --class kick,snare")
+        raise UserError(f"--class {text!r}: no class named; write class names, such as --class kick,snare")
     return names
 
 
-def create_kit(generator: Generator, seed: int | None, **wanted: Any) -> Kit:
-    """A new kit, see `make_kit`; says its seed if nobody chose one."""
+def create_kit(generator: Generator, seed: int | None, **options: Any) -> Kit:
+    """Generate a kit with `make_kit`. Without a seed, choose one at random and print it.
+
+    Args:
+        generator: model of sounds.
+        seed: random seed.
+        options: arguments of `make_kit`. Options that are ``None`` keep their defaults.
+    """
     from audiogan.kits import make_kit
 
     if seed is None:
         seed = secrets.randbelow(10_000)
-        print(f"a new kit; the same again: --seed {seed}")
-    return make_kit(generator, seed=seed, **{key: value for key, value in wanted.items() if value is not None})
+        print(f"new kit; for the same kit again: --seed {seed}")
+    return make_kit(generator, seed=seed, **{key: value for key, value in options.items() if value is not None})
 
 
 def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
-    """Read a kit and load its model: the one it names, or ``run``.
+    """Read a kit and load its model.
 
     Args:
-        path: a ``kit.json``, or the folder of a kit. It may come from a stranger: see `find_kit_model`.
-        run: as for `load`.
+        path: ``kit.json``, or the folder of a kit. It may be untrusted: see `find_kit_model`.
+        run: run folder, checkpoint or model. By default, the model that the kit names.
     """
     from audiogan.kits import Kit
     from audiogan.kits.saving import KIT, LARGEST_KIT, find_kit_model
@@ -105,18 +127,18 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     if path.is_dir():
         path /= KIT
         if not path.is_file():
-            raise UserError(f"{path.parent}: holds no {KIT}; name the folder of a kit, or its {KIT}")
+            raise UserError(f"{path.parent}: this folder has no {KIT}; give the folder of a kit, or its {KIT}")
     if path.suffix.lower() in PACKED:
-        raise UserError(f"{path}: an archive; unpack it and name the {KIT} in it")
+        raise UserError(f"{path}: this is an archive; unpack it and give the {KIT} in it")
     content = read_small_file(path, LARGEST_KIT, "kit")
     try:
         kit = Kit.from_json(content)
     except UserError as error:
-        hint = f"; name the {KIT} beside it" if path.name != KIT and (path.parent / KIT).is_file() else ""
+        hint = f"; give the {KIT} next to it" if path.name != KIT and (path.parent / KIT).is_file() else ""
         raise UserError(f"{path}: {error}{hint}") from error
     model: str | Path | None = run or (
         kit.model if kit.model in shipped_models() else find_kit_model(path, content, kit.model)
     )
     if model is None:
-        raise UserError(f"{path}: its model {kit.model!r:.100} was not found; name it with --run")
+        raise UserError(f"{path}: its model {kit.model!r:.100} was not found; give it with --run")
     return kit, load(model)

@@ -1,4 +1,4 @@
-"""``audiogan list``"""
+"""Command ``audiogan list``: list configurations, runs and models."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("list", help="list configurations, runs and models")
-    parser.add_argument("what", nargs="?", choices=["configs", "runs", "models"], help="default: all")
+    parser.add_argument("what", nargs="?", choices=["configs", "runs", "models"], help="what to list (default: all)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.run.packaged import CONFIG_FOLDER, shipped_configs
     from audiogan.utils.text import printable
 

@@ -1,4 +1,4 @@
-"""The model that a command takes where nobody names one with ``--run``."""
+"""Choose the model of a command that has no ``--run``: the newest suitable run, or the shipped drums."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Generator:
-    """Load the model ``run``; without it, the newest run of sounds below ``runs/``, else the shipped drums.
+    """Load a model of sounds.
 
-    Where nobody chose the model, one line says which it is.
+    Args:
+        run: run folder, checkpoint or model. By default, the newest run of sounds below ``runs/``, or the shipped drums
+            if there is none.
+        echo: function that prints which default was chosen.
     """
     from audiogan.model.loading import load
 
@@ -21,12 +24,13 @@ def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Ge
 
 
 def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
-    """Load the model ``run``; without it, the newest run of sounds or images that knows the classes of both ends.
+    """Load a model that can generate both ends of a morph.
 
     Args:
-        run: as for `load_sounds`.
-        ends: as `write_morph` takes them: a seed, ``CLASS-SEED``, or a sampled file.
-        echo: called with one line that says which model was taken.
+        run: run folder, checkpoint or model. By default, the newest run of sounds or images with the classes of both
+            ends, or the shipped drums if there is none.
+        ends: first and last sample: a seed, ``CLASS-SEED``, or a file written by ``audiogan sample``.
+        echo: function that prints which default was chosen.
     """
     from audiogan.model.loading import load
 
@@ -41,7 +45,7 @@ def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str],
 
 
 def newest_sound_model(echo: Callable[[str], None] = print) -> Path:
-    """Return the newest run of sounds below ``runs/``, else the shipped drums, and say which it is."""
+    """Return the path of the newest run of sounds below ``runs/``, or of the shipped drums, and print which it is."""
     return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 
 
@@ -61,7 +65,7 @@ def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]
 
 
 def _kind(run: Path) -> str:
-    """The name of a run's modality: Sound, Image, Points."""
+    """Return the class name of the modality of a run, such as Sound, Image or Points. Empty if it is unknown."""
     from audiogan.monitors.callback import read_settings
 
     target = read_settings(run).get("facts.modality._target_")
@@ -77,11 +81,11 @@ def _kind(run: Path) -> str:
 
 
 def _labels(run: Path) -> set[str]:
-    """The classes that a run's model knows."""
+    """Return the names of the classes of a run."""
     from audiogan.monitors.callback import read_settings
 
     settings = read_settings(run)
-    # Runs of version 0.1 have no facts of inputs.
+    # The runs of version 0.1 store the classes in facts.labels.
     named = any(key.startswith("facts.inputs") for key in settings)
     labels = settings.get("facts.inputs.classes.labels" if named else "facts.labels")
     return set(map(str, labels)) if isinstance(labels, list) else set()

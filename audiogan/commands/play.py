@@ -1,4 +1,4 @@
-"""``audiogan play``"""
+"""Command ``audiogan play``: render a MIDI drum pattern."""
 
 from __future__ import annotations
 
@@ -8,35 +8,39 @@ from pathlib import Path
 from audiogan.errors import UserError
 
 LAYERS = 3
-"""Of a kit that is made for the pattern."""
+"""Number of velocity layers of a kit generated for a pattern."""
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("play", help="play a MIDI drum pattern on a kit")
-    parser.add_argument("pattern", type=Path, help="a MIDI file of any format, drums on channel 10")
-    parser.add_argument("out", type=Path, help="WAV file; one that is there is replaced")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("play", help="render a MIDI drum pattern with a kit to a WAV file")
+    parser.add_argument("pattern", type=Path, help="MIDI file of any format, with drums on channel 10")
+    parser.add_argument("out", type=Path, help="WAV file to write; an existing file is replaced")
     parser.add_argument(
-        "--kit", type=Path, metavar="KIT", help="folder or kit.json of `audiogan kit` (default: a new kit)"
+        "--kit", type=Path, metavar="KIT", help="folder or kit.json written by `audiogan kit` (default: a new kit)"
     )
-    parser.add_argument("--seed", type=int, help="of a new kit")
-    parser.add_argument("--run", help="as for sample (default: the newest run of sounds)")
-    parser.add_argument("--tail", type=float, default=1.0, help="seconds that ring on at the end (default 1; loops: 0)")
-    parser.add_argument("--rate", type=int, default=44100, help="Hz (default 44100)")
-    parser.add_argument("--bits", type=int, default=16, choices=[16, 24], help="(default 16)")
+    parser.add_argument("--seed", type=int, help="random seed of a new kit (default: random)")
+    parser.add_argument(
+        "--run", help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)"
+    )
+    parser.add_argument(
+        "--tail", type=float, default=1.0, help="seconds after the end of the pattern (default 1; use 0 for loops)"
+    )
+    parser.add_argument("--rate", type=int, default=44100, help="sample rate in Hz (default 44100)")
+    parser.add_argument("--bits", type=int, default=16, choices=[16, 24], help="bits per sample (default 16)")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.kit and args.seed is not None:
-        raise UserError("--kit and --seed: a kit or a new one; leave out one of them")
+        raise UserError("--kit and --seed: the seed is for a new kit; remove one of them")
     if args.out.suffix.lower() != ".wav":
-        raise UserError(f"{args.out}: the name of a sound ends in .wav")
+        raise UserError(f"{args.out}: the output must be a .wav file; change its suffix")
     from audiogan.commands.kit import create_kit, read_kit
     from audiogan.commands.newest import load_sound_model
     from audiogan.kits import play_pattern
     from audiogan.kits.playing import read_pattern
     from audiogan.modalities.wav import save_wav
 
-    pattern = read_pattern(args.pattern)  # before a model is loaded: what is wrong here is said at once
+    pattern = read_pattern(args.pattern)  # The pattern is read before the model, to report errors quickly.
     if args.kit:
         kit, generator = read_kit(args.kit, args.run)
     else:

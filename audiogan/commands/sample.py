@@ -1,4 +1,4 @@
-"""``audiogan sample``"""
+"""Command ``audiogan sample``: generate samples."""
 
 from __future__ import annotations
 
@@ -10,33 +10,41 @@ from audiogan.commands.values import parse_class, parse_integer, parse_numbers, 
 from audiogan.errors import UserError
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("sample", help="make new sounds or images")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("sample", help="generate sounds or images")
     parser.add_argument("out", type=Path, help="folder for WAV or PNG files, a contact sheet and samples.csv")
-    parser.add_argument("-n", help="how many (default 16, or one for each file of --input)")
+    parser.add_argument("-n", help="number of samples (default 16, or one per file of --input)")
     parser.add_argument(
         "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
     )
-    parser.add_argument("--seed", help="for the same samples again")
-    parser.add_argument("--class", dest="label", help="only this class, or a mixture: kick:0.7,tom:0.3")
+    parser.add_argument("--seed", help="random seed; the same seed makes the same samples (default: random)")
+    parser.add_argument("--class", dest="label", help="class of all samples, or a mixture such as kick:0.7,tom:0.3")
     parser.add_argument(
-        "--knob", action="append", default=[], metavar="NAME=VALUE", help="0 to 1: brightness=0.9 (any number of them)"
+        "--knob",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a knob, 0 to 1, such as brightness=0.9; can be repeated",
     )
     parser.add_argument(
         "--input",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value for another input: source=photo.png, or source=FOLDER for all files in it; several files make "
-        "one sample each (`audiogan inputs RUN` lists the inputs)",
+        help="value of another input, such as source=photo.png, or source=FOLDER for one sample per file; can be "
+        "repeated (`audiogan inputs RUN` lists all inputs)",
     )
     parser.add_argument(
-        "--generator", metavar="NAME", help="for models of two directions: the name or the target class of a generator"
+        "--generator", metavar="NAME", help="name or target class of the generator, for models with several generators"
     )
-    parser.add_argument("--truncation", type=float, help="below 1: more typical samples; above 1: wilder ones")
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        help="scale of the latents: below 1 for more typical samples, above 1 for more variety",
+    )
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, argv: list[str]) -> int:
     n, seed = (
         None if text is None else parse_integer(text, flag) for text, flag in ((args.n, "-n"), (args.seed, "--seed"))
     )
@@ -52,7 +60,7 @@ def run(args: argparse.Namespace, arguments: list[str]) -> int:
     from audiogan.model.sampling import write_samples
 
     generator = load(args.run)
-    if isinstance(args.label, str) and args.label in generator.labels:  # a name with a colon in it
+    if isinstance(args.label, str) and args.label in generator.labels:  # The name of a class may contain a colon.
         label = args.label
     route = generator.require_route(args.generator)
     n, values = match_sample_count(generator, expand_inputs(generator, given, args.out), n)

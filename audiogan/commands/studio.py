@@ -1,4 +1,4 @@
-"""``audiogan studio``"""
+"""Command ``audiogan studio``: play a model in the browser."""
 
 from __future__ import annotations
 
@@ -17,20 +17,28 @@ if TYPE_CHECKING:
 PORT = 8642
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("studio", help="play a model in the browser: pads, kits, a sequencer; watch runs")
-    parser.add_argument("run", nargs="?", help="run folder, checkpoint or model (default: the newest run of sounds)")
-    parser.add_argument("--port", type=int, help=f"(default: {PORT}, or another one where that is taken)")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="let other machines in by this address; the page then needs a token"
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "studio", help="play a model in the browser with pads, kits and a sequencer, or watch a run"
     )
-    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)",
+    )
+    parser.add_argument("--port", type=int, help=f"TCP port (default {PORT}, or a free port if it is in use)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default 127.0.0.1); other machines can connect to other addresses with a token",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> None:
+def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UserError(f"--port {args.port}: must be from 0 to 65535")
-    listener = _listen(args.host, args.port)  # before anything that takes long
+    listener = _listen(args.host, args.port)  # A bad port is reported before the model is loaded.
     try:
         _serve(args, listener)
     finally:
@@ -49,7 +57,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     from audiogan.studio.security import ANY, is_local
     from audiogan.studio.serving import Server
 
-    torch.set_num_threads(1)  # several renders at once, each on a core of its own
+    torch.set_num_threads(1)  # Parallel requests use one core each.
     generator, watched = _chosen(args.run)
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
     app = create_app(generator, host=args.host, token=token, run=watched)
@@ -58,8 +66,8 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     query = f"?token={token}" if token else ""
     address = place + query
     if token:
-        print("whoever has this address can use the studio; the connection is not encrypted")
-    print(f"{generator.name} plays at {address}  (Ctrl-C ends)", flush=True)
+        print("anyone who has this address can use the studio; the connection is not encrypted")
+    print(f"{generator.name} plays at {address}  (Ctrl-C to quit)", flush=True)
     helper = threading.Timer(3, _warm_up, [generator])
     helper.daemon = True
     helper.start()
@@ -73,18 +81,19 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
 
 
 def _warm_up(generator: Generator) -> None:
-    """Load what imitations need, which takes seconds: the first one should not wait for it."""
-    with contextlib.suppress(Exception):  # whatever is wrong, who asks for an imitation is told
+    """Load the code and data of imitations in advance, because this takes seconds."""
+    with contextlib.suppress(Exception):  # The request for an imitation reports the error.
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
     gc.collect()
-    gc.freeze()  # what is there stays; to look it through again takes a tenth of a second, now and then, of a request
+    gc.freeze()  # Garbage collection of all existing objects would delay requests by 0.1 s.
 
 
 def _chosen(run: str | None) -> tuple[Generator, Path | None]:
-    """The model that is played; and the run that is watched while the shipped drums are played, as it has no model yet,
-    or one of no sounds.
+    """Return the model to play and the run to watch, or ``None`` if no run is watched.
+
+    If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played.
     """
     from audiogan.commands.newest import newest_sound_model
     from audiogan.model.bundle import shipped_models
@@ -105,23 +114,23 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
         if generator.modality.sample_rate is not None and not needed:
             return generator, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"
-    print(f"{where} cannot be played: {reason}; it can be watched")
+    print(f"{where} cannot be played: {reason}; only its progress is shown")
     return load(shipped_models()[DEFAULT]), where
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """A socket at ``host``. Without a port: the usual one, else any that is free."""
+    """Return a socket that listens at ``host``. Without ``port``, use the default port or any free one."""
     try:
         family, *_, where = socket.getaddrinfo(host or "0.0.0.0", None, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise UserError(f"--host {host}: no such address ({error.strerror})") from error
+        raise UserError(f"--host {host}: unknown address ({error.strerror}); use an address of this machine") from error
     for wanted in (PORT, 0) if port is None else (port,):
-        # With the protocol named, asyncio switches Nagle's algorithm off; else every answer takes 40 ms longer.
+        # If the protocol is given, asyncio disables Nagle's algorithm, which would delay each response by 40 ms.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((where[0], wanted, *where[2:]))
-            listener.listen(512)  # who comes before all is ready waits
+            listener.listen(512)  # Connections wait until the server is ready.
             return listener
         except OSError as error:
             listener.close()

@@ -1,4 +1,4 @@
-"""``audiogan train``"""
+"""Command ``audiogan train``: train a model."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ import shlex
 from audiogan.errors import UserError
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("train", help="train from a configuration; the same command again goes on")
-    parser.add_argument("config", help="a YAML file, or the name of a shipped configuration")
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "train", help="train from a configuration; the same command resumes an interrupted run"
+    )
+    parser.add_argument("config", help="YAML file, or name of a shipped configuration")
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="as in hydra: trainer.steps=2000 network=specgan"
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="override in Hydra's syntax, such as trainer.steps=2000 or network=specgan",
     )
     parser.add_argument(
-        "-m", "--multirun", action="store_true", help="as in hydra: run all combinations of comma-separated values"
+        "-m",
+        "--multirun",
+        action="store_true",
+        help="train all combinations of comma-separated values, one after the other",
     )
 
 
-def run(args: argparse.Namespace, arguments: list[str]) -> int:
+def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.run import config
     from audiogan.run.overrides import settings_from_run_name
 
     for override in args.overrides:
         if "=" not in override and not override.startswith("~"):
             raise UserError(f"{override!r} is not an override; write KEY=VALUE, such as trainer.steps=2000")
-    command = shlex.join(["audiogan", *arguments])
+    command = shlex.join(["audiogan", *argv])
     if args.multirun:
         from audiogan.run.multirun import multirun
 

@@ -1,4 +1,4 @@
-"""Values on the command line that several commands take."""
+"""Parse command-line values that several commands share."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ V = TypeVar("V")
 
 
 def parse_class(text: str | None) -> str | dict[str, float] | None:
-    """``kick`` or ``kick:0.7,tom:0.3``."""
+    """Parse the value of ``--class``: a class such as ``kick``, or a mixture such as ``kick:0.7,tom:0.3``."""
     if text is None or ":" not in text:
         return text
     return parse_numbers(text.split(","), ":", "--class")
 
 
 def parse_numbers(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
-    """``NAME=NUMBER`` for each name, at most once."""
+    """Parse texts such as ``NAME=NUMBER``. Each name may occur once.
+
+    Args:
+        texts: values of the flag.
+        separator: character between name and number.
+        flag: name of the flag, for messages.
+    """
     return _once((parse_number(text, separator, flag) for text in texts), flag)
 
 
 def parse_inputs(texts: Iterable[str]) -> dict[str, str]:
-    """``NAME=VALUE`` for each input, at most once; the inputs of the model parse the values."""
+    """Parse texts such as ``NAME=VALUE``. Each input may occur once. The values remain text."""
     return _once(map(_input, texts), "--input")
 
 
 def parse_repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
-    """``NAME=VALUE``, any number of times for each input."""
+    """Parse texts such as ``NAME=VALUE``. An input may occur several times and gets a list of values."""
     found: dict[str, list[str]] = {}
     for name, value in map(_input, texts):
         found.setdefault(name, []).append(value)
@@ -36,7 +42,7 @@ def parse_repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def parse_integer(text: str, flag: str) -> int:
-    """A whole number, such as ``1000`` or ``1e3``."""
+    """Parse an integer, such as ``1000`` or ``1e3``. ``flag`` is the name of the option, for messages."""
     try:
         number = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
         if len(text) > 30 or number != int(number):
@@ -47,6 +53,7 @@ def parse_integer(text: str, flag: str) -> int:
 
 
 def parse_number(text: str, separator: str, flag: str) -> tuple[str, float]:
+    """Parse a text such as ``NAME=NUMBER``, and return name and number."""
     name, found, value = text.rpartition(separator)
     try:
         if not found:
@@ -67,6 +74,6 @@ def _once(named: Iterable[tuple[str, V]], flag: str) -> dict[str, V]:
     found: dict[str, V] = {}
     for name, value in named:
         if name in found:
-            raise UserError(f"{flag}: {name} is given twice; leave out one of them")
+            raise UserError(f"{flag}: {name} is given twice; remove one of them")
         found[name] = value
     return found

@@ -142,7 +142,7 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            if not self._trimmed:  # Trimmed only now, so that a run that fails to resume keeps its log.
+            if not self._trimmed:  # A run that fails to resume must keep its log, so trim late.
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append(self.path, (json.dumps(clean) + "\n").encode())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
 """Number of sample values that the data fingerprint covers: for data read from files, and for generated data."""
 FREE = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
-"""Beginnings of the keys that may change when a run is resumed. All other changes are reported."""
+"""Prefixes of keys that may change when a run resumes. Changes of all other keys are reported."""
 
 
 def data_fingerprint(data: Table) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
 
     Args:
         old: the `data_fingerprint` in a checkpoint. If it is missing, no change is reported.
-        new: the fingerprint of the present training data.
+        new: the fingerprint of the current training data.
     """
     if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
         return []

@@ -73,12 +73,10 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         check_config(cfg, config)
         _check_measured(cfg, config, overrides)
         for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
-            if cache is not None and not _typed(
-                key, overrides
-            ):  # A file must not choose a folder in which audiogan writes.
-                raise UserError(
-                    f"{config}: {printable(key)} must not be set in a file; use the command line or AUDIOGAN_CACHE"
-                )
+            # A file must not choose a folder in which audiogan writes.
+            if cache is not None and not _typed(key, overrides):
+                message = f"{printable(key)} must not be set in a file; use the command line, or set AUDIOGAN_CACHE"
+                raise UserError(f"{config}: {message}")
     return cfg
 
 

@@ -149,7 +149,7 @@ def _search_path(folders: Iterable[Path]) -> ConfigSearchPath:
 def restrict_hydra(folder: Path, shipped_folder: Path, source: str) -> Iterator[Hydra]:
     """Restrict Hydra to the configurations in two folders within a ``with`` block. See `CheckedLoader`."""
     SourcesRegistry.instance().register(CheckedFiles)
-    with initialize(config_path=None, version_base="1.3"):  # Restores the global state of Hydra.
+    with initialize(config_path=None, version_base="1.3"):  # Leaving this block restores Hydra's global state.
         GlobalHydra.instance().clear()
         hydra = Hydra("audiogan", CheckedLoader(folder, shipped_folder, source))
         GlobalHydra.instance().initialize(hydra)
@@ -193,7 +193,7 @@ def check_defaults(config: Any, path: Path) -> None:
 
     Hydra evaluates both while it reads the file.
     """
-    if "hydra" in config:  # A YAML merge key may also add it.
+    if "hydra" in config:  # The section may also come from a YAML merge key.
         raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for text in _texts(plain.get("defaults")):
@@ -287,14 +287,14 @@ def _differences(a: Any, b: Any, key: str) -> Iterator[str]:
         yield key
 
 
-def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], source: str) -> None:
+def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], source: str) -> None:
     """Raise `UserError` if interpolations call resolvers, refer to themselves, or expand to too many values.
 
     Resolvers such as ``${oc.env:TOKEN}`` read the environment or the clock. They are allowed in overrides on the
     command line, but not in files.
 
     Args:
-        plain: configuration as plain values, before interpolation.
+        config: configuration as plain values, before interpolation.
         overrides: overrides on the command line.
         source: file or name of the configuration, for messages.
     """
@@ -337,7 +337,7 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
             ups = len(path) - len(path.lstrip("."))
             parents = key.split(".")
             path = ".".join([*parents[: max(len(parents) - ups, 0)], path.lstrip(".")]).strip(".")
-        node: Any = plain
+        node: Any = config
         done: list[str] = []
         for name in filter(None, path.split(".")):
             if isinstance(node, list) and name.isdigit() and int(name) < len(node):
@@ -350,10 +350,10 @@ def check_interpolations(plain: Mapping[Any, Any], overrides: Sequence[str], sou
                 return 1  # OmegaConf reports the unknown key.
             done.append(name)
         if not done and "${" in text:
-            return MAX_VALUES + 1  # It may refer to any part of the configuration.
+            return MAX_VALUES + 1  # A nested interpolation may refer to any part of the configuration.
         return measure(".".join(done), node) if done else 1
 
-    for name, value in plain.items():
+    for name, value in config.items():
         measure(str(name), value)
 
 

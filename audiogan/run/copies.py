@@ -62,15 +62,15 @@ def expand_copies(node: Any, source: str = "") -> None:
             node[name] = copy
 
 
-def is_copy_key(plain: Any, key: str) -> bool:
-    """Return whether a dotted key belongs to a copy that `expand_copies` will make of ``plain``."""
+def is_copy_key(config: Any, key: str) -> bool:
+    """Return whether a dotted key belongs to a copy that `expand_copies` will make of ``config``."""
     for name in key.split("."):
-        if not isinstance(plain, dict):
+        if not isinstance(config, dict):
             return False
-        if name not in plain:
-            patterns = (re.escape(str(k)).replace(r"\{i\}", r"\d+") for k in plain if "{i}" in str(k))
+        if name not in config:
+            patterns = (re.escape(str(k)).replace(r"\{i\}", r"\d+") for k in config if "{i}" in str(k))
             return any(re.fullmatch(pattern, name) for pattern in patterns)
-        plain = plain[name]
+        config = config[name]
     return False
 
 

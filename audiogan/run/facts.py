@@ -11,7 +11,7 @@ so these two sections cannot refer to facts. All other sections can.
 * ``facts.inputs.NAME``: facts of the input NAME, such as ``facts.inputs.source.shape``. See
   `audiogan.inputs.Input.facts`.
 * ``facts.NAME``: number of channels of the input NAME. ``facts.classes`` is the number of classes.
-* ``facts.shape``: shape of one signal in the representation. This is the input shape of the critic.
+* ``facts.shape``: shape of one signal in the representation. Networks read and write signals of this shape.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ MAX_STATUS_BYTES = 1 << 20
 OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 """Keys of callbacks that do not influence training."""
 UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
-"""Beginnings of the overrides that are left out of the name of a run folder, because they do not change the model."""
+"""Prefixes of overrides that the name of a run folder omits, because they do not change the model."""
 
 
 def run_folder_name(name: str, overrides: Sequence[str]) -> str:
@@ -178,7 +178,7 @@ def write_status(run_dir: Path, **fields: str) -> None:
             temporary.write_bytes(content)
     except OSError as error:
         try:
-            _overwrite(path, content)  # Works on a full disk, because the file does not grow.
+            _overwrite(path, content)  # Overwriting works on a full disk, because the file does not grow.
         except OSError:
             notify(f"{error.filename or path}: cannot be written ({error.strerror or error})")
 
@@ -189,7 +189,7 @@ def _overwrite(path: Path, content: bytes) -> None:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             raise OSError(errno.EINVAL, "not a file of its own")
-        # Padded with spaces, which JSON allows, so that a concurrent reader gets valid JSON.
+        # The content is padded with spaces, which JSON allows, so that a concurrent reader gets valid JSON.
         os.write(file, content.ljust(status.st_size))
     finally:
         os.close(file)

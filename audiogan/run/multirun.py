@@ -114,7 +114,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            if os.getpid() != process:  # In another process, `failed` is only a copy.
+            if os.getpid() != process:  # In the process of a launcher, `failed` is only a copy.
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:

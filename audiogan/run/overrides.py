@@ -71,7 +71,7 @@ def split_choices(value: str) -> list[str]:
     at = 0
     while at <= len(value):
         match = _CHOICE.match(value, at)
-        if match is None:  # The list ends in a backslash.
+        if match is None:  # A backslash at the end of the list does not escape anything.
             return [*found, value[at:].strip()]
         found.append(match[1].strip())
         at = match.end()

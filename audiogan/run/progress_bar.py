@@ -52,7 +52,7 @@ class Progress(Callback):
         if sys.stderr is None:
             return
         if not terminal:
-            # Of the two budgets, steps and minutes, the run ends with the one that is used up first.
+            # If both steps and minutes are limited, the limit that is reached first ends the run.
             by_steps = trainer.steps is not None and trainer.step >= trainer.progress * trainer.steps
             of = f" of {trainer.steps:,}" if by_steps else ""
             parts = [f"step {trainer.step:,}{of} ({trainer.progress:.0%}{'' if by_steps else ' of the time'})"]

@@ -181,7 +181,8 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     """Write ``report.html`` into a run folder and return its path. An existing report is replaced atomically.
 
     The page contains status, previews, findings, training curves, evaluation, data summary and configuration. It loads
-    nothing from other files or the network. Sections of missing or unreadable files are omitted.
+    only the previews of the run folder, and nothing from the network. If a file is missing or unreadable, its section
+    is omitted.
 
     Args:
         run_dir: run folder.

@@ -78,7 +78,7 @@ def make_paths_absolute(cfg: DictConfig) -> None:
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
         cfg.data.root = root = _absolute("data.root", root)
-    if root in DATA_SETS or "named" in cfg.data:  # Stored, because another machine may have a folder of this name.
+    if root in DATA_SETS or "named" in cfg.data:  # Another machine may have a folder with the name of the data set.
         cfg.data.named = not is_path
     for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
         for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
@@ -160,7 +160,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
         del cfg[unknown]
     typed = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "data.cache" not in typed and "cache" in cfg.data:
-        del cfg.data.cache  # This folder may not exist on another machine.
+        del cfg.data.cache  # The cache folder may not exist on another machine.
     if "run_dir" in typed:
         return False
     file = Path(os.path.expanduser(source))
@@ -236,38 +236,38 @@ def check_values(node: Any, source: str, key: str = "") -> None:
         raise UserError(f"{where} must be text, a number, true or false")
 
 
-def check_sections(plain: Any, source: str) -> None:
+def check_sections(config: Any, source: str) -> None:
     """Check that each section of an object has ``_target_``, and check the section ``checkpoints``.
 
     Args:
-        plain: resolved configuration as plain values.
+        config: resolved configuration as plain values.
         source: file or name of the configuration, for messages.
 
     Raises:
         UserError: a section or value is invalid.
     """
-    columns = plain["data"].get("columns") or {}
+    columns = config["data"].get("columns") or {}
     if not isinstance(columns, dict):
         shown = f"data.columns={printable(repr(columns))[:60]}"
         raise UserError(f"{source}: {shown} must be a section with one entry per column")
-    parts = {"players": plain["players"], "callbacks": plain["callbacks"], "data.columns": columns}
-    built = [(key, plain[key]) for key in ("engine", "data", "representation", "game")]
+    parts = {"players": config["players"], "callbacks": config["callbacks"], "data.columns": columns}
+    built = [(key, config[key]) for key in ("engine", "data", "representation", "game")]
     built += [(f"{key}.{name}", part) for key, named in parts.items() for name, part in named.items()]
     for key, part in built:
         if not (part is None and "." in key) and not (isinstance(part, dict) and "_target_" in part):
             raise UserError(f"{source}: {printable(key)}={printable(repr(part))[:60]} must be a section with _target_")
-    if not isinstance(plain.get("knobs") or [], list):
-        raise UserError(f"{source}: knobs={printable(repr(plain['knobs']))[:60]} must be a list of names")
-    if not isinstance(plain.get("streams") or {}, dict):
+    if not isinstance(config.get("knobs") or [], list):
+        raise UserError(f"{source}: knobs={printable(repr(config['knobs']))[:60]} must be a list of names")
+    if not isinstance(config.get("streams") or {}, dict):
         raise UserError(f"{source}: streams must be a section")
-    for name, part in (plain.get("streams") or {}).items():
+    for name, part in (config.get("streams") or {}).items():
         if part is not None and not isinstance(part, dict):
             shown = f"streams.{printable(name)}={printable(repr(part))[:60]}"
             raise UserError(f"{source}: {shown} must be a section or null")
         size = (part or {}).get("batch_size", 1)
         if not is_integer(size) or not 1 <= size <= MAX_BATCH_SIZE:
             raise UserError(f"{source}: streams.{printable(name)}.batch_size={size!r} must be a whole number from 1")
-    saved = plain["checkpoints"]
+    saved = config["checkpoints"]
     for key, least, empty in (("keep", 1, False), ("every_steps", 1, True), ("every_minutes", 0, True)):
         value = saved.get(key, least)
         fits = is_number(value) if key == "every_minutes" else is_integer(value)

@@ -36,7 +36,7 @@ MOVED = {
     "audiogan.data.sources.open_sounds": "audiogan.data.open_sounds",
     "audiogan.games.Sampling": "audiogan.games.Generative",
 }
-"""Classes that were renamed: name in configurations and models of earlier versions -> present name."""
+"""Classes that were renamed: name in configurations and models of earlier versions -> current name."""
 Test = Callable[[Any, str], bool]
 """Function that takes a class or function and the name of its module, and returns whether it is allowed."""
 
@@ -65,7 +65,7 @@ def external_modules(node: Any) -> list[str]:
 
 
 def update_targets(node: Any) -> Any:
-    """Return a copy of a plain container in which classes of earlier versions have their present names. See `MOVED`."""
+    """Return a copy of a plain container in which classes of earlier versions have their current names. See `MOVED`."""
     if isinstance(node, dict):
         return {
             key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else update_targets(value)
@@ -74,21 +74,21 @@ def update_targets(node: Any) -> Any:
     return [update_targets(value) for value in node] if isinstance(node, list) else node
 
 
-def check_targets(plain: Any, key: str = "", source: str = "", folder: Path | None = None) -> None:
+def check_targets(config: Any, key: str = "", source: str = "", folder: Path | None = None) -> None:
     """Raise `UserError` if a class is not allowed at its key. No object is built.
 
     Args:
-        plain: configuration or section as plain values.
+        config: configuration or section as plain values.
         key: dotted key of the section. Empty for a whole configuration.
         source: prefix of the key in messages.
         folder: folder of the configuration, where a message suggests modules of the user.
     """
-    for path, target in find_targets(plain, key):
+    for path, target in find_targets(config, key):
         resolve_target(target, path, source, folder)
-    for path, value in find_targets(plain, key, "_partial_"):
+    for path, value in find_targets(config, key, "_partial_"):
         if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", path):
             raise UserError(f"{source}{printable(path)} is only allowed for optimizers; remove it")
-    for path, value in find_targets(plain, key, "_args_"):
+    for path, value in find_targets(config, key, "_args_"):
         if value and _place(f"{path.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
             raise UserError(f"{source}{printable(path)} is not allowed here; write each argument with its name")
 

@@ -265,7 +265,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             advice = "increase trainer.steps or trainer.minutes to resume"
             echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
-        if engine.is_main_process:  # Written only now, so that a run that cannot resume keeps its files.
+        if engine.is_main_process:  # These files are written last, because a run that fails to resume must keep them.
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")

@@ -83,7 +83,7 @@ def parse_module_names(names: str | Iterable[str]) -> list[str]:
 
 
 def may_be_trusted(name: Any) -> bool:
-    """Return whether a module of this name can be trusted: the name is valid, and no library that audiogan needs."""
+    """Return whether ``name`` is a valid module name that does not belong to a library which audiogan needs."""
     return _reason(name) is None
 
 

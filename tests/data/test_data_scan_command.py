@@ -61,8 +61,8 @@ def test_arguments_may_stand_in_any_order(sounds: Path, tmp_path: Path, capsys: 
     [
         (["data.foo=1"], "data.foo"),
         (["+data.foo=1"], "data.foo: there is no such setting; there are sample_rate"),
-        (["data.root=elsewhere"], "the folder says it already"),
-        (["--length", "100", "data.length=200"], "--length says it already"),
+        (["data.root=elsewhere"], "the folder sets it too"),
+        (["--length", "100", "data.length=200"], "--length sets it too"),
         (["nonsense"], "write KEY=VALUE"),
         (["data.long=middle"], "data.long='middle'"),
         (["--long", "middle"], "data.long='middle'"),

@@ -127,7 +127,7 @@ def test_a_strangers_places_open_nothing_but_models(here: Path, kit: Kit, places
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("k.zip", "unpack it"), ("k.h2drumkit", "unpack it"), ("empty", "holds no kit")]
+    ("name", "says"), [("k.zip", "unpack it"), ("k.h2drumkit", "unpack it"), ("empty", "has no kit")]
 )
 def test_other_things_given_as_a_kit(here: Path, name: str, says: str) -> None:
     (here / "empty").mkdir()
@@ -137,7 +137,7 @@ def test_other_things_given_as_a_kit(here: Path, name: str, says: str) -> None:
 
 def test_a_file_of_the_kit_given_as_the_kit(here: Path) -> None:
     run(*KIT)
-    with pytest.raises(UserError, match=r"name the kit\.json beside it"):
+    with pytest.raises(UserError, match=r"give the kit\.json next to it"):
         run("kit", "out", "--from", "k/k.sfz")
 
 

@@ -183,7 +183,7 @@ def test_settings_that_do_not_fit_are_bad_input(kind: str, place: Path, capsys: 
         "defaults: [points, more, _self_]\ntrainer: {steps: 1}\nwidths: [4, 4]\ndata: {count: 200}\n"
     )
     (place / "more.yaml").write_text(f"{GLOBAL}\n{UNFIT[kind]}")
-    assert "a fault of audiogan" not in refused(capsys, "mine.yaml")
+    assert "a bug in audiogan" not in refused(capsys, "mine.yaml")
 
 
 @pytest.mark.parametrize(

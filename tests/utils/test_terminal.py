@@ -97,7 +97,7 @@ def test_a_name_that_the_terminal_cannot_show_stops_no_scan(tmp_path: Path) -> N
         (FileNotFoundError(2, "No such file or directory"), "No such file or directory", 2),
         (MemoryError(), "not enough memory", 2),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory", 2),
-        (TypeError("unexpected"), "TypeError: unexpected (a fault of audiogan", 1),
+        (TypeError("unexpected"), "TypeError: unexpected (a bug in audiogan", 1),
     ],
 )
 def test_every_error_is_one_line(error: Exception, line: str, code: int) -> None:

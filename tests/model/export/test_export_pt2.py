@@ -82,8 +82,8 @@ def test_the_command_says_how_it_was_checked(
 @pytest.mark.parametrize(
     ("run", "file", "words"),
     [
-        ("drums", "a.wav", "a.wav: the name of a model ends in .audiogan, .onnx or .pt2"),
-        ("drums", "a", "a: the name of a model ends in"),
+        ("drums", "a.wav", "a.wav: the name of a model file must end in .audiogan, .onnx or .pt2"),
+        ("drums", "a", "a: the name of a model file must end in"),
         ("drums", "folder.onnx", "folder.onnx: a folder"),
         ("nowhere", "a.onnx", "nowhere: no such run"),
         ("card.md", "a.onnx", "card.md"),
