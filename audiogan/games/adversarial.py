@@ -9,17 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import (
-    call,
-    check_input_names,
-    check_shape,
-    eval_mode,
-    input_names,
-    logits_per_sample,
-    sum_over_critics,
-    to_critic_output,
-)
-from audiogan.games.critics import critic_terms
+from audiogan.games.calling import call, check_input_names, check_shape, eval_mode, input_names
+from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative
 from audiogan.games.terms import add_terms, due_penalties, name_terms
@@ -104,26 +95,26 @@ class Adversarial(Generative):
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         return self.player_losses(player, batch, self.inputs_from_batch(batch, context), context)
 
-    def player_losses(self, player: str, batch: Inputs, given: Inputs, context: Play) -> dict[str, Tensor]:
+    def player_losses(self, player: str, batch: Inputs, batch_inputs: Inputs, context: Play) -> dict[str, Tensor]:
         """Return the losses of a player, given the inputs that the batch determines."""
         signal = batch["x"]
         if player == "critic":
             real = self.critic_view(self._real(signal), context).detach()
-            inputs = self.add_drawn_inputs(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
             return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
         if not self.adversarial_weight and not self.feature_matching_weight:
-            inputs = self.add_drawn_inputs(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
-        inputs, made, fake = self._make(len(signal), given, context)
+        inputs, made, fake = self._make(len(signal), batch_inputs, context)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
         context.note(fake_logits=logits_per_sample(out))
         return add_terms(losses, self._generator_terms(inputs, made, signal, context))
 
-    def _make(self, n: int, given: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def _make(self, n: int, batch_inputs: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return all inputs, the generator's output, and the output as the critic receives it."""
-        inputs = self.add_drawn_inputs(n, given, context)
+        inputs = self.add_drawn_inputs(n, batch_inputs, context)
         made = call(self.nets["generator"], inputs)
         return inputs, made, self.critic_view(self._decoded(made), context)
 
@@ -157,7 +148,7 @@ class Adversarial(Generative):
             distances = {name: distance(output, target) for name, distance in self.distances.items()}
         return add_terms(self.output_terms(made, inputs), distances, penalties)
 
-    def output_terms(self, made: Tensor, inputs: Inputs) -> dict[str, Tensor]:
+    def output_terms(self, output: Tensor, inputs: Inputs) -> dict[str, Tensor]:
         """Return more terms of the generator's loss on its output. Games that need some override this."""
         return {}
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from audiogan.inputs import Classes, Input, Knobs, Latent, Scale
 from audiogan.inputs.scale import POINTS
-from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
 
@@ -104,48 +103,3 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
         yield
     finally:
         net.train()
-
-
-# Logits.
-
-
-def to_critic_output(output: Any) -> CriticOutput:
-    """Return the output of a critic as a `CriticOutput`; several logits ``[B]`` become one tensor ``[B, critics]``."""
-    out = output if isinstance(output, CriticOutput) else CriticOutput(output)
-    if not isinstance(out.logits, Tensor):
-        logits = list(out.logits)
-        if all(part.dim() == 1 for part in logits):
-            return out._replace(logits=[torch.stack(logits, dim=1)])
-        return out._replace(logits=logits if len(logits) > 1 else logits[0])
-    return out
-
-
-def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
-    """Return the sum of a loss over critics, so that each of them learns as it would alone."""
-    first = outputs[0].logits
-    if isinstance(first, Tensor):
-        return loss(*(out.logits for out in outputs))
-    if len(first) == 1:  # logits [B, critics]: the loss takes their mean
-        return first[0].shape[1] * loss(*(out.logits[0] for out in outputs))
-    losses = [loss(*parts) for parts in zip(*(out.logits for out in outputs), strict=True)]
-    return torch.stack(losses).sum()
-
-
-def logits_per_sample(output: CriticOutput) -> Tensor:
-    """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
-    if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
-    return torch.stack([_mean(part) for part in output.logits]).mean(0)
-
-
-def logits_for_penalties(output: CriticOutput) -> Tensor:
-    """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
-    if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
-    if len(output.logits) == 1:
-        return output.logits[0]
-    return torch.stack([_mean(part) for part in output.logits], dim=1)
-
-
-def _mean(logits: Tensor) -> Tensor:
-    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)

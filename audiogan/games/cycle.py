@@ -10,16 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import (
-    call,
-    check_input_names,
-    check_shape,
-    eval_mode,
-    logits_per_sample,
-    sum_over_critics,
-    to_critic_output,
-)
-from audiogan.games.critics import critic_terms
+from audiogan.games.calling import call, check_input_names, check_shape, eval_mode
+from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative, Route
 from audiogan.games.image_pool import ImagePool
@@ -97,9 +89,7 @@ class Cycle(Generative):
             domains = list(batch.values())
         else:
             raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
-        given = [
-            self.add_drawn_inputs(len(part["x"]), self.inputs_from_batch(part, context), context) for part in domains
-        ]
+        given = [self.add_drawn_inputs(len(b["x"]), self.inputs_from_batch(b, context), context) for b in domains]
         signals = [part["x"] for part in domains]
         if player == "critic":
             return self._critic_losses(signals, given, context)

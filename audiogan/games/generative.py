@@ -25,6 +25,7 @@ from audiogan.games.calling import (
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
 
+Rows = NDArray[np.int64]
 FIRST = ("latent", "classes", "knobs")
 """Inputs that are drawn before all others, in this order."""
 OLD_NAMES = {
@@ -178,9 +179,9 @@ class Generative(Game):
             if given.column is not None
         }
 
-    def add_drawn_inputs(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
+    def add_drawn_inputs(self, n: int, batch_inputs: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
         """Return ``given`` with the inputs that are drawn in training too, as networks receive them."""
-        whole = dict(given)
+        whole = dict(batch_inputs)
         each: Any
         for name, each in self.inputs.items():
             if each.column is None:
@@ -211,9 +212,7 @@ class Generative(Game):
         """Return the columns of the data that `score` and `draw_for_batch` read."""
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
-    def source_and_target_rows(
-        self, table: Any, generator: str | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def source_and_target_rows(self, table: Any, generator: str | None = None) -> tuple[Rows, Rows]:
         """Return the places in a table of the sources and of the targets of a generator."""
         route = self.generators[self.default_generator if generator is None else generator]
         whole = np.arange(len(table))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import logits_per_sample
+from audiogan.games.critics import logits_per_sample
 from audiogan.games.terms import add_terms
 from audiogan.representations import Representation
 

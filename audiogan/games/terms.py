@@ -18,7 +18,7 @@ def class_name(term: Any) -> str:
 
 
 def name_terms(
-    terms: Sequence[Any] | Mapping[str, Any] | None, where: str, name_of: Callable[[Any], str] = class_name
+    terms: Sequence[Any] | Mapping[str, Any] | None, argument: str, name_of: Callable[[Any], str] = class_name
 ) -> dict[str, Any]:
     """Return optional terms by the name that they get in the log, without those that are ``None``.
 
@@ -27,7 +27,7 @@ def name_terms(
 
     Args:
         terms: the terms.
-        where: the argument that holds them, for the error.
+        argument: the argument that holds them, for the error.
         name_of: names a term of a sequence; by default after its class.
 
     Raises:
@@ -44,7 +44,7 @@ def name_terms(
                 found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
     for name in found:
         if name in RESERVED:
-            raise ValueError(f"{where}: the name {name!r} is taken by another figure of the log; choose another key")
+            raise ValueError(f"{argument}: the name {name!r} is taken by another figure of the log; choose another key")
     return found
 
 
@@ -57,6 +57,6 @@ def add_terms(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return terms
 
 
-def due_penalties(penalties: Mapping[str, Any], step: int, call: Callable[[Any], Tensor]) -> dict[str, Tensor]:
+def due_penalties(penalties: Mapping[str, Any], step: int, evaluate: Callable[[Any], Tensor]) -> dict[str, Tensor]:
     """Return the values of the penalties that are due at ``step``, by name; ``call`` evaluates one."""
-    return {name: call(penalty) for name, penalty in penalties.items() if step % penalty.every == 0}
+    return {name: evaluate(penalty) for name, penalty in penalties.items() if step % penalty.every == 0}

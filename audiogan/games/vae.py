@@ -107,10 +107,10 @@ class VAEGAN(Adversarial):
             losses = add_terms(losses, self._autoencoder(first, some, context))
         return losses
 
-    def output_terms(self, made: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def output_terms(self, output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if "listener" not in self.nets:
             return {}
-        signal = self.representation.decode(made)
+        signal = self.representation.decode(output)
         terms = self._classifier_terms(signal, inputs, self.class_weight, self.knob_weight)
         knobs = {name: self.knob_weight * term(signal, inputs["knobs"]) for name, term in self.knob_losses.items()}
         return add_terms(terms, knobs)

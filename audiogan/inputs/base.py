@@ -282,9 +282,9 @@ class Input(nn.Module):
         """Return one value ``[*shape]`` without negligible parts, for a recipe."""
         return x
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
         """Return the value that lies ``share`` of the way from ``a`` to ``b``, for morphs."""
-        return torch.lerp(a, b, share)
+        return torch.lerp(first, second, share)
 
     def describe(self) -> str:
         """Return one line for help, ``audiogan inputs`` and model cards."""

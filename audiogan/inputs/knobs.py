@@ -196,8 +196,8 @@ class Knobs(Input):
     def clip_parameter(self, parameter: Tensor) -> None:
         parameter.clamp_(-LIMIT, LIMIT)
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        shares = torch.lerp(torch.special.ndtr(a.double()), torch.special.ndtr(b.double()), share)
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        shares = torch.special.ndtr(first.double()).lerp(torch.special.ndtr(second.double()), share)
         return torch.from_numpy(self.scale.shares_to_scores(shares.numpy()))
 
     def describe(self) -> str:

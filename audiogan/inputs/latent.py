@@ -100,22 +100,22 @@ class Latent(Input):
 
         return float(chi2.ppf(TYPICAL, math.prod(self.sizes))) ** 0.5
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
         """Follow a great circle, lengths in a straight line (White 2016, "Sampling Generative Networks", 2.1)."""
-        return torch.from_numpy(slerp(a.double().numpy(), b.double().numpy(), share)).float()
+        return torch.from_numpy(slerp(first.double().numpy(), second.double().numpy(), share)).float()
 
     def describe(self) -> str:
         kind = "standard normal" if self.is_normal else "uniform in -1 ... 1"
         return f"{' x '.join(map(str, self.shape))} random numbers, {kind}; drawn from the seed"
 
 
-def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
     """Interpolate spherically between two arrays of one shape; lengths change in a straight line."""
-    la, lb = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    la, lb = float(np.linalg.norm(start)), float(np.linalg.norm(end))
     if not la or not lb:
-        return (1 - share) * a + share * b
-    angle = math.acos(float(np.clip(a.ravel() @ b.ravel() / (la * lb), -1, 1)))
+        return (1 - share) * start + share * end
+    angle = math.acos(float(np.clip(start.ravel() @ end.ravel() / (la * lb), -1, 1)))
     if math.sin(angle) < 1e-6:
-        return (1 - share) * a + share * b
-    direction = (math.sin((1 - share) * angle) * a / la + math.sin(share * angle) * b / lb) / math.sin(angle)
+        return (1 - share) * start + share * end
+    direction = (math.sin((1 - share) * angle) * start / la + math.sin(share * angle) * end / lb) / math.sin(angle)
     return ((1 - share) * la + share * lb) * direction

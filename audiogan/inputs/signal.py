@@ -89,10 +89,12 @@ class Signal(Input):
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        if a.shape != b.shape:
-            raise UserError(f"{self.name}: signals of shapes {_shown(a.shape)} and {_shown(b.shape)} cannot be mixed")
-        return super().mix(a, b, share)
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        if first.shape != second.shape:
+            raise UserError(
+                f"{self.name}: signals of shapes {_shown(first.shape)} and {_shown(second.shape)} cannot be mixed"
+            )
+        return super().mix(first, second, share)
 
     def describe(self) -> str:
         noun = getattr(self.modality, "noun", "signal")

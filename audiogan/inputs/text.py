@@ -72,8 +72,8 @@ class Text(Input):
         length = self.shape[0] or 1
         return torch.arange(n * length).remainder(len(self.alphabet)).reshape(n, length) + 1
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        return a if share < 0.5 else b
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        return first if share < 0.5 else second
 
     def describe(self) -> str:
         return f"text of at most {self.shape[0]} of the characters {self.alphabet!r}"
