@@ -1,4 +1,4 @@
-"""The critic's side of a game."""
+"""Functions for the outputs of critics: losses, penalties and logits."""
 
 from __future__ import annotations
 
@@ -22,15 +22,20 @@ def critic_terms(
     context: Play,
     critic_of_fake: Callable[[Tensor], CriticOutput] | None = None,
 ) -> tuple[dict[str, Tensor], CriticOutput, CriticOutput]:
-    """Return the terms of a critic's loss (``loss`` and penalties by name), and its outputs for real and fake.
+    """Return the terms of a critic's loss.
 
     Args:
-        loss: has ``critic(real_logits, fake_logits)``.
-        critic: the critic, with the inputs of the real examples bound.
-        real, fake: batches ``[B, ...]``, without gradient.
-        penalties: by name; those due at this step are added.
-        context: of the move.
-        critic_of_fake: the critic, with the inputs of the fakes bound, where they differ. Penalties use ``critic``.
+        loss: adversarial loss with a method ``critic(real_logits, fake_logits)``.
+        critic: function from a batch to a `CriticOutput`, with the inputs of the real examples. Penalties use it as
+            well.
+        real: real examples ``[B, ...]``, without gradient.
+        fake: generated samples ``[B, ...]``, without gradient.
+        penalties: penalties by name. Those that are due at this step are added.
+        context: context of the move.
+        critic_of_fake: function like ``critic``, with the inputs of the generated samples. By default, ``critic``.
+
+    Returns:
+        A tuple of the terms by name, the output for ``real``, and the output for ``fake``.
     """
     of_real, of_fake = critic(real), (critic_of_fake or critic)(fake)
     terms = {"loss": sum_over_critics(loss.critic, of_real, of_fake)}
@@ -43,7 +48,10 @@ def critic_terms(
 
 
 def to_critic_output(output: Any) -> CriticOutput:
-    """Return the output of a critic as a `CriticOutput`; several logits ``[B]`` become one tensor ``[B, critics]``."""
+    """Return the output of a critic as a `CriticOutput`.
+
+    Logits of several critics, a list of tensors ``[B]``, become one tensor ``[B, critics]``.
+    """
     out = output if isinstance(output, CriticOutput) else CriticOutput(output)
     if not isinstance(out.logits, Tensor):
         logits = list(out.logits)
@@ -54,7 +62,12 @@ def to_critic_output(output: Any) -> CriticOutput:
 
 
 def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
-    """Return the sum of a loss over critics, so that each of them learns as it would alone."""
+    """Return the sum of an adversarial loss over critics. Each critic therefore trains as if it were alone.
+
+    Args:
+        loss: function from logits to a scalar.
+        outputs: outputs of the critics, such as those for real and generated samples.
+    """
     first = outputs[0].logits
     if isinstance(first, Tensor):
         return loss(*(out.logits for out in outputs))
@@ -65,14 +78,15 @@ def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
 
 
 def logits_per_sample(output: CriticOutput) -> Tensor:
-    """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
+    """Return one logit for each sample, ``[B]``: the mean over critics, positions and channels."""
     if isinstance(output.logits, Tensor):
         return _mean(output.logits)
     return torch.stack([_mean(part) for part in output.logits]).mean(0)
 
 
 def logits_for_penalties(output: CriticOutput) -> Tensor:
-    """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
+    """Return the logits that gradient penalties differentiate: the mean over positions for each critic, ``[B]`` or
+    ``[B, critics]``."""
     if isinstance(output.logits, Tensor):
         return _mean(output.logits)
     if len(output.logits) == 1:
