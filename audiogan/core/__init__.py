@@ -1,4 +1,5 @@
-"""The adversarial core: players, games and the one loop that trains them. It knows no domain."""
+"""Training loop for games of several networks: players, games, data streams, checkpoints and callbacks. It works
+with any kind of data."""
 
 from audiogan.core.anneal import Anneal
 from audiogan.core.checking import CheckpointError

@@ -1,4 +1,4 @@
-"""Learning rates that fall towards the end of a run."""
+"""A callback that lowers learning rates towards the end of a run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from typing import Any, NamedTuple
 from audiogan.core.trainer import Callback, Trainer
 
 MIN_FACTOR = 0.01
-"""Default share of a learning rate that remains at the end of the budget."""
+"""Default ratio of the final learning rate to the configured learning rate."""
 SHAPES = ("linear", "cosine")
+"""Names of the available learning rate schedules."""
 
 
 class _Schedule(NamedTuple):
-    """Settings of one player, see `Anneal`."""
+    """Learning rate schedule of one player. `Anneal` documents the fields."""
 
     start: float
     shape: str
     min_factor: float
 
     def factor(self, spent: float) -> float:
-        """Return the factor of a learning rate after the share ``spent`` of the budget, from ``min_factor`` to 1."""
+        """Return the factor that multiplies the learning rate.
+
+        Args:
+            spent: share of the budget that is used, 0 to 1.
+
+        Returns:
+            A factor from ``min_factor`` to 1.
+        """
         left = (1 - spent) / (1 - self.start) if self.start < 1 else 1.0
         if self.shape == "linear":
             return min(1.0, max(self.min_factor, left))
@@ -29,22 +37,25 @@ class _Schedule(NamedTuple):
 
 
 class Anneal(Callback):
-    """Reduce learning rates towards the end of the budget (steps or minutes, whichever is spent further).
+    """Callback that lowers the learning rates of players towards the end of the budget.
 
-    A rate is constant up to ``start``, then it falls in the given shape. The default is the schedule of CycleGAN (Zhu
-    et al., ICCV 2017, section 4): constant for half of the budget, then linear. ``start=0`` is linear, or cosine
-    (Loshchilov & Hutter, ICLR 2017, equation 5), from the first step on. A run that is resumed with a larger budget
-    starts at its full rates again.
+    A learning rate is constant until the share ``start`` of the budget is used. Then it falls with the given shape. If
+    the run has a budget in steps and one in minutes, the one that is used up further counts. The default follows
+    CycleGAN (Zhu et al., ICCV 2017, section 4): the rate is constant for half of the budget and then falls linearly.
+    With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017, equation
+    5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so the rates
+    rise again.
 
     Args:
-        start: share of the budget during which rates are constant, 0 ... 1; with 1 they never fall.
-        shape: ``linear`` (a straight line towards 0, cut off at ``min_factor``) or ``cosine``.
-        min_factor: share of a rate that remains at the end, 0 ... 1.
-        players: names of the players to which this applies; ``None`` for all. Or a mapping from a player's name to
-            settings of its own (``{critic: {start: 0.8}}``); a player that it lacks keeps its rate.
+        start: share of the budget during which learning rates are constant, 0 to 1. With 1, they never fall.
+        shape: ``linear`` (a straight line towards 0 that stops at ``min_factor``) or ``cosine``.
+        min_factor: final learning rate divided by the configured learning rate, 0 to 1.
+        players: names of the players whose learning rates fall. ``None`` selects all players. A mapping gives a player
+            its own settings, for example ``{"critic": {"start": 0.8}}``. Players that it does not contain keep their
+            learning rates.
 
     Raises:
-        ValueError: a setting is out of range, or (when a training starts) a player does not exist.
+        ValueError: a setting is out of range. At the start of a run: a player does not exist.
     """
 
     def __init__(
@@ -58,7 +69,7 @@ class Anneal(Callback):
         self._common = _checked(common, "")
         self._own: dict[str, _Schedule] | None = None
         if isinstance(players, str):
-            raise ValueError(f"players={players!r} must be a list of names, or settings by name")
+            raise ValueError(f"players={players!r} must be a list of names, or a mapping from names to settings")
         if isinstance(players, Mapping):
             self._own = {name: _checked(common | dict(own or {}), f"players.{name}.") for name, own in players.items()}
         elif players is not None:
@@ -70,7 +81,7 @@ class Anneal(Callback):
             raise ValueError(f"anneal: no player is called {missing[0]!r}; players are {', '.join(trainer.optimizers)}")
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]  # the name that PyTorch's own schedulers use
+                group["initial_lr"] = group["lr"]  # PyTorch's schedulers use the same key.
         self.on_step(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -87,7 +98,7 @@ class Anneal(Callback):
 def _checked(options: Mapping[str, Any], where: str) -> _Schedule:
     unknown = [key for key in options if key not in _Schedule._fields]
     if unknown:
-        raise ValueError(f"{where}{unknown[0]} is no setting; settings are {', '.join(_Schedule._fields)}")
+        raise ValueError(f"{where}{unknown[0]} is no setting; the settings are {', '.join(_Schedule._fields)}")
     schedule = _Schedule(**options)
     for name in ("start", "min_factor"):
         value = getattr(schedule, name)

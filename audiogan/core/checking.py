@@ -1,4 +1,4 @@
-"""Checks of the values in a checkpoint before a training continues from it."""
+"""Checks of the values in a checkpoint before a run continues from it."""
 
 from __future__ import annotations
 
@@ -13,65 +13,99 @@ from audiogan.core.player import Player
 from audiogan.utils.text import join_names, shorten_text
 
 LARGEST = 10**12
-"""Largest count that a checkpoint may hold. A training never gets this far."""
+"""Largest step or count that a checkpoint may hold. No run reaches it, so a larger number means that the file is
+damaged."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is damaged, foreign or does not fit."""
+    """Error for a checkpoint that is damaged, is not from audiogan, or does not fit the networks or players of the
+    run."""
 
 
 def is_count(value: Any, minimum: int = 0) -> TypeGuard[int]:
-    """Return whether `value` is a whole number from `minimum` to 10**12."""
+    """Return whether `value` is an integer from `minimum` to 10**12."""
     return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST
 
 
 def check_count(value: Any, name: str, minimum: int = 0) -> int:
-    """Return `value` if it is a whole number from `minimum` to 10**12. Raises `CheckpointError` otherwise."""
+    """Return `value` if it is an integer from `minimum` to 10**12.
+
+    Args:
+        value: value from a checkpoint.
+        name: name of the value for the error message.
+        minimum: smallest valid integer.
+
+    Raises:
+        CheckpointError: `value` is not such an integer.
+    """
     if not is_count(value, minimum):
-        raise CheckpointError(f"{name} is {_short(value)}, not a whole number from {minimum}")
+        raise CheckpointError(f"{name} is {_short(value)}, it must be an integer of at least {minimum}")
     return value
 
 
 def check_duration(value: Any, name: str) -> float:
-    """Return `value` if it is a finite number that is not negative. Raises `CheckpointError` otherwise."""
+    """Return `value` if it is a number from 0 to 10**12.
+
+    Args:
+        value: duration from a checkpoint, in seconds.
+        name: name of the value for the error message.
+
+    Raises:
+        CheckpointError: `value` is not such a number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
-        raise CheckpointError(f"{name} is {_short(value)}, not a number from 0")
+        raise CheckpointError(f"{name} is {_short(value)}; it must be a number of at least 0")
     return value
 
 
 def check_sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
-    """Return running sums: scalar tensors and how many values each adds up, by name.
+    """Return the running sums of a checkpoint, for averages in the log.
+
+    Args:
+        value: mapping from a name to a pair: a tensor with one element (the sum), and the number of values in the sum.
+        name: name of the mapping for the error message.
 
     Raises:
-        CheckpointError: `value` is anything else.
+        CheckpointError: `value` is not such a mapping.
     """
     if not isinstance(value, Mapping):
-        raise CheckpointError(f"{name}: {_short(value)} is no mapping")
+        raise CheckpointError(f"{name}: {_short(value)} is not a mapping")
     for key, pair in value.items():
         pair_fits = isinstance(pair, tuple | list) and len(pair) == 2
         if not (isinstance(key, str) and pair_fits and isinstance(pair[0], Tensor) and pair[0].numel() == 1):
-            raise CheckpointError(f"{name}: {_short(key)} is not the sum of a figure")
+            raise CheckpointError(f"{name}: {_short(key)} must be a sum and the number of its values")
         check_count(pair[1], f"{name}: the number of values of {_short(key)}", 1)
     return {key: (total, number) for key, (total, number) in value.items()}
 
 
 def check_weights(weights: Mapping[str, Tensor]) -> None:
-    """Raise `CheckpointError` if any weight is NaN or infinite."""
+    """Raise `CheckpointError` if any weight is NaN or infinite.
+
+    Args:
+        weights: state dict of networks.
+    """
     for name, weight in weights.items():
         if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
             raise CheckpointError(f"the weights {name} are not finite")
 
 
 def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
-    """Check the state of an optimizer that was loaded from a checkpoint of `step`.
+    """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
-    A trial step on a small parameter shows which values this kind of optimizer keeps.
+    The check takes one step with a new optimizer of the same kind on a parameter of shape ``[2, 3]``. The state of this
+    optimizer shows which values each parameter needs.
+
+    Args:
+        player: owner of the optimizer.
+        optimizer: optimizer with the loaded state.
+        step: step of the checkpoint.
 
     Returns:
-        A line for the user if values are missing, as the optimizer then starts anew; otherwise an empty string.
+        A warning for the user if the checkpoint lacks the state of some parameters. The optimizer then starts with an
+        empty state for them. An empty string if nothing is missing.
 
     Raises:
-        CheckpointError: a value is missing for a parameter that has others, or has the wrong shape.
+        CheckpointError: the state of a parameter is incomplete or has the wrong shape.
     """
     expected = _trial(player, optimizer)
     params = [p for group in optimizer.param_groups for p in group["params"]]
@@ -81,23 +115,24 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
         missing += not found
         for name, example in expected.items():
             if found and not _alike(found.get(name), example, param):
-                raise CheckpointError(f"the optimizer of player {player.name!r} has no valid {name!r} for a parameter")
+                raise CheckpointError(f"the optimizer of player {player.name!r} lacks a valid {name!r} of a parameter")
     first = -(-player.active[0] // player.every) * player.every
     moved = first < step and player.is_due(first)
     if not expected or not moved or not missing:
         return ""
     part = "" if missing == len(params) else f" for {missing} of {len(params)} parameters"
-    return f"the optimizer of player {player.name!r} has no state in the checkpoint{part} and starts anew there"
+    return f"the optimizer of player {player.name!r} has no state in the checkpoint{part}; it starts empty"
 
 
 def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
-    """What the optimizer of `player` keeps of a parameter of shape [2, 3]; empty if that is not known."""
+    """Return the state that the player's kind of optimizer keeps for a parameter of shape ``[2, 3]``; empty if a
+    step fails."""
     param = nn.Parameter(torch.zeros(2, 3, device=optimizer.param_groups[0]["params"][0].device))
     try:
         trial = player.optimizer([param])
         param.grad = torch.ones_like(param)
         trial.step()
-    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # such as LBFGS, which needs a closure
+    except (TypeError, ValueError, RuntimeError):  # Some optimizers, such as LBFGS, need a closure.
         return {}
     return dict(trial.state.get(param) or {})
 
@@ -109,7 +144,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
         return False
     if example.shape == (2, 3):
         return value.shape == param.shape
-    if example.numel() == 1:  # the number of steps, by which some optimizers divide
+    if example.numel() == 1:  # This is the number of steps. Some optimizers divide by it.
         return value.numel() == 1 and bool(torch.isfinite(value).all()) and float(value) >= 0
     return True
 
@@ -119,11 +154,20 @@ def _short(value: Any) -> str:
 
 
 def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], max_lines: int = 3) -> str:
-    """One line naming how two state dicts differ in names and shapes; empty if they don't."""
+    """Return one line that lists how two state dicts differ in names and shapes.
+
+    Args:
+        expected: state dict of the present networks.
+        found: state dict from a checkpoint.
+        max_lines: largest number of differences in the line.
+
+    Returns:
+        The differences, separated by semicolons. An empty string if names and shapes are equal.
+    """
     lines = []
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            lines.append(f"{name} {list(expected[name].shape)} is new")
+            lines.append(f"{name} {list(expected[name].shape)} is not in the checkpoint")
         elif name not in expected:
             lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
         elif expected[name].shape != found[name].shape:

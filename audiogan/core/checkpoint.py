@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, verified when read, free of pickle."""
+"""Checkpoints: atomic writing, verified reading without pickle, and a callback that saves a run at intervals."""
 
 from __future__ import annotations
 
@@ -23,20 +23,27 @@ from audiogan.core.trainer import Callback, Trainer
 from audiogan.files import atomic_write, is_regular_file
 
 FORMAT = 1
+"""Version of the checkpoint format. It is stored in the header of each checkpoint."""
 TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
-"""Names of the temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
+"""Pattern for the names of temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
 NAME = re.compile(r"step-(\d{8,})\.ckpt")
+"""Pattern for the file names of checkpoints. The group is the step."""
 
 
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-"""Errors after which deleting a file can help."""
+"""Error numbers of a full disk or an exceeded quota. Deleting an older checkpoint can make room."""
 
 
 def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, atomically.
+    """Write tensors to a safetensors file atomically: the file is either complete or not created.
+
+    Args:
+        path: file to write. An existing file is replaced.
+        tensors: tensors by name.
+        metadata: strings for the header of the file.
 
     Raises:
-        OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
+        OSError: the file cannot be written. The error holds the file name and the reason.
     """
     with atomic_write(path) as temporary:
         try:
@@ -48,19 +55,23 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], me
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
-    """Write nested dicts, lists, tuples, numbers, strings and tensors as one safetensors file, atomically.
+    """Write a state to a safetensors file atomically: the file is either complete or not created.
 
-    The structure is JSON in the header, with a SHA-256 of everything.
+    The nesting is stored as JSON in the header of the file, with a SHA-256 of the JSON and of all tensors.
+
+    Args:
+        path: file to write. An existing file is replaced.
+        state: mapping that may contain dicts, lists, tuples, numbers, strings, ``None`` and tensors.
 
     Raises:
-        OSError: the file cannot be written. The error names the file and the reason; nothing is left behind.
-        TypeError: `state` holds something else.
+        OSError: the file cannot be written. The error holds the file name and the reason.
+        TypeError: ``state`` contains an object of another type.
     """
     path = Path(path)
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
     save_tensors(path, tensors, {"format": str(FORMAT), "tree": tree, "sha256": _digest(tree, tensors)})
-    if os.name == "posix":  # the name of the file is on the disk, too
+    if os.name == "posix":  # Without this, a power failure could lose the new directory entry.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -69,45 +80,48 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read what ``save_state`` wrote, tensors on the CPU.
+    """Return the state that `save_state` has written. All tensors are on the CPU.
+
+    Args:
+        path: checkpoint file.
 
     Raises:
-        CheckpointError: the file cannot be read, is no regular file, or does not hold what was written.
+        CheckpointError: the file cannot be read, is not a regular file, is not a checkpoint, or its SHA-256 is wrong.
     """
-    if os.path.lexists(path) and not is_regular_file(path):  # a FIFO would block
+    if os.path.lexists(path) and not is_regular_file(path):  # Opening a FIFO would block.
         raise CheckpointError(f"{path}: cannot be read (not a regular file)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  (not a dict)
         if metadata.get("format") != str(FORMAT):
-            raise CheckpointError(f"{path}: not an audiogan checkpoint of format {FORMAT}")
+            raise CheckpointError(f"{path}: the file is not an audiogan checkpoint of format {FORMAT}")
         if _digest(metadata["tree"], tensors) != metadata["sha256"]:
-            raise CheckpointError(f"{path}: damaged, its checksum does not match")
+            raise CheckpointError(f"{path}: the file is damaged: its SHA-256 is wrong")
         state = _unpack(json.loads(metadata["tree"]), tensors)
     except CheckpointError:
         raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (SafetensorError, KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged ({str(error)[:120]})") from error
+        raise CheckpointError(f"{path}: the file is damaged or is not a checkpoint ({str(error)[:120]})") from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: not a checkpoint (it holds a {type(state).__name__})")
+        raise CheckpointError(f"{path}: the file is not a checkpoint: it holds a {type(state).__name__}")
     return state
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
-    """Checkpoints in ``folder``, by the step in their names, newest first."""
+    """Return the paths of all checkpoints in a folder. The checkpoint with the largest step comes first."""
     return [path for path in _named(folder) if is_regular_file(path)]
 
 
 def _named(folder: str | os.PathLike[str]) -> list[Path]:
-    """Everything in `folder` that has the name of a checkpoint, newest first."""
+    """Return all paths in `folder` that have a checkpoint's name, sorted by step from largest to smallest."""
     return sorted((p for p in Path(folder).glob("step-*.ckpt") if NAME.fullmatch(p.name)), key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:
-    """The step in the name of a checkpoint."""
+    """Return the step in the file name of a checkpoint."""
     match = NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
@@ -116,17 +130,18 @@ def _step(path: Path) -> int:
 def load_newest_checkpoint(
     folder: str | os.PathLike[str], *, rename_damaged: bool = False
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """Load the newest intact checkpoint in a folder.
+    """Load the intact checkpoint with the largest step.
 
-    Newest is the one of the largest step. Files are read in the order of their names; a file with a larger step in its
-    name than in its content, such as a renamed copy, does not hide newer ones.
+    The step stored in the file counts, not the step in the file name. A renamed copy of an old checkpoint therefore
+    does not replace a newer one.
 
     Args:
-        folder: where checkpoints are.
-        rename_damaged: rename what has the name of a checkpoint but cannot be read to ``NAME.damaged``.
+        folder: folder with checkpoints.
+        rename_damaged: whether to rename files that cannot be loaded to ``NAME.damaged``.
 
     Returns:
-        (path, state, complaints about files that could not be read); (None, {}, ...) without an intact checkpoint.
+        A tuple of the path, the state, and one error message for each file that could not be loaded. Without an intact
+        checkpoint, the path is ``None`` and the state is empty.
     """
     best: tuple[int, Path | None, dict[str, Any]] = (-1, None, {})
     damaged: list[str] = []
@@ -146,7 +161,7 @@ def load_newest_checkpoint(
 
 
 def _moved_aside(path: Path) -> str:
-    """Rename a file that cannot be read, so that it does not count as a checkpoint any more. Returns what was done."""
+    """Rename a damaged checkpoint to ``NAME.damaged`` and return the end of the error message."""
     name, number = f"{path.name}.damaged", 1
     while os.path.lexists(path.with_name(name)):
         number += 1
@@ -159,21 +174,23 @@ def _moved_aside(path: Path) -> str:
 
 
 class Checkpoints(Callback):
-    """Saves the whole run at intervals and at its end. Put it last, so that it saves what the other callbacks did.
+    """Callback that saves the whole state of a run at intervals and at the end.
 
-    A checkpoint that cannot be written does not end the run: it is reported, and tried again after the usual interval.
-    If the last one of a run cannot be written, the run ends with that as its `stop_reason`. On a full disk the oldest
-    checkpoints are deleted to make room, but never the newest of the others.
+    Make it the last callback, so that a checkpoint contains what the other callbacks have done in the step.
 
-    After a return to an earlier step a checkpoint of that step is saved and those of later steps, which this run wrote
-    before, are deleted. Resuming then continues from where the run went back to.
+    * If a checkpoint cannot be written, the run continues and the next attempt follows after the usual interval.
+    * If the checkpoint at the end cannot be written, the error becomes `Trainer.stop_reason`.
+    * If the disk is full, old checkpoints are deleted until the new one fits. The newest of them is kept.
+    * If a callback has returned the run to an earlier step, checkpoints of later steps are deleted, so that a resumed
+      run continues from the earlier step.
 
     Args:
-        folder: where; files are named ``step-00001000.ckpt``.
-        every_minutes, every_steps: how often, by wall clock and by steps.
-        keep: how many to keep; older ones are deleted after a new one was written.
-        extra: saved along, e.g. the configuration that rebuilds the game.
-        echo: called with a line for the user.
+        folder: folder for the checkpoints. A file name has the form ``step-00001000.ckpt``.
+        every_minutes: time between two checkpoints, in minutes. ``None`` disables saving by time.
+        every_steps: number of steps between two checkpoints. ``None`` disables saving by steps.
+        keep: number of checkpoints to keep, at least 1. After each save, older ones are deleted.
+        extra: further values to store in each checkpoint, such as the configuration.
+        echo: function that receives each message for the user.
     """
 
     def __init__(
@@ -198,7 +215,7 @@ class Checkpoints(Callback):
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
         if trainer.engine.is_main_process:
-            for left in self.folder.glob(".*"):  # a killed run was writing it
+            for left in self.folder.glob(".*"):  # A run that is killed while it writes leaves a temporary file.
                 with contextlib.suppress(OSError):
                     if TEMPORARY.fullmatch(left.name):
                         left.unlink()
@@ -213,7 +230,7 @@ class Checkpoints(Callback):
             self._failing = False
         except OSError as error:
             if not self._failing:
-                self._echo(f"{_reason(error)}; {self._last()}; the run continues and tries again")
+                self._echo(f"{_reason(error)}; {self._last()}; the run continues and will try again")
             self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -225,15 +242,21 @@ class Checkpoints(Callback):
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
             if self._path(trainer) in self._written and is_regular_file(self._path(trainer)):
-                self._echo(text)  # saved after the last step already
+                self._echo(text)  # The last step has already been saved, so the run is complete.
             else:
                 trainer.stop(text)
 
     def save(self, trainer: Trainer) -> None:
-        """Save now, unless weights are not finite: then the run is stopped and the last good checkpoint stays.
+        """Write a checkpoint of the present step.
+
+        If a weight is NaN or infinite, no checkpoint is written and the run stops. The last checkpoint then has finite
+        weights.
+
+        Args:
+            trainer: trainer of the run.
 
         Raises:
-            OSError: the checkpoint cannot be written. The newest of the existing ones stays.
+            OSError: the checkpoint cannot be written. The newest existing checkpoint is kept.
         """
         self._saved_at = trainer.seconds
         if not trainer.engine.is_main_process:
@@ -241,7 +264,7 @@ class Checkpoints(Callback):
         state = trainer.state_dict()
         bad = [n for n, w in state["game"].items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
         if bad:
-            trainer.stop(f"weights are no longer finite ({bad[0]}); {self._last()}")
+            trainer.stop(f"the weights {bad[0]} are no longer finite; {self._last()}")
             return
         path = self._path(trainer)
         self._write(path, {**self.extra, "trainer": state})
@@ -252,7 +275,7 @@ class Checkpoints(Callback):
                 old.unlink(missing_ok=True)
 
     def _write(self, path: Path, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint. On a full disk older ones make room; the newest of them stays."""
+        """Write a checkpoint. On a full disk, delete older checkpoints until it fits, but keep the newest of them."""
         older = self._older(path)
         while True:
             try:
@@ -267,11 +290,12 @@ class Checkpoints(Callback):
         return self.folder / f"step-{trainer.step:08d}.ckpt"
 
     def _older(self, path: Path) -> list[Path]:
-        """Checkpoints of earlier steps, newest first."""
+        """Return the checkpoints of earlier steps. The newest comes first."""
         return [other for other in list_checkpoints(self.folder) if _step(other) < _step(path)]
 
     def _beyond(self, trainer: Trainer) -> list[Path]:
-        """Checkpoints that this run wrote before it went back to an earlier step."""
+        """Return the checkpoints with later steps that this run wrote before a callback returned it to an earlier
+        step."""
         return [path for path in self._written if _step(path) > trainer.step]
 
     def _last(self) -> str:
@@ -284,7 +308,10 @@ def _reason(error: OSError) -> str:
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """JSON for ``value``; tensors move to ``tensors``. What JSON lacks is a dict with one key, ``$...``."""
+    """Return ``value`` in a form that JSON can store, and add its tensors to ``tensors``.
+
+    Tensors, tuples and dicts become dicts with a single key: ``$tensor``, ``$tuple`` or ``$dict``.
+    """
     if isinstance(value, Tensor):
         name = f"t{len(tensors)}"
         tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)

@@ -1,4 +1,4 @@
-"""An exponential moving average of weights, the networks one samples from."""
+"""A callback that averages the weights of networks during training."""
 
 from __future__ import annotations
 
@@ -14,21 +14,27 @@ from audiogan.core.trainer import Callback, Move, Trainer
 
 
 class EMA(Callback):
-    """Averages the weights of some networks after each move of their owner, and with them the running statistics of
-    their normalisations, which belong to the weights; other buffers are copied.
+    """Callback that keeps an exponential moving average of the weights of networks, for sampling.
 
-    The decay ramps up as ``min(decay, (1 + t) / (ramp + t))``: after ``t`` moves the average reaches back over about
-    ``t / ramp`` of them, so that a short run is not dragged down by its first weights.
+    The average is updated after each move of the player that owns a network. The running mean and variance of
+    normalisation layers are averaged as well. Other buffers are copied. After ``t`` updates, the decay is ``min(decay,
+    (1 + t) / (ramp + t))``. The average therefore covers about the last ``t / ramp`` updates of a short run, and early
+    weights soon lose their influence.
 
     Args:
-        nets: names of the networks to average.
-        decay: the decay reached in the end, in [0, 1).
-        ramp: larger averages over less in a young run, at least 1.
+        nets: names of the networks in `Game.nets`.
+        decay: largest decay, from 0 up to but excluding 1.
+        ramp: divisor for the length of the average early in the run, at least 1. A larger value averages over fewer
+            updates.
+
+    Attributes:
+        nets: averaged copies of the networks by name.
+        moves: number of updates.
     """
 
     def __init__(self, nets: Sequence[str], decay: float = 0.999, ramp: float = 10.0) -> None:
         if not 0.0 <= decay < 1.0 or ramp < 1.0:
-            raise ValueError(f"EMA wants 0 <= decay < 1 and ramp >= 1, got decay={decay}, ramp={ramp}")
+            raise ValueError(f"EMA: decay={decay} must be at least 0 and below 1, and ramp={ramp} at least 1")
         self.names, self.decay, self.ramp = tuple(nets), decay, ramp
         self.nets = nn.ModuleDict()
         self.moves = 0
@@ -36,7 +42,7 @@ class EMA(Callback):
     def on_start(self, trainer: Trainer) -> None:
         missing = [name for name in self.names if name not in trainer.game.nets]
         if missing:
-            raise ValueError(f"EMA of {missing}: the game's networks are {list(trainer.game.nets)}")
+            raise ValueError(f"EMA: the game has no network {missing[0]!r}; it has {', '.join(trainer.game.nets)}")
         self.nets = nn.ModuleDict({name: copy.deepcopy(trainer.game.nets[name]) for name in self.names})
         self.nets.requires_grad_(False)
 
@@ -58,7 +64,7 @@ class EMA(Callback):
         self.moves += 1
 
     def on_resume(self, trainer: Trainer) -> None:
-        if not self.moves:  # the checkpoint knew no average: begin with its weights
+        if not self.moves:  # The checkpoint has no average, so the average starts with its weights.
             for name, net in self.nets.items():
                 net.load_state_dict(trainer.game.nets[name].state_dict())
 

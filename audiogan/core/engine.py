@@ -1,4 +1,5 @@
-"""The engine: device, precision and processes; everything that is hardware."""
+"""Hardware for training: device, floating-point precision, gradient accumulation and communication between
+processes."""
 
 from __future__ import annotations
 
@@ -17,25 +18,28 @@ from torch.optim import Optimizer
 from audiogan.core.game import Game
 
 MOST_THREADS = 1024
-"""CPU threads for torch. Far more than there are cores end the process instead of raising an error."""
+"""Largest number of CPU threads. PyTorch ends the process without an exception if the number is far above the number
+of cores."""
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Data type for autocast by the name of the precision. ``None`` disables autocast."""
 
 
 class Engine:
-    """Runs forwards, backwards and steps on whatever hardware there is.
+    """Hardware that a `Trainer` uses: a device, a precision, and optionally several processes.
 
-    Under ``torchrun`` it joins the other processes by itself (NCCL on CUDA, gloo on CPU). Gradients are averaged after
-    ``backward`` by one flat all-reduce; networks are never wrapped, so they can be differentiated twice and called by
-    any method.
+    Under ``torchrun``, the engine joins the process group (NCCL on CUDA, gloo on CPU). After each backward pass, one
+    all-reduce averages the gradients over processes. Networks are not wrapped in ``DistributedDataParallel``.
+    Second-order gradients and all methods of a network therefore work in any number of processes.
 
     Args:
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` (Apple GPU) or ``auto``: CUDA if available, else MPS in a single
-            process, else the CPU.
-        precision: ``fp32``, ``bf16`` or ``fp16``; the last with a loss scaler for each player.
-        accumulate: parts into which each process's share of a move's batch is split, one forward and backward each.
-        threads: CPU threads for torch; ``None`` leaves torch's choice.
-        tf32: let CUDA multiply float32 matrices in TF32.
-        deterministic: ask torch for deterministic kernels only (slower on CUDA).
+        device: ``cpu``, ``cuda``, ``cuda:NUMBER``, ``mps`` (Apple GPU) or ``auto``. ``auto`` selects CUDA if available,
+            then MPS if there is one process, then the CPU.
+        precision: ``fp32``, or ``bf16`` or ``fp16`` for mixed precision. With ``fp16``, each player has its own loss
+            scaler.
+        accumulate: number of micro-batches of a process in one move. Each has its own forward and backward pass.
+        threads: number of CPU threads for PyTorch. ``None`` keeps PyTorch's default.
+        tf32: whether CUDA may multiply float32 matrices in TF32.
+        deterministic: whether PyTorch must use deterministic algorithms. They are slower on CUDA.
     """
 
     def __init__(
@@ -48,11 +52,11 @@ class Engine:
         deterministic: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
-            raise ValueError(f"precision={precision!r} is none of {', '.join(PRECISIONS)}")
+            raise ValueError(f"precision={precision!r} must be one of {', '.join(PRECISIONS)}")
         if accumulate < 1:
             raise ValueError(f"accumulate={accumulate} must be at least 1")
         if threads is not None and not 1 <= threads <= MOST_THREADS:
-            raise ValueError(f"threads={threads} must be from 1 to {MOST_THREADS}, or null for torch's choice")
+            raise ValueError(f"threads={threads} must be from 1 to {MOST_THREADS}, or null for PyTorch's default")
         if threads:
             torch.set_num_threads(threads)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -71,7 +75,7 @@ class Engine:
         if self.world > 1:
             if not dist.is_initialized():
                 dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-            # Decisions travel between CPUs, so that they never wait for the device.
+            # Processes exchange flags over the CPU, because on the GPU they would wait for queued kernels.
             self._control = dist.new_group(backend="gloo")
 
     def _device(self, name: str) -> torch.device:
@@ -84,7 +88,7 @@ class Engine:
         if device.type not in ("cpu", "cuda", "mps"):
             raise ValueError(f"device={name!r} must be auto, cpu, cuda, cuda:NUMBER or mps")
         if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device={name!r} was asked for, but torch sees no CUDA device here; use device=cpu")
+            raise ValueError(f"device={name!r}: PyTorch finds no CUDA device; use device=cpu")
         if device.type == "mps" and not torch.backends.mps.is_available():
             raise ValueError(f"device={name!r}: PyTorch finds no Apple GPU; use device=cpu")
         if device.type == "mps" and self.world > 1:
@@ -93,43 +97,60 @@ class Engine:
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process is the one that writes files and talks."""
+        """Whether this process has rank 0. Only that process writes files and prints messages."""
         return self.rank == 0
 
     @property
     def micro_batch_indices(self) -> range:
-        """Which parts of a move's batch are this process's, of ``micro_batches``."""
+        """Indices of this process's micro-batches, counted over all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
     def micro_batches(self) -> int:
+        """Number of micro-batches of a move over all processes."""
         return self.world * self.accumulate
 
     def prepare(self, game: Game) -> None:
-        """Move the game to the device; every process starts from the weights of the first."""
+        """Move a game to the device and copy the weights of the first process to all others."""
         game.to(self.device)
         if self.world > 1:
             for tensor in game.state_dict().values():
                 dist.broadcast(tensor, 0)
 
     def to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the batch on the device; a copy from pinned memory to CUDA does not block."""
+        """Return a batch on the device. Copies from pinned memory to CUDA are asynchronous."""
         return {name: x.to(self.device, non_blocking=self.device.type == "cuda") for name, x in batch.items()}
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """The context of a forward."""
+        """Return the context manager for a forward pass. It is autocast for mixed precision and has no effect for
+        ``fp32``."""
         if self._dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self._dtype)
 
     def backward(self, player: str, loss: Tensor) -> None:
-        """Add the gradients of one part of the batch, scaled for ``player`` if the precision needs it."""
+        """Compute the gradients of one micro-batch and add them to the gradients of the parameters.
+
+        Args:
+            player: name of the player, which selects the loss scaler.
+            loss: scalar loss of the micro-batch.
+        """
         self._scaler(player).scale(loss / self.accumulate).backward()
 
     def average_and_clip_gradients(
         self, player: str, optimizer: Optimizer, params: Sequence[nn.Parameter], clip: float | None
     ) -> Tensor:
-        """Average gradients over processes and clip; returns their norm before clipping, on the device."""
+        """Average the gradients of a player over all processes, and clip their norm.
+
+        Args:
+            player: name of the player, which selects the loss scaler.
+            optimizer: optimizer of the player.
+            params: parameters of the player's networks.
+            clip: largest norm of the whole gradient. ``None`` disables clipping.
+
+        Returns:
+            The norm before clipping, a scalar on the device.
+        """
         self._average([p.grad for p in params if p.grad is not None])
         self._scaler(player).unscale_(optimizer)
         norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
@@ -138,7 +159,13 @@ class Engine:
         return norm
 
     def step(self, player: str, optimizer: Optimizer, apply: bool = True) -> None:
-        """Step on the gradients there are, or (``apply=False``) let them be."""
+        """Take an optimizer step with the present gradients.
+
+        Args:
+            player: name of the player, which selects the loss scaler.
+            optimizer: optimizer of the player.
+            apply: whether to change the weights. With ``False``, only the loss scaler is updated.
+        """
         scaler = self._scaler(player)
         if apply:
             scaler.step(optimizer)
@@ -159,7 +186,7 @@ class Engine:
             grad.copy_(mean.view_as(grad))
 
     def any_process(self, flag: bool) -> bool:
-        """Whether ``flag`` is true in any process."""
+        """Return whether ``flag`` is true in at least one process."""
         if self._control is None:
             return flag
         votes = torch.tensor(int(flag))
@@ -167,22 +194,23 @@ class Engine:
         return bool(votes)
 
     def barrier(self) -> None:
-        """Wait for the other processes."""
+        """Wait until all processes have called this method."""
         if self._control is not None:
             dist.barrier(group=self._control)
 
     def close(self) -> None:
-        """Leave the group of processes."""
+        """Leave the process group."""
         if self.world > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the loss scalers and the states of all random number generators (CUDA: one for each device)."""
+        """Return the states of the loss scalers and of all random number generators, including one for each CUDA
+        device."""
         return {"scalers": {name: s.state_dict() for name, s in self._scalers.items()}, "rng": _rng_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, scaler in state["scalers"].items():
-            mine = self._scaler(name)  # also of a player that no longer moves: it stays in later checkpoints
+            mine = self._scaler(name)  # Creating it keeps the state of a player that no longer moves.
             if scaler:
                 mine.load_state_dict(scaler)
         _set_rng_state(state["rng"])
@@ -204,8 +232,8 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    if not 0 <= rest[0] <= len(keys):  # numpy does not check it
-        raise ValueError(f"the state of numpy's random numbers has the position {rest[0]}")
+    if not 0 <= rest[0] <= len(keys):  # NumPy does not check the position.
+        raise ValueError(f"the state of NumPy's random number generator has the invalid position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):
         if device < torch.cuda.device_count():
@@ -215,13 +243,22 @@ def _set_rng_state(state: dict[str, Any]) -> None:
 
 
 def to_float64(x: Tensor) -> Tensor:
-    """Return ``x`` in float64, or unchanged on MPS, which has no float64."""
+    """Return ``x`` in float64. On MPS, which does not support float64, return ``x`` unchanged."""
     return x if x.device.type == "mps" else x.double()
 
 
 @contextlib.contextmanager
 def frozen_except(game: Game, nets: Sequence[str]) -> Iterator[list[nn.Parameter]]:
-    """Only the parameters of ``nets`` want gradients inside; yields them."""
+    """Enable gradients for the parameters of some networks of a game while the block runs. Parameters of all other
+    networks stay frozen.
+
+    Args:
+        game: game with the networks.
+        nets: names of the networks to train.
+
+    Yields:
+        The parameters that have gradients.
+    """
     params = [p for name in nets for p in game.nets[name].parameters()]
     for p in params:
         p.requires_grad_(True)

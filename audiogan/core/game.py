@@ -1,4 +1,4 @@
-"""The base class of games, and the context of one training step."""
+"""The base class of games, and the context that a game receives in each move."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from torch import Tensor, nn
 
 
 class Game(nn.Module):
-    """Networks and the losses of the players who own them.
+    """Networks together with the losses of the players that train them. Subclasses implement `losses` and `sample`.
 
-    A game never calls ``backward``, ``step``, ``zero_grad`` or ``.to(device)`` and never touches autocast: the trainer
-    does. State that matters between steps is a registered buffer, so that checkpoints hold it.
+    The trainer calls ``backward`` and ``step``, clears gradients, moves networks to the device and enables autocast. A
+    game does none of this. State that lasts longer than a step must be a registered buffer, because checkpoints store
+    only parameters and buffers.
+
+    Args:
+        nets: networks by name.
 
     Attributes:
-        single_process: why this game must run in one process, for the error; empty if it may run in several. Give the
-            reason where buffers come to differ between processes: a checkpoint holds those of the first only.
+        single_process: reason why the game cannot run in several processes, for the error message. Empty if it can. A
+            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of
+            the first.
     """
 
     single_process: str = ""
@@ -29,42 +34,61 @@ class Game(nn.Module):
         self.nets = nn.ModuleDict(nets)
 
     def losses(self, player: str, batch: Any, context: Play) -> dict[str, Tensor]:
-        """Return named, weighted scalar terms; the player minimises their sum in this move.
+        """Return the weighted terms of a player's loss. The player minimises their sum in this move.
 
         Args:
             player: name of the player that moves.
-            batch: the batch of the player's stream; for a player with several streams, a dict of batches by stream.
-            context: shared forwards, notes and random numbers of this step.
+            batch: tensors by the name of the column. For a player with several streams, a dict of such batches by the
+                name of the stream.
+            context: random numbers, shared results and recorded values of this move.
+
+        Returns:
+            Scalars by name. The names appear in the log.
         """
         raise NotImplementedError
 
     def after_step(self, player: str, context: Play) -> None:
-        """Hook after the optimizer step of ``player``, for constraints on weights and for swaps of networks."""
+        """Change weights after the optimizer step of a player, for example to clip them. By default, do nothing."""
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict of this game or of an older version of it, with the names of this version."""
+        """Return a state dict with the parameter names of this version of the game.
+
+        Args:
+            state: state dict of this version or of an older version.
+        """
         return dict(state)
 
     def sample(
         self, n: int, *, nets: Mapping[str, nn.Module] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:
-        """Return ``n`` samples; ``nets`` replaces networks by name, such as by an average of their weights."""
+        """Return ``n`` generated samples.
+
+        Args:
+            n: number of samples.
+            nets: networks that replace networks of the game by name, such as averaged ones.
+            rng: random number generator. ``None`` selects PyTorch's global random number generator.
+        """
         raise NotImplementedError
 
 
 class Play:
-    """The context of one training step: shared forwards, notes, and all random numbers that a game needs.
+    """Context that a game receives in each move: random numbers, shared results and recorded values.
 
-    Random numbers are a pure function of (seed, step, player, repeat). They are drawn for the whole batch of a move,
-    and each micro-batch takes its rows. So the numbers depend neither on the number of processes that share a batch
-    nor on gradient accumulation, and no state of theirs has to be saved.
+    The random numbers of a move depend only on the seed, the step, the player and the repeat. They are drawn for the
+    whole batch, and each micro-batch takes its rows. The numbers therefore depend neither on the number of processes
+    nor on gradient accumulation, and checkpoints need not store their state.
+
+    Args:
+        step: number of the step, counted from 0.
+        seed: seed of the random numbers.
+        micro_batch_index: index of this micro-batch.
+        micro_batches: number of micro-batches of a move over all processes.
+        device: device on which random numbers are drawn.
 
     Attributes:
-        step: the step, counted from 0.
         player: name of the player that moves.
-        repeat: index of the move among the player's repeats in this step.
-        micro_batch_index: index of this micro-batch in the move's batch.
-        micro_batches: number of micro-batches of the move: processes times ``engine.accumulate``.
+        repeat: index of the move among the player's moves in this step.
+        notes: recorded values by name.
     """
 
     def __init__(
@@ -86,48 +110,67 @@ class Play:
         self._rng = torch.Generator(device=device)
 
     def begin(self, player: str, repeat: int = 0) -> None:
-        """Begin a move: clear the shared forwards and notes of the last move, and seed the random numbers."""
+        """Start a move: clear shared results and recorded values, and seed the random numbers.
+
+        Args:
+            player: name of the player that moves.
+            repeat: index of the move among the player's moves in this step.
+        """
         self.player, self.repeat = player, repeat
         self._once.clear()
         self.notes = {}
         words = [self._seed, self.step, zlib.crc32(player.encode()), repeat]
         shared, own = np.random.SeedSequence(words, spawn_key=()).generate_state(2, np.uint64)
         self._rng.manual_seed(int(shared))
-        # What a network draws by itself (dropout, noise) differs between micro-batches.
+        # Random numbers that networks draw themselves, such as dropout, must differ between micro-batches.
         torch.manual_seed((int(own) + self.micro_batch_index) % 2**63)
 
     def once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return ``compute()``; within a move, later calls with the same name return the first result."""
+        """Return ``compute()``. Later calls with the same name in this move return the same result without computing
+        it again."""
         if name not in self._once:
             self._once[name] = compute()
         return self._once[name]
 
     def keep(self, name: str, x: Tensor) -> None:
-        """Keep ``x``, detached, for a later move of the same step."""
+        """Store ``x`` without its gradient for a later move in this step. `get_kept` returns it."""
         self._kept[name] = x.detach()
 
     def get_kept(self, name: str) -> Tensor:
-        """Return the tensor that an earlier move of this step kept as ``name``; ``KeyError`` if there is none."""
+        """Return the tensor that `keep` stored under a name earlier in this step.
+
+        Raises:
+            KeyError: no tensor has this name.
+        """
         if name not in self._kept:
             kept = sorted(self._kept)
-            raise KeyError(f"nothing was kept as {name!r} before the move of {self.player!r}; kept: {kept}")
+            raise KeyError(f"no tensor was kept as {name!r} before the move of {self.player!r}; kept tensors: {kept}")
         return self._kept[name]
 
     def note(self, **stats: Tensor | float) -> None:
-        """Record figures of this move for monitors and logs. Tensors stay on their device: nothing waits for it."""
+        """Record values of this move for monitors and logs. Tensors stay on their device, so that the CPU does not
+        wait for it."""
         for name, value in stats.items():
             self.notes[name] = torch.as_tensor(value).detach()
 
     def rand(self, *shape: int) -> Tensor:
-        """Draw uniform numbers in [0, 1). The first dimension is the size of this micro-batch."""
+        """Return uniform random numbers in [0, 1).
+
+        Args:
+            shape: shape of the result. The first size is the number of examples in this micro-batch.
+        """
         return self._draw(torch.rand, shape)
 
     def randn(self, *shape: int) -> Tensor:
-        """Draw standard normal numbers. The first dimension is the size of this micro-batch."""
+        """Return standard normal random numbers.
+
+        Args:
+            shape: shape of the result. The first size is the number of examples in this micro-batch.
+        """
         return self._draw(torch.randn, shape)
 
     def choice(self, odds: Tensor, n: int) -> Tensor:
-        """Draw ``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
+        """Draw ``n`` random indices, int64 ``[n]``. The probability of index ``i`` is proportional to ``odds[i]``."""
         odds = odds.to(self._rng.device)
         whole = torch.multinomial(odds, n * self.micro_batches, replacement=True, generator=self._rng)
         return whole[self.micro_batch_index * n : (self.micro_batch_index + 1) * n]

@@ -1,4 +1,4 @@
-"""A player: who owns which networks, with which optimizer, moves when, and on which data."""
+"""A player: the networks, optimizer and data streams of one side of a game, and its schedule."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from torch import nn
 from torch.optim import Optimizer
 
 ROLES = ("generator", "critic", "other")
+"""Roles that a player may have. Monitors use the role to interpret its losses."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """One side of a game.
+    """Settings of one side of a game, such as the critic.
 
     Args:
-        name: ``Game.losses`` is called with it.
-        nets: names in ``Game.nets`` that this player moves; all others are frozen while it moves.
-        optimizer: makes the optimizer from a list of parameters, e.g. ``partial(torch.optim.Adam, lr=1e-4)``.
-        streams: names of the data streams it draws from, one batch each a move.
-        every: it moves on steps where ``step % every == 0``.
-        repeats: consecutive moves a step, each on a fresh batch (``n_critic`` of the literature).
-        active: first step on which it moves, and the first on which it no longer does (``None``: never stops).
-        clip: largest norm of its gradient; ``None`` leaves it as it is.
-        role: ``generator``, ``critic`` or ``other``: how monitors read its losses and scores.
+        name: name that `Game.losses` receives.
+        nets: names of the networks in `Game.nets` that this player trains. All other networks are frozen during its
+            moves.
+        optimizer: function from a list of parameters to an optimizer, such as ``partial(torch.optim.Adam, lr=1e-4)``.
+        streams: names of the data streams. Each move draws one batch from each stream.
+        every: interval in steps. The player moves on steps that are multiples of it.
+        repeats: number of moves in a step, each with a new batch. Papers call it ``n_critic``.
+        active: first step of the player, and the first step on which it no longer moves. ``None`` means that it moves
+            until the run ends.
+        clip: largest norm of the player's gradient. ``None`` disables clipping.
+        role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
+
+    Raises:
+        ValueError: a setting is out of range.
     """
 
     name: str
@@ -51,6 +57,6 @@ class Player:
             raise ValueError(f"player {self.name!r}: every={self.every} and repeats={self.repeats} must be at least 1")
 
     def is_due(self, step: int) -> bool:
-        """Whether this player moves on ``step`` (counted from 0)."""
+        """Return whether this player moves on a step. Steps are counted from 0."""
         first, last = self.active
         return step >= first and (last is None or step < last) and step % self.every == 0

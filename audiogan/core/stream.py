@@ -1,4 +1,4 @@
-"""A data stream: endless shuffled batches as a pure function of (seed, position)."""
+"""A data stream: batches of a dataset in random order, without end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Batch = dict[str, Tensor]
 
 
 class Dataset(Protocol):
-    """Anything with a length that yields batches. ``batch`` is a pure function of its arguments and thread-safe."""
+    """Interface of a dataset: a length and a method that returns batches.
+
+    ``batch`` must be thread-safe, and its result may depend only on its arguments.
+    """
 
     def __len__(self) -> int: ...
 
@@ -23,21 +26,24 @@ class Dataset(Protocol):
 
 
 class Stream:
-    """Endless batches of a dataset, each epoch in a new order.
+    """Batches of a dataset without end. Each epoch has a new random order.
 
-    Batch ``k`` depends on the seed and on ``k`` alone, so the position is all the state there is. One batch is read
-    ahead in a thread.
+    Batch ``k`` depends only on the seed and on ``k``. A checkpoint therefore stores only the position. A thread reads
+    one batch in advance.
 
     Args:
         dataset: see `Dataset`.
-        batch_size: examples of one forward pass of one process.
-        seed: of the order and of random crops.
-        shuffle: ``False`` walks through the data in order.
+        batch_size: number of examples in a micro-batch, which is one forward pass of one process.
+        seed: seed of the order and of random crops.
+        shuffle: whether the order is random. With ``False``, each epoch has the order of the dataset.
+
+    Raises:
+        ValueError: the dataset is empty, or the batch size is below 1.
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, *, seed: int = 0, shuffle: bool = True) -> None:
         if len(dataset) == 0:
-            raise ValueError("a stream needs a dataset that is not empty")
+            raise ValueError("the dataset of a stream must not be empty")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} must be at least 1")
         self.dataset, self.batch_size, self.seed, self.shuffle = dataset, batch_size, seed, shuffle
@@ -48,7 +54,12 @@ class Stream:
         self._ahead: tuple[Any, Future[list[Batch]]] | None = None
 
     def next(self, micro_batch_indices: Iterable[int] = (0,), micro_batches: int = 1) -> list[Batch]:
-        """The shares ``parts`` (of ``of``) of the next batch of ``of * batch_size`` examples; moves on by one."""
+        """Return micro-batches of the next batch, and advance the position by one batch.
+
+        Args:
+            micro_batch_indices: indices of the micro-batches to return.
+            micro_batches: number of micro-batches in a batch. The batch has ``micro_batches * batch_size`` examples.
+        """
         key = (self.position, tuple(micro_batch_indices), micro_batches)
         if self._ahead is not None and self._ahead[0] == key:
             batches = self._ahead[1].result()
@@ -72,7 +83,7 @@ class Stream:
         return batches
 
     def _indices(self, places: np.ndarray) -> np.ndarray:
-        """Examples at ``places`` of the endless sequence of epochs."""
+        """Return the dataset indices for positions in the endless sequence of epochs."""
         n = len(self.dataset)
         if not self.shuffle:
             return places % n
@@ -86,10 +97,11 @@ class Stream:
         return order
 
     def state_dict(self) -> dict[str, int]:
-        """The position, and the length of the data it counts in."""
+        """Return the position and the length of the dataset."""
         return {"position": self.position, "length": len(self.dataset)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go to a saved position. Other data than then is fine, but the order is then a new one."""
+        """Continue from a saved position. If the length of the dataset has changed, the order of examples changes as
+        well."""
         self.position = check_count(state["position"], "the position of a stream")
         self._ahead = None

@@ -1,4 +1,4 @@
-"""The trainer: the one loop for every kind of game."""
+"""The training loop for all games, and the base class of callbacks."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ from audiogan.core.stream import Stream
 
 @dataclass
 class Move:
-    """What one move of one player did. Tensors are detached and still on the device.
+    """Result of one move of a player. Tensors are detached and stay on the device.
 
     Attributes:
-        player: who moved.
-        step, repeat: when.
-        losses: the terms, averaged over the parts of the batch.
-        grad_norm: norm of the player's whole gradient, before clipping.
-        notes: what the game noted (``real_logits`` ...), parts concatenated.
-        examples: examples of this move over all processes.
-        applied: whether the optimizer stepped; a callback may have refused.
+        player: player that moved.
+        step: number of the step, counted from 0.
+        repeat: index of the move among the player's moves in this step.
+        losses: terms of the loss by name, averaged over micro-batches.
+        grad_norm: norm of the whole gradient before clipping.
+        notes: values that the game recorded with `Play.note`, such as ``real_logits``. Micro-batches are concatenated.
+        examples: number of examples in the move's batches over all processes.
+        applied: whether the optimizer changed the weights. ``False`` if a callback refused the step.
     """
 
     player: Player
@@ -49,58 +50,66 @@ class Move:
 
 
 class Callback:
-    """Does nothing at each of the moments at which something can be done."""
+    """Base class of callbacks. The trainer calls the methods at fixed points of a run. By default, they do nothing."""
 
     def on_start(self, trainer: Trainer) -> None:
-        """Before the first step, and before a checkpoint is loaded: make whatever state there is."""
+        """Called when the trainer is created, before a checkpoint is loaded and before the first step. Create state
+        here."""
 
     def on_resume(self, trainer: Trainer) -> None:
-        """After a checkpoint was loaded: bring what lies outside of it (log files) into line with it."""
+        """Called after a checkpoint has been loaded. Adapt files outside the checkpoint here, such as logs with
+        later steps."""
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        """Between the backward of a move and its optimizer step; ``False`` refuses the step: no weight changes."""
+        """Called after the backward pass of a move and before the optimizer step.
+
+        Returns:
+            ``False`` to refuse the optimizer step. No weight then changes in this move.
+        """
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        """After each move of each player."""
+        """Called after each move of each player."""
 
     def on_step(self, trainer: Trainer) -> None:
-        """After all moves of a step; ``trainer.step`` already counts it."""
+        """Called after all players have moved in a step. `Trainer.step` has already been increased."""
 
     def on_end(self, trainer: Trainer) -> None:
-        """After the last step, also when stopped early."""
+        """Called once after the last step, even if the run ended before its budget was used up."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs to go on as if never stopped."""
+        """Return the state of this callback for a checkpoint. A resumed run must continue exactly from this state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what ``state_dict`` gave."""
+        """Load a state that `state_dict` has returned."""
 
 
 class Trainer:
-    """Lets the players of a game move, in order, step after step.
+    """Training loop: in each step, the players of a game move in order.
 
-    Each step every player that is due moves ``repeats`` times: it draws its streams, its networks are unfrozen,
-    ``losses`` are summed and differentiated, gradients averaged over processes, clipped and stepped, and the callbacks
-    are told. That is all.
+    A player that is due moves ``repeats`` times in a step. A move draws a batch from each stream of the player, enables
+    gradients for its networks, sums the terms of `Game.losses`, computes gradients, averages them over processes, clips
+    them, and takes an optimizer step. Then it calls the callbacks.
 
     Args:
-        game: the networks and their losses.
-        players: in the order in which they move.
-        streams: data by name.
-        callbacks: by name, in the order in which they are told; the name is their key in a checkpoint.
-        engine: the hardware; default: CUDA if there is any, float32.
-        steps, minutes: the budget; the run ends with whichever is spent first. One of them must be given.
-        seed: of the games' random numbers.
-        clock: what ``minutes`` are measured by, in seconds; ``time.process_time`` gives CPU minutes.
+        game: networks and losses.
+        players: players in the order in which they move.
+        streams: data streams by name.
+        callbacks: callbacks by name, in the order in which they are called. A checkpoint stores their states by name.
+        engine: hardware. By default, CUDA if available, with float32.
+        steps: largest number of steps. ``None`` sets no limit; then ``minutes`` is required.
+        minutes: largest duration of the run by ``clock``, in minutes. ``None`` sets no limit; then ``steps`` is
+            required.
+        seed: seed of the random numbers that games draw.
+        clock: function that returns the time in seconds. For example, ``time.process_time`` limits CPU time.
 
     Attributes:
-        step: steps so far.
-        examples: examples of all moves of all players so far.
-        real_examples: real examples since this object was made, over all processes. Of each stream, a step counts the
-            examples of the player that draws the most: one batch where all players move once, five where the critic
-            moves five times. This is what papers call the real examples shown to the critic.
-        stop_reason: why the run ended before its budget was spent; `None` if it did not.
+        step: number of completed steps.
+        examples: number of examples in the batches of all moves of all players.
+        real_examples: number of real examples since this object was created, over all processes. If several players
+            draw from a stream in a step, only the player that draws the most counts. With one critic, it is the number
+            of real examples shown to the critic, as papers report it.
+        stop_reason: reason why the run ended before its budget was used up. ``None`` if it did not.
 
     Examples:
         >>> from functools import partial
@@ -134,7 +143,7 @@ class Trainer:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if steps is None and minutes is None:
-            raise ValueError("a training needs an end: give steps, minutes or both")
+            raise ValueError("the run has no end; give steps, minutes or both")
         self.game, self.players, self.streams = game, tuple(players), dict(streams)
         self.callbacks = dict(callbacks or {})
         self.engine = engine or Engine()
@@ -142,7 +151,7 @@ class Trainer:
         self._check()
         self._judges = [c for c in self.callbacks.values() if type(c).on_gradients is not Callback.on_gradients]
         self.step = 0
-        self.examples = 0  # of all moves: a measure of the work
+        self.examples = 0
         self.real_examples = 0
         self.stop_reason: str | None = None
         self._seconds_before = 0.0
@@ -161,7 +170,7 @@ class Trainer:
     def _check(self) -> None:
         names = [p.name for p in self.players]
         if len(set(names)) < len(names):
-            raise ValueError(f"two players share a name: {names}")
+            raise ValueError(f"two players share a name: {names}; give each its own")
         if self.game.single_process and self.engine.world > 1:
             raise ValueError(
                 f"{type(self.game).__name__} must run in one process, not {self.engine.world}: "
@@ -171,22 +180,23 @@ class Trainer:
             for kind, wanted, have in (("network", p.nets, self.game.nets), ("stream", p.streams, self.streams)):
                 for name in wanted:
                     if name not in have:
-                        raise ValueError(f"player {p.name!r} wants {kind} {name!r}; there are {list(have)}")
+                        raise ValueError(f"player {p.name!r} needs {kind} {name!r}; there are {', '.join(have)}")
 
     @property
     def seconds(self) -> float:
-        """Time spent in this run by ``clock``, over all its sessions; it begins with `run`."""
+        """Time spent in `run` by ``clock``, in seconds. Time before the run was interrupted and resumed counts as
+        well."""
         return self._seconds_before + (0.0 if self._started is None else self.clock() - self._started)
 
     @property
     def budget_spent(self) -> bool:
-        """Whether the steps or the minutes are used up."""
+        """Whether the run has reached its number of steps or minutes."""
         out_of_steps = self.steps is not None and self.step >= self.steps
         return out_of_steps or (self.minutes is not None and self.seconds >= 60 * self.minutes)
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up, 0 ... 1."""
+        """Share of the budget that is used up, 0 to 1."""
         shares = [0.0]
         if self.steps is not None:
             shares.append(self.step / max(self.steps, 1))
@@ -195,11 +205,15 @@ class Trainer:
         return min(1.0, max(shares))
 
     def stop(self, reason: str) -> None:
-        """End the run after the step under way."""
+        """End the run after the present step.
+
+        Args:
+            reason: reason for the user.
+        """
         self.stop_reason = reason
 
     def run(self) -> None:
-        """Train until the budget is spent or someone calls ``stop``."""
+        """Train until the budget is used up or `stop` is called."""
         self._started = self.clock()
         while not self.engine.any_process(self.budget_spent or self.stop_reason is not None):
             self._step()
@@ -209,7 +223,7 @@ class Trainer:
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # the others still end, above all the checkpoints
+            except Exception as error:  # Other callbacks must still end: Checkpoints saves the run.
                 failed = failed or error
         if failed is not None:
             raise failed
@@ -245,15 +259,14 @@ class Trainer:
 
     def _move(self, player: Player, repeat: int, contexts: list[Play]) -> Move:
         engine, optimizer = self.engine, self.optimizers[player.name]
-        drawn = {
-            name: self.streams[name].next(engine.micro_batch_indices, engine.micro_batches) for name in player.streams
-        }
+        parts = engine.micro_batch_indices, engine.micro_batches
+        drawn = {name: self.streams[name].next(*parts) for name in player.streams}
         terms: list[dict[str, Tensor]] = []
         with frozen_except(self.game, player.nets) as params:
             optimizer.zero_grad(set_to_none=True)
             for i, context in enumerate(contexts):
                 context.begin(player.name, repeat)
-                batches = {name: engine.to_device(parts[i]) for name, parts in drawn.items()}
+                batches = {name: engine.to_device(own[i]) for name, own in drawn.items()}
                 batch = next(iter(batches.values())) if len(batches) == 1 else batches
                 with engine.autocast():
                     losses = self.game.losses(player.name, batch, context)
@@ -272,14 +285,15 @@ class Trainer:
         return move
 
     def _refused(self, move: Move) -> bool:
-        """Whether a callback of any process wants this step not to be taken."""
+        """Return whether a callback of any process refuses the optimizer step."""
         if not self._judges:
             return False
-        answers = [judge.on_gradients(self, move) for judge in self._judges]  # each is asked
+        answers = [judge.on_gradients(self, move) for judge in self._judges]  # Every callback must be called.
         return self.engine.any_process(any(answer is False for answer in answers))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything: a run resumed from it goes on as if never stopped."""
+        """Return the complete state of the run. A run that loads it continues exactly as if it had not been
+        interrupted."""
         return {
             "step": self.step,
             "examples": self.examples,
@@ -293,26 +307,29 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
-        """Continue from a saved state.
+        """Load a state that `state_dict` has returned.
 
-        Hyperparameters of optimizers (learning rates ...) stay as they are configured now.
+        The hyperparameters of optimizers, such as learning rates, keep their present configuration.
+
+        Args:
+            state: state of a trainer with the same networks and players.
 
         Returns:
-            Lines for the user: what the state lacks, and so starts anew.
+            A warning for each part that the state lacks. Such a part starts with an empty state.
 
         Raises:
-            CheckpointError: networks or players are not the same, or a value makes no sense.
+            CheckpointError: networks or players differ, or a value is invalid.
         """
         step, examples = check_count(state["step"], "trainer.step"), check_count(state["examples"], "trainer.examples")
         spent = check_duration(state["seconds"], "trainer.seconds")
         game = self.game.upgrade_state_dict(state["game"])
         different = describe_differences(self.game.state_dict(), game)
         if different:
-            raise CheckpointError(f"the networks are not those of the checkpoint: {different}")
+            raise CheckpointError(f"the networks differ from those in the checkpoint: {different}")
         check_weights(game)
         if set(state["optimizers"]) != set(self.optimizers):
             mine, theirs = sorted(self.optimizers), sorted(state["optimizers"])
-            raise CheckpointError(f"players are {mine}, in the checkpoint {theirs}")
+            raise CheckpointError(f"the players are {mine}, but {theirs} in the checkpoint")
         self.game.load_state_dict(game)
         missing = []
         for player in self.players:
@@ -328,7 +345,7 @@ class Trainer:
                 if name in saved:
                     part.load_state_dict(saved[name])
                 elif part.state_dict():
-                    missing.append(f"the {kind} {name!r} is not in the checkpoint and starts anew")
+                    missing.append(f"the {kind} {name!r} is not in the checkpoint; it starts empty")
         self.step, self.examples = step, examples
         self._seconds_before = spent
         self._started = None if self._started is None else self.clock()

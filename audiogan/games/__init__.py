@@ -1,4 +1,4 @@
-"""Games: one file per kind of game."""
+"""Games for GANs, with one module for each kind of game."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The adversarial game of a generator against a critic (Goodfellow et al., 2014), with any named inputs."""
+"""A generator against a critic (Goodfellow et al., NeurIPS 2014), with conditional inputs, penalties and paired
+targets."""
 
 from __future__ import annotations
 
@@ -9,17 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import (
-    call,
-    check_input_names,
-    check_shape,
-    eval_mode,
-    input_names,
-    logits_per_sample,
-    sum_over_critics,
-    to_critic_output,
-)
-from audiogan.games.critics import critic_terms
+from audiogan.games.calling import call, check_input_names, check_shape, eval_mode, input_names
+from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative
 from audiogan.games.terms import add_terms, due_penalties, name_terms
@@ -31,33 +23,37 @@ Inputs = Mapping[str, Tensor]
 
 
 class Adversarial(Generative):
-    """A generator and a critic, with any adversarial loss, penalties and distances.
+    """Game of a generator and a critic with any adversarial loss.
 
-    Players are called ``generator`` and ``critic``. A batch holds the signals ``x`` and the columns that the inputs
-    name. ``x`` is the target where the generator has a source.
+    The players are called ``generator`` and ``critic``. A batch has the real signals in the column ``x``, and the
+    columns that the inputs need. If the generator translates a source, ``x`` is the target.
 
     Args:
-        generator: takes named inputs and returns ``[B, *representation.shape]``; see `audiogan.networks.GeneratorNet`.
-        critic: ``[B, *representation.shape]`` and the inputs that it takes -> logits or a `CriticOutput`. With class
-            logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., 2017, section 4). If it has a
-            ``view`` (signals -> tensor), it receives the view of decoded signals.
-        loss: has ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``; a relativistic one has
-            ``generator(fake_logits, real_logits)`` and an attribute ``relativistic``.
-        representation: between signals and what the networks see.
-        inputs: see `Generative`.
-        penalties: terms of the critic's loss, due on steps where ``step % penalty.every == 0``. The keys of a mapping
-            name them in the log; terms of a sequence are named after their classes.
-        generator_penalties: the same for the generator, called with it, its inputs and ``context.randn``.
-        distances: terms of the generator's loss between its output and the target, such as `audiogan.losses.L1`.
-        adversarial_weight: weight of the adversarial loss for the generator. With 0 the critic is not used, and
-            distances alone train the generator (a baseline; remove the critic's player too: ``'~players.critic'``).
-        feature_matching_weight: weight of the mean absolute difference of the critic's features of output and target
-            (Wang et al., pix2pixHD, CVPR 2018, equation 4). The critic must return features.
+        generator: network from named inputs to ``[B, *representation.shape]``; see `audiogan.networks.GeneratorNet`.
+        critic: network from ``[B, *representation.shape]`` and its named inputs to logits or a `CriticOutput`. If the
+            output has class logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., ICML 2017,
+            section 4). If the critic has a method ``view``, it receives the result of ``view(signals)`` instead.
+        loss: adversarial loss with the methods ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``. A
+            relativistic loss has the attribute ``relativistic`` and ``generator(fake_logits, real_logits)``.
+        representation: transform between signals and the tensors that networks process.
+        inputs: named inputs of the networks; see `Generative`.
+        penalties: terms of the critic's loss. A term is added on steps that are multiples of its ``every``. The keys of
+            a mapping are the names in the log. A term in a sequence is named after its class.
+        generator_penalties: terms of the generator's loss, called with the generator, its inputs and ``context.randn``.
+        distances: terms of the generator's loss that compare its output with the target, such as `audiogan.losses.L1`.
+        adversarial_weight: weight of the adversarial loss for the generator. With 0, the generator does not use the
+            critic. For training without a critic, also remove its player (``'~players.critic'``).
+        feature_matching_weight: weight of the mean absolute difference between the critic's features of output and
+            target (pix2pixHD, Wang et al., CVPR 2018, equation 4). It requires a critic that returns features.
         auxiliary_weight: weight of the cross-entropy of class logits.
-        augment: random transformations of real and fake signals before the critic (Zhao et al., 2020).
-        through_signal: decode fakes to signals and encode them again before the critic. ``augment`` then works on
-            signals. The representation must be differentiable both ways.
-        constraint: called with the critic after each of its steps (weight clipping).
+        augment: random transform of real and generated signals before the critic (DiffAugment, Zhao et al., NeurIPS
+            2020).
+        through_signal: whether to decode the generator's output to signals and encode them again before the critic.
+            ``augment`` then transforms signals. It requires a differentiable representation.
+        constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
+
+    Raises:
+        ValueError: networks, inputs and representation do not fit together.
     """
 
     def __init__(
@@ -104,33 +100,41 @@ class Adversarial(Generative):
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         return self.player_losses(player, batch, self.inputs_from_batch(batch, context), context)
 
-    def player_losses(self, player: str, batch: Inputs, given: Inputs, context: Play) -> dict[str, Tensor]:
-        """Return the losses of a player, given the inputs that the batch determines."""
+    def player_losses(self, player: str, batch: Inputs, batch_inputs: Inputs, context: Play) -> dict[str, Tensor]:
+        """Return the terms of a player's loss.
+
+        Args:
+            player: ``generator`` or ``critic``.
+            batch: signals ``x`` and columns of the data.
+            batch_inputs: result of `inputs_from_batch` for this batch.
+            context: context of the move.
+        """
         signal = batch["x"]
         if player == "critic":
             real = self.critic_view(self._real(signal), context).detach()
-            inputs = self.add_drawn_inputs(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
             return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
         if not self.adversarial_weight and not self.feature_matching_weight:
-            inputs = self.add_drawn_inputs(len(signal), given, context)
+            inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
-        inputs, made, fake = self._make(len(signal), given, context)
+        inputs, made, fake = self._make(len(signal), batch_inputs, context)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
         context.note(fake_logits=logits_per_sample(out))
         return add_terms(losses, self._generator_terms(inputs, made, signal, context))
 
-    def _make(self, n: int, given: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Return all inputs, the generator's output, and the output as the critic receives it."""
-        inputs = self.add_drawn_inputs(n, given, context)
+    def _make(self, n: int, batch_inputs: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return all inputs, the generator's output, and this output as the critic receives it."""
+        inputs = self.add_drawn_inputs(n, batch_inputs, context)
         made = call(self.nets["generator"], inputs)
         return inputs, made, self.critic_view(self._decoded(made), context)
 
     def _adversarial_terms(
         self, fake: Tensor, inputs: Inputs, batch: Inputs, context: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
-        """Return the terms of the generator's loss that a critic gives, and the critic's output."""
+        """Return the terms of the generator's loss that depend on the critic, and the critic's output for generated
+        samples."""
         out = self._judge(fake, inputs)
         if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
@@ -146,7 +150,8 @@ class Adversarial(Generative):
         return losses | self._auxiliary(inputs, fake=out), out
 
     def _generator_terms(self, inputs: Inputs, made: Tensor, target: Tensor, context: Play) -> dict[str, Tensor]:
-        """Return the terms of the generator's loss that no critic gives."""
+        """Return the terms of the generator's loss that do not depend on the critic: distances, penalties and
+        `output_terms`."""
         generator = self.nets["generator"]
         penalties = due_penalties(
             self.generator_penalties, context.step, lambda penalty: penalty(generator, inputs, context.randn)
@@ -157,12 +162,22 @@ class Adversarial(Generative):
             distances = {name: distance(output, target) for name, distance in self.distances.items()}
         return add_terms(self.output_terms(made, inputs), distances, penalties)
 
-    def output_terms(self, made: Tensor, inputs: Inputs) -> dict[str, Tensor]:
-        """Return more terms of the generator's loss on its output. Games that need some override this."""
+    def output_terms(self, output: Tensor, inputs: Inputs) -> dict[str, Tensor]:
+        """Return additional terms of the generator's loss. By default, there are none.
+
+        Args:
+            output: output of the generator, ``[B, *representation.shape]``.
+            inputs: inputs of the generator by name.
+        """
         return {}
 
     def inputs_of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
-        """Return ``inputs`` as they describe the real examples of a batch."""
+        """Return the critic's inputs for the real examples of a batch.
+
+        Args:
+            batch: columns of the data.
+            inputs: inputs for which samples were generated. Those whose values differ for real examples are replaced.
+        """
         values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
 
@@ -187,7 +202,7 @@ class Adversarial(Generative):
         return to_critic_output(call(self.critic, inputs, x))
 
     def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
-        """Return cross-entropies of class logits against the class weights."""
+        """Return the weighted cross-entropy of class logits, if the critic returns any."""
         return {
             f"class_{name}": self.auxiliary_weight * nn.functional.cross_entropy(out.classes, inputs["classes"])
             for name, out in outputs.items()
@@ -201,7 +216,8 @@ class Adversarial(Generative):
         return self.representation.decode(x) if self._view else x
 
     def critic_view(self, x: Tensor, context: Play) -> Tensor:
-        """Return ``x`` as the critic receives it in training."""
+        """Return signals or generator output ``x`` in the form that the critic receives in training, including
+        augmentation."""
         if self.augment is not None:
             x = self.augment(x, context.rand)
         return self._view(x) if self._view else x
@@ -212,28 +228,31 @@ class Adversarial(Generative):
 
     @property
     def critic(self) -> nn.Module:
-        """The critic that judges."""
+        """The critic network."""
         return self.nets["critic"]
 
     def critic_input(self, signal: Tensor) -> Tensor:
-        """Return real signals ``[B, *signal_shape]`` as the critic receives them, without augmentation."""
+        """Return real signals ``[B, *signal_shape]`` in the form that the critic receives, without augmentation."""
         return (self._view or self.representation.encode)(signal)
 
     @torch.no_grad()
     def score(self, batch: Inputs) -> Tensor:
-        """Return the critic's logits ``[B]`` of real examples, without augmentation.
+        """Return the critic's logits ``[B]`` for real examples, without augmentation.
 
         Args:
-            batch: the signals ``x``, and the columns of the inputs that the critic takes.
+            batch: signals ``x``, and the columns that the critic's inputs need.
         """
         with eval_mode(self.critic):
             return logits_per_sample(self._judge(*self._for_critic(batch)))
 
     @torch.no_grad()
     def features(self, batch: Inputs) -> Tensor:
-        """Return features ``[B, D]`` of the critic for real examples; see `audiogan.games.features.last_hidden_layer`.
+        """Return the critic's last hidden layer ``[B, D]`` for real examples.
 
-        The critic receives the same weight for each class, so that features do not contain the label.
+        The critic receives the same weight for each class, so that the features do not contain the label.
+
+        Args:
+            batch: signals ``x``, and the columns that the critic's inputs need.
         """
         with eval_mode(self.critic):
             return last_hidden_layer(self.critic, *self._for_critic(batch, neutral=True))

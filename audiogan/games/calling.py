@@ -1,4 +1,4 @@
-"""Calling networks by keyword: the inputs that a network takes, and checks that a game has them."""
+"""Functions that call networks with named inputs, and checks that a network fits its game."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from torch import Tensor, nn
 
 from audiogan.inputs import Classes, Input, Knobs, Latent, Scale
 from audiogan.inputs.scale import POINTS
-from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
 
 def input_names(network: Any) -> frozenset[str]:
-    """Return the names of the inputs that a network takes.
+    """Return the names of the inputs that a network takes, from its attribute ``takes``.
 
     Raises:
-        ValueError: the network does not say which.
+        ValueError: the network has no attribute ``takes``.
     """
     names = getattr(network, "takes", None)
     if names is None or isinstance(names, str):
@@ -29,7 +28,7 @@ def input_names(network: Any) -> frozenset[str]:
 
 
 def check_input_names(network: Any, inputs: Iterable[str]) -> None:
-    """Raise ``ValueError`` if a network takes an input that the game does not have."""
+    """Raise ``ValueError`` if a network takes an input that is not among the inputs of the game."""
     wanted, inputs = input_names(network), list(inputs)
     if missing := sorted(wanted - set(inputs)):
         name = type(network).__name__
@@ -40,7 +39,7 @@ def check_input_names(network: Any, inputs: Iterable[str]) -> None:
 
 
 def missing_input_hint(name: str) -> str:
-    """Return what to do about a missing input."""
+    """Return the end of an error message: how to add the missing input ``name``."""
     hints = {
         "classes": "; the data has no labels, or classes=0 is set",
         "knobs": "; no knobs are measured on the data",
@@ -50,15 +49,22 @@ def missing_input_hint(name: str) -> str:
 
 
 def call(network: nn.Module, inputs: Mapping[str, Tensor], *x: Tensor, names: frozenset[str] | None = None) -> Any:
-    """Call a network with the inputs that it takes, after the positional arguments ``x``."""
+    """Return the output of a network.
+
+    Args:
+        network: network with an attribute ``takes``.
+        inputs: tensors by name. Only those that the network takes are passed, as keyword arguments.
+        x: positional arguments, such as the signals for a critic.
+        names: names of the inputs to pass instead of those in ``takes``.
+    """
     return network(*x, **{name: inputs[name] for name in (input_names(network) if names is None else names)})
 
 
 def implied_inputs(generator: Any) -> dict[str, Input]:
-    """Return the inputs that follow from the attributes of a generator.
+    """Return the inputs that follow from a generator's attributes.
 
-    ``latent_dim`` and ``latent`` give a `Latent`. ``classes`` and ``knobs`` give `Classes` and `Knobs` with numbers for
-    names; a configuration gives the names of the data.
+    ``latent_dim`` and ``latent`` (the distribution) define a `Latent`. The numbers ``classes`` and ``knobs`` define
+    `Classes` and `Knobs` with placeholder names.
     """
     found: dict[str, Input] = {}
     names = input_names(generator)
@@ -74,7 +80,7 @@ def implied_inputs(generator: Any) -> dict[str, Input]:
 
 
 def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
-    """Raise ``ValueError`` if a network was built for another number of classes or knobs than the inputs have."""
+    """Raise ``ValueError`` if a network was built for a different number of classes or knobs than the inputs have."""
     for name, given in inputs.items():
         built = getattr(network, name, None)
         if name in input_names(network) and isinstance(built, int) and given.shape[0] != built:
@@ -82,7 +88,7 @@ def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
 
 
 def check_shape(network: nn.Module, representation: Representation) -> None:
-    """Raise ``ValueError`` if a network has a ``shape`` that is not the representation's."""
+    """Raise ``ValueError`` if a network has an attribute ``shape`` that differs from the representation's shape."""
     shape = getattr(network, "shape", None)
     if shape is not None and tuple(shape) != tuple(representation.shape):
         given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"
@@ -92,9 +98,10 @@ def check_shape(network: nn.Module, representation: Representation) -> None:
 
 @contextlib.contextmanager
 def eval_mode(net: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode for a block.
+    """Put a network into evaluation mode while the block runs.
 
-    A network that is in this mode already costs nothing: setting the mode of a large one takes a millisecond.
+    If it is already in evaluation mode, nothing is done, because switching the mode of a large network takes about a
+    millisecond.
     """
     if not net.training:
         yield
@@ -104,48 +111,3 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
         yield
     finally:
         net.train()
-
-
-# Logits.
-
-
-def to_critic_output(output: Any) -> CriticOutput:
-    """Return the output of a critic as a `CriticOutput`; several logits ``[B]`` become one tensor ``[B, critics]``."""
-    out = output if isinstance(output, CriticOutput) else CriticOutput(output)
-    if not isinstance(out.logits, Tensor):
-        logits = list(out.logits)
-        if all(part.dim() == 1 for part in logits):
-            return out._replace(logits=[torch.stack(logits, dim=1)])
-        return out._replace(logits=logits if len(logits) > 1 else logits[0])
-    return out
-
-
-def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
-    """Return the sum of a loss over critics, so that each of them learns as it would alone."""
-    first = outputs[0].logits
-    if isinstance(first, Tensor):
-        return loss(*(out.logits for out in outputs))
-    if len(first) == 1:  # logits [B, critics]: the loss takes their mean
-        return first[0].shape[1] * loss(*(out.logits[0] for out in outputs))
-    losses = [loss(*parts) for parts in zip(*(out.logits for out in outputs), strict=True)]
-    return torch.stack(losses).sum()
-
-
-def logits_per_sample(output: CriticOutput) -> Tensor:
-    """Return one logit per sample, ``[B]``: the mean over critics, positions and channels."""
-    if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
-    return torch.stack([_mean(part) for part in output.logits]).mean(0)
-
-
-def logits_for_penalties(output: CriticOutput) -> Tensor:
-    """Return logits for gradient penalties: the mean of each critic per sample, ``[B]`` or ``[B, critics]``."""
-    if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
-    if len(output.logits) == 1:
-        return output.logits[0]
-    return torch.stack([_mean(part) for part in output.logits], dim=1)
-
-
-def _mean(logits: Tensor) -> Tensor:
-    return logits if logits.dim() == 1 else logits.flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""Translation between two domains without pairs (CycleGAN: Zhu et al., ICCV 2017)."""
+"""Translation between two domains without paired data (CycleGAN, Zhu et al., ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import (
-    call,
-    check_input_names,
-    check_shape,
-    eval_mode,
-    logits_per_sample,
-    sum_over_critics,
-    to_critic_output,
-)
-from audiogan.games.critics import critic_terms
+from audiogan.games.calling import call, check_input_names, check_shape, eval_mode
+from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative, Route
 from audiogan.games.image_pool import ImagePool
@@ -30,27 +22,31 @@ from audiogan.representations import Representation
 
 
 class Cycle(Generative):
-    """Two generators that invert each other, and a critic for each of two domains.
+    """Game of two generators that invert each other, and one critic for each of two domains.
 
-    Players are called ``generator`` (both generators) and ``critic`` (both critics). Each draws two streams, the
-    domains; the order of the streams is the order of the domains. Batches hold signals ``x``.
+    The player ``generator`` trains both generators, and the player ``critic`` trains both critics. Each player draws
+    from two streams: first the stream of the first domain, then the stream of the second. Batches hold signals in the
+    column ``x``.
 
     Args:
-        generators: two networks by name: from the first domain to the second, and back. Each takes one `Signal`.
-        critics: two networks by name: for signals of the first domain and of the second.
-        loss: as in `Adversarial`.
-        representation: between signals and what the networks see.
-        inputs: the source, a `Signal` of the column ``x``.
-        cycle: distance of a signal from its translation there and back (section 3.2), such as
-            ``audiogan.losses.L1(weight=10)``.
-        identity: distance of a signal of the target domain from its own translation (section 5.2); ``None`` for none.
-        pool: number of earlier translations of each direction that the critic may see again (section 4); 0 for none. A
-            pool is state of one process, so that such a game does not run in several.
-        penalties: terms of the critics' loss, as in `Adversarial`.
-        constraint: called with each critic after each of its steps.
+        generators: two networks by name. The first translates to the second domain, and the second translates back.
+            Each takes one `Signal`.
+        critics: two networks by name. The first receives signals of the first domain, and the second receives signals
+            of the second domain.
+        loss: adversarial loss; see `Adversarial`.
+        representation: transform between signals and the tensors that networks process.
+        inputs: named inputs of the generators. One of them is a `Signal` of the column ``x``.
+        cycle: distance between a signal and the result of translating it to the other domain and back (section 3.2),
+            such as ``audiogan.losses.L1(weight=10)``.
+        identity: distance between a signal of a generator's target domain and its translation by that generator
+            (section 5.2). ``None`` disables it.
+        pool: number of earlier translations in each direction that the critic may receive again (section 4). 0 disables
+            the pool. A game with a pool runs in one process only.
+        penalties: terms of the critics' loss; see `Adversarial`.
+        constraint: function that is called with each critic after each of its optimizer steps.
 
     Raises:
-        ValueError: not two generators and two critics, or generators that do not take one signal.
+        ValueError: there are not two generators and two critics, or a generator does not take exactly one signal.
     """
 
     def __init__(
@@ -97,9 +93,7 @@ class Cycle(Generative):
             domains = list(batch.values())
         else:
             raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
-        given = [
-            self.add_drawn_inputs(len(part["x"]), self.inputs_from_batch(part, context), context) for part in domains
-        ]
+        given = [self.add_drawn_inputs(len(b["x"]), self.inputs_from_batch(b, context), context) for b in domains]
         signals = [part["x"] for part in domains]
         if player == "critic":
             return self._critic_losses(signals, given, context)
@@ -149,7 +143,12 @@ class Cycle(Generative):
         return losses
 
     def apply_critic(self, domain: int, x: Tensor) -> CriticOutput:
-        """Return the output of the critic of a domain (0 or 1) for ``x`` ``[B, *representation.shape]``."""
+        """Return the output of one critic.
+
+        Args:
+            domain: index of the domain, 0 or 1.
+            x: encoded signals, ``[B, *representation.shape]``.
+        """
         return to_critic_output(self.nets[self.critics[domain]](x))
 
     def _with_source(self, given: Mapping[str, Tensor], signal: Tensor) -> dict[str, Tensor]:
@@ -163,23 +162,23 @@ class Cycle(Generative):
 
     @property
     def critic(self) -> nn.Module:
-        """The critic of the targets of the first generator."""
+        """The critic of the second domain, the target of the first generator."""
         return self.nets[self.critics[1]]
 
     def critic_input(self, signal: Tensor) -> Tensor:
-        """Return signals as the critics receive them."""
+        """Return signals ``[B, *signal_shape]`` in the form that the critics receive."""
         return self.representation.encode(signal)
 
     @torch.no_grad()
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the logits ``[B]`` of the first generator's target critic for real examples ``x``."""
+        """Return the logits ``[B]`` that the critic of the second domain gives to real examples ``x``."""
         device = next(self.critic.parameters()).device
         with eval_mode(self.critic):
             return logits_per_sample(self.apply_critic(1, self.critic_input(batch["x"].to(device))))
 
     @torch.no_grad()
     def features(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return features ``[B, D]`` of the first generator's target critic."""
+        """Return the last hidden layer ``[B, D]`` of the critic of the second domain for real examples ``x``."""
         device = next(self.critic.parameters()).device
         with eval_mode(self.critic):
             return last_hidden_layer(self.critic, self.critic_input(batch["x"].to(device)), {})

@@ -1,4 +1,4 @@
-"""Hidden layers of critics, as features of real examples."""
+"""The last hidden layer of a critic, as features of real examples."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from audiogan.games.calling import call, input_names
 def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return the critic's last hidden layer ``[B, D]``.
 
-    This is its ``features(x)``, or the input of the linear layer that gives its score.
+    This is the result of the critic's method ``features``. Without this method, it is the input of the linear layer
+    with one output.
 
     Args:
         critic: see `audiogan.networks.CriticNet`.
-        x: ``[B, ...]``, as the critic receives it.
-        inputs: the inputs that it takes.
+        x: batch in the form that the critic receives, ``[B, ...]``.
+        inputs: inputs of the critic by name.
 
     Raises:
-        ValueError: it has neither.
+        ValueError: the critic has neither a method ``features`` nor a linear layer with one output.
     """
     if hasattr(critic, "features"):
         known = inspect.signature(critic.features).parameters  # type: ignore[arg-type]

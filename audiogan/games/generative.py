@@ -1,4 +1,4 @@
-"""The inference part of a game: generators, their named inputs, and decoding to signals."""
+"""The base class of games with generators: named inputs, sampling, and decoding to signals."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ from audiogan.games.calling import (
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
 
+Rows = NDArray[np.int64]
 FIRST = ("latent", "classes", "knobs")
-"""Inputs that are drawn before all others, in this order."""
+"""Names of the inputs that are drawn before all others, in this order."""
 OLD_NAMES = {
     "conditions.class_counts": "inputs.classes.counts",
     "conditions.examples": "inputs.knobs.examples",
     "conditions.spread": "inputs.knobs.spread",
 }
-"""Buffers of models that were stored before inputs had names."""
+"""Names of buffers in models from before named inputs, and their present names."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """What a generator translates: numbers of the classes of its sources and of its targets.
+    """Classes between which a generator translates.
 
     Attributes:
-        source, target: class in the data; ``None`` where the data is not split by class.
+        source: index of the class of the sources. ``None`` if all examples are sources.
+        target: index of the class of the targets. ``None`` if all examples are targets.
     """
 
     source: int | None = None
@@ -48,21 +50,22 @@ class Route:
 
 
 class Generative(Game):
-    """Generators that can be sampled. Games that train them add the other networks and the losses.
+    """Base class of games with one or several generators. It draws inputs and generates samples. Subclasses add other
+    networks and implement `losses`.
 
     Args:
-        generator: a network that takes named inputs and returns ``[B, *representation.shape]``; or several, by name.
-        representation: between signals and what the networks see.
-        inputs: by name. Inputs that no network takes are left out. ``latent``, ``classes`` and ``knobs`` follow from
-            the attributes of the generator where they are not given.
-        routes: what each of several generators translates.
+        generator: network from named inputs to ``[B, *representation.shape]``, or several such networks by name.
+        representation: transform between signals and the tensors that networks process.
+        inputs: inputs by name. Inputs that no generator takes are ignored. By default, ``latent``, ``classes`` and
+            ``knobs`` follow from the generator's attributes.
+        routes: source and target classes of each generator by name, for unpaired translation.
 
     Attributes:
-        inputs: in the order in which they are drawn.
-        generators: the route of each generator, by the name of its network.
+        inputs: inputs by name, in the order in which they are drawn.
+        generators: routes by the names of the generators.
 
     Raises:
-        ValueError: a network takes an input that there is not, or has another shape than the representation.
+        ValueError: a network takes an input that does not exist, or its shape differs from the representation's shape.
     """
 
     def __init__(
@@ -97,16 +100,20 @@ class Generative(Game):
 
     @property
     def generator_nets(self) -> dict[str, nn.Module]:
-        """The generators, by name."""
+        """Generator networks by name."""
         return {name: self.nets[name] for name in self.generators}
 
     @property
     def default_generator(self) -> str:
-        """The name of the generator that is used when none is named: the first."""
+        """Name of the first generator. It is used if no name is given."""
         return next(iter(self.generators))
 
     def input(self, name: str) -> Any:
-        """Return an input by its name; ``UserError`` that lists the inputs if there is none of this name."""
+        """Return the input with this name.
+
+        Raises:
+            UserError: no input has this name.
+        """
         if name not in self.inputs:
             near = difflib.get_close_matches(name, list(self.inputs), 1)
             have = ", ".join(self.inputs) or "none"
@@ -115,7 +122,11 @@ class Generative(Game):
         return self.inputs[name]
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the state dict of an older version with today's names."""
+        """Return a state dict with the present names of all buffers.
+
+        Args:
+            state: state dict of this version or of an older version.
+        """
         renamed = {OLD_NAMES.get(name, name): value for name, value in state.items()}
         own = self.state_dict()
         return {name: value for name, value in renamed.items() if name in own or name not in OLD_NAMES.values()}
@@ -131,16 +142,18 @@ class Generative(Game):
         skip: Collection[str] = (),
         **requested: Any,
     ) -> dict[str, Tensor]:
-        """Draw the inputs of ``n`` samples, distributed as in the training data.
+        """Draw the inputs of ``n`` samples from the distribution of the training data.
 
         Args:
             n: number of samples.
-            random: source of random numbers.
-            only, skip: names of the inputs to draw, and not to draw; all by default.
-            requested: tensors by the name of the input, one value or ``n`` values; ``None``: not requested.
+            random: source of random numbers. ``None`` selects PyTorch's global random number generator.
+            only: names of the inputs to draw. ``None`` selects all.
+            skip: names of inputs that are not drawn.
+            requested: values by the name of the input: one value for all samples, or ``n`` values. ``None`` draws the
+                input.
 
         Raises:
-            UserError: an unknown input, or one that must be given and is not.
+            UserError: an input does not exist, or an input that cannot be drawn has no value.
         """
         if random is None or isinstance(random, torch.Generator):
             random = Seeded(random)
@@ -161,7 +174,14 @@ class Generative(Game):
     def draw_for_batch(
         self, batch: Mapping[str, Tensor], random: Random | torch.Generator | None = None, **requested: Any
     ) -> dict[str, Tensor]:
-        """Draw the inputs of as many samples as ``batch`` has; those that cannot be drawn are taken from the batch."""
+        """Draw inputs for as many samples as ``batch`` has. Inputs that cannot be drawn take their values from the
+        batch.
+
+        Args:
+            batch: columns of the data.
+            random: source of random numbers. ``None`` selects PyTorch's global random number generator.
+            requested: values by the name of the input; see `draw`.
+        """
         if random is None or isinstance(random, torch.Generator):
             random = Seeded(random)
         n = len(next(iter(batch.values())))
@@ -171,16 +191,28 @@ class Generative(Game):
         return self.draw(n, random, **requested)
 
     def inputs_from_batch(self, batch: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
-        """Return the inputs that a training batch determines, as networks receive them."""
+        """Return the inputs that have a column in a training batch, encoded for networks.
+
+        Args:
+            batch: columns of the data.
+            random: source of random numbers.
+        """
         return {
             name: given.encode(given.from_batch(batch, random))  # type: ignore[operator]
             for name, given in self.inputs.items()
             if given.column is not None
         }
 
-    def add_drawn_inputs(self, n: int, given: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
-        """Return ``given`` with the inputs that are drawn in training too, as networks receive them."""
-        whole = dict(given)
+    def add_drawn_inputs(self, n: int, batch_inputs: Mapping[str, Tensor], random: Random) -> dict[str, Tensor]:
+        """Return all inputs for a training step, encoded for networks: ``batch_inputs`` and random inputs such as
+        latents.
+
+        Args:
+            n: number of samples.
+            batch_inputs: result of `inputs_from_batch`.
+            random: source of random numbers.
+        """
+        whole = dict(batch_inputs)
         each: Any
         for name, each in self.inputs.items():
             if each.column is None:
@@ -188,33 +220,37 @@ class Generative(Game):
         return whole
 
     def balanced_inputs(self, n: int) -> dict[str, Tensor]:
-        """Return values that show each kind equally often, such as each class in turn, for inputs that have kinds."""
+        """Return ``n`` values in which each kind, such as each class, is equally frequent. Only inputs with kinds
+        are included."""
         values = {name: each.balanced_values(n) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {name: value for name, value in values.items() if value is not None}
 
     def captions(self, inputs: Mapping[str, Tensor]) -> list[str] | None:
-        """Return a short text for each sample, from the first input that has one."""
+        """Return a short text for each sample, from the first input that has captions. ``None`` if no input has any."""
         texts = (each.captions(inputs[name]) for name, each in self.inputs.items() if name in inputs)  # type: ignore[operator]
         return next((text for text in texts if text is not None), None)
 
     def kinds(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the kind of each sample, int64 ``[n]``, from the first input that has kinds."""
+        """Return the index of each sample's kind, such as its class, int64 ``[n]``. ``None`` if no input has kinds."""
         kinds = (each.kinds(inputs[name]) for name, each in self.inputs.items() if name in inputs)  # type: ignore[operator]
         return next((kind for kind in kinds if kind is not None), None)
 
     @property
     def required_inputs(self) -> dict[str, Any]:
-        """The inputs that cannot be drawn, by name."""
+        """Inputs that cannot be drawn, by name. The user or a data set must give their values."""
         return {name: each for name, each in self.inputs.items() if not each.drawable}
 
     def used_columns(self) -> set[str]:
-        """Return the columns of the data that `score` and `draw_for_batch` read."""
+        """Return the names of the data columns that `score` and `draw_for_batch` use."""
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
-    def source_and_target_rows(
-        self, table: Any, generator: str | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the places in a table of the sources and of the targets of a generator."""
+    def source_and_target_rows(self, table: Any, generator: str | None = None) -> tuple[Rows, Rows]:
+        """Return the row numbers of a generator's sources and of its targets.
+
+        Args:
+            table: data set.
+            generator: name of the generator. ``None`` selects the first.
+        """
         route = self.generators[self.default_generator if generator is None else generator]
         whole = np.arange(len(table))
         found = (whole if end is None else np.flatnonzero(table.targets == end) for end in (route.source, route.target))
@@ -232,13 +268,14 @@ class Generative(Game):
         nets: Mapping[str, nn.Module] | None = None,
         truncation: float | None = None,
     ) -> Tensor:
-        """Return signals ``[n, *signal_shape]``.
+        """Return generated signals ``[n, *signal_shape]``.
 
         Args:
-            inputs: values ``[n, ...]`` by name, as `draw` returns them.
-            generator: name of one of several generators; the first by default.
-            nets: networks that replace the game's by name, such as an average of the weights.
-            truncation: see `audiogan.model.generator.Generator.sample`.
+            inputs: values ``[n, ...]`` by name; see `draw`.
+            generator: name of the generator. ``None`` selects the first.
+            nets: networks that replace networks of the game by name, such as averaged ones.
+            truncation: factor for the latents, 0 to 1, or the truncation of a network with a method ``truncated``.
+                ``None`` disables truncation.
         """
         name = self.default_generator if generator is None else generator
         own: Any = self.nets[name]

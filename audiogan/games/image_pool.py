@@ -1,4 +1,4 @@
-"""A history of generated samples for the critic."""
+"""A buffer of earlier generated samples for the critic."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from torch import Tensor, nn
 
 
 class Uniform(Protocol):
-    """A source of uniform random numbers, such as `audiogan.core.Play`."""
+    """Source of uniform random numbers, such as `audiogan.core.Play`."""
 
     def rand(self, *shape: int) -> Tensor: ...
 
 
 class ImagePool(nn.Module):
-    """The last generated samples. A critic that also sees older ones oscillates less.
+    """Buffer of earlier generated samples. It replaces some new samples by earlier ones, because this makes the critic
+    oscillate less.
 
-    Shrivastava et al., CVPR 2017, section 2.3; as in CycleGAN (Zhu et al., ICCV 2017, section 4). ``pool(x, random)``
-    handles the samples of a batch one by one. While the pool fills, a sample is stored and returned. After that, with
-    probability 1/2, a stored sample is returned and the new one takes its place; otherwise the new one is returned and
-    not stored.
+    Until the buffer is full, each new sample is stored and returned. Afterwards, a new sample replaces a stored one
+    with probability 1/2, and the replaced sample is returned. Otherwise, the new sample is returned and not stored.
 
-    The pool consists of buffers, so that a resumed run continues exactly. They differ between processes: a game with a
-    pool must set ``single_process`` (see `audiogan.core.Game`).
+    A checkpoint contains the stored samples. They differ between processes, so a game with an image pool must set
+    `Game.single_process`.
 
     Args:
         shape: shape of one sample, without the batch dimension.
-        size: samples that the pool holds, at least 0; with 0 batches are returned as they are.
+        size: number of stored samples. With 0, new samples are returned unchanged.
+
+    Source:
+        Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", CVPR 2017,
+        section 2.3; Zhu et al., CycleGAN, ICCV 2017, section 4.
     """
 
     stored: Tensor
@@ -44,11 +47,11 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Tensor, random: Uniform) -> Tensor:
-        """Return ``[B, *shape]``, partly older samples, without gradients.
+        """Return ``[B, *shape]``: new samples, some replaced by earlier ones. They have no gradient.
 
         Args:
             x: new samples ``[B, *shape]``.
-            random: draws the random numbers, two for each sample of every batch.
+            random: source of random numbers. Two are drawn for each sample.
         """
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"ImagePool expected [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")

@@ -1,4 +1,4 @@
-"""One generator against many critics, each with data of its own (MD-GAN: Hardy, Le Merrer & Sericola, IPDPS 2019)."""
+"""A generator against several critics, each with its own share of the data (MD-GAN, Hardy et al., IPDPS 2019)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from torch import Tensor, nn
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import logits_per_sample
+from audiogan.games.critics import logits_per_sample
 from audiogan.games.terms import add_terms
 from audiogan.representations import Representation
 
 
 class MultiCritic(Adversarial):
-    """A generator that never sees data learns from critics that each see one share of it.
+    """Game of one generator and several critics. Each critic trains on its own share of the data (MD-GAN).
 
-    Players are called ``generator`` and as the critics are; a critic's stream is its worker's share. The generator
-    minimises the mean over critics of its loss, so its gradient is the mean of their feedback (section IV-B2). Of the
-    generator's streams only the batch sizes count, and the labels where there are classes: one stream makes one batch
-    of fakes that all critics judge, ``k`` streams make ``k`` batches that are dealt out in turn (the paper's k).
+    The players are ``generator`` and the names of the critics. The generator minimises the mean of its losses over all
+    critics (section IV-B2). It uses its streams only for the batch size and the labels. With one stream, all critics
+    receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic ``i`` receives batch
+    ``i % k``.
 
-    Every ``swap_every`` steps, after the generator's move, the critics change places by a random permutation that
-    leaves none where it was, so that each comes to see all the data (section IV-C1). As in the paper's algorithm 1 it
-    is the parameters that move, here with the buffers. What a worker's optimizer remembers stays with the worker: the
-    paper does not speak of it, and a game has no optimizers.
+    Every ``swap_every`` steps, the weights and buffers of the critics move to other critics by a random permutation
+    without fixed points (section IV-C1, algorithm 1). Each set of weights thus trains on all shares over time. The
+    optimizers keep their state, because a game has no access to them.
 
     Args:
-        generator, loss, representation, options: as in `Adversarial`.
-        critics: by name, all built alike.
-        swap_every: steps between two swaps; 0 for none. The paper's ``m E / b``: examples of a share, times epochs,
-            by the batch size. A multiple of the generator's ``every``.
-        seed: of the permutations, which are a function of it and of the step: all processes, and a run taken up again,
-            swap alike.
+        generator: see `Adversarial`.
+        critics: networks with the same architecture, by name.
+        loss: see `Adversarial`.
+        representation: see `Adversarial`.
+        swap_every: number of steps between two swaps, a multiple of the generator's ``every``. 0 disables swaps. In the
+            paper, it is the number of examples in a share, times epochs, divided by the batch size.
+        seed: seed of the permutations. A permutation depends on the seed and the step only.
+        options: further arguments of `Adversarial`.
+
+    Raises:
+        ValueError: the critics differ in their architecture, or there are too few critics for swaps.
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class MultiCritic(Adversarial):
 
     @contextlib.contextmanager
     def _against(self, critic: str) -> Iterator[None]:
-        """The critic that judges, for a while."""
+        """Select the critic that methods of `Adversarial` use while the block runs."""
         if critic not in self.critics:
             raise ValueError(f"there is no critic {critic!r}; the players are generator, {', '.join(self.critics)}")
         before, self._facing = self._facing, critic
@@ -107,7 +111,14 @@ class MultiCritic(Adversarial):
 
     @torch.no_grad()
     def swap_critics(self, step: int) -> list[int]:
-        """Move critics between workers now; worker ``i`` gets the critic of worker ``p[i]`` of what is returned."""
+        """Permute the weights and buffers of the critics.
+
+        Args:
+            step: number of the step, which determines the permutation.
+
+        Returns:
+            For each critic, the index of the critic from which its weights came.
+        """
         rng = np.random.default_rng([self.seed, step])
         places = np.arange(len(self.critics))
         order = rng.permutation(places)
@@ -121,7 +132,11 @@ class MultiCritic(Adversarial):
         return [int(i) for i in order]
 
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """The mean over critics of their logits ``[B]`` of real examples as they are, without augmentation."""
+        """Return the mean of all critics' logits ``[B]`` for real examples, without augmentation.
+
+        Args:
+            batch: signals ``x``, and the columns that the critics' inputs need.
+        """
         logits = []
         for name in self.critics:
             with self._against(name):

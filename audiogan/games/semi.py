@@ -1,4 +1,4 @@
-"""Semi-supervised learning: a critic of K classes that also tells real from fake, taught by few labels."""
+"""Semi-supervised classification with a GAN, and a callback that measures the accuracy."""
 
 from __future__ import annotations
 
@@ -20,25 +20,32 @@ Batch = Mapping[str, Tensor]
 
 
 class SemiSupervised(Adversarial):
-    """Classifies by few labels, many unlabelled examples and a generator (Salimans et al. 2016, section 5; Odena 2016).
+    """Game whose critic also learns to classify, from few labelled and many unlabelled examples.
 
-    The critic gives K class logits ``l``; that of the class "generated" is fixed at 0, which takes nothing away. So
-    ``p(real | x) = Z / (Z + 1)`` with ``Z = sum exp(l)``, and ``log Z`` is the logit of an ordinary critic: it stands
-    in for real or fake in any adversarial loss (`NonSaturating` gives the paper's).
+    The critic returns logits ``l`` of K classes. The logit of an additional class "generated" is fixed at 0. With ``Z =
+    sum(exp(l))``, the probability that an example is real is ``Z / (Z + 1)``. The adversarial loss uses the logit of
+    this probability, ``log Z``. `audiogan.losses.NonSaturating` corresponds to the paper.
 
-    Players are called ``critic``, with the streams ``labelled`` and ``unlabelled``, and ``generator``, with
-    ``unlabelled``. The labels of ``unlabelled`` are never looked at. The generator knows no classes.
+    The player ``critic`` draws from the streams ``labelled`` and ``unlabelled``. The player ``generator`` draws from
+    ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no classes.
 
     Args:
-        generator: latents ``[B, latent_dim]`` -> ``[B, *representation.shape]``.
-        critic: has ``outputs`` (K), ``forward(x) -> [B, K]`` and ``features(x) -> [B, D]``.
-        loss, representation, options: as in `Adversarial`, without ``auxiliary_weight``.
-        supervised_weight: weight of the cross-entropy of labels.
-        unsupervised_weight: weight of the critic's adversarial loss. With 0 the critic is a plain classifier that
-            receives labelled examples only, without penalties. The paper's code has 0.5 for the sum of both halves.
-        feature_matching_weight: weight of the generator's squared distance between mean features of real and fake
-            examples, averaged over features (section 3.1). The means are over one micro-batch.
-        adversarial_weight: weight of the generator's adversarial loss on ``log Z``.
+        generator: network from latents to ``[B, *representation.shape]``.
+        critic: network with the number of classes ``outputs``, ``forward(x)`` for class logits ``[B, K]``, and
+            ``features(x)`` for features ``[B, D]``.
+        loss: see `Adversarial`.
+        representation: see `Adversarial`.
+        supervised_weight: weight of the cross-entropy of labelled examples.
+        unsupervised_weight: weight of the critic's adversarial loss. With 0, the critic becomes an ordinary classifier
+            of labelled examples, without penalties. The authors' code uses 0.5.
+        feature_matching_weight: weight of feature matching: the squared difference between the critic's mean features
+            of real and of generated examples, averaged over features (section 3.1). Means are taken over a micro-batch.
+        adversarial_weight: weight of the generator's adversarial loss.
+        options: further arguments of `Adversarial`, except ``auxiliary_weight``.
+
+    Source:
+        Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, section 5; Odena, "Semi-Supervised
+        Learning with Generative Adversarial Networks", 2016.
     """
 
     def __init__(
@@ -111,31 +118,42 @@ class SemiSupervised(Adversarial):
 
     @torch.no_grad()
     def classify(self, x: Tensor, *, nets: Mapping[str, nn.Module] | None = None) -> Tensor:
-        """Class logits ``[B, K]`` of signals ``[B, ...]``, as the critic judges when it is not trained."""
+        """Return class logits ``[B, K]``, with the critic in evaluation mode and without augmentation.
+
+        Args:
+            x: signals ``[B, *signal_shape]``.
+            nets: networks that replace networks of the game by name, such as averaged ones.
+        """
         critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
         device = next(critic.parameters()).device
         with eval_mode(critic):
             return critic(self.critic_input(x.to(device)))
 
     def score(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Logits ``[B]`` of being real."""
+        """Return the logits ``[B]`` of the probability that the examples ``x`` of a batch are real."""
         return logits_of_real(self.classify(batch["x"]))
 
 
 def logits_of_real(class_logits: Tensor) -> Tensor:
-    """``log Z``, the logit ``[B]`` of being real, of class logits ``[B, K]`` beside a fake class of logit 0."""
+    """Return the logits ``[B]`` of the probability of being real: ``log(sum(exp(class_logits)))`` for logits ``[B,
+    K]``."""
     return torch.logsumexp(class_logits.float(), 1)
 
 
 class Accuracy(Callback):
-    """Share of held-out examples whose class the critic guesses, as ``held_out/accuracy`` in the metrics log.
+    """Callback that measures the share of held-out examples that the critic classifies correctly.
 
-    Where the critic's weights are averaged too, the average's share is logged as ``held_out/accuracy_ema``.
+    The log receives it as ``held_out/accuracy``. If the critic's weights are averaged, ``held_out/accuracy_ema`` is the
+    accuracy of the averaged critic.
 
     Args:
-        held_out: labelled data kept from training.
-        log: has ``add(trainer, row)``, as `audiogan.run.callbacks.MetricsLog`; ``None``: figures stay in ``last``.
-        every: steps between two measurements.
+        held_out: labelled data that is not used for training.
+        log: log with a method ``add(trainer, row)``, such as `audiogan.run.callbacks.MetricsLog`. ``None`` disables
+            logging.
+        every: number of steps between two measurements.
+
+    Attributes:
+        last: last results by name, 0 to 1.
     """
 
     def __init__(self, held_out: Any, log: Any = None, every: int = 500) -> None:
@@ -158,7 +176,7 @@ class Accuracy(Callback):
             self.measure(trainer)
 
     def measure(self, trainer: Trainer) -> None:
-        """Measure now."""
+        """Measure the accuracy and add it to the log."""
         if not len(self.held_out) or not self.held_out.labels or not trainer.engine.is_main_process:
             return
         averages = [c.nets for c in trainer.callbacks.values() if isinstance(c, EMA) and "critic" in c.nets]

@@ -1,4 +1,4 @@
-"""Named terms of a loss: each counts, and each has a name in the log."""
+"""Functions for the named terms of a loss."""
 
 from __future__ import annotations
 
@@ -9,29 +9,27 @@ from typing import Any
 from torch import Tensor
 
 RESERVED = ("loss", "grad_norm", "real_logits", "fake_logits")
-"""Names that every log uses for other figures."""
+"""Names in the log that a term cannot have, because other values use them."""
 
 
 def class_name(term: Any) -> str:
-    """Return the name of a term's class in lower case: ``r1`` for `audiogan.losses.R1`."""
+    """Return the name of a term's class in lower case, such as ``r1`` for `audiogan.losses.R1`."""
     return type(term).__name__.lower()
 
 
 def name_terms(
-    terms: Sequence[Any] | Mapping[str, Any] | None, where: str, name_of: Callable[[Any], str] = class_name
+    terms: Sequence[Any] | Mapping[str, Any] | None, argument: str, name_of: Callable[[Any], str] = class_name
 ) -> dict[str, Any]:
-    """Return optional terms by the name that they get in the log, without those that are ``None``.
-
-    A mapping, as YAML gives it, keeps its keys. Terms of a sequence are named by ``name_of``; the second term of the
-    same name gets the number 2.
+    """Return terms by their names in the log. Terms that are ``None`` are left out.
 
     Args:
-        terms: the terms.
-        where: the argument that holds them, for the error.
-        name_of: names a term of a sequence; by default after its class.
+        terms: a mapping, which keeps its keys, or a sequence, in which ``name_of`` names the terms. If two terms of a
+            sequence have the same name, the second ends in ``_2``.
+        argument: name of the argument with the terms, for the error message.
+        name_of: function from a term to its name. By default, the name of its class in lower case.
 
     Raises:
-        ValueError: a name that the log uses for another figure.
+        ValueError: a name is reserved for other values in the log.
     """
     if isinstance(terms, Mapping):
         found = {str(name): term for name, term in terms.items() if term is not None}
@@ -44,12 +42,12 @@ def name_terms(
                 found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
     for name in found:
         if name in RESERVED:
-            raise ValueError(f"{where}: the name {name!r} is taken by another figure of the log; choose another key")
+            raise ValueError(f"{argument}: the name {name!r} is taken by another figure of the log; choose another key")
     return found
 
 
 def add_terms(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the terms of several mappings in one. Terms of the same name add up."""
+    """Return the terms of several mappings in one mapping. Terms with the same name are added."""
     terms: dict[str, Tensor] = {}
     for part in parts:
         for name, value in part.items():
@@ -57,6 +55,12 @@ def add_terms(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return terms
 
 
-def due_penalties(penalties: Mapping[str, Any], step: int, call: Callable[[Any], Tensor]) -> dict[str, Tensor]:
-    """Return the values of the penalties that are due at ``step``, by name; ``call`` evaluates one."""
-    return {name: call(penalty) for name, penalty in penalties.items() if step % penalty.every == 0}
+def due_penalties(penalties: Mapping[str, Any], step: int, evaluate: Callable[[Any], Tensor]) -> dict[str, Tensor]:
+    """Return the values of all penalties that are due at a step, by name.
+
+    Args:
+        penalties: penalties by name. A penalty is due on steps that are multiples of its ``every``.
+        step: number of the step.
+        evaluate: function from a penalty to its value.
+    """
+    return {name: evaluate(penalty) for name, penalty in penalties.items() if step % penalty.every == 0}

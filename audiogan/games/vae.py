@@ -1,4 +1,4 @@
-"""A variational autoencoder whose decoder is also the generator of a GAN."""
+"""A game that combines a GAN with a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -17,34 +17,42 @@ from audiogan.representations import Representation
 
 
 class VAEGAN(Adversarial):
-    """`Adversarial` with an encoder, which makes the generator the decoder of a variational autoencoder as well.
+    """Game of a generator that is also the decoder of a variational autoencoder.
 
-    After Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", ICML 2016. Every training
-    example has a latent that decodes to something similar. Therefore fewer kinds of sounds are missing, and adversarial
-    training begins with a generator that autoencoding has trained. The critic only receives samples from the prior.
+    An encoder gives each training example a latent from which the generator reconstructs the example. Fewer kinds of
+    sounds are therefore missing from the samples. Adversarial training can start from a generator that has been trained
+    as a decoder. The critic receives only samples from the prior.
 
-    The players are ``critic`` and ``generator``, as in `Adversarial`, and ``autoencoder``. The players ``generator``
-    and ``autoencoder`` both own the generator and the encoder. ``autoencoder`` minimises the reconstruction loss alone:
-    let it play before the others by ``active``. With a listener there is a fourth player, ``listener``. It learns to
-    estimate class and knobs of real signals, and the generator is trained so that it estimates the requested ones.
+    The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
+    loss. It trains the same networks as ``generator``: the generator and the encoder. With ``active``, it can train
+    before the others. An optional player ``listener`` trains a network that estimates class and knobs of real signals.
+    The generator then also minimises the listener's error for the requested class and knobs.
 
     Args:
-        encoder: maps signals and inputs to mean and log-variance ``[B, latent_dim]`` of their latents.
-        distance: maps generated and real signals to a scalar, the reconstruction loss.
-        share: share of the generator's batch that the generator also decodes, 0 to 1.
+        generator: network with a normal `Latent`; see `Adversarial`.
+        critic: see `Adversarial`.
+        encoder: network from signals and named inputs to mean and log-variance ``[B, latent_dim]`` of the latents.
+        loss: see `Adversarial`.
+        representation: see `Adversarial`.
+        distance: reconstruction loss: function from reconstructed and real signals to a scalar.
+        share: share of the generator's batch that it also reconstructs, 0 to 1.
         kl_weight: weight of the Kullback-Leibler divergence from the prior, averaged over latent dimensions (Kingma &
             Welling, ICLR 2014, equation 10).
-        listener: maps signals to class logits ``[B, classes]`` and knobs ``[B, knobs]``; ``None``: no listener.
-        class_weight: weight of the cross-entropy of the listener's class logits, for the generator.
-        knob_weight: weight of the squared error of the listener's knobs and of ``knob_losses``, for the generator.
-        knob_losses: further losses of the generator for knobs with a differentiable definition: modules such as
-            `audiogan.losses.Attack`. A module without ``index`` is left out.
-        auxiliary_targets: losses for the properties that the generator's ``forward_with_aux`` predicts beside its
-            signals: modules such as `audiogan.losses.Pitch`.
-        knob_noise_std: standard deviation of the noise on the requested knobs in training, in normal scores. The noise
-            separates knobs from each other and from the class.
-        sampling_knob_std: the same when samples are drawn, for knobs that are not requested; ``None``: as in training.
-        generator, critic, loss, representation, options: as in `Adversarial`.
+        listener: network from signals to class logits ``[B, classes]`` and knobs ``[B, knobs]``. ``None`` disables it.
+        class_weight: weight of the listener's cross-entropy in the generator's loss.
+        knob_weight: weight of the listener's squared error of knobs, and of ``knob_losses``, in the generator's loss.
+        knob_noise_std: standard deviation of noise that is added to requested knobs in training, in normal scores. The
+            noise makes knobs independent of each other and of the class.
+        sampling_knob_std: standard deviation of noise on knobs that are not requested, in normal scores, when samples
+            are drawn. ``None`` selects ``knob_noise_std``.
+        knob_losses: losses for knobs with a differentiable definition, such as `audiogan.losses.Attack`. Losses whose
+            attribute ``index`` is ``None`` are ignored.
+        auxiliary_targets: losses for the additional predictions of the generator's method ``forward_with_aux``, such as
+            `audiogan.losses.Pitch`.
+        options: further arguments of `Adversarial`.
+
+    Source:
+        Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", ICML 2016.
     """
 
     def __init__(
@@ -107,10 +115,10 @@ class VAEGAN(Adversarial):
             losses = add_terms(losses, self._autoencoder(first, some, context))
         return losses
 
-    def output_terms(self, made: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def output_terms(self, output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if "listener" not in self.nets:
             return {}
-        signal = self.representation.decode(made)
+        signal = self.representation.decode(output)
         terms = self._classifier_terms(signal, inputs, self.class_weight, self.knob_weight)
         knobs = {name: self.knob_weight * term(signal, inputs["knobs"]) for name, term in self.knob_losses.items()}
         return add_terms(terms, knobs)
@@ -118,7 +126,7 @@ class VAEGAN(Adversarial):
     def _classifier_terms(
         self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
     ) -> dict[str, Tensor]:
-        """Return the weighted errors of the listener, given the classes and knobs of the signals."""
+        """Return the weighted errors of the listener for the given classes and knobs."""
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}

@@ -1,4 +1,4 @@
-"""Named inputs of generators: one file per kind."""
+"""Named inputs of generators, such as latents and classes, with one module for each kind."""
 
 from __future__ import annotations
 

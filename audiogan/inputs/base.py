@@ -1,4 +1,4 @@
-"""The base class of the named inputs of a generator."""
+"""The base class of a generator's named inputs, and sources of random numbers."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
 ByName = Mapping[str, Tensor] | None
-"""Tensors by the names of inputs."""
+"""Tensors by the name of the input, or ``None``."""
 
 
 class Random(Protocol):
-    """A source of random numbers: `audiogan.core.Play` in training, `Seeded` elsewhere."""
+    """Interface of a source of random numbers. `audiogan.core.Play` implements it for training, and `Seeded` for
+    sampling."""
 
     def rand(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1)."""
+        """Return uniform random numbers in [0, 1) with the given shape."""
         ...
 
     def randn(self, *shape: int) -> Tensor:
-        """Standard normal numbers."""
+        """Return standard normal random numbers with the given shape."""
         ...
 
     def choice(self, odds: Tensor, n: int) -> Tensor:
-        """``n`` indices, int64 ``[n]``, with probabilities in proportion to ``odds``."""
+        """Return ``n`` random indices, int64 ``[n]``. The probability of index ``i`` is proportional to ``odds[i]``."""
         ...
 
 
 class Seeded:
-    """Random numbers on the CPU from a ``torch.Generator``; without one, from torch's global generator."""
+    """Source of random numbers on the CPU.
+
+    Args:
+        generator: random number generator or seed. ``None`` selects PyTorch's global random number generator.
+    """
 
     def __init__(self, generator: torch.Generator | int | None = None) -> None:
         if isinstance(generator, int):
@@ -51,16 +56,16 @@ class Seeded:
 
 
 def find_column(table: Any, name: str, contents: str, attribute: str) -> Any:
-    """Return a column of the training table.
+    """Return a column of the training data.
 
     Args:
-        table: the training table.
+        table: data set.
         name: name of the column.
-        contents: contents such a column holds, for the message, such as ``signals``.
-        attribute: the attribute that only columns of this kind have.
+        contents: plural noun for the values of such a column, for the error message. Example: ``signals``.
+        attribute: name of an attribute that only columns of this kind have.
 
     Raises:
-        UserError: there is no such column, or it holds something else.
+        UserError: the column does not exist or is of another kind.
     """
     found = table.columns.get(name)
     if found is None:
@@ -75,11 +80,11 @@ def parse_numbers(text: str, separator: str, message: str) -> dict[str, float]:
 
     Args:
         text: names and numbers, separated by commas.
-        separator: separates a name from its number, such as ``=``.
-        message: message for a part that has another form; ``{!r}`` stands for the part.
+        separator: character between a name and its number, such as ``=``.
+        message: error message. ``{!r}`` in it is replaced by the invalid part of the text.
 
     Raises:
-        UserError: a part is not a name and a number.
+        UserError: a part of the text does not end in a number.
     """
     found = {}
     for part in text.split(","):
@@ -92,20 +97,22 @@ def parse_numbers(text: str, separator: str, message: str) -> dict[str, float]:
 
 
 class Input(nn.Module):
-    """One named input of a generator.
+    """Base class of a generator's named inputs.
 
-    An input has buffers only. Networks that process it, such as a text encoder, belong to the game. Names of classes,
-    quantiles and other facts about the data are constructor arguments: a state dict holds tensors only.
+    An input defines how values are drawn, read from training data, parsed from user input, and stored in recipes. It
+    has buffers but no parameters. Networks that process an input, such as a text encoder, belong to the game. Facts
+    about the data, such as names of classes, are constructor arguments, because a state dict contains only tensors.
 
     Args:
-        name: the keyword under which networks receive the input, and its key in recipes.
-        shape: shape of one value, without the batch dimension. ``None`` stands for any length.
-        column: the column of the training table that holds its values. ``None``: the input is drawn in training too.
+        name: keyword argument of the networks, and key in recipes.
+        shape: shape of one value, without the batch dimension. ``None`` in it means any size.
+        column: name of the data column with the values for training. ``None``: values are drawn in training as well.
 
     Attributes:
-        drawable: whether `draw` can make values. If not, a person or a data set must give them.
-        modality: the modality of its values, for inputs that can be shown; otherwise ``None``.
-        rate: learning rate of a gradient search.
+        drawable: whether `draw` can create values. If not, the user or a data set must give them.
+        modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
+        rate: learning rate of a gradient search for values.
+        default_column: name of the column that is used if none is configured.
     """
 
     default_column: ClassVar[str | None] = None
@@ -121,34 +128,40 @@ class Input(nn.Module):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
-        """Return contents the data decides, as plain values for the configuration; they become constructor arguments.
+        """Return constructor arguments that depend on the training data, as plain values for the configuration.
 
-        ``size`` among them is the number of channels that networks receive; it is ``${facts.NAME}`` in YAML.
+        ``size`` in the result is the number of channels that networks receive. In YAML, it is ``${facts.NAME}``.
 
         Args:
-            table: the training table; ``None`` before the data is open: the result then has the same keys.
-            column: the column to look at.
-            options: the other settings of the input in the configuration.
+            table: training data. ``None`` if it has not been opened; the result then has the same keys.
+            column: name of the column with the values.
+            options: other settings of the input in the configuration.
         """
         return {}
 
     def connect(self, others: Mapping[str, Input]) -> None:
-        """Learn which other inputs the generator has. Called once, when the game is built."""
+        """Receive all inputs of the generator, by name. It is called once when the game is created."""
 
     def prepare_table(self, table: Any) -> Any:
-        """Return the table with this input's column as `from_batch` wants it, such as measured values as scores."""
+        """Return the data set with this input's column in the form that `from_batch` needs."""
         return table
 
     def fit(self, table: Any) -> None:
-        """Fill buffers from the training table. Called once, before training; checkpoints hold the result."""
+        """Compute the buffers from the training data. It is called once before training. Checkpoints store the
+        buffers."""
 
     def check_buffers(self) -> None:
-        """Check the buffers of a stored model, which may come from a stranger; ``UserError`` for nonsense."""
+        """Raise `UserError` if the buffers of a loaded model are invalid, because the model file may be untrusted."""
 
     # Values.
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        """Return the values ``[B, *shape]`` of a training batch. Inputs without a column are drawn."""
+        """Return the values ``[B, *shape]`` for a training batch. An input without a column draws them.
+
+        Args:
+            batch: columns of the data.
+            random: source of random numbers.
+        """
         if self.column is None:
             return self.draw(next(len(value) for value in batch.values()), random)
         if self.column not in batch:
@@ -156,66 +169,90 @@ class Input(nn.Module):
         return batch[self.column]
 
     def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the values ``[B, *shape]`` that describe the real examples of a batch to a critic.
+        """Return values ``[B, *shape]`` that describe the real examples of a batch to a critic.
 
-        ``None``: they are those of `from_batch`. They differ where a generator gets a drawn target, such as a class.
+        ``None`` means that `from_batch` returns these values. They differ if the generator receives a random target
+        class.
+
+        Args:
+            batch: columns of the data.
         """
         return None
 
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        """Draw ``n`` values with the distribution of the training data.
+        """Return ``n`` values with the distribution of the training data, ``[n, *shape]``.
 
         Args:
             n: number of values.
             random: source of random numbers.
-            requested: the requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are not requested.
-            drawn: values ``[n, ...]`` of the inputs that come before this one.
-            odds: contents requests for other inputs say about this one, by name; see `odds_of_others`.
+            requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
+            drawn: values of inputs that were drawn before this one, by name.
+            odds: factors on the probabilities of this input's classes, by the name of the input; see `odds_of_others`.
+
+        Raises:
+            UserError: the input cannot be drawn, and there is no requested value.
         """
         if requested is None:
             raise UserError(f"the input {self.name!r} cannot be drawn; give one")
         return self.expand_to_batch(requested, n)
 
     def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return factors on the odds of other inputs, by name, given a request for this one.
+        """Return how a request for this input changes the probabilities of other inputs, such as classes.
 
         Args:
-            requested: see `draw`.
+            requested: requested value; see `draw`.
+
+        Returns:
+            Factors on the probabilities, by the name of the other input.
         """
         return {}
 
     def balanced_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values that show each kind equally often, for previews; ``None`` if there are no kinds."""
+        """Return ``n`` values in which each kind, such as each class, is equally frequent. ``None`` if there are no
+        kinds."""
         return None
 
     def proportional_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values with the proportions of the training data; ``None`` if there are no kinds."""
+        """Return ``n`` values in which kinds are as frequent as in the training data. ``None`` if there are no
+        kinds."""
         return None
 
     def neutral_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values that contain no information; ``None`` if there are no such values."""
+        """Return ``n`` equal values that contain no information. ``None`` if there is no such value."""
         return None
 
     def captions(self, x: Tensor) -> list[str] | None:
-        """Return a short text for each value ``[n, *shape]``; ``None`` if values have no text."""
+        """Return a short text for each value. ``None`` if values have no text.
+
+        Args:
+            x: values ``[n, *shape]``.
+        """
         return None
 
     def kinds(self, x: Tensor) -> Tensor | None:
-        """Return the kind of each value ``[n, *shape]``, int64 ``[n]``; ``None`` if there are no kinds."""
+        """Return the index of each value's kind, such as its class, int64 ``[n]``. ``None`` if there are no kinds.
+
+        Args:
+            x: values ``[n, *shape]``.
+        """
         return None
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the columns of a batch that `from_batch` turns into the values ``[n, *shape]``."""
+        """Return columns of a batch from which `from_batch` computes the values ``x`` of shape ``[n, *shape]``."""
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return contents networks receive for values ``[B, *shape]``, on the device of ``x``."""
+        """Return values ``[B, *shape]`` in the form that networks receive, on the same device."""
         return x
 
     def expand_to_batch(self, value: Tensor, n: int) -> Tensor:
-        """Return ``value`` as ``[n, *shape]``: one value is repeated, ``n`` values are checked."""
+        """Return ``value`` as ``[n, *shape]``. A single value is repeated.
+
+        Raises:
+            UserError: there are several values, but not ``n``.
+        """
         if value.dim() == len(self.shape):
             return value.expand(n, *value.shape)
         if len(value) != n:
@@ -225,26 +262,34 @@ class Input(nn.Module):
     # Values from and for people.
 
     def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
-        """Return the numbers of an array or tensor by name; ``UserError`` if there is not one number for each name."""
+        """Return the numbers in an array or tensor by name.
+
+        Args:
+            x: numbers ``[len(names)]``.
+            names: names of the numbers, in order.
+
+        Raises:
+            UserError: the array has another shape.
+        """
         values = np.asarray(x, np.float64)
         if values.shape != (len(names),):
             raise UserError(f"{self.name}: expected {len(names)} numbers, got shape {list(values.shape)}")
         return dict(zip(names, values.tolist(), strict=True))
 
     def parse(self, value: Any) -> Tensor:
-        """Return a value from Python or from the command line as a tensor.
+        """Return a value from the user, a Python object or a string from the command line, as a tensor ``[*shape]``.
 
         Raises:
-            UserError: the value does not fit. The message names the input.
+            UserError: the value is invalid.
         """
         raise NotImplementedError
 
     def to_json(self, x: Tensor) -> Any:
-        """Return one value ``[*shape]`` as plain JSON, for a recipe."""
+        """Return one value ``[*shape]`` in a form that JSON can store, for a recipe."""
         return x.tolist()
 
     def from_json(self, stored: Any) -> Tensor:
-        """Return the value that `to_json` stored. It never opens a path.
+        """Return the value that `to_json` has stored. It never opens a file.
 
         Raises:
             UserError: the stored value does not fit this input.
@@ -252,42 +297,50 @@ class Input(nn.Module):
         return torch.tensor(stored, dtype=torch.float32)
 
     def example(self, n: int) -> Tensor:
-        """Return ``n`` values for tracing and export."""
+        """Return ``n`` values for tracing and exporting a model."""
         return self.draw(n, Seeded(0))
 
     # Exported models.
 
     def to_exported(self, x: Tensor) -> Tensor:
-        """Return values ``[n, *shape]`` in the form in which an exported model takes them."""
+        """Return values ``[n, *shape]`` in the form that an exported model takes."""
         return x
 
     def from_exported(self, x: Tensor) -> Tensor:
-        """Return the values of an exported model's input; only operations that every runtime supports."""
+        """Return values from the form that an exported model takes. It uses only operations that every runtime
+        supports."""
         return x
 
     # Gradient search, such as `audiogan.latents.encode`.
 
     def to_parameter(self, x: Tensor) -> Tensor | None:
-        """Return an unconstrained parameter for values ``[n, *shape]``; ``None``: gradients cannot change them."""
+        """Return an unconstrained parameter for a gradient search from values ``[n, *shape]``. ``None`` if values
+        are not differentiable."""
         return None
 
     def from_parameter(self, parameter: Tensor) -> Tensor:
-        """Return the values of an unconstrained parameter."""
+        """Return the values for an unconstrained parameter of a gradient search."""
         return parameter
 
     def clip_parameter(self, parameter: Tensor) -> None:
-        """Move a parameter, in place, to where the model was trained."""
+        """Clip a parameter of a gradient search, in place, to the range of the training data."""
 
     def drop_negligible(self, x: Tensor) -> Tensor:
-        """Return one value ``[*shape]`` without negligible parts, for a recipe."""
+        """Return one value ``[*shape]`` without negligible parts, such as classes with a small weight, for a recipe."""
         return x
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        """Return the value that lies ``share`` of the way from ``a`` to ``b``, for morphs."""
-        return torch.lerp(a, b, share)
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        """Return an interpolated value.
+
+        Args:
+            first: value at ``share=0``.
+            second: value at ``share=1``.
+            share: position between the two values, 0 to 1.
+        """
+        return torch.lerp(first, second, share)
 
     def describe(self) -> str:
-        """Return one line for help, ``audiogan inputs`` and model cards."""
+        """Return a description in one line, for help texts, ``audiogan inputs`` and model cards."""
         return f"values of shape {list(self.shape)}"
 
     def __repr__(self) -> str:
@@ -295,7 +348,7 @@ class Input(nn.Module):
 
 
 class Inputs(dict[str, Input]):
-    """Inputs by name, in the order in which they are drawn. Printed, they are a table of names and descriptions."""
+    """Inputs by name, in the order in which they are drawn. Its ``repr`` is a table of names and descriptions."""
 
     def __repr__(self) -> str:
         width = max(map(len, self), default=0)

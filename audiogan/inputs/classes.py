@@ -1,4 +1,4 @@
-"""Classes: weights of named classes, learned from a label for each example."""
+"""The class input: weights of named classes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
 
 LOGIT = 5.0
-"""Logit of a chosen class at the start of a gradient search."""
+"""Logit of a class with weight 1 at the start of a gradient search."""
 LARGEST = 1e9
-"""Largest weight of a class in a mixture, before weights are divided by their sum."""
+"""Largest weight of a class in a mixture. Weights are later divided by their sum."""
 MIXTURE = "class {!r}: write NAME or NAME:NUMBER"
+"""Error message for an invalid mixture of classes."""
 LEAST = 0.02
-"""Smaller weights are left out of a recipe."""
+"""Smallest weight of a class in a recipe. Smaller weights are set to 0."""
 
 
 class Classes(Input):
-    """Weights of classes, float32 ``[classes]``, that sum to 1.
+    """Input with a weight for each class, float32 ``[classes]``. Weights sum to 1.
 
     Args:
         name: see `Input`.
         labels: names of the classes.
-        counts: training examples of each class: how often classes are drawn. Empty: all classes alike.
-        column: the column with the class of each example, int64. ``None``: classes are drawn in training too, as the
-            target class of StarGAN is.
-        use: ``auto``, 0 for none, or the number of classes that the data must have.
+        counts: number of training examples in each class. Classes are drawn in proportion. If it is empty, all classes
+            have the same probability.
+        column: name of the data column with the class of each example, int64. ``None``: classes are drawn in training
+            as well, like the target class of StarGAN.
+        use: ``auto`` for all classes of the data, 0 for none, or the number of classes that the data must have.
+        size: number of classes, which `facts` returns for the configuration. It is not used here.
     """
 
     default_column = "label"
@@ -55,7 +58,8 @@ class Classes(Input):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
-        """Return ``labels``, ``counts`` and ``size``, the number of classes; 0 for data without labels."""
+        """Return ``labels``, ``counts`` and ``size``, the number of classes. Without labels in the data, ``size`` is
+        0."""
         column, found = column or cls.default_column, None
         if table is not None and (column != cls.default_column or column in table.columns):
             found = find_column(table, column, "labels", "labels")
@@ -71,7 +75,7 @@ class Classes(Input):
             raise UserError(f"{self.name}: expected a count of at least 0 for each class, not all of them 0")
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
-        """Return one-hot weights ``[B, classes]`` of labels ``[B]``."""
+        """Return one-hot weights ``[B, classes]`` for the labels of a batch."""
         if self.column is None:
             return self.draw(next(len(value) for value in batch.values()), random)
         if self.column not in batch:
@@ -111,22 +115,26 @@ class Classes(Input):
         return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
 
     def neutral_values(self, n: int) -> Tensor:
-        """Return the same weight for each class."""
+        """Return ``n`` rows with the same weight for each class."""
         return torch.full((n, len(self.labels)), 1 / len(self.labels))
 
     def kinds(self, x: Tensor) -> Tensor:
-        """Return the class with the largest weight."""
+        """Return the index of the class with the largest weight in each row of ``x``."""
         return x.argmax(1)
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
         return {self.column or self.default_column: x.argmax(1)}
 
     def captions(self, x: Tensor) -> list[str]:
-        """Return the name of the class with the largest weight."""
+        """Return the name of the class with the largest weight in each row of ``x``."""
         return [self.labels[k] for k in x.argmax(1).tolist()]
 
     def parse(self, value: Any) -> Tensor:
-        """Take a name, or a mixture: ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``."""
+        """Return class weights for a name or a mixture, such as ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``.
+
+        Raises:
+            UserError: a name is not a class, or a weight is invalid.
+        """
         if isinstance(value, Tensor | np.ndarray):
             value = self.numbers_by_name(value, self.labels)
         if isinstance(value, str):
@@ -158,7 +166,7 @@ class Classes(Input):
         return self._weights(stored) if isinstance(stored, dict) else self.parse(stored)
 
     def from_exported(self, x: Tensor) -> Tensor:
-        """Weights of at least 0; each row is divided by its sum."""
+        """Return class weights that sum to 1, for non-negative weights ``[n, classes]``."""
         return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
     def to_parameter(self, x: Tensor) -> Tensor:

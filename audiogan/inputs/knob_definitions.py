@@ -1,20 +1,20 @@
-"""Constants in the definitions of the knobs, shared by measurements and losses."""
+"""Constants in the definitions of knobs. Measurements of sounds and losses share them."""
 
 from __future__ import annotations
 
 SPECTRUM_SECONDS = 0.064
-"""Length of a window of the spectra (Hann, overlap of three quarters)."""
+"""Length of the Hann window of spectra, in seconds. Adjacent windows overlap by three quarters."""
 ENVELOPE_SECONDS = 0.005
-"""Length of the triangular window of the envelope."""
+"""Length of the triangular window that smooths the envelope, in seconds."""
 PITCH_SECONDS = 0.016
-"""Time from one estimate of the pitch to the next."""
+"""Time between two estimates of the pitch, in seconds."""
 ONSET = 0.02
-"""A sound begins where its envelope first exceeds this share of the peak."""
+"""Threshold for the onset of a sound, as a share of the envelope's peak."""
 FALL_DB = 15.0
-"""Fall of the level in the decay time."""
+"""Fall of the level that defines the decay time, in decibels."""
 LOWEST_HZ = 20.0
-"""Smallest brightness; silence has it."""
+"""Smallest brightness, in hertz. Silence has this value."""
 SHORTEST_SECONDS = 1e-4
-"""Smallest attack and decay time; silence has it."""
+"""Smallest attack time and decay time, in seconds. Silence has this value."""
 FLATNESS_FLOOR_DB = -60.0
-"""Smallest noisiness; silence has it."""
+"""Smallest noisiness, in decibels. Silence has this value."""

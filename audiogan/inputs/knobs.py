@@ -1,4 +1,4 @@
-"""Knobs: continuous properties of the training examples, as normal scores."""
+"""The knob input: continuous properties of the training examples, such as brightness."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ from audiogan.utils.text import printable
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256
-"""Training examples remembered per class."""
+"""Number of training examples that are stored for each class."""
 NEAR = 0.1
-"""Smallest width of the kernel that compares examples with requested knobs, in standard deviations."""
+"""Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
+scores."""
 
 
 class Knobs(Input):
-    """Normal scores of measured properties, float32 ``[knobs]``, from -2.33 to 2.33.
+    """Input with measured properties as normal scores, float32 ``[knobs]``, from -2.33 to 2.33.
 
-    Knobs that are not requested are those of a training example of the same class, with noise of the standard
-    deviation ``spread``. Examples near the requested knobs are more likely. So a sound with a requested brightness has
-    the noisiness of sounds that are so bright.
+    Knobs that are not requested are copied from a stored training example of the same class, with added noise. Examples
+    that are close to the requested knobs are more probable. A sound with a high requested brightness therefore receives
+    the noisiness of a bright training example.
 
     Args:
         name: see `Input`.
-        scale: quantiles of the training data, as `Scale.to_dict` returns them.
-        column: the column with the measured values, in their own units.
-        by: the input with the classes of the examples.
+        scale: quantiles of the training data; see `Scale.to_dict`.
+        column: name of the data column with the measured values.
+        class_input: name of the input with the classes of the examples.
+        size: number of knobs, which `facts` returns for the configuration. It is not used here.
 
     Attributes:
         names: names of the knobs.
-        spread: standard deviation of the noise; 0 until a game that trains with noise sets it.
+        examples: stored normal scores, ``[classes, 256, knobs]``.
+        spread: standard deviation of the noise, in normal scores. 0 unless a game sets it.
     """
 
     default_column = "knobs"
@@ -70,7 +73,7 @@ class Knobs(Input):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
-        """Return ``scale``, the quantiles of the training data (see `Scale.to_dict`), and ``size``."""
+        """Return ``scale``, the quantiles of the training data, and ``size``, the number of knobs."""
         column = column or cls.default_column
         if table is None or (column == cls.default_column and column not in table.columns):
             return {"scale": None, "size": 0}
@@ -79,14 +82,14 @@ class Knobs(Input):
         return {"scale": scale.to_dict(), "size": len(scale.names)}
 
     def prepare_table(self, table: Any) -> Any:
-        """Replace measured values by normal scores."""
+        """Return the data set with measured values replaced by normal scores."""
         return table.map_column(self.column, self.scale.to_scores)
 
     @torch.no_grad()
     def fit(self, table: Any) -> None:
-        """Remember examples of each class, in the order of their first knob.
+        """Store examples of each class, sorted by their first knob.
 
-        Because of this order, one seed gives bright sounds of every class.
+        With this order, the same random numbers select examples with a similar first knob in every class.
         """
         knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
         if self.groups:
@@ -122,7 +125,10 @@ class Knobs(Input):
         return torch.from_numpy(made)
 
     def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return how likely each class is among examples near the requested knobs: ``[groups]`` or ``[n, groups]``."""
+        """Return a factor on the probability of each class, given requested knobs: ``[classes]`` or ``[n, classes]``.
+
+        A class has a large factor if many of its stored examples are close to the requested knobs.
+        """
         rows = requested.cpu().numpy().reshape(-1, len(self.names))
         if not self.groups or np.isnan(rows).all():
             return {}
@@ -135,13 +141,14 @@ class Knobs(Input):
         return torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9
 
     def _nearness(self, wanted: Floats) -> Floats:
-        """Return the logarithm of the nearness of each example to the requested knobs, ``[groups, EXAMPLES]``."""
+        """Return the log of a Gaussian kernel between stored examples and requested knobs, ``[classes, EXAMPLES]``."""
         known = np.flatnonzero(~np.isnan(wanted)).tolist()
         apart = self.examples.cpu().numpy()[:, :, known] - wanted[known].astype(np.float32)
         return -0.5 * np.square(apart / max(self.spread.item(), NEAR)).sum(2)
 
     def _draw(self, weights: Floats, wanted: Floats | None, places: Floats, noise: Floats) -> Floats:
-        """Draw knobs ``[n, knobs]`` for class weights ``[n, groups]``; a mixture of classes mixes their examples."""
+        """Return knobs ``[n, knobs]`` for class weights ``[n, classes]``. A mixture of classes averages one example
+        of each class."""
         known = [] if wanted is None else np.flatnonzero(~np.isnan(wanted)).tolist()
         examples, out = self.examples.cpu().numpy(), self.spread.item() * noise
         near = None if wanted is None or not known else self._nearness(wanted)
@@ -157,7 +164,12 @@ class Knobs(Input):
         return out.clip(-LIMIT, LIMIT)
 
     def parse(self, value: Any) -> Tensor:
-        """Take shares 0 ... 1 of some knobs by name: ``{"brightness": 0.9}``. The others are NaN: not requested."""
+        """Return normal scores for shares by name, such as ``{"brightness": 0.9}``. Knobs without a share are NaN and
+        will be drawn.
+
+        Raises:
+            UserError: a name is not a knob, or a share is not from 0 to 1.
+        """
         if isinstance(value, Tensor | np.ndarray):
             value = self.numbers_by_name(value, self.names)
         if isinstance(value, str):
@@ -184,7 +196,7 @@ class Knobs(Input):
         return self.parse(stored)
 
     def to_exported(self, x: Tensor) -> Tensor:
-        """Shares 0 ... 1."""
+        """Return normal scores as shares of the training data, 0 to 1."""
         return torch.special.ndtr(x.double()).float()
 
     def from_exported(self, x: Tensor) -> Tensor:
@@ -196,8 +208,8 @@ class Knobs(Input):
     def clip_parameter(self, parameter: Tensor) -> None:
         parameter.clamp_(-LIMIT, LIMIT)
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        shares = torch.lerp(torch.special.ndtr(a.double()), torch.special.ndtr(b.double()), share)
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        shares = torch.special.ndtr(first.double()).lerp(torch.special.ndtr(second.double()), share)
         return torch.from_numpy(self.scale.shares_to_scores(shares.numpy()))
 
     def describe(self) -> str:

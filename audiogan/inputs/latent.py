@@ -1,4 +1,4 @@
-"""Latents: random vectors or tensors, drawn in training too."""
+"""The latent input: random numbers with a fixed distribution."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random
 
 DISTRIBUTIONS = ("normal", "uniform")
+"""Names of the available distributions."""
 TYPICAL = 0.99
+"""Share of random latents that are shorter than the largest norm in a gradient search."""
 LARGEST = 1 << 20
-"""Largest number of values of a stored latent."""
+"""Largest number of values of a latent in a recipe."""
 
 
 class Latent(Input):
-    """Random values with a fixed distribution.
+    """Input with random numbers from a fixed distribution. They are drawn in training and in sampling.
 
     Args:
         name: see `Input`.
-        shape: one number for a vector, or several, such as ``[T, D]`` for noise in each step.
-        distribution: ``normal`` (standard normal) or ``uniform`` (in -1 ... 1).
+        shape: number of dimensions, or a shape such as ``[T, D]`` for a latent in each time step.
+        distribution: ``normal`` for standard normal, or ``uniform`` for uniform in -1 to 1.
+        column: always ``None``, because latents have no data column.
     """
 
     def __init__(
@@ -55,7 +58,11 @@ class Latent(Input):
         return random.randn(n, *self.sizes) if self.is_normal else 2 * random.rand(n, *self.sizes) - 1
 
     def parse(self, value: Any) -> Tensor:
-        """Take numbers of this shape; from the command line, numbers separated by commas."""
+        """Return a latent from numbers with the shape of this input, or from a string of numbers separated by commas.
+
+        Raises:
+            UserError: the shape is wrong, or a number is not finite.
+        """
         if isinstance(value, str):
             value = value.split(",")
         try:
@@ -70,7 +77,7 @@ class Latent(Input):
         return x
 
     def to_json(self, x: Tensor) -> str:
-        """Base64 of little-endian float32 values."""
+        """Return a latent as Base64 of little-endian float32 values."""
         return base64.b64encode(np.asarray(x.detach().cpu(), "<f4").tobytes()).decode()
 
     def from_json(self, stored: Any) -> Tensor:
@@ -86,7 +93,7 @@ class Latent(Input):
         return x.clone()
 
     def clip_parameter(self, parameter: Tensor) -> None:
-        """Shorten latents that are longer than 99 % of random ones; clamp uniform ones."""
+        """Shorten normal latents to `max_norm`, and clip uniform latents to -1 to 1, in place."""
         if self.is_normal:
             norms = parameter.flatten(1).norm(dim=1).reshape(-1, *[1] * len(self.sizes))
             parameter.mul_((self.max_norm / norms).clamp_max(1.0))
@@ -95,27 +102,34 @@ class Latent(Input):
 
     @property
     def max_norm(self) -> float:
-        """The length that 99 % of standard normal vectors do not exceed."""
+        """Norm that 99 % of standard normal latents of this shape do not exceed."""
         from scipy.stats import chi2
 
         return float(chi2.ppf(TYPICAL, math.prod(self.sizes))) ** 0.5
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        """Follow a great circle, lengths in a straight line (White 2016, "Sampling Generative Networks", 2.1)."""
-        return torch.from_numpy(slerp(a.double().numpy(), b.double().numpy(), share)).float()
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        """Return the spherical interpolation of two latents (White, "Sampling Generative Networks", 2016, section
+        2.1)."""
+        return torch.from_numpy(slerp(first.double().numpy(), second.double().numpy(), share)).float()
 
     def describe(self) -> str:
         kind = "standard normal" if self.is_normal else "uniform in -1 ... 1"
         return f"{' x '.join(map(str, self.shape))} random numbers, {kind}; drawn from the seed"
 
 
-def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """Interpolate spherically between two arrays of one shape; lengths change in a straight line."""
-    la, lb = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+    """Return the spherical interpolation of two arrays of the same shape. The norm is interpolated linearly.
+
+    Args:
+        start: array at ``share=0``.
+        end: array at ``share=1``.
+        share: position between the arrays, 0 to 1.
+    """
+    la, lb = float(np.linalg.norm(start)), float(np.linalg.norm(end))
     if not la or not lb:
-        return (1 - share) * a + share * b
-    angle = math.acos(float(np.clip(a.ravel() @ b.ravel() / (la * lb), -1, 1)))
+        return (1 - share) * start + share * end
+    angle = math.acos(float(np.clip(start.ravel() @ end.ravel() / (la * lb), -1, 1)))
     if math.sin(angle) < 1e-6:
-        return (1 - share) * a + share * b
-    direction = (math.sin((1 - share) * angle) * a / la + math.sin(share * angle) * b / lb) / math.sin(angle)
+        return (1 - share) * start + share * end
+    direction = (math.sin((1 - share) * angle) * start / la + math.sin(share * angle) * end / lb) / math.sin(angle)
     return ((1 - share) * la + share * lb) * direction

@@ -1,4 +1,4 @@
-"""The scale of knobs: the rank of a value among the training examples, as a share or as a normal score."""
+"""The scale of knobs: conversion between measured values, shares of the training data, and normal scores."""
 
 from __future__ import annotations
 
@@ -15,25 +15,31 @@ from audiogan.errors import UserError
 
 Array = NDArray[np.float64]
 LIMIT = 2.3263478
-"""Largest normal score; 98 of 100 training examples lie between -LIMIT and LIMIT."""
+"""Largest normal score. 98 % of the training examples lie between -LIMIT and LIMIT."""
 POINTS = 65
-"""Quantiles of a scale: every 64th of the training sounds."""
+"""Number of quantiles of a scale, at evenly spaced shares from 0 to 1."""
 EXTREME = 0.01
-"""Share of the training sounds at either end that networks do not tell apart."""
+"""Share of training examples at each end of the scale that have the same normal score."""
 
 # Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics 1988, routine PPND7:
 # numerators and denominators of two quotients of polynomials, the highest power first.
 MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
+"""Coefficients of the approximation of the normal quantile function near the median; see `shares_to_scores`."""
 TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
+"""Coefficients of the approximation of the normal quantile function in the tails; see `shares_to_scores`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Where a value stands among the training sounds, and back, by their quantiles.
+    """Conversion of knobs between measured values, shares of the training data, and normal scores.
+
+    The share of a value is the share of training examples with a smaller value. Its normal score is the standard normal
+    quantile of the share.
 
     Attributes:
-        names: of the knobs.
-        quantiles: float `[K, 65]`, at evenly spaced shares from 0 to 1; strictly increasing.
+        names: names of the knobs.
+        quantiles: quantiles of the training data, float `[K, 65]`, at evenly spaced shares from 0 to 1. Each row
+            increases strictly.
     """
 
     names: tuple[str, ...]
@@ -48,11 +54,15 @@ class Scale:
 
     @classmethod
     def fit(cls, values: ArrayLike, names: Sequence[str]) -> Scale:
-        """The scale of training values `[N, K]`, NaN where a sound has none.
+        """Return the scale of a training set.
+
+        Args:
+            values: measured values, `[N, K]`. NaN marks examples without a value.
+            names: names of the K knobs.
 
         Raises:
-            UserError: a knob that no sound has a value of.
-            ValueError: no values, another K than names, or infinities.
+            UserError: no example has a value for one of the knobs.
+            ValueError: `values` is empty, has another shape, or contains infinity.
         """
         values = np.asarray(values, np.float64)
         if values.ndim != 2 or values.shape[1] != len(names) or not len(values) or np.isinf(values).any():
@@ -63,29 +73,34 @@ class Scale:
         return cls(tuple(names), _apart(np.nanquantile(values, np.linspace(0, 1, POINTS), axis=0).T))
 
     def to_shares(self, values: ArrayLike) -> Array:
-        """Share of the training sounds, 0 ... 1, that have less than each of the values `[N, K]`; NaN is the middle."""
+        """Return the share of training examples with a smaller value, for each of the values `[N, K]`. NaN becomes
+        0.5."""
         return self._map(values, lambda v, q, s: np.where(np.isnan(v), 0.5, np.interp(v, q, s)))
 
     def to_values(self, shares: ArrayLike) -> Array:
-        """The inverse of `shares`, `[N, K]`: values in the knobs' units; shares beyond 0 ... 1 are clamped."""
+        """Return measured values `[N, K]`, in the units of the knobs, for shares. Shares are clipped to 0 to 1."""
         return self._map(shares, lambda v, q, s: np.interp(v, s, q))
 
     def to_scores(self, values: ArrayLike) -> NDArray[np.float32]:
-        """What networks see of values `[N, K]`: normal scores, from -2.33 to 2.33, of their `shares`."""
+        """Return normal scores, from -2.33 to 2.33, for measured values `[N, K]`. Networks receive these scores."""
         return self.shares_to_scores(self.to_shares(values))
 
     def shares_to_scores(self, shares: ArrayLike) -> NDArray[np.float32]:
-        """Normal scores of shares of any shape, clamped to 0.01 ... 0.99."""
+        """Return normal scores for shares of any shape. Shares are clipped to 0.01 to 0.99."""
         inside = np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)
         return torch.special.ndtri(torch.as_tensor(inside)).float().numpy()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, for YAML; quantiles have six significant digits since `fit`."""
+        """Return names and quantiles as plain lists, for YAML."""
         return {"names": list(self.names), "quantiles": self.quantiles.tolist()}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Scale:
-        """The inverse of `to_dict`. ValueError for what makes no scale."""
+        """Return the scale for a dict that `to_dict` has returned.
+
+        Raises:
+            ValueError: the dict does not describe a scale.
+        """
         return cls(tuple(state["names"]), np.array(state["quantiles"], np.float64).reshape(len(state["names"]), -1))
 
     def _map(self, x: ArrayLike, f: Callable[[Array, Array, Array], Array]) -> Array:
@@ -96,8 +111,8 @@ class Scale:
 
 
 def _apart(quantiles: Array) -> Array:
-    """Quantiles `[K, P]` rounded to six digits of the largest, each at least a unit of the last digit above the one
-    before: ties would have no inverse."""
+    """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
+    ties, the scale is invertible."""
     largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001  # room for ties spread upwards
     out = np.empty_like(quantiles)
     for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):
@@ -107,7 +122,13 @@ def _apart(quantiles: Array) -> Array:
 
 
 def shares_to_scores(shares: Tensor) -> Tensor:
-    """`Scale.shares_to_scores` within 1e-6, of operations that every runtime has."""
+    """Return normal scores for shares of any shape, with an error below 1e-6. It uses only operations that every
+    runtime supports.
+
+    Source:
+        Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 1988, routine
+        PPND7.
+    """
     p = shares.clamp(EXTREME, 1 - EXTREME)
     q = p - 0.5
     r = (-torch.minimum(p, 1 - p).log()).sqrt() - 1.6

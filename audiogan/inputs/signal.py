@@ -1,4 +1,4 @@
-"""Signals: a picture, a sound or another signal that a generator starts from."""
+"""The signal input: an image, a sound or another signal from which a generator starts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from audiogan.inputs.base import Input, find_column
 
 
 class Signal(Input):
-    """A signal of the data, such as the source picture of an image translation.
+    """Input with a signal, such as the source image of an image translation.
 
     Args:
         name: see `Input`.
-        shape: shape of one signal, such as ``[C, H, W]``; ``None`` for an open length.
-        modality: the kind of signal: how files of it are read and how it is shown.
-        column: the column of the data.
-        representation: what networks receive: an invertible transform of the signal; ``None``: the signal itself.
+        shape: shape of one signal, such as ``[C, H, W]``. ``None`` in it means any size.
+        modality: kind of signal, which reads files and displays signals.
+        column: name of the data column with the signals.
+        representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
+            signals unchanged.
+        size: number of channels, which `facts` returns for the configuration. It is not used here.
     """
 
     default_column = "source"
@@ -45,7 +47,7 @@ class Signal(Input):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = "source", **options: Any) -> dict[str, Any]:
-        """Return ``shape`` and ``modality`` of the column, and ``size``, its number of channels."""
+        """Return ``shape`` and ``modality`` of the column, and ``size``, the number of channels."""
         if table is None:
             return {"shape": [], "modality": None, "size": 0}
         found = find_column(table, column or cls.default_column, "signals", "modality")
@@ -55,11 +57,14 @@ class Signal(Input):
         return x if self.representation is None else self.representation.encode(x)
 
     def parse(self, value: Any, *, any_size: bool = False) -> Tensor:
-        """Take a file, or an array or tensor of this shape.
+        """Return the signal from a file, an array or a tensor.
 
         Args:
-            value: path of a file, or an array: see ``modality.load`` and ``modality.convert``.
-            any_size: accept other sizes than `shape`; the number of channels must still fit.
+            value: path of a file, or an array with the shape of this input.
+            any_size: whether to accept other sizes than `shape`. The number of channels must always be equal.
+
+        Raises:
+            UserError: the file cannot be read, the shape is wrong, or a value is not finite.
         """
         try:
             is_path = isinstance(value, str | os.PathLike)
@@ -77,7 +82,7 @@ class Signal(Input):
         return x
 
     def to_json(self, x: Tensor) -> dict[str, Any]:
-        """The SHA-256 of the float32 values, and their shape. A recipe does not hold the signal."""
+        """Return the shape and the SHA-256 of a signal. A recipe does not contain the signal itself."""
         raw = np.ascontiguousarray(x.detach().cpu().numpy(), "<f4").tobytes()
         return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(x.shape)}
 
@@ -89,10 +94,12 @@ class Signal(Input):
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        if a.shape != b.shape:
-            raise UserError(f"{self.name}: signals of shapes {_shown(a.shape)} and {_shown(b.shape)} cannot be mixed")
-        return super().mix(a, b, share)
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        if first.shape != second.shape:
+            raise UserError(
+                f"{self.name}: signals of shapes {_shown(first.shape)} and {_shown(second.shape)} cannot be mixed"
+            )
+        return super().mix(first, second, share)
 
     def describe(self) -> str:
         noun = getattr(self.modality, "noun", "signal")
@@ -104,7 +111,7 @@ def _shown(shape: Sequence[int | None]) -> str:
 
 
 def hash_tensors(values: Mapping[str, Tensor]) -> str:
-    """Return a short hash of tensors, for names of files."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of named tensors, for file names."""
     whole = hashlib.sha256()
     for name, x in sorted(values.items()):
         whole.update(name.encode() + np.ascontiguousarray(x.detach().cpu().numpy()).tobytes())

@@ -1,4 +1,4 @@
-"""Texts: characters as numbers."""
+"""The text input: characters as integers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from audiogan.inputs.base import Input, find_column
 
 
 class Text(Input):
-    """A text as character numbers, int64 ``[length]``; 0 fills the end.
+    """Input with a text as character indices, int64 ``[length]``. Index 0 fills the end.
 
     Args:
         name: see `Input`.
-        alphabet: the characters; the first has the number 1.
+        alphabet: known characters. The first has index 1.
         length: largest number of characters.
-        column: the column of the data.
+        column: name of the data column with the texts.
+        size: number of character indices, which `facts` returns for the configuration. It is not used here.
     """
 
     default_column = "text"
@@ -40,7 +41,7 @@ class Text(Input):
 
     @classmethod
     def facts(cls, table: Any, column: str | None = "text", **options: Any) -> dict[str, Any]:
-        """Return ``alphabet``, ``length`` and ``size``: the number of characters, with that for the end."""
+        """Return ``alphabet``, ``length`` and ``size``, the number of character indices including 0."""
         if table is None:
             return {"alphabet": "", "length": 0, "size": 0}
         found = find_column(table, column or cls.default_column, "texts", "alphabet")
@@ -50,7 +51,11 @@ class Text(Input):
         return ["".join(self.alphabet[i - 1] for i in row if i) for row in x.tolist()]
 
     def parse(self, value: Any) -> Tensor:
-        """Take a text of known characters."""
+        """Return the character indices of a text.
+
+        Raises:
+            UserError: the text is too long or has an unknown character.
+        """
         if not isinstance(value, str):
             raise UserError(f"{self.name}: expected a text, got {type(value).__name__}")
         if unknown := sorted(set(value) - set(self.alphabet)):
@@ -72,8 +77,8 @@ class Text(Input):
         length = self.shape[0] or 1
         return torch.arange(n * length).remainder(len(self.alphabet)).reshape(n, length) + 1
 
-    def mix(self, a: Tensor, b: Tensor, share: float) -> Tensor:
-        return a if share < 0.5 else b
+    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+        return first if share < 0.5 else second
 
     def describe(self) -> str:
         return f"text of at most {self.shape[0]} of the characters {self.alphabet!r}"

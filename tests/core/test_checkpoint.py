@@ -205,7 +205,7 @@ def test_a_changed_architecture_is_named() -> None:
         trainer.load_state_dict(state)
     assert (
         describe_differences({"a": torch.zeros(1)}, {"b": torch.zeros(2)})
-        == "a [1] is new; b [2] is only in the checkpoint"
+        == "a [1] is not in the checkpoint; b [2] is only in the checkpoint"
     )
 
 

@@ -237,7 +237,7 @@ def test_optimizer_states_that_cannot_be_stepped_are_refused(saved: dict[str, An
 def test_what_a_checkpoint_lacks_is_said(saved: dict[str, Any]) -> None:
     assert resumed(saved, lambda state: None) == []
     (line,) = resumed(saved, lambda state: state["optimizers"]["judge"].update(state={}))
-    assert "'judge'" in line and "anew" in line
+    assert "'judge'" in line and "empty" in line
     (line,) = resumed(saved, lambda state: state["optimizers"]["maker"]["state"].pop(0))
     assert "'maker'" in line and "1 of 4 parameters" in line
     (line,) = resumed(saved, lambda state: state["streams"].clear())

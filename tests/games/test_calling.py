@@ -9,15 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.games import Adversarial
-from audiogan.games.calling import (
-    call,
-    check_input_names,
-    input_names,
-    logits_for_penalties,
-    logits_per_sample,
-    sum_over_critics,
-    to_critic_output,
-)
+from audiogan.games.calling import call, check_input_names, input_names
+from audiogan.games.critics import logits_for_penalties, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.losses import R1, GradientPenalty, Hinge, LeastSquares, NonSaturating, RelativisticPairing
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Identity
