@@ -25,8 +25,8 @@ and `run` executes the command and returns its exit code (``None`` means 0)."""
 
 EPILOG = """\
 examples:
-  audiogan train drums                                train on synthetic drums; the run folder is runs/drums
-  audiogan train drums data.root=my-drums run_dir=runs/mine   train on your own sounds
+  audiogan train drums                                train on downloaded drums, else on synthetic ones
+  audiogan train drums data.root=DIR run_dir=runs/my  train on the sounds in DIR
   audiogan train drums -m network=wavegan,specgan     train two networks, one after the other
   audiogan list runs                                  list all runs
   audiogan sample -n 16 out/                          sample from the newest run, else from the shipped drums
@@ -36,13 +36,13 @@ examples:
   audiogan kit --format sfz out/                      generate a drum kit with 16 pads for a sampler
   audiogan play beat.mid beat.wav                     render a MIDI pattern with a generated kit
   audiogan studio                                     open pads and a sequencer in the browser
-  audiogan evaluate runs/drums                        compare samples with held-out data
+  audiogan evaluate runs/drums                        compare samples of a run to held-out data
   audiogan doctor runs/drums                          diagnose a run
   audiogan train handwriting network=stylegan         train on images
   audiogan train my.yaml --trust my_networks          use your own networks in my_networks.py
 
-Settings that change the model become part of the name of the run folder, as in runs/drums,network=wavegan.
-run_dir=FOLDER chooses another folder.
+The run folder of `audiogan train drums` is runs/drums. Settings that change the model become part of its name, as in
+runs/drums,network=wavegan. run_dir=FOLDER chooses another folder.
 
 Set AUDIOGAN_DEBUG=1 to print the traceback of an error."""
 

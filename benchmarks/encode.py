@@ -1,12 +1,13 @@
-"""How near `encode` comes to real sounds: the figures in docs/measurements.md.
+"""Measure how closely `encode` imitates real sounds, for docs/measurements.md.
 
     python benchmarks/encode.py FOLDER -n 20 [--run drums] [--seconds 10]
 
-FOLDER: real sounds that the model was not trained on, in folders by class (each class is met equally often). The
-shipped drums have heard none that are under a share-alike licence, such as AVL Drumkits, BJA Pacific and circAfrique.
+FOLDER contains real sounds in one sub-folder per class. All classes are sampled equally often. The sounds should not be
+training data of the model. The shipped drums were not trained on kits with a share-alike licence, such as AVL Drumkits,
+BJA Pacific and circAfrique.
 
-For each sound: the log-spectral distance of what `encode` finds, and of the nearest of 100 random sounds of the model,
-both in 64 mel bands and in all bins (`audiogan.latents.log_spectral_distance`); seconds of one core.
+The script prints the log-spectral distance of each sound to its imitation and to the nearest of 100 random samples, for
+64 mel bands and for all bins (`audiogan.latents.log_spectral_distance`), and the CPU seconds of one core.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from audiogan.latents import encode, log_spectral_distance
 
 
 def chosen(folder: Path, n: int, seed: int) -> list[Path]:
-    """``n`` sounds, each folder in turn."""
+    """Return ``n`` sound files, taken from all folders equally often."""
     rng = np.random.default_rng(seed)
     groups: dict[Path, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -42,9 +43,9 @@ def summary(values: np.ndarray) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("-n", type=int, default=20, help="sounds")
-    parser.add_argument("--run", default="drums")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("-n", type=int, default=20, help="number of sounds (default 20)")
+    parser.add_argument("--run", default="drums", help="run folder, checkpoint or model")
+    parser.add_argument("--seconds", type=float, default=10.0, help="CPU seconds per sound")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)

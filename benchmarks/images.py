@@ -1,11 +1,11 @@
-"""Losses at equal CPU minutes on the same images and the same networks, with baselines.
+"""Compare GAN losses on the same images and networks, with equal CPU time.
 
     python benchmarks/images.py DATA --minutes 10 --jobs 2
 
-DATA is a labelled folder of images or an .npz file. Every row trains `audiogan train handwriting` with one thread for
-the same CPU minutes and is measured by `audiogan evaluate` against the images that the training held out, in the
-features of a classifier of the images trained on. Baselines: networks before their first step, and one Gaussian fitted
-to the pixels of the training images. The first row is what other real images get.
+DATA is a folder of images with labels, or an .npz file. Each row trains `audiogan train handwriting` with one thread
+for the same CPU time. `audiogan evaluate` measures it on held-out images, with the features of a classifier trained on
+the training images. There are two baselines: untrained networks, and a Gaussian fitted to the training pixels. The
+first row shows the values of other real images.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def run(name: str, overrides: list[str], minutes: float, args: argparse.Namespac
 
 
 def judged(values: dict[str, float]) -> Figures:
-    """The figures by the classifier, which alone gives an inception score, and the names they have in full."""
+    """Return the metrics that use the classifier, with their full names. They include the inception score."""
     extractor = next(name.split("/")[1] for name in values if name.startswith("inception/"))
     names = {name.split("/")[0]: name for name in values if name.endswith(f"/{extractor}")}
     return {key: values[name] for key, name in names.items()} | {"names": names}
 
 
 def gaussian(run_dir: Path, seed: int) -> Figures:
-    """What a Gaussian with the mean and covariance of the training pixels gets."""
+    """Evaluate a Gaussian with the mean and covariance of the training pixels."""
     from audiogan.evaluation.data_sets import open_evaluation_data
     from audiogan.metrics import evaluate_labelled, train_classifier
     from audiogan.model.loading import load
@@ -93,13 +93,13 @@ def row(label: str, figures: Figures) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder of images in labelled sub-folders, or an .npz file")
+    parser.add_argument("data", type=Path, help="folder of images with one sub-folder per class, or an .npz file")
     parser.add_argument("--config", default="handwriting")
-    parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes of each training")
+    parser.add_argument("--minutes", type=float, default=10.0, help="CPU minutes per training run")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/images"))
-    parser.add_argument("--rows", default="", help="only rows whose name contains this")
+    parser.add_argument("--rows", default="", help="train only rows whose names contain this text")
     args = parser.parse_args()
     work = [(name, overrides, args.minutes) for name, overrides in ROWS.items() if args.rows in name]
     work += [(name, overrides, 0.0) for name, overrides in UNTRAINED.items()]

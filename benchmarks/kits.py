@@ -1,14 +1,14 @@
-"""How much the sounds of a kit belong together: kits of a model beside picks without a kit, and real kits beside
-collections of their sounds.
+"""Measure how similar the sounds of a kit are to each other, for kits of a model and for real kits.
 
     python benchmarks/kits.py [--run drums] [--kits 30] [--real FOLDER]
 
-FOLDER: a folder for each real kit, in it a folder for each class. Each sound becomes a log-mel embedding, less the mean
-of its class over both groups compared, so that what all kicks have in common counts for nothing. Then
+Kits of the model are compared to sounds drawn independently. Real kits are compared to random groups of their sounds.
+FOLDER contains one folder per real kit, each with one sub-folder per class. Each sound is represented by its log-mel
+embedding minus the mean of its class, so that properties of the class do not count. The script prints:
 
-* likeness: the mean cosine between pads of different classes of a kit; 0 for sounds that have nothing to do with each
-  other, the higher the more one timbre runs through a kit;
-* apart: the mean distance between pads of one class, which should not be copies.
+* likeness: mean cosine similarity between pads of different classes of a kit. 0 for unrelated sounds. Higher values
+  mean that the kit has a common timbre.
+* apart: mean distance between pads of the same class. A small value means that the pads are nearly copies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import audiogan
 from audiogan.kits import Kit, make_kit
 from audiogan.latents.recording import prepare_recording
 
-Sounds = list[tuple[str, np.ndarray]]  # class and embedding of each pad
+Sounds = list[tuple[str, np.ndarray]]  # Class and embedding of each pad.
 
 
 def embedded(model: audiogan.Generator, waves: np.ndarray, labels: list[str]) -> Sounds:
@@ -38,7 +38,7 @@ def of_kits(model: audiogan.Generator, kits: list[Kit]) -> list[Sounds]:
 
 
 def of_picks(model: audiogan.Generator, kits: list[Kit]) -> list[Sounds]:
-    """Sounds of the same classes, drawn without regard to each other."""
+    """Return sounds of the same classes, drawn independently."""
     rng, groups = np.random.default_rng(0), []
     for kit in kits:
         labels = [pad.layers[-1].label for pad in kit.pads]
@@ -59,7 +59,7 @@ def of_folder(model: audiogan.Generator, folder: Path, pads: int) -> list[Sounds
 
 
 def shuffled(groups: list[Sounds]) -> list[Sounds]:
-    """The same sounds in groups as large, whichever kit they are from."""
+    """Regroup the sounds of all kits at random into kits of the same sizes."""
     everything = [sound for group in groups for sound in group]
     order = iter(np.random.default_rng(0).permutation(len(everything)))
     return [[everything[next(order)] for _ in group] for group in groups]
@@ -86,10 +86,10 @@ def compare(groups: dict[str, list[Sounds]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="drums", help="a model with classes")
+    parser.add_argument("--run", default="drums", help="model with classes")
     parser.add_argument("--kits", type=int, default=30)
     parser.add_argument("--pads", type=int, default=16)
-    parser.add_argument("--real", type=Path, help="real kits, a folder for each")
+    parser.add_argument("--real", type=Path, help="folder with one sub-folder per real kit")
     args = parser.parse_args()
     model = audiogan.load(args.run)
     kits = [make_kit(model, args.pads, seed=seed) for seed in range(args.kits)]

@@ -1,10 +1,11 @@
-"""What a model makes, checked sound by sound: the figures on the cards of the shipped models.
+"""Measure single samples of a model, for the model cards of the shipped models.
 
-    python benchmarks/models.py drums FOLDER       FOLDER: real sounds in folders by class
+    python benchmarks/models.py drums FOLDER
     python benchmarks/models.py digits FOLDER
 
-Levels, offset, silence before the attack, twins, copies of real sounds; how well knobs do what they say, measured by
-other definitions than those of the training. `audiogan evaluate MODEL --data FOLDER` has the distances to real sounds.
+FOLDER contains real sounds in one sub-folder per class. The script measures levels, offset, silence before the attack,
+near-duplicates and copies of real sounds. It also measures how well the knobs work, with definitions that differ from
+those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real sounds.
 """
 
 from __future__ import annotations
@@ -48,25 +49,25 @@ def noisiness(x: np.ndarray, rate: int) -> float:
 
 
 def attack(x: np.ndarray, rate: int) -> float:
-    """From a tenth of the peak to nine tenths of it."""
+    """Return the attack time: from 10 % to 90 % of the peak."""
     level = np.sqrt(np.convolve(x**2, np.ones(rate // 500) / (rate // 500), "same"))
     return float(np.argmax(level > 0.9 * level.max()) - np.argmax(level > 0.1 * level.max()))
 
 
 def decay(x: np.ndarray, rate: int) -> float:
-    """From the peak to the last time above a tenth of it."""
+    """Return the decay time: from the peak to the last time above 10 % of it."""
     level = envelope(x, rate)
     return float(np.flatnonzero(level > 0.1 * level.max())[-1] - level.argmax())
 
 
 def pitch(x: np.ndarray, rate: int) -> float:
-    """The median by pYIN (Mauch & Dixon, ICASSP 2014); NaN where it hears no voice."""
+    """Return the median pitch by pYIN (Mauch & Dixon, ICASSP 2014). NaN if no frame is voiced."""
     hertz, voiced, _ = librosa.pyin(x, fmin=60, fmax=480, sr=rate, frame_length=round(0.064 * rate))
     return float(np.log2(np.median(hertz[voiced]))) if voiced.any() else float("nan")
 
 
 def crest(x: np.ndarray, rate: int) -> float:
-    """Peak over root mean square of the loudest frames of 32 ms: of a voice, how much it clicks."""
+    """Return the peak divided by the RMS in the loudest frames of 32 ms. Large values of a voice mean clicks."""
     size = round(0.032 * rate)
     frames = librosa.util.frame(x, frame_length=size, hop_length=size // 4)
     loudest = frames[:, np.argsort(np.square(frames).mean(0))[-12:]]
@@ -74,7 +75,7 @@ def crest(x: np.ndarray, rate: int) -> float:
 
 
 def repeated(x: np.ndarray, rate: int, hop: int) -> float:
-    """Autocorrelation at a hop less that at delays near it, over 500 Hz, all parts equally loud: frames that buzz."""
+    """Return the autocorrelation at the hop size minus that at nearby lags, whitened and above 500 Hz. Detects buzz."""
     x = sosfilt(butter(4, 500, "high", fs=rate, output="sos"), x)
     level = np.sqrt(np.convolve(np.square(x), np.full(1024, 1 / 1024), "same"))
     x = np.where(level > 1e-4 * level.max(), x / np.maximum(level, 1e-9), 0)
@@ -83,20 +84,20 @@ def repeated(x: np.ndarray, rate: int, hop: int) -> float:
 
 
 def jumps(x: np.ndarray, rate: int) -> float:
-    """How far the level leaves a straight line from one stretch of 12.5 ms to the next, where it is loud; in dB.
+    """Return the mean deviation of the level from a straight line, in dB, over loud stretches of 12.5 ms.
 
-    Of mel bands in the mean, so that what all bands do together counts; decaying noise has 0.25.
+    The level is the mean over mel bands, so only joint changes of the bands count. Decaying noise has 0.25 dB.
     """
     hop = round(0.0125 * rate)
     power = librosa.feature.melspectrogram(y=x / np.abs(x).max(), sr=rate, n_fft=5 * hop, hop_length=hop, n_mels=80)
     level = librosa.power_to_db(power, amin=1e-6, top_db=None).mean(0)
-    bent = np.abs(np.diff(level, 2))[6:60]  # not the attack
+    bent = np.abs(np.diff(level, 2))[6:60]  # The attack is skipped.
     loud = (level.max() - level)[7:61] < 35
     return float(np.median(bent[loud])) if np.count_nonzero(loud) > 8 else float("nan")
 
 
 def lines(x: np.ndarray, rate: int) -> float:
-    """How far mel bands over 750 Hz, in the mean of a sound, are from their neighbours, in dB: partials that stay."""
+    """Return the mean level difference of neighbouring mel bands above 750 Hz, in dB. Detects constant partials."""
     hop = round(0.0125 * rate)
     power = librosa.feature.melspectrogram(y=x / np.abs(x).max(), sr=rate, n_fft=5 * hop, hop_length=hop, n_mels=80)
     level = librosa.power_to_db(power, amin=1e-6, top_db=None)[:, 2:40].mean(1)[20:]
@@ -104,16 +105,16 @@ def lines(x: np.ndarray, rate: int) -> float:
 
 
 def ringing(x: np.ndarray, rate: int) -> tuple[float, float]:
-    """From 30 to 280 ms: the strongest frequency under 1 kHz, and the share of the energy there within 12 Hz of it."""
+    """Return the strongest frequency below 1 kHz from 30 to 280 ms, and the share of energy within 12 Hz of it."""
     part = x[round(0.03 * rate) : round(0.28 * rate)]
-    power = np.square(np.abs(np.fft.rfft(part * np.hanning(len(part)), rate)))  # a value each Hz
+    power = np.square(np.abs(np.fft.rfft(part * np.hanning(len(part)), rate)))  # One value per Hz.
     power[:36], power[1000:] = 0, 0
     strongest = int(power.argmax())
     return float(strongest), float(power[strongest - 12 : strongest + 13].sum() / (power.sum() + 1e-20))
 
 
 def end(x: np.ndarray, rate: int) -> float:
-    """Root mean square of the last 20 ms, in dB below the peak."""
+    """Return the RMS level of the last 20 ms, in dB relative to the peak."""
     return float(20 * np.log10(np.sqrt(np.square(x[-round(0.02 * rate) :]).mean()) / np.abs(x).max() + 1e-6))
 
 
@@ -127,7 +128,7 @@ KNOBS: dict[str, Callable[[np.ndarray, int], float]] = {
 
 
 def before_onset(x: np.ndarray, rate: int) -> float:
-    """Loudest sample more than 4 ms before the first that reaches a tenth of the peak, in dB below the peak."""
+    """Return the peak level until 4 ms before the onset (10 % of the peak), in dB relative to the peak."""
     level = np.abs(x)
     onset = int(np.argmax(level > 0.1 * level.max()))
     early = level[: max(onset - round(0.004 * rate), 1)]
@@ -137,9 +138,9 @@ def before_onset(x: np.ndarray, rate: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("data", help="folder of real sounds")
-    parser.add_argument("-n", type=int, default=1000, help="samples")
-    parser.add_argument("--turns", type=int, default=500, help="samples for each knob")
+    parser.add_argument("data", help="folder of real sounds with one sub-folder per class")
+    parser.add_argument("-n", type=int, default=1000, help="number of samples")
+    parser.add_argument("--turns", type=int, default=500, help="number of samples per knob")
     args = parser.parse_args()
     g = audiogan.load(args.model)
     rate = g.sample_rate
@@ -176,7 +177,7 @@ def main() -> None:
     print(f"levels jump from frame to frame: median {mine:.2f} dB, of real sounds {theirs:.2f} dB")
     a, b = embed(made, embedding), embed(real, embedding)
     floor = nearest(b, b, k=2)[0]
-    floor = floor[floor > 1e-3]  # the data has a few doubles
+    floor = floor[floor > 1e-3]  # The data contains a few duplicates.
     for name, distances in (("another sample", nearest(a, a, k=2)[0]), ("a real sound", nearest(a, b)[0])):
         low = np.percentile(floor, 1)
         print(
@@ -195,7 +196,7 @@ def main() -> None:
 
 
 def obedience(g: audiogan.Generator, knob: str, turns: int, label: str | None = None) -> tuple[float, int]:
-    """Rank correlation of what is asked, at random, and what is measured; in how many samples there was something."""
+    """Return the rank correlation between random knob values and measured values, and the share of samples measured."""
     asked = np.random.default_rng(0).uniform(0, 1, turns)
     made = (g.sample(1, seed=i, label=label, knobs={knob: float(x)})[0, 0] for i, x in enumerate(asked))
     found = np.array([KNOBS[knob](x, g.sample_rate) for x in made])

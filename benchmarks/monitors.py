@@ -1,9 +1,9 @@
-"""What monitors cost: the CPU time spent in them, as a share of what the training spends elsewhere.
+"""Measure the CPU time of the monitors, relative to the rest of training.
 
     python benchmarks/monitors.py drums --steps 400 network=stftgan data.root=FOLDER
 
-Both are clocked in one run, as CPU time of this process. `Guard` and `Monitors` are counted with all they do (figures,
-rules, findings, the kept state); the first look, which also gets everything ready, is told apart.
+Both times are CPU times of the same process. All work of `Guard` and `Monitors` counts: metrics, rules, findings and
+stored state. The first monitoring step, which also prepares the monitors, is reported separately.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WATCHED = ("guard", "monitors")
 
 
 class Clock:
-    """CPU seconds inside wrapped calls, one number a training step that had any."""
+    """CPU seconds of the wrapped calls, summed per training step."""
 
     def __init__(self, trainer: Any) -> None:
         self.trainer, self.spent = trainer, dict[int, float]()
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     parser.add_argument("overrides", nargs="*")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000, help="number of training steps")
     args = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as folder:
         overrides = [*args.overrides, f"trainer.steps={args.steps}", f"run_dir={folder}", "engine.threads=1"]
@@ -49,7 +49,7 @@ def main() -> None:
         trainer = build_trainer(cfg, *open_data(cfg), progress=False)
         callbacks: Any = trainer.callbacks
         callbacks.pop("checkpoints")
-        trainer.state_dict()  # what is imported then, a training without monitors imports for its checkpoints
+        trainer.state_dict()  # Imports modules for checkpoints, which must not count as time of the monitors.
         _ = callbacks["log"].writer
         clock = Clock(trainer)
         for callback in (callbacks[name] for name in WATCHED):

@@ -1,12 +1,12 @@
-"""The networks at equal CPU minutes on the same sounds: the table in docs/measurements.md.
+"""Compare networks on the same sounds with equal CPU time, for the table in docs/measurements.md.
 
     python benchmarks/networks.py FOLDER --minutes 15 --seeds 0,1,2 --tune 5 --jobs 2
 
-Every training has one thread and the same CPU minutes and is measured by `audiogan evaluate` against the sounds that it
-held out. With ``--tune`` each network is first trained for so many minutes at a third of its learning rate, at its own
-and at three times that (with another seed), and goes on with the one of the smallest Fréchet distance; ``--rate`` says
-what an earlier tuning chose. Figures are means over seeds, with the smallest and the largest. What was trained before
-is not trained again, so that the same runs can be measured once more, on sounds kept apart and by a network of yours:
+Each training run has one thread and the same CPU time. `audiogan evaluate` measures it on held-out sounds. With
+``--tune``, each network is first trained with a third of its learning rate, with its own and with three times its own,
+and with another seed. The rate with the smallest Fréchet distance is used. ``--rate`` sets the result of an earlier
+tuning. The table shows the mean, the smallest and the largest value over seeds. Finished runs are not trained again, so
+they can also be measured on other sounds and with your own feature extractor:
 
     python benchmarks/networks.py FOLDER --minutes 15 --apart OTHER_FOLDER --extractor my_judge:Judge --weights judge.pt
 """
@@ -41,8 +41,8 @@ SHOWN = {
 }
 ASKED = {"apart": "--data", "extractor": "--extractor", "weights": "--extractor-weights"}
 FACTORS = (1 / 3, 1.0, 3.0)
-COMPOSING = Lock()  # hydra composes one configuration at a time
-TUNING = 100  # the seed of trainings that try a rate
+COMPOSING = Lock()  # Hydra composes one configuration at a time.
+TUNING = 100  # Seed of the runs that tune the learning rate.
 
 
 def audiogan(*arguments: str) -> str:
@@ -55,7 +55,7 @@ def audiogan(*arguments: str) -> str:
 
 
 def rates(overrides: list[str], factor: float) -> list[str]:
-    """Overrides that multiply all learning rates of a configuration."""
+    """Return overrides that multiply all learning rates of a configuration by a factor."""
     from audiogan.run import config
 
     with COMPOSING:
@@ -64,14 +64,14 @@ def rates(overrides: list[str], factor: float) -> list[str]:
 
 
 def shown(args: argparse.Namespace) -> dict[str, str]:
-    """Heads of columns, and how the names of their measures begin."""
+    """Return column headings and the prefixes of their metrics."""
     if not args.extractor:
         return SHOWN
     return {**SHOWN, f"Fréchet, {args.extractor}": f"frechet/{args.extractor.replace(':', '.')}-"}
 
 
 def measure(name: str, factor: float, minutes: float, seed: int, args: argparse.Namespace) -> dict[str, float]:
-    """Train and evaluate; what was done before is not done again."""
+    """Train and evaluate a network. Results of an earlier call are reused."""
     run_dir = args.out / f"{ROWS[name][0].split('=')[1]}-{minutes:g}min-x{factor:.2g}-seed{seed}"
     if not list(run_dir.glob("evaluation*.json")):
         audiogan(
@@ -91,7 +91,7 @@ def measure(name: str, factor: float, minutes: float, seed: int, args: argparse.
 
 
 def evaluation(run_dir: Path, seed: int, args: argparse.Namespace) -> Path:
-    """The file with the figures of a run; those of another extractor or other sounds are in another one."""
+    """Return the path of the metrics of a run, which depends on the extractor and on the sounds."""
     given = {flag: str(value) for key, flag in ASKED.items() if (value := getattr(args, key)) and seed != TUNING}
     asked = [part for option in given.items() for part in option]
     plain = run_dir / "evaluation.json"
@@ -109,19 +109,24 @@ def evaluation(run_dir: Path, seed: int, args: argparse.Namespace) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder of sounds")
-    parser.add_argument("--minutes", type=float, default=5.0, help="CPU minutes of each training")
+    parser.add_argument("data", type=Path, help="folder of training sounds")
+    parser.add_argument("--minutes", type=float, default=5.0, help="CPU minutes per training run")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument(
-        "--tune", type=float, default=0.0, help="CPU minutes of each training that tries a rate; 0: none"
+        "--tune",
+        type=float,
+        default=0.0,
+        help="CPU minutes per run that tunes the learning rate (default 0: no tuning)",
     )
-    parser.add_argument("--rate", action="append", default=[], metavar="ROW=FACTOR", help="of the learning rates")
-    parser.add_argument("--apart", type=Path, help="folder of sounds to measure against, in place of those held out")
+    parser.add_argument(
+        "--rate", action="append", default=[], metavar="ROW=FACTOR", help="factor for the learning rates of a row"
+    )
+    parser.add_argument("--apart", type=Path, help="folder of sounds to use instead of the held-out sounds")
     parser.add_argument("--extractor", help="MODULE:CLASS, see `audiogan evaluate`")
-    parser.add_argument("--weights", type=Path, help="of the extractor")
+    parser.add_argument("--weights", type=Path, help="weights of the extractor")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/networks"))
-    parser.add_argument("--rows", default="", help="only those whose names begin so: tonenoise,stftgan")
+    parser.add_argument("--rows", default="", help="train only rows with these prefixes, such as tonenoise,stftgan")
     args = parser.parse_args()
     names = [name for name in ROWS if name.startswith(tuple(args.rows.split(",")))]
     seeds = [int(seed) for seed in args.seeds.split(",")]

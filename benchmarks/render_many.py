@@ -1,11 +1,12 @@
-"""How much faster many sounds are made on all CPUs than on one.
+"""Measure how much faster sounds are rendered on all CPUs than on one.
 
-    python benchmarks/render_many.py            # of the shipped models, 1,000 sounds each
+    python benchmarks/render_many.py
     python benchmarks/render_many.py --model drums --count 300 --rounds 5
 
-One worker and all workers take turns; the best time of each counts, so that other programs disturb little. Sounds have
-the same bits either way, which is checked. The ratio of matrix products, which need no Python, says what the machine
-gives at the time: 1 where other programs use its CPUs.
+By default, each shipped model renders 1,000 sounds. One worker and all workers are measured alternately, and the best
+time of each is used, which reduces the influence of other programs. The script checks that the samples are equal bit
+for bit. As a reference, it prints the speed-up of matrix products, which need no Python. A speed-up of 1 means that
+other programs use the CPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from audiogan.utils.workers import Workers
 
 
 def seconds_each(work: Callable[[Workers], object], rounds: int) -> list[float]:
-    """The best time of ``work`` with one worker and with all."""
+    """Return the best time of ``work`` with one worker and with all workers, in seconds."""
     every = Workers()
     best = [float("inf")] * 2
     for _ in range(rounds):
@@ -37,8 +38,8 @@ def seconds_each(work: Callable[[Workers], object], rounds: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", help="run, checkpoint or model (default: drums and digits)")
-    parser.add_argument("--count", type=int, default=1000, help="sounds (default 1000)")
-    parser.add_argument("--rounds", type=int, default=3, help="times that each is measured (default 3)")
+    parser.add_argument("--count", type=int, default=1000, help="number of sounds (default 1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of measurements (default 3)")
     args = parser.parse_args()
     x = torch.randn(400, 400)
     one, every = seconds_each(lambda workers: workers.map(lambda i: (x @ x).sum(), range(args.count)), args.rounds)
@@ -50,10 +51,10 @@ def main() -> None:
 
 
 def rendering(name: str, count: int) -> Callable[[Workers], object]:
-    """A function that renders with some workers, and checks the bits."""
+    """Return a function that renders with a number of workers and checks the samples bit by bit."""
     model = audiogan.load(name)
     recipes = model.recipes(count, seed=0)
-    wanted = model.render(recipes)  # afterwards nothing changes any more: the network is traced
+    wanted = model.render(recipes)  # After the first call, the network is traced, and its samples no longer change.
 
     def render(workers: Workers) -> None:
         generator.WORKERS = workers

@@ -1,11 +1,11 @@
-"""What unlabelled examples are worth: the semi-supervised game against the same network trained on its labels alone.
+"""Compare the semi-supervised game to the same network trained only on labelled examples.
 
     python benchmarks/semi_supervised.py mnist --steps 10000 --seeds 3 --jobs 2
 
-Each seed draws other labels. All rows of a seed have the same labels, held-out examples, steps, batches and averaged
-weights. The network alone is tried with several learning rates and with more and less noise: pick the row that suits
-it best, although that choice looks at the held-out examples. Accuracies are of the averaged weights at the last step;
-"best" is the largest at any time of the run.
+Each seed draws other labelled examples. All rows of a seed have the same labels, held-out examples, number of steps,
+batches and weight averaging. The supervised baseline is trained with several learning rates and noise levels. Compare
+to its best row, although this choice uses the held-out examples. The accuracy is that of the averaged weights at the
+last step. "best" is the largest accuracy during the run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="images with labels: a folder, an .npz file or mnist")
     parser.add_argument("--steps", type=int, default=10000)
-    parser.add_argument("--labels", type=int, default=10, help="labelled examples of each class")
+    parser.add_argument("--labels", type=int, default=10, help="number of labelled examples per class")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-semi-supervised"))

@@ -1,15 +1,19 @@
-"""Speed where it is felt: one sound on one CPU core, by every way to it, and how long each command takes.
+"""Measure the time to generate one sound on one CPU core with each interface, and the time of each command.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed.py                 # the shipped drums, 300 sounds each way
+    OMP_NUM_THREADS=1 python benchmarks/speed.py
     python benchmarks/speed.py --run runs/drums --sounds 1000 --skip-commands
 
-A round makes ten sounds, always other ones, by each way in turn, so that whatever else the machine does falls on all
-(ten, for after the weights of a large model, which fill the caches, the first sound of a small one is a slow one):
-`Generator.sample`; the same model as ONNX in onnxruntime; the HTTP API of `audiogan studio`, a process of its own, over
-one connection that stays open (to the last byte of the WAV file); and, to compare, WaveGAN at the paper's size
-(model_size=64; untrained weights cost the same) through `Generator.sample`. Every way has one thread. Wall times; and
-the CPU time of what runs in this process, which a busy machine moves less. Commands run in processes of their own
-in an empty folder, CPU time with all their children.
+By default, the shipped drums generate 300 sounds with each interface:
+
+* `Generator.sample`.
+* The same model as ONNX in onnxruntime.
+* The HTTP API of `audiogan studio` in another process, over one persistent connection, until the last byte of the WAV.
+* For comparison, an untrained WaveGAN of the paper's size (model_size=64) with `Generator.sample`.
+
+In each round, every interface generates ten different sounds, so that other programs slow down all interfaces equally.
+Ten are needed because the first sound after a large model is slow (its weights fill the caches). All interfaces use one
+thread. The script prints wall time, and CPU time for code in this process, which depends less on other programs.
+Commands run in processes of their own in an empty folder. Their CPU time includes child processes.
 """
 
 from __future__ import annotations
@@ -39,15 +43,15 @@ from audiogan.networks.wavegan import WaveGANGenerator
 from audiogan.representations import SoundFormat, Waveform
 
 WARM_UP = 12.0
-"""Seconds; three after its start the studio imports what imitations need."""
+"""Seconds before the measurement. Three seconds after its start, the studio imports modules for imitations."""
 IN_A_ROW = 10
-Way = Callable[[int], object]  # of a seed
+Way = Callable[[int], object]  # Generates a sound from a seed.
 WAVEGAN = "WaveGAN, model_size=64, Generator.sample"
 AUDIOGAN = [sys.executable, "-m", "audiogan"]
 
 
 def wavegan() -> audiogan.Generator:
-    """Untrained, one second of 16 kHz."""
+    """Return an untrained WaveGAN for sounds of 1 s at 16 kHz."""
     game = Generative(
         WaveGANGenerator(SoundFormat(16384), model_size=64).eval().requires_grad_(False), Waveform(SoundFormat(16384))
     )
@@ -55,7 +59,7 @@ def wavegan() -> audiogan.Generator:
 
 
 def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
-    """Latents from numpy, everything else in the graph: what a program without torch does."""
+    """Return a function that samples with NumPy and onnxruntime, like a program without PyTorch."""
     import onnxruntime
 
     from audiogan.model.export import input_arrays, save_onnx
@@ -75,7 +79,7 @@ def onnx_way(model: audiogan.Generator, folder: Path) -> Way:
 
 @contextlib.contextmanager
 def studio_way(model: audiogan.Generator, run: str) -> Iterator[Way]:
-    """A server in a process of its own. The clock also counts drawing the recipe here, as in `Generator.sample`."""
+    """Start the studio in another process. Times include drawing the recipe, as in `Generator.sample`."""
     command = [*AUDIOGAN, "studio", run, "--no-browser", "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -103,7 +107,7 @@ def studio_way(model: audiogan.Generator, run: str) -> Iterator[Way]:
 
 
 def measured(ways: dict[str, Way], sounds: int) -> dict[str, np.ndarray]:
-    """Milliseconds of wall and of CPU time `[2, sounds]` of each way."""
+    """Return wall and CPU times per sound in milliseconds, `[2, sounds]`, of each interface."""
     times: dict[str, np.ndarray] = {name: np.zeros((2, sounds)) for name in ways}
     end = time.perf_counter() + WARM_UP
     while time.perf_counter() < end:
@@ -129,7 +133,7 @@ def report(times: dict[str, np.ndarray]) -> None:
 
 
 def commands(repeats: int) -> None:
-    """Wall and CPU seconds of commands, the median of a few runs and the largest."""
+    """Return the median and maximum of wall and CPU seconds of commands over several runs."""
     tries = [["--version"], ["--help"], ["list"], ["sample", "-n", "16", "out/", "--run", "drums"]]
     tries += [
         ["morph", "--from", "kick-3", "--to", "snare-8", "out/", "--run", "drums"],
@@ -147,17 +151,17 @@ def commands(repeats: int) -> None:
 
 
 def timed(command: list[str], folder: str) -> tuple[float, float]:
-    """Wall and CPU seconds of a process; NaN where it fails."""
+    """Return wall and CPU seconds of a process. NaN if it fails."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)  # or Popen would wait for it again
+    process.returncode = os.waitstatus_to_exitcode(status)  # Otherwise Popen waits for the process again.
     return (wall, usage.ru_utime + usage.ru_stime) if process.returncode == 0 else (np.nan, np.nan)
 
 
 def beat(path: Path) -> None:
-    """Two bars of kick, snare and closed hi-hat."""
+    """Write a MIDI pattern: two bars of kick, snare and closed hi-hat."""
     import mido
 
     track = mido.MidiTrack()
@@ -170,9 +174,9 @@ def beat(path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="drums", help="a model that makes sounds (default: the shipped drums)")
-    parser.add_argument("--sounds", type=int, default=300, help="by each way")
-    parser.add_argument("--repeats", type=int, default=3, help="of each command")
+    parser.add_argument("--run", default="drums", help="model of sounds (default: the shipped drums)")
+    parser.add_argument("--sounds", type=int, default=300, help="number of sounds per interface (default 300)")
+    parser.add_argument("--repeats", type=int, default=3, help="number of runs per command (default 3)")
     parser.add_argument("--skip-commands", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)

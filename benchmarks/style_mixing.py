@@ -1,16 +1,19 @@
-"""What the styles of a trained StyleGAN do: a style-mixing picture and figures for it, and a truncation sweep.
+"""Measure what the styles of a trained StyleGAN control, with style-mixing images and a truncation sweep.
 
     audiogan train stylegan run_dir=runs/stylegan
     python benchmarks/style_mixing.py runs/stylegan
 
-Writes `style-mixing.png` (each row has the coarse styles of the image on its left, each column the fine styles of the
-image above it; Karras et al. 2019, figure 3), `truncation.png` and `styles.json`, and prints a table of the mixing.
+Writes `style-mixing.png`, `truncation.png` and `styles.json`, and prints a table. In `style-mixing.png`, each row uses
+the coarse styles of the image on its left, and each column the fine styles of the image above it (Karras et al. 2019,
+figure 3). Coarse styles are the styles of the layers below `cut`. The table has one row per cut and these columns:
 
-Coarse styles are those of the layers below `cut`. `class` is the share of mixed images that a classifier, trained on
-the run's data, puts into the class of the coarse (fine) source, where the two differ. `layout` (the image averaged down
-to the coarsest grid) and `stroke` (width in pixels: twice the area by the total variation) are the shares of their
-variance, among mixtures within a class, that the coarse (fine) source explains; 1 / N where it has no influence.
-`benchmarks/truncation.py` has the figures of the truncation.
+* class: share of mixed images that a classifier assigns to the class of the coarse (fine) source, if the sources have
+  different classes. The classifier is trained on the data of the run.
+* layout: share of variance that the coarse (fine) source explains in the image averaged down to the coarsest grid.
+* stroke: the same share for the stroke width in pixels, which is twice the area divided by the total variation.
+
+Variances are computed over mixtures within a class. A source without influence explains a share of 1 / N.
+`benchmarks/truncation.py` prints metrics for the truncation.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ PSIS = (0.0, 0.25, 0.5, 0.7, 1.0, 1.3)
 
 
 class Styles:
-    """Latents of a trained generator, and images of mixtures of their styles."""
+    """Latents of a trained generator, and images that mix their styles."""
 
     def __init__(self, model: Generator, seed: int) -> None:
         self.model, self.net = model, model.game.nets["generator"].eval()
@@ -67,7 +70,7 @@ class Styles:
 
 
 def stroke(x: Tensor) -> Tensor:
-    """Width of the strokes of bright drawings on dark `[N, C, H, W]`, in pixels, `[N, 1]`."""
+    """Return the stroke width, in pixels `[N, 1]`, of bright drawings on a dark background `[N, C, H, W]`."""
     ink = F.pad((x.mean(1) + 1) / 2, (0, 1, 0, 1))
     right, down = ink[:, :-1, 1:] - ink[:, :-1, :-1], ink[:, 1:, :-1] - ink[:, :-1, :-1]
     variation = (right.square() + down.square()).sqrt().sum((1, 2))
@@ -75,14 +78,14 @@ def stroke(x: Tensor) -> Tensor:
 
 
 def explained(features: Tensor) -> tuple[float, float]:
-    """Shares of the variance of `[rows, columns, D]` that row and column explain."""
+    """Return the shares of the variance of `[rows, columns, D]` that the row and the column explain."""
     total = (features - features.mean((0, 1))).square().mean().item()
     shares = [(features.mean(axis) - features.mean((0, 1))).square().mean().item() / total for axis in (1, 0)]
     return shares[0], shares[1]
 
 
 def classifier(model: Generator) -> Any:
-    """The class `[N]` of images by a classifier trained on the run's data; None without classes."""
+    """Return the classes `[N]` of images, predicted by a classifier of the run's data. None without classes."""
     if not model.labels:
         return None
     from omegaconf import OmegaConf
@@ -96,7 +99,7 @@ def classifier(model: Generator) -> Any:
 
 
 def measure_mixing(styles: Styles, judge: Any, n: int) -> list[dict[str, float]]:
-    """A row for each cut."""
+    """Return one row of the table per cut."""
     classes, coarsest = len(styles.model.labels), styles.net.sides[0]
     mixed_classes = torch.arange(max(n, 2 * classes)) % max(classes, 1)
     coarse, fine = styles.draw(mixed_classes), styles.draw(mixed_classes)
@@ -122,7 +125,7 @@ def measure_mixing(styles: Styles, judge: Any, n: int) -> list[dict[str, float]]
 
 
 def draw_pictures(styles: Styles, out: Path, cut: int) -> None:
-    """`style-mixing.png` and `truncation.png`."""
+    """Write `style-mixing.png` and `truncation.png`."""
     modality = styles.model.modality
     assert isinstance(modality, Image)
     model, classes = styles.model, max(len(styles.model.labels), 1)
@@ -151,9 +154,11 @@ def show(table: list[dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="run folder or checkpoint")
-    parser.add_argument("--out", type=Path, default=None, help="folder to write to; default: the run's")
-    parser.add_argument("--cut", type=int, default=None, help="first fine layer of the picture; default: half of them")
-    parser.add_argument("--n", type=int, default=10, help="sources a class, coarse and fine")
+    parser.add_argument("--out", type=Path, default=None, help="output folder (default: folder of the run)")
+    parser.add_argument(
+        "--cut", type=int, default=None, help="first layer with fine styles (default: half of the layers)"
+    )
+    parser.add_argument("--n", type=int, default=10, help="number of coarse and of fine sources per class (default 10)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     model = audiogan.load(args.run)

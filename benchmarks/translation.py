@@ -1,10 +1,11 @@
-"""How well a CycleGAN translates pictures that it has not seen.
+"""Measure how well a CycleGAN translates images that were not used in training.
 
-    python benchmarks/translation.py RUN FOLDER     FOLDER has trainA, trainB, testA and testB
+    python benchmarks/translation.py RUN FOLDER
 
-A separate classifier of the two domains is trained on the training pictures. It judges each translation of a test
-picture. For comparison, it also judges the sources (doing nothing) and real pictures of the target domain. The script
-also prints the PSNR of a picture that is translated there and back, and the correlation of edges of source and output.
+FOLDER has the sub-folders trainA, trainB, testA and testB. A classifier of the two domains is trained on the training
+images. It classifies the translation of each test image and, for comparison, the untranslated sources and real images
+of the target domain. The script also prints the PSNR of images translated there and back, and the correlation between
+the edges of source and output.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from audiogan.modalities.references import psnr
 
 
 def edges(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the magnitude of the brightness gradient ``[N, H, W]`` of pictures ``[N, C, H, W]``."""
+    """Return the magnitude of the brightness gradient ``[N, H, W]`` of images ``[N, C, H, W]``."""
     rows, columns = np.gradient(x.mean(1), axis=(1, 2))
     return np.hypot(rows, columns)
 
 
 def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Return the mean over pictures of the correlation of their edges."""
+    """Return the mean correlation between the edges of two batches of images."""
     pairs = zip(edges(a).reshape(len(a), -1), edges(b).reshape(len(b), -1), strict=True)
     return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in pairs]))
 
@@ -39,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("folder")
-    parser.add_argument("--seed", type=int, default=1, help="of the classifier")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the classifier")
     args = parser.parse_args()
     generator = audiogan.load(args.run)
     size = generator.shape[-1]

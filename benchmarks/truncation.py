@@ -1,13 +1,13 @@
-"""The truncation curve of a run: fidelity against variety as latents are cut ever closer to their mean.
+"""Measure fidelity and diversity of a run at several values of the truncation.
 
     python benchmarks/truncation.py runs/NAME --values 0.1 0.3 0.5 0.7 1.5 2 none --out curve.png
 
-Fidelity: precision, its balls capped at the median, and agreement, the share of samples that an independent classifier
-puts into the class asked for. Variety: recall, capped likewise, and spread, the mean distance between two samples of a
-class over that of real ones (1: as varied as real data). The classifier is trained on the run's training data, its
-hidden layer is the extractor, and the comparison is with data the run held out. What a value means is the network's
-affair: BigGAN's is the threshold at which a normal latent is cut, StyleGAN's the share of the way from its mean; of
-other networks latents are multiplied by it.
+Fidelity is measured by precision and by agreement, the share of samples that an independent classifier assigns to the
+requested class. Diversity is measured by recall and by spread, the mean distance between two samples of a class divided
+by that of real examples (1: as diverse as real data). Radii of precision and recall are capped at their median. The
+classifier is trained on the training data of the run; its hidden layer provides the features. Samples are compared to
+held-out data. The meaning of the truncation depends on the network: BigGAN resamples latents above the threshold,
+StyleGAN interpolates between the mean style (0) and the sampled style (1), other networks multiply the latents.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from audiogan.run.training import open_data
 
 
 def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tuple[Tensor, np.ndarray]:
-    """Return signals `[n, *shape]` and their classes `[n]`; a seed has the same inputs at every truncation."""
+    """Return signals `[n, *shape]` and classes `[n]`. Inputs of a seed are the same at every truncation."""
     game = generator.game
     inputs = game.draw(n, torch.Generator().manual_seed(seed))
     made = []
@@ -44,7 +44,7 @@ def samples(generator: Any, n: int, truncation: float | None, seed: int) -> tupl
 
 
 def spread(features: np.ndarray, classes: np.ndarray) -> float:
-    """Mean distance between two of a class, averaged over classes with at least two."""
+    """Return the mean distance between two examples of a class, averaged over classes."""
     means = []
     for label in np.unique(classes):
         x = torch.from_numpy(features[classes == label])
@@ -58,7 +58,8 @@ def measure(net: Any, seen: Tensor, asked: np.ndarray, real: np.ndarray, real_sp
         hidden = torch.cat([net(part) for part in seen.split(256)])
         named = net.head(hidden).argmax(1).numpy()
     features = hidden.double().numpy()
-    nearness = prdc(features, real, radius_quantile=0.5)  # as in `audiogan evaluate`
+    # Radii are capped as in `audiogan evaluate`, because the ball of an outlier would contain all noise.
+    nearness = prdc(features, real, radius_quantile=0.5)
     return {
         "agreement": float((named == asked).mean()),
         "precision_capped": nearness.precision,
@@ -114,9 +115,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="run folder or checkpoint")
     parser.add_argument("--values", nargs="+", default=["0.1", "0.3", "0.5", "0.7", "1.5", "2", "none"])
-    parser.add_argument("-n", type=int, default=1000, help="samples at each value, at most as many as are held out")
+    parser.add_argument(
+        "-n", type=int, default=1000, help="number of samples per value, limited by the number of held-out examples"
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a picture of the curve")
+    parser.add_argument("--out", type=Path, help="image of the curve to write")
     args = parser.parse_args()
     values = [None if value == "none" else float(value) for value in args.values]
     rows = curve(args.run, values, args.n, args.seed)

@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--truncation",
         type=float,
-        help="scale of the latents: below 1 for more typical samples, above 1 for more variety",
+        help="below 1 for more typical samples, above 1 for more variety",
     )
 
 

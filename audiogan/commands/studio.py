@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1); other machines can connect to other addresses with a token",
+        help="address to listen on (default 127.0.0.1, this machine only); other machines need a token to connect",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
 

@@ -71,7 +71,7 @@ def summarize_error(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def wrap_errors(name: str) -> Iterator[None]:
-    """Convert unexpected exceptions in a block to a `UserError` that says which settings conflict."""
+    """Convert any exception in a ``with`` block to a `UserError` about conflicting settings, prefixed with ``name``."""
     try:
         yield
     except (UserError, OSError, MemoryError):

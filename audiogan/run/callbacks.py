@@ -100,7 +100,7 @@ class MetricsLog(Callback):
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        if not move.applied:  # The callback that rejected the move reports it.
+        if not move.applied:  # The callback that rejected the move prints a message.
             return
         player = move.player.name
         figures = {f"{player}/{name}": value for name, value in move.losses.items()}

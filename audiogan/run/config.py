@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 MEASURED = {"knobs": "knobs", "voice": "pitch"}
-"""Settings that need a column of measured values in ``data.columns``, and the name of the column."""
+"""Settings that need a column of measured values: setting -> name of the column in ``data.columns``."""
 SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
 
 

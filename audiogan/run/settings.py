@@ -28,7 +28,7 @@ KEYS = {
 MAX_INTEGER = 2**63 - 1
 """Largest integer in a configuration: the range of 64-bit signed integers."""
 MAX_BATCH_SIZE = 2**31 - 1
-# Keys that must be integers, apart from arguments of classes, whose annotations are used.
+# Keys of settings that must be integers. Arguments of classes are checked by their annotations instead.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
 """Largest length of a text value, in characters."""

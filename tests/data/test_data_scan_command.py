@@ -96,7 +96,7 @@ def test_a_folder_of_images_is_known(tmp_path: Path, capsys: Captured) -> None:
 def test_a_folder_with_more_images_than_sounds(sounds: Path, capsys: Captured) -> None:
     burst(pictures(sounds.parent / "mixed") / "one.wav", 1)
     said = scan(capsys, sounds.parent / "mixed")
-    assert "1 usable -> 1 clips" in said and "6 files are images; to look at them: audiogan data scan --images" in said
+    assert "1 usable -> 1 clips" in said and "6 files are images; scan them with: audiogan data scan --images" in said
     assert "6 usable -> 6 images" in scan(capsys, "--images", sounds.parent / "mixed")
     assert main(["train", "drums", f"data.root={pictures(sounds.parent / 'only')}", f"run_dir={sounds.parent}/r"]) == 2
     assert "6 are images: train on them with audiogan train images" in capsys.readouterr().err
@@ -109,7 +109,7 @@ def test_what_else_a_training_takes(tmp_path: Path, capsys: Captured) -> None:
     assert "not downloaded yet; run: audiogan data get drums" in scan(capsys, "drums", code=2)
     (tmp_path / "pack.zip").write_bytes(b"x")
     assert "unpack the archive" in scan(capsys, tmp_path / "pack.zip", code=2)
-    assert "no folder" in scan(capsys, tmp_path / "x.npz", "--csv", tmp_path / "t.csv", code=2)
+    assert "is not a folder" in scan(capsys, tmp_path / "x.npz", "--csv", tmp_path / "t.csv", code=2)
 
 
 def test_the_table_replaces_only_an_older_table(sounds: Path, tmp_path: Path, capsys: Captured) -> None:
