@@ -34,8 +34,8 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
 
     Args:
         cache_dir: parent folder. It is created if necessary.
-        key: name of the folder, ``group-content``. After a build, folders of the same group with other content are
-            removed as outdated.
+        key: name of the folder, ``GROUP-CONTENT``. After a build, other folders with the same ``GROUP`` are removed as
+            outdated.
         build: function that fills the given empty folder.
 
     Raises:
@@ -118,7 +118,7 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # Fails if a non-empty folder of this name exists.
+            os.rename(temporary, final)  # Renaming fails if a non-empty folder has this name.
             return
         if is_intact(final):
             return
@@ -142,7 +142,7 @@ def _sweep(cache_dir: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":  # On Windows, os.kill with any signal ends the process.
+    if os.name == "nt":  # On Windows, os.kill always ends the process.
         return True
     try:
         os.kill(pid, 0)

@@ -32,7 +32,7 @@ class ViewAugment(Protocol):
 
 
 class Mirror:
-    """Flip each example horizontally with probability 1/2."""
+    """Random horizontal flip of each example with probability 1/2."""
 
     def draw(self, n: int, rng: np.random.Generator) -> View:
         flipped = rng.random(n) < 0.5
@@ -92,7 +92,7 @@ class Signals(Column):
     def __init__(
         self, storage: Any, modality: Modality | None = None, *, indices: Rows | None = None, group: str | None = None
     ) -> None:
-        # A plain array view, because indexing it is faster than indexing np.memmap.
+        # Use a plain array, because indexing it is faster than indexing np.memmap.
         self.storage = np.asarray(storage) if isinstance(storage, np.memmap) else storage
         self.shape, self.modality = tuple(storage.shape[1:]), modality
         self.indices, self.group = indices, group

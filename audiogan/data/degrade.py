@@ -32,7 +32,7 @@ Rng = np.random.Generator
 Range = Any  # A number or a pair [low, high]. Instances store the pair (low, high).
 
 LUMA = (0.299, 0.587, 0.114)  # Weights of red, green and blue in luma (ITU-R BT.601).
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent of the frequency in the magnitude spectrum.
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponents of the frequency in the magnitude spectrum.
 QUIET = 1e-10  # Mean square below which a sound counts as silent.
 
 
@@ -401,7 +401,7 @@ class BandLimit(Degradation):
     """Limit the bandwidth of a sound by resampling it to a lower rate and back, for training bandwidth extension.
 
     Args:
-        rate: lower sample rate in Hz, 100 to 384,000. A value from ``sample_rate`` on changes nothing.
+        rate: lower sample rate in Hz, 100 to 384,000. Rates of ``sample_rate`` or more change nothing.
         sample_rate: sample rate of the sounds in Hz. Default: that of the table.
     """
 

@@ -53,7 +53,7 @@ FOREIGN: dict[str, str] = {
 }
 """Advice for sound files that libsndfile cannot decode, by extension."""
 
-_QUIET = suffix_set(  # Extensions of other or incomplete files, which are not examined further.
+_QUIET = suffix_set(  # The content of files with these extensions is not examined.
     "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
     "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
     "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "

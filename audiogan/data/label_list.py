@@ -226,7 +226,7 @@ def match_rows(
     """
     found = Matches()
     known = set(files.values())
-    unclear: list[tuple[Row, str]] = []  # (row, reason if it stays unmatched)
+    unclear: list[tuple[Row, str]] = []  # Each row with the reason that is reported if no file matches.
     label_of: dict[str, str] = {}  # Label by real path.
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))

@@ -127,7 +127,7 @@ class Table:
         return self._read(self.rows[indices], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
-        # A loop, because a recursive nested function is a reference cycle that would keep the batch in memory.
+        # Use a loop, because a recursive nested function is a reference cycle that would keep the batch in memory.
         views: dict[str, View] = {}
         values: dict[str, Tensor] = {}
         own = self.columns["x"].group

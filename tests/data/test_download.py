@@ -188,7 +188,7 @@ def test_a_broken_download_is_named_the_rest_goes_on_and_the_same_call_resumes(
         site.get(out)
     assert "\n" not in str(error.value)
     told = capsys.readouterr().err
-    assert f"{wrong.target}: what arrived has a wrong SHA-256" in told
+    assert f"{wrong.target}: the file has a wrong SHA-256" in told
     assert f"{gone.target}: the server answered 404" in told
     assert cut.target in told
     assert sounds(out) == {s.target for s in site.sources if s not in (wrong, gone, cut)}

@@ -152,8 +152,8 @@ def test_an_array_that_claims_to_be_huge_is_refused_before_it_is_read(tmp_path: 
     np.lib.format.write_array(sane, X)
     for name, x, y, words in (
         ("wide", header((1, 10**6, 10**6), "|u1"), b"", "at most 4,096 pixels"),
-        ("classes", sane.getvalue(), header((10**12,), "<i8"), "more than classes need"),
-        ("text", sane.getvalue(), header((6,), "<U100000000"), "more than classes need"),
+        ("classes", sane.getvalue(), header((10**12,), "<i8"), "too large for classes"),
+        ("text", sane.getvalue(), header((6,), "<U100000000"), "too large for classes"),
     ):
         with zipfile.ZipFile(tmp_path / f"{name}.npz", "w") as archive:
             archive.writestr("x.npy", x)

@@ -70,7 +70,7 @@ def test_named_folders_and_channels(root: Path) -> None:
     for i in range(3):
         save(root / "black" / f"{i}.png", noise(i))
         save(root / "color" / f"{i}.png", noise(9 + i))
-    with pytest.raises(UserError, match=r"no folders a and b; it has .*; name two with data\.a and data\.b"):
+    with pytest.raises(UserError, match=r"no folders a and b; it has .*; set data\.a and data\.b"):
         pairs(root)
     table = pairs(root, a="black", b="color", source_channels=1, size=4)
     assert table.columns["source"].shape == (1, 4, 4) and table.shape == (3, 4, 4)
@@ -231,7 +231,7 @@ def test_without_a_folder_there_are_drawn_figures() -> None:
     [
         ({"layout": "grid"}, "data.layout='grid': choose one of folders, side-by-side"),
         ({"direction": "back"}, "data.direction='back': choose one of a-to-b, b-to-a"),
-        ({"a": "a"}, "data.a and data.b belong together"),
+        ({"a": "a"}, "data.a and data.b must be set together"),
         ({"a": "a", "b": "c"}, "data.b=c: there is no such folder"),
         ({"a": "a", "b": "a"}, "data.a and data.b are the same folder"),
         ({"size": 3}, "data.size=3"),
@@ -241,7 +241,7 @@ def test_without_a_folder_there_are_drawn_figures() -> None:
         ({"pairs": "bad.csv"}, "data.pairs=bad.csv: the first line must name the columns source and target"),
         ({"pairs": "gap.csv"}, "data.pairs=gap.csv, line 2: source or target is empty"),
         ({"pairs": "none.csv"}, "data.pairs=none.csv: no row names a pair; add one row per pair"),
-        ({"pairs": "gap.csv", "labels": "folders"}, "data.labels=folders: the list of pairs has the labels"),
+        ({"pairs": "gap.csv", "labels": "folders"}, "data.labels=folders: with data.pairs choose auto or none"),
         ({}, "no usable pair in"),
     ],
 )
@@ -312,7 +312,7 @@ def test_other_numbers_of_domains_are_errors(root: Path) -> None:
     save(root / "three" / "1.png", noise(1))
     (root / "two").mkdir()
     (root / "two" / "1.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"found 3: one, three, two; name two with data\.a and data\.b"):
+    with pytest.raises(UserError, match=r"found 3: one, three, two; set data\.a, data\.b"):
         domains(root)
     assert domains(root, a="three", b="one").labels == ["three", "one"]
     with pytest.raises(UserError, match=r"no usable image in .*two: 1 unreadable"):

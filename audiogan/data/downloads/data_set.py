@@ -77,7 +77,7 @@ def read_descriptions() -> dict[str, Any]:
 
 
 def check_own_file(path: Path, prefix: str) -> None:
-    """Raise `UserError` if ``path`` exists but does not begin with ``prefix``, like the files of audiogan."""
+    """Raise `UserError` if a file exists but does not begin with ``prefix``, which marks files of audiogan."""
     try:
         with open(path, "rb") as stream:
             found = stream.read(len(prefix.encode()))

@@ -76,7 +76,7 @@ def download(
     finally:
         _tidy(data, parts)
         if new:
-            with suppress(OSError):  # The folder is missing or not empty.
+            with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
@@ -96,7 +96,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
-        with suppress(OSError):  # The folder is missing or not empty.
+        with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
             folder.rmdir()
 
 
@@ -113,7 +113,7 @@ def _fetch_all(
 
     def fetch_file(file: File) -> str:
         """Download one file. Return the reason of a failure, or an empty string."""
-        nonlocal lost  # Not locked, because a race only delays giving up.
+        nonlocal lost  # The counter needs no lock, because a race only delays giving up.
         path, why, dead = parts / file.name, "", False
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""

@@ -13,7 +13,7 @@ from audiogan.utils.text import printable
 TIMEOUT = 30.0
 """Timeout in seconds for connecting and for receiving each piece of a file."""
 PIECE = 1 << 16
-"""Bytes read at a time."""
+"""Number of bytes to read from the server at a time."""
 Progress = Callable[[int, int], object] | None
 
 

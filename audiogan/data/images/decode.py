@@ -12,7 +12,7 @@ from audiogan.modalities.reading.pictures import Pixels, open_picture, read_pict
 from audiogan.modalities.reading.reader import Unreadable
 
 BITS = (8, 10, 12, 14, 16)  # Possible bit depths of the values in 16-bit files.
-DARK = 16  # Maximum value of a dark image, of 255.
+DARK = 16  # Largest pixel value of an image that counts as dark, 0 to 255.
 FLAGS = {
     "enlarged": "used; smaller than data.size",
     "animated": "used; first frame only",

@@ -45,7 +45,7 @@ ARRAYS = (
     ("data", "target"),
     ("arr_0", "arr_1"),
 )
-"""Recognised (images, classes) array names in an ``.npz`` file, in order of preference. Case is ignored."""
+"""Recognised names of the arrays of images and of classes in an ``.npz`` file, in order of preference."""
 
 
 def image_table(

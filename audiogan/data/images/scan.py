@@ -268,7 +268,7 @@ def _quiet() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # Also affects the decoding threads, which end within this block.
+    with warnings.catch_warnings():  # Applies to all threads. The decoding threads end within this block.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield

@@ -60,7 +60,7 @@ def open_images(
         path = downloads_folder() / str(root) / "train.npz"
         if not path.is_file():
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
-    elif path.is_dir() and (path / "train.npz").is_file():  # A folder written by `audiogan data get`.
+    elif path.is_dir() and (path / "train.npz").is_file():  # The folder was written by `audiogan data get`.
         path = path / "train.npz"
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)

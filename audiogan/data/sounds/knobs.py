@@ -38,7 +38,7 @@ class Analysis:
 
     @cached_property
     def magnitude(self) -> NDArray[np.float32]:
-        """Magnitude spectrogram ``[N, F, frames]`` of the power summed over channels."""
+        """Magnitude spectrogram ``[N, F, frames]``: square root of the power summed over channels."""
         import librosa
         from scipy.fft import next_fast_len
 
@@ -122,7 +122,7 @@ def _decay(a: Analysis) -> Array:
 def _noisiness(a: Analysis) -> Array:
     import librosa
 
-    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalised, because the flatness floor is absolute.
+    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because the floor of the flatness is absolute.
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
     flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
     return 10 * np.log10(a.frame_mean(flatness, silent_value=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))

@@ -109,7 +109,7 @@ def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: Dec
         found = replace(found, reason=refusal[0], detail=refusal[1], flags=())
     if found.reason == "usable":
         start, source = clips.tell(), iter(found.clips)
-        clip, error = _next(source)  # Long files are decoded lazily, so decoding may fail only here.
+        clip, error = _next(source)  # Long files are decoded lazily, so decoding may fail here.
         while clip is not None:
             clips.write(clip.data)
             written += 1

@@ -142,10 +142,10 @@ def _tom(d: Dice, s: Synth) -> Array:
 
 def _clap(d: Dice, s: Synth) -> Array:
     centre, width = d.loguniform(800, 2200), d.loguniform(1.2, 2.2)
-    if d.chance(0.6):  # A single clapper with several strokes.
+    if d.chance(0.6):  # One person claps several times.
         gaps = d.loguniform(0.006, 0.014) * d.uniform(0.8, 1.2, int(d.rng.integers(2, 4)))
         starts = np.concatenate([[0.0], np.cumsum(gaps)])
-    else:  # Several clappers, almost in unison.
+    else:  # Several people clap almost in unison.
         starts = np.concatenate(
             [[0.0], np.sort(d.uniform(0.001, d.loguniform(0.006, 0.04), int(d.rng.integers(1, 9))))]
         )

@@ -27,7 +27,7 @@ COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square":
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
 CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
-"""(Maximum number of figures per image, figures are nearly upright) for each kind of data set."""
+"""Maximum number of figures per image, and ``True`` for nearly upright figures, by kind of data set."""
 DOMAINS = ("dotted", "striped")
 MOST = 100_000_000  # Maximum number of images.
 LINE = 0.05  # Width of outlines.
@@ -134,7 +134,7 @@ class Figure(NamedTuple):
         """Return the signed distance of the points ``(x, y)`` from the edge, negative inside the figure."""
         x, y = x - np.float32(self.x), y - np.float32(self.y)
         if self.kind == "disc":
-            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # Similar area to the other figures.
+            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # 0.85 gives discs about the area of other figures.
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
         sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]

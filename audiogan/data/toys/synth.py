@@ -70,7 +70,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
 
 
 def drive(x: Array, gain: Num) -> Array:
-    """Return soft saturation (tanh) of a sound. The input should have low frequencies only, to avoid aliasing."""
+    """Return a sound with soft saturation (tanh). The sound should be low-pitched, because overtones may alias."""
     return np.tanh(gain * x) / np.tanh(gain)
 
 
