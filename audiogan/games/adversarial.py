@@ -82,7 +82,7 @@ class Adversarial(Generative):
         self.distances, self.feature_matching_weight = name_terms(distances, "distances"), feature_matching_weight
         stateful = (*self.generator_penalties.values(), *self.penalties.values())
         if odd := [penalty for penalty in stateful if not hasattr(penalty, "every")]:
-            raise ValueError(f"penalties: {odd[0]!r} is no penalty; write a section with _target_")
+            raise ValueError(f"penalties: {odd[0]!r} is not a penalty; give a section with _target_")
         terms = (*stateful, *self.distances.values())
         self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
         self.constraint = constraint
@@ -92,10 +92,10 @@ class Adversarial(Generative):
             check_shape(critic, representation)
         mine, theirs = getattr(generator, "classes", 0), getattr(critic, "classes", 0)
         if mine != theirs and isinstance(mine, int) and isinstance(theirs, int):
-            raise ValueError(f"the generator knows {mine} classes, the critic {theirs}")
+            raise ValueError(f"the generator has {mine} classes, but the critic has {theirs}")
         check_input_names(critic, self.inputs)
         if augment is not None and any(isinstance(self.inputs[name], Signal) for name in input_names(critic)):
-            raise ValueError("augment changes x alone; it cannot be used with a critic that also receives a source")
+            raise ValueError("augment transforms only x, so the critic must not also receive a source; remove augment")
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         return self.player_losses(player, batch, self.inputs_from_batch(batch, context), context)

@@ -41,9 +41,9 @@ def check_input_names(network: Any, inputs: Iterable[str]) -> None:
 def missing_input_hint(name: str) -> str:
     """Return the end of an error message: how to add the missing input ``name``."""
     hints = {
-        "classes": "; the data has no labels, or classes=0 is set",
-        "knobs": "; no knobs are measured on the data",
-        "latent": "; give the generator an attribute latent_dim, or add the input: inputs.latent",
+        "classes": "; the data has no labels, or the setting is classes=0",
+        "knobs": "; the data has no knobs",
+        "latent": "; give the generator an attribute latent_dim, or add inputs.latent to the configuration",
     }
     return hints.get(name, f"; add it to the configuration: inputs.{name}")
 
@@ -84,7 +84,7 @@ def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
     for name, given in inputs.items():
         built = getattr(network, name, None)
         if name in input_names(network) and isinstance(built, int) and given.shape[0] != built:
-            raise ValueError(f"{type(network).__name__} knows {built} {name}, the data has {given.shape[0]}")
+            raise ValueError(f"{type(network).__name__} has {built} {name}, but the data has {given.shape[0]}")
 
 
 def check_shape(network: nn.Module, representation: Representation) -> None:
@@ -93,7 +93,7 @@ def check_shape(network: nn.Module, representation: Representation) -> None:
     if shape is not None and tuple(shape) != tuple(representation.shape):
         given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"
         name = type(network).__name__
-        raise ValueError(f"{name} works on tensors of shape {list(shape)}, but {given}; change the data or the network")
+        raise ValueError(f"{name} needs tensors of shape {list(shape)}, but {given}; change the data or the network")
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
     first = outputs[0].logits
     if isinstance(first, Tensor):
         return loss(*(out.logits for out in outputs))
-    if len(first) == 1:  # logits [B, critics]: the loss takes their mean
+    if len(first) == 1:  # The loss averages logits [B, critics].
         return first[0].shape[1] * loss(*(out.logits[0] for out in outputs))
     losses = [loss(*parts) for parts in zip(*(out.logits for out in outputs), strict=True)]
     return torch.stack(losses).sum()

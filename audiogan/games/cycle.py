@@ -72,7 +72,7 @@ class Cycle(Generative):
         super().__init__(generators, representation, inputs, {there: Route(0, 1), back: Route(1, 0)})
         sources = [name for name, given in self.inputs.items() if isinstance(given, Signal)]
         if len(sources) != 1:
-            raise ValueError(f"the generators of Cycle take one signal, not {', '.join(sources) or 'none'}")
+            raise ValueError(f"the generators of Cycle must take one signal, not {', '.join(sources) or 'none'}")
         self.source = sources[0]
         self.critics = tuple(critics)
         for name, critic in critics.items():
@@ -86,13 +86,13 @@ class Cycle(Generative):
         self.pools = nn.ModuleDict()
         if pool:
             self.pools.update({name: ImagePool(representation.shape, pool) for name in generators})
-            self.single_process = "the image pool is state of one process; set game.pool=0 to train in several"
+            self.single_process = "each process would have its own image pool; set game.pool=0 to use several"
 
     def losses(self, player: str, batch: dict[str, Any], context: Play) -> dict[str, Tensor]:
         if not isinstance(batch.get("x"), Tensor) and len(batch) == 2:
             domains = list(batch.values())
         else:
-            raise ValueError(f"player {player!r} of Cycle draws from two streams, one for each domain")
+            raise ValueError(f"player {player!r} of Cycle needs two streams, one for each domain")
         given = [self.add_drawn_inputs(len(b["x"]), self.inputs_from_batch(b, context), context) for b in domains]
         signals = [part["x"] for part in domains]
         if player == "critic":

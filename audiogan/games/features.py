@@ -37,5 +37,5 @@ def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]
         for hook in hooks:
             hook.remove()
     if not caught:
-        raise ValueError(f"{type(critic).__name__} has neither features(x) nor a linear layer that gives its score")
+        raise ValueError(f"{type(critic).__name__} has neither features(x) nor a linear layer with one output")
     return caught[-1].flatten(1)

@@ -131,7 +131,7 @@ class Generative(Game):
         own = self.state_dict()
         return {name: value for name, value in renamed.items() if name in own or name not in OLD_NAMES.values()}
 
-    # Drawing inputs.
+    # Methods that draw inputs.
 
     def draw(
         self,
@@ -257,7 +257,7 @@ class Generative(Game):
         sources, targets = found
         return sources, targets
 
-    # Signals.
+    # Methods that generate signals.
 
     @torch.no_grad()
     def generate(
@@ -279,7 +279,7 @@ class Generative(Game):
         """
         name = self.default_generator if generator is None else generator
         own: Any = self.nets[name]
-        net: Any = nets[name] if nets is not None and name in nets else own  # a ModuleDict has no method `get`
+        net: Any = nets[name] if nets is not None and name in nets else own  # A ModuleDict has no `get`.
         device = next(own.parameters()).device
         values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
         with eval_mode(net):

@@ -55,14 +55,14 @@ class MultiCritic(Adversarial):
         **options: Any,
     ) -> None:
         if not critics or "generator" in critics:
-            raise ValueError(f"MultiCritic wants critics, none of them named 'generator'; got {list(critics)}")
+            raise ValueError(f"MultiCritic needs critics, none of them named 'generator', not {list(critics)}")
         if swap_every < 0 or (swap_every and len(critics) < 2):
-            raise ValueError(f"swap_every={swap_every} with {len(critics)} critics: there must be two to swap")
+            raise ValueError(f"swap_every={swap_every} needs at least two critics, not {len(critics)}")
         first = next(iter(critics.values()))
         super().__init__(generator, first, loss, representation, **options)
         for name, critic in critics.items():
             if _shapes(critic) != _shapes(first):
-                raise ValueError(f"critic {name!r} is not built as {next(iter(critics))!r} is; swapped critics must be")
+                raise ValueError(f"critic {name!r} differs in architecture from {next(iter(critics))!r}")
         self.nets = nn.ModuleDict({"generator": generator, **critics})
         self.critics, self.swap_every, self.seed = tuple(critics), swap_every, seed
         self._facing = self.critics[0]
@@ -122,7 +122,7 @@ class MultiCritic(Adversarial):
         rng = np.random.default_rng([self.seed, step])
         places = np.arange(len(self.critics))
         order = rng.permutation(places)
-        while (order == places).any():  # one in e permutations has no fixed point
+        while (order == places).any():  # About 37 % of all permutations have no fixed point.
             order = rng.permutation(places)
         states = [_tensors(self.nets[name]) for name in self.critics]
         copies = [[tensor.clone() for tensor in state] for state in states]

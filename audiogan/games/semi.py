@@ -62,11 +62,10 @@ class SemiSupervised(Adversarial):
         **options: Any,
     ) -> None:
         if getattr(generator, "classes", 0):
-            raise ValueError(f"a semi-supervised game wants a generator without classes, not {generator.classes}")
+            raise ValueError(f"SemiSupervised needs a generator without classes, not with {generator.classes}")
         if "auxiliary_weight" in options:
             raise ValueError(
-                "SemiSupervised has no auxiliary classifier; remove auxiliary_weight and set supervised_weight, the "
-                "weight of the labels"
+                "SemiSupervised has no auxiliary_weight; set supervised_weight, the weight of labelled examples"
             )
         super().__init__(generator, critic, loss, representation, **options)
         if not feature_matching_weight and not adversarial_weight:
@@ -165,7 +164,7 @@ class Accuracy(Callback):
     def on_start(self, trainer: Trainer) -> None:
         if not hasattr(trainer.game, "classify"):
             name = type(trainer.game).__name__
-            raise ValueError(f"Accuracy needs a game with `classify`, such as SemiSupervised; {name} has none")
+            raise ValueError(f"Accuracy needs a game with a method `classify`, such as SemiSupervised, not {name}")
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:

@@ -42,7 +42,7 @@ def name_terms(
                 found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
     for name in found:
         if name in RESERVED:
-            raise ValueError(f"{argument}: the name {name!r} is taken by another figure of the log; choose another key")
+            raise ValueError(f"{argument}: the name {name!r} is reserved for another value in the log; choose another")
     return found
 
 

@@ -77,11 +77,9 @@ class VAEGAN(Adversarial):
         super().__init__(generator, critic, loss, representation, **options)
         latent = dict(self.inputs.items()).get("latent")
         if not isinstance(latent, Latent) or not latent.is_normal:
-            raise ValueError("VAEGAN needs a generator with a normal input 'latent'")
+            raise ValueError("VAEGAN needs a generator with an input 'latent' of distribution normal")
         if encoder.latent_dim != latent.shape[0]:
-            raise ValueError(
-                f"the encoder has latent_dim={encoder.latent_dim}, the generator {latent.shape[0]}; they must be equal"
-            )
+            raise ValueError(f"the encoder has latent_dim={encoder.latent_dim}, and the generator {latent.shape[0]}")
         check_input_names(encoder, self.inputs)
         self.nets["encoder"] = encoder
         if not 0 <= share <= 1:

@@ -124,7 +124,7 @@ class Input(nn.Module):
         super().__init__()
         self.name, self.shape, self.column = name, tuple(shape), column
 
-    # Facts about the data.
+    # Methods that read the training data.
 
     @classmethod
     def facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
@@ -153,7 +153,7 @@ class Input(nn.Module):
     def check_buffers(self) -> None:
         """Raise `UserError` if the buffers of a loaded model are invalid, because the model file may be untrusted."""
 
-    # Values.
+    # Methods that return values.
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
         """Return the values ``[B, *shape]`` for a training batch. An input without a column draws them.
@@ -195,7 +195,7 @@ class Input(nn.Module):
             UserError: the input cannot be drawn, and there is no requested value.
         """
         if requested is None:
-            raise UserError(f"the input {self.name!r} cannot be drawn; give one")
+            raise UserError(f"the input {self.name!r} cannot be drawn; give a value")
         return self.expand_to_batch(requested, n)
 
     def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
@@ -256,10 +256,10 @@ class Input(nn.Module):
         if value.dim() == len(self.shape):
             return value.expand(n, *value.shape)
         if len(value) != n:
-            raise UserError(f"{self.name}: got {len(value)} values for {n} samples; give one, or one for each")
+            raise UserError(f"{self.name}: got {len(value)} values for {n} samples; give 1 or {n}")
         return value
 
-    # Values from and for people.
+    # Methods that convert values from and to user input and recipes.
 
     def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
         """Return the numbers in an array or tensor by name.
@@ -300,7 +300,7 @@ class Input(nn.Module):
         """Return ``n`` values for tracing and exporting a model."""
         return self.draw(n, Seeded(0))
 
-    # Exported models.
+    # Methods for exported models.
 
     def to_exported(self, x: Tensor) -> Tensor:
         """Return values ``[n, *shape]`` in the form that an exported model takes."""
@@ -311,7 +311,7 @@ class Input(nn.Module):
         supports."""
         return x
 
-    # Gradient search, such as `audiogan.latents.encode`.
+    # Methods for a gradient search of values, such as `audiogan.latents.encode`.
 
     def to_parameter(self, x: Tensor) -> Tensor | None:
         """Return an unconstrained parameter for a gradient search from values ``[n, *shape]``. ``None`` if values

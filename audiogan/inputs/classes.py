@@ -34,7 +34,7 @@ class Classes(Input):
         column: name of the data column with the class of each example, int64. ``None``: classes are drawn in training
             as well, like the target class of StarGAN.
         use: ``auto`` for all classes of the data, 0 for none, or the number of classes that the data must have.
-        size: number of classes, which `facts` returns for the configuration. It is not used here.
+        size: number of classes. The configuration receives it from `facts`. It has no effect.
     """
 
     default_column = "label"
@@ -52,7 +52,7 @@ class Classes(Input):
     ) -> None:
         super().__init__(name, (len(labels),), column)
         if not labels or (counts and len(counts) != len(labels)):
-            raise ValueError(f"{name}: {len(counts)} counts for {len(labels)} labels")
+            raise ValueError(f"{name}: {len(counts)} counts for {len(labels)} labels; give one count for each label")
         self.labels = list(labels)
         self.register_buffer("counts", torch.as_tensor(list(counts) or [1] * len(labels), dtype=torch.float32))
 
@@ -79,7 +79,7 @@ class Classes(Input):
         if self.column is None:
             return self.draw(next(len(value) for value in batch.values()), random)
         if self.column not in batch:
-            raise ValueError(f"the networks want {len(self.labels)} classes, but the data has no labels")
+            raise ValueError(f"the networks need {len(self.labels)} classes, but the data has no labels")
         return self._one_hot(batch[self.column])
 
     def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
@@ -98,11 +98,11 @@ class Classes(Input):
         chances = self.counts.cpu()
         if odds and self.name in odds:
             chances = chances * odds[self.name]
-        if chances.dim() == 2:  # odds of each sample
+        if chances.dim() == 2:  # The samples have different probabilities.
             chosen = torch.cat([random.choice(row, 1) for row in chances])
         else:
             chosen = random.choice(chances, n)
-        # In NumPy: small operations of torch take longer.
+        # NumPy is faster than PyTorch for small arrays.
         weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
         return torch.from_numpy(weights).to(chosen.device)
 
@@ -147,7 +147,7 @@ class Classes(Input):
         weights = np.zeros(len(self.labels), np.float32)
         for name, weight in value.items():
             if name not in self.labels:
-                raise UserError(f"class {name!r} is none of those this model knows: {', '.join(self.labels)}")
+                raise UserError(f"the model has no class {name!r}; it has {', '.join(self.labels)}")
             if (
                 isinstance(weight, bool)
                 or not isinstance(weight, int | float | np.number)

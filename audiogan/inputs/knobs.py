@@ -35,7 +35,7 @@ class Knobs(Input):
         scale: quantiles of the training data; see `Scale.to_dict`.
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
-        size: number of knobs, which `facts` returns for the configuration. It is not used here.
+        size: number of knobs. The configuration receives it from `facts`. It has no effect.
 
     Attributes:
         names: names of the knobs.
@@ -103,13 +103,13 @@ class Knobs(Input):
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
         if self.column is None or self.column not in batch:
-            raise ValueError(f"the networks want {len(self.names)} knobs, but the data has none")
+            raise ValueError(f"the networks need {len(self.names)} knobs, but the data has none")
         return batch[self.column]
 
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # In NumPy: an instrument calls this between two sounds, and small operations of torch take longer.
+        # NumPy is faster than PyTorch for small arrays, and an instrument needs short delays between sounds.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
@@ -118,7 +118,7 @@ class Knobs(Input):
         if rows is None or len(rows) == 1:
             made = self._draw(shares, None if rows is None else rows[0], places, noise)
         elif len(rows) != n:
-            raise UserError(f"{self.name}: got {len(rows)} values for {n} samples; give one, or one for each")
+            raise UserError(f"{self.name}: got {len(rows)} values for {n} samples; give 1 or {n}")
         else:
             each = ((shares[i : i + 1], rows[i], places[i : i + 1], noise[i : i + 1]) for i in range(n))
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
@@ -180,7 +180,7 @@ class Knobs(Input):
         shares = np.full(len(self.names), np.nan)
         for name, share in value.items():
             if name not in self.names:
-                raise UserError(f"knob {name!r} is none of those this model has: {', '.join(self.names)}")
+                raise UserError(f"the model has no knob {name!r}; it has {', '.join(self.names)}")
             if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
                 raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
             shares[self.names.index(name)] = share
@@ -192,7 +192,7 @@ class Knobs(Input):
     def from_json(self, stored: Any) -> Tensor:
         if not isinstance(stored, Mapping) or set(stored) != set(self.names):
             found = printable(", ".join(map(str, stored)))[:200] if isinstance(stored, Mapping) else ""
-            raise UserError(f"the recipe has the knobs {found or 'none'}, and the model has {', '.join(self.names)}")
+            raise UserError(f"the recipe has the knobs {found or 'none'}, but the model has {', '.join(self.names)}")
         return self.parse(stored)
 
     def to_exported(self, x: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class Latent(Input):
                 raise ValueError
             values = np.frombuffer(base64.b64decode(stored, validate=True), "<f4")
         except (ValueError, binascii.Error):
-            raise UserError(f"{self.name}: the recipe holds no latent") from None
+            raise UserError(f"{self.name}: the recipe contains no valid latent") from None
         return self.parse(values.copy())
 
     def to_parameter(self, x: Tensor) -> Tensor:

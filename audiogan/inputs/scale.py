@@ -21,12 +21,12 @@ POINTS = 65
 EXTREME = 0.01
 """Share of training examples at each end of the scale that have the same normal score."""
 
-# Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics 1988, routine PPND7:
-# numerators and denominators of two quotients of polynomials, the highest power first.
 MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
-"""Coefficients of the approximation of the normal quantile function near the median; see `shares_to_scores`."""
+"""Coefficients of a rational approximation of the normal quantile function near the median: numerator, denominator. The
+highest power comes first."""
 TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
-"""Coefficients of the approximation of the normal quantile function in the tails; see `shares_to_scores`."""
+"""Coefficients of a rational approximation of the normal quantile function in the tails: numerator, denominator. The
+highest power comes first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +106,14 @@ class Scale:
     def _map(self, x: ArrayLike, f: Callable[[Array, Array, Array], Array]) -> Array:
         x, grid = np.asarray(x, np.float64), np.linspace(0, 1, POINTS)
         if x.ndim != 2 or x.shape[1] != len(self.names):
-            raise ValueError(f"{x.shape}: must be [N, {len(self.names)}], a column for each of {', '.join(self.names)}")
+            raise ValueError(f"{x.shape}: the shape must be [N, {len(self.names)}], for {', '.join(self.names)}")
         return np.stack([f(column, q, grid) for column, q in zip(x.T, self.quantiles, strict=True)], axis=1)
 
 
 def _apart(quantiles: Array) -> Array:
     """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
     ties, the scale is invertible."""
-    largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001  # room for ties spread upwards
+    largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001  # Moving ties apart raises the maximum.
     out = np.empty_like(quantiles)
     for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):
         steps = np.arange(len(q)) * 10.0**-decimals

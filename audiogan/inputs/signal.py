@@ -25,7 +25,7 @@ class Signal(Input):
         column: name of the data column with the signals.
         representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
             signals unchanged.
-        size: number of channels, which `facts` returns for the configuration. It is not used here.
+        size: number of channels. The configuration receives it from `facts`. It has no effect.
     """
 
     default_column = "source"
@@ -78,7 +78,7 @@ class Signal(Input):
             hint = "; `audiogan apply` takes other sizes" if not any_size else ""
             raise UserError(f"{self.name}{where}: expected shape {_shown(wanted)}, got {_shown(x.shape)}{hint}")
         if not bool(torch.isfinite(x).all()):
-            raise UserError(f"{self.name}: it has values that are NaN or infinite")
+            raise UserError(f"{self.name}: the signal contains NaN or infinity")
         return x
 
     def to_json(self, x: Tensor) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Signal(Input):
 
     def from_json(self, stored: Any) -> Tensor:
         how = f"inputs={{{self.name!r}: FILE}}"
-        raise UserError(f"{self.name}: the recipe holds only the SHA-256 of its signal; give the signal: {how}")
+        raise UserError(f"{self.name}: the recipe contains only the SHA-256 of the signal; pass the signal: {how}")
 
     def example(self, n: int) -> Tensor:
         sizes = [size or 1024 for size in self.shape]

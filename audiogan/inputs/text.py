@@ -19,7 +19,7 @@ class Text(Input):
         alphabet: known characters. The first has index 1.
         length: largest number of characters.
         column: name of the data column with the texts.
-        size: number of character indices, which `facts` returns for the configuration. It is not used here.
+        size: number of character indices. The configuration receives it from `facts`. It has no effect.
     """
 
     default_column = "text"

@@ -133,7 +133,7 @@ def test_the_constraint_acts_after_the_critics_move_only() -> None:
 
 
 def test_both_networks_must_know_the_same_classes() -> None:
-    with pytest.raises(ValueError, match="the generator knows 2 classes, the critic 0"):
+    with pytest.raises(ValueError, match="the generator has 2 classes, but the critic has 0"):
         Adversarial(Maker((1, 16), 2), Judge((1, 16)), NonSaturating(), Waveform(SoundFormat(16)))
 
 

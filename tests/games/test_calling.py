@@ -42,9 +42,9 @@ def test_missing_inputs_are_named_with_both_lists() -> None:
         "Net takes latent, source, but source is not among the inputs of this game: latent, classes; "
         "add it to the configuration: inputs.source"
     )
-    with pytest.raises(ValueError, match="this game: none; the data has no labels, or classes=0 is set"):
+    with pytest.raises(ValueError, match="this game: none; the data has no labels, or the setting is classes=0"):
         check_input_names(Net("classes"), [])
-    with pytest.raises(ValueError, match="no knobs are measured"):
+    with pytest.raises(ValueError, match="the data has no knobs"):
         check_input_names(Net("knobs"), [])
     with pytest.raises(ValueError, match="latent_dim"):
         check_input_names(Net("latent"), [])

@@ -139,11 +139,11 @@ def test_what_does_not_fit_is_named() -> None:
         game(critics={"of_first": Critic(), "of_second": Critic(source=True)})
     latent = nn.Linear(2, 2)
     latent.takes, latent.latent_dim = frozenset({"latent"}), 2  # type: ignore[assignment]
-    with pytest.raises(ValueError, match="the generators of Cycle take one signal, not none"):
+    with pytest.raises(ValueError, match="the generators of Cycle must take one signal, not none"):
         build({"a": latent, "b": latent}, critics)
     with pytest.raises(ValueError, match="source is not among the inputs"):
         build({"a": nets["a"], "b": nets["b"]}, critics, inputs=None)
-    with pytest.raises(ValueError, match="player 'critic' of Cycle draws from two streams"):
+    with pytest.raises(ValueError, match="player 'critic' of Cycle needs two streams"):
         game().losses("critic", batch()["first"], context("critic"))
 
 
@@ -188,8 +188,8 @@ def test_pools_run_in_one_process_only() -> None:
     with pytest.raises(ValueError) as caught:
         trainer(1, world=2)
     assert str(caught.value) == (
-        "Cycle must run in one process, not 2: the image pool is state of one process; "
-        "set game.pool=0 to train in several; start it without torchrun"
+        "Cycle must run in one process, not 2: each process would have its own image pool; "
+        "set game.pool=0 to use several; start it without torchrun"
     )
     assert trainer(1, world=2, pool=0).step == 0 == trainer(1).step
 
@@ -222,5 +222,5 @@ def test_the_guard_refuses_a_move_of_both_generators() -> None:
 
 
 def test_accuracy_needs_a_game_that_classifies() -> None:
-    with pytest.raises(ValueError, match="with `classify`, such as SemiSupervised; Cycle has none"):
+    with pytest.raises(ValueError, match="with a method `classify`, such as SemiSupervised, not Cycle"):
         Accuracy(domains()).on_start(trainer(1))

@@ -140,7 +140,7 @@ def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knob
 
 def test_names_that_the_log_uses_are_refused() -> None:
     for name in ("loss", "grad_norm", "real_logits"):
-        with pytest.raises(ValueError, match=f"penalties: the name '{name}' is taken"):
+        with pytest.raises(ValueError, match=f"penalties: the name '{name}' is reserved"):
             Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), penalties={name: R1()})
     with pytest.raises(ValueError, match="generator_penalties"):
         Adversarial(Maker(), Critic(), NonSaturating(), Identity((4,)), generator_penalties={"loss": R1()})

@@ -145,7 +145,7 @@ def test_penalties_of_the_critic_are_on_the_logit_of_being_real() -> None:
 def test_misuse_is_named() -> None:
     conditional = Maker()
     conditional.classes = 3
-    with pytest.raises(ValueError, match="without classes, not 3"):
+    with pytest.raises(ValueError, match="without classes, not with 3"):
         SemiSupervised(conditional, SmallClassifier(2), NonSaturating(), Identity([2]))
     with pytest.raises(ValueError, match="has no loss"):
         game(feature_matching_weight=0, adversarial_weight=0)

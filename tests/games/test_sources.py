@@ -54,7 +54,7 @@ def test_distances_are_named_by_their_keys() -> None:
     torch.testing.assert_close(losses["near"], 100 * (data["source"] - data["x"]).abs().mean())
     assert set(game(distances=[L1(), L1()]).losses("generator", data, context())) == {"loss", "l1", "l1_2"}
     assert set(it.losses("critic", data, context("critic"))) == {"loss"}
-    with pytest.raises(ValueError, match="distances: the name 'loss' is taken"):
+    with pytest.raises(ValueError, match="distances: the name 'loss' is reserved"):
         game(distances={"loss": L1()})
 
 
@@ -91,7 +91,7 @@ def test_a_relativistic_loss_compares_with_real_logits() -> None:
 
 
 def test_augmentation_of_the_target_alone_is_refused() -> None:
-    with pytest.raises(ValueError, match="augment changes x alone; it cannot be used with a critic that also receives"):
+    with pytest.raises(ValueError, match="augment transforms only x, so the critic must not also receive"):
         game(augment=nn.Identity())
     game(Critic(source=False), augment=nn.Identity())
 

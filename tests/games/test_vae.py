@@ -216,7 +216,7 @@ def test_samples_are_of_the_prior_and_repeat() -> None:
 
 
 def test_what_does_not_fit_is_named() -> None:
-    with pytest.raises(ValueError, match="latent_dim=5, the generator 8"):
+    with pytest.raises(ValueError, match="latent_dim=5, and the generator 8"):
         game(encoder=ToneNoiseEncoder(SoundFormat(LENGTH), latent_dim=5, widths=(4, 4, 4), hidden=8, **FRAMES))
 
     class Uniform(ToneNoiseGenerator):

@@ -191,7 +191,7 @@ def test_what_people_write() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"pitch": 0.5}, "knob 'pitch' is none of those this model has: brightness, decay"),
+        ({"pitch": 0.5}, "the model has no knob 'pitch'; it has brightness, decay"),
         ({"decay": 1.5}, "knob decay=1.5 must be from 0 to 1"),
         ({"decay": float("nan")}, "knob decay=nan must be from 0 to 1"),
         ({"decay": True}, "knob decay=True must be from 0 to 1"),
@@ -211,9 +211,9 @@ def test_values_that_do_not_fit_are_one_line(value: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("stored", "said"),
     [
-        ({"decay": 0.5}, "the recipe has the knobs decay, and the model has brightness, decay"),
+        ({"decay": 0.5}, "the recipe has the knobs decay, but the model has brightness, decay"),
         (None, "the recipe has the knobs none"),
-        ({"\x1b[2J": 0.5}, r"the recipe has the knobs \\x1b\[2J, and"),
+        ({"\x1b[2J": 0.5}, r"the recipe has the knobs \\x1b\[2J, but"),
         ({"brightness": "q", "decay": 1}, "knob brightness='q' must be"),
         ({"brightness": [1], "decay": 1}, r"knob brightness=\[1\] must be"),
         ({"brightness": float("nan"), "decay": 1}, "knob brightness=nan must be"),
@@ -247,5 +247,5 @@ def test_facts_and_scores_of_the_data() -> None:
     assert scores.abs().max() <= LIMIT and scores.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)
     with pytest.raises(ValueError, match="the scale of the knobs is missing"):
         Knobs()
-    with pytest.raises(ValueError, match="the networks want 2 knobs, but the data has none"):
+    with pytest.raises(ValueError, match="the networks need 2 knobs, but the data has none"):
         knobs.from_batch({"x": torch.zeros(2, 1)}, Seeded(0))

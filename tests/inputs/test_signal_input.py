@@ -74,7 +74,7 @@ def test_a_recipe_holds_a_digest_and_no_signal(seed: int) -> None:
 def test_it_cannot_be_drawn_and_comes_from_the_batch() -> None:
     source, x = picture(), torch.randn(3, 1, 4, 6)
     assert not source.drawable
-    with pytest.raises(UserError, match="the input 'source' cannot be drawn; give one"):
+    with pytest.raises(UserError, match="the input 'source' cannot be drawn; give a value"):
         source.draw(3, Seeded(0))
     assert torch.equal(source.draw(3, Seeded(0), x[0]), x[:1].expand(3, 1, 4, 6))
     assert torch.equal(source.from_batch(source.to_batch(x), Seeded(0)), x)

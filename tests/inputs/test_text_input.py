@@ -51,7 +51,7 @@ def test_values_that_do_not_fit_are_one_line(value: Any, said: str) -> None:
 
 
 def test_it_cannot_be_drawn() -> None:
-    with pytest.raises(UserError, match="the input 'text' cannot be drawn; give one"):
+    with pytest.raises(UserError, match="the input 'text' cannot be drawn; give a value"):
         text().draw(2, Seeded(0))
     x = text().parse("ab")
     assert torch.equal(text().draw(2, Seeded(0), x), x.expand(2, 8))

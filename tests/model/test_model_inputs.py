@@ -68,7 +68,7 @@ def test_a_recipe_holds_the_sha_of_its_signal(model: Generator) -> None:
     assert stored == {"sha256": hashlib.sha256(source.tobytes()).hexdigest(), "shape": [1, 2048]}
     back = Recipe.from_json(recipe.to_json())
     assert back == recipe and back.to_json() == recipe.to_json() and not back.signals
-    with pytest.raises(UserError, match="source: the recipe holds only the SHA-256 of its signal"):
+    with pytest.raises(UserError, match="source: the recipe contains only the SHA-256 of the signal"):
         model.render(back)
     np.testing.assert_array_equal(model.render(back, inputs={"source": source}), model.render(recipe))
     for given in (back, recipe):

@@ -82,7 +82,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("config.facts.labels", ["a"] * 100_000, "facts.labels: 100,000 entries"),
     ("config.facts.labels", ["a" * 5_000, "b"], "facts.labels.0"),
     ("config.facts.inputs.classes.labels", ["a"], "facts.inputs.classes.counts: expected a count"),
-    ("config.facts.inputs.classes", {"labels": ["a"], "counts": [1], "size": 1}, "knows 2 classes, the data has 1"),
+    ("config.facts.inputs.classes", {"labels": ["a"], "counts": [1], "size": 1}, "has 2 classes, but the data has 1"),
     ("config.facts.labels", "ab", "facts.labels"),
     ("config.facts.labels", ["\ud800", "b"], "facts.labels.0"),
     ("config.facts.class_counts", [1] * 100_000, "class_counts"),
