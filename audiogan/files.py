@@ -152,7 +152,7 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 @contextlib.contextmanager
 def create_folder(out: Path) -> Iterator[None]:
-    """Create a folder and its parents. If the block raises, remove the new folders that are empty."""
+    """Create a folder and its parents before the block. If the block raises, remove the new folders that are empty."""
     made = [path for path in (out, *out.parents) if not path.exists()]
     try:
         with wrap_os_errors(f"{out}: cannot be written to"):
@@ -205,7 +205,7 @@ def _unwritable(folder: Path, file: Path | None = None) -> str:
         return error.strerror or str(error)
 
 
-def why_unwritable(path: str | os.PathLike[str]) -> str:
+def unwritable_reason(path: str | os.PathLike[str]) -> str:
     """Return the reason why no file can be written at `path`, or an empty string. Missing parent folders are no
     obstacle."""
     path = Path(path)
@@ -235,7 +235,7 @@ def check_output(path: str | os.PathLike[str], flag: str, suffixes: Sequence[str
     Raises:
         UserError: the suffix is not allowed, `path` is a folder, or no file can be written there.
     """
-    reason = why_unwritable(path)
+    reason = unwritable_reason(path)
     if not reason and Path(path).suffix.lower() not in suffixes:
         reason = f"the name of this file must end in {' or '.join(suffixes)}"
     if reason:

@@ -59,7 +59,7 @@ def main() -> None:
         for _ in range(args.steps):
             trainer._step()
         total = time.process_time() - start
-        looks = len(callbacks["monitors"].history.find("monitor/kernel"))
+        looks = len(callbacks["monitors"].history.find_curve("monitor/kernel"))
     first, all_of_it = clock.spent.get(1, 0.0), sum(clock.spent.values())
     training = total - all_of_it
     print(f"{args.config} {' '.join(args.overrides)}: {args.steps} steps, {1000 * training / args.steps:.1f} ms a step")

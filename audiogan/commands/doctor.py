@@ -14,6 +14,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
-    from audiogan.monitors import doctor
+    from audiogan.monitors import print_diagnosis
 
-    doctor(args.path)
+    print_diagnosis(args.path)

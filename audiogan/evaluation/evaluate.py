@@ -28,7 +28,7 @@ from audiogan.evaluation.translations import (
     measure_references,
     translate,
 )
-from audiogan.files import atomic_write, check_output, why_unwritable
+from audiogan.files import atomic_write, check_output, unwritable_reason
 from audiogan.inputs import Seeded
 from audiogan.metrics import Report, embed, evaluate
 from audiogan.metrics.report import MIN_SAMPLES
@@ -97,7 +97,7 @@ def evaluate_run(
         raise UserError(f"-n {count}: expected at least one {noun}")
     folder = generator.checkpoint.parent.parent
     stored = (folder / "config.yaml").is_file()
-    closed = why_unwritable(folder / STORED) if stored else ""
+    closed = unwritable_reason(folder / STORED) if stored else ""
     if closed:
         echo(f"{folder / STORED}: cannot be written: {closed}")
     try:

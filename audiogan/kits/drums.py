@@ -65,8 +65,8 @@ def drum_role(label: str) -> str | None:
 def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
     """Assign MIDI notes, classes and names to the pads of a kit.
 
-    Each class gets one pad first. Further pads repeat the drums of which kits have several, such as toms. Classes that
-    are no drums, and pads beyond General MIDI, take free notes from 36 upwards.
+    Each class gets one pad first. Further pads repeat drums that usually occur several times in a kit, such as toms.
+    Classes that are no drums, and pads beyond General MIDI, take free notes from 36 upwards.
 
     Args:
         labels: class names.

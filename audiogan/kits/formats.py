@@ -49,8 +49,8 @@ class Zone:
     Attributes:
         name: name of the pad.
         note: MIDI note.
-        hat: "open" for a hi-hat that other hi-hats silence, "closed" for one that silences open ones, None for other
-            pads.
+        hat: "open" for a hi-hat that is silenced by other hi-hats, "closed" for a hi-hat that silences open hi-hats,
+            None for other pads.
         samples: samples of the velocity layers, from soft to loud.
     """
 
@@ -70,7 +70,7 @@ def sfz_text(title: str, zones: Sequence[Zone]) -> str:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
         lines += ["", f"// {zone.name}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
-            # The outer limits are omitted, because velocities start at 0 in some samplers and at 1 in others.
+            # The lowest and highest velocity are omitted, because some samplers count from 0 and others from 1.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
             high = f" hivel={sample.high}" if sample.high < 127 else ""
             lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")

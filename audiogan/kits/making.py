@@ -138,9 +138,9 @@ def _pitch(waves: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
 def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Return velocity layers of a sound, from soft to loud.
 
-    Softer layers are darker: the brightness knob requests up to one octave less. If the model has no such knob, the
-    knob is near its end, or the sounds do not follow it, darker sounds are selected from sounds near this one. The
-    sound itself may then be a layer below the loudest.
+    Softer layers are darker: the brightness knob requests up to one octave less. If the model has no such knob,
+    the knob is near its minimum, or the generated sounds do not get darker, the layers are nearby sounds sorted by
+    brightness. The given sound may then be a layer below the loudest.
 
     Args:
         generator: model of sounds.
@@ -159,7 +159,7 @@ def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[
             strokes = (*(replace(recipe, knobs=its, seed=None) for its in knobs), recipe)
             if (np.diff(_brightness(generator, strokes)) > 0).all():
                 return strokes
-    return _by_ear(generator, recipe, layers)
+    return _sort_nearby(generator, recipe, layers)
 
 
 def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.f
     return measure(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
 
 
-def _by_ear(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
+def _sort_nearby(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Return nearby sounds as layers, sorted by measured brightness."""
     rng = np.random.default_rng(zlib.crc32(np.asarray(recipe.latent, "<f4").tobytes()))
     near = [recipe, *(recipe.vary(NEAR, rng) for _ in range(NEARBY * (layers - 1)))]

@@ -63,8 +63,8 @@ def play_pattern(
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
 
-    Each note starts at the nearest sample, uses the layer of its velocity v, and sounds at v / 127 of the full level.
-    An open hi-hat is silenced by the next hi-hat. Notes missing from the kit are played by the most similar pad.
+    Each note starts at the nearest audio sample. A note of velocity v uses the layer for v, at v / 127 of the full
+    level. An open hi-hat is silenced by the next hi-hat. Notes missing from the kit are played by the most similar pad.
 
     Args:
         generator: model of the kit.

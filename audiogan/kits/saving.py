@@ -33,8 +33,8 @@ FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
 """Folder of the samples for each format, relative to the file that lists them."""
 KIT, SHEET = "kit.json", "contact-sheet.png"
 PLACES = "model_files"
-"""Key in ``kit.json`` for the paths of the model. The first is relative to the folder of the kit, the others are
-absolute."""
+"""Key in ``kit.json`` for the list of paths of the model: first a path relative to the folder of the kit, then absolute
+paths."""
 LARGEST_KIT = 1 << 24
 """Maximum size of ``kit.json``, in bytes."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
@@ -237,7 +237,7 @@ def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
         return kit.to_json().encode()
     model = generator.checkpoint.resolve()
     places = [str(model)]
-    with contextlib.suppress(ValueError):  # raised on Windows if the drives differ
+    with contextlib.suppress(ValueError):  # raised by relpath on Windows if the drives differ
         places.insert(0, Path(os.path.relpath(model, out.resolve())).as_posix())
     return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
 

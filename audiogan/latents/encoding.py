@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 COST = 0.014
-"""Time to generate, compare and improve one sound of one second, in seconds on one CPU core."""
+"""Time of one optimisation step of one candidate with a duration of one second, in seconds on one CPU core."""
 POOL_COST = 0.3
 """Time to generate and compare one random sound, as a fraction of `COST`."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
@@ -111,7 +111,7 @@ def encode(
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The distance decides between the best random sound and the optimised one, because the loss approximates it.
+    # The best random sound and the optimised sound are compared by distance, because the loss is an approximation.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 

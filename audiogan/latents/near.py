@@ -42,7 +42,9 @@ class Neighbour:
     distance: float
 
 
-def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 256, seed: int = 0) -> list[Neighbour]:
+def neighbours(
+    generator: Generator, recipe: Recipe, n: int = 8, *, pool_size: int = 256, seed: int = 0
+) -> list[Neighbour]:
     """Return the sounds of a model most similar to one of its sounds, the most similar first.
 
     The candidates are random sounds of all classes. `Generator.vary` finds neighbours in latent space instead. The
@@ -55,8 +57,8 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
     Args:
         generator: the model.
         recipe: recipe of this model. Sounds identical to it are left out of the result.
-        n: number of neighbours, from 1 to ``pool``.
-        pool: number of random sounds to search, at most 20,000. Larger pools contain closer neighbours.
+        n: number of neighbours, from 1 to ``pool_size``.
+        pool_size: number of random sounds to search, at most 20,000. Larger pools contain closer neighbours.
         seed: random seed of the pool.
 
     Raises:
@@ -67,14 +69,14 @@ def neighbours(generator: Generator, recipe: Recipe, n: int = 8, *, pool: int = 
         >>> from audiogan.latents import neighbours
         >>> generator = audiogan.load("drums")
         >>> recipe = generator.recipes(1, seed=5)[0]
-        >>> len(neighbours(generator, recipe, n=3, pool=32))
+        >>> len(neighbours(generator, recipe, n=3, pool_size=32))
         3
     """
     generator.require_random_inputs("neighbours")
-    if not 1 <= n <= pool <= LARGEST:
-        raise UserError(f"n={n}, pool={pool}: need 1 <= n <= pool <= {LARGEST:,}")
+    if not 1 <= n <= pool_size <= LARGEST:
+        raise UserError(f"n={n}, pool_size={pool_size}: need 1 <= n <= pool_size <= {LARGEST:,}")
     here = embed_recipes(generator, [recipe])[0]
-    recipes, there = _pool(generator, pool, seed)
+    recipes, there = _pool(generator, pool_size, seed)
     distances = np.sqrt(np.square(there - here).mean(axis=1))
     order = [i for i in np.argsort(distances, kind="stable").tolist() if distances[i] > 0]
     return [Neighbour(recipes[i], float(distances[i])) for i in order[:n]]
@@ -90,16 +92,16 @@ def embed_recipes(generator: Generator, recipes: list[Recipe], batch_size: int =
     return np.concatenate(parts)
 
 
-def _pool(generator: Generator, pool: int, seed: int) -> tuple[list[Recipe], NDArray[np.float64]]:
+def _pool(generator: Generator, pool_size: int, seed: int) -> tuple[list[Recipe], NDArray[np.float64]]:
     with _lock:
         kept = _pools.setdefault(generator, OrderedDict())
-        if (pool, seed) in kept:
-            kept.move_to_end((pool, seed))
-            return kept[pool, seed]
-    recipes = generator.recipes(pool, seed=seed)
+        if (pool_size, seed) in kept:
+            kept.move_to_end((pool_size, seed))
+            return kept[pool_size, seed]
+    recipes = generator.recipes(pool_size, seed=seed)
     made = recipes, embed_recipes(generator, recipes)
     with _lock:
-        kept[pool, seed] = made
+        kept[pool_size, seed] = made
         while len(kept) > KEPT:
             kept.popitem(last=False)
     return made

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Property = tuple[str, str]
-"""Words for a lower and for a higher value of a property."""
+"""Pair of words that describe a decrease and an increase of a property."""
 BASS_HZ = 150.0
 """Upper limit of bass frequencies, in Hz."""
 

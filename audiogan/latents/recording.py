@@ -78,7 +78,7 @@ def prepare_recording(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # Another 50 ms are kept, because the resampler looks ahead by less than that.
+    # An additional 50 ms are kept, because the resampler looks ahead by less than 50 ms.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)
@@ -96,7 +96,7 @@ def prepare_recording(
 def check_recording(
     samples: NDArray[np.float32], sample_rate: int, name: str, excerpt: str = ""
 ) -> NDArray[np.float32]:
-    """Return the samples ``[C, T]`` of a recording, scaled to -1 ... 1 if they were on an integer scale.
+    """Return the samples ``[C, T]`` of a recording. Samples in the range of an integer format are scaled to -1 ... 1.
 
     Args:
         samples: samples ``[C, T]``.

@@ -87,7 +87,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     data = config.get("data")
     kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
-    if labels.suffix or len(labels.parts) > 1:  # a file with labels on the training machine
+    if labels.suffix or len(labels.parts) > 1:  # the path of a label file on the training machine
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
@@ -111,8 +111,8 @@ def generative_config(generator: Generator) -> dict[str, Any] | None:
     """Return the `audiogan.games.Generative` configuration that rebuilds the generator networks of a model.
 
     Returns:
-        Configuration sections. None if only the original game can rebuild the networks, because it generates signals in
-        its own way or has networks without a configuration section of their own.
+        Configuration sections. None if the game overrides `Generative.generate` or `Generative.draw`, or if a network
+        has no configuration section of its own. The whole game is then needed to rebuild the networks.
     """
     from audiogan.games import Generative
 

@@ -70,7 +70,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes: dict[str, Any] = dict(game.generators)
-        self._weight = next(game.parameters())  # kept, because finding a parameter is as slow as drawing a latent
+        self._weight = next(game.parameters())  # stored, because the search takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
@@ -90,9 +90,10 @@ class Generator:
 
     @property
     def knobs(self) -> dict[str, list[float]]:
-        """Continuous controls of the model: 65 quantiles of the training data by knob name, in the unit of the knob.
+        """Quantiles of each knob in the training data: 65 values by knob name, in the unit of the knob.
 
-        Quantile ``i`` corresponds to the knob setting ``i / 64``. The dict is empty for a model without knobs.
+        A knob is a continuous control of the model. Quantile ``i`` corresponds to the setting ``i / 64``. The
+        dict is empty for a model without knobs.
         """
         return {} if self.scale is None else dict(zip(self.scale.names, self.scale.quantiles.tolist(), strict=True))
 
@@ -145,8 +146,8 @@ class Generator:
         """Draw samples like `sample`, and return their classes.
 
         Returns:
-            Samples ``[n, *shape]``, and the class name of each. The name is that of the largest weight for a mixture,
-            and empty for a model without classes.
+            Samples ``[n, *shape]``, and one class name for each sample. For a mixture of classes, it is the name of the
+            class with the largest weight. For a model without classes, it is an empty string.
         """
         recipes = self.recipes(n, **options)
         return self.render(recipes), [recipe.label for recipe in recipes]
@@ -244,15 +245,15 @@ class Generator:
 
         Args:
             recipes: one recipe, or several.
-            inputs: signals by input name, for recipes read from files, which store only the SHA-256 of a signal. Give
-                one signal, or a list with one for each recipe.
+            inputs: signals by input name: one signal, or a list with one signal for each recipe. Required for recipes
+                read from files, because a file stores only the SHA-256 of a signal.
             generator: name of the generator network, for models with several, see `routes`. None selects the first.
 
         Returns:
             Signals, float32 ``[n, *shape]``.
 
         Raises:
-            UserError: a recipe does not fit this model, or a signal differs from that of the recipe.
+            UserError: a recipe does not fit this model, or a signal is not the one with which the recipe was made.
 
         Examples:
             >>> import audiogan

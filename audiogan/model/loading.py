@@ -35,8 +35,8 @@ DEFAULT = "drums"
 HEADER = 16 << 20
 """Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Maximum size of a tensor in elements: first while networks are built, second while a signal is generated. The first
-is increased by eight times the number of stored weights."""
+"""Maximum number of elements of a tensor: ``TABLES`` while networks are built, plus eight times the number of stored
+weights, and ``FORWARD`` while a signal is generated."""
 CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built, plus 200 for each stored tensor."""
 
@@ -272,7 +272,7 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # One channel is assumed, because a source can have more channels than a file, such as an image with its mask.
+    # The check uses one channel, because an input can have more channels than a file, such as an image plus a mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
@@ -287,7 +287,8 @@ def _try(generator: Generator) -> None:
             made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            # Only channels are compared for inputs of variable size, because their examples exceed the training size.
+            # The example of an input of variable size is larger than the training signals, so only the channels of
+            # the output are compared with the expected shape.
             checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
             if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")

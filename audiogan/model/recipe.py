@@ -18,8 +18,8 @@ from audiogan.utils.text import printable
 LONGEST = 4096
 """Maximum number of latent values in a recipe."""
 LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
-"""Limits of an untrusted recipe: characters of its JSON text, entries of ``classes`` and of ``knobs``, characters of a
-name."""
+"""Limits of an untrusted recipe: number of characters of its JSON text, number of entries of ``classes`` and of
+``knobs``, and number of characters of a name."""
 HIGHEST = 1e6
 """Maximum absolute value of a number in an untrusted recipe."""
 DEPTH, VALUES = 8, 100_000
@@ -107,7 +107,7 @@ class Recipe:
             raise UserError(f"not a recipe: {printable(str(error)[:120])}") from error
 
     def vary(self, amount: float, rng: np.random.Generator) -> Recipe:
-        """Return a recipe with a latent near this one. All other inputs stay the same.
+        """Return a recipe with a latent near the latent of this recipe. All other inputs stay the same.
 
         The latent and standard normal noise are mixed with the weights ``cos(a)`` and ``sin(a)``, where ``a`` is
         ``amount`` times 90 degrees. The result has the distribution of a normal latent.

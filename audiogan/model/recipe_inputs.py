@@ -90,7 +90,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
         signals: values accepted by `Input.parse`, by input name: one value, or a list with one for each recipe.
 
     Raises:
-        UserError: a signal differs from that of the recipe, or the input is not a signal.
+        UserError: a signal is not the one with which a recipe was made, or the input is not a signal.
     """
     made = list(recipes)
     for name, value in signals.items():

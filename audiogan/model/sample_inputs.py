@@ -15,20 +15,21 @@ DEFAULT = 16
 """Number of samples if neither ``-n`` nor input files determine it."""
 
 
-def expand_inputs(generator: Generator, texts: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
-    """Return input values given on the command line. An input that can be drawn at random has one value, others have a
-    list.
+def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
+    """Return the values of inputs given on the command line, by input name.
+
+    An input that can be drawn at random gets a single value. Any other input gets a list of values.
 
     Args:
         generator: the model.
-        texts: texts from the command line by input name. For a signal, each text is a file or a folder.
+        arguments: command-line arguments by input name. For a signal, each argument is a file or a folder.
         out: folder of the samples. Files in it are not used as inputs.
 
     Raises:
         UserError: an input is unknown, missing or given twice, or a file does not exist.
     """
     values: dict[str, Any] = {}
-    for name, given in texts.items():
+    for name, given in arguments.items():
         known = generator.game.input(name)
         if isinstance(known, Signal):
             values[name] = [path for text in given for path in _files(text, known, out)]

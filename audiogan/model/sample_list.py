@@ -15,7 +15,7 @@ from audiogan.utils.text import detect_encoding, escape_cell, printable, unescap
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
 OPTIONAL = ("inputs", "generator")
-"""Columns that a list contains only if a sample has a value for them."""
+"""Columns that ``samples.csv`` contains only if a sample has a value for them."""
 REQUIRED = {"file", "seed"}
 """Columns that identify a CSV file as a list of samples."""
 LONGEST_CELL = 1000
@@ -40,7 +40,7 @@ class SampleList:
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
-        self._rows: list[list[str]] = []  # kept only if the file must be rewritten
+        self._rows: list[list[str]] = []  # empty if rows can be appended to the file without rewriting it
         self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
         self._canonical = False
         self._read()

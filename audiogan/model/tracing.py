@@ -1,4 +1,4 @@
-"""Faster networks by TorchScript, which removes the Python code between PyTorch operations."""
+"""Acceleration of networks by TorchScript, which removes the Python code between PyTorch operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 SCALES = 1.0, -1.0, 2.0
-"""Factors of the latent in the three calls that compare the traced network with the original.
+"""Factors by which the latent is multiplied in the three calls that compare the traced network with the original.
 
 Three calls are needed because TorchScript optimises the graph again during the first two.
 """
@@ -54,8 +54,8 @@ class TracedNetwork:
 
     training = False
 
-    def __init__(self, script: Any) -> None:
-        self.forward = script._c._get_method("forward")
+    def __init__(self, script_module: Any) -> None:
+        self.forward = script_module._c._get_method("forward")
 
     def __call__(self, **inputs: Tensor) -> Tensor:
         return self.forward(**inputs)

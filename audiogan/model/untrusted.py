@@ -31,7 +31,7 @@ INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SIGNAL = 1 << 24
 """Maximum number of values of one signal, such as 17 minutes at 16 kHz or an image of 4096 x 4096 pixels."""
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Lone surrogates: half characters that are valid in JSON but cannot be written to a file."""
+"""Regular expression for lone surrogates, which JSON allows but UTF-8 cannot encode."""
 SQUARES = {"eye", "diag", "diag_embed"}
 """Operations that return n x n elements for an argument with n elements."""
 VIEWS = {"__get__", "__set__", "__setitem__", "split", "unfold", "expand", "view", "flatten", "unflatten", "detach"}
@@ -88,7 +88,7 @@ def _check_inputs(inputs: Any) -> None:
             if facts is not None:
                 raise UserError(f"{key}: expected a mapping, got {type(facts).__name__}")
             continue
-        # Long tables are omitted here, because only the other values are passed through omegaconf, which is slow.
+        # Labels, counts and quantiles are omitted, because omegaconf is slow and is not needed for such long lists.
         built[name] = {k: value for k, value in facts.items() if k not in ("labels", "counts", "scale")}
         labels, counts, scale, shape = (facts.get(k) for k in ("labels", "counts", "scale", "shape"))
         if labels is not None:
@@ -183,25 +183,25 @@ def _is_list(node: Any) -> bool:
 
 
 class Budget(TorchFunctionMode):
-    """Limit the memory and the number of PyTorch operations inside a block.
+    """Context manager that limits the memory and the number of PyTorch operations inside a block.
 
     A few numbers in a configuration can request terabytes of memory. Sizes are checked before memory is allocated. The
     limits on totals are attributes that decrease while the block runs.
 
     Args:
-        max_tensor: maximum number of elements of one tensor.
-        max_created: maximum number of elements of all tensors created from sizes, such as weights.
-        max_computed: maximum number of elements of all tensors computed from other tensors.
+        max_tensor_size: maximum number of elements of one tensor.
+        max_created_size: maximum number of elements of all tensors created from sizes, such as weights.
+        max_computed_size: maximum number of elements of all tensors computed from other tensors.
         max_calls: maximum number of operations.
 
     Raises:
         UserError: an operation inside the block exceeds a limit.
     """
 
-    def __init__(self, max_tensor: int, max_created: int, max_computed: int, max_calls: int) -> None:
+    def __init__(self, max_tensor_size: int, max_created_size: int, max_computed_size: int, max_calls: int) -> None:
         super().__init__()
-        self.max_tensor, self.max_created = max_tensor, max_created
-        self.max_computed, self.max_calls = max_computed, max_calls
+        self.max_tensor_size, self.max_created_size = max_tensor_size, max_created_size
+        self.max_computed_size, self.max_calls = max_computed_size, max_calls
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -214,15 +214,15 @@ class Budget(TorchFunctionMode):
             raise UserError(f"{TOO_LARGE}: too many operations")
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # no new memory
             return func(*args, **kwargs)
-        if _bound(name, args, kwargs) > self.max_tensor and _elements(func, args, kwargs) > self.max_tensor:
+        if _bound(name, args, kwargs) > self.max_tensor_size and _elements(func, args, kwargs) > self.max_tensor_size:
             raise UserError(f"{TOO_LARGE}: a tensor would not fit")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
             if any(_tensors((*args, *kwargs.values()))):
-                self.max_computed -= out.numel()
+                self.max_computed_size -= out.numel()
             else:
-                self.max_created -= out.numel()
-            if min(self.max_computed, self.max_created) < 0:
+                self.max_created_size -= out.numel()
+            if min(self.max_computed_size, self.max_created_size) < 0:
                 raise UserError(f"{TOO_LARGE}: too much memory")
         return out
 
@@ -244,7 +244,7 @@ def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     if name.strip("_") in ELEMENTWISE:
         return _broadcast([value for value in values if isinstance(value, Tensor)])
     if name in ("tensor", "as_tensor"):
-        return ENTRIES  # the limit of a list in the configuration
+        return ENTRIES  # no list in a checked configuration is longer
     bound = _product(values)
     return bound * bound if name in SQUARES else bound
 

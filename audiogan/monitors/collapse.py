@@ -19,7 +19,7 @@ PROBES = 5  # Early measurements are ignored, because the outputs of an untraine
 # Shares of the training budget. No collapse is reported before SOON. After LATE, slow progress does not prevent a
 # report.
 SOON, LATE = 0.15, 0.4
-# Smallest relative change of the distance to real data. With a smaller one, `dead_start` reports a failure.
+# Smallest relative change of the distance to real data. `dead_start` reports a failure if the change is smaller.
 MOVED = 0.1
 DROP = 0.5  # Share of the highest earlier level below which a fall counts as a collapse.
 REPEATS = 5  # Number of critic moves per generator move in the papers on Wasserstein GANs.
@@ -27,8 +27,8 @@ REPEATS = 5  # Number of critic moves per generator move in the papers on Wasser
 
 def mode_collapse(history: History) -> Finding | None:
     """Return a finding if diversity has fallen, or if it has stayed low and outputs no longer improve."""
-    history.require("monitor/diversity", PROBES, "diversity of outputs")
-    found = [_judge(history, name, history.find(name)) for name in FIGURES]
+    history.require_curve("monitor/diversity", PROBES, "diversity of outputs")
+    found = [_judge(history, name, history.find_curve(name)) for name in FIGURES]
     findings = [f for f in found if f is not None]
     return max(findings, key=lambda f: f.rank, default=None)
 

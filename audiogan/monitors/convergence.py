@@ -21,7 +21,7 @@ RHYTHM = 0.5  # Smallest autocorrelation of an oscillation at a lag of one perio
 
 def non_convergence(history: History) -> Finding | None:
     """Return the most severe finding of three tests: oscillation, worsening and plateau."""
-    distance, logits = history.find("monitor/kernel"), _oscillating_curves(history)
+    distance, logits = history.find_curve("monitor/kernel"), _oscillating_curves(history)
     if len(distance) < PROBES and not any(len(c) >= ROWS for _, c in logits):
         raise Missing("the log has too few distances to real data, and too few logits or losses")
     found = [_oscillation(history, name, curve) for name, curve in logits]
@@ -67,9 +67,9 @@ def _plateau(history: History, distance: Curve) -> Finding | None:
 def _oscillating_curves(history: History) -> list[tuple[str, Curve]]:
     """Return the curves to test for oscillation: logits of fake samples, or losses if there are no logits."""
     names = [f"{g}/fake_logits" for g in history.players("generator")] or []
-    curves = [(name, history.find(name)) for name in names]
+    curves = [(name, history.find_curve(name)) for name in names]
     if not any(len(c) for _, c in curves):
-        curves = [(f"{p}/loss", history.find(f"{p}/loss")) for p in history.players("generator")]
+        curves = [(f"{p}/loss", history.find_curve(f"{p}/loss")) for p in history.players("generator")]
     return curves
 
 

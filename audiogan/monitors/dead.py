@@ -21,7 +21,7 @@ PROBES, UNMOVED = 6, 0.003
 def dead_start(history: History) -> Finding | None:
     """Return a finding if losses or logits are constant, or if outputs are saturated or have never changed."""
     players = history.players("critic") + history.players("generator")
-    losses = {p: history.find(f"{p}/loss") for p in players}
+    losses = {p: history.find_curve(f"{p}/loss") for p in players}
     if not any(len(c) >= ROWS for c in losses.values()):
         raise Missing("the log has fewer than four losses of a critic or generator")
     still = {p: c.last for p, c in losses.items() if len(c) >= ROWS and _still(c.tail(ROWS).values)}
@@ -30,14 +30,14 @@ def dead_start(history: History) -> Finding | None:
         figures = {f"{p}/loss": v for p, v in still.items()}
         return _finding(history, f"the loss of {names} is constant", figures)
     for critic in history.players("critic"):
-        spread = history.find(f"{critic}/logit_spread")
+        spread = history.find_curve(f"{critic}/logit_spread")
         if len(spread) >= WINDOW and spread.tail(WINDOW).values.max() < FLAT:
             return _finding(history, f"{critic} gives the same logit to all samples", {"spread": spread.last})
-    distance = history.find("monitor/kernel")
+    distance = history.find_curve("monitor/kernel")
     if len(distance) >= PROBES and distance_change(history) < UNMOVED:
         text = f"outputs have not changed since step {distance.steps[0]:,.0f}: the generator does not learn"
         return _finding(history, text, {"distance to real data": distance.last})
-    edge = history.find("monitor/saturation")
+    edge = history.find_curve("monitor/saturation")
     if len(edge) >= WINDOW and edge.tail(WINDOW).values.min() >= SATURATED:
         text = f"{edge.last:.0%} more values are at full scale than in real data: the last layer is saturated"
         return _finding(history, text, {"saturation": edge.last})

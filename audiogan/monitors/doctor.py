@@ -87,7 +87,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     return Diagnosis(path, findings, watch.verdict(history), len(rows), history.names, dict(watch.abstained), remarks)
 
 
-def doctor(path: str | os.PathLike[str], echo: Callable[[str], None] = print) -> Diagnosis:
+def print_diagnosis(path: str | os.PathLike[str], echo: Callable[[str], None] = print) -> Diagnosis:
     """Diagnose a run and print the findings.
 
     Args:

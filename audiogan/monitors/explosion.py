@@ -19,14 +19,14 @@ ADVICE = "lower the learning rates and clip gradients (players.critic.clip, play
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded. It is a note if the value has recovered."""
+    """Return a finding if a loss, gradient norm or output has exploded, as a note if it has recovered."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")
-    outputs = history.raw("monitor/finite")
+    outputs = history.raw_curve("monitor/finite")
     if len(outputs) and outputs.last == 0:
         return explosion_finding(history, history.step, "failure", "the generator's outputs are not finite", {})
-    found = [f for f in (_judge(history, name, history.raw(name)) for name in names) if f is not None]
+    found = [f for f in (_judge(history, name, history.raw_curve(name)) for name in names) if f is not None]
     return max(found, key=lambda f: (f.rank, -f.step), default=None)
 
 

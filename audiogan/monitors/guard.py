@@ -26,7 +26,7 @@ CALM = 0.05  # A state is saved only if losses and gradients are below this shar
 class Guard(Callback):
     """Callback that rejects a move if its loss or gradient norm is NaN, infinite or extremely large.
 
-    A rejected move does not change the weights. What happens then depends on ``action``:
+    A rejected move does not change the weights. The reaction depends on ``action``:
 
     * ``stop``: training ends. The last checkpoint is from before the explosion.
     * ``skip``: training continues with the next batch. It ends after ``patience`` rejected moves of one player in a
@@ -76,7 +76,7 @@ class Guard(Callback):
         self._state: dict[str, Any] | None = None
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        # This is the only read that waits for the device. The losses are computed before the norm.
+        # Reading the norm waits for the device. Reading the losses takes no extra time, as they are ready then.
         norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)
@@ -165,7 +165,7 @@ class Guard(Callback):
         clips = [f"players.{name}.clip=1" for name in names]
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         settings = monitors.settings if monitors is not None else {}
-        # Players that are copies of one configuration section have no key of their own.
+        # Players that are copies of one configuration section have no learning rate key of their own.
         override = valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
         finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:

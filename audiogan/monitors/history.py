@@ -49,10 +49,6 @@ class Curve(NamedTuple):
     def __len__(self) -> int:
         return len(self.steps)
 
-    def since(self, step: float) -> Curve:
-        """Return the part of the curve from ``step`` on."""
-        return self.tail(len(self) - int(np.searchsorted(self.steps, step)))
-
     def tail(self, n: int) -> Curve:
         """Return the last ``n`` points, or all points if there are fewer."""
         start = max(len(self) - n, 0)
@@ -103,7 +99,7 @@ class History:
             if name not in self._names:
                 own = player_figure_name(name, self.roles)
                 self._names[name] = own or canonical_name(name)
-                self._halves[name] = None if own else partial_critic_loss(name)
+                self._halves[name] = None if own else parse_partial_critic_loss(name)
             known, part, amount = self._names[name], self._halves[name], _number(value)
             if amount is None:
                 continue
@@ -142,32 +138,32 @@ class History:
         """Names of the figures that have been logged."""
         return [name for name, (steps, _) in self._lists.items() if steps]
 
-    def raw(self, name: str) -> Curve:
+    def raw_curve(self, name: str) -> Curve:
         """Return all values of a figure, including NaN and infinity. Empty if it was never logged."""
         if name not in self._arrays:
             steps, values = self._lists.get(name, ([], []))
             self._arrays[name] = Curve(np.asarray(steps), np.asarray(values))
         return self._arrays[name]
 
-    def find(self, name: str) -> Curve:
+    def find_curve(self, name: str) -> Curve:
         """Return the finite values of a figure. ``monitor/diversity`` also matches
         ``monitor/diversity/EXTRACTOR@COUNT``.
         """
         if name not in self._lists:
             name = next((n for n in self.names if n.startswith(f"{name}/")), name)
-        curve = self.raw(name)
+        curve = self.raw_curve(name)
         finite = np.isfinite(curve.values)
         return curve if finite.all() else Curve(curve.steps[finite], curve.values[finite])
 
-    def require(self, name: str, min_values: int = 1, description: str = "") -> Curve:
+    def require_curve(self, name: str, min_values: int = 1, description: str = "") -> Curve:
         """Return the finite values of a figure. Raise `Missing` if there are fewer than ``min_values``.
 
         Args:
-            name: name of the figure, see `find`.
+            name: name of the figure, see `find_curve`.
             min_values: smallest number of values that is sufficient.
             description: the figure in words, for the error message. Default: its name.
         """
-        curve = self.find(name)
+        curve = self.find_curve(name)
         if len(curve) < min_values:
             count = f"only {len(curve)} values of" if len(curve) else "no"
             raise Missing(f"the log has {count} {description or name}")
@@ -243,7 +239,7 @@ def roles_from_settings(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def player_figure_name(name: str, players: Container[str]) -> str:
-    """Return ``name`` if it is a figure of one of the players that rules can read, else an empty string."""
+    """Return ``name`` if a rule reads this figure and it belongs to one of ``players``, else an empty string."""
     player, _, figure = name.rpartition("/")
     return name if figure in OWN and player in players else ""
 
@@ -275,8 +271,8 @@ def canonical_name(name: str) -> str | None:
     return f"{' '.join([role, *left])}/{figure}"
 
 
-def partial_critic_loss(name: str) -> tuple[str, str] | None:
-    """Recognise a critic loss that covers only real or only fake samples.
+def parse_partial_critic_loss(name: str) -> tuple[str, str] | None:
+    """Parse the name of a critic loss that covers only real or only fake samples.
 
     Examples of recognised names: ``d_loss_real``, ``loss_D_fake``, ``loss_disc_generated`` and ``real_loss``. The
     critic's loss is the sum of both parts.

@@ -19,11 +19,11 @@ def memorising_critic(history: History) -> Finding | None:
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", figure 1.
     """
-    curve = history.require("monitor/train_over_held_out", WINDOW, "scores of held-out data")
+    curve = history.require_curve("monitor/train_over_held_out", WINDOW, "scores of held-out data")
     ahead = recent_median(curve)
     if ahead < SLIGHT:
         return None
-    train, held_out = (recent_median(history.find(f"monitor/accuracy_{side}")) for side in ("train", "held_out"))
+    train, held_out = (recent_median(history.find_curve(f"monitor/accuracy_{side}")) for side in ("train", "held_out"))
     severity = "note" if ahead < CLEAR else "failure" if held_out < LOST else "warning"
     text = (
         f"a training example scores above a held-out one {ahead:.0%} of the time (50% is expected); "

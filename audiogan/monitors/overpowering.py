@@ -29,7 +29,7 @@ def _judge(history: History, critic: str) -> Finding | None:
     sure = critic_auc(history, critic, ROWS)
     if sure < PERFECT:
         return None
-    distance = history.find("monitor/kernel")
+    distance = history.find_curve("monitor/kernel")
     figures = {"separation": sure}
     far, now, first = False, 0.0, 0.0
     if len(distance) > ROWS:

@@ -210,14 +210,14 @@ def fit_bandwidth(x: Features, similarity: float, labels: NDArray[np.int64] | No
     return float(high)
 
 
-def auc(above: Tensor, below: Tensor) -> float:
-    """Return the probability that a value of ``above`` ``[N]`` exceeds one of ``below`` ``[M]``. Ties count half."""
-    return float(auc_tensor(above, below))
+def auc(positives: Tensor, negatives: Tensor) -> float:
+    """Return the probability that a value of ``positives`` [N] exceeds a value of ``negatives`` [M]. Ties count half."""
+    return float(auc_tensor(positives, negatives))
 
 
-def auc_tensor(above: Tensor, below: Tensor) -> Tensor:
-    """Return the probability that a value of ``above`` exceeds one of ``below``, as a scalar tensor on their device."""
-    return 0.5 + 0.5 * torch.sign(above.reshape(-1, 1) - below.reshape(1, -1)).mean()
+def auc_tensor(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Return the same probability as `auc`, as a scalar tensor on the device of the arguments."""
+    return 0.5 + 0.5 * torch.sign(positives.reshape(-1, 1) - negatives.reshape(1, -1)).mean()
 
 
 def _saturated(x: Tensor, edge: float) -> float:

@@ -38,7 +38,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
         history: the logged figures.
         window: number of recent running medians, none of which may be an improvement.
     """
-    distance = history.find("monitor/kernel")
+    distance = history.find_curve("monitor/kernel")
     smooth = running_median(Curve(distance.steps[1:], distance.values[1:]))
     if len(smooth) <= window:
         return None
@@ -48,7 +48,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
 
 def distance_change(history: History) -> float:
     """Return the largest change of the distance to real data, relative to its first value. 1 if it was not measured."""
-    distance = history.find("monitor/kernel")
+    distance = history.find_curve("monitor/kernel")
     if len(distance) < 2:
         return 1.0
     return float(np.abs(distance.values[1:] / (distance.values[0] or 1e-30) - 1).max())
@@ -68,19 +68,19 @@ def critic_auc(history: History, critic: str, window: int = WINDOW) -> float:
     Raises:
         Missing: the log has too few values of both figures.
     """
-    separation = history.find(f"{critic}/separation")
+    separation = history.find_curve(f"{critic}/separation")
     if len(separation) >= window:
         return float(separation.tail(window).values.min())
     if loss_vanished(history, critic, window):
         return 1.0
-    if len(history.find(f"{critic}/loss")) >= 2 * window:
+    if len(history.find_curve(f"{critic}/loss")) >= 2 * window:
         return 0.5
     raise Missing("the log has too few values of the critic's separation and of its loss")
 
 
 def loss_vanished(history: History, critic: str, window: int = WINDOW) -> bool:
     """Return whether a non-negative critic loss has fallen to nearly zero."""
-    loss = history.find(f"{critic}/loss")
+    loss = history.find_curve(f"{critic}/loss")
     if len(loss) < 2 * window or loss.values.min() < 0:
         return False
     return bool(loss.tail(window).values.max() < SPENT * loss.values[:window].max())

@@ -25,7 +25,7 @@ def vanishing_gradient(history: History) -> Finding | None:
         raise Missing("the log does not distinguish a critic and a generator")
     findings = []
     for generator in generators:
-        norms = history.require(f"{generator}/grad_norm", ROWS, "gradient norms of the generator")
+        norms = history.require_curve(f"{generator}/grad_norm", ROWS, "gradient norms of the generator")
         early, now = float(np.median(norms.values[:WINDOW])), recent_median(norms)
         ratio = now / max(early, 1e-30)
         sure = max(critic_auc(history, critic) for critic in critics)

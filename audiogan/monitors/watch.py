@@ -40,13 +40,13 @@ STICKY = ("mode collapse",)
 
 
 class Watch:
-    """Applies rules to a growing history, reports changes and summarises the run in a verdict.
+    """Application of rules to a growing history, with reports of changes and a verdict on the run.
 
     Args:
         rules: rules by kind of failure. Default: `RULES`.
 
     Attributes:
-        active: present finding of each kind.
+        active: current finding of each kind.
         worst: most severe finding of each kind so far.
         abstained: reason why a rule could not be applied at the last check, by kind.
         judged: kinds of failure whose rule could be applied at least once.
@@ -83,7 +83,7 @@ class Watch:
         return new
 
     def record(self, finding: Finding) -> None:
-        """Record a finding that no rule made, such as one of the guard."""
+        """Record a finding that does not come from a rule, such as a finding of `Guard`."""
         known = self.worst.get(finding.kind)
         if known is None or finding.rank >= known.rank:
             self.worst[finding.kind] = finding

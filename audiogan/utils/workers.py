@@ -16,8 +16,8 @@ R = TypeVar("R")
 PARTS = 4
 """Number of work items per thread. Several small items per thread balance the load if some take longer."""
 MOST = 16
-"""Maximum number of threads. More do not help, because Python runs the code between PyTorch operations in one thread at
-a time."""
+"""Maximum number of threads. More threads do not help, because Python runs the code between PyTorch operations in one
+thread at a time."""
 
 
 class Workers:
@@ -42,9 +42,9 @@ class Workers:
         If a call raises, its error is raised here and the calls that have not started are cancelled.
         """
         if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
-            return [function(item) for item in items]  # a nested call, or nothing to distribute
+            return [function(item) for item in items]  # no threads for a nested call or a single item
         pool, stopped = self._started(), threading.Event()
-        size = max(1, len(items) // (PARTS * self.count))  # large parts, because each hand-over costs time
+        size = max(1, len(items) // (PARTS * self.count))  # large parts, because each submission costs time
         parts = [items[i : i + size] for i in range(0, len(items), size)]
         futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:
@@ -55,7 +55,7 @@ class Workers:
                 future.cancel()
 
     def _part(self, function: Callable[[T], R], items: Sequence[T], stopped: threading.Event) -> list[R]:
-        if torch.get_num_threads() != 1:  # on systems where the number is shared by all threads
+        if torch.get_num_threads() != 1:  # on some systems, all threads share the number
             torch.set_num_threads(1)
         results = []
         for item in items:
@@ -66,7 +66,7 @@ class Workers:
 
     def _enter(self) -> None:
         self._inside.yes = True
-        torch.get_num_threads()  # the first read initialises the number, so it must precede the setting
+        torch.get_num_threads()  # the first call initialises the number and would overwrite it later
         torch.set_num_threads(1)
 
     def _started(self) -> ThreadPoolExecutor:

@@ -16,7 +16,7 @@ from audiogan.cli import main
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
 from audiogan.evaluation.evaluate import evaluate as evaluation
-from audiogan.files import why_unwritable
+from audiogan.files import unwritable_reason
 from audiogan.modalities.wav import save_wav
 from audiogan.model.tracing import trace_network
 from audiogan.run.config import compose
@@ -99,7 +99,7 @@ def test_endings_may_be_in_any_case_and_folders_are_made(tmp_path: Path) -> None
 
 def test_a_closed_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert why_unwritable(tmp_path / "new/s.png") == f"{tmp_path} is not writable"
+    assert unwritable_reason(tmp_path / "new/s.png") == f"{tmp_path} is not writable"
 
 
 @pytest.mark.usefixtures("idle")

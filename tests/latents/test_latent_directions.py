@@ -149,5 +149,5 @@ def test_images_have_directions_and_neighbours_too(digits: Any, method: Any) -> 
     recipe = digits.recipes(1, seed=0)[0]
     assert set(made[0].effects) >= {"lightness", "contrast"} and made[0].strength > 0
     assert not np.array_equal(digits.render(edit(recipe, made[0], 2)), digits.render(recipe))
-    distances = [each.distance for each in neighbours(digits, recipe, 3, pool=8)]
+    distances = [each.distance for each in neighbours(digits, recipe, 3, pool_size=8)]
     assert distances == sorted(distances)

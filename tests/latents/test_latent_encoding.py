@@ -125,7 +125,7 @@ def test_what_no_model_can_make_is_one_clear_line(drums: Any, tone: np.ndarray, 
 
 def test_an_imitation_has_neighbours_like_any_sound(drums: Any, tone: np.ndarray) -> None:
     found = encode(drums, tone, 44100, seconds=0.3)
-    assert len(neighbours(drums, found.recipe, 3, pool=16)) == 3
+    assert len(neighbours(drums, found.recipe, 3, pool_size=16)) == 3
 
 
 def test_whoever_watches_hears_how_far_it_is_and_can_end_it(drums: Any) -> None:

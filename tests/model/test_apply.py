@@ -74,8 +74,8 @@ class TestSignals:
         generator.net.made = Convolution(shape[0], len(shape) - 1)
         x = numbers(1, shape[0], *[300] * (len(shape) - 1)).clamp(-1, 1).numpy()
         translation = Translation(generator)
-        whole = np.concatenate(list(translation.run(x, tile=1000)), axis=1)
-        np.testing.assert_allclose(np.concatenate(list(translation.run(x, tile=37)), axis=1), whole, atol=1e-6)
+        whole = np.concatenate(list(translation.run(x, tile_size=1000)), axis=1)
+        np.testing.assert_allclose(np.concatenate(list(translation.run(x, tile_size=37)), axis=1), whole, atol=1e-6)
 
     def test_bits_do_not_depend_on_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         generator = Translator((3, 32, 32), None)

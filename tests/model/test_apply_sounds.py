@@ -35,8 +35,10 @@ def translated(generator: Any, source: Path, target: Path, **options: Any) -> tu
 
 def translated_content(translation: Translation, source: Any, target: Path, format: str | None) -> list[str]:
     lines: list[str] = []
-    with tempfile.TemporaryFile() as spool:
-        formats.translate_sound_file(translation, source, spool, lambda share: None, lines.append)(target, format)
+    with tempfile.TemporaryFile() as temporary_file:
+        formats.translate_sound_file(translation, source, temporary_file, lambda share: None, lines.append)(
+            target, format
+        )
     return lines
 
 

@@ -119,7 +119,7 @@ def test_a_recipe_of_another_model_names_its_inputs(model: Generator) -> None:
 
 TOOLS: list[tuple[str, Callable[[Generator, Path], Any]]] = [
     ("kits", lambda g, out: make_kit(g, 4)),
-    ("neighbours", lambda g, out: neighbours(g, g.recipes(1, inputs={"source": sounds(1)[0]})[0], 2, pool=8)),
+    ("neighbours", lambda g, out: neighbours(g, g.recipes(1, inputs={"source": sounds(1)[0]})[0], 2, pool_size=8)),
     ("encodings", lambda g, out: encode(g, sounds(1)[0], 16000, seconds=0.1)),
     ("directions", lambda g, out: directions(g, 1)),
     ("the ends of a morph", lambda g, out: write_morph(g, out, "1", "2", 3)),

@@ -98,7 +98,7 @@ def test_files_that_say_nothing(tmp_path: Path, text: str, said: str) -> None:
 
 def test_a_run_that_went_back_forgets_what_it_takes_again() -> None:
     history = History({"step": s, "critic/loss": v} for s, v in [(10, 1.0), (20, 2.0), (30, 9.0), (20, 3.0)])
-    assert history.find("critic/loss").steps.tolist() == [10, 20]
-    assert history.find("critic/loss").last == 3.0
+    assert history.find_curve("critic/loss").steps.tolist() == [10, 20]
+    assert history.find_curve("critic/loss").last == 3.0
     with pytest.raises(Missing, match="only 2 values"):
-        history.require("critic/loss", 3)
+        history.require_curve("critic/loss", 3)

@@ -17,7 +17,7 @@ import pytest
 
 from audiogan.errors import UserError
 from audiogan.monitors import Diagnosis, diagnose
-from audiogan.monitors.history import partial_critic_loss
+from audiogan.monitors.history import parse_partial_critic_loss
 from audiogan.monitors.logs.numbers import detect_decimal_mark, parse_number
 
 N = 60
@@ -224,7 +224,7 @@ def test_other_kinds_are_named_in_a_line(tmp_path: Path, content: bytes, says: s
     ],
 )
 def test_names_of_halves(name: str, ours: tuple[str, str] | None) -> None:
-    assert partial_critic_loss(name) == ours
+    assert parse_partial_critic_loss(name) == ours
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_names_and_scores_do_not_matter_where_there_are_roles() -> None:
     }
     history.add({"step": 1, **row})
     assert history.players("critic") == ["a"] and history.players("generator") == ["d"]
-    assert history.find("d/loss").last == 2.0 and history.find("E/loss").last == 3.0
+    assert history.find_curve("d/loss").last == 2.0 and history.find_curve("E/loss").last == 3.0
 
 
 def test_the_name_in_the_log_is_that_of_the_player_not_of_its_section() -> None:
@@ -88,7 +88,7 @@ def test_a_run_with_players_a_and_b_is_read_rightly(tmp_path: Path) -> None:
         History(read(tmp_path), {"players.a.role": "critic", "players.b.role": "generator"}),
     ):
         assert history.players("critic") == ["a"] and history.players("generator") == ["b"]
-        assert len(history.find("a/separation")) and len(history.find("b/grad_norm"))
+        assert len(history.find_curve("a/separation")) and len(history.find_curve("b/grad_norm"))
     assert History(read(tmp_path)).players("generator") == []  # names and scores alone do not tell
     (tmp_path / "config.yaml").write_text("players: {a: {role: critic}, b: {role: generator}}\n")
     reasons = diagnose(tmp_path).abstained

@@ -1,4 +1,4 @@
-"""The computation graph of a generator for export: all steps of `Generator.render` after the recipe."""
+"""The computation graph of a generator for export, from the input values of a recipe to the generated signals."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ def silence_torch() -> Iterator[None]:
     """Suppress the warnings and the output of PyTorch and ONNX packages inside the block."""
     loggers: list[Any] = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
     before = [(logger, logger.level) for logger in loggers]
-    nobody = io.StringIO()  # PyTorch prints a graph if export fails
-    with warnings.catch_warnings(), redirect_stdout(nobody), redirect_stderr(nobody):
+    hidden = io.StringIO()  # PyTorch prints the whole graph if the export fails
+    with warnings.catch_warnings(), redirect_stdout(hidden), redirect_stderr(hidden):
         warnings.simplefilter("ignore")
         for logger in loggers:
             logger.setLevel(logging.ERROR)

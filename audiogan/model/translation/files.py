@@ -18,7 +18,7 @@ from audiogan.files import (
     check_writable_folder,
     create_folder,
     is_regular_file,
-    why_unwritable,
+    unwritable_reason,
 )
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation import formats
@@ -109,8 +109,8 @@ def apply_files(
             for path, place in jobs:
                 share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
-                    with tempfile.TemporaryFile(dir=folder) as spool:
-                        _translate(translation, path, place, spool, share, echo)
+                    with tempfile.TemporaryFile(dir=folder) as temporary_file:
+                        _translate(translation, path, place, temporary_file, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -145,7 +145,7 @@ def _translate(
     translation: Translation,
     source: Path | bytes,
     target: Path | None,
-    spool: BinaryIO,
+    temporary_file: BinaryIO,
     share: formats.Progress,
     echo: Callable[[str], None],
 ) -> None:
@@ -158,7 +158,7 @@ def _translate(
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
         work = formats.translate_sound_file if translation.sound else formats.translate_picture_file
-        save = work(translation, source, spool, share, lambda line: echo(f"{name}: {line}"))
+        save = work(translation, source, temporary_file, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error
     except (OSError, Unreadable) as error:
@@ -192,7 +192,7 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
         if target in taken:
             raise UserError(f"{taken[target]} and {name} would both be written to {printable(target)}; rename one")
         taken[target] = name
-        if reason := why_unwritable(target):
+        if reason := unwritable_reason(target):
             raise UserError(f"{printable(target)}: cannot be written ({reason})")
         if os.path.lexists(target):
             if not is_regular_file(target) or _identity(target) in sources:

@@ -22,12 +22,12 @@ class Listing(NamedTuple):
     others: list[str]
 
 
-def list_signals(source: Path, sound: bool, exclude: Path) -> Listing:
+def list_signals(source: Path, is_sound: bool, exclude: Path) -> Listing:
     """List the sounds or images below a folder.
 
     Args:
         source: folder to search.
-        sound: search for sounds. False searches for images.
+        is_sound: whether to search for sounds. False searches for images.
         exclude: folder to leave out, such as the output folder inside ``source``.
     """
     from audiogan.data.images.scan import image_entries
@@ -35,7 +35,7 @@ def list_signals(source: Path, sound: bool, exclude: Path) -> Listing:
 
     inside, whole = exclude.resolve(), source.resolve().is_relative_to(exclude.resolve())
     listing = Listing([], [], [])
-    for entry in walk(source) if sound else image_entries(source):
+    for entry in walk(source) if is_sound else image_entries(source):
         if not whole and inside in Path(entry.path).parents:
             continue
         if entry.kind in ("audio", "image"):

@@ -58,7 +58,7 @@ class Translation:
     Args:
         generator: the model.
         route: name or target class of the generator network, required for models with several.
-        inputs: values of the other inputs by name. Signals of the same size as the source are split into tiles with it.
+        inputs: values of the other inputs by name. Signals of the size of the source are split into the same tiles.
         seed: seed of inputs that are drawn at random, such as latents. One value is used for the whole signal.
 
     Attributes:
@@ -97,7 +97,7 @@ class Translation:
 
     @property
     def receptive_field(self) -> int | None:
-        """Receptive field to either side, in samples of the source. None if it is unbounded or unknown."""
+        """Receptive field on each side of an output value, in source samples or pixels. None if unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
         plain = all(space is None or isinstance(space, Identity) for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
@@ -108,7 +108,7 @@ class Translation:
         sizes: tuple[int, ...] | None = None,
         *,
         channel_groups: int = 1,
-        tile: int | None = None,
+        tile_size: int | None = None,
     ) -> Iterator[Array]:
         """Translate a signal in parts.
 
@@ -116,7 +116,7 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile: tile size for tests. It does not affect the result.
+            tile_size: tile size for tests. It does not affect the result.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -134,7 +134,7 @@ class Translation:
             return done
 
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
-        return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile)
+        return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
     def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals that have the size of the source. They are split into tiles with it."""

@@ -49,8 +49,8 @@ class SignalStream:
             raise UserError("the signal is empty")
         self.sizes = self._held.shape[2:]
 
-    def read_to(self, stop: int) -> int | None:
-        """Read beyond position `stop`, or to the end. Return the length of the signal if it is known."""
+    def read_until(self, stop: int) -> int | None:
+        """Read the signal until position `stop` is in memory or the signal ends. Return its length if it is known."""
         while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
             if block is None:
@@ -79,27 +79,27 @@ class Plan(NamedTuple):
         step: distance between the starts of neighbouring tiles, in samples.
         fade: overlap of neighbouring tiles, in samples. They are cross-faded there.
         margin: additional samples on both sides that are cropped after processing.
-        multiple: tile sizes without margins are multiples of this number of samples.
+        size_multiple: divisor of the tile sizes without margins, in samples.
     """
 
     step: int
     fade: int
     margin: int
-    multiple: int
+    size_multiple: int
 
-    def tiles(self, read_to: Callable[[int], int | None]) -> Iterator[Tile]:
+    def tiles(self, read_until: Callable[[int], int | None]) -> Iterator[Tile]:
         """Yield the tiles of a dimension.
 
         Args:
-            read_to: function that reads up to a position and returns the length of the signal if it is known.
+            read_until: function that reads up to a position and returns the length of the signal if it is known.
         """
         start, last = 0, False
         while not last:
             stop = start + self.step + self.fade
-            length = read_to(stop + self.margin)
+            length = read_until(stop + self.margin)
             if last := length is not None and length <= stop:
                 stop = length or 0
-            rounded = -(-(stop - start) // self.multiple) * self.multiple
+            rounded = -(-(stop - start) // self.size_multiple) * self.size_multiple
             yield Tile(start, stop, start - self.margin, start + rounded + self.margin, last)
             start += self.step
 
@@ -156,8 +156,8 @@ def apply_tiled(
     process: Process,
     trained_sizes: Sequence[int | None],
     receptive_field: int | None = None,
-    multiple: int = 1,
-    tile: int | Sequence[int] | None = None,
+    size_multiple: int = 1,
+    tile_size: int | Sequence[int] | None = None,
 ) -> Iterator[Array]:
     """Apply a function to a signal in tiles. The signal is reflected beyond its ends.
 
@@ -170,10 +170,11 @@ def apply_tiled(
         source: the signal, or an iterable of consecutive parts.
         process: function that maps tiles to results.
         trained_sizes: sizes used in training. None stands for any size.
-        receptive_field: number of samples to either side that can affect an output value. None if it is unbounded or
+        receptive_field: number of samples on each side of an output value that can affect it. None if unbounded or
             unknown.
-        multiple: tile sizes are multiples of this number, as strided layers require.
-        tile: tile sizes without margins for a finite receptive field, rounded up to ``multiple``.
+        size_multiple: divisor of the tile sizes, because strided layers require divisible sizes.
+        tile_size: tile sizes without margins for a finite receptive field, rounded up to multiples of
+            ``size_multiple``.
 
     Yields:
         Consecutive parts ``[C', n, ...]`` of the result.
@@ -181,12 +182,13 @@ def apply_tiled(
     stream = SignalStream(source)
     dimensions = 1 + len(stream.sizes)
     if receptive_field is not None:
-        margin = -(-receptive_field // multiple) * multiple
-        tile = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile is None else tile
-        wanted = [tile] * dimensions if isinstance(tile, int) else tile
-        plans = [Plan(-(-max(1, size) // multiple) * multiple, 0, margin, multiple) for size in wanted]
+        margin = -(-receptive_field // size_multiple) * size_multiple
+        tile_size = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile_size is None else tile_size
+        wanted = [tile_size] * dimensions if isinstance(tile_size, int) else tile_size
+        steps = [-(-max(1, size) // size_multiple) * size_multiple for size in wanted]
+        plans = [Plan(step, 0, margin, size_multiple) for step in steps]
     else:
-        window = [size or -(-WINDOW[dimensions] // multiple) * multiple for size in trained_sizes]
+        window = [size or -(-WINDOW[dimensions] // size_multiple) * size_multiple for size in trained_sizes]
         if len(window) != dimensions or min(window) < 2:
             raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
         plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
@@ -197,15 +199,15 @@ def _tiled(
     stream: SignalStream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]
 ) -> Iterator[Array]:
     first = trained[0] if trained else None
-    if first and stream.sizes == tuple(trained[1:]) and stream.read_to(first) == first:
+    if first and stream.sizes == tuple(trained[1:]) and stream.read_until(first) == first:
         yield process([stream.get(0, first)])[0]
         return
     width = stream.sizes[0] if stream.sizes else None
     columns = list(plans[1].tiles(lambda stop: width)) if width else [None]
 
     def cut() -> Iterator[tuple[Tile, Tile | None, Array]]:
-        for line in plans[0].tiles(stream.read_to):
-            stream.discard_before(line.low - plans[0].multiple)
+        for line in plans[0].tiles(stream.read_until):
+            stream.discard_before(line.low - plans[0].size_multiple)
             rows = stream.get(line.low, line.high)
             for column in columns:
                 across = None if column is None else reflect_indices(np.arange(column.low, column.high), width or 0)

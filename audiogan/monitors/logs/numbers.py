@@ -16,14 +16,14 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?")
 _ONE_MARK = re.compile(r"[+-]?(\d+)[.,](\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
-def parse_number(cell: str, decimal: str = ".") -> float | None:
+def parse_number(cell: str, decimal_mark: str = ".") -> float | None:
     """Parse the number in a table cell. Return ``None`` if the cell contains no number.
 
     Args:
         cell: text of the cell.
-        decimal: decimal mark, ``.`` or ``,``. The other character may separate thousands.
+        decimal_mark: decimal mark, ``.`` or ``,``. The other character may separate thousands.
     """
-    if decimal == ".":
+    if decimal_mark == ".":
         try:  # nearly all cells
             return float(cell)
         except ValueError:
@@ -36,17 +36,17 @@ def parse_number(cell: str, decimal: str = ".") -> float | None:
         text = wrapped[1].strip()
     share = text.endswith("%")
     text = _SPACES.sub("", text.removesuffix("%"))
-    other = "," if decimal == "." else "."
+    other = "," if decimal_mark == "." else "."
     if _GROUPED[other].match(text):
         text = text.replace(other, "")
-    text = text.replace(decimal, ".", 1) if other not in text else text
+    text = text.replace(decimal_mark, ".", 1) if other not in text else text
     if not _PLAIN.fullmatch(text):
         return None
     return float(text) / 100 if share else float(text)
 
 
 def detect_decimal_mark(cells: Iterable[str], delimiter: str) -> str:
-    """Return the decimal mark of a table, ``.`` or ``,``, judging by its cells.
+    """Return the decimal mark of a table, ``.`` or ``,``, inferred from its cells.
 
     ``1,234`` is ambiguous, because the comma may separate thousands. ``0,5``, ``1,25`` and ``1.234,5`` are unambiguous.
 

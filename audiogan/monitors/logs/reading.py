@@ -11,7 +11,7 @@ from typing import Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import read_small_file
-from audiogan.monitors.history import STEPS, canonical_name, partial_critic_loss, split_words
+from audiogan.monitors.history import STEPS, canonical_name, parse_partial_critic_loss, split_words
 from audiogan.monitors.logs.events import MARK, is_event_file, read_events
 from audiogan.monitors.logs.lines import is_line_log, read_lines
 from audiogan.monitors.logs.numbers import parse_number
@@ -134,7 +134,7 @@ def _finished(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) 
 
 
 def _known(name: str) -> bool:
-    return canonical_name(name) is not None or partial_critic_loss(name) is not None
+    return canonical_name(name) is not None or parse_partial_critic_loss(name) is not None
 
 
 def _decoded(path: Path, content: bytes) -> str:

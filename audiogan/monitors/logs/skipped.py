@@ -12,7 +12,7 @@ class Skipped:
     """Log lines that were skipped for the same reason.
 
     Attributes:
-        reason: reason for the message, as a clause such as ``they contain no figures``.
+        reason: reason why the lines were skipped, as a clause such as ``they contain no figures``.
         count: number of skipped lines.
         example: first skipped line.
     """
