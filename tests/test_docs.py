@@ -155,7 +155,7 @@ def settings() -> set[str]:
     pictures = [("handwriting", f"network={name}") for name in ("biggan", "stylegan", "mlp")]
     others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada")]
     found: set[str] = set()
-    for name, *overrides in [*((name,) for name in config.shipped()), *sounds, *pictures, *others]:
+    for name, *overrides in [*((name,) for name in shipped_configs()), *sounds, *pictures, *others]:
         found.update(keys(OmegaConf.to_container(config.compose(name, overrides), resolve=False)))
     return found
 

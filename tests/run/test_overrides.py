@@ -67,7 +67,7 @@ def test_commas_are_a_sweep_with_multirun_unless_a_file_has_this_name() -> None:
 def test_several_paths_without_multirun_are_one_line() -> None:
     Path("a").mkdir()
     Path("b").mkdir()
-    with pytest.raises(UserError, match="with -m one training follows the other"):
+    with pytest.raises(UserError, match="several values; add -m to train with each value"):
         to_hydra_overrides(["data.root=a,b"])
 
 
@@ -77,7 +77,7 @@ def test_several_paths_without_multirun_are_one_line() -> None:
         ("run_dir=", "run_dir= is empty"),
         ("data.root=Tr\udcf6mmel", r"Tr\\udcf6mmel: this name is not valid UTF-8"),
         ("conditioning=ö", "\"KEY='VALUE'\""),
-        ("widths=[8,", r"widths=\[8,: cannot be read"),
+        ("widths=[8,", r"widths=\[8,: invalid override"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(override: str, words: str) -> None:
