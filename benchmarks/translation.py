@@ -60,7 +60,7 @@ def main() -> None:
         x = domains[source]
         made = generator.sample(inputs={"source": list(x)}, seed=0, generator=name)
         restored = generator.sample(inputs={"source": list(made)}, seed=0, generator=other)
-        print(f"{name} ({generator.route_descriptions[name]}), {len(x)} test pictures:")
+        print(f"{name} ({generator.routes.descriptions[name]}), {len(x)} test pictures:")
         print(f"  classifier says target: {share(made, target)}; doing nothing {share(x, target)}; ", end="")
         print(f"real targets {share(domains[target], target)}")
         print(f"  there and back: {psnr(restored, x):.1f} dB PSNR; edges correlate by {correlation(x, made):.2f}")

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     check_writable_file(args.file)  # The path is checked before tracing, which takes half a minute.
 
     generator = load(args.run)
-    route = generator.find_route(args.generator)
+    route = generator.routes.find(args.generator)
     card = card or generator.card
     if suffix == ".audiogan":
         if args.generator is not None:

@@ -28,7 +28,7 @@ def describe_inputs(generator: Any) -> list[str]:
         generator: loaded model.
     """
     rows = [(name, input.describe(), _flag(input)) for name, input in generator.inputs.items()]
-    several = generator.route_descriptions.items() if len(generator.routes) > 1 else ()
+    several = generator.routes.descriptions.items() if len(generator.routes) > 1 else ()
     rows += [(name, f"generator {what}".strip(), f"--generator {name}") for name, what in several]
     width = max((len(name) for name, _, _ in rows), default=0)
     found = [f"{printable(name):{width}}  {printable(text)} ({printable(flag)})" for name, text, flag in rows]

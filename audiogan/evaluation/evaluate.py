@@ -156,7 +156,7 @@ def _translated(
     """Measure outputs for held-out sources, and the unchanged sources as a baseline."""
     report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
     _check_enough(generator, sets.real, count)
-    for route, words in generator.route_descriptions.items():
+    for route, words in generator.routes.descriptions.items():
         made = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
@@ -178,7 +178,7 @@ def _check_enough(generator: Generator, real: Table, count: int) -> None:
     """Raise `UserError` unless there are enough sources and targets for each direction."""
     if count < MIN_SAMPLES:
         raise UserError(f"-n {count}: the measures need at least {MIN_SAMPLES} examples")
-    for route, words in generator.route_descriptions.items():
+    for route, words in generator.routes.descriptions.items():
         for role, places in zip(
             ("sources", "targets"), generator.game.source_and_target_rows(real, route), strict=True
         ):

@@ -57,7 +57,7 @@ def _translations(path: str | os.PathLike[str], generator: Generator, data: Tabl
     """Write a PNG with one row per example. If there are two directions, their rows follow each other."""
     columns: dict[str, list[np.ndarray]] = {}
     titles: list[str] = []
-    for route, words in generator.route_descriptions.items():
+    for route, words in generator.routes.descriptions.items():
         made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
         parts = {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
         for name, part in parts.items():

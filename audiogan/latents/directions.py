@@ -18,6 +18,7 @@ from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.latents.properties import list_properties, measure_properties
 from audiogan.model.recipe import Recipe
+from audiogan.model.recipe_inputs import parse_inputs
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator, Label
@@ -166,7 +167,7 @@ class _InputVectors:
     """Latents and, if ``knobs`` is true, knobs of a model as vectors ``[B, size]``. Knobs are normal scores."""
 
     def __init__(self, generator: Generator, label: Label, knobs: bool) -> None:
-        self.generator, self.requested = generator, generator.parse_inputs(label)
+        self.generator, self.requested = generator, parse_inputs(generator, label)
         kinds = (Latent, Knobs) if knobs else (Latent,)
         self.sizes = {
             name: math.prod(size or 1 for size in given.shape)

@@ -19,6 +19,7 @@ from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare_recording
 from audiogan.losses.spectra import RecordingLoss, log_spectral_distance
 from audiogan.model.recipe import Recipe
+from audiogan.model.recipe_inputs import parse_inputs
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -107,7 +108,7 @@ def encode(
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
     recording = prepare_recording(generator, wave, sample_rate)
-    search = _Search(generator, recording, generator.parse_inputs(label))
+    search = _Search(generator, recording, parse_inputs(generator, label))
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)

@@ -18,8 +18,8 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import attach_signals, input_values, recipe_from_values
-from audiogan.utils.text import printable
+from audiogan.model.recipe_inputs import attach_signals, input_values, parse_inputs, recipe_from_values
+from audiogan.model.routes import Routes
 from audiogan.utils.workers import WORKERS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Generator:
         self.labels: list[str] = list(getattr(self.inputs.get("classes"), "labels", ()))
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
-        self.routes: dict[str, Any] = dict(game.generators)
+        self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
         self._weight = next(game.parameters())  # stored, because the search takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
@@ -181,7 +181,7 @@ class Generator:
             >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
             ['snare', 'snare']
         """
-        requested = self.parse_inputs(label, knobs, inputs)
+        requested = parse_inputs(self, label, knobs, inputs)
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
@@ -200,23 +200,6 @@ class Generator:
             mine = {**requested, **{name: requested[name][i] for name in lists}} if lists else requested
             made.append(self.recipe_from_values(self.game.draw(1, random, **mine), seed + i, truncation))
         return made
-
-    def parse_inputs(
-        self, label: Label = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Convert arguments of `sample` to tensors by input name. A list of signals becomes a list of tensors."""
-        values = {"classes": label, "knobs": knobs or None, **(inputs or {})}
-        requested: dict[str, Any] = {}
-        for name, value in values.items():
-            if value is None:
-                continue
-            if name not in self.inputs and name in ("classes", "knobs"):
-                shown = f"class {value!r}" if isinstance(value, str) else f"{name} {', '.join(map(str, value))}"
-                raise UserError(f"{shown}: {self.name} was trained without {name}; leave it out")
-            given = self.game.input(name)
-            several = isinstance(value, list | tuple) and not given.drawable
-            requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
-        return requested
 
     def recipe_from_values(
         self, values: Mapping[str, torch.Tensor], seed: int | None = None, truncation: float | None = None
@@ -263,7 +246,7 @@ class Generator:
             True
         """
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-        name = self.find_route(generator)
+        name = self.routes.find(generator)
         if inputs:
             recipes = attach_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
@@ -271,52 +254,6 @@ class Generator:
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
-
-    def find_route(self, generator: str | None = None) -> str:
-        """Return the name of the generator network with a given name or a given target class.
-
-        Args:
-            generator: name of a network, or name of its target class. None selects the first network.
-
-        Raises:
-            UserError: no network matches.
-        """
-        if generator is None:
-            return next(iter(self.routes))
-        by_class = [name for name, route in self.routes.items() if self._domain(route.target) == generator]
-        found = [generator] if generator in self.routes else by_class
-        if len(found) != 1:
-            raise UserError(f"{self.name}: unknown generator {printable(generator)!r}; choose one of {self._listed()}")
-        return found[0]
-
-    def require_route(self, generator: str | None = None) -> str:
-        """Return the name of a generator network like `find_route`, but require a name if the model has several
-        networks.
-
-        Raises:
-            UserError: no network matches, or the model has several networks and ``generator`` is None.
-        """
-        if generator is None and len(self.routes) > 1:
-            count = len(self.routes)
-            raise UserError(f"{self.name}: it has {count} generators; choose one with --generator: {self._listed()}")
-        return self.find_route(generator)
-
-    def _listed(self) -> str:
-        return ", ".join(f"{name} ({text})" if text else name for name, text in self.route_descriptions.items())
-
-    def _domain(self, number: int | None) -> str | None:
-        """Return the class name with index ``number``, or None if there is no such class."""
-        labels = self.config.get("facts", {}).get("labels", [])
-        return None if number is None or number >= len(labels) else str(labels[number])
-
-    @property
-    def route_descriptions(self) -> dict[str, str]:
-        """Classes that each generator network translates, such as ``apples -> tomatoes``, by network name.
-
-        The text is empty for models that do not translate between classes.
-        """
-        ends = {name: (self._domain(route.source), self._domain(route.target)) for name, route in self.routes.items()}
-        return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}
 
     def require_random_inputs(self, feature: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.

@@ -49,6 +49,24 @@ def recipe_from_values(
     return Recipe(model, tuple(latent), classes, knobs, seed, truncation, stored, signals)
 
 
+def parse_inputs(
+    generator: Any, label: Any = None, knobs: Mapping[str, float] | None = None, inputs: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Convert arguments of `Generator.sample` to tensors by input name. A list of signals becomes a list of tensors."""
+    values = {"classes": label, "knobs": knobs or None, **(inputs or {})}
+    requested: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name not in generator.inputs and name in ("classes", "knobs"):
+            shown = f"class {value!r}" if isinstance(value, str) else f"{name} {', '.join(map(str, value))}"
+            raise UserError(f"{shown}: {generator.name} was trained without {name}; leave it out")
+        given = generator.game.input(name)
+        several = isinstance(value, list | tuple) and not given.drawable
+        requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
+    return requested
+
+
 def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: str) -> dict[str, Tensor]:
     """Return the input values ``[B, ...]`` of recipes by input name.
 

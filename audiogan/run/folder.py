@@ -11,6 +11,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from audiogan.errors import UserError
 from audiogan.files import NO_LINK, atomic_write, is_regular_file
@@ -181,6 +182,16 @@ def write_status(run_dir: Path, **fields: str) -> None:
             _overwrite(path, content)  # Overwriting works on a full disk, because the file does not grow.
         except OSError:
             notify(f"{error.filename or path}: cannot be written ({error.strerror or error})")
+
+
+def write_scan(run_dir: Path, data: Any) -> None:
+    """Write ``scan.txt``, a summary of the training data, and for data from files ``scan.csv``, one row per file."""
+    scan = getattr(data, "scan", None)
+    if scan is not None:
+        scan.write(run_dir / "scan.csv")
+    with atomic_write(run_dir / "scan.txt") as temporary:
+        text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
+        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _overwrite(path: Path, content: bytes) -> None:

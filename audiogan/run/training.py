@@ -45,6 +45,7 @@ from audiogan.run.folder import (
     lock_run_folder,
     read_status,
     remove_temporary_files,
+    write_scan,
     write_status,
 )
 from audiogan.run.optional import ignore_write_errors
@@ -385,16 +386,6 @@ def describe_networks(trainer: Trainer) -> str:
     engine = trainer.engine
     processes = f", {engine.world} processes" if engine.world > 1 else ""
     return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
-
-
-def write_scan(run_dir: Path, data: Table) -> None:
-    """Write ``scan.txt``, a summary of the training data, and for data from files ``scan.csv``, one row per file."""
-    scan = getattr(data, "scan", None)
-    if scan is not None:
-        scan.write(run_dir / "scan.csv")
-    with atomic_write(run_dir / "scan.txt") as temporary:
-        text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
-        temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _silent(line: str) -> None:

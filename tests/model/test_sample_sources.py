@@ -124,14 +124,14 @@ def test_the_number_of_samples_follows_the_files(folder: Path, tmp_path: Path) -
 def test_generators_are_chosen_by_name_or_target(folder: Path, tmp_path: Path) -> None:
     generator, given = model(directions=2), {"source": [str(folder / "a.png")]}
     assert (
-        generator.require_route("night") == generator.require_route("there") == "there"
-        and generator.find_route() == "there"
+        generator.routes.require("night") == generator.routes.require("there") == "there"
+        and generator.routes.find() == "there"
     )
     for name in (None, "noon"):
         with pytest.raises(UserError, match=r"there \(day -> night\), back \(night -> day\)"):
-            generator.require_route(name)
+            generator.routes.require(name)
     for name in ("night", "day"):
-        sample(generator, tmp_path / "out", given, route=generator.require_route(name))
+        sample(generator, tmp_path / "out", given, route=generator.routes.require(name))
     assert [(row["file"], row["generator"]) for row in rows(tmp_path / "out")] == [
         ("a.png", "there"),
         ("a-2.png", "back"),

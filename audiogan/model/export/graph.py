@@ -52,7 +52,7 @@ class ExportedGenerator(nn.Module):
     def __init__(self, generator: Generator, route: str | None = None) -> None:
         super().__init__()
         game = generator.game
-        name = generator.find_route(route)
+        name = generator.routes.find(route)
         self.network: nn.Module = copy.deepcopy(game.nets[name])
         self.names = [key for key in game.inputs if key in self.network.takes]
         self.inputs = nn.ModuleDict({key: copy.deepcopy(game.inputs[key]) for key in self.names})
@@ -104,7 +104,7 @@ def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | N
     Raises:
         UserError: the network defines its own truncation (StyleGAN, BigGAN), and a recipe uses truncation.
     """
-    net = generator.game.nets[generator.find_route(route)]
+    net = generator.game.nets[generator.routes.find(route)]
     factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
     if (factor != 1).any() and hasattr(net, "forward_truncated"):
         raise UserError(f"{generator.name}: the truncation of this network is not part of an exported model")

@@ -37,7 +37,7 @@ def model_metadata(generator: Generator, card: str = "", route: str | None = Non
     card = card or generator.card
     units = {name: KNOBS[name].unit if name in KNOBS else "" for name in generator.knobs}
     knobs = [{"name": name, "unit": units[name], "values": values} for name, values in generator.knobs.items()]
-    name = generator.find_route(route)
+    name = generator.routes.find(route)
     inputs = {key: given for key, given in generator.inputs.items() if key in generator.game.nets[name].takes}
     metadata = {
         "audiogan": __version__,

@@ -77,7 +77,7 @@ class Translation:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
-        self.generator, self.game, self.route = generator, generator.game, generator.require_route(route)
+        self.generator, self.game, self.route = generator, generator.game, generator.routes.require(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
         if not signals:
             names = ", ".join(generator.inputs) or "none"

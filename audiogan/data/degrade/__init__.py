@@ -1,0 +1,47 @@
+"""Degradations of signals, for training a generator to restore the original from a degraded source.
+
+Add a degraded column under ``data.columns``. `Steps` chains several degradations::
+
+    data:
+      columns:
+        source: {_target_: audiogan.data.degrade.Downsample, factor: 4}
+
+Call a degradation as ``degrade(x, rng)`` to degrade one signal, or with a table to get a column of degraded signals.
+Parameters of type ``Range`` are a number or a pair ``[low, high]``; a pair is sampled uniformly per example.
+Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape ``[C, T]``.
+"""
+
+from audiogan.data.degrade.base import Degradation, Steps
+from audiogan.data.degrade.images import (
+    LUMA,
+    Blur,
+    BoxMask,
+    Downsample,
+    FreeFormMask,
+    GaussianNoise,
+    Grey,
+    Hole,
+    Jpeg,
+    Mask,
+    PoissonNoise,
+)
+from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
+
+__all__ = [
+    "LUMA",
+    "BandLimit",
+    "Blur",
+    "BoxMask",
+    "Clip",
+    "Degradation",
+    "Downsample",
+    "FreeFormMask",
+    "GaussianNoise",
+    "Grey",
+    "Hole",
+    "Jpeg",
+    "Mask",
+    "MixNoise",
+    "PoissonNoise",
+    "Steps",
+]

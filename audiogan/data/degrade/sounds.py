@@ -1,0 +1,116 @@
+"""Degradations of sounds: added noise, a limited band, clipping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_rate
+from audiogan.data.table import Table
+
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponents of the frequency in the magnitude spectrum.
+QUIET = 1e-10  # Mean square below which a sound counts as silent.
+
+
+@dataclass(eq=False)
+class MixNoise(Degradation):
+    """Add noise to a sound at a given signal-to-noise ratio. Silent sounds are returned unchanged.
+
+    Args:
+        snr: signal-to-noise ratio in dB, -30 to 100: the ratio of mean squares over all channels and samples.
+        noise: spectrum of synthetic noise: ``white`` (flat), ``pink`` (power 1/f) or ``brown`` (1/f²). Channels are
+            independent.
+        sounds: table of recorded noises with the sample rate of the data, used instead of ``noise``. Example:
+            ``{_target_: audiogan.data.open_sounds, root: FOLDER}``. The noise starts at a random position of a random
+            recording, which is looped if it is shorter than the sound.
+    """
+
+    dims = 2
+    snr: Annotated[Range, -30, 100] = (0.0, 20.0)
+    noise: str = "white"
+    sounds: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noise not in SLOPES:
+            raise self.error(f"noise={self.noise!r}: choose one of {', '.join(SLOPES)}")
+        if self.sounds is not None and not len(self.sounds):
+            raise self.error("sounds: the table of noises is empty")
+
+    def apply(self, x: Tensor, rng: Rng) -> Tensor:
+        snr = rng.uniform(*self.snr)
+        added = self._noise(x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
+        signal, noise = (float(v.double().square().mean()) for v in (x, added))
+        return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
+
+    def bind(self, table: Table) -> Degradation:
+        mine, theirs = self.sounds and column_sample_rate(self.sounds, "x"), column_sample_rate(table, self.input)
+        if None not in (mine, theirs) and mine != theirs:
+            raise self.error(f"sounds: the noises have {mine} Hz, the data {theirs} Hz; use equal sample rates")
+        return self
+
+    def _noise(self, channels: int, length: int, rng: Rng) -> Tensor:
+        white = rng.standard_normal((channels, length), np.float32)
+        if self.noise == "white" or length < 2:
+            return torch.from_numpy(white)
+        spectrum = np.fft.rfft(white)
+        bins = np.maximum(np.arange(spectrum.shape[-1]), 1)
+        spectrum[:, 0] = 0
+        return torch.from_numpy(np.fft.irfft(spectrum * bins ** SLOPES[self.noise], length).astype(np.float32))
+
+    def _recorded(self, x: Tensor, rng: Rng) -> Tensor:
+        sound = self.sounds.signals(np.array([int(rng.integers(len(self.sounds)))]))[0]
+        if len(sound) != len(x):
+            sound = sound.mean(0, keepdim=True).expand(len(x), -1)
+        start = int(rng.integers(sound.shape[1]))
+        return sound[:, (torch.arange(x.shape[1]) + start) % sound.shape[1]]
+
+
+@dataclass(eq=False)
+class BandLimit(Degradation):
+    """Limit the bandwidth of a sound by resampling it to a lower rate and back, for training bandwidth extension.
+
+    Args:
+        rate: lower sample rate in Hz, 100 to 384,000. Rates of ``sample_rate`` or more change nothing.
+        sample_rate: sample rate of the sounds in Hz. Default: that of the table.
+    """
+
+    dims = 2
+    rate: Annotated[Range, 100, 384_000] = 8000.0
+    sample_rate: int | None = None
+
+    def apply(self, x: Tensor, rng: Rng) -> Tensor:
+        import soxr
+
+        low, high, length = round(rng.uniform(*self.rate)), self.sample_rate, x.shape[-1]
+        if high is None:
+            raise self.error("the signals have no sample rate; give sample_rate in Hz")
+        if low >= high:
+            return x.clone()
+        y = soxr.resample(soxr.resample(x.T.numpy(), high, low, quality="HQ"), low, high, quality="HQ")[:length]
+        out = torch.zeros_like(x)
+        out[:, : len(y)] = torch.from_numpy(np.ascontiguousarray(y.T))
+        return out
+
+    def bind(self, table: Table) -> Degradation:
+        return replace(self, sample_rate=self.sample_rate or column_sample_rate(table, self.input))
+
+
+@dataclass(eq=False)
+class Clip(Degradation):
+    """Clip a sound (hard clipping).
+
+    Args:
+        level: clipping level relative to the peak of the sound, 0.001 to 1. At 1, nothing is clipped.
+    """
+
+    dims = 2
+    level: Annotated[Range, 1e-3, 1] = (0.1, 0.5)
+
+    def apply(self, x: Tensor, rng: Rng) -> Tensor:
+        most = float(x.abs().max()) * rng.uniform(*self.level)
+        return x.clamp(-most, most)
