@@ -12,9 +12,9 @@ IMAGE_SIDES = (4, 4096)
 """Minimum and maximum side length of images in pixels."""
 
 
-def suffix_set(words: str) -> frozenset[str]:
+def suffix_set(extensions: str) -> frozenset[str]:
     """Return the extensions ``.word`` of a string of words separated by spaces."""
-    return frozenset(f".{word}" for word in words.split())
+    return frozenset(f".{word}" for word in extensions.split())
 
 
 READABLE = suffix_set(
@@ -40,7 +40,7 @@ _MODULE = "{} is music of a tracker: export its samples as WAV"
 _BARE = "{} has no header: convert it to WAV with its sample rate"
 FOREIGN: dict[str, str] = {
     suffix: advice.format(suffix)
-    for advice, words in {
+    for advice, extensions in {
         _CONVERT: "m4a m4b m4r mp4 aac wma ac3 eac3 amr awb ape wv mka webm 3gp 3g2 dsf dff dts tta tak ofr shn mpc ra "
         "ram rm spx aax qcp",
         _VIDEO: "mkv mov avi flv wmv mpg mpeg m4v ogv mts m2ts",
@@ -49,7 +49,7 @@ FOREIGN: dict[str, str] = {
         _MODULE: "xm s3m mptm",
         _BARE: "pcm vox",
     }.items()
-    for suffix in suffix_set(words)
+    for suffix in suffix_set(extensions)
 }
 """Advice for sound files that libsndfile cannot decode, by extension."""
 

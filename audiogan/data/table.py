@@ -260,17 +260,17 @@ def _child(rng: np.random.Generator, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=key))
 
 
-def describe_table(table: Table, total: int, things: str, origin: str) -> str:
+def describe_table(table: Table, total: int, noun: str, origin: str) -> str:
     """Return a one-line description of a table, such as ``90 of 100 clips from drums (2 classes)``.
 
     Args:
         table: the table to describe, with its classes, note and scan.
         total: number of examples in the whole data set, which may exceed that of a view.
-        things: plural noun for the examples.
+        noun: plural noun for the examples.
         origin: source of the data, such as a folder.
     """
     facts = [f"{len(table.labels)} classes"] if table.labels else []
     facts += [table.note] if table.note else []
     facts += [] if table.scan is None else table.scan.notes
     part = f" of {total:,}" if len(table) != total else ""
-    return f"{len(table):,}{part} {things} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")
+    return f"{len(table):,}{part} {noun} from {origin}" + (f" ({'; '.join(facts)})" if facts else "")

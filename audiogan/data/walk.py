@@ -159,13 +159,13 @@ def _file(path: str, rel: str, top: str | None) -> Entry:
     return file_entry(path, rel, "audio")
 
 
-def file_entry(path: str, rel: str, kind: str) -> Entry:
+def file_entry(path: str, relative_path: str, kind: str) -> Entry:
     """Return the entry of a file with the given kind, or with the kind "unreadable" if it cannot be read."""
     try:
         info = os.stat(path)
     except OSError as e:
         missing = isinstance(e, FileNotFoundError) and os.path.islink(path)
-        return Entry(path, rel, "unreadable", "broken link" if missing else e.strerror or str(e))
+        return Entry(path, relative_path, "unreadable", "broken link" if missing else e.strerror or str(e))
     if not stat.S_ISREG(info.st_mode):
-        return Entry(path, rel, "unreadable", "not a regular file")
-    return Entry(path, rel, kind, "", info.st_size, file_version(info))
+        return Entry(path, relative_path, "unreadable", "not a regular file")
+    return Entry(path, relative_path, kind, "", info.st_size, file_version(info))

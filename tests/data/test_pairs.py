@@ -317,7 +317,7 @@ def test_other_numbers_of_domains_are_errors(root: Path) -> None:
     assert domains(root, a="three", b="one").labels == ["three", "one"]
     with pytest.raises(UserError, match=r"no usable image in .*two: 1 unreadable"):
         domains(root, a="one", b="two")
-    for bad, said in (({"a": "one"}, "belong together"), ({"a": "one", "b": "six"}, "data.b=six: no folder")):
+    for bad, said in (({"a": "one"}, "must be set together"), ({"a": "one", "b": "six"}, "data.b=six: no folder")):
         with pytest.raises(UserError, match=said):
             domains(root, **bad)
 

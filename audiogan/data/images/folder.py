@@ -73,8 +73,8 @@ def image_table(
     if labels:
         columns["label"] = Labels(np.asarray(targets, np.int64), labels)
     total, (channels, height, width) = len(pixels), pixels.shape[1:]
-    things = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
-    source = partial(describe_table, total=total, things=things, origin=origin)
+    noun = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
+    source = partial(describe_table, total=total, noun=noun, origin=origin)
     return Table(columns, total, source=source, scan=scan, augment={"picture": Mirror()} if mirror else None)
 
 

@@ -96,8 +96,8 @@ def open_pairs(
         columns[name] = Signals(np.memmap(scan.folder / file, np.uint8, "r").reshape(-1, *shape), Image(), group="x")
     if scan.labels:
         columns["label"] = Labels(np.load(scan.folder / CODES), scan.labels)
-    things = f"pairs of {scan.shape[2]}x{scan.shape[1]} images"
-    source = partial(describe_table, total=scan.clips, things=things, origin=printable(str(scan.root)))
+    noun = f"pairs of {scan.shape[2]}x{scan.shape[1]} images"
+    source = partial(describe_table, total=scan.clips, noun=noun, origin=printable(str(scan.root)))
     return Table(columns, scan.clips, source=source, scan=scan, augment={"x": Mirror()} if mirror else None)
 
 

@@ -206,9 +206,9 @@ class Job:
     judge: Judge = lambda item, found: found
 
 
-def replace_reason(found: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
+def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
     """Return the results with the given reason and detail instead of their own, and without flags."""
-    return tuple(replace(each, reason=reason, flags="", detail=detail) for each in found)
+    return tuple(replace(each, reason=reason, flags="", detail=detail) for each in results)
 
 
 def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:

@@ -300,13 +300,13 @@ def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def finish_clip(x: np.ndarray, s: DecodeSettings) -> np.ndarray:
+def finish_clip(x: np.ndarray, settings: DecodeSettings) -> np.ndarray:
     """Convert samples ``[N, C]`` at the final rate to a clip ``[C, T]``: crop or pad, and normalise the level."""
-    clip = np.zeros((s.channels, s.length), np.float32)
-    n = min(len(x), s.length)
+    clip = np.zeros((settings.channels, settings.length), np.float32)
+    n = min(len(x), settings.length)
     clip[:, :n] = x[:n].T
     peak = float(np.abs(clip).max())
-    if s.normalize == "peak" and peak > 0:
+    if settings.normalize == "peak" and peak > 0:
         clip *= np.float32(PEAK) / np.float32(peak)
     return clip
 

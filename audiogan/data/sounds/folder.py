@@ -68,5 +68,5 @@ def open_audio_folder(
     columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize))}
     if scan.labels:
         columns["label"] = Labels(index["label"], scan.labels)
-    source = partial(describe_table, total=scan.clips, things="clips", origin=printable(str(scan.root)))
+    source = partial(describe_table, total=scan.clips, noun="clips", origin=printable(str(scan.root)))
     return Table(columns, len(index), source=source, scan=scan, strata=index["label"], recordings=index["file"])

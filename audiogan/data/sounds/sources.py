@@ -19,11 +19,11 @@ FEWEST = 20
 """Minimum number of examples for holding out a part."""
 
 
-def describe_held_out(train: Table, held_out: Table, share: float | None) -> str:
+def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:
     """Return the end of the data description: the number of held-out examples, or the reason why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
-    return f"; none held out (fewer than {FEWEST} examples)" if share and len(train) < FEWEST else ""
+    return f"; none held out (fewer than {FEWEST} examples)" if fraction and len(train) < FEWEST else ""
 
 
 def open_sounds(

@@ -46,9 +46,9 @@ class Dice:
         """Draw a value log-uniformly between ``low`` and ``high``, both positive."""
         return np.exp(self.rng.uniform(np.log(low), np.log(high), size))
 
-    def chance(self, p: float) -> bool:
-        """Return ``True`` with probability ``p``."""
-        return bool(self.rng.random() < p)
+    def chance(self, probability: float) -> bool:
+        """Return ``True`` with the given probability."""
+        return bool(self.rng.random() < probability)
 
 
 def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float = 0.0) -> Array:
@@ -93,19 +93,21 @@ class Synth:
     def _span(self, t60: Num, start: float = 0.0) -> int:
         return min(self.length, int((start + 2.0 * float(np.max(t60))) * self.sample_rate) + 16)
 
-    def chirps(self, freq: Num, bend: float, tau: float, t60: Num, amp: Num = 1.0, phase: float = 0.0) -> Array:
-        """Return a sum of decaying sines that glide from ``freq * bend`` to ``freq``.
+    def chirps(
+        self, freq: Num, start_ratio: float, time_constant: float, t60: Num, amp: Num = 1.0, phase: float = 0.0
+    ) -> Array:
+        """Return a sum of decaying sines that glide from ``freq * start_ratio`` to ``freq``.
 
         Args:
             freq: final frequencies in Hz.
-            bend: ratio of the initial to the final frequency.
-            tau: time constant of the glide in seconds.
+            start_ratio: ratio of the initial to the final frequency.
+            time_constant: time constant of the glide in seconds.
             t60: decay times by 60 dB, in seconds.
             amp: amplitudes.
             phase: initial phase in radians.
         """
         t = self.t[: self._span(t60)]
-        fall = 2 * np.pi * (t + (bend - 1.0) * tau * -np.expm1(-t / tau))
+        fall = 2 * np.pi * (t + (start_ratio - 1.0) * time_constant * -np.expm1(-t / time_constant))
         wave = np.zeros(self.length)
         for one, gain, decay in np.broadcast(freq, amp, t60):
             n = self._span(decay)
