@@ -18,8 +18,8 @@ from audiogan.kits import Kit
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command")
-    kit_command.add(commands)
-    play_command.add(commands)
+    kit_command.add_parser(commands)
+    play_command.add_parser(commands)
     words = [str(word) for word in arguments]
     args = parser.parse_args(words)
     return {"kit": kit_command, "play": play_command}[args.command].run(args, words) or 0

@@ -19,7 +19,7 @@ from audiogan.model.sampling import read_recipe
 
 def call(*words: object) -> int:
     parser = argparse.ArgumentParser()
-    encode.add(parser.add_subparsers(dest="command"))
+    encode.add_parser(parser.add_subparsers(dest="command"))
     arguments = ["encode", *map(str, words)]
     return encode.run(parser.parse_args(arguments), arguments) or 0
 

@@ -23,7 +23,7 @@ RATE = 16_000
 
 def call(*words: object) -> int:
     parser = argparse.ArgumentParser()
-    encode.add(parser.add_subparsers(dest="command"))
+    encode.add_parser(parser.add_subparsers(dest="command"))
     arguments = ["encode", *map(str, words), "--run", "drums", "--seconds", "0.1"]
     return encode.run(parser.parse_args(arguments), arguments) or 0
 
