@@ -102,7 +102,7 @@ class Engine:
 
     @property
     def micro_batch_indices(self) -> range:
-        """Indices of this process's micro-batches, counted over all processes."""
+        """Indices of this process's micro-batches among the micro-batches of all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
@@ -232,7 +232,7 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    if not 0 <= rest[0] <= len(keys):  # NumPy does not check the position.
+    if not 0 <= rest[0] <= len(keys):  # NumPy does not check this position itself.
         raise ValueError(f"the state of NumPy's random number generator has the invalid position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.run.targets import check_places, present
+from audiogan.run.targets import check_places, present, resolve_target
 from audiogan.utils.text import printable
 
 
@@ -32,20 +33,39 @@ def build(node: Any, where: str, **extra: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
+        _check_arguments(cause, plain, where)
         raise UserError(f"{where}: {first_line(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {first_line(error)}") from error
-    return _made(make, where, extra)
+    return _made(make, where, extra, plain)
 
 
-def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any]) -> Any:
+def _made(make: Callable[..., Any], where: str, extra: Mapping[str, Any], plain: Any) -> Any:
     """Call a constructor; an error becomes one line that names the key."""
     try:
         return make(**extra)
     except UserError:
         raise
     except Exception as error:  # as Hydra does for the objects that it builds
+        _check_arguments(error, plain, where)
         raise UserError(f"{where}: {first_line(error)}") from error
+
+
+def _check_arguments(error: BaseException | None, node: Any, key: str) -> None:
+    """Raise `UserError` with the known keys if a constructor in ``node`` has failed because of an unknown key."""
+    found = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not found or not isinstance(node, dict | list):
+        return
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        _check_arguments(error, value, f"{key}.{name}")
+    if not isinstance(node, dict) or found[2] not in node or "_target_" not in node:
+        return
+    target, known = resolve_target(node["_target_"], f"{key}._target_"), dict[str, None]()
+    for kind in getattr(target, "__mro__", (target,)):
+        parameters = inspect.signature(kind).parameters.values()
+        known |= dict.fromkeys(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+        if kind.__name__ == found[1]:
+            raise UserError(f"{key}.{found[2]}: {target.__name__} has no such key; known are {', '.join(known)}")
 
 
 def _key(error: BaseException) -> str:
