@@ -223,7 +223,7 @@ class Trainer:
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # The others must still end, because Checkpoints saves the run then.
+            except Exception as error:  # Other callbacks must still end, because Checkpoints then saves the run.
                 failed = failed or error
         if failed is not None:
             raise failed

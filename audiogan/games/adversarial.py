@@ -29,7 +29,7 @@ class Adversarial(Generative):
     columns that the inputs need. If the generator translates a source, ``x`` is the target.
 
     Args:
-        generator: network from named inputs to ``[B, *representation.shape]``, as described in `audiogan.networks.GeneratorNet`.
+        generator: network from named inputs to ``[B, *representation.shape]``.
         critic: network from ``[B, *representation.shape]`` and its named inputs to logits or a `CriticOutput`. If the
             output has class logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., ICML 2017,
             section 4). If the critic has a method ``view``, it receives the result of ``view(signals)`` instead.

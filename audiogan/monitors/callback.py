@@ -141,7 +141,7 @@ class Monitors(Callback):
         roles = {f"players.{p.name}.role": p.role for p in trainer.players if p.role != "other"}
         budget = {"trainer.steps": trainer.steps, "trainer.minutes": trainer.minutes}
         self.history.settings = (read_settings(self.path.parent) or rates | roles) | budget
-        able = all(hasattr(trainer.game, name) for name in ("generate", "draw", "needed"))
+        able = all(hasattr(trainer.game, name) for name in ("generate", "draw", "required_inputs"))
         if able and self.train is not None and len(self.train) >= LEAST:
             if self.embedding is None and self.modality is not None:
                 self.embedding = self.modality.embedding(tuple(self.train.signals(np.array([0])).shape[1:]))
