@@ -102,7 +102,7 @@ class Engine:
 
     @property
     def micro_batch_indices(self) -> range:
-        """Indices of this process's micro-batches, counted over all processes."""
+        """Indices of this process's micro-batches among the micro-batches of all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
@@ -210,7 +210,8 @@ class Engine:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, scaler in state["scalers"].items():
-            mine = self._scaler(name)  # Creating it keeps the state of a player that no longer moves.
+            # A scaler is created even for a player that no longer moves, so that later checkpoints keep its state.
+            mine = self._scaler(name)
             if scaler:
                 mine.load_state_dict(scaler)
         _set_rng_state(state["rng"])
@@ -232,7 +233,7 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    if not 0 <= rest[0] <= len(keys):  # NumPy does not check the position.
+    if not 0 <= rest[0] <= len(keys):  # NumPy does not check that the position is valid.
         raise ValueError(f"the state of NumPy's random number generator has the invalid position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):

@@ -32,7 +32,7 @@ class Stream:
     one batch in advance.
 
     Args:
-        dataset: see `Dataset`.
+        dataset: source of batches.
         batch_size: number of examples in a micro-batch, which is one forward pass of one process.
         seed: seed of the order and of random crops.
         shuffle: whether the order is random. With ``False``, each epoch has the order of the dataset.
@@ -97,7 +97,7 @@ class Stream:
         return order
 
     def state_dict(self) -> dict[str, int]:
-        """Return the position and the length of the dataset."""
+        """Return the position in the stream, in batches, and the length of the dataset."""
         return {"position": self.position, "length": len(self.dataset)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

@@ -223,7 +223,7 @@ class Trainer:
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # Other callbacks must still end: Checkpoints saves the run.
+            except Exception as error:  # Other callbacks must still end, because Checkpoints then saves the run.
                 failed = failed or error
         if failed is not None:
             raise failed

@@ -29,14 +29,14 @@ class Adversarial(Generative):
     columns that the inputs need. If the generator translates a source, ``x`` is the target.
 
     Args:
-        generator: network from named inputs to ``[B, *representation.shape]``; see `audiogan.networks.GeneratorNet`.
+        generator: network from named inputs to ``[B, *representation.shape]``.
         critic: network from ``[B, *representation.shape]`` and its named inputs to logits or a `CriticOutput`. If the
             output has class logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., ICML 2017,
             section 4). If the critic has a method ``view``, it receives the result of ``view(signals)`` instead.
         loss: adversarial loss with the methods ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``. A
             relativistic loss has the attribute ``relativistic`` and ``generator(fake_logits, real_logits)``.
         representation: transform between signals and the tensors that networks process.
-        inputs: named inputs of the networks; see `Generative`.
+        inputs: named inputs of the networks. By default, they follow from the generator's attributes.
         penalties: terms of the critic's loss. A term is added on steps that are multiples of its ``every``. The keys of
             a mapping are the names in the log. A term in a sequence is named after its class.
         generator_penalties: terms of the generator's loss, called with the generator, its inputs and ``context.randn``.
@@ -105,7 +105,7 @@ class Adversarial(Generative):
 
         Args:
             player: ``generator`` or ``critic``.
-            batch: signals ``x`` and columns of the data.
+            batch: signals ``x``, and other columns of the data by name.
             batch_inputs: result of `inputs_from_batch` for this batch.
             context: context of the move.
         """
@@ -175,7 +175,7 @@ class Adversarial(Generative):
         """Return the critic's inputs for the real examples of a batch.
 
         Args:
-            batch: columns of the data.
+            batch: tensors by the name of the data column.
             inputs: inputs for which samples were generated. Those whose values differ for real examples are replaced.
         """
         values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]

@@ -33,7 +33,7 @@ class Cycle(Generative):
             Each takes one `Signal`.
         critics: two networks by name. The first receives signals of the first domain, and the second receives signals
             of the second domain.
-        loss: adversarial loss; see `Adversarial`.
+        loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         inputs: named inputs of the generators. One of them is a `Signal` of the column ``x``.
         cycle: distance between a signal and the result of translating it to the other domain and back (section 3.2),
@@ -42,7 +42,7 @@ class Cycle(Generative):
             (section 5.2). ``None`` disables it.
         pool: number of earlier translations in each direction that the critic may receive again (section 4). 0 disables
             the pool. A game with a pool runs in one process only.
-        penalties: terms of the critics' loss; see `Adversarial`.
+        penalties: terms of the critics' loss. A term is added on steps that are multiples of its ``every``.
         constraint: function that is called with each critic after each of its optimizer steps.
 
     Raises:

@@ -17,7 +17,7 @@ def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]
     with one output.
 
     Args:
-        critic: see `audiogan.networks.CriticNet`.
+        critic: network from ``x`` and its named inputs to logits.
         x: batch in the form that the critic receives, ``[B, ...]``.
         inputs: inputs of the critic by name.
 

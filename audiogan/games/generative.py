@@ -178,9 +178,9 @@ class Generative(Game):
         batch.
 
         Args:
-            batch: columns of the data.
+            batch: tensors by the name of the data column.
             random: source of random numbers. ``None`` selects PyTorch's global random number generator.
-            requested: values by the name of the input; see `draw`.
+            requested: values by the name of the input. Inputs without a value are drawn.
         """
         if random is None or isinstance(random, torch.Generator):
             random = Seeded(random)
@@ -194,7 +194,7 @@ class Generative(Game):
         """Return the inputs that have a column in a training batch, encoded for networks.
 
         Args:
-            batch: columns of the data.
+            batch: tensors by the name of the data column.
             random: source of random numbers.
         """
         return {
@@ -271,7 +271,7 @@ class Generative(Game):
         """Return generated signals ``[n, *signal_shape]``.
 
         Args:
-            inputs: values ``[n, ...]`` by name; see `draw`.
+            inputs: values ``[n, ...]`` by the name of the input.
             generator: name of the generator. ``None`` selects the first.
             nets: networks that replace networks of the game by name, such as averaged ones.
             truncation: factor for the latents, 0 to 1, or the truncation of a network with a method ``truncated``.

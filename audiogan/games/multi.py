@@ -30,10 +30,10 @@ class MultiCritic(Adversarial):
     optimizers keep their state, because a game has no access to them.
 
     Args:
-        generator: see `Adversarial`.
+        generator: network from named inputs to ``[B, *representation.shape]``.
         critics: networks with the same architecture, by name.
-        loss: see `Adversarial`.
-        representation: see `Adversarial`.
+        loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
+        representation: transform between signals and the tensors that networks process.
         swap_every: number of steps between two swaps, a multiple of the generator's ``every``. 0 disables swaps. In the
             paper, it is the number of examples in a share, times epochs, divided by the batch size.
         seed: seed of the permutations. A permutation depends on the seed and the step only.

@@ -33,8 +33,8 @@ class SemiSupervised(Adversarial):
         generator: network from latents to ``[B, *representation.shape]``.
         critic: network with the number of classes ``outputs``, ``forward(x)`` for class logits ``[B, K]``, and
             ``features(x)`` for features ``[B, D]``.
-        loss: see `Adversarial`.
-        representation: see `Adversarial`.
+        loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
+        representation: transform between signals and the tensors that networks process.
         supervised_weight: weight of the cross-entropy of labelled examples.
         unsupervised_weight: weight of the critic's adversarial loss. With 0, the critic becomes an ordinary classifier
             of labelled examples, without penalties. The authors' code uses 0.5.

@@ -29,11 +29,11 @@ class VAEGAN(Adversarial):
     The generator then also minimises the listener's error for the requested class and knobs.
 
     Args:
-        generator: network with a normal `Latent`; see `Adversarial`.
-        critic: see `Adversarial`.
+        generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
+        critic: network from ``[B, *representation.shape]`` to logits.
         encoder: network from signals and named inputs to mean and log-variance ``[B, latent_dim]`` of the latents.
-        loss: see `Adversarial`.
-        representation: see `Adversarial`.
+        loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
+        representation: transform between signals and the tensors that networks process.
         distance: reconstruction loss: function from reconstructed and real signals to a scalar.
         share: share of the generator's batch that it also reconstructs, 0 to 1.
         kl_weight: weight of the Kullback-Leibler divergence from the prior, averaged over latent dimensions (Kingma &

@@ -159,7 +159,7 @@ class Input(nn.Module):
         """Return the values ``[B, *shape]`` for a training batch. An input without a column draws them.
 
         Args:
-            batch: columns of the data.
+            batch: tensors by the name of the data column.
             random: source of random numbers.
         """
         if self.column is None:
@@ -175,7 +175,7 @@ class Input(nn.Module):
         class.
 
         Args:
-            batch: columns of the data.
+            batch: tensors by the name of the data column.
         """
         return None
 
@@ -202,7 +202,7 @@ class Input(nn.Module):
         """Return how a request for this input changes the probabilities of other inputs, such as classes.
 
         Args:
-            requested: requested value; see `draw`.
+            requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
 
         Returns:
             Factors on the probabilities, by the name of the other input.
@@ -319,7 +319,7 @@ class Input(nn.Module):
         return None
 
     def from_parameter(self, parameter: Tensor) -> Tensor:
-        """Return the values for an unconstrained parameter of a gradient search."""
+        """Return input values from an unconstrained parameter of a gradient search."""
         return parameter
 
     def clip_parameter(self, parameter: Tensor) -> None:

@@ -27,7 +27,7 @@ class Classes(Input):
     """Input with a weight for each class, float32 ``[classes]``. Weights sum to 1.
 
     Args:
-        name: see `Input`.
+        name: keyword argument of the networks, and key in recipes.
         labels: names of the classes.
         counts: number of training examples in each class. Classes are drawn in proportion. If it is empty, all classes
             have the same probability.

@@ -31,8 +31,8 @@ class Knobs(Input):
     the noisiness of a bright training example.
 
     Args:
-        name: see `Input`.
-        scale: quantiles of the training data; see `Scale.to_dict`.
+        name: keyword argument of the networks, and key in recipes.
+        scale: quantiles of the training data, as a `Scale` or the result of `Scale.to_dict`.
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
         size: number of knobs. The configuration receives it from `facts`. It has no effect.

@@ -19,7 +19,7 @@ class Signal(Input):
     """Input with a signal, such as the source image of an image translation.
 
     Args:
-        name: see `Input`.
+        name: keyword argument of the networks, and key in recipes.
         shape: shape of one signal, such as ``[C, H, W]``. ``None`` in it means any size.
         modality: kind of signal, which reads files and displays signals.
         column: name of the data column with the signals.

@@ -15,7 +15,7 @@ class Text(Input):
     """Input with a text as character indices, int64 ``[length]``. Index 0 fills the end.
 
     Args:
-        name: see `Input`.
+        name: keyword argument of the networks, and key in recipes.
         alphabet: known characters. The first has index 1.
         length: largest number of characters.
         column: name of the data column with the texts.

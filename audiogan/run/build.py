@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.run.targets import check_targets, update_targets
+from audiogan.run.targets import check_targets, resolve_target, update_targets
 from audiogan.utils.text import printable
 
 
@@ -42,20 +43,39 @@ def build(section: Any, key: str, /, **extra: Any) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from error
+        _check_arguments(cause, plain, key)
         raise UserError(f"{key}: {summarize_error(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{key}: {summarize_error(error)}") from error
-    return _construct(constructor, key, extra)
+    return _construct(constructor, key, extra, plain)
 
 
-def _construct(constructor: Callable[..., Any], key: str, extra: Mapping[str, Any]) -> Any:
+def _construct(constructor: Callable[..., Any], key: str, extra: Mapping[str, Any], plain: Any) -> Any:
     """Call a constructor. Convert any exception to a `UserError` of one line that names the key."""
     try:
         return constructor(**extra)
     except UserError:
         raise
     except Exception as error:  # Hydra also catches every exception of a constructor.
+        _check_arguments(error, plain, key)
         raise UserError(f"{key}: {summarize_error(error)}") from error
+
+
+def _check_arguments(error: BaseException | None, node: Any, key: str) -> None:
+    """Raise `UserError` with the known keys if a constructor in ``node`` has failed because of an unknown key."""
+    found = re.search(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not found or not isinstance(node, dict | list):
+        return
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        _check_arguments(error, value, f"{key}.{name}")
+    if not isinstance(node, dict) or found[2] not in node or "_target_" not in node:
+        return
+    target, known = resolve_target(node["_target_"], f"{key}._target_"), dict[str, None]()
+    for kind in getattr(target, "__mro__", (target,)):
+        parameters = inspect.signature(kind).parameters.values()
+        known |= dict.fromkeys(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+        if kind.__name__ == found[1]:
+            raise UserError(f"{key}.{found[2]}: {target.__name__} has no such key; known are {', '.join(known)}")
 
 
 def _key(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tiny import TINY
 
 from audiogan.errors import UserError
+from audiogan.run.build import build
 from audiogan.run.config import compose
 from audiogan.run.copies import expand_copies
 from audiogan.run.facts import resolve_facts
@@ -265,3 +266,9 @@ def test_a_resolved_configuration_survives_a_checkpoint() -> None:
     cfg = compose("drums")
     assert OmegaConf.to_container(cfg, resolve=True) == OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
     assert list(find_targets(OmegaConf.to_container(cfg, resolve=True)))
+
+
+def test_an_unknown_key_of_a_class_is_named_with_the_known_keys() -> None:
+    node = {"_target_": "audiogan.core.Anneal", "start": 0.5, "least": 0.1}
+    with pytest.raises(UserError, match=r"^callbacks\.anneal\.least: Anneal has no such key; known are start, shape"):
+        build(node, "callbacks.anneal")
