@@ -41,9 +41,9 @@ class Monitors(Callback):
 
     Some training steps are monitoring steps. At these, the figures of `Probe` are measured and appended to the log, and
     all rules are applied to the log. The first monitoring step is step 1. All later monitoring steps depend on step
-    counts only. They are at least ``every`` steps apart, and further apart in long runs or if monitoring would take more
-    than 2 % of the forward passes. Monitoring uses random generators of its own and changes no weight, so training is
-    not affected.
+    counts only. They are at least ``every`` steps apart, and further apart in long runs or if monitoring would take
+    more than 2 % of the forward passes. Monitoring uses random generators of its own and changes no weight, so training
+    is not affected.
 
     New findings are printed, written to ``findings.jsonl`` in the run folder, and added to TensorBoard. At the end of
     the run, a verdict is reported.
