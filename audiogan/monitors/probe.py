@@ -211,7 +211,7 @@ def fit_bandwidth(x: Features, similarity: float, labels: NDArray[np.int64] | No
 
 
 def auc(positives: Tensor, negatives: Tensor) -> float:
-    """Return the probability that a value of ``positives`` exceeds one of ``negatives``. Ties count half."""
+    """Return the probability that a value of ``positives`` exceeds a value of ``negatives``. Ties count half."""
     return float(auc_tensor(positives, negatives))
 
 

@@ -55,7 +55,7 @@ class Workers:
                 future.cancel()
 
     def _part(self, function: Callable[[T], R], items: Sequence[T], stopped: threading.Event) -> list[R]:
-        if torch.get_num_threads() != 1:  # on some systems, all threads share the number
+        if torch.get_num_threads() != 1:  # on some systems, all threads share one thread count
             torch.set_num_threads(1)
         results = []
         for item in items:

@@ -97,7 +97,7 @@ class Translation:
 
     @property
     def receptive_field(self) -> int | None:
-        """Receptive field on each side of an output value, in source samples or pixels. None: unbounded or unknown."""
+        """Receptive field on each side of an output value, in source samples. None if unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
         plain = all(space is None or isinstance(space, Identity) for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
