@@ -164,7 +164,7 @@ class RunLog:
             self.broken += 1
             return
         step = row["step"]
-        # A lower step means that the run was resumed from a checkpoint. It logs the steps after it again.
+        # A lower step means that the run was resumed from a checkpoint. Old points from this step on are removed.
         if step < self._step:
             for curve in self.curves.values():
                 curve.remove_from(step)

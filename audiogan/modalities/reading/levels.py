@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 SILENCE = 1e-3
 """Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
 CANCELLED = 0.01
-"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest (-40 dB)."""
+"""Channels cancel out if the range of their mean is below this fraction of the loudest channel's (-40 dB)."""
 OVERS = 32.0
 """Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
@@ -25,13 +25,13 @@ QUIET = 0.1
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
-"""Fraction of the energy below which the rest after resampling is negligible (-40 dB): the sound was ultrasonic."""
+"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). If less is left, it was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""Criteria for a signal of clicks: largest number of loud samples, the same as a fraction of all samples, and smallest
-fraction of the energy in these samples."""
+"""Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
+fraction of the energy in the loud samples."""
 
 
-def full_scale(peak: float) -> float | None:
+def infer_full_scale(peak: float) -> float | None:
     """Infer the full scale of floating-point samples from their peak.
 
     Returns:
@@ -132,7 +132,7 @@ class Windows:
         return np.maximum(-low, high).max(axis=1)
 
     def energy(self, start: float, frames: float) -> float:
-        """Return the energy of all windows that overlap a range of the recording, without the means of the windows.
+        """Return the energy of all windows that overlap a range of the recording, after removal of their means.
 
         Args:
             start: first frame of the range.
