@@ -42,9 +42,9 @@ def prdc(fake: Features, real: Features, *, k: int = 5, radius_quantile: float =
         real: features of real samples ``[M, D]``.
         k: number of the neighbour that determines the radius, not counting the sample itself.
         radius_quantile: upper limit of the radii as a quantile of the radii of the set, in (0, 1]. 1 gives the
-            published definitions. With these, a single outlier among real drums can have a ball that contains all
-            white noise, which then has a precision of 1. For the same reason, the realism score of Kynkäänniemi et al.
-            (section 5) discards balls above the median.
+            published definitions. With 1, the ball of a single outlier among real drums can contain all white noise,
+            which then has a precision of 1. For the same reason, the realism score of Kynkäänniemi et al. (section
+            5) discards balls above the median.
 
     Raises:
         ValueError: a set has at most k samples, or ``radius_quantile`` is outside (0, 1].

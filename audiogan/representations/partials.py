@@ -119,18 +119,18 @@ class PartialMeter(nn.Module):
         self.register_buffer("places", places.float(), persistent=False)
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
 
-    def power(self, signal: Tensor, hops: int = 1) -> Tensor:
+    def power(self, signal: Tensor, stride: int = 1) -> Tensor:
         """Return the power of sinusoids at `steps` frequencies in each band.
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
-            hops: measure every ``hops``-th frame.
+            stride: distance of the measured frames, in frames. 1 measures every frame.
 
         Returns:
             Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.
         """
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
-        spectrum = torch.fft.rfft(x.unfold(1, self.size, hops * self.hop_length))[..., : self.bins]
+        spectrum = torch.fft.rfft(x.unfold(1, self.size, stride * self.hop_length))[..., : self.bins]
         heard = torch.cat([spectrum.real, spectrum.imag], dim=2).flatten(0, 1) @ self.analysis
         power = heard.unflatten(1, (2, self.count, self.steps)).square().sum(1)
         return power.unflatten(0, (len(x), -1)).transpose(1, 2)

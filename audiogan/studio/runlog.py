@@ -151,7 +151,7 @@ class RunLog:
     def _take(self, data: bytes) -> None:
         self.revision += 1
         lines = data.split(b"\n")
-        if self._inside:  # The first line continues a line longer than one piece, which was already counted as broken.
+        if self._inside:  # This line is the end of a line that was already counted as broken.
             lines = lines[1:]
         self._inside = not data.endswith(b"\n")
         for line in lines:

@@ -24,7 +24,7 @@ MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
 """Limits of the search for runs: depth of folders, number of folders that are searched, number of runs listed."""
 MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
-"""Largest size of a file that is read whole, bytes that are read at the end of a log, number of findings shown."""
+"""Largest size in bytes of a file that is read whole, bytes read at the end of a log, and number of findings shown."""
 ALIVE_SECONDS = 60.0
 """Time after the last file change for which a run counts as alive, in seconds. Runs that log rarely get more time."""
 

@@ -246,7 +246,7 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
     if facts.instead:
         found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
     if facts.rest is not None:
-        found["offset"] = f"an offset of {facts.rest.median_size:.2g} removed"
+        found["offset"] = f"an offset of {facts.rest.median_level:.2g} removed"
     return tuple(found), "; ".join(found.values())
 
 

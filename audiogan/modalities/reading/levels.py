@@ -21,7 +21,7 @@ STEADY = 0.1
 STEADY_SHARE = 0.25
 """Smallest fraction of windows that must show a steady offset for a signal to have one."""
 QUIET = 0.1
-"""Largest half range of a quiet window, as a fraction of the largest. Quiet windows give the best offset estimate."""
+"""Largest half range of a quiet window, as a fraction of the largest of all. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
@@ -193,7 +193,7 @@ class Offset:
         return np.stack([zero if knots is None else np.interp(frames, *knots) for knots in self.knots], axis=1)
 
     @property
-    def median_size(self) -> float:
+    def median_level(self) -> float:
         """Median of the absolute offset over the windows in which it is at least half of its maximum."""
         size = np.abs(self.level)
         return float(np.median(size[size >= size.max() / 2]))
