@@ -244,7 +244,7 @@ class Points(Modality):
         if self.centres:
             held = self.count_modes(x)
             parts.append(f"{held.modes} of {len(self.centres)} modes, {held.share:.1%} within 3σ")
-        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # With `not <=`, NaN counts as outside.
+        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # Points with NaN are outside, too.
         return ", ".join(parts + ([f"{outside:,} outside the picture"] if outside else []))
 
 

@@ -236,8 +236,8 @@ def write_preview(
 ) -> None:
     """Write the preview of a run: ``previews/step-<step>.wav`` with all sounds, and a ``.png`` contact sheet.
 
-    In the WAV file, 0.25 s of silence separate the sounds. Its comment is a JSON object with their number, duration and
-    spacing in seconds, and titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
+    In the WAV file, 0.25 s of silence separate the sounds. The comment of the file is a JSON object with the number of
+    sounds, their duration and spacing in seconds, and their titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
     so that failed runs have previews, too.
 
     Args:

@@ -20,7 +20,7 @@ LOWEST_HZ = 35.0
 BAND = 0.5
 """Width of a band, in octaves."""
 FINE = 16
-"""Block length in samples. Sines of block starts and of offsets are combined by the addition theorem."""
+"""Samples per block. Sines of block starts and of offsets in a block are combined by the addition theorem."""
 
 
 def band_edges(count: int, sample_rate: int) -> Tensor:

@@ -14,14 +14,14 @@ OVERS = 32.0
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
 OFFSET = 0.1
-"""Smallest DC offset that counts, as a fraction of the largest half range of a window. Most recordings have a smaller
-offset."""
+"""Smallest significant DC offset, as a fraction of the largest half range of a window. Most recordings have smaller
+offsets."""
 STEADY = 0.1
 """Largest difference between the means of neighbouring windows with the same offset, as a fraction of the mean."""
 STEADY_SHARE = 0.25
 """Smallest fraction of windows that must show a steady offset for a signal to have one."""
 QUIET = 0.1
-"""Largest half range of a quiet window, as a fraction of the largest of all. Quiet windows give the best offset estimate."""
+"""Largest half range of a quiet window, relative to the loudest window. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
