@@ -25,7 +25,7 @@ from audiogan.evaluation.side_by_side import side_by_side
 from audiogan.evaluation.translations import (
     Translated,
     measure_distribution,
-    measure_references,
+    measure_reference_metrics,
     translate,
 )
 from audiogan.files import atomic_write, check_output, unwritable_reason
@@ -37,10 +37,10 @@ from audiogan.model.loading import load
 from audiogan.run.trust import trust_modules
 
 MAX_GAIN_EXAMPLES = 10_000
-"""Largest number of real and of generated examples on which classifiers are trained for ``gain``."""
+"""Largest number of real examples, and of generated examples, in the training sets of ``gain``."""
 
 STORED = "evaluation.json"
-"""Name of the report in the run folder."""
+"""File name of the report in the run folder."""
 
 Echo = Callable[[str], None]
 
@@ -167,7 +167,7 @@ def _translated(
         part = Report({}, {}, {}, {})
         for embedding in embeddings:
             part = part.merged(measure_distribution(made, generator, embedding, seen, seed))
-        part = part.merged(measure_references(made, generator))
+        part = part.merged(measure_reference_metrics(made, generator))
         if classifier and sets.train is not None and generator.routes[route].target is not None:
             part = part.merged(_target_share(generator, sets.train, route, made, echo))
         report = report.merged(part.with_prefix(route) if several else part)

@@ -12,9 +12,9 @@ from audiogan.evaluation.translations import translate
 from audiogan.model.generator import Generator
 
 PER_CLASS = 2
-"""Number of real examples, and of samples, per class."""
+"""Number of real examples per class. The number of generated samples per class is equal."""
 UNLABELLED = 16
-"""Number of real examples, and of samples, without classes."""
+"""Number of real examples in a picture without classes. The number of generated samples is equal."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
@@ -64,4 +64,4 @@ def _translations(path: str | os.PathLike[str], generator: Generator, data: Tabl
             columns.setdefault(name, []).append(part)
         titles += [words or route] * len(made.outputs)
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
-    generator.modality.compare(path, whole, titles=titles if len(generator.routes) > 1 else None)
+    generator.modality.draw_columns(path, whole, titles=titles if len(generator.routes) > 1 else None)

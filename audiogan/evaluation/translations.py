@@ -21,7 +21,7 @@ class Translated(NamedTuple):
     Attributes:
         outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
-        sources: sources in the shape of outputs ``[n, *shape]``. ``None`` if they cannot be converted to it.
+        sources: sources, converted to the shape of the outputs ``[n, *shape]``. ``None`` if this is not possible.
         paired: whether target ``i`` belongs to source ``i``.
         shown: sources that can be displayed next to outputs, by the name of the input.
     """
@@ -39,7 +39,7 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
     Args:
         generator: a model with an input that cannot be drawn at random.
         table: held-out data.
-        route: name of the generator.
+        route: name of a generator of the model, such as one direction of a CycleGAN.
         max_examples: largest number of examples.
         seed: seed for the random inputs of the first example. It is increased by 1 for each further example.
     """
@@ -87,7 +87,7 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
         seed: seed for the choice of examples.
 
     Returns:
-        A report. ``nothing`` has the values of the unchanged sources.
+        A report. `Report.nothing` has the values of the unchanged sources.
     """
     outputs, targets, sources, *_ = translated
     options: dict[str, Any] = {"train": train, "embedding": embedding, "seed": seed}
@@ -96,7 +96,7 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
     return Report(report.values, report.floor, report.better, report.counts, {}, nothing)
 
 
-def measure_references(translated: Translated, generator: Generator) -> Report:
+def measure_reference_metrics(translated: Translated, generator: Generator) -> Report:
     """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data."""
     outputs, targets, sources, paired, _ = translated
     if not paired:

@@ -15,7 +15,7 @@ __all__ = ["Patches"]
 SIZE = 8
 """Height and width of a patch in cells. A cell is an average of 1 x 1 or 2 x 2 pixels."""
 SCALES = (1, 2)
-"""Side lengths of a cell in pixels. Patches are computed for each of them."""
+"""Side lengths of a cell in pixels. Patches are computed for each length."""
 LOWEST = 0.5
 """Weight of the mean of a patch. Other DCT coefficients are weighted by their frequency in half periods per patch."""
 
@@ -47,7 +47,7 @@ class Patches:
         channels, height, width = self.shape
         largest = SIZE * max(SCALES)
         rng = np.random.default_rng(seed)
-        # The positions are corners of the largest patches. Smaller patches are centred in these.
+        # The positions are corners of the largest patches. Smaller patches have the same centres.
         self._corners = rng.integers(0, (height - largest + 1, width - largest + 1), (count, 2)).tolist()
         transform = _dct(SIZE)
         frequency = torch.arange(SIZE, dtype=torch.float64)

@@ -16,8 +16,8 @@ from audiogan.modalities.reading.levels import (
     SILENCE,
     Windows,
     find_cancelled_channels,
-    full_scale,
     half_ranges,
+    infer_full_scale,
     is_only_clicks,
     mix_channels,
 )
@@ -112,7 +112,7 @@ def check_recording(
     if not np.isfinite(samples).all():
         raise UserError(f"{name}: contains NaN or infinite samples")
     peak = float(np.abs(samples).max())
-    scale = full_scale(peak)
+    scale = infer_full_scale(peak)
     if scale is None:
         raise UserError(f"{name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.representations.stft import Frames
-from audiogan.representations.views import triangles
+from audiogan.representations.views import triangular_filters
 
 LONG_SECONDS, SHORT_SECONDS = 0.064, 0.016
 """Window lengths in seconds. Long windows resolve partials, short windows resolve attacks."""
@@ -68,7 +68,7 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
     for sound in (sounds, references):
         power = spectrum(sound.float())
         if bands is not None:
-            power = power @ triangles(power.shape[-1], bands, sample_rate)
+            power = power @ triangular_filters(power.shape[-1], bands, sample_rate)
         levels.append(10 * torch.log10(power.clamp_min(10 ** (FLOOR_DB / 10))))
     return (levels[0] - levels[1]).square().mean(-1).sqrt().mean((1, 2))
 
@@ -92,7 +92,8 @@ class RecordingLoss:
         self.spectra = [PowerSpectrum(length, sample_rate, s, overlap=2) for s in (LONG_SECONDS, SHORT_SECONDS)]
         self.filters, self.targets = [], []
         for spectrum in self.spectra:
-            filters = triangles(spectrum.frames.bins, max(4, min(BANDS, spectrum.frames.bins // 4)), sample_rate)
+            bins = spectrum.frames.bins
+            filters = triangular_filters(bins, max(4, min(BANDS, bins // 4)), sample_rate)
             self.filters.append(filters.to(recording.device))
             spectrum.to(recording.device)
             self.targets.append(self._features(spectrum, self.filters[-1], recording[None]))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Classifier", "train_classifier"]
 
 VALUES = 2**26
-"""Largest number of values in all training pictures, 256 MB in float32. Larger data sets are subsampled."""
+"""Largest number of pixel values in the training set (256 MB in float32). Larger data sets are subsampled."""
 
 
 class Classifier:
@@ -41,7 +41,7 @@ class Classifier:
 
     Args:
         net: a trained network.
-        picture: function from signals ``[B, *shape]`` to pictures, see `audiogan.modalities.Modality.picture`.
+        to_images: function from signals ``[B, *shape]`` to pictures, see `audiogan.modalities.Modality.to_images`.
         labels: names of the classes.
 
     Attributes:
@@ -49,14 +49,14 @@ class Classifier:
             data and recipe have the same name only if training gave bit-identical weights.
     """
 
-    def __init__(self, net: ClassifierNet, picture: Picture, labels: Sequence[str]) -> None:
-        self.net, self.picture, self.labels = net, picture, list(labels)
+    def __init__(self, net: ClassifierNet, to_images: Picture, labels: Sequence[str]) -> None:
+        self.net, self.to_images, self.labels = net, to_images, list(labels)
         self.name = f"cnn{net.head.in_features}-{_weights(net)[:8]}"
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
         """Return features ``[B, D]``, float64, of signals ``[B, *shape]``."""
-        return self.net(to_pictures(x, self.picture)).double().numpy()
+        return self.net(to_pictures(x, self.to_images)).double().numpy()
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return class probabilities ``[N, K]`` for features ``[N, D]``."""
@@ -83,10 +83,10 @@ def train_classifier(
     """
     if len(np.unique(data.targets)) < 2:
         raise UserError(f"a classifier needs data with labels of at least two classes: {data.source}")
-    picture = data.modality.to_images
-    size = load_pictures(data, picture, index=np.zeros(1, np.int64)).numel()
+    to_images = data.modality.to_images
+    size = load_pictures(data, to_images, index=np.zeros(1, np.int64)).numel()
     rows = stratified_sample(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
-    x, y = load_pictures(data, picture, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
+    x, y = load_pictures(data, to_images, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
     key = digest(recipe.key, str(seed), json.dumps(data.labels), x, y)
     path = cache_dir("classifiers", cache) / f"{key}.safetensors"
     net = _stored(path, ClassifierNet(x.shape[1:], len(data.labels), recipe))
@@ -97,7 +97,7 @@ def train_classifier(
         with tqdm(total=total, desc="training a classifier", leave=False, disable=None if progress else True) as bar:
             net = fit(x, y, len(data.labels), recipe=recipe, seed=seed, on_step=bar.update)
         _store(path, net)
-    return Classifier(net, picture, data.labels)
+    return Classifier(net, to_images, data.labels)
 
 
 def _weights(net: ClassifierNet) -> str:

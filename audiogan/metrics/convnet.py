@@ -20,17 +20,17 @@ __all__ = ["STANDARD", "ClassifierNet", "ClassifierRecipe", "Picture", "accuracy
 __all__ += ["stratified_sample", "to_pictures"]
 
 SIDE = 64
-"""Side of reduced pictures in pixels. Pictures are averaged down to about this size if their longer side is at least
-1.5 times as long.
+"""Target length of the longer side of a picture, in pixels. Pictures are averaged down to about this length if their
+longer side is at least 1.5 times the target.
 """
 HALVED = 32
-"""Shorter side of a picture in pixels above which the first convolution has stride 2."""
+"""Threshold in pixels. The first convolution has stride 2 if the shorter side of the pictures is larger."""
 GRID = 4
 VERSION = 1
 """Version of the training procedure. Increase it when the same recipe would give different weights."""
 
 Picture = Callable[[Tensor], Tensor]
-"""Type of a modality's `picture`: a function from signals ``[B, *shape]`` to pictures ``[B, C, H, W]``."""
+"""Type of a modality's `to_images`: a function from signals ``[B, *shape]`` to pictures ``[B, C, H, W]``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ClassifierRecipe:
         features: width of the last hidden layer.
         examples: largest total number of examples processed in training.
         epochs: largest number of passes over the data.
-        least: smallest number of optimizer steps, however small the data set is.
+        least: smallest number of optimizer steps, which small data sets get.
         batch: batch size.
         lr: maximum learning rate of the one-cycle schedule.
         shift: largest random shift of a picture as a fraction of its height and width.
@@ -118,7 +118,7 @@ class ClassifierNet(nn.Module):
 
 @torch.no_grad()
 def load_pictures(
-    signals: Any, picture: Picture, *, index: NDArray[np.int64] | None = None, batch: int = 256
+    signals: Any, to_images: Picture, *, index: NDArray[np.int64] | None = None, batch: int = 256
 ) -> Tensor:
     """Return the pictures of a whole data set, float32 ``[N, C, H, W]``, for the classifier.
 
@@ -126,18 +126,18 @@ def load_pictures(
 
     Args:
         signals: a data set with a method ``signals``, or an array or tensor ``[N, ...]``.
-        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         index: indices of the signals to use. Default: all.
-        batch: batch size for ``picture``.
+        batch: batch size for ``to_images``.
     """
     index = np.arange(len(signals)) if index is None else index
     read = getattr(signals, "signals", None) or (lambda rows: torch.as_tensor(signals[rows]))
-    return torch.cat([to_pictures(read(rows), picture) for rows in np.split(index, range(batch, len(index), batch))])
+    return torch.cat([to_pictures(read(rows), to_images) for rows in np.split(index, range(batch, len(index), batch))])
 
 
-def to_pictures(x: Tensor, picture: Picture) -> Tensor:
+def to_pictures(x: Tensor, to_images: Picture) -> Tensor:
     """Return the pictures of one batch of signals, averaged down as in `load_pictures`."""
-    x = picture(x.float())
+    x = to_images(x.float())
     factor = max(1, round(max(x.shape[2:]) / SIDE))
     return F.avg_pool2d(x, factor, ceil_mode=True) if factor > 1 else x
 
@@ -165,7 +165,7 @@ def fit(
         recipe: architecture and training settings.
         seed: seed for the initial weights, the order of examples and the shifts.
         steps: number of optimizer steps. Default: ``recipe.steps(N)``.
-        extra: additional pictures and classes, such as generated ones. They make up half of each batch.
+        extra: additional pictures and their classes, for example of generated samples. They make up half of each batch.
         on_step: function called after each step.
     """
     rng = torch.Generator().manual_seed(seed)
@@ -233,7 +233,7 @@ def _shifted(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
         places.append((torch.arange(side) + by).clamp(0, side - 1))
     rows, columns = places
     moved = x.permute(0, 2, 3, 1)[torch.arange(len(x))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)  # The network runs faster with channels-last memory.
+    return moved.permute(0, 3, 1, 2)  # Convolutions are faster in channels-last memory.
 
 
 @torch.no_grad()
@@ -267,7 +267,7 @@ def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Gen
     ideal = count * sizes / len(targets)
     quota = np.maximum(ideal.astype(np.int64), 1)
     short = max(0, count - int(quota.sum()))
-    # Classes that lost most by rounding down get one more example.
+    # The missing examples are taken from the classes that lost most by rounding down.
     quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1
     members = [rng.permutation(np.flatnonzero(targets == k))[:size] for k, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(members))

@@ -42,7 +42,7 @@ def frechet_distance(a: Features, b: Features) -> float:
     return max(float(distance), 0.0)
 
 
-def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: int = 10, seed: int = 0) -> float:
+def kernel_distance(a: Features, b: Features, *, subset_size: int = 1000, subsets: int = 10, seed: int = 0) -> float:
     """Return the kernel distance: the unbiased squared MMD with the kernel (x·y / D + 1)³.
 
     Its expectation does not depend on the number of samples. It is 0 for equal distributions; the estimate can be
@@ -51,7 +51,7 @@ def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: in
     Args:
         a: features ``[N, D]``, N >= 2.
         b: features ``[M, D]``, M >= 2.
-        subset: largest number of samples used at a time. Larger sets are subsampled.
+        subset_size: largest number of samples used at a time. Larger sets are subsampled.
         subsets: number of random subsets, over which the distance is averaged.
         seed: seed for the subsets.
 
@@ -66,10 +66,10 @@ def kernel_distance(a: Features, b: Features, *, subset: int = 1000, subsets: in
         True
     """
     _check(a, b)
-    if max(len(a), len(b)) <= subset:
+    if max(len(a), len(b)) <= subset_size:
         return _mmd2(a, b)
     rng = np.random.default_rng(seed)
-    n, m = min(subset, len(a)), min(subset, len(b))
+    n, m = min(subset_size, len(a)), min(subset_size, len(b))
     draws = ((rng.choice(len(a), n, replace=False), rng.choice(len(b), m, replace=False)) for _ in range(subsets))
     return float(np.mean([_mmd2(a[rows], b[columns]) for rows, columns in draws]))
 

@@ -28,13 +28,13 @@ class Extractor:
     Args:
         net: network, called in eval mode with float32 pictures ``[B, C, H, W]`` (images in -1 ... 1, or log-mel
             spectrograms of sounds). If it has an attribute ``wants = "signals"``, it is called with the signals.
-        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         name: name of the network. A digest of its weights is appended.
     """
 
-    def __init__(self, net: nn.Module, picture: Picture, name: str) -> None:
+    def __init__(self, net: nn.Module, to_images: Picture, name: str) -> None:
         self.net = net.eval()
-        self.picture: Picture = (lambda x: x) if getattr(net, "wants", "picture") == "signals" else picture
+        self.to_images: Picture = (lambda x: x) if getattr(net, "wants", "picture") == "signals" else to_images
         state = sorted(net.state_dict().items())
         self.name = f"{name}-{digest(*(part for key, tensor in state for part in (key, tensor)))[:8]}"
 
@@ -45,14 +45,14 @@ class Extractor:
         Raises:
             ValueError: the output of the network has another shape.
         """
-        out = self.net(self.picture(x.float()))
+        out = self.net(self.to_images(x.float()))
         if not isinstance(out, Tensor) or out.ndim < 2 or len(out) != len(x):
             got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
             raise ValueError(f"extractor {self.name} must give features [{len(x)}, D], got {got}")
         return out.flatten(2).mean(2).double().numpy() if out.ndim > 2 else out.double().numpy()
 
 
-def load_extractor(spec: str, picture: Picture, weights: str | os.PathLike[str] | None = None) -> Extractor:
+def load_extractor(spec: str, to_images: Picture, weights: str | os.PathLike[str] | None = None) -> Extractor:
     """Import a network by name and return it as an extractor.
 
     Importing runs the code of the module, so ``spec`` must come from the user. Configurations and checkpoints cannot
@@ -61,7 +61,7 @@ def load_extractor(spec: str, picture: Picture, weights: str | os.PathLike[str] 
     Args:
         spec: ``package.module:NAME``. The module is searched in the current folder and on Python's path. NAME is a
             network, or a class or function that returns one when called without arguments.
-        picture: function from signals to pictures, see `audiogan.modalities.Modality.picture`.
+        to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         weights: file with a state dict, or with a state dict under the key ``state_dict``. It is a ``.safetensors``
             file, or a file that ``torch.load`` reads with ``weights_only=True``.
 
@@ -87,7 +87,7 @@ def load_extractor(spec: str, picture: Picture, weights: str | os.PathLike[str] 
         raise UserError(f"--extractor {spec}: it is a {type(net).__name__}, not a torch.nn.Module")
     if weights is not None:
         _load(net, Path(weights), spec)
-    return Extractor(net.requires_grad_(False), picture, f"{module}.{path}")
+    return Extractor(net.requires_grad_(False), to_images, f"{module}.{path}")
 
 
 def _load(net: nn.Module, path: Path, spec: str) -> None:

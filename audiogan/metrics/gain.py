@@ -34,7 +34,7 @@ def augmentation_gain(
     requested_classes: NDArray[np.int64],
     *,
     subset_size: int = 100,
-    seeds: int = 3,
+    num_seeds: int = 3,
     recipe: ClassifierRecipe = STANDARD,
     progress: bool = True,
 ) -> Report:
@@ -54,43 +54,43 @@ def augmentation_gain(
         held_out: labelled real data that neither the generator nor the classifiers were trained on.
         fake: generated signals ``[N, *shape]``.
         requested_classes: class of each generated signal, int64 ``[N]``.
-        subset_size: number of real examples in the second comparison. It is skipped if ``train`` is not larger.
-        seeds: number of repetitions. They differ in initial weights, order of examples and subset.
+        subset_size: number of real examples in the second comparison, which is skipped unless ``train`` has more.
+        num_seeds: number of repetitions. They differ in initial weights, order of examples and subset.
         recipe: architecture and training settings of the classifiers.
         progress: show a progress bar in a terminal.
 
     Returns:
         For each comparison the mean accuracy of both classifiers, the mean gain, and the standard deviation of the gain
-        over seeds (0 for one seed). The names state the numbers of real examples, generated examples and seeds.
+        over seeds (0 for one seed). Names of values contain the numbers of real examples, generated examples and seeds.
 
     Raises:
         ValueError: there are no generated samples, no labels, or fewer than one seed.
     """
     labelled = len(train.targets) and len(held_out.targets) and len(requested_classes) == len(fake)
-    if seeds < 1 or not len(fake) or not labelled:
+    if num_seeds < 1 or not len(fake) or not labelled:
         raise ValueError(
-            f"need seeds >= 1 and labelled examples, got seeds={seeds}, {len(fake)} generated samples with "
+            f"need num_seeds >= 1 and labelled examples, got num_seeds={num_seeds}, {len(fake)} generated samples with "
             f"{len(requested_classes)} labels, {len(train.targets)} real, {len(held_out.targets)} held-out ones"
         )
     from tqdm import tqdm
 
-    picture: Picture = train.modality.to_images
-    x, y = load_pictures(train, picture), torch.from_numpy(np.asarray(train.targets))
-    generated = load_pictures(fake, picture), torch.from_numpy(requested_classes)
-    test = load_pictures(held_out, picture), torch.from_numpy(np.asarray(held_out.targets))
+    to_images: Picture = train.modality.to_images
+    x, y = load_pictures(train, to_images), torch.from_numpy(np.asarray(train.targets))
+    generated = load_pictures(fake, to_images), torch.from_numpy(requested_classes)
+    test = load_pictures(held_out, to_images), torch.from_numpy(np.asarray(held_out.targets))
     values: dict[str, float] = {}
     sizes = [len(train)] + ([subset_size] if subset_size < len(train) else [])
     steps = [recipe.steps(size + len(fake)) for size in sizes]
-    total, hidden = 2 * seeds * sum(steps), None if progress else True
+    total, hidden = 2 * num_seeds * sum(steps), None if progress else True
     with tqdm(total=total, desc="training classifiers", leave=False, disable=hidden) as bar:
         for size, total in zip(sizes, steps, strict=True):
             scores = []
-            for seed in range(seeds):
+            for seed in range(num_seeds):
                 rows = stratified_sample(np.asarray(train.targets), size, np.random.default_rng(seed))
                 options: Any = {"recipe": recipe, "seed": seed, "steps": total, "on_step": bar.update}
                 nets = (fit(x[rows], y[rows], len(train.labels), extra=extra, **options) for extra in (None, generated))
                 scores.append([accuracy(net, *test) for net in nets])
-            suffix = f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{seeds}"
+            suffix = f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{num_seeds}"
             values |= _summary(np.array(scores), suffix)
     counts = {"train": len(train), "held_out": len(held_out), "generated": len(fake)}
     return Report(values, {}, {name: BETTER[name.split("/")[0]] for name in values}, counts)

@@ -50,8 +50,8 @@ def evaluate_labelled(
     """Measure generated samples with a classifier that was trained on ``train``.
 
     The metrics of `evaluate` (Fréchet and kernel distance, precision, recall, density, coverage, diversity) are
-    computed on features of the classifier's last hidden layer. The numbers of samples are equal, as in `evaluate`. The
-    floor is computed with n samples of ``train``, the data the classifier was trained on. In addition:
+    computed on features of the classifier's last hidden layer. All sets are reduced to n samples, as in `evaluate`.
+    The floor is the value for n samples of ``train``. In addition:
 
     * ``inception``: inception score (Salimans et al. 2016, section 4), from 1 to the number of classes. The floor is
       the score of the real samples.

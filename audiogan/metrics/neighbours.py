@@ -42,9 +42,9 @@ def prdc(fake: Features, real: Features, *, k: int = 5, radius_quantile: float =
         real: features of real samples ``[M, D]``.
         k: number of the neighbour that determines the radius, not counting the sample itself.
         radius_quantile: upper limit of the radii as a quantile of the radii of the set, in (0, 1]. 1 gives the
-            published definitions. There, the ball of a single outlier among real drums contained all white noise, which
-            gave a precision of 1. For the same reason, the realism score of Kynkäänniemi et al. (section 5) discards
-            balls above the median.
+            published definitions. With 1, the ball of a single outlier among real drums can contain all white noise,
+            which then has a precision of 1. For the same reason, the realism score of Kynkäänniemi et al. (section
+            5) discards balls above the median.
 
     Raises:
         ValueError: a set has at most k samples, or ``radius_quantile`` is outside (0, 1].
@@ -126,7 +126,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
         raise ValueError(f"need at least two training examples, got {len(train)}")
     to_train, which = nearest(fake, train)
     unseen, _ = nearest(held_out, train)
-    own = nearest(train[np.unique(which)], train, k=2)[0]  # The nearest neighbour is the example itself.
+    own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the first is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
     # At distance zero a sample is a copy, even if the training data contains the example twice.
     copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))
@@ -134,7 +134,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
 
 
 def _radii(x: Features, k: int, radius_quantile: float) -> Features:
-    radii = nearest(x, x, k=k + 1)[0]  # The nearest neighbour is the sample itself.
+    radii = nearest(x, x, k=k + 1)[0]  # k + 1, because the nearest neighbour of a sample in `x` is the sample itself.
     return np.minimum(radii, np.quantile(radii, radius_quantile))
 
 

@@ -45,10 +45,10 @@ class Report:
 
     Attributes:
         values: measured values by name.
-        floor: values of real data by name, for metrics where these are defined.
+        floor: values of the same metrics for real data by name. Some metrics have none.
         better: desired direction by name, e.g. ``higher``.
         counts: number of samples of each kind that were available.
-        details: parts of some values, e.g. by class.
+        details: values of some metrics split into parts, e.g. by class.
         nothing: values of the unchanged sources by name, for models that translate signals.
     """
 
@@ -114,8 +114,8 @@ def evaluate(
     """Measure generated samples against held-out real samples.
 
     The bias of metrics depends on the number of samples, so all sets are reduced to the same number n. The reference is
-    n samples of ``real``. The floor is measured with n samples of ``train``, or, without ``train``, with another n
-    samples of ``real``.
+    n samples of ``real``. The floor is the value of each metric for real data: for n samples of ``train``, or, without
+    ``train``, for another n samples of ``real``.
 
     * ``frechet``, ``kernel``: see `frechet_distance` and `kernel_distance`.
     * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
@@ -178,7 +178,7 @@ def evaluate(
 
 
 def common_count(counts: dict[str, int], count: int | None) -> int:
-    """Return the number of samples of each kind to compare: ``count``, or as many as possible.
+    """Return the common size n of the sets to compare: ``count``, or by default the largest possible size.
 
     Raises:
         ValueError: there are not enough samples.
@@ -197,11 +197,11 @@ def common_count(counts: dict[str, int], count: int | None) -> int:
 
 
 def compare_features(x: Features, reference: Features) -> dict[str, float]:
-    """Return all metrics of features ``[n, D]`` against a reference ``[n, D]``; only ``frechet`` for ``[n, P, D]``."""
+    """Return all metrics of features against a reference, both ``[n, D]``. For ``[n, P, D]`` only ``frechet``."""
     if x.ndim == 3:
         return {"frechet": frechet_distance(x.reshape(-1, x.shape[2]), reference.reshape(-1, x.shape[2]))}
     bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
-    bandwidth = max(bandwidth, 1e-6)  # A reference of equal samples would have bandwidth 0.
+    bandwidth = max(bandwidth, 1e-6)  # The median distance of equal samples is 0.
     balls = prdc(x, reference, k=NEIGHBOURS, radius_quantile=CAP)
     return {
         "frechet": frechet_distance(x, reference),

@@ -43,8 +43,8 @@ class FunctionEmbedding:
 class SmallPictures(FunctionEmbedding):
     """An `Embedding` that averages pictures down to at most 32 x 32 pixels. It is a baseline without a network."""
 
-    def __init__(self, picture: Picture) -> None:
-        super().__init__(f"picture{PIXELS}", lambda x: _small(to_pictures(x, picture)))
+    def __init__(self, to_images: Picture) -> None:
+        super().__init__(f"picture{PIXELS}", lambda x: _small(to_pictures(x, to_images)))
 
 
 def _small(x: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def linear_probe_accuracy(
 
     def fitted(strength: float, rows: NDArray[np.bool_]) -> LogisticRegression:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # The accuracy hardly depends on full convergence.
+            warnings.simplefilter("ignore", ConvergenceWarning)  # Full convergence hardly changes the accuracy.
             return LogisticRegression(C=strength, max_iter=200).fit(seen[rows], y[rows])
 
     best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(seen[~kept], y[~kept]))

@@ -153,7 +153,7 @@ class Modality:
         """
         raise NotImplementedError(f"{type(self).__name__}.sheet")
 
-    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
+    def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Draw one PNG file with one column per entry of ``columns`` and one row per example, written atomically.
 
         Args:
@@ -168,7 +168,7 @@ class Modality:
         """
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
-    def preview(
+    def write_preview(
         self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
         """Write the preview ``previews/step-<step>.png`` of a run.
@@ -183,11 +183,11 @@ class Modality:
         """
         path, title = preview_path(run_dir, step), f"step {step:,}"
         if extra_columns:
-            self.compare(path, add_output_column(x, extra_columns), title, titles)
+            self.draw_columns(path, add_output_column(x, extra_columns), title, titles)
         else:
             self.sheet(path, x, titles, title)
 
-    def animation(self, run_dir: PathLike) -> Path:
+    def write_animation(self, run_dir: PathLike) -> Path:
         """Write ``previews/animation.gif`` of a run from its previews, and return the path. Calls `animate`."""
         return animate(run_dir)
 
@@ -294,7 +294,7 @@ def as_array(value: Any, noun: str, accepted: str) -> np.ndarray:
     """
     if isinstance(value, Tensor):
         value = value.detach().cpu()
-        # Converted to float32, because NumPy has no bfloat16.
+        # The tensor is converted to float32, because NumPy has no bfloat16.
         value = (value.float() if value.is_floating_point() else value).numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

@@ -155,11 +155,11 @@ class Image(Modality):
             raise ValueError(f"columns={columns} has to be at least 1")
         save_png(path, _draw(list(zip(*_bytes(np.asarray(x)), strict=True)), columns, title, titles), compress_level=4)
 
-    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
+    def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Draw one PNG file with a column of images per entry of ``columns``.
 
-        `Modality.compare` describes the arguments. Image sizes may differ between columns, and grey and RGB columns can
-        be combined. Smaller images are enlarged by an integer factor up to the size of the largest.
+        `Modality.draw_columns` describes the arguments. Image sizes may differ between columns, and grey and RGB
+        columns can be combined. Smaller images are enlarged by an integer factor up to the size of the largest.
         """
         check_columns(columns, titles)
         drawn = [zip(*_bytes(np.asarray(x)), strict=True) for x in columns.values()]

@@ -25,7 +25,7 @@ MAX_VALUES = 1 << 24
 KINDS = "an array of numbers [D] or [N, D]"
 
 
-class ModesHeld(NamedTuple):
+class ModeCoverage(NamedTuple):
     """Result of `count_modes`.
 
     Attributes:
@@ -37,12 +37,12 @@ class ModesHeld(NamedTuple):
     share: float
 
 
-def count_modes(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: float = 3.0) -> ModesHeld:
+def count_modes(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: float = 3.0) -> ModeCoverage:
     """Count the modes of a mixture of isotropic Gaussians that a set of points covers.
 
     A point is near a mode if this mode is the nearest and the distance is at most ``k_sigma`` standard deviations. In
-    the plane, 98.9 % of the points of a Gaussian lie within three standard deviations. A mode is counted if at least a
-    fifth of N / modes points are near it, for example 20 of 2,500 points for 25 modes. In the paper a single point is
+    the plane, 98.9 % of the points of a Gaussian lie within three standard deviations. A mode is counted if at least
+    N / (5 * modes) points are near it, for example 20 of 2,500 points for 25 modes. In the paper a single point is
     enough.
 
     Args:
@@ -66,7 +66,7 @@ def count_modes(points: np.ndarray, centres: np.ndarray, std: float, k_sigma: fl
     close = distance[np.arange(len(distance)), nearest] <= k_sigma * std
     counts = np.bincount(nearest[close], minlength=len(centres))
     enough = max(1.0, len(points) / (5 * len(centres)))
-    return ModesHeld(int((counts >= enough).sum()), float(close.sum() / len(points)))
+    return ModeCoverage(int((counts >= enough).sum()), float(close.sum() / len(points)))
 
 
 @dataclass(frozen=True)
@@ -165,10 +165,10 @@ class Points(Modality):
             raise ValueError(f"{len(titles)} titles for {len(x)} points")
         _write(path, self._figure({"": x}, titles, title))
 
-    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
+    def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Draw one PNG file with a scatter plot per entry of ``columns``. Points with the same title share a colour.
 
-        `Modality.compare` describes the arguments.
+        `Modality.draw_columns` describes the arguments.
         """
         check_columns(columns, titles)
         _write(path, self._figure({name: _checked(x) for name, x in columns.items()}, titles, title))
@@ -197,7 +197,7 @@ class Points(Modality):
         held = self.count_modes(x)
         return {"modes/3sigma": float(held.modes), "share_at_modes/3sigma": held.share}
 
-    def count_modes(self, points: np.ndarray, k_sigma: float = 3.0) -> ModesHeld:
+    def count_modes(self, points: np.ndarray, k_sigma: float = 3.0) -> ModeCoverage:
         """Count the modes of the training data that points ``[N, 2]`` cover, with the function `count_modes`.
 
         Raises:
@@ -244,7 +244,7 @@ class Points(Modality):
         if self.centres:
             held = self.count_modes(x)
             parts.append(f"{held.modes} of {len(self.centres)} modes, {held.share:.1%} within 3σ")
-        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # Negated, so that NaN counts as outside.
+        outside = int((~(np.abs(x) <= self.limit).all(1)).sum())  # Points with NaN are outside, too.
         return ", ".join(parts + ([f"{outside:,} outside the picture"] if outside else []))
 
 

@@ -148,11 +148,11 @@ class Sound(Modality):
 
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
-    def compare(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
+    def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Draw waveforms and spectrograms in one PNG file with a column per entry of ``columns``.
 
-        `Modality.compare` describes the arguments. Shorter sounds are padded with silence. If the numbers of channels
-        differ, the channels of sounds with fewer channels are repeated.
+        `Modality.draw_columns` describes the arguments. Shorter sounds are padded with silence. If the numbers of
+        channels differ, the channels of sounds with fewer channels are repeated.
         """
         from audiogan.modalities.drawing.spectrograms import contact_sheet
 
@@ -164,12 +164,12 @@ class Sound(Modality):
         names = [f"{printable(name)[:30]}{end}" for end in ends for name in columns]
         contact_sheet(path, waves, self.sample_rate, names, columns=len(columns), title=title)
 
-    def preview(
+    def write_preview(
         self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
         """Write the preview ``previews/step-<step>.png`` of a run, and its sounds to one WAV file.
 
-        `Modality.preview` describes the arguments. `write_preview` describes the files.
+        `Modality.write_preview` describes the arguments. `write_preview` describes the files.
         """
         write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
 
@@ -236,8 +236,8 @@ def write_preview(
 ) -> None:
     """Write the preview of a run: ``previews/step-<step>.wav`` with all sounds, and a ``.png`` contact sheet.
 
-    In the WAV file, 0.25 s of silence separate the sounds. Its comment is a JSON object with their number, duration and
-    spacing in seconds, and titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
+    In the WAV file, 0.25 s of silence separate the sounds. The comment of the file is a JSON object with the number of
+    sounds, their duration and spacing in seconds, and their titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
     so that failed runs have previews, too.
 
     Args:
@@ -246,8 +246,8 @@ def write_preview(
         waves: sounds ``[N, C, T]``, full scale ±1.
         sample_rate: sample rate in Hz.
         titles: one title per sound, such as its class. Each title is preceded by the number of the sound, from 1.
-        extra_columns: header -> sounds to draw next to ``waves``; see `Modality.preview`. Sounds with the same shape as
-            ``waves`` are also written to the WAV file.
+        extra_columns: header -> sounds to draw next to ``waves``; see `Modality.write_preview`. Sounds with the same
+            shape as ``waves`` are also written to the WAV file.
 
     Raises:
         ValueError: ``waves`` has another shape, or the number of titles differs from the number of sounds.
@@ -262,7 +262,7 @@ def write_preview(
         names = [f"{number} {printable(title)[:30]}" for number, title in zip(names, titles, strict=True)]
     picture, title, modality = preview_path(run_dir, step), f"step {step:,}", Sound(sample_rate)
     if extra_columns:
-        modality.compare(picture, add_output_column(waves, extra_columns), title, names)
+        modality.draw_columns(picture, add_output_column(waves, extra_columns), title, names)
     else:
         contact_sheet(picture, waves, sample_rate, names, title=title)
     if extra_columns:  # The sounds in the WAV file have the same order as in the picture, row by row.

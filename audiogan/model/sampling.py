@@ -168,7 +168,7 @@ class _Job:
             if self.modality.same_kind(given.modality)
         }
         if columns:
-            self.modality.compare(path, {**columns, "output": waves}, titles=titles)
+            self.modality.draw_columns(path, {**columns, "output": waves}, titles=titles)
         else:
             self.modality.sheet(path, waves, titles)
 

@@ -20,7 +20,7 @@ LOWEST_HZ = 35.0
 BAND = 0.5
 """Width of a band, in octaves."""
 FINE = 16
-"""Block length in samples. Sines are computed per block and per offset, and combined by the addition theorem."""
+"""Samples per block. Sines of block starts and of offsets in a block are combined by the addition theorem."""
 
 
 def band_edges(count: int, sample_rate: int) -> Tensor:
@@ -56,12 +56,12 @@ class Partials(nn.Module):
         rising = torch.arange(hop_length) / hop_length
         self.register_buffer("fade", torch.cat([rising, 1 - rising]), persistent=False)
 
-    def octaves(self, place: Tensor) -> Tensor:
+    def octaves(self, logits: Tensor) -> Tensor:
         """Map logits `[B, K, N]` to frequencies within each band, in octaves above 1 Hz."""
-        return self.middle + 0.5 * BAND * torch.tanh(place)
+        return self.middle + 0.5 * BAND * torch.tanh(logits)
 
     def forward(self, octaves: Tensor, amplitude: Tensor) -> Tensor:
-        """Return the waves `[B, length]` of frequencies and amplitudes `[B, K, N]`. All phases begin at 0.
+        """Synthesise waves `[B, length]` from frequencies and amplitudes `[B, K, N]`. All phases begin at 0.
 
         Neighbouring frames are cross-faded. Their phases agree in the middle of the cross-fade. Gradients flow to the
         amplitudes only, because gradients of phases do not help to learn frequencies.
@@ -119,18 +119,18 @@ class PartialMeter(nn.Module):
         self.register_buffer("places", places.float(), persistent=False)
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
 
-    def power(self, signal: Tensor, hops: int = 1) -> Tensor:
+    def power(self, signal: Tensor, stride: int = 1) -> Tensor:
         """Return the power of sinusoids at `steps` frequencies in each band.
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
-            hops: measure every ``hops``-th frame.
+            stride: distance of the measured frames, in frames. 1 measures every frame.
 
         Returns:
-            Powers `[B, K, N, steps]`. A sinusoid of full scale has 1/4.
+            Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.
         """
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
-        spectrum = torch.fft.rfft(x.unfold(1, self.size, hops * self.hop_length))[..., : self.bins]
+        spectrum = torch.fft.rfft(x.unfold(1, self.size, stride * self.hop_length))[..., : self.bins]
         heard = torch.cat([spectrum.real, spectrum.imag], dim=2).flatten(0, 1) @ self.analysis
         power = heard.unflatten(1, (2, self.count, self.steps)).square().sum(1)
         return power.unflatten(0, (len(x), -1)).transpose(1, 2)
@@ -152,7 +152,7 @@ class PartialMeter(nn.Module):
         return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
 
     def summary(self, signal: Tensor) -> Tensor:
-        """Return `[B, 2 K]`: per band the mean weight (0 ... 1) and the weighted mean position (-1 ... 1)."""
+        """Return the mean weight (0 ... 1) and weighted mean position (-1 ... 1) of each band, `[B, 2 K]`."""
         octaves, counts = self(signal)
         there = counts.mean(2)
         place = (counts * (octaves - self.middle)).mean(2) / (there + 1e-6) / (BAND / 2)

@@ -49,7 +49,7 @@ class Frames(nn.Module):
 
     def analyse(self, wave: Tensor) -> Tensor:
         """Return the complex STFT `[..., N, F]` of waves `[..., T]`."""
-        wave = wave.to(self.window.dtype)  # In half precision, FFTs exist for some sizes only.
+        wave = wave.to(self.window.dtype)  # The FFT supports few sizes in half precision.
         if wave.requires_grad and torch.is_grad_enabled():
             return _Analysis.apply(wave, self)
         return self._spectra(wave)

@@ -23,7 +23,7 @@ class LogMelView(nn.Module):
         hop_length: distance of frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
-        fold: the number of frames is a multiple of it, see `folded`.
+        fold: divisor of the number of frames, see `round_frames`.
     """
 
     filters: Tensor
@@ -41,9 +41,9 @@ class LogMelView(nn.Module):
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (channels, folded(self.frames.count, fold), n_mels)
+        self.shape = (channels, round_frames(self.frames.count, fold), n_mels)
         self.floor = floor
-        self.register_buffer("filters", triangles(self.frames.bins, n_mels, sample_rate), persistent=False)
+        self.register_buffer("filters", triangular_filters(self.frames.bins, n_mels, sample_rate), persistent=False)
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class STFTView(nn.Module):
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (3 * channels, folded(self.frames.count, fold), n_fft // 2)
+        self.shape = (3 * channels, round_frames(self.frames.count, fold), n_fft // 2)
         self.power, self.floor = power, floor
         self._unit = 2.0 / float(self.frames.window.sum())
 
@@ -83,7 +83,7 @@ class STFTView(nn.Module):
         return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
 
 
-def folded(frames: int, fold: int) -> int:
+def round_frames(frames: int, fold: int) -> int:
     """Return the number of frames of a view: a multiple of `fold`, near `frames`.
 
     Missing frames are filled with silence. If there is one frame too many, the last frame is dropped, because the frame
@@ -98,7 +98,7 @@ def _rows(spectrum: Tensor, rows: int) -> Tensor:
     return F.pad(spectrum, (0, 0, 0, missing)) if missing > 0 else spectrum[:, :, :rows]
 
 
-def triangles(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:
+def triangular_filters(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:
     """Return triangular filters `[bins, bands]` of height 1, equally spaced on HTK's mel scale.
 
     A band narrower than a bin interpolates between its two nearest bins, so that no band is empty.

@@ -1,4 +1,4 @@
-"""The identity on sounds."""
+"""`Waveform`, the representation of sounds by their samples."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ class Previews(Callback):
         pictures = trainer.engine.is_main_process and any((self.run_dir / "previews").glob("step-*.png"))
         if pictures and self.modality.animated:
             with ignore_write_errors(self.run_dir / "previews"):
-                self.modality.animation(self.run_dir)
+                self.modality.write_animation(self.run_dir)
 
     def write_preview(self, trainer: Trainer) -> None:
         """Generate and save a preview. Stop the run if a sample is not finite."""
@@ -254,7 +254,7 @@ class Previews(Callback):
         titles = game.captions(first.inputs) if len(self._shown) == 1 else self._directions(game, made)
         columns = self._columns(samples)
         with ignore_write_errors(self.run_dir / "previews"):
-            self.modality.preview(self.run_dir, trainer.step, samples, titles, extra_columns=columns)
+            self.modality.write_preview(self.run_dir, trainer.step, samples, titles, extra_columns=columns)
         if self.log is not None:
             with ignore_write_errors(self.log.tensorboard_dir):
                 self.modality.log_tensorboard(self.log.writer, "previews", samples, trainer.step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def __getattr__(name: str) -> Any:  # Imports `create_app` lazily, because FastAPI is an optional dependency.
+def __getattr__(name: str) -> Any:  # Lazy import, because FastAPI is optional.
     if name == "create_app":
         from audiogan.studio.app import create_app
 

@@ -106,7 +106,7 @@ def _kit(studio: Studio, want: KitFile) -> Kit:
     try:
         pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
         return Kit(tuple(pads), studio.instrument.name)
-    except ValueError as error:  # Raised for pads with unprintable names or duplicate notes.
+    except ValueError as error:  # A name is unprintable, or a note occurs twice.
         raise UserError(str(error)) from error
 
 

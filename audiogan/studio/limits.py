@@ -134,7 +134,7 @@ class Slots:
     def __init__(self, max_running: int, max_waiting: int, wait_seconds: float) -> None:
         self.semaphore, self.max_waiting, self.wait_seconds = asyncio.Semaphore(max_running), max_waiting, wait_seconds
         self.queued = 0
-        # A separate pool, because the threads of the default executor may be occupied by other tasks.
+        # A separate thread pool is used, because other tasks may occupy the threads of the default executor.
         self.threads = ThreadPoolExecutor(max_running)
 
     async def acquire(self) -> None:

@@ -151,7 +151,7 @@ class RunLog:
     def _take(self, data: bytes) -> None:
         self.revision += 1
         lines = data.split(b"\n")
-        if self._inside:  # The first line continues a line longer than one piece, which was already counted as broken.
+        if self._inside:  # This line is the end of a line that was already counted as broken.
             lines = lines[1:]
         self._inside = not data.endswith(b"\n")
         for line in lines:
@@ -164,7 +164,7 @@ class RunLog:
             self.broken += 1
             return
         step = row["step"]
-        # A lower step means that the run was resumed from a checkpoint. It logs the steps after it again.
+        # A lower step means that the run was resumed from a checkpoint. Old points from this step on are removed.
         if step < self._step:
             for curve in self.curves.values():
                 curve.remove_from(step)

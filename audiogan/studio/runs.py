@@ -24,7 +24,7 @@ MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
 """Limits of the search for runs: depth of folders, number of folders that are searched, number of runs listed."""
 MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
-"""Largest size of a file that is read whole, bytes that are read at the end of a log, number of findings shown."""
+"""Largest size in bytes of a file that is read whole, bytes read at the end of a log, and number of findings shown."""
 ALIVE_SECONDS = 60.0
 """Time after the last file change for which a run counts as alive, in seconds. Runs that log rarely get more time."""
 
@@ -93,8 +93,8 @@ class Run:
 
     def plan(self) -> dict[str, float]:
         """Return the planned ``steps`` and ``minutes`` of training, as far as the configuration states them."""
-        # Parsed with regular expressions, because a YAML parser is too slow for a list of many runs. The file was
-        # written by audiogan, so that its layout is known.
+        # The configuration is parsed with regular expressions, because a YAML parser is too slow for many runs. Its
+        # layout is known, because audiogan writes it.
         block = re.search(r"^trainer:\n((?:[ ]+.*\n?)+)", self.read_text("config.yaml"), re.MULTILINE)
         number_ = r"([0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,3})?)"
         found = re.findall(rf"^  (steps|minutes): {number_}$", block[1] if block else "", re.MULTILINE)
@@ -200,7 +200,7 @@ def locked_inodes() -> set[int]:
     return {int(inode) for inode in inodes if inode.isdecimal()}
 
 
-def runs_below(root: Path) -> Iterator[Path]:
+def find_run_folders(root: Path) -> Iterator[Path]:
     """Yield the run folders below ``root``. Folders inside a run folder are not searched."""
     level, looked = [root], 0
     for _ in range(DEPTH):

@@ -120,7 +120,7 @@ async def render(request: Request) -> Response:
     def work() -> bytes:
         wave = studio.instrument.generator.render(recipe)[0]
         comment = json.dumps(studio.instrument.to_wire(recipe))
-        return float_wav(wave, studio.instrument.generator.sample_rate, comment)
+        return encode_float_wav(wave, studio.instrument.generator.sample_rate, comment)
 
     return Response(await studio.renders.run(work), media_type="audio/wav")
 
@@ -147,7 +147,7 @@ def _listed(studio: Studio, recipes: list[Recipe]) -> dict[str, Any]:
     return {"recipes": [studio.instrument.to_wire(recipe) for recipe in recipes]}
 
 
-def float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
+def encode_float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
     """Encode one sound as a WAV file with 32-bit floating-point samples and return its bytes.
 
     libsndfile is not used, because it stores the time in the file. Here equal sounds give equal bytes.

@@ -23,7 +23,7 @@ from fastapi import APIRouter, Request, Response
 from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.runlog import RunLog
-from audiogan.studio.runs import MAX_RUNS, Run, locked_inodes, runs_below
+from audiogan.studio.runs import MAX_RUNS, Run, find_run_folders, locked_inodes
 
 router = APIRouter(prefix="/api/runs")
 TYPES = {"wav": "audio/wav", "png": "image/png"}
@@ -103,14 +103,14 @@ class Watching:
     Args:
         root: folder that is searched for run folders. It may be missing.
         checkpoint: file of the model that is played. If it is in a run folder, this run is listed, too.
-        other: one more run folder to list.
+        extra_run: one more run folder to list.
     """
 
-    def __init__(self, root: Path, checkpoint: Path, other: Path | None = None) -> None:
+    def __init__(self, root: Path, checkpoint: Path, extra_run: Path | None = None) -> None:
         self.root = root.absolute()
         played = checkpoint.absolute().parent.parent if checkpoint.parent.name == "checkpoints" else None
         self.named = [
-            Run.from_folder(folder.absolute(), folder.absolute().name) for folder in (played, other) if folder
+            Run.from_folder(folder.absolute(), folder.absolute().name) for folder in (played, extra_run) if folder
         ]
         self.played = Run.from_folder(played, "").id if played else None
         self.slots = Slots(2, Limits.max_waiting, Limits.wait_seconds)
@@ -127,7 +127,7 @@ class Watching:
         """Return all listed runs by id. The folder is searched at most twice per second."""
         with self._lock:
             if time.monotonic() - self._looked > 0.5:
-                folders = runs_below(self.root)
+                folders = find_run_folders(self.root)
                 found = [Run.from_folder(path, path.relative_to(self.root).as_posix()) for path in folders]
                 found = sorted(found, key=Run.idle_seconds)[:MAX_RUNS]
                 self._known = {run.id: run for run in found}
@@ -176,7 +176,7 @@ async def list_runs(request: Request) -> Response:
 
 @router.get("/{id}")
 async def get_run(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
-    """Return the state of a run. Curves, findings and previews are included unless their version is the given one."""
+    """Return the state of a run. Curves, findings and previews are left out if the page has their current version."""
     watching = Watching.from_request(request)
     versions = {"curves": curves, "findings": findings, "previews": previews}
     return _json(await watching.slots.run(lambda: watching.get_run(id).changed_parts(versions)))

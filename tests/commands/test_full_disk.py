@@ -26,7 +26,7 @@ def noise(*shape: int) -> np.ndarray:
 
 def frames(folder: Path) -> Path:
     for step in (1, 2):
-        Image().preview(folder, step, noise(4, 3, 32, 32) / step)
+        Image().write_preview(folder, step, noise(4, 3, 32, 32) / step)
     return folder / "previews" / "animation.gif"
 
 
@@ -63,7 +63,7 @@ def test_a_training_goes_on_without_a_preview_that_cannot_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with room(0), ignore_write_errors(tmp_path):
-        Points().preview(tmp_path, 1, noise(4, 2))
+        Points().write_preview(tmp_path, 1, noise(4, 2))
     assert f"{tmp_path}: cannot be written (File too large)" in capsys.readouterr().err
     with pytest.raises(UserError, match="other"), ignore_write_errors(tmp_path):
         raise UserError("other")

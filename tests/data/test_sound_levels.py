@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 
 from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
-from audiogan.modalities.reading.levels import Windows, full_scale
+from audiogan.modalities.reading.levels import Windows, infer_full_scale
 
 RATE = 16_000
 
@@ -133,7 +133,7 @@ def test_overs_stay_and_absurd_samples_are_refused(tmp_path: Path) -> None:
         assert not found.flags and np.abs(only(found)).max() == pytest.approx(peak)
     assert "1e+12" in judged(tmp_path, x * 1e12, subtype="FLOAT").detail
     assert judged(tmp_path, x * 1e300, subtype="DOUBLE").reason == "non-finite"
-    assert full_scale(float("nan")) == 1.0 and full_scale(0.0) == 1.0
+    assert infer_full_scale(float("nan")) == 1.0 and infer_full_scale(0.0) == 1.0
 
 
 def test_windows_add_up_whatever_the_blocks() -> None:

@@ -29,7 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = ClassifierRecipe(widths=(8, 16), features=32, examples=3000)
     monkeypatch.setattr(classifier, "train_classifier", partial(train_classifier, recipe=recipe))
     short = ClassifierRecipe(widths=(8, 16), features=32, examples=320, least=10)
-    monkeypatch.setattr(gain, "augmentation_gain", partial(augmentation_gain, recipe=short, seeds=2))
+    monkeypatch.setattr(gain, "augmentation_gain", partial(augmentation_gain, recipe=short, num_seeds=2))
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Table, Table]
     assert features.shape == (300, QUICK.features) and features.dtype == np.float64
     assert (features**2).mean() == pytest.approx(1, abs=0.1)
     np.testing.assert_allclose(features, judge(x), atol=1e-5)  # not of its neighbours in the batch
-    expected = judge.net.head(judge.net(load_pictures(x, judge.picture))).double().softmax(1)
+    expected = judge.net.head(judge.net(load_pictures(x, judge.to_images))).double().softmax(1)
     np.testing.assert_allclose(judge.probabilities(features), expected, atol=1e-6)
 
 

@@ -59,9 +59,9 @@ def test_kernel_distance_by_hand() -> None:
 def test_kernel_distance_over_subsets_is_near_the_whole_and_repeats() -> None:
     rng = np.random.default_rng(4)
     a, b = rng.standard_normal((600, 4)), rng.standard_normal((600, 4)) + 0.7
-    parts = kernel_distance(a, b, subset=150, subsets=20, seed=5)
-    assert parts == kernel_distance(a, b, subset=150, subsets=20, seed=5)
-    assert parts != kernel_distance(a, b, subset=150, subsets=20, seed=6)
+    parts = kernel_distance(a, b, subset_size=150, subsets=20, seed=5)
+    assert parts == kernel_distance(a, b, subset_size=150, subsets=20, seed=5)
+    assert parts != kernel_distance(a, b, subset_size=150, subsets=20, seed=6)
     assert parts == pytest.approx(kernel_distance(a, b), rel=0.15)
 
 

@@ -25,7 +25,8 @@ def measure(
     parts: Parts, fake: np.ndarray, asked: np.ndarray, seeds: int = 2, recipe: ClassifierRecipe = QUICK
 ) -> Report:
     train, _, held_out = parts
-    return augmentation_gain(train, held_out, fake, asked, subset_size=30, seeds=seeds, recipe=recipe, progress=False)
+    options = {"subset_size": 30, "num_seeds": seeds, "recipe": recipe, "progress": False}
+    return augmentation_gain(train, held_out, fake, asked, **options)
 
 
 def made(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
@@ -73,5 +74,5 @@ def test_what_cannot_be_compared_is_named(parts: Parts) -> None:
     fake, asked = made(parts)
     with pytest.raises(ValueError, match="0 generated"):
         measure(parts, fake[:0], asked[:0])
-    with pytest.raises(ValueError, match="seeds=0"):
+    with pytest.raises(ValueError, match="num_seeds=0"):
         measure(parts, fake, asked, seeds=0)

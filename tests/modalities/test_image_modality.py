@@ -105,10 +105,10 @@ def test_bad_sheets_are_refused(tmp_path: Path) -> None:
 
 def test_a_sheet_of_64_is_fast_and_previews_become_an_animation(tmp_path: Path) -> None:
     x = images(64, 1, 28, 28)
-    IMAGE.preview(tmp_path, 0, x, [str(i % 10) for i in range(64)])
-    IMAGE.preview(tmp_path, 1000, -x, [str(i % 10) for i in range(64)])
+    IMAGE.write_preview(tmp_path, 0, x, [str(i % 10) for i in range(64)])
+    IMAGE.write_preview(tmp_path, 1000, -x, [str(i % 10) for i in range(64)])
     assert [p.name for p in sorted((tmp_path / "previews").iterdir())] == ["step-00000000.png", "step-00001000.png"]
-    with Pillow.open(IMAGE.animation(tmp_path)) as moving:
+    with Pillow.open(IMAGE.write_animation(tmp_path)) as moving:
         assert moving.n_frames == 2  # type: ignore[attr-defined]
 
 

@@ -92,37 +92,37 @@ def test_sounds_are_joined() -> None:
 def test_a_comparison_shows_every_column(modality: Modality, tmp_path: Path) -> None:
     columns = {name: batch(modality, seed=i) for i, name in enumerate(("source", "output", "target"))}
     path = tmp_path / "new" / "a.png"
-    modality.compare(path, columns, "a title", ["a", "b", "a", "b"])
+    modality.draw_columns(path, columns, "a title", ["a", "b", "a", "b"])
     before = pixels(path)
     middles = []
     for name in columns:
         changed = {key: -x if key == name else x for key, x in columns.items()}
-        modality.compare(path, changed, "a title", ["a", "b", "a", "b"])
+        modality.draw_columns(path, changed, "a title", ["a", "b", "a", "b"])
         where = np.nonzero((pixels(path) != before).any((0, 2)))[0]
         assert np.ptp(where) < 0.45 * before.shape[1]
         middles.append(where.mean())
     assert middles == sorted(middles)
-    modality.compare(path, {**columns, "target": batch(modality, seed=2)}, None)
+    modality.draw_columns(path, {**columns, "target": batch(modality, seed=2)}, None)
     assert not np.array_equal(pixels(path).shape, before.shape) or (pixels(path) != before).any()
     for bad in ({}, {"a": batch(modality, 3), "b": batch(modality, 4)}):
         with pytest.raises(ValueError, match="same number of examples"):
-            modality.compare(path, bad)
+            modality.draw_columns(path, bad)
     with pytest.raises(ValueError, match="titles 1"):
-        modality.compare(path, columns, None, ["a"])
+        modality.draw_columns(path, columns, None, ["a"])
 
 
 def test_images_of_other_sizes_and_colours_stand_beside_each_other(tmp_path: Path) -> None:
     small, large = batch(Image())[:, :1, :8, :8], np.ones((4, 3, 64, 64), np.float32)
-    Image().compare(tmp_path / "a.png", {"source": small, "output": large})
+    Image().draw_columns(tmp_path / "a.png", {"source": small, "output": large})
     assert size(tmp_path / "a.png") == (2 * 14 + 2 * 128 + 6, 14 + 18 + 4 * (128 + 6) - 6 + 14)
     large[1, 0, 0, 0] = np.nan
-    Image().compare(tmp_path / "b.png", {"source": small, "output": large})
+    Image().draw_columns(tmp_path / "b.png", {"source": small, "output": large})
     assert (pixels(tmp_path / "a.png") == 255).all(-1).sum() > (pixels(tmp_path / "b.png") == 255).all(-1).sum()
 
 
 def test_sounds_of_other_lengths_stand_beside_each_other(tmp_path: Path) -> None:
     x = batch(ALL[0], 2)
-    ALL[0].compare(tmp_path / "a.png", {"source": x[..., :300], "output": np.repeat(x, 2, 1)})
+    ALL[0].draw_columns(tmp_path / "a.png", {"source": x[..., :300], "output": np.repeat(x, 2, 1)})
     ALL[0].sheet(tmp_path / "b.png", np.repeat(x, 2, 0))
     assert size(tmp_path / "a.png")[0] < size(tmp_path / "b.png")[0]  # two columns, not four
 
@@ -130,14 +130,14 @@ def test_sounds_of_other_lengths_stand_beside_each_other(tmp_path: Path) -> None
 @pytest.mark.parametrize("modality", ALL)
 def test_a_preview_with_sources_is_a_comparison(modality: Modality, tmp_path: Path) -> None:
     x, source, target = (batch(modality, seed=i) for i in range(3))
-    modality.preview(tmp_path, 5, x, ["a"] * 4, extra_columns={"source": source, "target": target})
+    modality.write_preview(tmp_path, 5, x, ["a"] * 4, extra_columns={"source": source, "target": target})
     path = tmp_path / "previews" / "step-00000005.png"
     titles = [f"{i + 1} a" for i in range(4)] if modality.noun == "sound" else ["a"] * 4
-    modality.compare(tmp_path / "b.png", {"source": source, "output": x, "target": target}, "step 5", titles)
+    modality.draw_columns(tmp_path / "b.png", {"source": source, "output": x, "target": target}, "step 5", titles)
     assert path.read_bytes() == (tmp_path / "b.png").read_bytes()
     if modality.noun == "sound":  # the WAV file holds the sounds of the picture
         assert soundfile.info(path.with_suffix(".wav")).frames == 12 * 800 + 11 * 2000
-    assert modality.animation(tmp_path).is_file()
+    assert modality.write_animation(tmp_path).is_file()
 
 
 def test_the_place_of_the_output() -> None:

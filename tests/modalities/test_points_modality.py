@@ -69,17 +69,17 @@ def test_classes_have_colours(tmp_path: Path) -> None:
 
 
 def test_broken_points_do_not_stop_a_preview(tmp_path: Path) -> None:
-    PLANE.preview(tmp_path, 7, np.full((20, 2), np.nan))
+    PLANE.write_preview(tmp_path, 7, np.full((20, 2), np.nan))
     assert (tmp_path / "previews" / "step-00000007.png").is_file()
 
 
 def test_previews_become_an_animation(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no preview to animate"):
-        PLANE.animation(tmp_path)
+        PLANE.write_animation(tmp_path)
     for step in range(4):
-        PLANE.preview(tmp_path, 100 * step, np.full((500, 2), -1 + 0.5 * step))
+        PLANE.write_preview(tmp_path, 100 * step, np.full((500, 2), -1 + 0.5 * step))
     Pillow.new("RGB", (10, 10)).save(tmp_path / "previews" / "step-00000050.png")  # of another size: left out
-    path = PLANE.animation(tmp_path)
+    path = PLANE.write_animation(tmp_path)
     assert path == tmp_path / "previews" / "animation.gif"
     centres = []
     with Pillow.open(path) as moving:

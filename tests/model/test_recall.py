@@ -100,7 +100,7 @@ def test_half_a_picture_is_one_line(tmp_path: Path) -> None:
 
 def test_an_animation_skips_pictures_that_are_no_previews(tmp_path: Path) -> None:
     for step in (1, 4):
-        Image().preview(tmp_path, step, np.zeros((1, 1, 8, 8), np.float32))
+        Image().write_preview(tmp_path, step, np.zeros((1, 1, 8, 8), np.float32))
     folder = tmp_path / "previews"
     png(folder / "step-00000002.png", 40_000, 40_000)
     (folder / "step-00000003.png").write_bytes(b"")

@@ -173,7 +173,8 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     limit = None if whole else need
     with np.errstate(all="ignore"):
         facts = _examine(f, s, limit)
-        scale, instead = levels.full_scale(facts.largest), levels.find_cancelled_channels(facts.before, facts.after)
+        scale = levels.infer_full_scale(facts.largest)
+        instead = levels.find_cancelled_channels(facts.before, facts.after)
         if facts.finite and scale and (scale != 1 or instead):
             f.seek(0)
             facts = _examine(f, s, limit, scale, instead)
@@ -218,7 +219,7 @@ def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str
         return ("unreadable", f.damage_message) if f.damaged else ("too short", "no samples")
     if not facts.finite:
         return "non-finite", "contains NaN or infinite samples"
-    if levels.full_scale(facts.largest) is None:
+    if levels.infer_full_scale(facts.largest) is None:
         return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
     if facts.after.max() < levels.SILENCE:
         level = f"peak {20 * math.log10(facts.peak):.0f} dBFS" if facts.peak else "all zero"
@@ -245,7 +246,7 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
     if facts.instead:
         found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
     if facts.rest is not None:
-        found["offset"] = f"an offset of {facts.rest.median_size:.2g} removed"
+        found["offset"] = f"an offset of {facts.rest.median_level:.2g} removed"
     return tuple(found), "; ".join(found.values())
 
 

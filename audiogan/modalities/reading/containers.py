@@ -182,7 +182,7 @@ def _caf(file: BinaryIO, size: int) -> Header:
             if 0 < length <= rest or rest <= 4:
                 return Header()
             patch = {position + 4: struct.pack(">q", rest)}
-            # A size of -1 is regular: the data chunk ends at the end of the file.
+            # A size of -1 is valid. It means that the data chunk ends at the end of the file.
             return Header(patch, cut=length > rest, unfinished=length == 0)
         if length < 0:
             break

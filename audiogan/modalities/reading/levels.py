@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 SILENCE = 1e-3
 """Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
 CANCELLED = 0.01
-"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest (-40 dB)."""
+"""Channels cancel out if the range of their mean is below this fraction of the loudest channel's (-40 dB)."""
 OVERS = 32.0
 """Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
 OFFSET = 0.1
-"""Smallest DC offset that counts, as a fraction of the largest half range of a window. Most recordings have a smaller
-offset."""
+"""Smallest significant DC offset, as a fraction of the largest half range of a window. Most recordings have smaller
+offsets."""
 STEADY = 0.1
 """Largest difference between the means of neighbouring windows with the same offset, as a fraction of the mean."""
 STEADY_SHARE = 0.25
 """Smallest fraction of windows that must show a steady offset for a signal to have one."""
 QUIET = 0.1
-"""Largest half range of a quiet window, as a fraction of the largest. Quiet windows give the best offset estimate."""
+"""Largest half range of a quiet window, relative to the loudest window. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
 ULTRASONIC = 1e-4
-"""Fraction of the energy below which the rest after resampling is negligible (-40 dB): the sound was ultrasonic."""
+"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). If less is left, it was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""Criteria for a signal of clicks: largest number of loud samples, the same as a fraction of all samples, and smallest
-fraction of the energy in these samples."""
+"""Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
+fraction of the energy in the loud samples."""
 
 
-def full_scale(peak: float) -> float | None:
+def infer_full_scale(peak: float) -> float | None:
     """Infer the full scale of floating-point samples from their peak.
 
     Returns:
@@ -132,7 +132,7 @@ class Windows:
         return np.maximum(-low, high).max(axis=1)
 
     def energy(self, start: float, frames: float) -> float:
-        """Return the energy of all windows that overlap a range of the recording, without the means of the windows.
+        """Return the energy of all windows that overlap a range of the recording, after removal of their means.
 
         Args:
             start: first frame of the range.
@@ -193,7 +193,7 @@ class Offset:
         return np.stack([zero if knots is None else np.interp(frames, *knots) for knots in self.knots], axis=1)
 
     @property
-    def median_size(self) -> float:
+    def median_level(self) -> float:
         """Median of the absolute offset over the windows in which it is at least half of its maximum."""
         size = np.abs(self.level)
         return float(np.median(size[size >= size.max() / 2]))

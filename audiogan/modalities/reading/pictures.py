@@ -24,7 +24,7 @@ HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 ORIENTATION = 0x0112
 OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-"""Byte order in the name of a raw mode of Pillow -> opposite byte order."""
+"""Suffix for the byte order of a raw mode of Pillow -> suffix for the opposite byte order."""
 
 Pixels = NDArray[Any]
 """Array of uint8 or uint16 pixels. 0 is black, and the largest value of the type is white."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.files import check_file
-from audiogan.modalities.reading.levels import find_cancelled_channels, full_scale, half_ranges, mix_channels
+from audiogan.modalities.reading.levels import find_cancelled_channels, half_ranges, infer_full_scale, mix_channels
 from audiogan.modalities.reading.reader import BLOCK, SoundReader, Unreadable
 from audiogan.utils.text import printable
 
@@ -96,7 +96,7 @@ def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) ->
     with open_sound(path) as reader:
         x, rate = np.concatenate(list(read_blocks(reader))), reader.sample_rate
         peak = float(np.abs(x).max())
-        scale = full_scale(peak)
+        scale = infer_full_scale(peak)
         if scale is None:
             raise Unreadable(f"samples up to {peak:.3g}, beyond the scale of any format")
         mixed = mix_channels(x, channels)
