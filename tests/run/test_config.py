@@ -133,7 +133,7 @@ def test_a_wrong_fact_is_named_with_those_that_exist(tmp_path: Path) -> None:
 def test_a_network_of_sounds_names_data_that_has_no_format() -> None:
     cfg = compose("handwriting", ["data.root=digits", "network=wavegan"])
     table, _ = open_data(cfg)
-    with pytest.raises(UserError, match=r"facts.format, the format of sounds, but the data holds images"):
+    with pytest.raises(UserError, match=r"facts.format exists for sounds only, but the data contains images"):
         resolve_facts(cfg, table)
 
 
