@@ -117,7 +117,9 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
             raise UserError(f"{printable(source)}: no such file or folder")
         return [(source, source.stem)], []
     if source.resolve() == out.resolve():
-        raise UserError(f"{printable(source)}: the imitations need another folder; choose a different OUT")
+        raise UserError(
+            f"{printable(source)}: the recordings and the imitations are in the same folder; choose another OUT"
+        )
     from audiogan.data.walk import walk
 
     paths, skipped, others, inside = [], [], [], 0

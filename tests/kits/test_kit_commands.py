@@ -98,5 +98,5 @@ def test_what_cannot_be_done(
 @pytest.mark.parametrize("model", ["/dev/zero", "../../secret.txt", "gone.audiogan", ""])
 def test_a_strangers_kit_opens_no_other_files(tmp_path: Path, kit: Kit, model: str) -> None:
     (tmp_path / "kit.json").write_text(Kit(kit.pads, model).to_json())
-    with pytest.raises(UserError, match="name it with --run"):
+    with pytest.raises(UserError, match="give it with --run"):
         run("kit", tmp_path / "out", "--from", tmp_path / "kit.json")

@@ -91,7 +91,7 @@ def test_models_and_kits_that_moved(made: Path, here: Path, how: str) -> None:
     assert run("kit", "again", "--from", here / "moved" / "k") == 0
     for path in here.rglob("m.audiogan"):
         path.unlink()
-    with pytest.raises(UserError, match=r"m\.audiogan' was not found; name it with --run"):
+    with pytest.raises(UserError, match=r"m\.audiogan' was not found; give it with --run"):
         run("kit", "again2", "--from", here / "moved" / "k")
 
 
@@ -122,7 +122,7 @@ def test_a_strangers_places_open_nothing_but_models(here: Path, kit: Kit, places
     (here / "secret.ckpt").mkdir()
     content = {**json.loads(Kit(kit.pads, "gone.ckpt").to_json()), "model_files": places}
     (here / "k" / "kit.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="was not found; name it with --run"):
+    with pytest.raises(UserError, match="was not found; give it with --run"):
         run("kit", "out", "--from", "k")
 
 

@@ -106,7 +106,7 @@ def test_a_sweep_over_a_callback_makes_a_run_of_each(sweep: list[str], capsys: C
     assert main([*sweep, "callbacks.ema.decay=0.5,0.9"]) == 0
     assert len(runs()) == 2
     assert main([*sweep, "callbacks.log.every=1,2"]) == 2
-    assert "vary a setting that its names show" in capsys.readouterr().err
+    assert "vary a setting that is part of the folder name" in capsys.readouterr().err
 
 
 def test_a_sweep_and_a_single_command_mean_the_same_run(sweep: list[str], capsys: Captured) -> None:

@@ -67,7 +67,7 @@ def test_commas_are_a_sweep_with_multirun_unless_a_file_has_this_name() -> None:
 def test_several_paths_without_multirun_are_one_line() -> None:
     Path("a").mkdir()
     Path("b").mkdir()
-    with pytest.raises(UserError, match="several values; add -m to train with each value"):
+    with pytest.raises(UserError, match="add -m to train with each value"):
         to_hydra_overrides(["data.root=a,b"])
 
 
