@@ -39,7 +39,7 @@ def check_count(value: Any, name: str, minimum: int = 0) -> int:
         CheckpointError: `value` is not such an integer.
     """
     if not is_count(value, minimum):
-        raise CheckpointError(f"{name} is {_short(value)}, it must be an integer of at least {minimum}")
+        raise CheckpointError(f"{name} is {_short(value)}; it must be an integer of at least {minimum}")
     return value
 
 

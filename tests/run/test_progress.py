@@ -55,7 +55,7 @@ def test_without_a_terminal_there_is_one_plain_line_every_half_minute(
 def test_a_budget_of_time_is_not_shown_as_one_of_steps(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     shown = Progress()
     for step in (1, 300):
-        shown.on_step(SimpleNamespace(**{**vars(trainer(step, 20_000)), "spent": step / 1200}))
+        shown.on_step(SimpleNamespace(**{**vars(trainer(step, 20_000)), "progress": step / 1200}))
         clock.now += 40
     assert capsys.readouterr().err.startswith("step 300 (25% of the time), ")
 
