@@ -54,5 +54,5 @@ def test_numbers_out_of_range_and_foreign_recipes_are_said_clearly(drums: Any) -
     for n, pool in ((0, 8), (9, 8), (1, 10**9)):
         with pytest.raises(UserError, match=f"n={n}"):
             neighbours(drums, recipe, n, pool_size=pool)
-    with pytest.raises(UserError, match="latents of 64"):
+    with pytest.raises(UserError, match="a latent of 64 values"):
         neighbours(drums, Recipe("other", (0.0,) * 3), 2, pool_size=4)
