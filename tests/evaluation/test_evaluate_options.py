@@ -15,10 +15,8 @@ import audiogan
 from audiogan.cli import main
 from audiogan.data.toys.drum_machine import render
 from audiogan.errors import UserError
-from audiogan.evaluation.evaluate import evaluate as evaluation
-from audiogan.files import unwritable_reason
 from audiogan.evaluation import evaluate as evaluation
-from audiogan.files import why_unwritable
+from audiogan.files import unwritable_reason
 from audiogan.modalities.wav import save_wav
 from audiogan.model.tracing import trace_network
 from audiogan.run.config import compose

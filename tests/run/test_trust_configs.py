@@ -181,7 +181,9 @@ def test_no_function_of_audiogan_that_data_may_name_writes_where_it_likes() -> N
         assert not names & {"home", "out", "folder", "build", "path", "destination", "function"}, function
 
 
-@pytest.mark.parametrize("target", ["verdicts.Scan", "cache.open_or_build", "downloads.download.download", "views.Shard"])
+@pytest.mark.parametrize(
+    "target", ["verdicts.Scan", "cache.open_or_build", "downloads.download.download", "views.Shard"]
+)
 def test_data_takes_nothing_else_of_audiogan(target: str) -> None:
     with pytest.raises(UserError, match="is not allowed"):
         resolve_target(f"audiogan.data.{target}", "data._target_")
