@@ -150,7 +150,7 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     try:
         number = os.open(folder, os.O_RDONLY)
-    except OSError:  # the folder cannot be opened, so it cannot be locked
+    except OSError:  # a folder that cannot be opened cannot be locked
         yield
         return
     try:
