@@ -237,8 +237,8 @@ def write_preview(
     """Write the preview of a run: ``previews/step-<step>.wav`` with all sounds, and a ``.png`` contact sheet.
 
     In the WAV file, 0.25 s of silence separate the sounds. The comment of the file is a JSON object with the number of
-    sounds, their duration and spacing in seconds, and their titles. Sounds with NaN or infinity are silent in the WAV file and labelled in the picture,
-    so that failed runs have previews, too.
+    sounds, their duration and spacing in seconds, and their titles. Sounds with NaN or infinity are silent in the WAV
+    file and labelled in the picture, so that failed runs have previews, too.
 
     Args:
         run_dir: the run folder.
