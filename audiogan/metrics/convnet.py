@@ -233,7 +233,7 @@ def _shifted(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
         places.append((torch.arange(side) + by).clamp(0, side - 1))
     rows, columns = places
     moved = x.permute(0, 2, 3, 1)[torch.arange(len(x))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)  # Convolutions are faster in channels-last memory.
+    return moved.permute(0, 3, 1, 2)  # Channels-last memory is faster for convolutions.
 
 
 @torch.no_grad()
