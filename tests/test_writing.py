@@ -89,14 +89,14 @@ def test_export_is_refused_before_the_work(
 @pytest.mark.parametrize("name", ["my model.audiogan", "it's; ls $(x) & y.audiogan", "Ünï.AUDIOGAN"])
 def test_the_printed_command_can_be_pasted(name: str, places: Path, capsys: Captured) -> None:
     assert main(["export", "drums", name]) == 0
-    command = capsys.readouterr().out.strip().partition("try it: ")[2]
+    command = capsys.readouterr().out.strip().partition("try: ")[2]
     assert shlex.split(command) == ["audiogan", "sample", "--run", name, "out/"]
 
 
 def test_a_download_prints_a_command_that_can_be_pasted(
     places: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr(audiogan.data.downloads.download, "get", lambda data, out, base_url: out)
+    monkeypatch.setattr(audiogan.data.downloads.download, "download", lambda data, out, base_url: out)
     assert main(["data", "get", "drums", "my drums (1)"]) == 0
     command = capsys.readouterr().out.strip().partition("with: ")[2]
     assert shlex.split(command) == ["audiogan", "train", "drums", "data.root=my drums (1)"]

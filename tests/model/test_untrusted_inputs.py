@@ -44,7 +44,6 @@ def changed(key: str, value: Any) -> dict[str, Any]:
 
 def test_what_a_training_stores_is_accepted() -> None:
     check_config(CONFIG)
-    check_config(changed("inputs", None))
     check_config(changed("facts.inputs", None))
     check_config(changed("facts.inputs.classes", {"labels": [], "counts": [], "size": 0}))
     check_config(changed("facts.inputs.source.shape", []))
