@@ -1,8 +1,8 @@
 """Differentiable random transformations of images `[B, C, H, W]` with values of about -1 ... 1.
 
-A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1). It draws
-anew for each image of a batch. `Augment` combines transformations; `DiffAugment` and `ADAPipeline` are ready-made
-pipelines. All transformations are twice differentiable, as gradient penalties require.
+A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1). Each
+image of a batch gets its own random numbers. `Augment` combines transformations. `DiffAugment` and `ADAPipeline` are
+ready-made pipelines. All transformations are twice differentiable, as gradient penalties require.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
-"""Minimum number of examples for holding out a part."""
+"""Minimum number of examples of a data set. No examples of smaller data sets are held out."""
 
 
 def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:
-    """Return the end of the data description: the number of held-out examples, or the reason why there are none."""
+    """Return text to append to a data description: the number of held-out examples, or why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
     return f"; none held out (fewer than {FEWEST} examples)" if fraction and len(train) < FEWEST else ""
