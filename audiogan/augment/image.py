@@ -163,8 +163,8 @@ class RandomScale(nn.Module):
     """Resize each image around its centre by a random factor, with the same factor for height and width.
 
     The binary logarithm of the factor is normally distributed. Interpolation is bilinear, with a wider kernel for
-    factors below 1. The image is reflected at its edges. It is computed as two matrix products, because `grid_sample`
-    is not twice differentiable.
+    factors below 1. The image is reflected at its edges. The interpolation uses two matrix products, because
+    `grid_sample` is not twice differentiable.
 
     Args:
         std: standard deviation of the binary logarithm of the factor, in octaves.

@@ -113,7 +113,7 @@ def _fetch_all(
 
     def fetch_file(file: File) -> str:
         """Download one file. Return the reason of a failure, or an empty string."""
-        nonlocal lost  # No lock is needed, because a lost count only causes more attempts.
+        nonlocal lost  # No lock is needed, because the count of failures may be inexact.
         path, why, dead = parts / file.name, "", False
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""

@@ -208,7 +208,7 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
     y = _small(archive, member, where, MOST_CLASSES * count)
-    if y.shape in ((count, 1), (1, count)):  # Keras stores classes as a column, and MATLAB as a row.
+    if y.shape in ((count, 1), (1, count)):  # Keras stores classes in a column. MATLAB stores classes in a row.
         y = y.reshape(count)
     if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
         y = y.argmax(1)

@@ -42,7 +42,7 @@ FOREIGN_IMAGES = {
 }
 """Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-LARGEST = 256  # Maximum side length in pixels if data.size is not set.
+LARGEST = 256  # Maximum side length in pixels of images if data.size is not set.
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -170,7 +170,7 @@ class Item:
     Attributes:
         files: one file, or the files of the source and of the target.
         label: label of the item, "" if it has none.
-        half: half of a side-by-side file that contains the source, ``left`` or ``right``. "" for other files.
+        half: position of the source in a side-by-side file, ``left`` or ``right``. "" for other files.
     """
 
     files: tuple[Entry, ...]

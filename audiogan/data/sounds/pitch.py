@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
 """Pitch range of voices in Hz, three octaves."""
 WINDOW_SECONDS = 0.064
-"""Analysis window in seconds."""
+"""Length of the analysis window in seconds."""
 STEADY = 0.1
 """Maximum pitch difference between adjacent voiced frames, in octaves. The pitch of noise jumps further."""
 FAR = 0.6

@@ -21,7 +21,7 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-LARGE = 1 << 16  # Minimum size in bytes of files decoded in threads. Smaller files decode faster without.
+LARGE = 1 << 16  # Minimum size in bytes of files decoded in threads. Threads do not speed up smaller files.
 CLIPS, INDEX = "clips.f32", "index.npy"
 INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
@@ -80,7 +80,7 @@ def _build(
 ) -> None:
     sounds = [entry for entry in entries if entry.kind == "audio"]
     with (
-        Ledger(folder, COLUMNS, naming, map(naming.label_of, sounds)) as ledger,
+        Ledger(folder, COLUMNS, naming, map(naming.get_label, sounds)) as ledger,
         open(folder / CLIPS, "wb") as clips,
         progress_bar(name, len(sounds), "file", progress) as shown,
     ):

@@ -38,7 +38,7 @@ def open_sounds(
         sets: names of the data sets to try without ``root``, in this order.
         named: treat ``root`` as the name of a data set even if a folder of this name exists.
         settings: arguments of `audiogan.data.open_audio_folder`. The drum machine ignores settings about onsets and
-            long files, because its sounds have no leading silence and the requested length.
+            long files, because its sounds have the requested length and no leading silence.
 
     Raises:
         UserError: a setting is unknown or invalid, the data set is not downloaded, or the folder cannot be used.

@@ -136,7 +136,7 @@ class Figure(NamedTuple):
         if self.kind == "disc":
             return np.hypot(x, y) - np.float32(
                 0.85 * self.radius
-            )  # With the factor 0.85, discs have about the area of other figures.
+            )  # With a factor of 0.85, discs have about the same area as other figures.
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
         sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]
@@ -144,7 +144,7 @@ class Figure(NamedTuple):
 
 
 def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
-    """Return random figures of an image with little overlap. Later figures cover earlier ones.
+    """Return random figures with little overlap for one image. Later figures are drawn over earlier figures.
 
     Args:
         kind: kind of data set, a key of `CHOICES`.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 Num = float | Array
 
-_DECAY = np.log(1000.0)  # A decay of 60 dB, in nepers.
+_DECAY = np.log(1000.0)  # Amplitude decay by 60 dB, in nepers.
 TOP = 20_000.0  # Highest frequency in Hz of modes and noise. Noise has RMS 1 over this bandwidth.
 _GRID = np.linspace(0.0, TOP, 200)
 # Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
