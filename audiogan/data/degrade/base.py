@@ -1,4 +1,4 @@
-"""Base class of degradations, and their composition."""
+"""`Degradation`: base class of degradations. `Steps`: sequence of degradations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`DataSet`: base class of downloadable data sets, which `downloads.yaml` describes."""
+"""`DataSet`: base class of downloadable data sets. `downloads.yaml` describes each data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scan of image pairs in two folders, in side-by-side files, or in a CSV list. Decodes the pairs into the cache."""
+"""Scan of image pairs from two folders, side-by-side files, or a CSV list. The scan decodes pairs into the cache."""
 
 from __future__ import annotations
 

@@ -199,12 +199,12 @@ def draw_painted(figures: Sequence[Figure], size: int, paint: Paint) -> Array:
 
 
 def paint_by_kind(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Return the colours of a figure by its kind. A `Paint` function."""
+    """Return colours that depend on the kind of the figure. A `Paint` function."""
     return _rgb(COLOURS[figure.kind]), 0.4 * _rgb(COLOURS[figure.kind])
 
 
 def paint_by_hue(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Return saturated colours of a figure by its hue. A `Paint` function."""
+    """Return saturated colours with the hue of the figure. A `Paint` function."""
     colour = _rgb(colorsys.hsv_to_rgb(figure.hue, 0.75, 0.88))
     return colour, 0.4 * colour
 
