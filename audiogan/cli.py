@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     If the reader of a pipe closes standard output early, the command continues.
 
     Args:
-        argv: arguments without the name of the program. By default, those of the process.
+        argv: arguments without the name of the program. Default: the arguments of the process.
 
     Returns:
         0: success. 1: bug in audiogan. 2: invalid input, or a file that cannot be read or written. 130: interrupted.

@@ -106,8 +106,8 @@ batch_size: 2
 data: {size: 16}
 inputs: {source: {_target_: audiogan.inputs.Signal, column: x}}
 streams:
-  zero: {_target_: audiogan.data.views.Shard, index: 0, of: 2, by: label}
-  one: {_target_: audiogan.data.views.Shard, index: 1, of: 2, by: label}
+  zero: {_target_: audiogan.data.views.Shard, index: 0, count: 2, by: label}
+  one: {_target_: audiogan.data.views.Shard, index: 1, count: 2, by: label}
 players:
   critic: null
   generator: null

@@ -19,12 +19,13 @@ class AdaptiveAugment(Callback):
     The measure of overfitting is the mean sign of the critic's logits on real examples (the heuristic r_t of ADA). If
     it is above ``target``, ``p`` increases, else it decreases. Any `Augment` of sounds or images can be adapted. The
     current value is logged as `augment_p`. In distributed training, signs are counted over all processes, so ``p`` is
-    the same in each of them. Do not use it with `Wasserstein`, because the sign of those logits has no meaning.
+    the same in each of them. Do not use it with `Wasserstein`, because the sign of a Wasserstein critic's output has no
+    meaning.
 
     Args:
         target: desired mean sign of the logits on real examples, -1 ... 1.
         every: interval between changes of ``p``, in moves of the player.
-        speed: thousands of real examples over which ``p`` can go from 0 to 1.
+        ramp_kimg: smallest number of real examples, in thousands, for a change of ``p`` from 0 to 1.
         max_p: upper limit of ``p``, 0 ... 1. Above about 0.8 augmented samples may leak into the generated
             distribution (section 2.2).
         boundary: logit that separates real from generated samples: 0 for most losses, 0.5 for `LeastSquares`.
@@ -38,17 +39,17 @@ class AdaptiveAugment(Callback):
         self,
         target: float = 0.6,
         every: int = 4,
-        speed: float = 500.0,
+        ramp_kimg: float = 500.0,
         max_p: float = 0.8,
         boundary: float = 0.0,
         player: str = "critic",
     ) -> None:
-        if not -1 <= target <= 1 or every < 1 or not speed > 0 or not 0 <= max_p <= 1:
+        if not -1 <= target <= 1 or every < 1 or not ramp_kimg > 0 or not 0 <= max_p <= 1:
             raise ValueError(
-                f"AdaptiveAugment needs target in -1 ... 1, every >= 1, speed > 0 and max_p in 0 ... 1, "
-                f"got target={target}, every={every}, speed={speed}, max_p={max_p}"
+                f"AdaptiveAugment needs target in -1 ... 1, every >= 1, ramp_kimg > 0 and max_p in 0 ... 1, "
+                f"got target={target}, every={every}, ramp_kimg={ramp_kimg}, max_p={max_p}"
             )
-        self.target, self.every, self.speed, self.max_p = target, every, speed, max_p
+        self.target, self.every, self.ramp_kimg, self.max_p = target, every, ramp_kimg, max_p
         self.boundary, self.player = boundary, player
         self.moves = 0
         self.counts = torch.zeros(2)
@@ -63,7 +64,7 @@ class AdaptiveAugment(Callback):
         self.counts = torch.zeros(2, device=trainer.engine.device)
 
     def on_gradients(self, trainer: Trainer, move: Move) -> None:
-        # The value is noted here and not in on_move, because a logging callback may come first there.
+        # Log ``p`` here, because in `on_move` a logging callback may run before this callback.
         if move.player.name == self.player:
             move.notes["augment_p"] = trainer.game.augment.p.clone()  # type: ignore[union-attr, operator]
 
@@ -82,11 +83,11 @@ class AdaptiveAugment(Callback):
         self.moves += 1
         if self.moves % self.every == 0:
             up = (self.counts[0] / self.counts[1] - self.target).sign()
-            p.add_(up * self.counts[1] / (1000 * self.speed)).clamp_(0, self.max_p)
+            p.add_(up * self.counts[1] / (1000 * self.ramp_kimg)).clamp_(0, self.max_p)
             self.counts.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of moves and the signs counted since ``p`` last changed. ``p`` is a buffer of the game."""
+        """Return the number of moves and the signs counted since ``p`` last changed. The game stores ``p``."""
         return {"moves": self.moves, "counts": self.counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Differentiable random transformations of images `[B, C, H, W]` with values of about -1 ... 1.
 
-A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1). It draws
-anew for each image of a batch. `Augment` combines transformations; `DiffAugment` and `ADAPipeline` are ready-made
-pipelines. All transformations are twice differentiable, as gradient penalties require.
+A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1). Each
+image of a batch gets its own random numbers. `Augment` combines transformations. `DiffAugment` and `ADAPipeline` are
+ready-made pipelines. All transformations are twice differentiable, as gradient penalties require.
 """
 
 from __future__ import annotations
@@ -163,8 +163,8 @@ class RandomScale(nn.Module):
     """Resize each image around its centre by a random factor, with the same factor for height and width.
 
     The binary logarithm of the factor is normally distributed. Interpolation is bilinear, with a wider kernel for
-    factors below 1. The image is reflected at its edges. It is computed as two matrix products, because `grid_sample`
-    is not twice differentiable.
+    factors below 1. The image is reflected at its edges. The interpolation uses two matrix products, because
+    `grid_sample` is not twice differentiable.
 
     Args:
         std: standard deviation of the binary logarithm of the factor, in octaves.

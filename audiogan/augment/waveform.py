@@ -1,7 +1,7 @@
 """Differentiable random transformations of sounds `[B, C, T]`, and `Augment`, which combines transformations.
 
 A transformation is called as ``transform(x, rand)``, where ``rand(*shape)`` draws uniform numbers in [0, 1) on the
-device of ``x``. It draws anew for each sound of a batch; all channels of a sound share the draw. The same object
+device of ``x``. Each sound of a batch gets its own random numbers, and all its channels share them. The same object
 transforms real and generated sounds, as in Zhao et al., "Differentiable augmentation for data-efficient GAN training",
 NeurIPS 2020.
 """
@@ -19,7 +19,7 @@ Number = TypeVar("Number", int, float)
 
 
 def rand_per_sample(x: Tensor, rand: Rand) -> Tensor:
-    """Return one uniform number in [0, 1) per sample, `[B, 1, ..., 1]`, with as many dimensions as ``x``."""
+    """Return one uniform number in [0, 1) per sample, with shape `[B, 1, ..., 1]` to broadcast over ``x``."""
     return rand(x.shape[0], *[1] * (x.dim() - 1))
 
 

@@ -16,17 +16,17 @@ from audiogan.modalities import Modality
 
 Rows = NDArray[np.int64]
 Shape = tuple[int, ...]
-View = Callable[[np.ndarray], np.ndarray]
-"""Augmentation with fixed random parameters: maps signals ``[n, ...]`` to augmented signals ``[n, ...]``."""
-Shared = View | None
+AugmentFunction = Callable[[np.ndarray], np.ndarray]
+"""Augmentation with fixed random parameters: a function from signals ``[n, ...]`` to signals of the same shape."""
+MaybeAugment = AugmentFunction | None
 Rng = np.random.Generator | None
-Beside = Mapping[str, Tensor] | None
+InputValues = Mapping[str, Tensor] | None
 
 
 class ViewAugment(Protocol):
-    """Interface of a random augmentation, such as `Mirror`. Columns of one group share its random parameters."""
+    """Interface of random augmentations such as `Mirror`. All columns of a group get the same random parameters."""
 
-    def draw(self, n: int, rng: np.random.Generator) -> View:
+    def draw(self, n: int, rng: np.random.Generator) -> AugmentFunction:
         """Draw the random parameters for ``n`` examples and return the augmentation as a function."""
         ...
 
@@ -34,14 +34,14 @@ class ViewAugment(Protocol):
 class Mirror:
     """Random horizontal flip of each example with probability 1/2."""
 
-    def draw(self, n: int, rng: np.random.Generator) -> View:
+    def draw(self, n: int, rng: np.random.Generator) -> AugmentFunction:
         flipped = rng.random(n) < 0.5
 
-        def view(x: np.ndarray) -> np.ndarray:
+        def flip(x: np.ndarray) -> np.ndarray:
             x[flipped] = x[flipped][..., ::-1]
             return x
 
-        return view
+        return flip
 
 
 class Column:
@@ -63,12 +63,14 @@ class Column:
     random: bool = False
     count: int | None = None
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         """Return the values ``[n, *shape]`` of the selected rows as a new tensor.
 
         Args:
             rows: row indices, int64 ``[n]``.
-            view: augmentation of the column's group. ``None``: no augmentation.
+            augment: augmentation of the column's group. ``None``: no augmentation.
             rng: random generator. ``None``: no random numbers are drawn.
             input_values: values of the columns `inputs` in the same batch, by column name.
         """
@@ -98,9 +100,11 @@ class Signals(Column):
         self.indices, self.group = indices, group
         self.count = int(storage.shape[0]) if indices is None else len(indices)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         x = np.asarray(self.storage[rows if self.indices is None else self.indices[rows]])
-        x = x if view is None else view(x)
+        x = x if augment is None else augment(x)
         if x.dtype == np.uint8:
             return torch.from_numpy(x).float().sub_(127.5).div_(127.5)
         return torch.from_numpy(x)
@@ -153,7 +157,9 @@ class Labels(Column):
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
         self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
 
 
@@ -173,7 +179,9 @@ class Values(Column):
         """Return the numbers ``[n, *shape]`` of the selected rows."""
         return np.asarray(self.array[rows], np.float32)
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         return torch.from_numpy(self.values(rows))
 
 
@@ -220,7 +228,9 @@ class Texts(Column):
         indices = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
         return [self.data[start:end].tobytes().decode() for start, end in indices]
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         out = torch.zeros(len(rows), self.length, dtype=torch.int64)
         for i, text in enumerate(self.texts(rows)):
             out[i, : len(text)] = torch.tensor([self._numbers[character] for character in text], dtype=torch.int64)
@@ -277,7 +287,9 @@ class Derived(Column):
             column.shape = tuple(None if end else size for size, end in zip(sizes, open_ends, strict=True))
         return column
 
-    def read(self, rows: Rows, view: Shared = None, rng: Rng = None, input_values: Beside = None) -> Tensor:
+    def read(
+        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
+    ) -> Tensor:
         if input_values is None:
             raise ValueError(f"a column that is computed from {', '.join(self.inputs)} needs their values")
         if not len(rows):

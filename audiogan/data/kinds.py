@@ -13,7 +13,7 @@ IMAGE_SIDES = (4, 4096)
 
 
 def suffix_set(extensions: str) -> frozenset[str]:
-    """Return the extensions ``.word`` of a string of words separated by spaces."""
+    """Return the set of extensions in a space-separated string, with a leading dot added to each."""
     return frozenset(f".{word}" for word in extensions.split())
 
 
@@ -29,7 +29,7 @@ IMAGES = suffix_set(
 ARCHIVES = suffix_set(
     "zip zipx rar 7z tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4 lzma z cab arj lha lzh sit sitx dmg iso ace"
 )
-# Volumes of split archives, such as sounds.zip.001.
+# Extensions of the volumes of split archives, such as sounds.zip.001.
 _VOLUME = re.compile(r"\.(zip|7z|rar|tar|tar\.gz|tgz)\.\d{2,4}$|\.[rz]\d\d$", re.IGNORECASE)
 
 _CONVERT = "libsndfile does not decode {}: convert it to WAV or FLAC"
@@ -73,7 +73,7 @@ _CHECKED_DISK = re.compile(r"found\.\d{3}")
 def hidden_reason(name: str) -> str | None:
     """Return the reason why a file or folder counts as hidden, or ``None`` if it does not.
 
-    Hidden names begin with a dot, or are used by systems for trash, thumbnails or metadata.
+    Hidden names begin with a dot, or are used by operating systems for trash, thumbnails or metadata.
     """
     if name.startswith("._"):
         return f"macOS metadata of {name[2:] or 'a file'}"
@@ -84,12 +84,12 @@ def hidden_reason(name: str) -> str | None:
 
 
 def is_archive(name: str) -> bool:
-    """Return ``True`` if the extension is that of an archive or of a volume of a split archive."""
+    """Return ``True`` if the file name has the extension of an archive or of one volume of a split archive."""
     return os.path.splitext(name)[1].lower() in ARCHIVES or _VOLUME.search(name) is not None
 
 
 def is_image(name: str) -> bool:
-    """Return ``True`` if the extension is that of an image."""
+    """Return ``True`` if the file name has the extension of an image format."""
     return os.path.splitext(name)[1].lower() in IMAGES
 
 

@@ -43,7 +43,7 @@ class Row:
 
 
 def read_text(path: Path, error_prefix: str) -> tuple[str, bytes, list[str]]:
-    """Read a list as UTF-8, as UTF-16 if it has a byte order mark, otherwise as Windows-1252.
+    """Read a text file. The encoding is detected: UTF-8, UTF-16 with a byte order mark, or Windows-1252.
 
     Args:
         path: path of the list.
@@ -207,11 +207,11 @@ def match_rows(
     list_folder: Path,
     error_prefix: str,
 ) -> Matches:
-    """Match the rows of a list to files.
+    """Match the rows of a list of labels to files.
 
-    A name is a path relative to the folder of the list, to the root, or to the parent of the root. If no such file
-    exists, names are compared without regard to Unicode form, case and extension, and a bare file name matches in any
-    folder. Such an inexact match must be unique.
+    A listed name is a path relative to the folder of the list, to the root, or to the parent of the root. If no such
+    file exists, names are compared without regard to Unicode form, case and extension, and a name without folders
+    matches in any folder. Such an inexact match must be unique.
 
     Args:
         rows: rows of the list.
@@ -226,7 +226,7 @@ def match_rows(
     """
     found = Matches()
     known = set(files.values())
-    unclear: list[tuple[Row, str]] = []  # Each row with the reason that is reported if no file matches.
+    unclear: list[tuple[Row, str]] = []  # Rows without an exact match, and the reason to report.
     label_of: dict[str, str] = {}  # Label by real path.
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))

@@ -84,7 +84,7 @@ class LabelRule:
         where = f"data.labels={printable(self.path)}"
         return match_rows(self.rows, files, self.suffixes, self.root, self.path.resolve().parent, where)
 
-    def label_of(self, entry: Entry) -> str:
+    def get_label(self, entry: Entry) -> str:
         """Return the label of a file, or "" if the file has no label."""
         if self.mode == LIST:
             return self._matches.labels.get(entry.rel, "")

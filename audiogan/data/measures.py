@@ -27,7 +27,7 @@ VALUES = "values.npy"
 class Measured(Values):
     """Column of numbers measured on the signals of a table at first use.
 
-    The values are cached on disk next to the scan of the data folder. Without a scan, each process measures again.
+    The values are cached on disk next to the scan of the data folder. Without such a scan, they are not cached.
 
     Args:
         table: table with the signals.

@@ -65,9 +65,9 @@ def resolve_data_folder(root: str | os.PathLike[str]) -> Path:
     return folder.resolve()
 
 
-def hash_texts(*parts: str) -> str:
-    """Return a hexadecimal digest of the given strings, for folder names in the cache."""
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+def hash_texts(*texts: str) -> str:
+    """Return a hexadecimal digest of the given strings, used in the names of cache folders."""
+    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 class Ledger:
@@ -91,7 +91,7 @@ class Ledger:
         )
         self.counts: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
-        self._kept: list[tuple[str, int]] = []  # (label, number of examples) of each usable file.
+        self._kept: list[tuple[str, int]] = []  # Label and number of examples of each usable file.
         self._first: dict[bytes, str] = {}
 
     def __enter__(self) -> Ledger:
@@ -165,7 +165,7 @@ def prefetch_map(
         function: function to apply to each item.
         items: items to process.
         per_thread: maximum number of prefetched items per thread, 1 or more.
-        threaded: predicate that selects the items to process in threads. Other items are processed when they are due.
+        threaded: predicate that selects the items to process in threads. Other items are processed when yielded.
     """
     workers, rest = min(4, os.cpu_count() or 1), iter(items)
     with ThreadPoolExecutor(workers) as pool:

@@ -41,7 +41,7 @@ def choose_held_out(
         for order in orders:
             held[order] = _shares(counts[order], fraction)
     order = np.lexsort((rows, unit))
-    # Rank of each example from the end of its recording: 1 for the last example.
+    # Position of each example, counted from the end of its recording. The last example has position 1.
     left = np.repeat(np.cumsum(counts), counts) - np.arange(len(rows))
     out = np.zeros(len(rows), bool)
     out[order] = left <= held[unit[order]]
@@ -91,7 +91,7 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
         fraction: share of the examples to hold out, 0 to 1.
     """
     held = np.zeros_like(counts)
-    # Recordings with more examples than the smaller part of the split must be cut.
+    # A recording with more examples than the smaller part of the split must be divided between the parts.
     long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())
     whole = np.flatnonzero(~long)
     whole = whole[: round(fraction * len(whole))]

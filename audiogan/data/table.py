@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiogan.data.columns import Column, Labels, Rows, Values, View, ViewAugment
+from audiogan.data.columns import AugmentFunction, Column, Labels, Rows, Values, ViewAugment
 from audiogan.data.splitting import choose_held_out
 from audiogan.data.verdicts import Scan
 from audiogan.errors import UserError
@@ -128,7 +128,7 @@ class Table:
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
         # Use a loop, because a recursive nested function is a reference cycle that would keep the batch in memory.
-        views: dict[str, View] = {}
+        views: dict[str, AugmentFunction] = {}
         values: dict[str, Tensor] = {}
         own = self.columns["x"].group
         if rng is not None and own in self._augment:
@@ -155,7 +155,7 @@ class Table:
         return order
 
     def take(self, indices: Indices) -> Table:
-        """Return a view of the selected examples. It keeps the names of all classes."""
+        """Return a view of the selected examples. The view keeps the names of all classes."""
         return self._with(rows=self.rows[indices])
 
     def split(self, fraction: float, seed: int = 0, groups: str | None = None) -> tuple[Table, Table]:
@@ -207,7 +207,8 @@ class Table:
 
         Args:
             name: name of the column in batches.
-            column: the column, or a function that computes it from this table. ``None``, from either, adds nothing.
+            column: the column, or a function from this table to the column. If it is or returns ``None``, the table is
+                returned unchanged.
         """
         found = column(self) if column is not None else None
         if found is None:
@@ -229,7 +230,7 @@ class Table:
         return self._with(columns={key: column for key, column in self.columns.items() if key != name})
 
     def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
-        """Return a view in which a numeric column is replaced by ``function(values [N, K])``, converted to float32."""
+        """Return a view with a numeric column replaced by the result of ``function`` for its values ``[N, K]``, float32."""
         column = self.require_column(name)
         if not isinstance(column, Values):
             raise ValueError(f"the column {name!r} is not numeric")
@@ -265,7 +266,7 @@ def describe_table(table: Table, total: int, noun: str, origin: str) -> str:
 
     Args:
         table: the table to describe, with its classes, note and scan.
-        total: number of examples in the whole data set, which may exceed that of a view.
+        total: number of examples in the whole data set. ``table`` may be a view with fewer examples.
         noun: plural noun for the examples.
         origin: source of the data, such as a folder.
     """

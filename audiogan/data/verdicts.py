@@ -127,7 +127,7 @@ class Scan:
         return f"{self.clips:,} clips of {seconds:.2f} s at {self.settings.sample_rate:,} Hz"
 
     def hints(self) -> list[str]:
-        """Return hints about the usable files, such as class folders that are probably not classes."""
+        """Return hints about the usable files, for example about folders that are probably not classes."""
         rows = [row for row in self.rows() if row["reason"] == "usable"]
         paths = [row["path"] for row in rows]
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]

@@ -1,4 +1,4 @@
-"""Views of the training data for individual streams. A view is a function from `Table` to `Table`."""
+"""Views: functions from `Table` to `Table` that select the training examples for one stream of batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PerClass:
-    """View with the same number of random examples of each class, such as the labels of semi-supervised training.
+    """View with the same number of random examples of each class, such as labelled data for semi-supervised training.
 
     Args:
         count: number of examples per class, 1 or more.
@@ -70,19 +70,19 @@ class Shard:
     """View of one of several disjoint shards that partition the data.
 
     Args:
-        index: index of the shard, from 0 to ``of - 1``.
-        of: number of shards.
+        index: index of the shard, from 0 to ``count - 1``.
+        count: number of shards.
         by: ``label``: each shard contains whole classes, in the order of the labels. ``random``: random shards with
             sizes that differ by at most one.
         seed: seed of the random partition.
     """
 
-    def __init__(self, index: int, of: int, by: str = "random", seed: int = 0) -> None:
+    def __init__(self, index: int, count: int, by: str = "random", seed: int = 0) -> None:
         if by not in ("label", "random"):
             raise ValueError(f"Shard by={by!r} must be label or random")
-        if not 0 <= index < of:
-            raise ValueError(f"Shard index={index} must be from 0 to below of={of}")
-        self.index, self.of, self.by, self.seed = index, of, by, seed
+        if not 0 <= index < count:
+            raise ValueError(f"Shard index={index} must be from 0 to below count={count}")
+        self.index, self.count, self.by, self.seed = index, count, by, seed
 
     def __call__(self, data: Table) -> Table:
         """Return the view of ``data``.
@@ -91,14 +91,16 @@ class Shard:
             UserError: there are fewer examples or classes than shards, or ``by=label`` is used without labels.
         """
         if self.by == "random":
-            if len(data) < self.of:
-                raise UserError(f"{len(data)} training examples cannot form {self.of} shards; use fewer shards")
+            if len(data) < self.count:
+                raise UserError(f"{len(data)} training examples cannot form {self.count} shards; use fewer shards")
             order = np.random.default_rng(self.seed).permutation(len(data))
-            return data.take(np.sort(np.array_split(order, self.of)[self.index]))
+            return data.take(np.sort(np.array_split(order, self.count)[self.index]))
         targets = _targets(data, "Shard by=label")
-        if len(data.labels) < self.of:
-            raise UserError(f"{len(data.labels)} classes cannot form {self.of} shards; use by=random or fewer shards")
-        mine = np.array_split(np.arange(len(data.labels)), self.of)[self.index]
+        if len(data.labels) < self.count:
+            raise UserError(
+                f"{len(data.labels)} classes cannot form {self.count} shards; use fewer shards or by=random"
+            )
+        mine = np.array_split(np.arange(len(data.labels)), self.count)[self.index]
         return data.take(np.flatnonzero(np.isin(targets, mine)))
 
 

@@ -69,7 +69,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
     """Yield all entries below ``root``: the files of a folder by name, then its sub-folders.
 
     Linked folders come last, so that files are listed under their real path. Each real folder is visited once. A link
-    to a visited folder or to a parent of the root has the kind "folder link". Hidden folders are listed, not searched.
+    to a visited folder or to a parent of the root has the kind "folder link". Hidden folders are not searched.
 
     Args:
         root: folder to list, or a link to a folder.
@@ -138,7 +138,7 @@ def _listing(path: str) -> tuple[list[tuple[str, bool]], list[str], list[str]]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # For example, the entry is a link to itself.
+    except OSError:  # is_dir fails, for example, for a link to itself.
         return False
 
 

@@ -39,7 +39,7 @@ class Given:
 
 def trainer(values: list[float], p: float, steps: int, augment: Any = "default", **options: Any) -> Trainer:
     torch.manual_seed(0)
-    ada = AdaptiveAugment(**{"speed": 0.2, **options})  # 200 examples from 0 to 1
+    ada = AdaptiveAugment(**{"ramp_kimg": 0.2, **options})  # 200 examples from 0 to 1
     stream = Stream(Given(values), 10, shuffle=False)
     game = Scores(Augment([Shift(3)], p) if augment == "default" else augment)
     player = Player("critic", ("critic",), partial(torch.optim.SGD, lr=0.0))
@@ -143,7 +143,7 @@ def test_a_game_without_a_probability_is_named(augment: Any) -> None:
 
 
 def test_wrong_use_is_named() -> None:
-    for option in ({"target": 2}, {"every": 0}, {"speed": 0}, {"max_p": 1.2}):
+    for option in ({"target": 2}, {"every": 0}, {"ramp_kimg": 0}, {"max_p": 1.2}):
         ((key, value),) = option.items()
         with pytest.raises(ValueError, match=f"{key}={value}"):
             AdaptiveAugment(**option)  # type: ignore[arg-type]

@@ -90,7 +90,7 @@ def test_what_cannot_be_shared_is_said(data: Any) -> None:
             view(of)  # type: ignore[operator]
     for make, message in (
         (lambda: PerClass(0), "count=0"),
-        (lambda: Shard(2, 2), "index=2.*of=2"),
+        (lambda: Shard(2, 2), "index=2.*count=2"),
         (lambda: Shard(0, 2, "class"), "by='class'"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Base class of degradations, and their composition."""
+"""`Degradation`: base class of degradations. `Steps`: sequence of degradations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 Rng = np.random.Generator
-Range = Any  # A number or a pair [low, high]. Instances store the pair (low, high).
+Range = Any  # Type of parameters that accept a number or a pair [low, high].
 
 
 def column_sample_rate(table: Table, name: str) -> int | None:

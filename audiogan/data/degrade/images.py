@@ -1,4 +1,4 @@
-"""Degradations of images: smaller, grey, noisy, blurred, compressed, masked."""
+"""Degradations of images: downsampling, conversion to grey, noise, blur, JPEG compression, and masks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Downsample(Degradation):
 
     Args:
         factor: downsampling factor, 2 to 16. It must divide the height and the width.
-        enlarge: upsample the result to the original size (bicubic), for generators whose source has the target's size.
+        enlarge: upsample the result to the original size (bicubic), for generators with equal input and output sizes.
 
     Source: Timofte et al., "NTIRE 2017 challenge on single image super-resolution", CVPR Workshops 2017.
 
@@ -64,8 +64,8 @@ class GaussianNoise(Degradation):
     """Add white Gaussian noise to a signal. The result is not clipped, because clipping would shift the mean.
 
     Args:
-        std: standard deviation in units of the signal, 0 to 2. For 8-bit images, the literature's sigma = 25 is
-            25 / 127.5 = 0.196.
+        std: standard deviation in units of the signal, 0 to 2. A standard deviation of 25 on the scale from 0 to 255,
+            common in papers, is 25 / 127.5 = 0.196 here.
 
     Source: Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017.
     """
@@ -211,8 +211,8 @@ class Hole(Degradation):
     """Replace the masked pixels of an image by a constant, for training inpainting.
 
     Args:
-        mask: `Mask` drawn for each example, or the name of a column of masks ``[1, H, W]``. A column also serves as
-            an input of the networks.
+        mask: `Mask` drawn for each example, or the name of a column of masks ``[1, H, W]``. With a column, networks
+            can also use the mask as an input.
         fill: value of the masked pixels, -1 (black) to 1 (white).
         append: append the mask as the last channel, which gives ``[C + 1, H, W]``.
     """

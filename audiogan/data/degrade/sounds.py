@@ -1,4 +1,4 @@
-"""Degradations of sounds: added noise, a limited band, clipping."""
+"""Degradations of sounds: added noise, band limiting, and clipping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_rate
 from audiogan.data.table import Table
 
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponents of the frequency in the magnitude spectrum.
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent k of each noise with magnitude spectrum f**k.
 QUIET = 1e-10  # Mean square below which a sound counts as silent.
 
 
@@ -76,7 +76,7 @@ class BandLimit(Degradation):
 
     Args:
         rate: lower sample rate in Hz, 100 to 384,000. Rates of ``sample_rate`` or more change nothing.
-        sample_rate: sample rate of the sounds in Hz. Default: that of the table.
+        sample_rate: sample rate of the sounds in Hz. Default: the sample rate of the table.
     """
 
     dims = 2

@@ -1,4 +1,4 @@
-"""`DataSet`: base class of downloadable data sets, which `downloads.yaml` describes."""
+"""`DataSet`: base class of downloadable data sets. `downloads.yaml` describes each data set."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ class File:
         name: path of the file relative to the folder for incomplete downloads.
         urls: URLs of the file, tried in this order.
         max_bytes: maximum size of the file in bytes.
-        sha256: expected SHA-256. ``None``: the publisher does not guarantee a fixed content.
-        address: path of the file on a mirror set by ``base_url``. Default: ``name``.
+        sha256: expected SHA-256. ``None``: not checked, because the publisher may change the file.
+        mirror_path: path of the file on a mirror set by ``base_url``. Default: ``name``.
     """
 
     name: str
     urls: tuple[str, ...]
     max_bytes: int
     sha256: str | None = None
-    address: str = ""
+    mirror_path: str = ""
 
 
 class DataSet:
-    """Base class of downloadable data sets.
+    """Base class of downloadable data sets. A data set has one or more parts, each a file or a folder.
 
     Attributes:
         name: name of the data set.
-        parts: files to download for each part, by the path of the part relative to the folder of the data set.
+        parts: files from which each part is created, by the path of the part relative to the folder of the data set.
         many_files: ``True`` for data sets of many small files, which are downloaded in parallel with retries. Otherwise
             an interrupted download is resumed.
     """
@@ -53,11 +53,11 @@ class DataSet:
         """Raise `UserError` if the download would overwrite a file that audiogan did not write."""
 
     def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
-        """Return ``True`` if a part exists and is complete."""
+        """Return ``True`` if the part of the data set at ``target`` exists and is complete."""
         raise NotImplementedError
 
     def install(self, target: Path, paths: list[Path], progress: bool) -> None:
-        """Create a part from its downloaded files.
+        """Create a part of the data set from its downloaded files.
 
         Args:
             target: path of the part.
@@ -77,7 +77,7 @@ def read_descriptions() -> dict[str, Any]:
 
 
 def check_own_file(path: Path, prefix: str) -> None:
-    """Raise `UserError` if a file exists but does not begin with ``prefix``, which marks files of audiogan."""
+    """Raise `UserError` if a file exists but does not begin with ``prefix``, the mark of files written by audiogan."""
     try:
         with open(path, "rb") as stream:
             found = stream.read(len(prefix.encode()))

@@ -113,11 +113,11 @@ def _fetch_all(
 
     def fetch_file(file: File) -> str:
         """Download one file. Return the reason of a failure, or an empty string."""
-        nonlocal lost  # The counter needs no lock, because a race only delays giving up.
+        nonlocal lost  # No lock is needed, because the count of failures may be inexact.
         path, why, dead = parts / file.name, "", False
         if path.is_file() and file.sha256 in (None, file_hash(path)):
             return ""
-        urls = file.urls if base_url is None else (f"{base_url.rstrip('/')}/{file.address or file.name}",)
+        urls = file.urls if base_url is None else (f"{base_url.rstrip('/')}/{file.mirror_path or file.name}",)
         for attempt in range(1 + retries if many else 1):
             stop.wait(attempt)
             reasons = []

@@ -27,7 +27,7 @@ TITLE = "# Licences and credits of these sounds"
 _SHAPES = {
     "repo": r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*",
     "commit": r"[0-9a-f]{7,64}",
-    # Paths are relative, without empty, `.` or `..` components and without backslashes, and have an extension.
+    # Valid paths are relative and have an extension. They contain no backslash and no empty, `.` or `..` component.
     "path": r"(?!.*(?:^|/)\.{0,2}(?:/|$))[^\x00-\x1f\\:]+\.[A-Za-z0-9]{1,5}",
     "bytes": r"[0-9]{1,12}",
     "sha256": r"[0-9a-f]{64}",
@@ -39,7 +39,7 @@ _SHAPES = {
 
 @dataclass(frozen=True)
 class Source:
-    """Row of the list of sources: repository, commit, path, size, checksum, label, licence and kit of a file."""
+    """Row of the CSV list of sounds: repository, commit, path, size, checksum, label, licence and kit of a file."""
 
     repo: str
     commit: str
@@ -90,10 +90,10 @@ def list_kits() -> list[tuple[str, int, int, str]]:
 
 
 def select_sources(sources: Sequence[Source], kits: Choice, licences: Choice) -> list[Source]:
-    """Return the sources of the given kits and licences. ``None`` selects all.
+    """Return the drum sounds of the given kits under the given licences. ``None`` selects all kits or licences.
 
     Raises:
-        UserError: a name is unknown, or no source is left.
+        UserError: a kit or a licence is unknown, or no drum sound matches.
     """
     for wanted, known, what in (
         (kits, {source.kit for source in sources}, "kit"),

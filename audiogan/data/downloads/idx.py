@@ -41,14 +41,19 @@ class IdxImages(DataSet):
     names: tuple[str, ...] = ()
 
     @staticmethod
-    def from_description(name: str, facts: dict[str, Any]) -> IdxImages:
+    def from_description(name: str, description: dict[str, Any]) -> IdxImages:
         """Return the data set described by an entry of `downloads.yaml`."""
 
         def file(name: str) -> File:
-            return File(name, tuple(m + name for m in facts["mirrors"]), facts["max_bytes"], facts["sha256"][name])
+            return File(
+                name,
+                tuple(m + name for m in description["mirrors"]),
+                description["max_bytes"],
+                description["sha256"][name],
+            )
 
         parts = {target: tuple(map(file, names)) for target, names in PARTS.items()}
-        return IdxImages(name, parts, facts["about"], tuple(facts.get("names", ())))
+        return IdxImages(name, parts, description["about"], tuple(description.get("names", ())))
 
     def check_folder(self, folder: Path) -> None:
         check_own_file(folder / README, self.about.splitlines()[0])

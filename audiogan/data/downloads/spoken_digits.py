@@ -47,8 +47,8 @@ class SpokenDigits(DataSet):
         member: regular expression for the paths of recordings in the archive, with the groups ``digit`` (0 to 9, or
             the word), ``name`` (file name) and ``speaker``.
         about: description, author and licence.
-        names: file names of all recordings. Empty: not checked.
-        sample_rate: sample rate of the recordings in Hz. ``None``: not checked.
+        names: expected file names of all recordings. Empty: not checked.
+        sample_rate: expected sample rate of the recordings in Hz. ``None``: not checked.
     """
 
     name: str
@@ -59,12 +59,16 @@ class SpokenDigits(DataSet):
     sample_rate: int | None = None
 
     @staticmethod
-    def from_description(name: str, facts: dict[str, Any]) -> SpokenDigits:
+    def from_description(name: str, description: dict[str, Any]) -> SpokenDigits:
         """Return the data set described by an entry of `downloads.yaml`."""
-        archive = File(facts["file"], tuple(facts["urls"]), facts["max_bytes"], facts.get("sha256"))
-        known = itertools.product(range(10), facts.get("speakers", ()), range(facts.get("takes", 0)))
+        archive = File(
+            description["file"], tuple(description["urls"]), description["max_bytes"], description.get("sha256")
+        )
+        known = itertools.product(range(10), description.get("speakers", ()), range(description.get("takes", 0)))
         names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
-        return SpokenDigits(name, archive, facts["member"], facts["about"], names, facts.get("sample_rate"))
+        return SpokenDigits(
+            name, archive, description["member"], description["about"], names, description.get("sample_rate")
+        )
 
     @property
     def parts(self) -> dict[str, tuple[File, ...]]:  # type: ignore[override]

@@ -89,7 +89,7 @@ def crop_square(pixels: Pixels, size: int) -> Pixels:
 
 
 def highest_value(entry: Entry) -> int | None:
-    """Return the largest value of a 16-bit image, or ``None`` for other and for unreadable images."""
+    """Return the largest pixel value of a 16-bit image, or ``None`` if the file is not a readable 16-bit image."""
     try:
         with open_picture(entry.path) as image:
             values = np.asarray(image) if image.mode.startswith("I") else np.array([-1])

@@ -32,7 +32,7 @@ from audiogan.utils.text import printable
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 MOST_CLASSES = 10_000  # Maximum number of columns of one-hot classes.
 LONGEST = 4096  # Maximum size of a class name in bytes.
-CHUNK = 1024  # Number of images per chunk, which bounds the memory.
+CHUNK = 1024  # Number of images converted at a time, to limit the memory.
 ARRAYS = (
     ("x", "y"),
     ("images", "labels"),
@@ -84,8 +84,8 @@ def from_npz(
     """Return a table of the images in an ``.npz`` file.
 
     The file needs an array of images, uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` with 1, 3 or 4 (RGBA)
-    channels. Optional are an array of classes (integers or text, ``[N]``, ``[N, 1]``, ``[1, N]`` or one-hot ``[N, K]``)
-    and an array ``names`` with the class names. `ARRAYS` lists the accepted names of arrays. If the file has a training
+    channels. It may contain an array of classes (integers or text, ``[N]``, ``[N, 1]``, ``[1, N]`` or one-hot
+    ``[N, K]``) and an array ``names`` with the class names. `ARRAYS` lists the accepted names of arrays. If the file has a training
     and a test part, the training part is read.
 
     Args:
@@ -197,7 +197,7 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
 
 
 def convert_image(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
-    """Return an image ``[C, H, W]`` with the given number of channels, and cropped and resized if ``size`` is set."""
+    """Return the image as ``[C, H, W]`` with the given number of channels. Crop and resize it if ``size`` is set."""
     flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
     return crop_square(flat, size) if size else flat
 
@@ -208,7 +208,7 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
     y = _small(archive, member, where, MOST_CLASSES * count)
-    if y.shape in ((count, 1), (1, count)):  # Keras stores CIFAR classes as a column, MATLAB as a row.
+    if y.shape in ((count, 1), (1, count)):  # Keras stores classes in a column. MATLAB stores classes in a row.
         y = y.reshape(count)
     if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
         y = y.argmax(1)

@@ -1,4 +1,4 @@
-"""Scan of image pairs: find pairs in two folders, in one file each, or in a list, and decode them into the cache."""
+"""Scan of image pairs from two folders, side-by-side files, or a CSV list. The scan decodes pairs into the cache."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def scan_pairs(
     """Scan a folder of image pairs. Decode the pairs into the cache, or reuse the cached scan if nothing has changed.
 
     Args:
-        channels: channels of sources and of targets.
+        channels: number of channels of the sources and of the targets.
         folders: names of the folders of sources and of targets.
 
     The other arguments are those of `audiogan.data.images.pairs.open_pairs`.
@@ -229,7 +229,7 @@ def _two_folders(root: Path, source: str, target: str, labels: FileName | None, 
     partner = _partners(*sides)
     for entry in sides[1]:
         if other := partner.get(entry.rel):
-            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.label_of(entry)))
+            found.pairs.append(Item((_below(source, other), _below(target, entry)), naming.get_label(entry)))
     used = ({entry.rel for entry in partner.values()}, partner.keys())
     for name, other_name, side, taken in zip((source, target), (target, source), sides, used, strict=True):
         for entry in side:
@@ -261,7 +261,7 @@ def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: b
     )
     half = "right" if backward else "left"
     found.pairs = [
-        Item((entry, entry), naming.label_of(entry), half) for entry in found.entries if entry.kind == "image"
+        Item((entry, entry), naming.get_label(entry), half) for entry in found.entries if entry.kind == "image"
     ]
     found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
     return found

@@ -66,15 +66,16 @@ def open_pairs(
         size: side length in pixels. The central square of each image is resized. Default: the most common shorter side
             of the targets, at most 256; both images of a pair must then have the same size.
         channels: channels of the targets: 1 (grey) or 3 (RGB). Default: 1 if all targets are grey, else 3.
-        source_channels: channels of the sources, like ``channels``.
+        source_channels: channels of the sources: 1 (grey) or 3 (RGB). Default: 1 if all sources are grey, else 3.
         mirror: flip each pair of a training batch horizontally with probability 1/2.
         a: name of the folder of sources. Default: ``a`` or ``A``.
         b: name of the folder of targets. Default: ``b`` or ``B``.
         layout: ``folders``, or ``side-by-side`` for files with both images, the source on the left, as in the data sets
             of pix2pix. If such a folder has a part named train next to test or val, only train is used.
         direction: ``a-to-b``, or ``b-to-a`` to swap sources and targets.
-        pairs: CSV file with the columns ``source``, ``target`` and optionally ``label``, which replaces ``layout``. Its
-            paths are relative to ``root`` or to the folder of the CSV file. All files must be inside ``root``.
+        pairs: CSV file that lists the pairs, with the columns ``source``, ``target`` and optionally ``label``. If it is
+            set, ``layout`` is ignored. Its paths are relative to ``root`` or to the folder of the CSV file. All images
+            must be inside ``root``.
         labels: source of the classes of pairs: ``auto`` or ``folders`` (first-level folders in ``b``), ``none``, or a
             CSV file with the columns path and label. With ``pairs``: ``auto`` or ``none``.
         links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
@@ -128,8 +129,8 @@ def open_domains(
     """Return images of two domains, without pairs, as one table with one class per domain.
 
     Args:
-        root: folder with two sub-folders of images, such as ``apples`` and ``tomatoes``, or with ``trainA`` and
-            ``trainB``, next to which other folders are ignored. Default: drawn figures, see
+        root: folder with two sub-folders of images, such as ``apples`` and ``tomatoes``. If it contains ``trainA`` and
+            ``trainB``, all other folders are ignored. Default: drawn figures, see
             `audiogan.data.toys.shapes.open_shapes`.
         size: side length in pixels. The central square of each image is resized. Default: the most common shorter side,
             at most 256.

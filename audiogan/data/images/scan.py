@@ -42,7 +42,7 @@ FOREIGN_IMAGES = {
 }
 """Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-LARGEST = 256  # Maximum side length in pixels if data.size is not set.
+LARGEST = 256  # Maximum side length in pixels of images if data.size is not set.
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -141,7 +141,7 @@ def scan_images(
     entries = list(image_entries(folder, follow))
     if subfolders:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in subfolders]
-    items = [Item((entry,), naming.label_of(entry) if entry.kind == "image" else "") for entry in entries]
+    items = [Item((entry,), naming.get_label(entry) if entry.kind == "image" else "") for entry in entries]
     job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
     group = hash_texts(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     build = partial(build_images, job, folder.name, progress)
@@ -150,7 +150,7 @@ def scan_images(
 
 
 def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
-    """Yield the entries of `walk` with the kind ``image``, or with the reason why an entry is not a usable image."""
+    """Yield the entries of a folder. The kind of an entry is ``image`` or the reason why the entry is not used."""
     for entry in walk(root, follow_links):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
             yield entry
@@ -170,7 +170,7 @@ class Item:
     Attributes:
         files: one file, or the files of the source and of the target.
         label: label of the item, "" if it has none.
-        half: half with the source, ``left`` or ``right``, if one file contains both images of a pair.
+        half: position of the source in a side-by-side file, ``left`` or ``right``. "" for other files.
     """
 
     files: tuple[Entry, ...]
@@ -188,8 +188,8 @@ class Job:
     Attributes:
         items: items to scan, in the order of the table of files.
         naming: rule that assigns labels to items.
-        size: side length in pixels. ``None``: chosen from the last file of each item.
-        channels: number of channels for each file of an item. ``None``: chosen from the files.
+        size: side length in pixels. ``None``: the most common shorter side of the images (for pairs: targets).
+        channels: number of channels for each file of an item. ``None``: 1 if all files are grey, else 3.
         names: names of the cache files for the pixels of each file of an item, and for the class indices.
         reasons: all reasons, in the order of the summary.
         noun: word for an item in the progress bar.
@@ -207,7 +207,7 @@ class Job:
 
 
 def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
-    """Return the results with the given reason and detail instead of their own, and without flags."""
+    """Return copies of the results with the given reason and detail, and without flags."""
     return tuple(replace(each, reason=reason, flags="", detail=detail) for each in results)
 
 
@@ -268,7 +268,7 @@ def _quiet() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # Applies to all threads. The decoding threads end within this block.
+    with warnings.catch_warnings():  # The filters also apply to the decoding threads.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield

@@ -23,7 +23,7 @@ SILENT_WINDOW = 10 ** (-40 / 20)  # Slices with a peak below this fraction of th
 ONSET = 0.05  # The onset is the first sample above this fraction of the peak (-26 dB).
 PEAK = 0.95  # Peak of clips with normalize="peak".
 CLIP_RUN = 4  # Minimum number of equal consecutive samples at full scale that counts as clipping.
-# Full scale by sample format, slightly below the largest positive value of 8-bit formats.
+# Level above which samples of 8-bit formats count as full scale.
 FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
 
 
@@ -38,10 +38,11 @@ class DecodeSettings:
         channel_mode: treatment of files with more channels. ``mix``: channel ``i`` is the mean of the file's channels
             ``i``, ``i + channels``, ... ``keep``: the first channels.
         long: treatment of files longer than a clip. ``onset``: one clip from the onset, the first sample above 5 % of
-            the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips, without
-            those 40 dB below the peak of the file and without a last clip that is less than half full.
-        trim: start short files at their onset, too.
-        lead: time before the onset to keep, in seconds, 0 to 60. Speech has softer onsets than drums and needs more.
+            the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips. Clips
+            with a peak 40 dB below the peak of the file and a last clip that is less than half full are omitted.
+        trim: cut the time before the onset from all files, also from short files and before slicing.
+        lead: time before the onset to keep, in seconds, 0 to 60. Speech needs a longer time than drums, because its
+            onsets are softer.
         min_seconds: minimum duration of a usable file in seconds, 0 to 3600.
         normalize: level normalisation of each clip: ``peak`` (peak of 0.95) or ``none``.
     """
@@ -167,7 +168,7 @@ class _Facts:
 
 def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     rate = f.sample_rate
-    # The resampler needs samples beyond the end of the clip. Its filter is shorter than 50 ms.
+    # Read 50 ms more than a clip, because the filter of the resampler extends beyond the end of the clip.
     need = math.ceil(s.length * rate / s.sample_rate) + rate // 20
     whole = s.long != "start" or s.trim
     limit = None if whole else need
@@ -187,7 +188,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # Remove a smaller offset only if it would be mistaken for the onset.
+        # Remove a smaller DC offset only if the onset would otherwise be detected more than 50 ms too early.
         facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)

@@ -43,13 +43,14 @@ def open_audio_folder(
         sample_rate: sample rate of the clips in Hz. Files with other rates are resampled.
         length: length of a clip in samples.
         channels: number of channels of the clips.
-        channel_mode: treatment of files with more channels: ``mix`` or ``keep`` the first.
-        long: treatment of longer files: ``onset``, ``start`` or ``slice``.
-        trim: start short files at their onset, too.
+        channel_mode: treatment of files with more channels: ``mix`` averages channels, ``keep`` uses the first ones.
+        long: part of longer files to use: ``onset`` (from the first loud sample), ``start``, or ``slice`` (all of the
+            file as consecutive clips).
+        trim: cut the time before the onset from all files, also from short files and before slicing.
         lead: time before the onset to keep, in seconds.
         labels: source of the labels: ``auto``, ``folders``, ``none`` or a CSV file.
         min_seconds: minimum duration of a usable file in seconds.
-        normalize: level normalisation of each clip: ``peak`` (0.95) or ``none``.
+        normalize: level normalisation of each clip: ``peak`` (peak of 0.95) or ``none``.
         links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
         cache: cache folder. Default: the cache folder of the user.
         progress: show a progress bar while decoding.

@@ -52,8 +52,8 @@ class Analysis:
     def frame_mean(self, values: np.ndarray, silent_value: float) -> Array:
         """Return the amplitude-weighted mean ``[N]`` over frames of ``values`` ``[N, 1, frames]``.
 
-        Energy weights would overweight the loudest frame, and equal weights the decay. Silent sounds get
-        ``silent_value``.
+        With the energy as weight, the loudest frame would dominate. With equal weights, the decay would dominate. The
+        mean of a silent sound is ``silent_value``.
         """
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)
@@ -122,7 +122,7 @@ def _decay(a: Analysis) -> Array:
 def _noisiness(a: Analysis) -> Array:
     import librosa
 
-    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because the floor of the flatness is absolute.
+    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because the minimum power `amin` is absolute.
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
     flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
     return 10 * np.log10(a.frame_mean(flatness, silent_value=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
@@ -197,7 +197,7 @@ def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = N
 
     Returns:
         Knob values float32 ``[N, K]``, each in the unit of its knob. All values are finite except the pitch, which is
-        NaN for sounds without a voice. Silence gets the lowest value of each knob.
+        NaN for sounds without voiced frames. Silence gets the lowest value of each knob.
 
     Raises:
         UserError: a name is unknown.

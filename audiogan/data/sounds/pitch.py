@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
 """Pitch range of voices in Hz, three octaves."""
 WINDOW_SECONDS = 0.064
-"""Analysis window in seconds."""
+"""Length of the analysis window in seconds."""
 STEADY = 0.1
 """Maximum pitch difference between adjacent voiced frames, in octaves. The pitch of noise jumps further."""
 FAR = 0.6
-"""Maximum distance from the median pitch of the sound, in octaves. Pitches beyond it are octave errors."""
+"""Maximum distance from the median pitch of the sound, in octaves. Pitches beyond it count as octave errors."""
 QUIETEST_DB = -35.0
 """Minimum level of a voiced frame relative to the loudest frame, in dB."""
 AT_A_TIME = 64
-"""Number of sounds per chunk, which bounds the memory."""
+"""Number of sounds analysed at a time, to limit the memory."""
 
 
 def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArray[np.float32]:
     """Estimate the pitch of voices over time.
 
-    A frame is voiced if its level is at most 35 dB below the loudest frame, its pitch is close to that of both adjacent
-    frames, and its pitch is within 0.6 octaves of the median of the sound.
+    A frame is voiced if its level is at most 35 dB below the loudest frame, its pitch is close to the pitch of
+    both adjacent frames, and its pitch is within 0.6 octaves of the median of the sound.
 
     Args:
         waves: sounds ``[N, C, T]``. The loudest channel of each sound is analysed.
@@ -55,7 +55,7 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     octaves = np.log2(np.maximum(np.nan_to_num(pitch), 1.0))
     step = np.pad(np.abs(np.diff(octaves, axis=1)) < STEADY, ((0, 0), (1, 1)), constant_values=True)
     steady = step[:, 1:] & step[:, :-1]
-    # YIN returns an end of the range if it finds no period.
+    # YIN returns the lowest or the highest pitch of the range if it finds no period.
     inside = (pitch > LOWEST_HZ * 1.01) & (pitch < HIGHEST_HZ * 0.99)
     loud = level > level.max(axis=1, keepdims=True) * 10 ** (QUIETEST_DB / 20)
     voiced = steady & inside & loud & (level > 0)

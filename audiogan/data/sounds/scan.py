@@ -21,7 +21,7 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-LARGE = 1 << 16  # Size in bytes below which decoding in a thread does not pay off.
+LARGE = 1 << 16  # Minimum size in bytes of files decoded in threads. Threads do not speed up smaller files.
 CLIPS, INDEX = "clips.f32", "index.npy"
 INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
@@ -80,7 +80,7 @@ def _build(
 ) -> None:
     sounds = [entry for entry in entries if entry.kind == "audio"]
     with (
-        Ledger(folder, COLUMNS, naming, map(naming.label_of, sounds)) as ledger,
+        Ledger(folder, COLUMNS, naming, map(naming.get_label, sounds)) as ledger,
         open(folder / CLIPS, "wb") as clips,
         progress_bar(name, len(sounds), "file", progress) as shown,
     ):
@@ -103,7 +103,7 @@ def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:
 
 def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: DecodeSettings) -> None:
     """Write the clips of a usable file to the cache, and the row of the file to the table."""
-    label = ledger.label_rule.label_of(entry) if ledger.labelled else ""
+    label = ledger.label_rule.get_label(entry) if ledger.labelled else ""
     written = 0
     if found.reason == "usable" and (refusal := ledger.rejection(found.digest, label)):
         found = replace(found, reason=refusal[0], detail=refusal[1], flags=())

@@ -16,11 +16,11 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
-"""Minimum number of examples for holding out a part."""
+"""Minimum number of examples of a data set. No examples of smaller data sets are held out."""
 
 
 def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:
-    """Return the end of the data description: the number of held-out examples, or the reason why there are none."""
+    """Return text to append to a data description: the number of held-out examples, or why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
     return f"; none held out (fewer than {FEWEST} examples)" if fraction and len(train) < FEWEST else ""
@@ -38,7 +38,7 @@ def open_sounds(
         sets: names of the data sets to try without ``root``, in this order.
         named: treat ``root`` as the name of a data set even if a folder of this name exists.
         settings: arguments of `audiogan.data.open_audio_folder`. The drum machine ignores settings about onsets and
-            long files, because its sounds have no leading silence and the requested length.
+            long files, because its sounds have the requested length and no leading silence.
 
     Raises:
         UserError: a setting is unknown or invalid, the data set is not downloaded, or the folder cannot be used.

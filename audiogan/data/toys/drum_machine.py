@@ -57,7 +57,7 @@ def _snare(d: Dice, s: Synth) -> Array:
     wires += d.uniform(0, 1.5) * s.noise(low, high, d.loguniform(0.02, 0.08), steep=False)
     crack = s.noise(d.loguniform(900, 3000), d.loguniform(4000, 18000), d.loguniform(0.006, 0.025))
     wave = drive(head, d.loguniform(0.2, 2.5)) + d.loguniform(0.03, 0.4) * wires + d.loguniform(0.05, 0.4) * crack
-    if d.chance(0.25):  # Rim shot: the hoop rings, too.
+    if d.chance(0.25):  # Rim shot: add the ringing of the hoop.
         ring = d.loguniform(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
         wave += d.uniform(0.2, 0.7) * s.partials(ring, d.uniform(0.2, 1, 4), d.loguniform(0.05, 0.25, 4))
     return wave
@@ -71,7 +71,7 @@ def _hat(d: Dice, s: Synth, t60: float) -> Array:
     wave = s.partials(f, amp, each, phase)
     wave += d.loguniform(0.3, 2.5) * s.noise(low, TOP, t60 * d.uniform(0.5, 1), tilt=tilt)
     wave += d.loguniform(0.1, 1.0) * s.noise(d.loguniform(800, 4000), TOP, d.loguniform(0.005, 0.02))
-    if acoustic:  # Two plates collide with a dull thud.
+    if acoustic:  # The two cymbals collide with a dull thud.
         wave += d.loguniform(0.1, 1.0) * s.partials(
             d.loguniform(220, 650, 4), d.loguniform(0.2, 1, 4), d.loguniform(0.05, 0.3), d.uniform(0, 6.28, 4)
         )
@@ -104,7 +104,7 @@ def _ride(d: Dice, s: Synth) -> Array:
     f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
-    count = int(d.rng.integers(4, 9))  # Number of prominent modes, which form the ping.
+    count = int(d.rng.integers(4, 9))  # Number of prominent modes. They form the ping.
     ping = (
         d.loguniform(350, 900) * np.sort(d.loguniform(1, 9, count))
         if d.chance(0.6)

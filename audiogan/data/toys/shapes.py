@@ -23,11 +23,11 @@ from audiogan.modalities.image import Image
 
 Array = NDArray[np.floating]
 COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square": (0.20, 0.43, 0.85)}
-"""Colour of each kind of figure in pairs, RGB from 0 to 1."""
+"""Colour of each kind of figure in the data set ``pairs``, RGB from 0 to 1."""
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
 CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
-"""Maximum number of figures per image, and ``True`` for nearly upright figures, by kind of data set."""
+"""For each kind of data set: maximum number of figures per image, and ``True`` if figures are nearly upright."""
 DOMAINS = ("dotted", "striped")
 MOST = 100_000_000  # Maximum number of images.
 LINE = 0.05  # Width of outlines.
@@ -134,7 +134,9 @@ class Figure(NamedTuple):
         """Return the signed distance of the points ``(x, y)`` from the edge, negative inside the figure."""
         x, y = x - np.float32(self.x), y - np.float32(self.y)
         if self.kind == "disc":
-            return np.hypot(x, y) - np.float32(0.85 * self.radius)  # 0.85 gives discs about the area of other figures.
+            return np.hypot(x, y) - np.float32(
+                0.85 * self.radius
+            )  # With a factor of 0.85, discs have about the same area as other figures.
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
         sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]
@@ -142,7 +144,7 @@ class Figure(NamedTuple):
 
 
 def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
-    """Return random figures of an image with little overlap. Later figures cover earlier ones.
+    """Return random figures with little overlap for one image. Later figures are drawn over earlier figures.
 
     Args:
         kind: kind of data set, a key of `CHOICES`.
@@ -163,12 +165,12 @@ def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
     return found
 
 
-def draw_outline(parts: Sequence[Figure], size: int) -> Array:
+def draw_outline(figures: Sequence[Figure], size: int) -> Array:
     """Return a black line drawing of the figures on white, float32 ``[1, size, size]`` from 0 (black) to 1 (white)."""
     canvas = np.ones((size, size), np.float32)
-    for figure in parts:
+    for figure in figures:
         d = figure.distance(*_grid(size))
-        canvas = np.maximum(canvas, _cover(d, size))  # Cover the lines of figures below.
+        canvas = np.maximum(canvas, _cover(d, size))  # Erase earlier lines inside this figure.
         canvas *= 1 - _cover(np.abs(d) - LINE / 2, size)
     return canvas[None]
 
@@ -180,12 +182,12 @@ Paint = Callable[[Figure, Array, Array, int], tuple[Array, Array]]
 """
 
 
-def draw_painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
+def draw_painted(figures: Sequence[Figure], size: int, paint: Paint) -> Array:
     """Return an image of coloured figures with light and shadow, float32 RGB ``[3, size, size]`` from 0 to 1."""
     x, y = _grid(size)
     top, bottom = (_rgb(colour) for colour in PAPER)
     canvas = top + (bottom - top) * (y + 1) / 2
-    for figure in parts:
+    for figure in figures:
         d, dx, dy = figure.distance(x, y), x - np.float32(figure.x), y - np.float32(figure.y)
         canvas *= 1 - 0.35 * np.clip(0.5 - figure.distance(x - SHADOW[0], y - SHADOW[1]) / 0.14, 0, 1) ** 2
         area, line = paint(figure, dx, dy, size)
@@ -197,12 +199,12 @@ def draw_painted(parts: Sequence[Figure], size: int, paint: Paint) -> Array:
 
 
 def paint_by_kind(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Return the colours of a figure by its kind. A `Paint` function."""
+    """Return colours that depend on the kind of the figure. A `Paint` function."""
     return _rgb(COLOURS[figure.kind]), 0.4 * _rgb(COLOURS[figure.kind])
 
 
 def paint_by_hue(figure: Figure, dx: Array, dy: Array, size: int) -> tuple[Array, Array]:
-    """Return saturated colours of a figure by its hue. A `Paint` function."""
+    """Return saturated colours with the hue of the figure. A `Paint` function."""
     colour = _rgb(colorsys.hsv_to_rgb(figure.hue, 0.75, 0.88))
     return colour, 0.4 * colour
 

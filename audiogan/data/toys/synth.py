@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating]
 Num = float | Array
 
-_DECAY = np.log(1000.0)  # A decay of 60 dB, in nepers.
-TOP = 20_000.0  # Bandwidth in Hz to which the level of noise refers, at every sample rate.
+_DECAY = np.log(1000.0)  # Amplitude decay by 60 dB, in nepers.
+TOP = 20_000.0  # Highest frequency in Hz of modes and noise. Noise has RMS 1 over this bandwidth.
 _GRID = np.linspace(0.0, TOP, 200)
 # Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
 MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
-SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Oscillators of an analogue cymbal, in Hz.
+SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Frequencies in Hz of an analogue cymbal's oscillators.
 
 
 class Dice:
@@ -58,7 +58,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
         freq: frequencies in Hz.
         low: lower cutoff in Hz.
         high: upper cutoff in Hz.
-        steep: second-order slopes instead of first-order.
+        steep: use slopes of second order instead of first order.
         tilt: spectral tilt in dB per octave.
     """
     freq = np.maximum(freq, 1.0)
@@ -70,7 +70,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
 
 
 def drive(x: Array, gain: Num) -> Array:
-    """Return a sound with soft saturation (tanh). The sound should be low-pitched, because overtones may alias."""
+    """Return ``x`` after soft saturation (tanh). ``x`` should be low-pitched, because overtones may alias."""
     return np.tanh(gain * x) / np.tanh(gain)
 
 
@@ -102,7 +102,7 @@ class Synth:
             freq: final frequencies in Hz.
             start_ratio: ratio of the initial to the final frequency.
             time_constant: time constant of the glide in seconds.
-            t60: decay times by 60 dB, in seconds.
+            t60: decay times (to -60 dB) in seconds.
             amp: amplitudes.
             phase: initial phase in radians.
         """
@@ -120,7 +120,7 @@ class Synth:
         Args:
             freq: frequencies in Hz. Those close to or above the Nyquist frequency are omitted.
             amp: amplitudes.
-            t60: decay times by 60 dB, in seconds.
+            t60: decay times (to -60 dB) in seconds.
             phase: initial phases in radians.
             attack: approximate rise time in seconds.
         """
@@ -162,10 +162,10 @@ class Synth:
         Args:
             low: lower cutoff in Hz.
             high: upper cutoff in Hz.
-            t60: decay time by 60 dB, in seconds.
+            t60: decay time (to -60 dB) in seconds.
             attack: approximate rise time in seconds.
             start: start time in seconds.
-            steep: second-order slopes instead of first-order.
+            steep: use slopes of second order instead of first order.
             tilt: spectral tilt in dB per octave.
         """
         first, end = round(start * self.sample_rate), self._span(t60, start)
@@ -185,7 +185,7 @@ class Synth:
 
 
 def plate_modes(dice: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
-    """Return frequencies in Hz and amplitudes of thin plate modes, with uniform density between ``low`` and 20 kHz."""
+    """Return frequencies in Hz and amplitudes of modes of a thin plate, uniformly dense from ``low`` to 20 kHz."""
     freq = np.sort(dice.uniform(low, TOP, count))
     return freq, np.sqrt(-np.log(dice.uniform(1e-6, 1, count))) * np.exp(0.4 * dice.rng.standard_normal(count))
 
