@@ -31,7 +31,7 @@ def _name(text: str) -> Callable[[Any], None]:
         (lambda c: c.update(model=["drums"]), "model"),
         (lambda c: c.update(pads=[]), "at least one pad"),
         (lambda c: c.update(pads=7), "not a kit"),
-        (lambda c: c.update(pads=[*c["pads"], c["pads"][0]]), "one pad only"),
+        (lambda c: c.update(pads=[*c["pads"], c["pads"][0]]), "more than one pad"),
         (lambda c: c["pads"][0].update(note=128), "note=128"),
         (lambda c: c["pads"][0].update(note=36.0), "note=36.0"),
         (lambda c: c["pads"][0].update(note=True), "note=True"),
