@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the section ``data`` that have a flag."""
-SOUNDS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
-"""Both dotted names of the function that opens sounds: public, and in its module."""
-IMAGES = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
-"""Both dotted names of the function that opens images: public, and in its module."""
+SOUND_TARGETS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
+"""Dotted names of `open_sounds`: its public name, and its name in the module that defines it."""
+IMAGE_TARGETS = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
+"""Dotted names of `open_images`: its public name, and its name in the module that defines it."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
-OTHER = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
+IGNORED_KEYS = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the section ``data`` that do not affect a scan."""
 
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = None
     if args.config or args.settings:
         cfg = _composed(args.config or ("images" if images else "drums"), args.settings)
-        images = cfg.data.get("_target_") in IMAGES
+        images = cfg.data.get("_target_") in IMAGE_TARGETS
     settings = {**_section(cfg), **flags}
     scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
     if scan is None:
@@ -126,7 +126,7 @@ def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
     from audiogan.run import config as configuration
 
     cfg = configuration.compose(config, overrides)
-    if cfg.data.get("_target_") not in (*SOUNDS, *IMAGES):
+    if cfg.data.get("_target_") not in (*SOUND_TARGETS, *IMAGE_TARGETS):
         raise UserError(f"{config}: its data is neither sounds nor images; choose another --config")
     return cfg
 
@@ -138,7 +138,7 @@ def _section(cfg: DictConfig | None) -> dict[str, Any]:
     if cfg is None:
         return {}
     section: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    return {str(key): value for key, value in section.items() if key not in OTHER}
+    return {str(key): value for key, value in section.items() if key not in IGNORED_KEYS}
 
 
 def _holds_images(folder: str) -> bool:

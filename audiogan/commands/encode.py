@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from audiogan.latents import Encoding
     from audiogan.model.generator import Generator
 
-NAMED = 5
-"""Largest number of skipped files that a message names."""
-RANDOM = 100
+MAX_NAMED_FILES = 5
+"""Largest number of skipped files that are named in a message."""
+RANDOM_SAMPLES = 100
 """Number of random samples to which an imitation is compared."""
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
@@ -70,10 +70,10 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
             continue
         # The recording is saved at the peak level of the imitation, 0.95, so that both have the same loudness.
         _save(generator, args.out, stem, found)
-        random = generator.sample(RANDOM, seed=args.seed) if random is None else random
+        random = generator.sample(RANDOM_SAMPLES, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)
         line = f"{printable(path)}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
-        tqdm.write(f"{line}; the nearest of {RANDOM} random sounds: {best:.1f} dB")
+        tqdm.write(f"{line}; the nearest of {RANDOM_SAMPLES} random sounds: {best:.1f} dB")
         waves += [found.recording, found.wave]
         titles += [stem, f"{found.distance:.1f} dB from it"]
     for line in left:
@@ -135,11 +135,11 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
         elif entry.kind != "folder link":
             skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
     if others:
-        skipped.append(f"not sound files by their names: {join_names(others, NAMED)}")
+        skipped.append(f"not sound files by their names: {join_names(others, MAX_NAMED_FILES)}")
     if inside:
         skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:
-        reasons = f": {'; '.join(skipped[:NAMED])}" if skipped else ""
+        reasons = f": {'; '.join(skipped[:MAX_NAMED_FILES])}" if skipped else ""
         raise UserError(f"{printable(source)}: this folder has no sound files{reasons}")
     named: dict[str, Path] = {}
     for path in paths:

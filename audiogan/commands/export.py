@@ -20,8 +20,8 @@ KINDS = {
 }
 MAX_CARD_BYTES = 1 << 24
 """Largest size of a model card, in bytes."""
-CLOSE = 1e-4
-"""Largest difference that rounding errors of a typical model cause. The command explains larger ones."""
+MAX_ERROR = 1e-4
+"""Largest difference that rounding errors of a typical model cause. The command explains larger differences."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -95,8 +95,9 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
         if checked.max_difference is not None
         else f"checked: {checked.summary}"
     )
-    if checked.max_difference is not None and checked.max_difference > CLOSE:
-        print(f"the difference is above {CLOSE:g}: this network amplifies rounding errors, also of other batch sizes")
+    if checked.max_difference is not None and checked.max_difference > MAX_ERROR:
+        reason = "this network amplifies rounding errors, so its output also varies with the batch size"
+        print(f"the difference is above {MAX_ERROR:g}: {reason}")
 
 
 def _card(path: Path) -> str:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from audiogan.kits import Kit
     from audiogan.model.generator import Generator
 
-PACKED = (".zip", ".h2drumkit", ".gz", ".dslibrary")
-"""Suffixes of archives, which cannot be read."""
+ARCHIVE_SUFFIXES = (".zip", ".h2drumkit", ".gz", ".dslibrary")
+"""Suffixes of archives. A kit in an archive cannot be read, so the command asks the user to unpack it."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -128,7 +128,7 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
         path /= KIT
         if not path.is_file():
             raise UserError(f"{path.parent}: this folder has no {KIT}; give the folder of a kit, or its {KIT}")
-    if path.suffix.lower() in PACKED:
+    if path.suffix.lower() in ARCHIVE_SUFFIXES:
         raise UserError(f"{path}: this is an archive; unpack it and give the {KIT} in it")
     content = read_small_file(path, LARGEST_KIT, "kit")
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiogan.errors import UserError
 
-LAYERS = 3
+VELOCITY_LAYERS = 3
 """Number of velocity layers of a kit generated for a pattern."""
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         kit, generator = read_kit(args.kit, args.run)
     else:
         generator = load_sound_model(args.run)
-        kit = create_kit(generator, args.seed, layers=LAYERS)
+        kit = create_kit(generator, args.seed, layers=VELOCITY_LAYERS)
     wave = play_pattern(generator, kit, args.pattern, sample_rate=args.rate, tail=args.tail, echo=print)
     save_wav(args.out, wave, args.rate, subtype=f"PCM_{args.bits}")
     print(f"{args.out}: {len(pattern.strokes)} strokes, {wave.shape[1] / args.rate:.1f} s")

@@ -82,7 +82,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
 
 def _warm_up(generator: Generator) -> None:
     """Load the code and data of imitations in advance, because this takes seconds."""
-    with contextlib.suppress(Exception):  # The request for an imitation reports the error.
+    with contextlib.suppress(Exception):  # An error is reported when the user requests an imitation.
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)

@@ -40,7 +40,7 @@ class Anneal(Callback):
     """Callback that lowers the learning rates of players towards the end of the budget.
 
     A learning rate is constant until the share ``start`` of the budget is used. Then it falls with the given shape. If
-    the run has a budget in steps and one in minutes, the one that is used up further counts. The default follows
+    the run has a budget in steps and one in minutes, the budget with the larger used share counts. The default follows
     CycleGAN (Zhu et al., ICCV 2017, section 4): the rate is constant for half of the budget and then falls linearly.
     With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017, equation
     5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so the rates

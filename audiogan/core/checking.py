@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from audiogan.core.player import Player
 from audiogan.utils.text import join_names, shorten_text
 
-LARGEST = 10**12
+MAX_COUNT = 10**12
 """Largest step or count that a checkpoint may hold. No run reaches it, so a larger number means that the file is
 damaged."""
 
@@ -24,7 +24,7 @@ class CheckpointError(ValueError):
 
 def is_count(value: Any, minimum: int = 0) -> TypeGuard[int]:
     """Return whether `value` is an integer from `minimum` to 10**12."""
-    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= MAX_COUNT
 
 
 def check_count(value: Any, name: str, minimum: int = 0) -> int:
@@ -53,7 +53,7 @@ def check_duration(value: Any, name: str) -> float:
     Raises:
         CheckpointError: `value` is not such a number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
         raise CheckpointError(f"{name} is {_short(value)}; it must be a number of at least 0")
     return value
 
@@ -132,7 +132,7 @@ def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
         trial = player.optimizer([param])
         param.grad = torch.ones_like(param)
         trial.step()
-    except (TypeError, ValueError, RuntimeError):  # Some optimizers, such as LBFGS, need a closure.
+    except (TypeError, ValueError, RuntimeError):  # LBFGS and some others need a closure for a step.
         return {}
     return dict(trial.state.get(param) or {})
 
@@ -144,7 +144,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
         return False
     if example.shape == (2, 3):
         return value.shape == param.shape
-    if example.numel() == 1:  # This is the number of steps. Some optimizers divide by it.
+    if example.numel() == 1:  # A single element is a step count. It must not be negative.
         return value.numel() == 1 and bool(torch.isfinite(value).all()) and float(value) >= 0
     return True
 

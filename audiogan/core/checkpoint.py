@@ -24,13 +24,13 @@ from audiogan.files import atomic_write, is_regular_file
 
 FORMAT = 1
 """Version of the checkpoint format. It is stored in the header of each checkpoint."""
-TEMPORARY = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
+TEMPORARY_NAME = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
 """Pattern for the names of temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
-NAME = re.compile(r"step-(\d{8,})\.ckpt")
+FILE_NAME = re.compile(r"step-(\d{8,})\.ckpt")
 """Pattern for the file names of checkpoints. The group is the step."""
 
 
-FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 """Error numbers of a full disk or an exceeded quota. Deleting an older checkpoint can make room."""
 
 
@@ -71,7 +71,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
     save_tensors(path, tensors, {"format": str(FORMAT), "tree": tree, "sha256": _digest(tree, tensors)})
-    if os.name == "posix":  # Without this, a power failure could lose the new directory entry.
+    if os.name == "posix":  # Sync the folder, so that a power failure does not lose the new file.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -117,12 +117,12 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
 
 def _named(folder: str | os.PathLike[str]) -> list[Path]:
     """Return all paths in `folder` that have a checkpoint's name, sorted by step from largest to smallest."""
-    return sorted((p for p in Path(folder).glob("step-*.ckpt") if NAME.fullmatch(p.name)), key=_step, reverse=True)
+    return sorted((p for p in Path(folder).glob("step-*.ckpt") if FILE_NAME.fullmatch(p.name)), key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:
     """Return the step in the file name of a checkpoint."""
-    match = NAME.fullmatch(path.name)
+    match = FILE_NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
 
@@ -176,7 +176,7 @@ def _moved_aside(path: Path) -> str:
 class Checkpoints(Callback):
     """Callback that saves the whole state of a run at intervals and at the end.
 
-    Make it the last callback, so that a checkpoint contains what the other callbacks have done in the step.
+    Make it the last callback, so that a checkpoint contains all changes that other callbacks made in the step.
 
     * If a checkpoint cannot be written, the run continues and the next attempt follows after the usual interval.
     * If the checkpoint at the end cannot be written, the error becomes `Trainer.stop_reason`.
@@ -217,7 +217,7 @@ class Checkpoints(Callback):
         if trainer.engine.is_main_process:
             for left in self.folder.glob(".*"):  # A run that is killed while it writes leaves a temporary file.
                 with contextlib.suppress(OSError):
-                    if TEMPORARY.fullmatch(left.name):
+                    if TEMPORARY_NAME.fullmatch(left.name):
                         left.unlink()
 
     def on_step(self, trainer: Trainer) -> None:
@@ -282,7 +282,7 @@ class Checkpoints(Callback):
                 save_state(path, state)
                 return
             except OSError as error:
-                if error.errno not in FULL or len(older) < 2:
+                if error.errno not in DISK_FULL or len(older) < 2:
                     raise
                 older.pop().unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from audiogan.core.game import Game
 
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 """Largest number of CPU threads. PyTorch ends the process without an exception if the number is far above the number
 of cores."""
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -55,8 +55,8 @@ class Engine:
             raise ValueError(f"precision={precision!r} must be one of {', '.join(PRECISIONS)}")
         if accumulate < 1:
             raise ValueError(f"accumulate={accumulate} must be at least 1")
-        if threads is not None and not 1 <= threads <= MOST_THREADS:
-            raise ValueError(f"threads={threads} must be from 1 to {MOST_THREADS}, or null for PyTorch's default")
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"threads={threads} must be from 1 to {MAX_THREADS}, or null for PyTorch's default")
         if threads:
             torch.set_num_threads(threads)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -233,7 +233,7 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    if not 0 <= rest[0] <= len(keys):  # NumPy does not check that the position is valid.
+    if not 0 <= rest[0] <= len(keys):  # NumPy does not check this position in `keys`.
         raise ValueError(f"the state of NumPy's random number generator has the invalid position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):

@@ -22,9 +22,9 @@ class Game(nn.Module):
         nets: networks by name.
 
     Attributes:
-        single_process: reason why the game cannot run in several processes, for the error message. Empty if it can. A
-            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of
-            the first.
+        single_process: reason for the error message if the game cannot run in several processes, else empty. A
+            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers
+            of the first process.
     """
 
     single_process: str = ""

@@ -107,9 +107,9 @@ class Trainer:
         step: number of completed steps.
         examples: number of examples in the batches of all moves of all players.
         real_examples: number of real examples since this object was created, over all processes. If several players
-            draw from a stream in a step, only the player that draws the most counts. With one critic, it is the number
-            of real examples shown to the critic, as papers report it.
-        stop_reason: reason why the run ended before its budget was used up. ``None`` if it did not.
+            draw from a stream in a step, only the player that draws the most examples counts. With one critic, it is
+            the number of real examples shown to the critic, as papers report it.
+        stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
 
     Examples:
         >>> from functools import partial
@@ -223,7 +223,7 @@ class Trainer:
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # Other callbacks must still end, because Checkpoints then saves the run.
+            except Exception as error:  # Call the other callbacks, because `Checkpoints` saves the run.
                 failed = failed or error
         if failed is not None:
             raise failed

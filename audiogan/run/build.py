@@ -32,12 +32,12 @@ def build(section: Any, key: str, /, **extra: Any) -> Any:
     try:
         plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
         check_targets(plain, key)
-        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation after the check.
+        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation only after this check.
             raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)
         if not extra:
             return instantiate(plain, _convert_="all")
-        # Extra arguments are not given to Hydra, because it would convert them to dicts.
+        # Extra arguments are not passed to Hydra, because Hydra would convert them to dicts.
         constructor = instantiate(plain, _partial_=True, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
@@ -56,7 +56,7 @@ def _construct(constructor: Callable[..., Any], key: str, extra: Mapping[str, An
         return constructor(**extra)
     except UserError:
         raise
-    except Exception as error:  # Hydra also catches every exception of a constructor.
+    except Exception as error:  # A constructor may raise any exception. Hydra catches all of them as well.
         _check_arguments(error, plain, key)
         raise UserError(f"{key}: {summarize_error(error)}") from error
 

@@ -89,7 +89,7 @@ class MetricsLog(Callback):
 
     @property
     def writer(self) -> Any:
-        """TensorBoard writer. Steps that a resumed run repeats replace the earlier ones.
+        """TensorBoard writer. Events of a resumed run replace earlier events of the same steps.
 
         Use it inside ``with ignore_write_errors(log.tensorboard_dir)``.
         """
@@ -100,7 +100,7 @@ class MetricsLog(Callback):
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        if not move.applied:  # The callback that rejected the move prints a message.
+        if not move.applied:  # The callback that refused the optimizer step has printed a message.
             return
         player = move.player.name
         figures = {f"{player}/{name}": value for name, value in move.losses.items()}
@@ -142,7 +142,7 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            if not self._trimmed:  # A run that fails to resume must keep its log, so trim late.
+            if not self._trimmed:  # Trim only now, because a run that fails to resume must keep its log.
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append(self.path, (json.dumps(clean) + "\n").encode())
@@ -179,7 +179,7 @@ class Previews(Callback):
         every: number of steps between two previews, at least 1. Another preview is made at the end of the run.
         count: number of samples in a preview, 1 to 100,000.
         train: training data, used if ``held_out`` is empty.
-        held_out: held-out data, from which inputs are taken that cannot be drawn at random.
+        held_out: held-out data. It provides the inputs that cannot be drawn at random.
     """
 
     def __init__(
@@ -286,7 +286,10 @@ class Previews(Callback):
 
 
 class PreviewBatch(NamedTuple):
-    """Inputs of a preview, and signals shown left (``before``) and right (``after``) of its samples, by title."""
+    """Inputs of a preview, with the signals to show to the left (``before``) and right (``after``) of each sample.
+
+    Both are dicts: title -> signals.
+    """
 
     inputs: dict[str, Tensor]
     before: dict[str, Tensor]

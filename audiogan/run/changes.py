@@ -16,10 +16,10 @@ from audiogan.utils.text import printable, shorten_text
 if TYPE_CHECKING:
     from audiogan.data.table import Table
 
-IDENTITY_FILES, IDENTITY_MADE = 1 << 26, 1 << 20
-"""Number of sample values that the data fingerprint covers: for data read from files, and for generated data."""
-FREE = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
-"""Prefixes of keys that may change when a run resumes. Changes of all other keys are reported."""
+MAX_FILE_VALUES, MAX_GENERATED_VALUES = 1 << 26, 1 << 20
+"""Number of audio samples or pixels that the data fingerprint covers, for data from files and for generated data."""
+CHANGEABLE_KEYS = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
+"""Prefixes of settings that may change when a run resumes. Changes of all other settings are reported."""
 
 
 def data_fingerprint(data: Table) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def data_fingerprint(data: Table) -> dict[str, Any]:
 
     The digest covers all labels but only some examples, so two data sets with the same digest may differ.
     """
-    values = IDENTITY_FILES if getattr(data, "scan", None) is not None else IDENTITY_MADE
+    values = MAX_FILE_VALUES if getattr(data, "scan", None) is not None else MAX_GENERATED_VALUES
     count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))
     chosen = np.unique(np.linspace(0, len(data) - 1, count).astype(np.int64))
     digest = hashlib.sha256(repr((len(data), list(data.labels), list(data.shape))).encode("utf-8", "surrogatepass"))
@@ -56,11 +56,11 @@ def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
 
 
 def describe_setting_changes(old: Any, new: Any) -> list[str]:
-    """Return settings that changed, as ``key: old -> new``, except the settings in `FREE`."""
+    """Return settings that changed, as ``key: old -> new``, except the settings in `CHANGEABLE_KEYS`."""
     before, after = dict(_flat(update_targets(old))), dict(_flat(update_targets(new)))
     # Only top-level keys of audiogan matter. Other keys act only through the values that refer to them.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
-    keys = [k for k in keys if not k.startswith(FREE)]
+    keys = [k for k in keys if not k.startswith(CHANGEABLE_KEYS)]
     return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]
 
 

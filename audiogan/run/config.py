@@ -73,7 +73,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
         check_config(cfg, config)
         _check_measured(cfg, config, overrides)
         for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
-            # A file must not choose a folder in which audiogan writes.
+            # A file must not set the cache folder, because audiogan writes files there.
             if cache is not None and not _typed(key, overrides):
                 message = f"{printable(key)} must not be set in a file; use the command line, or set AUDIOGAN_CACHE"
                 raise UserError(f"{config}: {message}")

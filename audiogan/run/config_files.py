@@ -345,12 +345,12 @@ def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], so
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, str) and "${" in node:
-                break  # The rest of the key is inside the section to which this value refers.
+                break  # This value refers to another section, which contains the rest of the key.
             else:
                 return 1  # OmegaConf reports the unknown key.
             done.append(name)
         if not done and "${" in text:
-            return MAX_VALUES + 1  # A nested interpolation may refer to any part of the configuration.
+            return MAX_VALUES + 1  # A nested interpolation may refer to the whole configuration.
         return measure(".".join(done), node) if done else 1
 
     for name, value in config.items():

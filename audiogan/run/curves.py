@@ -49,8 +49,8 @@ def to_float(value: Any) -> float | None:
 def series_from_rows(rows: list[dict[str, Any]]) -> Series:
     """Convert rows of a metrics log to one series per metric.
 
-    If a run resumed from a checkpoint, the repeated steps replace the earlier ones. A row is skipped if its step is
-    missing, negative or above 1e15.
+    If the step decreases because a run resumed, earlier rows from that step on are dropped. A row is skipped if its
+    step is missing, negative or above 1e15.
     """
     kept: list[tuple[float, dict[str, Any]]] = []
     for row in rows:
@@ -239,20 +239,20 @@ def _path(x: np.ndarray, y: np.ndarray) -> Markup:
     return Markup("L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
 
 
-def plot_all(series: Series, floor: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
+def plot_all(series: Series, real_data: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
     """Return title, HTML and plotted points of each plot. See `group_metrics` and `plot_group`.
 
     Args:
         series: all metrics.
-        floor: values that real data reaches, by metric.
+        real_data: value of each evaluation metric for real data.
     """
     last = max((max(steps) for steps, _ in series.values()), default=0.0)
     groups = group_metrics(list(series)).items()
-    return [(title, *plot_group(i, title, names, series, last, floor)) for i, (title, names) in enumerate(groups)]
+    return [(title, *plot_group(i, title, names, series, last, real_data)) for i, (title, names) in enumerate(groups)]
 
 
 def plot_group(
-    index: int, title: str, names: Sequence[str], series: Series, last_step: float, floor: dict[str, float]
+    index: int, title: str, names: Sequence[str], series: Series, last_step: float, real_data: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
     """Plot a group of metrics. Return HTML with an inline SVG, and the points that the page shows under the pointer.
 
@@ -262,10 +262,10 @@ def plot_group(
         names: names of the metrics in the group.
         series: all metrics.
         last_step: end of the horizontal axis, which begins at step 0.
-        floor: values that real data reaches, by metric. They are drawn as dashed lines.
+        real_data: value of each evaluation metric for real data. Drawn as a dashed line.
     """
     lines = [_Line.from_values(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
-    floors = [floor[name] for name in names if name in floor]
+    floors = [real_data[name] for name in names if name in real_data]
     values = np.concatenate([line.values for line in lines])
     scale = _Scale(values, floors, signed=any(map(_score, names))) if len(values) else None
     last_step = last_step or 1.0

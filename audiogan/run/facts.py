@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FORMAT = {"_target_": "audiogan.representations.SoundFormat", "length": None, "channels": None, "sample_rate": None}
 GENERAL = ("labels", "inputs", "modality", "signal_shape", "shape", "format")
 RESERVED = ("x", *GENERAL, "n", "batch", "random", "only", "skip", "truncation")
-"""Reserved names. An input must not be named like the column of signals, a fact or an argument of sampling."""
+"""Names that an input must not have: the column of signals, facts, and arguments of sampling."""
 
 
 def declare_facts(cfg: DictConfig, source: str) -> None:

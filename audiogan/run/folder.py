@@ -27,7 +27,7 @@ MAX_STATUS_BYTES = 1 << 20
 """Largest size of ``run.json``, in bytes."""
 OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 """Keys of callbacks that do not influence training."""
-UNNAMED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
+OMITTED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
 """Prefixes of overrides that the name of a run folder omits, because they do not change the model."""
 
 
@@ -38,7 +38,7 @@ def run_folder_name(name: str, overrides: Sequence[str]) -> str:
         name: name of the configuration.
         overrides: overrides as typed on the command line.
     """
-    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(UNNAMED)]
+    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(OMITTED)]
     settings.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
     if not settings:
         return name

@@ -55,7 +55,7 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
             f"run_dir={shared}: several jobs would use this run folder; do not set run_dir, and vary a setting "
             "that is part of the folder name (not trainer.steps, trainer.minutes or a callback that only logs)"
         )
-    try:  # Hydra also composes the settings that all jobs share.
+    try:  # Hydra also composes a configuration from the overrides that all jobs share.
         config.compose_unchecked(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
         if "Could not override" not in str(error):
@@ -114,11 +114,11 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            if os.getpid() != process:  # In the process of a launcher, `failed` is only a copy.
+            if os.getpid() != process:  # A launcher process only has a copy of `failed`.
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:
-            if os.getpid() != process:  # Hydra does not pass on a KeyboardInterrupt.
+            if os.getpid() != process:  # Launchers do not pass a KeyboardInterrupt to the main process.
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 

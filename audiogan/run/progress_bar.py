@@ -11,9 +11,9 @@ from typing import Any
 from audiogan.core import Callback, Trainer
 from audiogan.utils.terminal import is_terminal
 
-BAR, LINE = 0.5, 30.0
+BAR_INTERVAL, LINE_INTERVAL = 0.5, 30.0
 """Seconds between two updates of the bar (on a terminal), and between two lines (in a file or pipe)."""
-SETTLED = 5.0
+MIN_SECONDS = 5.0
 """Seconds of training before the first estimate of the remaining time."""
 
 
@@ -30,8 +30,8 @@ class Progress(Callback):
     def __init__(self, log: Any = None) -> None:
         self.log = log
         self._bar: Any = None
-        self._begun: tuple[float, float] | None = None  # Start time in seconds, and fraction of the budget spent then.
-        self._shown: tuple[float, int] | None = None  # Time of the last update in seconds, and number of examples then.
+        self._begun: tuple[float, float] | None = None  # Start time in seconds, and share of the budget used then.
+        self._shown: tuple[float, int] | None = None  # Time in seconds and number of examples at the last update.
 
     def on_step(self, trainer: Trainer) -> None:
         if not trainer.engine.is_main_process:
@@ -41,9 +41,9 @@ class Progress(Callback):
             self._begun = now, trainer.progress
         if self._shown is None and not terminal:
             self._shown = now, trainer.real_examples
-        if self._shown is not None and now - self._shown[0] < (BAR if terminal else LINE):
+        if self._shown is not None and now - self._shown[0] < (BAR_INTERVAL if terminal else LINE_INTERVAL):
             return
-        with contextlib.suppress(OSError, ValueError):  # The stream is closed or cannot encode a character.
+        with contextlib.suppress(OSError, ValueError):  # The stream is closed or cannot encode the text.
             self._show(trainer, now, terminal)
         self._shown = now, trainer.real_examples
 
@@ -77,7 +77,7 @@ class Progress(Callback):
             figures["examples/s"] = f"{(trainer.real_examples - self._shown[1]) / (now - self._shown[0]):.0f}"
         if self._begun is not None:
             elapsed, done = now - self._begun[0], trainer.progress - self._begun[1]
-            if elapsed >= SETTLED and done > 0:
+            if elapsed >= MIN_SECONDS and done > 0:
                 figures["left"] = _duration(elapsed * (1 - trainer.progress) / done)
         return figures
 

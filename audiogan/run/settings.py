@@ -26,7 +26,7 @@ KEYS = {
 }  # fmt: skip
 """Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1
-"""Largest integer in a configuration: the range of 64-bit signed integers."""
+"""Largest integer in a configuration: the largest 64-bit signed integer."""
 MAX_BATCH_SIZE = 2**31 - 1
 # Keys of settings that must be integers. Arguments of classes are checked by their annotations instead.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
@@ -78,7 +78,8 @@ def make_paths_absolute(cfg: DictConfig) -> None:
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
         cfg.data.root = root = _absolute("data.root", root)
-    if root in DATA_SETS or "named" in cfg.data:  # Another machine may have a folder with the name of the data set.
+    # Another machine may have a folder with the name of the data set, so store whether the root is a name or a path.
+    if root in DATA_SETS or "named" in cfg.data:
         cfg.data.named = not is_path
     for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
         for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
@@ -153,7 +154,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        for name, node in (cfg.get("inputs") or {}).items():  # The networks were built for this number of classes.
+        for name, node in (cfg.get("inputs") or {}).items():  # The networks need the same number of classes.
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
@@ -312,7 +313,7 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
         try:
             block = resolve_target(target, key)
             parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()
-        # Invalid classes are reported elsewhere. Classes written in C have no signature.
+        # `check_targets` reports invalid classes. Classes written in C may have no signature.
         except (UserError, TypeError, ValueError):
             continue
         for parameter in parameters:

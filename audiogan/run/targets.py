@@ -47,7 +47,7 @@ def find_targets(node: Any, key: str = "", entry: str = "_target_") -> Iterator[
     Args:
         node: dict or list, with any nesting.
         key: dotted key of ``node``.
-        entry: name of the entries to find.
+        entry: last part of the keys to find.
     """
     items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
@@ -65,7 +65,7 @@ def external_modules(node: Any) -> list[str]:
 
 
 def update_targets(node: Any) -> Any:
-    """Return a copy of a plain container in which classes of earlier versions have their current names. See `MOVED`."""
+    """Return a copy of a plain container in which renamed classes (see `MOVED`) have their current names."""
     if isinstance(node, dict):
         return {
             key: MOVED.get(value, value) if key == "_target_" and isinstance(value, str) else update_targets(value)
@@ -81,7 +81,7 @@ def check_targets(config: Any, key: str = "", source: str = "", folder: Path | N
         config: configuration or section as plain values.
         key: dotted key of the section. Empty for a whole configuration.
         source: prefix of the key in messages.
-        folder: folder of the configuration, where a message suggests modules of the user.
+        folder: folder of the configuration. If it contains the module, the error suggests trusting it.
     """
     for path, target in find_targets(config, key):
         resolve_target(target, path, source, folder)
@@ -100,7 +100,7 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
         target: dotted name, such as ``audiogan.core.EMA``. Names of earlier versions are accepted.
         key: dotted key in the configuration, such as ``callbacks.ema._target_``.
         source: prefix of the key in messages.
-        folder: folder of the configuration, where a message suggests modules of the user.
+        folder: folder of the configuration. If it contains the module, the error suggests trusting it.
 
     Raises:
         UserError: the class does not exist, is not allowed at ``key``, or belongs to a module that is not trusted.
@@ -158,7 +158,7 @@ _HOMES = tuple(f"audiogan.{name}." for name in _PACKAGES)
 
 def _place(key: str) -> tuple[str, Any]:
     """Return a description and a test of the classes that are allowed at ``key``."""
-    for pattern, what, takes in PLACES:
+    for pattern, what, takes in RULES:
         if re.fullmatch(pattern, key):
             return what, takes
     return "no class", _nothing
@@ -253,7 +253,7 @@ def _is(found: Any, kind: type) -> bool:
     return isinstance(found, type) and issubclass(found, kind)
 
 
-PLACES = (
+RULES = (
     (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
     (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _of(*COLUMNS)),
     (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
@@ -274,7 +274,7 @@ PLACES = (
     (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",
      "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
 )  # fmt: skip
-"""Pattern of a key, description of the allowed classes, and test of a class. The first matching pattern applies."""
+"""Rules: pattern of a key, description of the classes allowed there, and test for a class. The first match applies."""
 
 
 def _import(parts: list[str]) -> Any:

@@ -294,12 +294,12 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, ec
             raise UserError(f"{run_dir}: out of memory at step {trainer.step:,}; {advice}") from error
         raise
     if trainer.budget_spent and trainer.stop_reason in INTERRUPTED:
-        trainer.stop_reason = None  # The signal arrived after the last step.
+        trainer.stop_reason = None  # The signal arrived after the last step, so the run is complete.
     reason = trainer.stop_reason
     outcome = f"stopped ({reason})" if reason else "finished"
     update_status(outcome)
     if chief:
-        report_end(
+        write_report_and_summary(
             trainer, cfg, command, f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
         )
     trainer.stop_reason = reason  # Ignore signals that arrived while the report was written.
@@ -316,7 +316,7 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def report_end(trainer: Trainer, cfg: DictConfig, command: str, summary: str, echo: Echo) -> None:
+def write_report_and_summary(trainer: Trainer, cfg: DictConfig, command: str, summary: str, echo: Echo) -> None:
     """Write the report of a run, and print a summary with commands that use the run.
 
     Args:

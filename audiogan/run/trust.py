@@ -112,8 +112,8 @@ def trust_modules(names: str | Iterable[str], *, command_line: bool | None = Non
 
     Args:
         names: names of top-level modules. A string may contain several names, separated by commas.
-        command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, this
-            does not change.
+        command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
+            current setting is kept.
     """
     before, added = _CURRENT.get(NOTHING), parse_module_names(names)
     trust = Trust(
