@@ -124,7 +124,7 @@ class Input(nn.Module):
         super().__init__()
         self.name, self.shape, self.column = name, tuple(shape), column
 
-    # Methods that read the training data.
+    # The following methods read the training data.
 
     @classmethod
     def data_facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
@@ -259,7 +259,7 @@ class Input(nn.Module):
             raise UserError(f"{self.name}: got {len(value)} values for {n} samples; give 1 or {n}")
         return value
 
-    # Methods that convert values from and to user input and recipes.
+    # The following methods convert values from and to user input and recipes.
 
     def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
         """Return the numbers in an array or tensor by name.
@@ -311,7 +311,7 @@ class Input(nn.Module):
         supports."""
         return x
 
-    # Methods for a gradient search of values, such as `audiogan.latents.encode`.
+    # The following methods are for a gradient search of values, such as `audiogan.latents.encode`.
 
     def to_parameter(self, x: Tensor) -> Tensor | None:
         """Return an unconstrained parameter for a gradient search from values ``[n, *shape]``. ``None`` if values

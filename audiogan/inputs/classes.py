@@ -102,7 +102,7 @@ class Classes(Input):
             chosen = torch.cat([random.choice(row, 1) for row in chances])
         else:
             chosen = random.choice(chances, n)
-        # NumPy is faster than PyTorch for small arrays.
+        # NumPy computes the one-hot weights, because it is faster than PyTorch for small arrays.
         weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
         return torch.from_numpy(weights).to(chosen.device)
 

@@ -109,7 +109,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is faster than PyTorch for small arrays, and an instrument needs short delays between sounds.
+        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)

@@ -1,8 +1,8 @@
 """Losses that make generated sounds match their knob settings: attack, decay, brightness and noisiness.
 
 The losses measure a knob by a differentiable version of its definition in `audiogan.data.sounds.knobs`. A trained
-estimator is less precise: with frames it hardly distinguishes an attack of 4 ms from one of 6 ms, but half of all drum
-samples have an attack of 4 to 11 ms.
+estimator is less precise. It analyses frames and hardly distinguishes an attack of 4 ms from an attack of 6 ms. Half of
+all drum samples have an attack of 4 to 11 ms.
 """
 
 from __future__ import annotations
