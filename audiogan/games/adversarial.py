@@ -176,7 +176,7 @@ class Adversarial(Generative):
 
         Args:
             batch: tensors by the name of the data column.
-            inputs: inputs for which samples were generated. Those whose values differ for real examples are replaced.
+            inputs: inputs of the generated samples, by name. An input is replaced if real examples have other values.
         """
         values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]

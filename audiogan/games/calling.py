@@ -39,7 +39,7 @@ def check_input_names(network: Any, inputs: Iterable[str]) -> None:
 
 
 def missing_input_hint(name: str) -> str:
-    """Return the end of an error message: how to add the missing input ``name``."""
+    """Return a hint for an error message that explains how to add the missing input ``name``."""
     hints = {
         "classes": "; the data has no labels, or the setting is classes=0",
         "knobs": "; the data has no knobs",

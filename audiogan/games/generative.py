@@ -33,7 +33,7 @@ OLD_NAMES = {
     "conditions.examples": "inputs.knobs.examples",
     "conditions.spread": "inputs.knobs.spread",
 }
-"""Names of buffers in models from before named inputs, and their present names."""
+"""Present names of buffers, by the names that older model files contain."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Generative(Game):
 
     Attributes:
         inputs: inputs by name, in the order in which they are drawn.
-        generators: routes by the names of the generators.
+        generators: route of each generator, by the generator's name.
 
     Raises:
         ValueError: a network takes an input that does not exist, or its shape differs from the representation's shape.
@@ -149,8 +149,8 @@ class Generative(Game):
             random: source of random numbers. ``None`` selects PyTorch's global random number generator.
             only: names of the inputs to draw. ``None`` selects all.
             skip: names of inputs that are not drawn.
-            requested: values by the name of the input: one value for all samples, or ``n`` values. ``None`` draws the
-                input.
+            requested: values by the name of the input. An input has one value for all samples, or ``n`` values. Inputs
+                with the value ``None`` are drawn.
 
         Raises:
             UserError: an input does not exist, or an input that cannot be drawn has no value.
@@ -220,8 +220,8 @@ class Generative(Game):
         return whole
 
     def balanced_inputs(self, n: int) -> dict[str, Tensor]:
-        """Return ``n`` values in which each kind, such as each class, is equally frequent. Only inputs with kinds
-        are included."""
+        """Return ``n`` values, by input name, of each input with kinds, such as classes. All kinds are equally
+        frequent."""
         values = {name: each.balanced_values(n) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {name: value for name, value in values.items() if value is not None}
 

@@ -122,7 +122,7 @@ class MultiCritic(Adversarial):
         rng = np.random.default_rng([self.seed, step])
         places = np.arange(len(self.critics))
         order = rng.permutation(places)
-        while (order == places).any():  # About 37 % of all permutations have no fixed point.
+        while (order == places).any():  # The loop is short, because 37 % of permutations have no fixed point.
             order = rng.permutation(places)
         states = [_tensors(self.nets[name]) for name in self.critics]
         copies = [[tensor.clone() for tensor in state] for state in states]

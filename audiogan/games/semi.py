@@ -147,8 +147,8 @@ class Accuracy(Callback):
 
     Args:
         held_out: labelled data that is not used for training.
-        log: log with a method ``add(trainer, row)``, such as `audiogan.run.callbacks.MetricsLog`. ``None`` disables
-            logging.
+        log: log with a method ``append_row(trainer, row)``, such as `audiogan.run.callbacks.MetricsLog`. ``None``
+            disables logging.
         every: number of steps between two measurements.
 
     Attributes:

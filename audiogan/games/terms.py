@@ -46,10 +46,10 @@ def name_terms(
     return found
 
 
-def add_terms(*parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def add_terms(*mappings: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the terms of several mappings in one mapping. Terms with the same name are added."""
     terms: dict[str, Tensor] = {}
-    for part in parts:
+    for part in mappings:
         for name, value in part.items():
             terms[name] = terms[name] + value if name in terms else value
     return terms

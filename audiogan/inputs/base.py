@@ -124,10 +124,10 @@ class Input(nn.Module):
         super().__init__()
         self.name, self.shape, self.column = name, tuple(shape), column
 
-    # Methods that read the training data.
+    # The following methods read the training data.
 
     @classmethod
-    def facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
+    def data_facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
         """Return constructor arguments that depend on the training data, as plain values for the configuration.
 
         ``size`` in the result is the number of channels that networks receive. In YAML, it is ``${facts.NAME}``.
@@ -139,8 +139,8 @@ class Input(nn.Module):
         """
         return {}
 
-    def connect(self, others: Mapping[str, Input]) -> None:
-        """Receive all inputs of the generator, by name. It is called once when the game is created."""
+    def connect(self, inputs: Mapping[str, Input]) -> None:
+        """Read properties of the other inputs. The game calls it once, with all inputs by name."""
 
     def prepare_table(self, table: Any) -> Any:
         """Return the data set with this input's column in the form that `from_batch` needs."""
@@ -189,7 +189,7 @@ class Input(nn.Module):
             random: source of random numbers.
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: factors on the probabilities of this input's classes, by the name of the input; see `odds_of_others`.
+            odds: factors on the probabilities of classes, by input name. They are results of `odds_of_others`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -199,7 +199,7 @@ class Input(nn.Module):
         return self.expand_to_batch(requested, n)
 
     def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
-        """Return how a request for this input changes the probabilities of other inputs, such as classes.
+        """Return factors by which a requested value changes the probabilities of other inputs, such as classes.
 
         Args:
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
@@ -259,7 +259,7 @@ class Input(nn.Module):
             raise UserError(f"{self.name}: got {len(value)} values for {n} samples; give 1 or {n}")
         return value
 
-    # Methods that convert values from and to user input and recipes.
+    # The following methods convert values from and to user input and recipes.
 
     def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
         """Return the numbers in an array or tensor by name.
@@ -296,7 +296,7 @@ class Input(nn.Module):
         """
         return torch.tensor(stored, dtype=torch.float32)
 
-    def example(self, n: int) -> Tensor:
+    def example_values(self, n: int) -> Tensor:
         """Return ``n`` values for tracing and exporting a model."""
         return self.draw(n, Seeded(0))
 
@@ -311,7 +311,7 @@ class Input(nn.Module):
         supports."""
         return x
 
-    # Methods for a gradient search of values, such as `audiogan.latents.encode`.
+    # The following methods are for a gradient search of values, such as `audiogan.latents.encode`.
 
     def to_parameter(self, x: Tensor) -> Tensor | None:
         """Return an unconstrained parameter for a gradient search from values ``[n, *shape]``. ``None`` if values

@@ -34,7 +34,7 @@ class Classes(Input):
         column: name of the data column with the class of each example, int64. ``None``: classes are drawn in training
             as well, like the target class of StarGAN.
         use: ``auto`` for all classes of the data, 0 for none, or the number of classes that the data must have.
-        size: number of classes. The configuration receives it from `facts`. It has no effect.
+        size: number of classes. The configuration receives it from `data_facts`. It has no effect.
     """
 
     default_column = "label"
@@ -57,7 +57,7 @@ class Classes(Input):
         self.register_buffer("counts", torch.as_tensor(list(counts) or [1] * len(labels), dtype=torch.float32))
 
     @classmethod
-    def facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
+    def data_facts(cls, table: Any, column: str | None = "label", use: Any = "auto", **options: Any) -> dict[str, Any]:
         """Return ``labels``, ``counts`` and ``size``, the number of classes. Without labels in the data, ``size`` is
         0."""
         column, found = column or cls.default_column, None
@@ -102,7 +102,7 @@ class Classes(Input):
             chosen = torch.cat([random.choice(row, 1) for row in chances])
         else:
             chosen = random.choice(chances, n)
-        # NumPy is faster than PyTorch for small arrays.
+        # NumPy computes the one-hot weights, because it is faster than PyTorch for small arrays.
         weights = (chosen.cpu().numpy()[:, None] == np.arange(len(self.labels))).astype(np.float32)
         return torch.from_numpy(weights).to(chosen.device)
 
@@ -179,7 +179,7 @@ class Classes(Input):
         kept = torch.where(x >= min(LEAST, float(x.max())), x, 0.0)
         return kept / kept.sum()
 
-    def example(self, n: int) -> Tensor:
+    def example_values(self, n: int) -> Tensor:
         return self.balanced_values(n)
 
     def describe(self) -> str:

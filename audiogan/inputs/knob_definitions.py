@@ -11,7 +11,7 @@ PITCH_SECONDS = 0.016
 ONSET = 0.02
 """Threshold for the onset of a sound, as a share of the envelope's peak."""
 FALL_DB = 15.0
-"""Fall of the level that defines the decay time, in decibels."""
+"""Drop in level at which the decay time ends, in decibels."""
 LOWEST_HZ = 20.0
 """Smallest brightness, in hertz. Silence has this value."""
 SHORTEST_SECONDS = 1e-4

@@ -35,7 +35,7 @@ class Knobs(Input):
         scale: quantiles of the training data, as a `Scale` or the result of `Scale.to_dict`.
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
-        size: number of knobs. The configuration receives it from `facts`. It has no effect.
+        size: number of knobs. The configuration receives it from `data_facts`. It has no effect.
 
     Attributes:
         names: names of the knobs.
@@ -67,12 +67,12 @@ class Knobs(Input):
         size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
         return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-LIMIT, LIMIT)
 
-    def connect(self, others: Mapping[str, Input]) -> None:
-        self.groups = len(getattr(others.get(self.class_input), "labels", ()))
+    def connect(self, inputs: Mapping[str, Input]) -> None:
+        self.groups = len(getattr(inputs.get(self.class_input), "labels", ()))
         self.examples = self._normal()
 
     @classmethod
-    def facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
+    def data_facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
         """Return ``scale``, the quantiles of the training data, and ``size``, the number of knobs."""
         column = column or cls.default_column
         if table is None or (column == cls.default_column and column not in table.columns):
@@ -109,7 +109,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is faster than PyTorch for small arrays, and an instrument needs short delays between sounds.
+        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)

@@ -25,7 +25,7 @@ class Signal(Input):
         column: name of the data column with the signals.
         representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
             signals unchanged.
-        size: number of channels. The configuration receives it from `facts`. It has no effect.
+        size: number of channels. The configuration receives it from `data_facts`. It has no effect.
     """
 
     default_column = "source"
@@ -46,7 +46,7 @@ class Signal(Input):
         self.modality, self.representation = modality, representation
 
     @classmethod
-    def facts(cls, table: Any, column: str | None = "source", **options: Any) -> dict[str, Any]:
+    def data_facts(cls, table: Any, column: str | None = "source", **options: Any) -> dict[str, Any]:
         """Return ``shape`` and ``modality`` of the column, and ``size``, the number of channels."""
         if table is None:
             return {"shape": [], "modality": None, "size": 0}
@@ -90,7 +90,7 @@ class Signal(Input):
         how = f"inputs={{{self.name!r}: FILE}}"
         raise UserError(f"{self.name}: the recipe contains only the SHA-256 of the signal; pass the signal: {how}")
 
-    def example(self, n: int) -> Tensor:
+    def example_values(self, n: int) -> Tensor:
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
 

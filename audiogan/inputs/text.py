@@ -12,14 +12,14 @@ from audiogan.inputs.base import Input, find_column
 
 
 class Text(Input):
-    """Input with a text as character indices, int64 ``[length]``. Index 0 fills the end.
+    """Input with a text as character indices, int64 ``[length]``. Index 0 pads the end of short texts.
 
     Args:
         name: keyword argument of the networks, and key in recipes.
         alphabet: known characters. The first has index 1.
         length: largest number of characters.
         column: name of the data column with the texts.
-        size: number of character indices. The configuration receives it from `facts`. It has no effect.
+        size: number of character indices. The configuration receives it from `data_facts`. It has no effect.
     """
 
     default_column = "text"
@@ -40,7 +40,7 @@ class Text(Input):
         self.numbers = {character: i for i, character in enumerate(alphabet, start=1)}
 
     @classmethod
-    def facts(cls, table: Any, column: str | None = "text", **options: Any) -> dict[str, Any]:
+    def data_facts(cls, table: Any, column: str | None = "text", **options: Any) -> dict[str, Any]:
         """Return ``alphabet``, ``length`` and ``size``, the number of character indices including 0."""
         if table is None:
             return {"alphabet": "", "length": 0, "size": 0}
@@ -73,7 +73,7 @@ class Text(Input):
     def from_json(self, stored: Any) -> Tensor:
         return self.parse(stored)
 
-    def example(self, n: int) -> Tensor:
+    def example_values(self, n: int) -> Tensor:
         length = self.shape[0] or 1
         return torch.arange(n * length).remainder(len(self.alphabet)).reshape(n, length) + 1
 

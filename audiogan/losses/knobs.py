@@ -1,8 +1,8 @@
 """Losses that make generated sounds match their knob settings: attack, decay, brightness and noisiness.
 
 The losses measure a knob by a differentiable version of its definition in `audiogan.data.sounds.knobs`. A trained
-estimator is less precise: with frames it hardly distinguishes an attack of 4 ms from one of 6 ms, but half of all drum
-samples have an attack of 4 to 11 ms.
+estimator is less precise. It analyses frames and hardly distinguishes an attack of 4 ms from an attack of 6 ms. Half of
+all drum samples have an attack of 4 to 11 ms.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Attack(EnvelopeKnobLoss):
 class Decay(EnvelopeKnobLoss):
     """Loss of the decay: the decimal logarithm of the time in seconds from a sound's peak until it has decayed.
 
-    A sound has decayed when the energy that remains is 15 dB below the energy that remained at the peak.
+    A sound has decayed when its remaining energy is 15 dB lower than at the peak.
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
@@ -159,7 +159,7 @@ class Decay(EnvelopeKnobLoss):
     def measure_envelope(self, power: Tensor) -> Tensor:
         remaining = power.flip(1).cumsum(1).flip(1)
         start = power.argmax(1, keepdim=True)
-        # The level of the remaining energy decreases monotonically, so it crosses zero once.
+        # Remaining energy never increases, so its level relative to the decay threshold crosses zero only once.
         level = 10 * torch.log10(remaining / remaining.gather(1, start)) + FALL_DB
         time = torch.arange(power.shape[1], device=power.device)
         last = ((level > 0) & (time >= start)).sum(1, keepdim=True) + start - 1
@@ -172,7 +172,7 @@ class Decay(EnvelopeKnobLoss):
 class SpectrumKnobLoss(KnobLoss):
     """Base class of losses for knobs that are means of a property of STFT frames, weighted by frame amplitudes.
 
-    The hop is half a window. The definition of the knobs uses a quarter, which takes twice as long.
+    The hop is half a window. The definition of the knobs uses a hop of a quarter, which doubles the computing time.
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
@@ -200,7 +200,7 @@ class SpectrumKnobLoss(KnobLoss):
         raise NotImplementedError
 
     def to_knob_unit(self, mean: Tensor) -> Tensor:
-        """Convert the mean property `[B]` of the frames of a sound to the unit of the knob."""
+        """Return the mean property `[B]` of all frames of a sound, converted to the unit of the knob."""
         raise NotImplementedError
 
 

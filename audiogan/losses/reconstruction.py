@@ -11,7 +11,7 @@ from audiogan.representations.stft import Frames, magnitudes
 from audiogan.representations.views import LogMelView
 
 FLOOR = 1e-6
-"""Lower bound of squared STFT magnitudes. A sine of full scale has about `n_fft**2 / 16`."""
+"""Lower bound of squared STFT magnitudes. The peak of a full-scale sine is about `n_fft**2 / 16`."""
 LOW_HOPS, LOW_FLOOR = 4, 1e-8
 """Settings of the term for partials: hop in multiples of `hop_length`, and constant added to the power of a band."""
 

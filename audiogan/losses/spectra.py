@@ -57,8 +57,8 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
         sounds: sounds to compare.
         references: sounds to compare with, of the same shape, or one sound `[1, C, T]` for the whole batch.
         sample_rate: sample rate in Hz.
-        bands: number of mel bands in which power is summed. ``None`` compares single STFT bins. Between two noisy
-            sounds that distance is hardly below 8 dB, because the power of single bins of noise is random.
+        bands: number of mel bands in which power is summed. ``None`` compares single STFT bins. The distance of two
+            noisy sounds is then rarely below 8 dB, because the power of single bins of noise is random.
 
     Source:
         Gray & Markel, "Distance measures for speech processing", IEEE TASSP 1976.

@@ -283,7 +283,7 @@ def _try(generator: Generator) -> None:
     with torch.random.fork_rng(devices=[]), Budget(FORWARD, 16 * FORWARD, 16 * FORWARD, 100 * CALLS):
         game = generator.game
         for name in generator.routes:
-            values = {key: given.example(1) for key, given in generator.inputs.items()}
+            values = {key: given.example_values(1) for key, given in generator.inputs.items()}
             made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")

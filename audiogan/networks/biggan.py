@@ -107,19 +107,19 @@ class DownBlock(nn.Module):
     Args:
         in_channels: number of input channels.
         out_channels: number of output channels.
-        first: the input is an image: leave out the ReLU before the first convolution.
+        is_first: leave out the ReLU before the first convolution, because the input is an image.
         down: halve height and width. Without it, and with equal channels, the skip connection is the identity.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, first: bool = False, down: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, is_first: bool = False, down: bool = True) -> None:
         super().__init__()
-        self.first, self.down = first, down
+        self.is_first, self.down = is_first, down
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         self.skip = nn.Conv2d(in_channels, out_channels, 1) if down or in_channels != out_channels else None
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(F.relu(self.conv1(x if self.first else F.relu(x))))
+        h = self.conv2(F.relu(self.conv1(x if self.is_first else F.relu(x))))
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         return h + (x if self.skip is None else self.skip(x))
@@ -136,11 +136,11 @@ class BigGANGenerator(nn.Module):
         shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
         latent_dim: size of the latent, which is standard normal; 120 in the paper at 128 pixels.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        width: base number of channels; ch in the paper, 96 there.
+        width: base number of channels, called ch in the paper, where it is 96.
         embed_dim: size of the shared class embedding.
         attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
             half the height of images below 128 pixels.
-        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: the paper's.
+        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: as in the paper.
         spectral_norm: apply spectral norm to every layer except the class embedding.
 
     Source:
@@ -240,11 +240,11 @@ class BigGANCritic(nn.Module):
     Args:
         shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        width: base number of channels; ch in the paper, 96 there.
+        width: base number of channels, called ch in the paper, where it is 96.
         attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
             half the height of images below 128 pixels.
-        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: the paper's.
-        conditioning: class conditioning, `projection` (the paper's), `embedding` or `auxiliary`; see `Head`.
+        multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: as in the paper.
+        conditioning: class conditioning, `projection` (as in the paper), `embedding` or `auxiliary`; see `Head`.
         spectral_norm: apply spectral norm to every layer.
 
     Source:
@@ -269,7 +269,7 @@ class BigGANCritic(nn.Module):
         channels = [*reversed(up[1:]), up[0]]
         self.place, self.attention = _attention(self.shape, attention, base, channels, down=True)
         self.blocks = nn.ModuleList(
-            DownBlock(*pair, first=i == 0, down=i < len(channels) - 1)
+            DownBlock(*pair, is_first=i == 0, down=i < len(channels) - 1)
             for i, pair in enumerate(pairwise([self.shape[0], *channels]))
         )
         self.head = Head(channels[-1], classes, conditioning)

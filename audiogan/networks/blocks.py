@@ -60,8 +60,8 @@ class SameConv2d(nn.Conv2d):
 class SameConvTranspose1d(nn.ConvTranspose1d):
     """Transpose of `SameConv1d`, as in TensorFlow: `[B, in_channels, L]` to `[B, out_channels, stride * L]`.
 
-    SAME padding is asymmetric. The output is therefore cropped at the end: the PyTorch arguments ``padding=11,
-    output_padding=1``, which ports of WaveGAN use, delay it by one sample.
+    SAME padding is asymmetric, so the output is cropped at the end. Ports of WaveGAN use the PyTorch arguments
+    ``padding=11, output_padding=1`` instead, which delay the output by one sample.
 
     Args:
         in_channels: number of input channels.
@@ -101,7 +101,7 @@ class StridedConvs(nn.ModuleList):
     It maps `[B, widths[0], H, W]` to `[B, widths[-1], H / 2^n, W / 2^n]`.
 
     Args:
-        widths: number of input channels, then of output channels of each of the n convolutions.
+        widths: number of input channels, followed by the number of output channels of each convolution.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 SIZES = {"latent": "latent_dim"}
-"""Names of network attributes that hold the size of an input, for inputs whose attribute has another name."""
+"""Name of the network attribute with the size of an input, by input name. Other inputs have the attribute's name."""
 
 
 def input_names(**sizes: int) -> frozenset[str]:

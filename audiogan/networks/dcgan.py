@@ -54,7 +54,7 @@ class DCGANGenerator(nn.Module):
         self.out = upsampling_conv(widths[-1], self.shape[0], kernel, bias=True)
         self.apply(init_dcgan)
         if self.embed is not None:
-            # The embedding is smaller than the latents, because larger values lead to mode collapse in each class.
+            # Embeddings start smaller than latents, because large values lead to mode collapse in each class.
             nn.init.normal_(self.embed.weight, std=0.3)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
@@ -76,8 +76,8 @@ class DCGANCritic(nn.Module):
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         width: channels of the first layer; each later layer has twice as many.
         kernel: side of the kernels in pixels; 5 in the paper.
-        norm: normalisation of all layers but the first: ``batch`` (the paper's), ``layer`` or ``none``. Use ``layer``
-            or ``none`` with a gradient penalty, because batch norm makes logits depend on the whole batch.
+        norm: normalisation of all layers but the first: ``batch`` (as in the paper), ``layer`` or ``none``. Use
+            ``layer`` or ``none`` with a gradient penalty, because batch norm makes logits depend on the whole batch.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
         conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
         minibatch_std: add the minibatch standard deviation of each class to the last hidden layer; not in the paper.
@@ -112,7 +112,7 @@ class DCGANCritic(nn.Module):
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
         self.head = Head((widths[-1] + minibatch_std) * self.grid**2, classes, conditioning)
         self.takes = input_names(classes=classes) if minibatch_std else self.head.takes
-        # Without norms DCGAN's small weights would make activations vanish, so He initialisation replaces them.
+        # Without norms, DCGAN's small weights would make activations vanish, so He initialisation replaces them.
         self.convs.apply(init_dcgan if norm != "none" else init_he)
         self.norms.apply(init_dcgan)
         init_dcgan(self.head.score)

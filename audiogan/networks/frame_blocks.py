@@ -102,15 +102,15 @@ class TransposedDoubling(nn.Module):
 DOUBLINGS = {"linear": LinearDoubling, "transposed": TransposedDoubling}
 
 
-def initial_positions(count: int, channels: int) -> Tensor:
-    """Return initial position embeddings `[1, count, channels]`: sines of logarithmic time with random frequencies.
+def initial_positions(frames: int, channels: int) -> Tensor:
+    """Return initial position embeddings `[1, frames, channels]`: sines of logarithmic time with random frequencies.
 
     They are smooth, because independent random embeddings make levels jump from frame to frame even after training.
 
     Args:
-        count: number of frames.
+        frames: number of frames.
         channels: number of channels.
     """
-    time = torch.arange(count).div(2).log1p() / math.log1p(max(count - 1, 1) / 2)
+    time = torch.arange(frames).div(2).log1p() / math.log1p(max(frames - 1, 1) / 2)
     turns, phase = torch.rand(2, channels)
     return 0.14 * (2 * math.pi * (4 * time[:, None] * turns + phase)).sin()[None]

@@ -54,7 +54,7 @@ class MLPGenerator(nn.Module):
         self.body = dense_layers(self, latent_dim * (2 if classes else 1), widths, activation)
         self.out = nn.Linear(widths[-1], prod(self.shape))
         if self.embed is not None:
-            # The embedding is smaller than the latents, because larger values lead to mode collapse in each class.
+            # Embeddings start smaller than latents, because large values lead to mode collapse in each class.
             nn.init.normal_(self.embed.weight, std=0.3)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:

@@ -98,9 +98,11 @@ class MultiViewCritic(nn.Module):
     Args:
         format: format of the sounds.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        n_fft: window length of the log-mel spectrogram, in samples. The STFT uses a half, the beginning a quarter.
-        hop_length: hop of the log-mel spectrogram, in samples. The STFT uses a half, the beginning an eighth.
-        n_mels: number of mel bands. The beginning uses a half.
+        n_fft: window length of the log-mel spectrogram, in samples. The windows of the STFT have half this length, and
+            those of the beginning a quarter.
+        hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half as long, and the hop of
+            the beginning is an eighth.
+        n_mels: number of mel bands. The spectrogram of the beginning has half this number.
         mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.
         stft_widths: channels after each convolution of the critic on the STFT; ``()``: no such critic.
         onset_widths: channels after each convolution of the critic on the beginning; ``()``: no such critic.
@@ -145,7 +147,7 @@ class MultiViewCritic(nn.Module):
             apply_spectral_norm(self)
 
     def view(self, signal: Tensor) -> Tensor:
-        """Return the spectrograms `[B, D]`, flattened and concatenated, of sounds `[B, channels, length]`."""
+        """Return spectrograms of sounds `[B, channels, length]`, flattened and concatenated to `[B, D]`."""
         check_tensor(self, "signal", signal, self.shape)
         return torch.cat([view(signal).flatten(1) for view in self.views], dim=1)
 

@@ -16,7 +16,7 @@ from audiogan.networks.translation_blocks import check_settings, init_translatio
 
 
 class PatchCritic(nn.Module):
-    """PatchGAN critic: images ``[B, C, H, W]`` to one logit per patch, ``[B, 1, h, w]``. Fully convolutional.
+    """PatchGAN critic: images ``[B, C, H, W]`` to one logit per patch, ``[B, 1, h, w]``, fully convolutional.
 
     The layers are 4x4 convolutions with LeakyReLU 0.2.
 
@@ -29,7 +29,7 @@ class PatchCritic(nn.Module):
         width: channels of the first layer; each later layer has twice as many, at most ``8 * width``.
         layers: number of layers with stride 2; 3 in the paper. For 1 ... 5 layers, patches are 16, 34, 70, 142 or 286
             pixels wide.
-        norm: normalisation of all layers but the first: ``batch`` (the paper's), ``instance`` or ``none``. Use
+        norm: normalisation of all layers but the first: ``batch`` (as in the paper), ``instance`` or ``none``. Use
             ``instance`` or ``none`` with a gradient penalty.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018). Use it with ``norm="none"``.
 
@@ -93,7 +93,7 @@ class PatchCritic(nn.Module):
                 given = "none" if classes is None else str(list(classes.shape))
                 raise ValueError(f"PatchCritic expected classes {[len(x), self.classes]}, got {given}")
             projection = (self.embed(classes)[:, :, None, None] * hidden[-1]).sum(1, keepdim=True)
-            # Pooling makes the projection one pixel smaller, like the last convolution does with the logits.
+            # Pooling makes the projection as small as the logits, which the last convolution shrinks by one pixel.
             logits = logits + F.avg_pool2d(projection, 2, 1)
         return CriticOutput(logits, None, hidden)
 

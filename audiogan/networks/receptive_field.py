@@ -23,14 +23,13 @@ def receptive_field(layers: Sequence[Layer]) -> int:
     """Return the largest distance between an output and an input that it depends on, in samples or pixels.
 
     Args:
-        layers: layers of the network, in order. Input and output must have the same size: the network upsamples as much
-            as it downsamples.
+        layers: layers of the network, in order. The network must have the same input and output size.
     """
     furthest = 0
     for place in range(prod(layer.stride for layer in layers if layer.transposed)):
         low = high = place
         for kernel, stride, padding, transposed in reversed(layers):
-            if transposed:  # Input i contributes to kernel outputs, from stride * i - padding on.
+            if transposed:  # Input i affects `kernel` outputs. The first has the index stride * i - padding.
                 low, high = -((kernel - 1 - padding - low) // stride), (high + padding) // stride
             else:
                 low, high = low * stride - padding, high * stride - padding + kernel - 1

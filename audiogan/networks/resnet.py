@@ -19,19 +19,19 @@ LEAST = 8
 
 
 class ResNetGenerator(nn.Module):
-    """CycleGAN generator: source images ``[B, C', H, W]`` to images ``[B, C, H, W]`` in -1 ... 1. Fully convolutional.
+    """CycleGAN generator: source images ``[B, C', H, W]`` to images ``[B, C, H, W]`` in -1 ... 1, fully convolutional.
 
-    Two convolutions with stride 2, residual blocks, and two upsampling layers, with reflection padding. In the paper's
-    notation: c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3.
+    The network has two convolutions with stride 2, residual blocks and two upsampling layers, all with reflection
+    padding. The paper's notation is c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3.
 
     Args:
         shape: shape ``(C, H, W)`` of the output.
         source: shape ``(C', H, W)`` of the source.
         width: channels of the first layer; residual blocks have four times as many.
-        blocks: number of residual blocks; in the paper 6 at 128 pixels and 9 at 256 pixels and more.
-        norm: normalisation, ``instance`` (the paper's), ``batch`` or ``none``.
-        upsampling: ``transposed`` convolutions with stride 2 (the paper's), or ``nearest`` upsampling followed by a
-            convolution, which avoids checkerboard artifacts (Odena et al., Distill 2016).
+        blocks: number of residual blocks. The paper uses 6 for 128 pixels, and 9 for 256 pixels or more.
+        norm: normalisation, ``instance`` (as in the paper), ``batch`` or ``none``.
+        upsampling: ``transposed`` convolutions with stride 2 (as in the paper), or ``nearest`` upsampling followed by
+            a convolution, which avoids checkerboard artifacts (Odena et al., Distill 2016).
 
     Attributes:
         multiple: height and width of sources must be multiples of this number of pixels.

@@ -147,8 +147,8 @@ class STFTCritic(nn.Module):
         self.shape, self.classes = tuple(shape), classes
         self.takes = input_names(classes=classes)
         channels, bins, frames = self.shape
-        # Additional input channels are the magnitude, because timbre depends on it more than on phases, and a ramp that
-        # encodes the frequency.
+        # The magnitude is an additional input, because timbre depends on it more than on phases. A ramp encodes the
+        # frequency.
         self.register_buffer("ramp", torch.linspace(-1, 1, bins).view(1, 1, bins, 1))
         self.convs = StridedConvs([channels + channels // 2 + 1, *widths])
         fold = 2 ** len(widths)

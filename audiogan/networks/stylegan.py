@@ -1,7 +1,7 @@
 """StyleGAN2 networks for images, with options for StyleGAN's adaptive instance norm and for progressive growing.
 
 A mapping network computes a style from latents and classes. Styles control each layer of the synthesis network. The
-generator has output skips and modulated convolutions, the critic has residual blocks.
+generator has output skips and modulated convolutions. The critic has residual blocks.
 
 Sources: Karras, Laine & Aila, "A style-based generator architecture for GANs", CVPR 2019 (StyleGAN). Karras et al.,
 "Analyzing and improving the image quality of StyleGAN", CVPR 2020 (StyleGAN2). Karras et al., "Progressive growing of
@@ -156,7 +156,7 @@ class StyleGANGenerator(nn.Module):
             x = self.convs[2 * i](x, styles[2 * i])
             colour = self.colours[i](x, styles[2 * i + 1])
             fade = min(level - (i - 1), 1.0)
-            if fade < 1.0:  # The fade starts from repeated pixels, because `_enlarge` shows coarser images that way.
+            if fade < 1.0:  # The fade starts from repeated pixels, which `_enlarge` used before the fade.
                 image = torch.lerp(F.interpolate(image, scale_factor=2), upsample2x(image), fade) + fade * colour
             else:
                 image = upsample2x(image) + colour
@@ -204,8 +204,9 @@ class StyleGANGenerator(nn.Module):
 class StyleGANCritic(nn.Module):
     """StyleGAN2 critic: images ``[B, C, S, S]`` and class weights ``[B, classes]`` to logits ``[B]``.
 
-    Residual blocks with the minibatch standard deviation of groups of four samples. A logit therefore depends slightly
-    on the other samples of the batch. With classes, groups consist of samples of one class where possible.
+    The network has residual blocks and a channel with the minibatch standard deviation of groups of four samples. A
+    logit therefore depends slightly on other samples of the batch. With classes, groups consist of samples of one class
+    where possible.
 
     Args:
         shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.

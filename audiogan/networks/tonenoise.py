@@ -2,7 +2,7 @@
 
 A sound is the sum of a deterministic and a stochastic part, as in spectral modeling synthesis (Serra & Smith, Computer
 Music Journal 1990). The deterministic part consists of a few sinusoids and a complex STFT. The stochastic part is white
-noise; the network predicts only its level in each band and frame, so it need not learn the phases of noisy sounds. The
+noise. The network predicts only its level in each band and frame, and does not have to learn the phases of noise. The
 network predicts STFT frames, and an inverse STFT computes the sound (iSTFTNet: Kaneko et al., ICASSP 2022; Vocos:
 Siuzdak, ICLR 2024). Its layers are ConvNeXt blocks (Liu et al., CVPR 2022) with FiLM modulation (Perez et al., AAAI
 2018). Frames are too long for the attack of a drum. Therefore a gain with a learned rise time is applied to the
@@ -64,15 +64,15 @@ class ToneNoiseGenerator(nn.Module):
         blocks: number of `FrameBlock` layers.
         bands: number of bands of the noise, equally spaced on the mel scale.
         style_dim: size of the style, the output of the mapping network.
-        voice: for speech: a pulse train with a predicted pitch and a minimum-phase filter replace the tones. Predicted
-            STFT frames would make a voice buzz at the frame rate.
+        voice: generate speech: replace the tones by a pulse train with a predicted pitch and a minimum-phase filter,
+            because predicted STFT frames would make a voice buzz at the frame rate.
         partials: number of sinusoids for percussion, one in each half octave from 35 Hz, see `Partials`; 0: none.
         tones_from: lowest frequency in Hz of the tones in the STFT. Below it only partials and noise remain.
         noises: number of stored noises for evaluation mode. With 1, all sounds have the same noise.
         first_frames: lower limit of the number of frames before upsampling.
         upsampling: upsampling of frames by 2, ``linear`` or ``transposed``. ``transposed`` is for older models.
         body: predict a gain for each STFT bin that is constant over a sound. It models resonances that are narrower
-            than a noise band, as of cymbals.
+            than a noise band, such as those of cymbals.
         emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
     """
 
@@ -276,13 +276,13 @@ class ToneNoiseGenerator(nn.Module):
         cos, sin = phase.cos(), phase.sin()
         return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
 
-    def onset_gain(self, rise: Tensor) -> Tensor:
+    def onset_gain(self, rise_logits: Tensor) -> Tensor:
         """Return the gain `[B, samples]` at the beginning of a sound, which rises from 0 to 1.
 
         Args:
-            rise: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
+            rise_logits: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
         """
-        seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise.float())).exp()
+        seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise_logits.float())).exp()
         return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
 
 
@@ -297,7 +297,7 @@ class ToneNoiseEncoder(nn.Module):
         n_fft: window length of the log-mel spectrogram, in samples.
         hop_length: hop of the log-mel spectrogram, in samples.
         widths: channels after each convolution with stride 2.
-        hidden: number of features of the spectrogram.
+        hidden: number of features that the convolutions extract from the spectrogram.
         partials: number of partials that are measured as further features, because mel bands are too wide to resolve
             their frequencies; 0: none.
     """
@@ -344,10 +344,11 @@ class Listener(nn.Module):
         format: format of the sounds.
         classes: number of classes.
         knobs: number of knobs, which are estimated as normal scores.
-        n_fft: window length of the log-mel spectrogram, in samples. The second extractor uses a quarter.
-        hop_length: hop of the log-mel spectrogram, in samples. The second extractor uses an eighth.
+        n_fft: window length of the log-mel spectrogram, in samples. The second extractor uses windows of a quarter
+            of this length.
+        hop_length: hop of the log-mel spectrogram, in samples. The second extractor uses an eighth of it.
         widths: channels after each convolution with stride 2.
-        hidden: number of features of the spectrogram. The second extractor uses a half.
+        hidden: number of extracted features. The second extractor has half this number.
 
     Source:
         Odena, Olah & Shlens (ACGAN), ICML 2017. Nistal, Lattner & Richard (DrumGAN), ISMIR 2020, section 3.3.

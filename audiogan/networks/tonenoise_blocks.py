@@ -50,7 +50,7 @@ class MelTrunk(nn.Module):
 
 
 def smoothstep(x: Tensor) -> Tensor:
-    """Return the smoothstep ``3 x^2 - 2 x^3`` of ``x``, 0 or more. Values above 1 are clipped to 1."""
+    """Return ``3 x^2 - 2 x^3`` for ``x >= 0``. Values of ``x`` above 1 are clipped to 1."""
     x = x.clamp_max(1.0)
     return x * x * (3 - 2 * x)
 

@@ -13,17 +13,17 @@ from audiogan.networks.dcgan import init_dcgan
 NORMS = ("batch", "instance", "none")
 
 
-def norm2d(kind: str, channels: int) -> nn.Module:
+def norm2d(norm: str, channels: int) -> nn.Module:
     """Return a normalisation layer for feature maps ``[B, channels, H, W]``.
 
     Args:
-        kind: ``batch``; ``instance``, without learned parameters and running statistics (Ulyanov et al. 2016); or
+        norm: ``batch``; ``instance``, without learned parameters and running statistics (Ulyanov et al. 2016); or
             ``none``, the identity.
         channels: number of channels.
     """
-    if kind == "batch":
+    if norm == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
+    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
 
 
 def init_translation_weights(network: nn.Module, norm: str) -> None:

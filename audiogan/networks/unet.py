@@ -37,7 +37,7 @@ class UNet(nn.Module):
             (BicycleGAN: Zhu et al., NeurIPS 2017, section 4). 0: no latent.
         width: channels after the first layer.
         depth: number of encoder layers; ``None``: the largest possible, at most 8.
-        norm: normalisation, ``batch`` (the paper's), ``instance`` or ``none``. Use ``instance`` for small batches,
+        norm: normalisation, ``batch`` (as in the paper), ``instance`` or ``none``. Use ``instance`` for small batches,
             because the running statistics of batch norm are inaccurate then.
         dropout: dropout probability of the inner decoder layers in training, 0 to below 1. It is the paper's only
             source of noise.
@@ -84,7 +84,7 @@ class UNet(nn.Module):
             nn.Conv2d(i, o, 4, 2, 1, bias=bias) for i, o in pairwise([source[0] + latent_dim, *widths])
         )
         self.down_norms = nn.ModuleList(norm2d(norm if i in inner else "none", w) for i, w in enumerate(widths))
-        # Decoder layer i upsamples the size of encoder layer i. Except for the coarsest, it also receives the skip.
+        # Decoder layers receive twice the channels, because of the skip connection. The coarsest layer has no skip.
         ins = [w * (1 if i == self.depth - 1 else 2) for i, w in enumerate(widths)]
         self.ups = nn.ModuleList(
             nn.ConvTranspose2d(ins[i], widths[i - 1] if i else self.shape[0], 4, 2, 1, bias=bias or not i)

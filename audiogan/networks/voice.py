@@ -1,8 +1,8 @@
 """Source and filter of a voice: a pulse train with a changing pitch, and the phase of a minimum-phase filter.
 
-The source-filter model is that of vocoders (Dudley 1939). All harmonics of the source have the same level; the filter
-shapes them into vowels. The filter has minimum phase, like a vocal tract: it rings after each pulse. A zero-phase
-filter would turn each pulse into a click.
+Vocoders use the same source-filter model (Dudley 1939). All harmonics of the source have the same level, and the filter
+shapes them into vowels. The filter has minimum phase, like a vocal tract, and therefore rings after each pulse. A
+zero-phase filter would turn each pulse into a click.
 """
 
 from __future__ import annotations

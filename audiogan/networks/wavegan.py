@@ -25,8 +25,8 @@ class WaveGANGenerator(nn.Module):
     Args:
         format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
         latent_dim: size of the latent, which is uniform in -1 ... 1.
-        model_size: base number of channels, d in the paper, 64 there. The first layer has `16 * model_size` channels,
-            and `32 * model_size` for lengths above 16384.
+        model_size: base number of channels, called d in the paper, where it is 64. The first layer has
+            `16 * model_size` channels, or `32 * model_size` for lengths above 16384.
         post_filter: length in samples of a learned filter of each channel after the tanh; 512 in the paper; `None`: no
             filter. With a filter the output may exceed 1.
         classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
@@ -61,7 +61,7 @@ class WaveGANGenerator(nn.Module):
         self.post_filter = None
         if post_filter is not None:
             self.post_filter = SameConv1d(channels, channels, post_filter, 1, groups=channels, bias=False)
-            # Glorot initialisation of one channel, because PyTorch counts the fan-out of all groups together.
+            # The Glorot bound is computed here, because PyTorch would count the fan-out of all groups together.
             bound = math.sqrt(3 / post_filter)
             nn.init.uniform_(self.post_filter.weight, -bound, bound)
 
@@ -79,7 +79,8 @@ class WaveGANCritic(nn.Module):
 
     Args:
         format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
-        model_size: channels of the first layer, d in the paper, 64 there. Each later layer has twice as many.
+        model_size: channels of the first layer, called d in the paper, where it is 64. Each later layer has twice as
+            many.
         phase_shuffle: largest random shift n of the features after each of the first four layers in training, in
             samples; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.

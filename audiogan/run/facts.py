@@ -9,7 +9,7 @@ so these two sections cannot refer to facts. All other sections can.
 * ``facts.format``: a `SoundFormat`, only for sounds. Its parts are ``facts.format.sample_rate`` (Hz),
   ``facts.format.length`` (samples) and ``facts.format.channels``.
 * ``facts.inputs.NAME``: facts of the input NAME, such as ``facts.inputs.source.shape``. See
-  `audiogan.inputs.Input.facts`.
+  `audiogan.inputs.Input.data_facts`.
 * ``facts.NAME``: number of channels of the input NAME. ``facts.classes`` is the number of classes.
 * ``facts.shape``: shape of one signal in the representation. Networks read and write signals of this shape.
 """
@@ -57,7 +57,7 @@ def declare_facts(cfg: DictConfig, source: str) -> None:
             )
     cfg.facts = dict.fromkeys(GENERAL) | {"labels": [], "inputs": {}, "format": FORMAT, "classes": 0, "knobs": 0}
     for name, target, options in input_sections(cfg, f"{source}: "):
-        _add_input(cfg, name, target.facts(None, **options))
+        _add_input(cfg, name, target.data_facts(None, **options))
     plain: Any = OmegaConf.to_container(cfg.facts, resolve=False)
     for path in re.findall(r"\$\{facts\.([\w.]+)", OmegaConf.to_yaml(cfg)):
         known, where = plain, "facts"
@@ -87,7 +87,7 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
         refuse_interpolation("a class of the data", label)
     cfg.facts.labels = list(table.labels)
     for name, target, options in input_sections(cfg):
-        found = target.facts(table, **options)
+        found = target.data_facts(table, **options)
         if "${" in repr(found):
             raise UserError(f"data: the column of the input {name!r} contains the characters '${{'; remove them")
         _add_input(cfg, name, found)

@@ -52,7 +52,7 @@ def test_knobs_are_those_of_the_sounds(machine: Table) -> None:
 
 def test_networks_see_scores_among_the_training_sounds(machine: Table) -> None:
     train, held = machine.split(0.3, seed=7)
-    facts = Knobs.facts(train)
+    facts = Knobs.data_facts(train)
     knobs = Knobs(scale=facts["scale"])
     for part in (train, held):
         want = knobs.scale.to_scores(measure(part.signals(slice(None)).numpy(), RATE, NAMES))

@@ -155,7 +155,7 @@ class Log:
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
 
-    def add(self, trainer: Any, row: dict[str, float]) -> None:
+    def append_row(self, trainer: Any, row: dict[str, float]) -> None:
         self.rows.append(row)
 
 

@@ -120,7 +120,8 @@ def test_a_target_class_is_drawn_in_training_and_real_examples_keep_their_own() 
 
 def test_other_values() -> None:
     some = classes()
-    assert torch.equal(some.neutral_values(2), torch.full((2, 3), 1 / 3)) and torch.equal(some.example(3), torch.eye(3))
+    assert torch.equal(some.neutral_values(2), torch.full((2, 3), 1 / 3))
+    assert torch.equal(some.example_values(3), torch.eye(3))
     free = some.to_parameter(torch.eye(3))
     assert bool((some.from_parameter(free).argmax(1) == torch.arange(3)).all())
     rounded = some.drop_negligible(torch.tensor([0.69, 0.3, 0.01]))
@@ -135,12 +136,12 @@ def table(labelled: bool = True) -> Table:
 
 
 def test_facts_about_the_data() -> None:
-    assert Classes.facts(table()) == {"labels": NAMES, "counts": [2, 1, 3], "size": 3}
-    assert Classes.facts(table(), column=None) == Classes.facts(table())
+    assert Classes.data_facts(table()) == {"labels": NAMES, "counts": [2, 1, 3], "size": 3}
+    assert Classes.data_facts(table(), column=None) == Classes.data_facts(table())
     none = {"labels": [], "counts": [], "size": 0}
-    assert Classes.facts(table(False)) == none == Classes.facts(None) == Classes.facts(table(), use=0)
+    assert Classes.data_facts(table(False)) == none == Classes.data_facts(None) == Classes.data_facts(table(), use=0)
     with pytest.raises(UserError, match="classes=5, but the data has 3 labels"):
-        Classes.facts(table(), use=5)
+        Classes.data_facts(table(), use=5)
 
 
 @pytest.mark.parametrize("counts", [[0, 0, 0], [1, -1, 1], [float("nan"), 1, 1]])

@@ -239,9 +239,9 @@ def test_morphs_go_by_shares_and_searches_stay_in_range() -> None:
 def test_facts_and_scores_of_the_data() -> None:
     values = Values(np.random.default_rng(0).random((200, 2)).astype(np.float32) * 100, NAMES)
     data = Table({"x": Signals(np.zeros((200, 1), np.float32)), "knobs": values}, 200)
-    facts = Knobs.facts(data)
+    facts = Knobs.data_facts(data)
     assert facts["size"] == 2 and tuple(facts["scale"]["names"]) == NAMES
-    assert Knobs.facts(None) == {"scale": None, "size": 0} == Knobs.facts(data.drop_column("knobs"))
+    assert Knobs.data_facts(None) == {"scale": None, "size": 0} == Knobs.data_facts(data.drop_column("knobs"))
     knobs = Knobs(**facts)
     scores = knobs.prepare_table(data).column("knobs", slice(None))
     assert scores.abs().max() <= LIMIT and scores.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)

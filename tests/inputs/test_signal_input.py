@@ -56,7 +56,7 @@ def test_other_sizes_only_where_they_are_accepted() -> None:
     assert colour.shape[0] in (1, 3)
     open_length = Signal(shape=(1, None), modality=Sound(8000))
     assert open_length.parse(np.zeros((1, 99), np.float32)).shape == (1, 99)
-    assert open_length.example(2).shape == (2, 1, 1024) and "any" in open_length.describe()
+    assert open_length.example_values(2).shape == (2, 1, 1024) and "any" in open_length.describe()
 
 
 @settings(max_examples=40, deadline=None)
@@ -101,12 +101,12 @@ def test_morphs() -> None:
 def test_facts_about_the_data() -> None:
     stored = np.zeros((2, 1, 4, 6), np.float32)
     data = Table({"x": Signals(stored, Image()), "sketch": Signals(stored, Image())}, 2)
-    facts = Signal.facts(data, column="sketch")
+    facts = Signal.data_facts(data, column="sketch")
     assert facts["shape"] == [1, 4, 6] and facts["size"] == 1
     assert facts["modality"]["_target_"] == "audiogan.modalities.Image"
-    assert Signal.facts(None).keys() == facts.keys()
+    assert Signal.data_facts(None).keys() == facts.keys()
     with pytest.raises(UserError, match="the data has no column 'source'; it has x, sketch: memory"):
-        Signal.facts(data)
+        Signal.data_facts(data)
     with pytest.raises(ValueError, match="source: the data has no column 'source'"):
         Signal()
 

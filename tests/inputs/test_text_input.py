@@ -55,7 +55,7 @@ def test_it_cannot_be_drawn() -> None:
         text().draw(2, Seeded(0))
     x = text().parse("ab")
     assert torch.equal(text().draw(2, Seeded(0), x), x.expand(2, 8))
-    example = text().example(3)
+    example = text().example_values(3)
     assert example.shape == (3, 8) and int(example.min()) >= 1 and int(example.max()) <= len(ALPHABET)
 
 
@@ -67,11 +67,11 @@ def test_a_morph_changes_the_text_halfway() -> None:
 def test_facts_about_the_data() -> None:
     texts = Texts.from_strings(["ab", "", "cab"])
     data = Table({"x": Signals(np.zeros((3, 1), np.float32)), "text": texts}, 3)
-    facts = Text.facts(data)
-    assert facts == {"alphabet": "abc", "length": 3, "size": 4} and Text.facts(None).keys() == facts.keys()
+    facts = Text.data_facts(data)
+    assert facts == {"alphabet": "abc", "length": 3, "size": 4} and Text.data_facts(None).keys() == facts.keys()
     column = data.column("text", slice(None))
     assert Text(**facts).captions(column) == ["ab", "", "cab"]
     with pytest.raises(UserError, match="the data has no column 'words'"):
-        Text.facts(data, column="words")
+        Text.data_facts(data, column="words")
     with pytest.raises(ValueError, match="no column 'text' of texts"):
         Text()

@@ -69,7 +69,7 @@ class ExportedGenerator(nn.Module):
     def example_inputs(self, n: int) -> dict[str, Tensor]:
         """Return `n` example values of each input."""
         return {
-            name: given.to_exported(given.example(n))  # type: ignore[operator]
+            name: given.to_exported(given.example_values(n))  # type: ignore[operator]
             for name, given in self.inputs.items()
         }
 
@@ -150,7 +150,7 @@ def export_program(generator: Generator, route: str | None = None) -> torch.expo
 
 def example_recipes(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
     """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values."""
-    given = {name: each.example(n) for name, each in generator.inputs.items() if not each.drawable}
+    given = {name: each.example_values(n) for name, each in generator.inputs.items() if not each.drawable}
     made = []
     for i in range(n):
         random = torch.Generator().manual_seed(seed + i)
