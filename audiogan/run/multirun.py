@@ -65,11 +65,11 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
 
 
 class JobFailed(UserError):
-    """Failure of a job that a launcher runs in another process."""
+    """Exception for a failed job that a launcher runs in another process."""
 
 
 class JobInterrupted(UserError):
-    """Interruption of a job that a launcher runs in another process."""
+    """Exception for an interrupted job that a launcher runs in another process."""
 
 
 def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
@@ -114,11 +114,11 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            if os.getpid() != process:  # A launcher process only has a copy of `failed`.
+            if os.getpid() != process:  # Another process only has a copy of `failed`, so raise an exception.
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:
-            if os.getpid() != process:  # Launchers do not pass a KeyboardInterrupt to the main process.
+            if os.getpid() != process:  # Launchers do not pass on KeyboardInterrupt, so raise another exception.
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 
