@@ -72,7 +72,7 @@ class Width(AuxiliaryTarget):
 
     name = "width"
     mono, margin = 0.003, 0.1
-    """Thresholds: recordings with a width below ``mono`` are mono; their predictions should be below ``-margin``."""
+    """Thresholds. A recording with a width below ``mono`` is mono. Its predicted width should be below ``-margin``."""
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
         target = stereo_width(batch["x"])

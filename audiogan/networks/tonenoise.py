@@ -177,7 +177,8 @@ class ToneNoiseGenerator(nn.Module):
         """Return the STFT `[B, C, N, F, 2]` of sounds `[B, C, length]`, scaled to variance 1 for white noise.
 
         The last dimension contains real and imaginary parts. Noise is drawn as a waveform, because independent numbers
-        for each STFT bin would not be a consistent STFT, and the noise would be 3 dB louder between frames.
+        for each STFT bin would not be the STFT of any signal, and the resulting noise would be 3 dB louder between
+        frames.
         """
         scale = (self.frames.window.square().sum() / 2).rsqrt()
         return torch.view_as_real(self.frames.analyse(wave)) * scale

@@ -92,7 +92,7 @@ def check_source(network: nn.Module, source: Tensor, channels: int, multiple: in
 
 
 def join_latent(source: Tensor, latent: Tensor | None, latent_dim: int) -> Tensor:
-    """Concatenate source images ``[B, C, H, W]`` with latents ``[B, latent_dim]``, repeated at every pixel."""
+    """Return source images ``[B, C, H, W]`` concatenated with latents ``[B, latent_dim]``, repeated at every pixel."""
     if not latent_dim:
         return source
     if latent is None or latent.shape != (len(source), latent_dim):
