@@ -64,7 +64,7 @@ def test_short_sounds_are_trained_on_and_measured(network: list[str], sounds: Pa
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        (["network=specgan", "model_size=2"], "SpecGANGenerator works on tensors of shape [1, 128, 128]"),
+        (["network=specgan", "model_size=2"], "SpecGANGenerator needs tensors of shape [1, 128, 128]"),
         (["network=wavegan", "model_size=2"], "length=512 must be one of"),
         (["network=stftgan", "game.generator.widths=[16,8]"], "too small for 5 halvings"),
     ],
