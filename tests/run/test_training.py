@@ -183,7 +183,7 @@ def test_interrupted_it_saves_this_very_step_and_goes_on(
     assert code == 130 and 3 <= stopped < STEPS, out
     assert rows(run)[-1]["step"] == stopped == load_state(list_checkpoints(run / "checkpoints")[0])["trainer"]["step"]
     assert (run / f"previews/step-{stopped:08d}.wav").is_file() and "Traceback" not in out
-    again = out[out.index("go on:") :].splitlines()[0]
+    again = out[out.index("resume:") :].splitlines()[0]
     assert "audiogan train drums" in again and f"run_dir={run}" in again
     code, out = spawn(*command).wait()
     assert code == 0 and f"at step {stopped:,}" in out, out
@@ -265,7 +265,7 @@ def test_a_finished_run_has_nothing_to_do_until_it_may_go_on(copied: Path, tiny:
     trainer, said = quietly([*tiny, "trainer.steps=4"])
     assert trainer.step == 4 and "nothing to do: the run is at step 4" in said
     trainer, said = quietly([*tiny, "trainer.steps=5", "lr.critic=0.25"])
-    assert trainer.step == 5 and "finished at step 5" in said and "go on:" not in said
+    assert trainer.step == 5 and "finished at step 5" in said and "resume:" not in said
     assert re.search(r"changed since that checkpoint: lr\.critic: \S+ -> 0.25;", said)
     assert trainer.optimizers["critic"].param_groups[0]["lr"] == 0.25
     assert final(copied)["optimizers"]["critic"]["param_groups"][0]["lr"] == 0.25
@@ -306,7 +306,7 @@ def test_numbers_that_explode_stop_the_run_and_spare_the_checkpoint(
     printed = capsys.readouterr()
     errors = [line for line in printed.err.splitlines() if line.startswith("audiogan:")]
     assert len(errors) == 1 and "explosion" in errors[0] and str(copied) in errors[0]
-    assert "Traceback" not in printed.err and "go on:" not in printed.out
+    assert "Traceback" not in printed.err and "resume:" not in printed.out
     for path in list_checkpoints(copied / "checkpoints"):
         weights = load_state(path)["trainer"]["game"].values()
         assert all(bool(torch.isfinite(w).all()) for w in weights if w.is_floating_point())
