@@ -274,8 +274,8 @@ class Generative(Game):
             inputs: values ``[n, ...]`` by the name of the input.
             generator: name of the generator. ``None`` selects the first.
             nets: networks that replace networks of the game by name, such as averaged ones.
-            truncation: factor for the latents, 0 to 1. If the network has a method ``forward_truncated``, that method
-                receives the truncation instead. ``None`` disables truncation.
+            truncation: factor for the latents, 0 to 1. If the network has a method ``forward_truncated``, this method
+                receives it instead. ``None`` disables truncation.
         """
         name = self.default_generator if generator is None else generator
         own: Any = self.nets[name]
