@@ -52,7 +52,7 @@ def test_a_network_that_no_graph_can_say_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_that_plays_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small("dcgan")
-    monkeypatch.setattr(model.modality.__class__, "finish", lambda self, x: np.clip(x + 0.02, -1, 1))
+    monkeypatch.setattr(model.modality.__class__, "postprocess", lambda self, x: np.clip(x + 0.02, -1, 1))
     with pytest.raises(
         audiogan.UserError, match=r"a\.pt2: torch \S+ gives other signals than the model \(difference 0\.02"
     ):

@@ -65,6 +65,6 @@ def test_a_translation_in_onnx(tmp_path: Path) -> None:
 
 
 def test_a_generator_that_there_is_not(tmp_path: Path) -> None:
-    with pytest.raises(audiogan.UserError, match=r"generator 'c' is none of .*a_to_b \(apple -> pear\)"):
+    with pytest.raises(audiogan.UserError, match=r"unknown generator 'c'; choose one of .*a_to_b \(apple -> pear\)"):
         save_pt2(tmp_path / "a.pt2", cycle(), route="c")
     assert not list(tmp_path.iterdir())
