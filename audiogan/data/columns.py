@@ -20,7 +20,7 @@ AugmentFunction = Callable[[np.ndarray], np.ndarray]
 """Augmentation with fixed random parameters: a function from signals ``[n, ...]`` to signals of the same shape."""
 MaybeAugment = AugmentFunction | None
 Rng = np.random.Generator | None
-InputValues = Mapping[str, Tensor] | None
+Inputs = Mapping[str, Tensor] | None
 
 
 class ViewAugment(Protocol):
@@ -63,9 +63,7 @@ class Column:
     random: bool = False
     count: int | None = None
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         """Return the values ``[n, *shape]`` of the selected rows as a new tensor.
 
         Args:
@@ -100,9 +98,7 @@ class Signals(Column):
         self.indices, self.group = indices, group
         self.count = int(storage.shape[0]) if indices is None else len(indices)
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         x = np.asarray(self.storage[rows if self.indices is None else self.indices[rows]])
         x = x if augment is None else augment(x)
         if x.dtype == np.uint8:
@@ -157,9 +153,7 @@ class Labels(Column):
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
         self.codes, self.labels, self.count = codes, list(labels), len(codes)
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         return torch.from_numpy(self.codes[rows].astype(np.int64))
 
 
@@ -179,9 +173,7 @@ class Values(Column):
         """Return the numbers ``[n, *shape]`` of the selected rows."""
         return np.asarray(self.array[rows], np.float32)
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         return torch.from_numpy(self.values(rows))
 
 
@@ -228,9 +220,7 @@ class Texts(Column):
         indices = zip(self.offsets[rows].tolist(), self.offsets[np.asarray(rows) + 1].tolist(), strict=True)
         return [self.data[start:end].tobytes().decode() for start, end in indices]
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         out = torch.zeros(len(rows), self.length, dtype=torch.int64)
         for i, text in enumerate(self.texts(rows)):
             out[i, : len(text)] = torch.tensor([self._numbers[character] for character in text], dtype=torch.int64)
@@ -287,9 +277,7 @@ class Derived(Column):
             column.shape = tuple(None if end else size for size, end in zip(sizes, open_ends, strict=True))
         return column
 
-    def read(
-        self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: InputValues = None
-    ) -> Tensor:
+    def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
         if input_values is None:
             raise ValueError(f"a column that is computed from {', '.join(self.inputs)} needs their values")
         if not len(rows):

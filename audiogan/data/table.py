@@ -230,7 +230,7 @@ class Table:
         return self._with(columns={key: column for key, column in self.columns.items() if key != name})
 
     def map_column(self, name: str, function: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Table:
-        """Return a view with a numeric column replaced by ``function`` of its values, float32 ``[N, K]``."""
+        """Return a view with a numeric column ``[N, K]`` replaced by the result of ``function``, as float32."""
         column = self.require_column(name)
         if not isinstance(column, Values):
             raise ValueError(f"the column {name!r} is not numeric")

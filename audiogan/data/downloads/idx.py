@@ -41,19 +41,14 @@ class IdxImages(DataSet):
     names: tuple[str, ...] = ()
 
     @staticmethod
-    def from_description(name: str, description: dict[str, Any]) -> IdxImages:
+    def from_description(name: str, entry: dict[str, Any]) -> IdxImages:
         """Return the data set described by an entry of `downloads.yaml`."""
 
         def file(name: str) -> File:
-            return File(
-                name,
-                tuple(m + name for m in description["mirrors"]),
-                description["max_bytes"],
-                description["sha256"][name],
-            )
+            return File(name, tuple(m + name for m in entry["mirrors"]), entry["max_bytes"], entry["sha256"][name])
 
         parts = {target: tuple(map(file, names)) for target, names in PARTS.items()}
-        return IdxImages(name, parts, description["about"], tuple(description.get("names", ())))
+        return IdxImages(name, parts, entry["about"], tuple(entry.get("names", ())))
 
     def check_folder(self, folder: Path) -> None:
         check_own_file(folder / README, self.about.splitlines()[0])

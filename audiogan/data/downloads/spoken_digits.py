@@ -59,16 +59,12 @@ class SpokenDigits(DataSet):
     sample_rate: int | None = None
 
     @staticmethod
-    def from_description(name: str, description: dict[str, Any]) -> SpokenDigits:
+    def from_description(name: str, entry: dict[str, Any]) -> SpokenDigits:
         """Return the data set described by an entry of `downloads.yaml`."""
-        archive = File(
-            description["file"], tuple(description["urls"]), description["max_bytes"], description.get("sha256")
-        )
-        known = itertools.product(range(10), description.get("speakers", ()), range(description.get("takes", 0)))
+        archive = File(entry["file"], tuple(entry["urls"]), entry["max_bytes"], entry.get("sha256"))
+        known = itertools.product(range(10), entry.get("speakers", ()), range(entry.get("takes", 0)))
         names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
-        return SpokenDigits(
-            name, archive, description["member"], description["about"], names, description.get("sample_rate")
-        )
+        return SpokenDigits(name, archive, entry["member"], entry["about"], names, entry.get("sample_rate"))
 
     @property
     def parts(self) -> dict[str, tuple[File, ...]]:  # type: ignore[override]

@@ -85,8 +85,8 @@ def from_npz(
 
     The file needs an array of images, uint8 ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` with 1, 3 or 4 (RGBA)
     channels. It may contain an array of classes (integers or text, ``[N]``, ``[N, 1]``, ``[1, N]`` or one-hot
-    ``[N, K]``) and an array ``names`` with the class names. `ARRAYS` lists the accepted names of
-    arrays. If the file has a training and a test part, the training part is read.
+    ``[N, K]``) and an array ``names`` with the class names. `ARRAYS` lists the accepted names of arrays. If the file
+    has a training and a test part, the training part is read.
 
     Args:
         path: path of the file.

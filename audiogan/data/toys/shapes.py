@@ -134,9 +134,8 @@ class Figure(NamedTuple):
         """Return the signed distance of the points ``(x, y)`` from the edge, negative inside the figure."""
         x, y = x - np.float32(self.x), y - np.float32(self.y)
         if self.kind == "disc":
-            return np.hypot(x, y) - np.float32(
-                0.85 * self.radius
-            )  # With a factor of 0.85, discs have about the same area as other figures.
+            # With a factor of 0.85, discs have about the same area as other figures.
+            return np.hypot(x, y) - np.float32(0.85 * self.radius)
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
         sides = [np.float32(np.cos(a)) * x + np.float32(np.sin(a)) * y for a in normals]
