@@ -73,9 +73,8 @@ class AdaptiveAugment(Callback):
         if move.player.name != self.player or not move.applied:
             return
         if "real_logits" not in move.recorded_values:
-            raise ValueError(
-                f"AdaptiveAugment: moves of {self.player!r} record {sorted(move.recorded_values)}, no real_logits"
-            )
+            names = sorted(move.recorded_values)
+            raise ValueError(f"AdaptiveAugment: moves of {self.player!r} record {names}, no real_logits")
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
         signs = (move.recorded_values["real_logits"].float() - self.boundary).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])

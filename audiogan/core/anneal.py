@@ -41,8 +41,7 @@ class Anneal(Callback):
 
     A learning rate is constant until the fraction ``start`` of the run's budget (steps or minutes) is used. Then it
     falls with the given shape. If both steps and minutes are limited, the larger used fraction counts. The default
-    follows CycleGAN (Zhu et al., ICCV 2017, section 4): the rate is constant for half of the budget and then falls
-    linearly.
+    follows CycleGAN (Zhu et al., ICCV 2017, section 4): a constant rate for half of the budget, then a linear decrease.
     With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017, equation
     5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so the rates
     rise again.

@@ -189,8 +189,7 @@ class Checkpoints(Callback):
         every_minutes: time between two checkpoints, in minutes. ``None`` disables saving by time.
         every_steps: number of steps between two checkpoints. ``None`` disables saving by steps.
         keep: number of checkpoints to keep, at least 1. After each save, older ones are deleted.
-        extra_values: values that each checkpoint stores in addition to the trainer's state, by name, such as
-            ``config``.
+        extra_values: values that each checkpoint stores next to the trainer's state, by name, such as ``config``.
         echo: function that receives each message for the user.
     """
 

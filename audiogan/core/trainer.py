@@ -34,8 +34,8 @@ class Move:
         repeat: index of the move among the player's moves in this step.
         losses: terms of the loss by name, averaged over micro-batches.
         grad_norm: norm of the whole gradient before clipping.
-        recorded_values: values that the game recorded with `Play.record`, such as ``real_logits``. Values of all
-            micro-batches are concatenated.
+        recorded_values: values that the game recorded with `Play.record`, such as ``real_logits``, for all
+            micro-batches.
         examples: number of examples in the move's batches over all processes.
         applied: whether the optimizer changed the weights. ``False`` if a callback refused the step.
     """

@@ -90,13 +90,11 @@ def summarize_error(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def wrap_errors(config_name: str) -> Iterator[None]:
-    """Convert an exception in a ``with`` block to a `UserError` about conflicting settings, with ``config_name``."""
+def wrap_errors(prefix: str) -> Iterator[None]:
+    """Convert an exception in a ``with`` block to a `UserError` about conflicting settings that begins with ``prefix``."""
     try:
         yield
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(
-            f"{config_name}: the settings of this run conflict: {printable(summarize_error(error))}"
-        ) from error
+        raise UserError(f"{prefix}: the settings of this run conflict: {printable(summarize_error(error))}") from error

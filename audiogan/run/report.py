@@ -33,14 +33,7 @@ from markupsafe import Markup
 
 from audiogan.errors import UserError
 from audiogan.files import atomic_write, is_regular_file
-from audiogan.run.curves import (
-    Series,
-    format_number,
-    plot_all_metrics,
-    series_from_rows,
-    template_environment,
-    to_float,
-)
+from audiogan.run.curves import Series, format_number, plot_metrics, series_from_rows, template_environment, to_float
 from audiogan.utils.text import parse_json_object, printable
 
 _MAX_TITLES = 4096  # Largest number of sounds in a preview.
@@ -207,7 +200,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
     values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
     measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
-    drawn = plot_all_metrics(
+    drawn = plot_metrics(
         {name: points for name, points in series.items() if name != "seconds"},
         {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
     )
