@@ -29,7 +29,7 @@ class AdaptiveAugment(Callback):
         max_p: upper limit of ``p``, 0 ... 1. Above about 0.8 augmented samples may leak into the generated
             distribution (section 2.2).
         boundary: logit that separates real from generated samples: 0 for most losses, 0.5 for `LeastSquares`.
-        player: name of the critic's player. The notes of its moves must contain `real_logits`.
+        player: name of the critic's player. The recorded values of its moves must contain `real_logits`.
 
     Source:
         Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, section 3.2.
@@ -66,16 +66,17 @@ class AdaptiveAugment(Callback):
     def on_gradients(self, trainer: Trainer, move: Move) -> None:
         # Log ``p`` here, because in `on_move` a logging callback may run before this callback.
         if move.player.name == self.player:
-            move.notes["augment_p"] = trainer.game.augment.p.clone()  # type: ignore[union-attr, operator]
+            move.recorded_values["augment_p"] = trainer.game.augment.p.clone()  # type: ignore[union-attr, operator]
 
     @torch.no_grad()
     def on_move(self, trainer: Trainer, move: Move) -> None:
         if move.player.name != self.player or not move.applied:
             return
-        if "real_logits" not in move.notes:
-            raise ValueError(f"AdaptiveAugment: the moves of {self.player!r} note {sorted(move.notes)}, no real_logits")
+        if "real_logits" not in move.recorded_values:
+            names = sorted(move.recorded_values)
+            raise ValueError(f"AdaptiveAugment: moves of {self.player!r} record {names}, no real_logits")
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
-        signs = (move.notes["real_logits"].float() - self.boundary).sign()
+        signs = (move.recorded_values["real_logits"].float() - self.boundary).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])
         if trainer.engine.world > 1:
             dist.all_reduce(counts)

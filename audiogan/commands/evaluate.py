@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 OPTIONS = ("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet")
-"""Options of the command that are passed to `evaluate_run` by name."""
+"""Options of the command that are passed to `evaluate_run` as keyword arguments."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

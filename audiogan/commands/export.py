@@ -21,7 +21,7 @@ KINDS = {
 MAX_CARD_BYTES = 1 << 24
 """Largest size of a model card, in bytes."""
 MAX_ERROR = 1e-4
-"""Largest difference that rounding errors of a typical model cause. The command explains larger differences."""
+"""Largest usual rounding error: difference of the exported model's output from PyTorch's. Larger ones are explained."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -20,7 +20,7 @@ def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Ge
     """
     from audiogan.model.loading import load
 
-    return load(newest_sound_model(echo) if run is None else run)
+    return load(find_newest_sound_model(echo) if run is None else run)
 
 
 def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
@@ -44,7 +44,7 @@ def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str],
     return load(_newest(lambda run: _kind(run) in kinds and classes <= _labels(run), what, echo))
 
 
-def newest_sound_model(echo: Callable[[str], None] = print) -> Path:
+def find_newest_sound_model(echo: Callable[[str], None] = print) -> Path:
     """Return the path of the newest run of sounds below ``runs/``, or of the shipped drums, and print which it is."""
     return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 

@@ -57,7 +57,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     from audiogan.studio.security import ANY, is_local
     from audiogan.studio.serving import Server
 
-    torch.set_num_threads(1)  # Parallel requests use one core each.
+    torch.set_num_threads(1)  # Requests run in parallel, so each uses one core.
     generator, watched = _chosen(args.run)
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
     app = create_app(generator, host=args.host, token=token, run=watched)
@@ -82,7 +82,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
 
 def _warm_up(generator: Generator) -> None:
     """Load the code and data of imitations in advance, because this takes seconds."""
-    with contextlib.suppress(Exception):  # An error is reported when the user requests an imitation.
+    with contextlib.suppress(Exception):  # The user sees the error when requesting an imitation.
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
@@ -95,13 +95,13 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
 
     If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played.
     """
-    from audiogan.commands.newest import newest_sound_model
+    from audiogan.commands.newest import find_newest_sound_model
     from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import DEFAULT, find_model, list_runs, load
     from audiogan.studio.runs import MARKS
 
     if run is None:
-        where = newest_sound_model()
+        where = find_newest_sound_model()
         others = list_runs() if where == shipped_models()[DEFAULT] else []
         return load(where), others[0] if others else None
     where = find_model(run)
@@ -125,12 +125,12 @@ def _listen(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         raise UserError(f"--host {host}: unknown address ({error.strerror}); use an address of this machine") from error
     for wanted in (PORT, 0) if port is None else (port,):
-        # If the protocol is given, asyncio disables Nagle's algorithm, which would delay each response by 40 ms.
+        # asyncio disables Nagle's algorithm, which would delay responses by 40 ms, only if IPPROTO_TCP is given.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((where[0], wanted, *where[2:]))
-            listener.listen(512)  # Connections wait until the server is ready.
+            listener.listen(512)  # Early connections wait until the server is ready.
             return listener
         except OSError as error:
             listener.close()

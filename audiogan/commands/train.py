@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     cfg = config.compose(args.config, [*kept, *args.overrides])
     from audiogan.run.training import INTERRUPTED, train
 
-    trainer = train(cfg, command=command)
+    trainer = train(cfg, resume_command=command)
     trainer.engine.close()
     if trainer.stop_reason in INTERRUPTED:
         return 130

@@ -18,7 +18,7 @@ def parse_class(text: str | None) -> str | dict[str, float] | None:
 
 
 def parse_numbers(texts: Iterable[str], separator: str, flag: str) -> dict[str, float]:
-    """Parse texts such as ``NAME=NUMBER``. Each name may occur once.
+    """Parse texts such as ``NAME=NUMBER`` into a dict. Each name may occur once.
 
     Args:
         texts: values of the flag.
@@ -29,12 +29,12 @@ def parse_numbers(texts: Iterable[str], separator: str, flag: str) -> dict[str, 
 
 
 def parse_inputs(texts: Iterable[str]) -> dict[str, str]:
-    """Parse texts such as ``NAME=VALUE``. Each input may occur once. The values remain text."""
+    """Parse texts such as ``NAME=VALUE`` into a dict. Each input name may occur once. The values remain text."""
     return _once(map(_input, texts), "--input")
 
 
 def parse_repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Parse texts such as ``NAME=VALUE``. An input may occur several times and gets a list of values."""
+    """Parse texts such as ``NAME=VALUE`` into a dict from input names to lists of values."""
     found: dict[str, list[str]] = {}
     for name, value in map(_input, texts):
         found.setdefault(name, []).append(value)

@@ -1,4 +1,4 @@
-"""Training loop for games of several networks: players, games, data streams, checkpoints and callbacks. It works
+"""Training loop for games between networks: players, games, data streams, checkpoints and callbacks. The loop works
 with any kind of data."""
 
 from audiogan.core.anneal import Anneal

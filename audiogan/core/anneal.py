@@ -39,15 +39,15 @@ class _Schedule(NamedTuple):
 class Anneal(Callback):
     """Callback that lowers the learning rates of players towards the end of the budget.
 
-    A learning rate is constant until the share ``start`` of the budget is used. Then it falls with the given shape. If
-    the run has a budget in steps and one in minutes, the budget with the larger used share counts. The default follows
-    CycleGAN (Zhu et al., ICCV 2017, section 4): the rate is constant for half of the budget and then falls linearly.
+    A learning rate is constant until the fraction ``start`` of the run's budget (steps or minutes) is used. Then it
+    falls with the given shape. If both steps and minutes are limited, the larger used fraction counts. The default
+    follows CycleGAN (Zhu et al., ICCV 2017, section 4): a constant rate for half of the budget, then a linear decrease.
     With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017, equation
     5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so the rates
     rise again.
 
     Args:
-        start: share of the budget during which learning rates are constant, 0 to 1. With 1, they never fall.
+        start: fraction of the budget during which learning rates are constant, 0 to 1. With 1, they never fall.
         shape: ``linear`` (a straight line towards 0 that stops at ``min_factor``) or ``cosine``.
         min_factor: final learning rate divided by the configured learning rate, 0 to 1.
         players: names of the players whose learning rates fall. ``None`` selects all players. A mapping gives a player
@@ -81,7 +81,7 @@ class Anneal(Callback):
             raise ValueError(f"anneal: no player is called {missing[0]!r}; players are {', '.join(trainer.optimizers)}")
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]  # PyTorch's schedulers use the same key.
+                group["initial_lr"] = group["lr"]  # PyTorch's learning rate schedulers use the same key.
         self.on_step(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:

@@ -58,8 +58,8 @@ def check_duration(value: Any, name: str) -> float:
     return value
 
 
-def check_sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
-    """Return the running sums of a checkpoint, for averages in the log.
+def check_running_sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
+    """Return ``value`` if it holds valid running sums, from which a callback computes averages.
 
     Args:
         value: mapping from a name to a pair: a tensor with one element (the sum), and the number of values in the sum.
@@ -92,8 +92,8 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
 def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
     """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
-    The check takes one step with a new optimizer of the same kind on a parameter of shape ``[2, 3]``. The state of this
-    optimizer shows which values each parameter needs.
+    The check takes one step with a new optimizer of the same class on a parameter of shape ``[2, 3]``. The state of
+    this optimizer shows which values each parameter needs.
 
     Args:
         player: owner of the optimizer.
@@ -132,7 +132,7 @@ def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
         trial = player.optimizer([param])
         param.grad = torch.ones_like(param)
         trial.step()
-    except (TypeError, ValueError, RuntimeError):  # LBFGS and some others need a closure for a step.
+    except (TypeError, ValueError, RuntimeError):  # The step of some optimizers, such as LBFGS, needs a closure.
         return {}
     return dict(trial.state.get(param) or {})
 
@@ -144,7 +144,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
         return False
     if example.shape == (2, 3):
         return value.shape == param.shape
-    if example.numel() == 1:  # A single element is a step count. It must not be negative.
+    if example.numel() == 1:  # A tensor with one element is a step count, so it must not be negative.
         return value.numel() == 1 and bool(torch.isfinite(value).all()) and float(value) >= 0
     return True
 
@@ -153,13 +153,13 @@ def _short(value: Any) -> str:
     return shorten_text(ascii(value), 60)
 
 
-def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], max_lines: int = 3) -> str:
+def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], max_differences: int = 3) -> str:
     """Return one line that lists how two state dicts differ in names and shapes.
 
     Args:
         expected: state dict of the present networks.
         found: state dict from a checkpoint.
-        max_lines: largest number of differences in the line.
+        max_differences: largest number of differences in the line.
 
     Returns:
         The differences, separated by semicolons. An empty string if names and shapes are equal.
@@ -172,4 +172,4 @@ def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Ten
             lines.append(f"{name} {list(found[name].shape)} is only in the checkpoint")
         elif expected[name].shape != found[name].shape:
             lines.append(f"{name} is {list(expected[name].shape)} now, {list(found[name].shape)} in the checkpoint")
-    return join_names(lines, max_lines, "; ")
+    return join_names(lines, max_differences, "; ")

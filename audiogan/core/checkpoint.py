@@ -27,7 +27,7 @@ FORMAT = 1
 TEMPORARY_NAME = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
 """Pattern for the names of temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
 FILE_NAME = re.compile(r"step-(\d{8,})\.ckpt")
-"""Pattern for the file names of checkpoints. The group is the step."""
+"""Pattern for the file names of checkpoints. Its group matches the step."""
 
 
 DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -132,8 +132,8 @@ def load_newest_checkpoint(
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
     """Load the intact checkpoint with the largest step.
 
-    The step stored in the file counts, not the step in the file name. A renamed copy of an old checkpoint therefore
-    does not replace a newer one.
+    Checkpoints are compared by the step stored in each file, not by the step in the file name. Therefore, a renamed
+    copy of an old checkpoint is not loaded instead of a newer checkpoint.
 
     Args:
         folder: folder with checkpoints.
@@ -180,7 +180,7 @@ class Checkpoints(Callback):
 
     * If a checkpoint cannot be written, the run continues and the next attempt follows after the usual interval.
     * If the checkpoint at the end cannot be written, the error becomes `Trainer.stop_reason`.
-    * If the disk is full, old checkpoints are deleted until the new one fits. The newest of them is kept.
+    * If the disk is full, old checkpoints are deleted until the new one fits. The newest old checkpoint is kept.
     * If a callback has returned the run to an earlier step, checkpoints of later steps are deleted, so that a resumed
       run continues from the earlier step.
 
@@ -189,7 +189,7 @@ class Checkpoints(Callback):
         every_minutes: time between two checkpoints, in minutes. ``None`` disables saving by time.
         every_steps: number of steps between two checkpoints. ``None`` disables saving by steps.
         keep: number of checkpoints to keep, at least 1. After each save, older ones are deleted.
-        extra: further values to store in each checkpoint, such as the configuration.
+        extra_values: values that each checkpoint stores next to the trainer's state, by name, such as ``config``.
         echo: function that receives each message for the user.
     """
 
@@ -200,13 +200,13 @@ class Checkpoints(Callback):
         every_minutes: float | None = 5.0,
         every_steps: int | None = None,
         keep: int = 2,
-        extra: Mapping[str, Any] | None = None,
+        extra_values: Mapping[str, Any] | None = None,
         echo: Callable[[str], None] = print,
     ) -> None:
         if keep < 1 or (every_steps is not None and every_steps < 1):
             raise ValueError(f"keep={keep} and every_steps={every_steps} must be at least 1")
         self.folder, self.every_minutes, self.every_steps, self.keep = Path(folder), every_minutes, every_steps, keep
-        self.extra = dict(extra or {})
+        self.extra_values = dict(extra_values or {})
         self._echo = echo
         self._saved_at = 0.0
         self._written: set[Path] = set()
@@ -249,8 +249,8 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer) -> None:
         """Write a checkpoint of the present step.
 
-        If a weight is NaN or infinite, no checkpoint is written and the run stops. The last checkpoint then has finite
-        weights.
+        If a weight is NaN or infinite, no checkpoint is written and the run stops, so the newest checkpoint always has
+        finite weights.
 
         Args:
             trainer: trainer of the run.
@@ -267,7 +267,7 @@ class Checkpoints(Callback):
             trainer.stop(f"the weights {bad[0]} are no longer finite; {self._last()}")
             return
         path = self._path(trainer)
-        self._write(path, {**self.extra, "trainer": state})
+        self._write(path, {**self.extra_values, "trainer": state})
         self._written.add(path)
         for old in [*self._beyond(trainer), *self._older(path)[self.keep - 1 :]]:
             self._written.discard(old)

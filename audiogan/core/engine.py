@@ -106,7 +106,7 @@ class Engine:
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
-    def micro_batches(self) -> int:
+    def micro_batch_count(self) -> int:
         """Number of micro-batches of a move over all processes."""
         return self.world * self.accumulate
 
@@ -158,16 +158,16 @@ class Engine:
             nn.utils.clip_grads_with_norm_(params, clip, norm)
         return norm
 
-    def step(self, player: str, optimizer: Optimizer, apply: bool = True) -> None:
+    def step(self, player: str, optimizer: Optimizer, change_weights: bool = True) -> None:
         """Take an optimizer step with the present gradients.
 
         Args:
             player: name of the player, which selects the loss scaler.
             optimizer: optimizer of the player.
-            apply: whether to change the weights. With ``False``, only the loss scaler is updated.
+            change_weights: whether to change the weights. With ``False``, only the loss scaler is updated.
         """
         scaler = self._scaler(player)
-        if apply:
+        if change_weights:
             scaler.step(optimizer)
         scaler.update()
 
@@ -233,7 +233,7 @@ def _set_rng_state(state: dict[str, Any]) -> None:
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     name, keys, *rest = state["numpy"]
-    if not 0 <= rest[0] <= len(keys):  # NumPy does not check this position in `keys`.
+    if not 0 <= rest[0] <= len(keys):  # NumPy does not check this index into the array `keys`.
         raise ValueError(f"the state of NumPy's random number generator has the invalid position {rest[0]}")
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     for device, saved in enumerate(state.get("cuda", [])):

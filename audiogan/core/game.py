@@ -82,13 +82,13 @@ class Play:
         step: number of the step, counted from 0.
         seed: seed of the random numbers.
         micro_batch_index: index of this micro-batch.
-        micro_batches: number of micro-batches of a move over all processes.
+        micro_batch_count: number of micro-batches of a move over all processes.
         device: device on which random numbers are drawn.
 
     Attributes:
         player: name of the player that moves.
         repeat: index of the move among the player's moves in this step.
-        notes: recorded values by name.
+        recorded_values: values of this move that the game recorded with `record`, by name.
     """
 
     def __init__(
@@ -97,20 +97,20 @@ class Play:
         *,
         seed: int = 0,
         micro_batch_index: int = 0,
-        micro_batches: int = 1,
+        micro_batch_count: int = 1,
         device: str | torch.device = "cpu",
     ) -> None:
         self.step = step
-        self.micro_batch_index, self.micro_batches = micro_batch_index, micro_batches
+        self.micro_batch_index, self.micro_batch_count = micro_batch_index, micro_batch_count
         self.player, self.repeat = "", 0
-        self.notes: dict[str, Tensor] = {}
+        self.recorded_values: dict[str, Tensor] = {}
         self._seed = seed
         self._once: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
         self._rng = torch.Generator(device=device)
 
-    def begin(self, player: str, repeat: int = 0) -> None:
-        """Start a move: clear shared results and recorded values, and seed the random numbers.
+    def begin_move(self, player: str, repeat: int = 0) -> None:
+        """Prepare for a move: clear shared results and recorded values, and seed the random numbers.
 
         Args:
             player: name of the player that moves.
@@ -118,40 +118,40 @@ class Play:
         """
         self.player, self.repeat = player, repeat
         self._once.clear()
-        self.notes = {}
+        self.recorded_values = {}
         words = [self._seed, self.step, zlib.crc32(player.encode()), repeat]
         shared, own = np.random.SeedSequence(words, spawn_key=()).generate_state(2, np.uint64)
         self._rng.manual_seed(int(shared))
         # Random numbers that networks draw themselves, such as dropout, must differ between micro-batches.
         torch.manual_seed((int(own) + self.micro_batch_index) % 2**63)
 
-    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+    def compute_once(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return ``compute()``. Later calls with the same name in this move return the same result without computing
         it again."""
         if name not in self._once:
             self._once[name] = compute()
         return self._once[name]
 
-    def keep(self, name: str, x: Tensor) -> None:
-        """Store ``x`` without its gradient for a later move in this step. `get_kept` returns it."""
+    def store(self, name: str, x: Tensor) -> None:
+        """Store ``x`` without its gradient for a later move in this step. `get_stored` returns it."""
         self._kept[name] = x.detach()
 
-    def get_kept(self, name: str) -> Tensor:
-        """Return the tensor that `keep` stored under a name earlier in this step.
+    def get_stored(self, name: str) -> Tensor:
+        """Return the tensor that `store` stored under a name earlier in this step.
 
         Raises:
             KeyError: no tensor has this name.
         """
         if name not in self._kept:
             kept = sorted(self._kept)
-            raise KeyError(f"no tensor was kept as {name!r} before the move of {self.player!r}; kept tensors: {kept}")
+            raise KeyError(f"no tensor was stored as {name!r} before the move of {self.player!r}; tensors: {kept}")
         return self._kept[name]
 
-    def note(self, **stats: Tensor | float) -> None:
+    def record(self, **values: Tensor | float) -> None:
         """Record values of this move for monitors and logs. Tensors stay on their device, so that the CPU does not
         wait for it."""
-        for name, value in stats.items():
-            self.notes[name] = torch.as_tensor(value).detach()
+        for name, value in values.items():
+            self.recorded_values[name] = torch.as_tensor(value).detach()
 
     def rand(self, *shape: int) -> Tensor:
         """Return uniform random numbers in [0, 1).
@@ -172,10 +172,10 @@ class Play:
     def choice(self, odds: Tensor, n: int) -> Tensor:
         """Draw ``n`` random indices, int64 ``[n]``. The probability of index ``i`` is proportional to ``odds[i]``."""
         odds = odds.to(self._rng.device)
-        whole = torch.multinomial(odds, n * self.micro_batches, replacement=True, generator=self._rng)
+        whole = torch.multinomial(odds, n * self.micro_batch_count, replacement=True, generator=self._rng)
         return whole[self.micro_batch_index * n : (self.micro_batch_index + 1) * n]
 
     def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         n = shape[0]
-        whole = sampler(n * self.micro_batches, *shape[1:], generator=self._rng, device=self._rng.device)
+        whole = sampler(n * self.micro_batch_count, *shape[1:], generator=self._rng, device=self._rng.device)
         return whole[self.micro_batch_index * n : (self.micro_batch_index + 1) * n]

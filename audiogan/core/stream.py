@@ -53,14 +53,14 @@ class Stream:
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: tuple[Any, Future[list[Batch]]] | None = None
 
-    def next(self, micro_batch_indices: Iterable[int] = (0,), micro_batches: int = 1) -> list[Batch]:
+    def next(self, micro_batch_indices: Iterable[int] = (0,), micro_batch_count: int = 1) -> list[Batch]:
         """Return micro-batches of the next batch, and advance the position by one batch.
 
         Args:
             micro_batch_indices: indices of the micro-batches to return.
-            micro_batches: number of micro-batches in a batch. The batch has ``micro_batches * batch_size`` examples.
+            micro_batch_count: number of micro-batches in a batch. Each has ``batch_size`` examples.
         """
-        key = (self.position, tuple(micro_batch_indices), micro_batches)
+        key = (self.position, tuple(micro_batch_indices), micro_batch_count)
         if self._ahead is not None and self._ahead[0] == key:
             batches = self._ahead[1].result()
         else:
@@ -68,16 +68,16 @@ class Stream:
         self.position += 1
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
-        key = (self.position, key[1], micro_batches)
+        key = (self.position, key[1], micro_batch_count)
         self._ahead = (key, self._pool.submit(self._read, *key))
         return batches
 
-    def _read(self, position: int, micro_batch_indices: tuple[int, ...], micro_batches: int) -> list[Batch]:
+    def _read(self, position: int, micro_batch_indices: tuple[int, ...], micro_batch_count: int) -> list[Batch]:
         batches = []
         for index in micro_batch_indices:
-            first = (position * micro_batches + index) * self.batch_size
+            first = (position * micro_batch_count + index) * self.batch_size
             indices = self._indices(np.arange(first, first + self.batch_size))
-            rng = np.random.default_rng([self.seed, 1, position * micro_batches + index])
+            rng = np.random.default_rng([self.seed, 1, position * micro_batch_count + index])
             batch = self.dataset.batch(indices, rng)
             batches.append({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
         return batches

@@ -34,7 +34,8 @@ class Move:
         repeat: index of the move among the player's moves in this step.
         losses: terms of the loss by name, averaged over micro-batches.
         grad_norm: norm of the whole gradient before clipping.
-        notes: values that the game recorded with `Play.note`, such as ``real_logits``. Micro-batches are concatenated.
+        recorded_values: values that the game recorded with `Play.record`, such as ``real_logits``, for all
+            micro-batches.
         examples: number of examples in the move's batches over all processes.
         applied: whether the optimizer changed the weights. ``False`` if a callback refused the step.
     """
@@ -44,7 +45,7 @@ class Move:
     repeat: int
     losses: dict[str, Tensor]
     grad_norm: Tensor
-    notes: dict[str, Tensor] = field(default_factory=dict)
+    recorded_values: dict[str, Tensor] = field(default_factory=dict)
     examples: int = 0
     applied: bool = True
 
@@ -189,7 +190,7 @@ class Trainer:
         return self._seconds_before + (0.0 if self._started is None else self.clock() - self._started)
 
     @property
-    def budget_spent(self) -> bool:
+    def budget_used_up(self) -> bool:
         """Whether the run has reached its number of steps or minutes."""
         out_of_steps = self.steps is not None and self.step >= self.steps
         return out_of_steps or (self.minutes is not None and self.seconds >= 60 * self.minutes)
@@ -215,15 +216,15 @@ class Trainer:
     def run(self) -> None:
         """Train until the budget is used up or `stop` is called."""
         self._started = self.clock()
-        while not self.engine.any_process(self.budget_spent or self.stop_reason is not None):
+        while not self.engine.any_process(self.budget_used_up or self.stop_reason is not None):
             self._step()
-        if self.stop_reason is None and not self.budget_spent:
+        if self.stop_reason is None and not self.budget_used_up:
             self.stop_reason = "another process stopped"
         failed: Exception | None = None
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # Call the other callbacks, because `Checkpoints` saves the run.
+            except Exception as error:  # Other callbacks still run, because `Checkpoints` saves the run.
                 failed = failed or error
         if failed is not None:
             raise failed
@@ -237,7 +238,7 @@ class Trainer:
                 self.step,
                 seed=self.seed,
                 micro_batch_index=index,
-                micro_batches=engine.micro_batches,
+                micro_batch_count=engine.micro_batch_count,
                 device=engine.device,
             )
             for index in engine.micro_batch_indices
@@ -250,7 +251,7 @@ class Trainer:
                     for callback in self.callbacks.values():
                         callback.on_move(self, move)
                 for name in player.streams:
-                    drawn = player.repeats * engine.micro_batches * self.streams[name].batch_size
+                    drawn = player.repeats * engine.micro_batch_count * self.streams[name].batch_size
                     shown[name] = max(shown[name], drawn)
         self.real_examples += sum(shown.values())
         self.step += 1
@@ -259,13 +260,13 @@ class Trainer:
 
     def _move(self, player: Player, repeat: int, contexts: list[Play]) -> Move:
         engine, optimizer = self.engine, self.optimizers[player.name]
-        parts = engine.micro_batch_indices, engine.micro_batches
+        parts = engine.micro_batch_indices, engine.micro_batch_count
         drawn = {name: self.streams[name].next(*parts) for name in player.streams}
         terms: list[dict[str, Tensor]] = []
         with frozen_except(self.game, player.nets) as params:
             optimizer.zero_grad(set_to_none=True)
             for i, context in enumerate(contexts):
-                context.begin(player.name, repeat)
+                context.begin_move(player.name, repeat)
                 batches = {name: engine.to_device(own[i]) for name, own in drawn.items()}
                 batch = next(iter(batches.values())) if len(batches) == 1 else batches
                 with engine.autocast():
@@ -274,8 +275,8 @@ class Trainer:
                 engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
             norm = engine.average_and_clip_gradients(player.name, optimizer, params, player.clip)
-            examples = engine.micro_batches * sum(self.streams[name].batch_size for name in player.streams)
-            notes = _joined([p.notes for p in contexts])
+            examples = engine.micro_batch_count * sum(self.streams[name].batch_size for name in player.streams)
+            notes = _joined([p.recorded_values for p in contexts])
             move = Move(player, self.step, repeat, _mean(terms), norm, notes, examples)
             move.applied = not self._refused(move)
             engine.step(player.name, optimizer, move.applied)
@@ -309,7 +310,7 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> list[str]:
         """Load a state that `state_dict` has returned.
 
-        The hyperparameters of optimizers, such as learning rates, keep their present configuration.
+        Hyperparameters of optimizers, such as learning rates, keep their present values. The saved ones are ignored.
 
         Args:
             state: state of a trainer with the same networks and players.

@@ -121,7 +121,7 @@ class Adversarial(Generative):
             return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
         inputs, made, fake = self._make(len(signal), batch_inputs, context)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
-        context.note(fake_logits=logits_per_sample(out))
+        context.record(fake_logits=logits_per_sample(out))
         return add_terms(losses, self._generator_terms(inputs, made, signal, context))
 
     def _make(self, n: int, batch_inputs: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -193,7 +193,7 @@ class Adversarial(Generative):
             context,
             lambda x: self._judge(x, inputs),
         )
-        context.note(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
+        context.record(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
         auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return add_terms(first | auxiliary, terms)

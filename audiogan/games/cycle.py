@@ -114,7 +114,7 @@ class Cycle(Generative):
                 same = self.representation.decode(call(self.nets[name], given[target]))
                 identity = {"identity": self.identity(same, signals[target])}
             losses = add_terms(losses, adversarial, cycle, identity)
-        context.note(fake_logits=torch.cat(logits))
+        context.record(fake_logits=torch.cat(logits))
         return losses
 
     def _generator_loss(self, out: CriticOutput, signal: Tensor, domain: int) -> Tensor:
@@ -139,7 +139,7 @@ class Cycle(Generative):
             losses = add_terms(losses, terms)
             real_logits.append(logits_per_sample(of_real))
             fake_logits.append(logits_per_sample(of_fake))
-        context.note(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
+        context.record(real_logits=torch.cat(real_logits), fake_logits=torch.cat(fake_logits))
         return losses
 
     def apply_critic(self, domain: int, x: Tensor) -> CriticOutput:

@@ -82,7 +82,7 @@ class MultiCritic(Adversarial):
             logits.append(logits_per_sample(out))
             for term, value in losses.items():
                 terms.setdefault(term, []).append(value)
-        context.note(fake_logits=torch.cat(logits))
+        context.record(fake_logits=torch.cat(logits))
         inputs, x, _, part = made[0]
         means = {term: torch.stack(values).mean() for term, values in terms.items()}
         return add_terms(means, self._generator_terms(inputs, x, part["x"], context))

@@ -90,7 +90,7 @@ class SemiSupervised(Adversarial):
             terms["features"] = self.feature_matching_weight * (mean - real).square().mean()
         if self.adversarial_weight:
             logits = logits_of_real(critic(fake))
-            context.note(fake_logits=logits)
+            context.record(fake_logits=logits)
             terms["loss"] = self.adversarial_weight * self.loss.generator(logits)
         return add_terms(terms, self._generator_terms(inputs, made, signal, context))
 
@@ -99,7 +99,7 @@ class SemiSupervised(Adversarial):
             return logits_of_real(self.nets["critic"](x))
 
         class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), context))
-        context.note(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
+        context.record(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
         terms = {"labels": self.supervised_weight * F.cross_entropy(class_logits, labelled["label"])}
         if not self.unsupervised_weight:
             return terms
@@ -108,7 +108,7 @@ class SemiSupervised(Adversarial):
         inputs = self.add_drawn_inputs(len(real), self.inputs_from_batch(unlabelled, context), context)
         fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), context).detach()
         real_logits, fake_logits = critic(real), critic(fake)
-        context.note(real_logits=real_logits, fake_logits=fake_logits)
+        context.record(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised_weight * self.loss.critic(real_logits, fake_logits)
         return add_terms(
             terms,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiogan.core import Callback, Move, Trainer
-from audiogan.core.checking import check_count, check_sums
+from audiogan.core.checking import check_count, check_running_sums
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import with_valid_override
@@ -88,7 +88,7 @@ class Monitors(Callback):
 
     @torch.no_grad()
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        real, fake = move.notes.get("real_logits"), move.notes.get("fake_logits")
+        real, fake = move.recorded_values.get("real_logits"), move.recorded_values.get("fake_logits")
         if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
             return
         real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
@@ -106,7 +106,7 @@ class Monitors(Callback):
 
     def on_end(self, trainer: Trainer) -> None:
         # An interrupted run is not measured at its end, because it must keep its schedule when it is resumed.
-        if trainer.step != self._last_monitored and trainer.budget_spent:
+        if trainer.step != self._last_monitored and trainer.budget_used_up:
             self.monitor(trainer)
         if trainer.engine.is_main_process:
             self.report([self.watch.verdict(self.history)])
@@ -208,7 +208,7 @@ class Monitors(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._next = check_count(state["next"], "the next monitoring step")
         self._last_monitored = check_count(state["looked"], "the last monitoring step", -1)
-        self._sums = check_sums(state["sums"], "the sums of the monitors")
+        self._sums = check_running_sums(state["sums"], "the sums of the monitors")
 
 
 def is_monitor_row(row: dict[str, Any]) -> bool:

@@ -13,13 +13,13 @@ from audiogan.run.targets import check_targets, resolve_target, update_targets
 from audiogan.utils.text import printable
 
 
-def build(section: Any, key: str, /, **extra: Any) -> Any:
+def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
     """Check a section of a configuration and build its object with ``hydra.utils.instantiate``.
 
     Args:
         section: settings with ``_target_``, the dotted name of a class or function.
         key: dotted key of the section, such as ``players.critic``. It decides which classes are allowed.
-        extra: more arguments of the constructor, passed without conversion.
+        extra_arguments: more arguments of the constructor, passed without conversion.
 
     Raises:
         UserError: the class is not allowed or rejects its arguments. The message is one line with the key.
@@ -32,10 +32,10 @@ def build(section: Any, key: str, /, **extra: Any) -> Any:
     try:
         plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
         check_targets(plain, key)
-        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation only after this check.
+        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation after `check_targets`.
             raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)
-        if not extra:
+        if not extra_arguments:
             return instantiate(plain, _convert_="all")
         # Extra arguments are not passed to Hydra, because Hydra would convert them to dicts.
         constructor = instantiate(plain, _partial_=True, _convert_="all")
@@ -47,16 +47,16 @@ def build(section: Any, key: str, /, **extra: Any) -> Any:
         raise UserError(f"{key}: {summarize_error(cause or error)}{_key(error)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{key}: {summarize_error(error)}") from error
-    return _construct(constructor, key, extra, plain)
+    return _construct(constructor, key, extra_arguments, plain)
 
 
-def _construct(constructor: Callable[..., Any], key: str, extra: Mapping[str, Any], plain: Any) -> Any:
+def _construct(constructor: Callable[..., Any], key: str, extra_arguments: Mapping[str, Any], plain: Any) -> Any:
     """Call a constructor. Convert any exception to a `UserError` of one line that names the key."""
     try:
-        return constructor(**extra)
+        return constructor(**extra_arguments)
     except UserError:
         raise
-    except Exception as error:  # A constructor may raise any exception. Hydra catches all of them as well.
+    except Exception as error:  # A constructor may raise any exception.
         _check_arguments(error, plain, key)
         raise UserError(f"{key}: {summarize_error(error)}") from error
 
@@ -90,11 +90,11 @@ def summarize_error(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def wrap_errors(name: str) -> Iterator[None]:
-    """Convert any exception in a ``with`` block to a `UserError` about conflicting settings, prefixed with ``name``."""
+def wrap_errors(prefix: str) -> Iterator[None]:
+    """Convert an exception in a ``with`` block to a `UserError` about conflicting settings that begins with ``prefix``."""
     try:
         yield
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(f"{name}: the settings of this run conflict: {printable(summarize_error(error))}") from error
+        raise UserError(f"{prefix}: the settings of this run conflict: {printable(summarize_error(error))}") from error

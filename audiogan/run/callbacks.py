@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
-from audiogan.core.checking import check_sums
+from audiogan.core.checking import check_running_sums
 from audiogan.files import append, atomic_write, is_regular_file
 from audiogan.modalities import Modality
 from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
@@ -67,7 +67,7 @@ class MetricsLog(Callback):
         return {"sums": self._sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._sums = check_sums(state.get("sums", {}), "the sums of the log")
+        self._sums = check_running_sums(state.get("sums", {}), "the sums of the log")
 
     def _trim(self) -> None:
         """Remove lines that are unreadable or newer than the checkpoint from which this run resumes.
@@ -100,12 +100,12 @@ class MetricsLog(Callback):
         return self._writer
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        if not move.applied:  # The callback that refused the optimizer step has printed a message.
+        if not move.applied:  # A callback refused this optimizer step and has printed a message.
             return
         player = move.player.name
         figures = {f"{player}/{name}": value for name, value in move.losses.items()}
         figures[f"{player}/grad_norm"] = move.grad_norm
-        figures |= {f"{player}/{name}": value.float().mean() for name, value in move.notes.items()}
+        figures |= {f"{player}/{name}": value.float().mean() for name, value in move.recorded_values.items()}
         for name, value in figures.items():
             total, count = self._sums.get(name, (torch.zeros_like(value), 0))
             self._sums[name] = (total + value, count + 1)
@@ -142,7 +142,7 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            if not self._trimmed:  # Trim only now, because a run that fails to resume must keep its log.
+            if not self._trimmed:  # Later steps are removed only now, so that a failed resume keeps the log.
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append(self.path, (json.dumps(clean) + "\n").encode())
@@ -288,7 +288,7 @@ class Previews(Callback):
 class PreviewBatch(NamedTuple):
     """Inputs of a preview, with the signals to show to the left (``before``) and right (``after``) of each sample.
 
-    Both are dicts: title -> signals.
+    Each of ``before`` and ``after`` maps a title to a batch of signals.
     """
 
     inputs: dict[str, Tensor]
@@ -297,7 +297,7 @@ class PreviewBatch(NamedTuple):
 
 
 def averaged_networks(trainer: Trainer) -> dict[str, nn.Module]:
-    """Return the moving averages of the networks, by network name."""
+    """Return copies of the networks with averaged weights (see `EMA`), by network name."""
     nets: dict[str, nn.Module] = {}
     for callback in trainer.callbacks.values():
         if isinstance(callback, EMA):

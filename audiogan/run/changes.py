@@ -41,13 +41,14 @@ def data_fingerprint(data: Table) -> dict[str, Any]:
     return {"source": data.source, "length": len(data), "digest": digest.hexdigest()}
 
 
-def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
+def describe_data_changes(old_fingerprint: Any, new_fingerprint: dict[str, Any]) -> list[str]:
     """Return messages about changes of the training data.
 
     Args:
-        old: the `data_fingerprint` in a checkpoint. If it is missing, no change is reported.
-        new: the fingerprint of the current training data.
+        old_fingerprint: result of `data_fingerprint` in a checkpoint. If it is missing, no change is reported.
+        new_fingerprint: result of `data_fingerprint` for the current training data.
     """
+    old, new = old_fingerprint, new_fingerprint
     if not isinstance(old, dict) or old.get("digest") in (None, new["digest"]):
         return []
     if old.get("source") == new["source"]:
@@ -55,9 +56,9 @@ def describe_data_changes(old: Any, new: dict[str, Any]) -> list[str]:
     return [f"data: {printable(_short(old.get('source')))} -> {printable(_short(new['source']))}"]
 
 
-def describe_setting_changes(old: Any, new: Any) -> list[str]:
-    """Return settings that changed, as ``key: old -> new``, except the settings in `CHANGEABLE_KEYS`."""
-    before, after = dict(_flat(update_targets(old))), dict(_flat(update_targets(new)))
+def describe_setting_changes(old_config: Any, new_config: Any) -> list[str]:
+    """Return changed settings as lines ``key: old -> new``, except the settings in `CHANGEABLE_KEYS`."""
+    before, after = dict(_flat(update_targets(old_config))), dict(_flat(update_targets(new_config)))
     # Only top-level keys of audiogan matter. Other keys act only through the values that refer to them.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
     keys = [k for k in keys if not k.startswith(CHANGEABLE_KEYS)]

@@ -27,7 +27,7 @@ from audiogan.run.settings import (
     check_sections,
     check_values,
     complete_settings,
-    convert_integers,
+    floats_to_integers,
 )
 from audiogan.run.targets import check_targets, find_targets
 from audiogan.utils.text import printable
@@ -69,7 +69,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
                 cfg.run_dir = str(Path("runs") / run_folder_name(cfg.name, overrides))
             elif not own and not _typed("run_dir", overrides):
                 _check_run_dir(cfg.run_dir, config)
-            convert_integers(cfg, config)
+            floats_to_integers(cfg, config)
         check_config(cfg, config)
         _check_measured(cfg, config, overrides)
         for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):

@@ -193,7 +193,7 @@ def check_defaults(config: Any, path: Path) -> None:
 
     Hydra evaluates both while it reads the file.
     """
-    if "hydra" in config:  # The section may also come from a YAML merge key.
+    if "hydra" in config:  # A YAML merge key may have inserted the section.
         raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
     plain: Any = OmegaConf.to_container(config, resolve=False)
     for text in _texts(plain.get("defaults")):
@@ -345,12 +345,12 @@ def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], so
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, str) and "${" in node:
-                break  # This value refers to another section, which contains the rest of the key.
+                break  # The rest of the key is in the section to which this value refers.
             else:
                 return 1  # OmegaConf reports the unknown key.
             done.append(name)
         if not done and "${" in text:
-            return MAX_VALUES + 1  # A nested interpolation may refer to the whole configuration.
+            return MAX_VALUES + 1  # A nested interpolation may expand to the whole configuration.
         return measure(".".join(done), node) if done else 1
 
     for name, value in config.items():

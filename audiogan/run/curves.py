@@ -144,7 +144,7 @@ class _Line:
     def from_values(cls, name: str, label: str, steps: Sequence[float], values: Sequence[float]) -> _Line:
         x, y = np.array(steps), np.array(values)
         finite = np.isfinite(y)
-        x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # The sum of larger values would overflow.
+        x, y = x[finite], np.clip(y[finite], -1e30, 1e30)  # Sums of larger values would overflow.
         lost = int((~finite).sum())
         if not len(y):
             return cls(name, label, x, y, y, y, y, lost, 0.0)
@@ -239,20 +239,20 @@ def _path(x: np.ndarray, y: np.ndarray) -> Markup:
     return Markup("L".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
 
 
-def plot_all(series: Series, real_data: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
-    """Return title, HTML and plotted points of each plot. See `group_metrics` and `plot_group`.
+def plot_metrics(series: Series, real_values: dict[str, float]) -> list[tuple[str, Markup, dict[str, Any]]]:
+    """Plot all groups of metrics. Return the title, HTML and plotted points of each plot.
 
     Args:
         series: all metrics.
-        real_data: value of each evaluation metric for real data.
+        real_values: value of each evaluation metric for real data.
     """
     last = max((max(steps) for steps, _ in series.values()), default=0.0)
     groups = group_metrics(list(series)).items()
-    return [(title, *plot_group(i, title, names, series, last, real_data)) for i, (title, names) in enumerate(groups)]
+    return [(title, *plot_group(i, title, names, series, last, real_values)) for i, (title, names) in enumerate(groups)]
 
 
 def plot_group(
-    index: int, title: str, names: Sequence[str], series: Series, last_step: float, real_data: dict[str, float]
+    index: int, title: str, names: Sequence[str], series: Series, last_step: float, real_values: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
     """Plot a group of metrics. Return HTML with an inline SVG, and the points that the page shows under the pointer.
 
@@ -262,10 +262,10 @@ def plot_group(
         names: names of the metrics in the group.
         series: all metrics.
         last_step: end of the horizontal axis, which begins at step 0.
-        real_data: value of each evaluation metric for real data. Drawn as a dashed line.
+        real_values: value of each evaluation metric for real data. Drawn as a dashed line.
     """
     lines = [_Line.from_values(n, label, *series[n]) for n, label in zip(names, _labels(title, names), strict=True)]
-    floors = [real_data[name] for name in names if name in real_data]
+    floors = [real_values[name] for name in names if name in real_values]
     values = np.concatenate([line.values for line in lines])
     scale = _Scale(values, floors, signed=any(map(_score, names))) if len(values) else None
     last_step = last_step or 1.0

@@ -71,7 +71,7 @@ def check_run_folder(run_dir: Path) -> None:
         )
 
 
-def check_links(run_dir: Path) -> None:
+def check_symbolic_links(run_dir: Path) -> None:
     """Raise `UserError` if a file or folder of the run is a symbolic link to a path outside ``run_dir``.
 
     Args:
@@ -165,15 +165,15 @@ def read_status(run_dir: Path) -> str:
         return ""
 
 
-def write_status(run_dir: Path, **fields: str) -> None:
+def write_status(run_dir: Path, **status_fields: str) -> None:
     """Write ``run.json``, which the report and the studio read. If it cannot be written, print a warning.
 
     Args:
         run_dir: run folder.
-        fields: content of the file, such as ``status`` and ``source``.
+        status_fields: content of the file, such as ``status`` and ``source``.
     """
     path = run_dir / "run.json"
-    content = json.dumps(fields).encode()
+    content = json.dumps(status_fields).encode()
     try:
         with atomic_write(path) as temporary:
             temporary.write_bytes(content)

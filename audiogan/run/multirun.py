@@ -72,13 +72,13 @@ class JobInterrupted(UserError):
     """Exception for an interrupted job that a launcher runs in another process."""
 
 
-def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
+def multirun(name: str, overrides: Sequence[str], resume_command: str = "") -> int:
     """Run all jobs, each in its own run folder, and return the exit code: 0, or 2 if a job failed.
 
     Args:
         name: path of a YAML file, or name of a shipped configuration.
         overrides: overrides as typed. Comma-separated values make several jobs.
-        command: command line that resumes an interrupted run, printed as a hint.
+        resume_command: command line that resumes an interrupted run, printed as a hint.
 
     Raises:
         UserError: the configuration of a job is invalid, or two jobs have the same run folder. No job has started.
@@ -107,7 +107,7 @@ def multirun(name: str, overrides: Sequence[str], command: str = "") -> int:
         try:
             with _current_folder(settings.runtime.cwd):
                 cfg = config.compose(name, mine)
-            trainer = train(cfg, command=command)
+            trainer = train(cfg, resume_command=resume_command)
             if trainer.stop_reason in INTERRUPTED:
                 raise KeyboardInterrupt
             if trainer.stop_reason:

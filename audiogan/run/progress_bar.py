@@ -30,7 +30,7 @@ class Progress(Callback):
     def __init__(self, log: Any = None) -> None:
         self.log = log
         self._bar: Any = None
-        self._begun: tuple[float, float] | None = None  # Start time in seconds, and share of the budget used then.
+        self._begun: tuple[float, float] | None = None  # Start time in seconds, and budget fraction used by then.
         self._shown: tuple[float, int] | None = None  # Time in seconds and number of examples at the last update.
 
     def on_step(self, trainer: Trainer) -> None:
@@ -70,7 +70,7 @@ class Progress(Callback):
         self._bar.refresh()
 
     def status_values(self, trainer: Trainer, now: float) -> dict[str, str]:
-        """Return the values shown after the step as text: losses, examples per second and remaining time, if known."""
+        """Return formatted values for the display: losses, examples per second and, if known, remaining time."""
         last = self.log.last if self.log else {}
         figures = {k.removesuffix("/loss"): f"{v:.3f}" for k, v in last.items() if k.endswith("/loss")}
         if self._shown is not None and now > self._shown[0]:

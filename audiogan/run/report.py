@@ -9,7 +9,8 @@ after a run was killed, or on another machine. Each of these files may be missin
     previews/step-00001000.png    contact sheet of the preview samples
     previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
     findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}
-    evaluation.json               metrics: {"values": {name: value}, "floor": {name: value}, "nothing": {name: value}}
+    evaluation.json               metrics by name: of the model ("values"), of real data ("floor"), and, if the model
+                                      translates signals, of the unchanged source signals ("nothing")
     scan.txt                      summary of the training data
     checkpoints/*.ckpt            checkpoints; only their names are used
 """
@@ -32,11 +33,11 @@ from markupsafe import Markup
 
 from audiogan.errors import UserError
 from audiogan.files import atomic_write, is_regular_file
-from audiogan.run.curves import Series, format_number, plot_all, series_from_rows, template_environment, to_float
+from audiogan.run.curves import Series, format_number, plot_metrics, series_from_rows, template_environment, to_float
 from audiogan.utils.text import parse_json_object, printable
 
 _MAX_TITLES = 4096  # Largest number of sounds in a preview.
-_AUDIO_CONTROLS = 12  # Older previews are links, because hundreds of audio players slow a browser down.
+_AUDIO_CONTROLS = 12  # Largest number of audio players on the page. Older previews are links.
 
 
 @dataclass
@@ -199,7 +200,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
     values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
     measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
-    drawn = plot_all(
+    drawn = plot_metrics(
         {name: points for name, points in series.items() if name != "seconds"},
         {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
     )

@@ -28,13 +28,13 @@ KEYS = {
 MAX_INTEGER = 2**63 - 1
 """Largest integer in a configuration: the largest 64-bit signed integer."""
 MAX_BATCH_SIZE = 2**31 - 1
-# Keys of settings that must be integers. Arguments of classes are checked by their annotations instead.
+# Keys of settings that must be integers. Annotations decide which arguments of classes must be integers.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
 """Largest length of a text value, in characters."""
 LABELLING = ("auto", "folders", "none")
-# Keys that can be changed in the config.yaml of a run. Changes of other keys would not reach the values that used
-# them, because the file holds resolved values.
+# Keys that can be changed in the config.yaml of a run. Other keys cannot, because the file holds resolved values: a
+# changed key would not update the values that were computed from it.
 CHANGEABLE = re.compile(
     r"(name|run_dir|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
     r"|data\.(?!(length|sample_rate|channels|size)\b)"
@@ -105,15 +105,15 @@ def _absolute(key: str, path: str) -> str:
     return whole
 
 
-def refuse_interpolation(description: str, name: str) -> None:
+def refuse_interpolation(name_kind: str, name: str) -> None:
     """Raise `UserError` if a name contains ``${``, because OmegaConf would replace it.
 
     Args:
-        description: kind of the name, such as ``a class of the data``, for the message.
+        name_kind: kind of the name, such as ``a class of the data``, for the message.
         name: name of a file, folder or class.
     """
     if "${" in name:
-        raise UserError(f"{description} has the name {printable(name)[-120:]}; remove the characters '${{' from it")
+        raise UserError(f"{name_kind} has the name {printable(name)[-120:]}; remove the characters '${{' from it")
 
 
 def _text(cfg: DictConfig, key: str) -> str | None:
@@ -154,14 +154,14 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        for name, node in (cfg.get("inputs") or {}).items():  # The networks need the same number of classes.
+        for name, node in (cfg.get("inputs") or {}).items():  # The networks still need these classes.
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
         del cfg[unknown]
     typed = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "data.cache" not in typed and "cache" in cfg.data:
-        del cfg.data.cache  # The cache folder may not exist on another machine.
+        del cfg.data.cache  # This folder may not exist on another machine.
     if "run_dir" in typed:
         return False
     file = Path(os.path.expanduser(source))
@@ -278,16 +278,16 @@ def check_sections(config: Any, source: str) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is an int or a float. Booleans are not numbers here."""
+    """Return whether a value is an int or a float, but not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_integer(value: object) -> bool:
-    """Return whether a value is an int. Booleans are not integers here."""
+    """Return whether a value is an int, but not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def convert_integers(cfg: DictConfig, source: str) -> None:
+def floats_to_integers(cfg: DictConfig, source: str) -> None:
     """Convert floats such as 1e3 to integers in place, for all settings that must be integers.
 
     Raises:

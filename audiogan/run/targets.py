@@ -20,7 +20,7 @@ from audiogan.run import trust
 from audiogan.utils.text import printable
 
 PARTS = ("augment", "losses", "networks", "representations")
-"""Packages of audiogan with the parts of a game. Their classes neither read nor write files."""
+"""Packages of audiogan with components of a game, such as networks. Their classes neither read nor write files."""
 COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
 """Modules with the classes that may be used in ``data.columns``."""
 MOVED = {
@@ -41,21 +41,21 @@ Test = Callable[[Any, str], bool]
 """Function that takes a class or function and the name of its module, and returns whether it is allowed."""
 
 
-def find_targets(node: Any, key: str = "", entry: str = "_target_") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of every ``_target_`` in a plain container.
+def find_targets(node: Any, key: str = "", searched_key: str = "_target_") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of every ``_target_`` (or other key) in a plain container.
 
     Args:
         node: dict or list, with any nesting.
         key: dotted key of ``node``.
-        entry: last part of the keys to find.
+        searched_key: key to find, at any depth.
     """
     items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for name, value in items:
         path = f"{key}.{name}" if key else str(name)
-        if name == entry:
+        if name == searched_key:
             yield path, value
         else:
-            yield from find_targets(value, path, entry)
+            yield from find_targets(value, path, searched_key)
 
 
 def external_modules(node: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Train from a configuration: build all parts, resume from a checkpoint if there is one, and write the run folder."""
+"""Train from a configuration: build the trainer, resume from a checkpoint if there is one, and write the run folder."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from audiogan.run.build import build, wrap_errors
 from audiogan.run.changes import data_fingerprint, describe_data_changes, describe_setting_changes
 from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import (
-    check_links,
     check_run_folder,
+    check_symbolic_links,
     create_run_folder,
     lock_run_folder,
     read_status,
@@ -55,7 +55,7 @@ from audiogan.run.trust import trust_flag
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
-"""Largest number of examples to which a representation is fitted. More would not change its statistics much."""
+"""Largest number of examples to which a representation is fitted. More examples would hardly change its statistics."""
 
 
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
@@ -126,7 +126,7 @@ def build_trainer(
     train: Table,
     held_out: Table | None = None,
     *,
-    fit: bool = True,
+    fit_to_data: bool = True,
     progress: bool = True,
     engine: Engine | None = None,
     echo: Echo = print,
@@ -137,15 +137,15 @@ def build_trainer(
         cfg: checked configuration. Its facts are set.
         train: training data.
         held_out: held-out data, for callbacks.
-        fit: whether to fit the representation and the inputs to the training data. Use ``False`` when a checkpoint is
-            loaded afterwards.
+        fit_to_data: whether to fit the representation and the inputs to the training data. Use ``False`` if a
+            checkpoint is loaded afterwards.
         progress: whether to show a progress bar.
         engine: engine to use. By default, it is built from the configuration.
         echo: function that prints a line.
     """
     engine = engine or build_engine(cfg)
     representation = resolve_facts(cfg, train)
-    if fit:
+    if fit_to_data:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MAX_FIT_EXAMPLES)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
     torch.manual_seed(cfg.seed)
@@ -156,16 +156,16 @@ def build_trainer(
     for given in inputs:
         train = given.prepare_table(train)
         held_out = given.prepare_table(held_out) if held_out else held_out
-        if fit:
+        if fit_to_data:
             given.fit(train)
     players: list[Player] = [build(node, f"players.{name}") for name, node in cfg.players.items() if node]
     streams = build_streams(cfg, train)
     callbacks = build_callbacks(cfg, train, held_out, progress=progress)
     plain = OmegaConf.to_container(cfg, resolve=True)
     try:
-        extra = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
+        extra_values = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
-        callbacks["checkpoints"] = Checkpoints(folder, extra=extra, echo=echo, **cfg.checkpoints)
+        callbacks["checkpoints"] = Checkpoints(folder, extra_values=extra_values, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
         return Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
@@ -179,7 +179,7 @@ def build_engine(cfg: DictConfig) -> Engine:
 
 
 def build_streams(cfg: DictConfig, train: Table) -> dict[str, Stream]:
-    """Build the streams of batches, by name. Each stream draws from a view of the training data, or from all of it."""
+    """Build the streams of batches, by name. A stream draws from all training data or from a view of it."""
     streams = {}
     for i, (name, node) in enumerate((cfg.get("streams") or {"train": None}).items()):
         options: Any = OmegaConf.to_container(node, resolve=True) if node is not None else {}
@@ -220,12 +220,12 @@ def build_callbacks(
     return callbacks
 
 
-def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: bool = True) -> Trainer:
+def train(cfg: DictConfig, *, resume_command: str = "", echo: Echo = print, progress: bool = True) -> Trainer:
     """Train from a configuration, resuming from the newest checkpoint if there is one.
 
     Args:
         cfg: configuration returned by `audiogan.run.config.compose`.
-        command: command line that resumes the run, printed if the run is interrupted.
+        resume_command: command line that resumes the run, printed if the run is interrupted.
         echo: function that prints a line.
         progress: whether to show a progress bar.
 
@@ -239,7 +239,7 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
     engine = build_engine(cfg)
     if not engine.is_main_process:
         echo = _silent
-    check_links(run_dir)
+    check_symbolic_links(run_dir)
     check_run_folder(run_dir)
     with create_run_folder(run_dir), lock_run_folder(run_dir) if engine.is_main_process else contextlib.nullcontext():
         if engine.is_main_process:
@@ -257,12 +257,14 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
         with wrap_errors(cfg.name):
-            trainer = build_trainer(cfg, data, held_out, fit=path is None, progress=progress, engine=engine, echo=echo)
+            trainer = build_trainer(
+                cfg, data, held_out, fit_to_data=path is None, progress=progress, engine=engine, echo=echo
+            )
         if path is not None:
             resume(trainer, cfg, path, state, echo)
         echo(f"run: {run_dir}  {describe_networks(trainer)}")
         # A run that was killed after its last step still needs its final status and report.
-        if trainer.budget_spent and path is not None and read_status(run_dir) != "running":
+        if trainer.budget_used_up and path is not None and read_status(run_dir) != "running":
             advice = "increase trainer.steps or trainer.minutes to resume"
             echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
@@ -271,11 +273,11 @@ def train(cfg: DictConfig, *, command: str = "", echo: Echo = print, progress: b
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
         with stop_on_signals(trainer, echo):
-            run_trainer(trainer, cfg, data.source, command, echo)
+            run_trainer(trainer, cfg, data.source, resume_command, echo)
     return trainer
 
 
-def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, echo: Echo) -> None:
+def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, resume_command: str, echo: Echo) -> None:
     """Run a trainer, and write the status and the report of the run."""
     run_dir, chief = Path(cfg.run_dir), trainer.engine.is_main_process
 
@@ -293,15 +295,14 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, command: str, ec
             advice = "use a smaller batch_size or a larger engine.accumulate"
             raise UserError(f"{run_dir}: out of memory at step {trainer.step:,}; {advice}") from error
         raise
-    if trainer.budget_spent and trainer.stop_reason in INTERRUPTED:
+    if trainer.budget_used_up and trainer.stop_reason in INTERRUPTED:
         trainer.stop_reason = None  # The signal arrived after the last step, so the run is complete.
     reason = trainer.stop_reason
     outcome = f"stopped ({reason})" if reason else "finished"
     update_status(outcome)
     if chief:
-        write_report_and_summary(
-            trainer, cfg, command, f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes", echo
-        )
+        summary = f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes"
+        write_report_and_summary(trainer, cfg, resume_command, summary, echo)
     trainer.stop_reason = reason  # Ignore signals that arrived while the report was written.
 
 
@@ -316,13 +317,13 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
-def write_report_and_summary(trainer: Trainer, cfg: DictConfig, command: str, summary: str, echo: Echo) -> None:
+def write_report_and_summary(trainer: Trainer, cfg: DictConfig, resume_command: str, summary: str, echo: Echo) -> None:
     """Write the report of a run, and print a summary with commands that use the run.
 
     Args:
         trainer: trainer of the run.
         cfg: configuration of the run.
-        command: command line that resumes the run, printed if the run was interrupted.
+        resume_command: command line that resumes the run, printed if the run was interrupted.
         summary: first line to print, such as ``finished at step 1,000 after 2.0 minutes``.
         echo: function that prints a line.
     """
@@ -339,8 +340,8 @@ def write_report_and_summary(trainer: Trainer, cfg: DictConfig, command: str, su
             echo(f"apply:   audiogan apply FILE OUT {run}{several}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
-    if trainer.stop_reason in INTERRUPTED and command:
-        echo(f"resume:  {command}")
+    if trainer.stop_reason in INTERRUPTED and resume_command:
+        echo(f"resume:  {resume_command}")
 
 
 def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], echo: Echo) -> None:
@@ -364,7 +365,7 @@ def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any],
         missing = trainer.load_state_dict(state["trainer"])
         saving = trainer.callbacks["checkpoints"]
         assert isinstance(saving, Checkpoints)
-        changed += describe_data_changes(state.get("data"), saving.extra["data"])
+        changed += describe_data_changes(state.get("data"), saving.extra_values["data"])
     except Exception as error:  # Invalid values in an untrusted checkpoint may cause any exception.
         what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
         advice = "choose another run_dir, or restore the old settings"

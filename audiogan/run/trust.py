@@ -187,7 +187,7 @@ def find_object(target: str) -> Any:
 
 
 def is_defined_in(obj: Any, target: str) -> bool:
-    """Return whether a class or function is defined in the top-level package of ``target``, and not imported there."""
+    """Return whether a class or function is defined, not only imported, in the top-level package of ``target``."""
     home, name = getattr(obj, "__module__", None), getattr(obj, "__name__", None)
     own = isinstance(home, str) and home.partition(".")[0] == target.partition(".")[0]
     return own and isinstance(name, str) and getattr(obj, "__qualname__", None) == name

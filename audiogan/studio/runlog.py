@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.run.curves import Series, plot_all, to_float
+from audiogan.run.curves import Series, plot_metrics, to_float
 from audiogan.utils.text import parse_json_object
 
 PIECE = 1 << 20
@@ -202,7 +202,7 @@ class RunLog:
         series = {name: points for name, points in series.items() if points[0]}
         return [
             {"title": title, "section": _section(title), "html": html, "points": points}
-            for title, html, points in plot_all(series, floor)
+            for title, html, points in plot_metrics(series, floor)
         ]
 
 

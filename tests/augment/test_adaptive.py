@@ -22,7 +22,7 @@ class Scores(Game):
         self.augment = augment
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
-        context.note(real_logits=batch["x"][:, 0])
+        context.record(real_logits=batch["x"][:, 0])
         return {"loss": self.nets["critic"](batch["x"]).square().mean()}
 
 
@@ -128,7 +128,7 @@ def test_p_is_noted_for_whoever_is_told_of_a_move() -> None:
 
     class Log(Callback):
         def on_move(self, trainer: Trainer, move: Move) -> None:
-            seen.append(float(move.notes["augment_p"]))
+            seen.append(float(move.recorded_values["augment_p"]))
 
     run = trainer(OVERFIT, 0.25, 5)
     run.callbacks = {"log": Log(), **run.callbacks}  # told before the one that moves p

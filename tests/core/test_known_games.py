@@ -40,17 +40,17 @@ class Mapped(Game):
     def losses(self, player: str, batch: dict[str, dict[str, Tensor]], context: Play) -> dict[str, Tensor]:
         a, b = batch["a"]["x"], batch["b"]["x"]
         if player == "makers":
-            fake_b = context.once("fake_b", lambda: self.nets["up"](a))
-            fake_a = context.once("fake_a", lambda: self.nets["down"](b))
-            context.keep("fake_a", fake_a)
-            context.keep("fake_b", fake_b)
+            fake_b = context.compute_once("fake_b", lambda: self.nets["up"](a))
+            fake_a = context.compute_once("fake_a", lambda: self.nets["down"](b))
+            context.store("fake_a", fake_a)
+            context.store("fake_b", fake_b)
             cycle = (self.nets["down"](fake_b) - a).abs().mean() + (self.nets["up"](fake_a) - b).abs().mean()
             fool = F.softplus(-self.nets["judge_a"](fake_a)).mean() + F.softplus(-self.nets["judge_b"](fake_b)).mean()
             return {"fool": fool, "cycle": 0.2 * cycle}
         terms = {}
         for side, real in (("a", a), ("b", b)):
             real = real.requires_grad_()
-            net, fake = self.nets[f"judge_{side}"], context.get_kept(f"fake_{side}")
+            net, fake = self.nets[f"judge_{side}"], context.get_stored(f"fake_{side}")
             assert not fake.requires_grad
             scores = net(real)
             (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)

@@ -54,7 +54,7 @@ class Dirac(Game):
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         slope, fake = self.nets["slope"](), self.nets["fake"]()
-        context.note(slope=slope, fake=fake)
+        context.record(slope=slope, fake=fake)
         if player == "fake":
             return {"loss": -F.softplus(slope * fake).sum()}
         real = batch["x"].requires_grad_()
@@ -105,7 +105,7 @@ class Line(Game):
         real = batch["x"].requires_grad_()
         real_scores, fake_scores = self.nets["judge"](real), self.nets["judge"](fake.detach())
         (gradient,) = torch.autograd.grad(real_scores.sum(), real, create_graph=True)
-        context.note(real_scores=real_scores, fake_scores=fake_scores)
+        context.record(real_scores=real_scores, fake_scores=fake_scores)
         return {
             "loss": F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean(),
             "r1": 0.05 * gradient.square().sum(1).mean(),

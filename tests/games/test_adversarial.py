@@ -51,7 +51,7 @@ def game(representation: Any, classes: int = 0, latent: str = "normal", **option
 
 def context(step: int = 0, player: str = "critic") -> Play:
     scratch = Play(step)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 

@@ -55,7 +55,7 @@ def test_terms_have_names_and_values_of_the_paper() -> None:
     expected = sum(0.5 * (c(real) - 1).square().mean() + 0.5 * c(fake).square().mean() for c, real, fake in pairs)
     assert set(critic) == {"loss"}
     torch.testing.assert_close(critic["loss"], expected)
-    assert scratch.notes["real_logits"].shape == scratch.notes["fake_logits"].shape == (12,)
+    assert scratch.recorded_values["real_logits"].shape == scratch.recorded_values["fake_logits"].shape == (12,)
 
 
 def test_perfect_inverses_have_no_cycle_term() -> None:

@@ -36,7 +36,7 @@ def test_it_fills_first_and_then_trades_one_in_two() -> None:
 
 def context(step: int) -> Play:
     context = Play(step, seed=3)
-    context.begin("critic")
+    context.begin_move("critic")
     return context
 
 

@@ -53,7 +53,7 @@ class Critic(nn.Module):
 
 def context(player: str, step: int = 0) -> Play:
     scratch = Play(step)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 
@@ -134,7 +134,7 @@ def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knob
     )
     ours, theirs = context("critic"), context("critic")
     assert values(many.losses("critic_1", data, ours)) == values(one.losses("critic", data, theirs))
-    assert torch.equal(ours.notes["real_logits"], theirs.notes["real_logits"])
+    assert torch.equal(ours.recorded_values["real_logits"], theirs.recorded_values["real_logits"])
     assert torch.allclose(many.score(data), one.score(data)) and many.score(data).shape == (6,)
 
 

@@ -56,7 +56,7 @@ def game(n: int = 3, classes: int = 0, **options: Any) -> MultiCritic:
 
 def context(player: str, step: int = 0) -> Play:
     scratch = Play(step)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 
@@ -144,7 +144,7 @@ def test_critics_change_places_when_due_and_only_then() -> None:
     swapped = []
     for player, step, repeat in moves:
         before, scratch = weights(it, "critic_0"), Play(step)
-        scratch.begin(player, repeat)
+        scratch.begin_move(player, repeat)
         it.after_step(player, scratch)
         swapped.append(not same(before, weights(it, "critic_0")))
     assert swapped == [False, False, True, False, False]

@@ -64,7 +64,7 @@ def game(**options: Any) -> SemiSupervised:
 
 def context(player: str = "critic", step: int = 0) -> Play:
     scratch = Play(step)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 

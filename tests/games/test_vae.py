@@ -65,7 +65,7 @@ def batch(n: int = 4, classes: int = 0, knobs: int = 0) -> dict[str, Tensor]:
 
 def context(player: str, step: int = 0, **options: Any) -> Play:
     scratch = Play(step, **options)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 

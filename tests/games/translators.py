@@ -55,7 +55,7 @@ def source(column: str = "source") -> dict[str, Any]:
 
 def context(player: str = "generator", step: int = 0) -> Play:
     scratch = Play(step)
-    scratch.begin(player)
+    scratch.begin_move(player)
     return scratch
 
 

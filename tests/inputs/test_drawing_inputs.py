@@ -168,13 +168,13 @@ def test_training_draws_what_the_batch_does_not_have() -> None:
     game = Generative(Maker(), Identity((4,)), {"classes": Classes(labels=list("abc"), counts=[1, 0, 1], column=None)})
     batch = {"x": torch.zeros(60, 4), "label": torch.ones(60, dtype=torch.int64), "knobs": torch.randn(60, 2)}
     context = Play(0)
-    context.begin("critic")
+    context.begin_move("critic")
     given = game.inputs_from_batch(batch, context)
     assert list(given) == ["knobs"]
     drawn = game.add_drawn_inputs(60, given, context)
     assert set(drawn) == {"latent", "classes", "knobs"} and torch.equal(drawn["knobs"], batch["knobs"])
     assert set(drawn["classes"].argmax(1).tolist()) == {0, 2}, "not the class of the batch"
-    context.begin("critic")
+    context.begin_move("critic")
     again = game.add_drawn_inputs(60, given, context)
     assert all(torch.equal(again[name], drawn[name]) for name in drawn)
 

@@ -63,7 +63,7 @@ class Two(Game):
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         fake = self.nets["slope"](self.nets["line"](context.randn(len(batch["x"]), 1)))
         real = self.nets["slope"](batch["x"])
-        context.note(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players note both
+        context.record(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players record both
         return {"loss": F.softplus(fake - real if player == "a" else real - fake).mean()}
 
 

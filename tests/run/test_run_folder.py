@@ -15,7 +15,7 @@ from audiogan.run import folder as run_folder
 from audiogan.run.folder import (
     FILES,
     FOLDERS,
-    check_links,
+    check_symbolic_links,
     lock_run_folder,
     read_status,
     remove_temporary_files,
@@ -56,7 +56,7 @@ def test_links_out_of_the_run_folder_are_refused(name: str, tmp_path: Path) -> N
     run.mkdir()
     (run / name).symlink_to(outside)  # that it does not exist makes no difference
     with pytest.raises(UserError, match="outside") as caught:
-        check_links(run)
+        check_symbolic_links(run)
     assert str(run / name) in str(caught.value) and not outside.exists()
 
 
@@ -64,7 +64,7 @@ def test_links_to_and_within_a_run_folder_are_fine(tmp_path: Path) -> None:
     (tmp_path / "disk" / "kept").mkdir(parents=True)
     (tmp_path / "disk" / "checkpoints").symlink_to("kept")
     (tmp_path / "run").symlink_to("disk")
-    check_links(tmp_path / "run")
+    check_symbolic_links(tmp_path / "run")
 
 
 def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def copied(tiny_run: Path, tmp_path: Path) -> Path:
 
 def quietly(overrides: list[str]) -> tuple[Any, str]:
     said: list[str] = []
-    trainer = train(compose("drums", overrides), progress=False, echo=said.append, command="audiogan train drums")
+    trainer = train(
+        compose("drums", overrides), progress=False, echo=said.append, resume_command="audiogan train drums"
+    )
     return trainer, "\n".join(said)
 
 
