@@ -127,7 +127,7 @@ class KnobValues:
 class PitchTrack:
     """Function from a table of sounds to a column of pitch tracks in Hz, float32 ``[N, frames]``.
 
-    Pass it to `Table.with_column`. Unvoiced frames are NaN. `audiogan.data.sounds.pitch.measure_pitch` describes the method.
+    Unvoiced frames are NaN. Pass it to `Table.with_column`. `audiogan.data.sounds.pitch.measure_pitch` has details.
 
     Args:
         hop_length: hop between frames in samples, 1 or more.

@@ -61,7 +61,7 @@ def test_networks_see_scores_among_the_training_sounds(machine: Table) -> None:
 
 
 def test_nothing_is_measured_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.data.measures.measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("audiogan.data.measures.measure_knobs", lambda *_: pytest.fail("measured"))
     table = drum_machine(22, length=512).with_column("knobs", KnobValues(["attack"]))
     parts = [*table.split(0.5), table.take([3])]
     assert [part.signals([0]).shape for part in parts] == [(1, 1, 512)] * 3
