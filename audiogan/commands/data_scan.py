@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
         return
     print(scan.summary())
     if args.csv:
-        scan.write(args.csv)
+        scan.write_csv(args.csv)
     if not images:
         _print_image_hint(scan)
     if cfg is not None and scan.clips:

@@ -118,7 +118,7 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # Renaming fails if a non-empty folder has this name.
+            os.rename(temporary, final)  # This fails if `final` is a non-empty folder.
             return
         if is_intact(final):
             return
@@ -142,7 +142,7 @@ def _sweep(cache_dir: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":  # On Windows, os.kill always ends the process.
+    if os.name == "nt":  # On Windows, os.kill(pid, 0) would end the process.
         return True
     try:
         os.kill(pid, 0)

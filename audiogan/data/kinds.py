@@ -117,7 +117,7 @@ def first_bytes(path: str) -> bytes:
     return b""
 
 
-def detect_kind(path: str) -> tuple[str, str] | None:
+def detect_kind_by_content(path: str) -> tuple[str, str] | None:
     """Return (kind, detail) if the content is a sound or an archive despite another extension, else ``None``."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _QUIET or suffix in IMAGES:

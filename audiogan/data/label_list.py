@@ -29,13 +29,13 @@ _LABEL_NAMES = """
     primarylabel genre instrument species emotion word digit classid labelid categoryid targetid y
 """
 PATH_COLUMNS, LABEL_COLUMNS = tuple(_PATH_NAMES.split()), tuple(_LABEL_NAMES.split())
-"""Recognised column names, normalised to lower-case letters and digits, in order of preference."""
+"""Recognised column names of CSV lists, normalised to lower-case letters and digits, in order of preference."""
 KNOWN = "path, file, filename, fname, slice_file_name, wav, audio, image, ... and label, class, category, target, tag"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Row of a list: file name as written in the list, label, and line number."""
+    """Row of a list of labels: file name as written in the list, label, and line number."""
 
     name: str
     label: str
@@ -43,7 +43,7 @@ class Row:
 
 
 def read_text(path: Path, error_prefix: str) -> tuple[str, bytes, list[str]]:
-    """Read a text file. The encoding is detected: UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+    """Read a list of labels as text. The encoding is detected: UTF-8, UTF-16 with a byte order mark, or Windows-1252.
 
     Args:
         path: path of the list.
@@ -83,13 +83,13 @@ def _decode(data: bytes, error_prefix: str) -> tuple[str, list[str]]:
     return text, notes
 
 
-def read_rows(text: str, error_prefix: str, notes: list[str] | None = None) -> Iterator[Row]:
-    """Yield the rows of a list. The delimiter and the two columns are detected.
+def read_rows(text: str, error_prefix: str, collected_remarks: list[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a list of labels. The delimiter and the two columns are detected.
 
     Args:
         text: content of the list.
         error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
-        notes: list to which a remark is appended if the CSV has further columns.
+        collected_remarks: list to which a remark is appended if the CSV has further columns.
 
     Raises:
         UserError: the list has no column of paths, no column of labels, or no rows.
@@ -113,9 +113,9 @@ def read_rows(text: str, error_prefix: str, notes: list[str] | None = None) -> I
     delimiter, (file_column, label_column) = next(iter(found.items()))
     head = heads[delimiter]
     unread = [name.strip() for i, name in enumerate(head) if i not in (file_column, label_column) and name.strip()]
-    if notes is not None and unread:
+    if collected_remarks is not None and unread:
         used, shown = (printable(", ".join(names))[:120] for names in ([head[file_column], head[label_column]], unread))
-        notes.append(f"{error_prefix}: only the columns {used} are read, not {shown}")
+        collected_remarks.append(f"{error_prefix}: only the columns {used} are read, not {shown}")
     quote = "'" if all(re.fullmatch(r"\s*'.*'\s*", name) for name in head) else '"'
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
@@ -186,7 +186,7 @@ WAYS: dict[str, Callable[[str], str]] = {
 
 @dataclass
 class Matches:
-    """Result of matching a list to files.
+    """Result of matching the rows of a list of labels to files.
 
     Attributes:
         labels: label of each matched file, by path relative to the root.
@@ -226,7 +226,7 @@ def match_rows(
     """
     found = Matches()
     known = set(files.values())
-    unclear: list[tuple[Row, str]] = []  # Rows without an exact match, and the reason to report.
+    unclear: list[tuple[Row, str]] = []  # Rows without an exact match, each with the reason to report.
     label_of: dict[str, str] = {}  # Label by real path.
     for row in rows:
         names = dict.fromkeys((row.name.replace("\\", "/"), row.name))

@@ -29,8 +29,8 @@ class LabelRule:
         key: digest of the rule. It changes whenever the labels may change.
         root: data folder.
         follow_links: ``True`` to use links that lead out of the data folder.
-        path: path of the list.
-        rows: rows of the list.
+        path: path of the CSV list.
+        rows: rows of the CSV list.
         remarks: remarks on reading the list.
         suffixes: extensions of the files that an inexact name in the list may match.
     """

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
 from audiogan.data.scan import hash_texts
-from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure
+from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure_knobs
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.table import Table
 from audiogan.errors import UserError
@@ -94,7 +94,7 @@ class Measured(Values):
 
 
 class KnobValues:
-    """Factory of the column of knob values of sounds, float32 ``[N, K]``, for `Table.with_column`.
+    """Function from a table of sounds to a column of knob values, float32 ``[N, K]``. Pass it to `Table.with_column`.
 
     Each knob has its own unit, see `audiogan.data.sounds.knobs.Knob`.
 
@@ -120,14 +120,14 @@ class KnobValues:
         rate = modality.sample_rate
         key, size = repr((names, rate)), chunk_size(shape)
         return Measured(
-            table, lambda waves: measure(waves, rate, names), (len(names),), size, "knobs", key, names, self.progress
+            table, lambda x: measure_knobs(x, rate, names), (len(names),), size, "knobs", key, names, self.progress
         )
 
 
 class PitchTrack:
-    """Factory of the column of pitch tracks in Hz, float32 ``[N, frames]``, for `Table.with_column`.
+    """Function from a table of sounds to a column of pitch tracks in Hz, float32 ``[N, frames]``.
 
-    Unvoiced frames are NaN. `audiogan.data.sounds.pitch.measure_pitch` describes the method.
+    Unvoiced frames are NaN. Pass it to `Table.with_column`. `audiogan.data.sounds.pitch.measure_pitch` has details.
 
     Args:
         hop_length: hop between frames in samples, 1 or more.

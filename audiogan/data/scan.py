@@ -1,4 +1,4 @@
-"""Shared parts of sound scans and image scans: the cache, the table of files, and threaded decoding."""
+"""Helpers shared by sound scans and image scans: the cache, the table of files, and threaded decoding."""
 
 from __future__ import annotations
 
@@ -103,29 +103,29 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self._table.close()
 
-    def rejection(self, digest: bytes, label: str) -> tuple[str, str] | None:
-        """Return (reason, detail) if a decoded file is unlabelled or a duplicate, else ``None``."""
+    def rejection_reason(self, digest: bytes, label: str) -> tuple[str, str] | None:
+        """Return (reason, detail) if a file must be rejected as unlabelled or duplicate, else ``None``."""
         if self.labelled and not label:
             return "no label", ""
         return ("duplicate", f"same as {self._first[digest]}") if digest in self._first else None
 
-    def add_usable(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
+    def add_usable_file(self, digest: bytes, path: str, label: str, count: int = 1) -> None:
         """Record a usable file with its label and its number of examples."""
         self._first[digest] = path
         self._kept.append((label, count))
 
-    def write_row(self, path: str, reason: str, flags: str, detail: str, label: str, *extra: object) -> None:
+    def write_row(self, path: str, reason: str, flags: str, detail: str, label: str, *extra_cells: object) -> None:
         """Write the row of one file to the table and update the counts."""
         self.counts[reason] += 1
         self.flags.update(filter(None, flags.split("+")))
-        self._rows.writerow((path, reason, flags, detail, label, *extra))
+        self._rows.writerow((path, reason, flags, detail, label, *extra_cells))
 
-    def finish(self, reasons: Iterable[str], **extra: Any) -> tuple[np.ndarray, np.ndarray]:
+    def finish(self, reasons: Iterable[str], **extra_totals: Any) -> tuple[np.ndarray, np.ndarray]:
         """Write the rows of missing files and the totals of the scan.
 
         Args:
-            reasons: all reasons, in the order of the summary.
-            extra: further totals to store.
+            reasons: all outcomes of a file, ``usable`` or a reason to skip it, in the order of the summary.
+            extra_totals: further totals to store in the JSON file `ABOUT`.
 
         Returns:
             The label index of each example (-1 for data without labels) and the index of its file, int64 ``[N]`` each.
@@ -144,7 +144,7 @@ class Ledger:
             "notes": self.label_rule.notes(),
             "clips": len(targets),
         }
-        (self.folder / ABOUT).write_text(json.dumps(about | extra), encoding="utf-8")
+        (self.folder / ABOUT).write_text(json.dumps(about | extra_totals), encoding="utf-8")
         return targets, np.repeat(np.arange(len(counts)), counts)
 
 
@@ -156,24 +156,24 @@ def progress_bar(name: str, total: int, unit: str, progress: bool) -> tqdm:
 def prefetch_map(
     function: Callable[[S], T],
     items: Iterable[S],
-    per_thread: int = 16,
-    threaded: Callable[[S], bool] = lambda item: True,
+    items_per_thread: int = 16,
+    use_thread: Callable[[S], bool] = lambda item: True,
 ) -> Iterator[tuple[S, T]]:
     """Yield ``(item, function(item))`` in order, computed ahead in up to four threads.
 
     Args:
         function: function to apply to each item.
         items: items to process.
-        per_thread: maximum number of prefetched items per thread, 1 or more.
-        threaded: predicate that selects the items to process in threads. Other items are processed when yielded.
+        items_per_thread: maximum number of prefetched items per thread, 1 or more.
+        use_thread: predicate that selects the items to process in threads. Other items are processed when yielded.
     """
     workers, rest = min(4, os.cpu_count() or 1), iter(items)
     with ThreadPoolExecutor(workers) as pool:
 
         def submit(item: S) -> tuple[S, Future[T] | None]:
-            return item, pool.submit(function, item) if threaded(item) else None
+            return item, pool.submit(function, item) if use_thread(item) else None
 
-        queue = deque(map(submit, islice(rest, per_thread * workers)))
+        queue = deque(map(submit, islice(rest, items_per_thread * workers)))
         while queue:
             item, future = queue.popleft()
             queue.extend(map(submit, islice(rest, 1)))

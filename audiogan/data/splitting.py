@@ -17,7 +17,7 @@ def choose_held_out(
         rows: row of each example in the data set, ``[N]``. Rows of a recording are in temporal order.
         strata: class of each example, ``[N]``.
         recordings: recording of each example, ``[N]``. ``None``: every example is a recording of its own.
-        groups: group of each example, ``[N]``. Groups are never cut. ``None``: no groups.
+        groups: group of each example, ``[N]``. Groups are never divided. ``None``: no groups.
         fraction: share of the examples to hold out, 0 to 1.
         seed: seed of the random selection.
 
@@ -71,7 +71,7 @@ def _by_groups(groups: Ints, strata: Ints, fraction: float, rng: np.random.Gener
         order = rng.permutation(np.flatnonzero(stratum_of == stratum))
         missing = fraction * int(counts[order].sum())
         for i in order:
-            if abs(missing - counts[i]) < missing:  # Adding the group brings the held-out share closer to its target.
+            if abs(missing - counts[i]) < missing:  # Adding the group brings the held-out share closer to `fraction`.
                 held[i] = True
                 missing -= counts[i]
     none = not held.any() and round(fraction * len(groups)) >= 1

@@ -22,13 +22,13 @@ Indices = Sequence[int] | NDArray[np.int64] | slice
 class Table:
     """Data set of examples with named columns, such as the signal ``x`` and the class ``label``.
 
-    Tables are immutable and thread-safe. A method that selects examples returns a view, which shares the columns.
+    Tables are immutable and thread-safe. Methods that select examples return a view: a table that shares the columns.
 
     Args:
         columns: columns by name. The signal column ``x`` is required.
         rows: number of examples, or the row index of each example in the columns, int64 ``[N]``.
         source: one-line description of the data, or a function that computes the description from the table.
-        scan: scan of the folder from which the data was read. Default: ``None``, for other data.
+        scan: scan of the folder from which the data was read. ``None`` for data that is not read from a folder.
         augment: augmentation of each group of columns, by group name.
         strata: class of each row, used by `split`, int64. Default: the column ``label``.
         recordings: index of the recording to which each row belongs, int64. `split` keeps recordings together.

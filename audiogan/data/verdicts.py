@@ -43,7 +43,7 @@ FLAGS = {
     "offset": "used; a constant offset was removed",
 }
 MOST_NAMES, LONGEST_NAME = 30, 60
-"""Maximum number of classes in the terminal summary, and maximum length of a class name there in characters."""
+"""Maximum number of classes in the terminal summary, and maximum number of characters of each class name in it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Scan:
         return self.counts.get("usable", 0)
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Yield the row of each file in scan order, as a dict with the columns of the CSV that `write` writes."""
+        """Yield the row of each file in scan order, as a dict with the columns of the CSV that `write_csv` writes."""
         with open(self.folder / TABLE, **TEXT) as f:
             yield from csv.DictReader(f)
 
@@ -144,7 +144,7 @@ class Scan:
             said.append(f"{low:,} of {len(rows):,} have a lower rate than {rate} and no high frequencies")
         return said
 
-    def write(self, path: str | os.PathLike[str]) -> None:
+    def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a CSV file with one row per file: path relative to the root, reason, flags, detail, label, clips, ...
 
         Cells are safe to open in a spreadsheet: formulas get a leading apostrophe, and control characters are escaped.
@@ -171,7 +171,7 @@ def format_class_counts(labels: Sequence[str], counts: Sequence[int]) -> str:
     return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
 
 
-def require_usable(scan: Scan) -> None:
+def require_usable_files(scan: Scan) -> None:
     """Raise `UserError` with the file counts and advice if the scan found no usable file."""
     if scan.clips:
         return

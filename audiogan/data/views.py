@@ -1,4 +1,4 @@
-"""Views: functions from `Table` to `Table` that select the training examples for one stream of batches."""
+"""Views: functions from `Table` to `Table` that select the training examples from which batches are drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class PerClass:
-    """View with the same number of random examples of each class, such as labelled data for semi-supervised training.
+    """View with the same number of random examples of each class, for example the labelled data for semi-supervised
+    training.
 
     Args:
         count: number of examples per class, 1 or more.

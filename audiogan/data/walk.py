@@ -20,7 +20,7 @@ LEFT_OUT = {
     OUTSIDE: "symbolic link that leads out of the folder; data.links=follow uses it",
     ARCHIVE: "unpack it to use its files",
 }
-"""Kinds of entries that are never used, with an explanation of each."""
+"""Kinds of folder entries that a scan always skips, with an explanation of each."""
 LINKS = ("inside", "follow")
 
 
@@ -50,12 +50,12 @@ class Entry:
         digest.update(line.encode("utf-8", "surrogateescape"))
 
 
-def file_version(info: os.stat_result) -> str:
+def file_version(stat_result: os.stat_result) -> str:
     """Return a string that changes whenever a file is replaced or modified.
 
     It includes the change time and the inode, because `cp -p`, `rsync -t` and archivers restore the modification time.
     """
-    return f"{info.st_size} {info.st_mtime_ns} {info.st_ctime_ns} {info.st_ino}"
+    return f"{stat_result.st_size} {stat_result.st_mtime_ns} {stat_result.st_ctime_ns} {stat_result.st_ino}"
 
 
 def parse_links(links: str | None) -> bool:

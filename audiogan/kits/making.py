@@ -164,9 +164,9 @@ def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[
 
 def _brightness(generator: Generator, recipes: Sequence[Recipe]) -> NDArray[np.float32]:
     """Return the brightness of the sounds of recipes, in octaves."""
-    from audiogan.data.sounds.knobs import measure
+    from audiogan.data.sounds.knobs import measure_knobs
 
-    return measure(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
+    return measure_knobs(generator.render(recipes), generator.sample_rate, ["brightness"])[:, 0]
 
 
 def _sort_nearby(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:

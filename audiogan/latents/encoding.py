@@ -187,12 +187,12 @@ class _Search:
 
     def _measured(self) -> dict[str, Tensor]:
         """Return the knob settings of the recording as normal scores."""
-        from audiogan.data.sounds.knobs import measure
+        from audiogan.data.sounds.knobs import measure_knobs
 
         found = {}
         for name, given in self.generator.inputs.items():
             if isinstance(given, Knobs) and name not in self.requested:
-                values = measure(self.recording[None], self.generator.sample_rate, given.names)
+                values = measure_knobs(self.recording[None], self.generator.sample_rate, given.names)
                 found[name] = torch.from_numpy(given.scale.to_scores(values)[0])
         return found
 

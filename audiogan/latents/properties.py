@@ -72,7 +72,7 @@ def measure_properties(modality: Modality, x: np.ndarray) -> Array:
 
 
 def _sounds(x: np.ndarray, sample_rate: int) -> Array:
-    from audiogan.data.sounds.knobs import measure
+    from audiogan.data.sounds.knobs import measure_knobs
 
     loudness = 10 * np.log10(np.square(x).mean((1, 2)) + 1e-10)
     power = np.square(np.abs(np.fft.rfft(x, axis=-1))).sum(1)
@@ -81,7 +81,7 @@ def _sounds(x: np.ndarray, sample_rate: int) -> Array:
     pitch = np.log2(np.maximum(hz[audible.argmax(-1)], 20.0))
     bass = 10 * np.log10((audible[:, hz < BASS_HZ].sum(-1) + 1e-10) / (audible.sum(-1) + 1e-10) + 1e-4)
     return np.column_stack(
-        [measure(x, sample_rate, ("brightness", "attack", "decay", "noisiness")), loudness, pitch, bass]
+        [measure_knobs(x, sample_rate, ("brightness", "attack", "decay", "noisiness")), loudness, pitch, bass]
     )
 
 

@@ -188,7 +188,7 @@ def write_scan(run_dir: Path, data: Any) -> None:
     """Write ``scan.txt``, a summary of the training data, and for data from files ``scan.csv``, one row per file."""
     scan = getattr(data, "scan", None)
     if scan is not None:
-        scan.write(run_dir / "scan.csv")
+        scan.write_csv(run_dir / "scan.csv")
     with atomic_write(run_dir / "scan.txt") as temporary:
         text = f"{data.source}\n{scan.summary() if scan is not None else ''}\n"
         temporary.write_text(text, encoding="utf-8", errors="replace")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from audiogan.data.sounds.knobs import KNOBS, measure
+from audiogan.data.sounds.knobs import KNOBS, measure_knobs
 from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.errors import UserError
 from audiogan.inputs import Scale
@@ -26,7 +26,7 @@ NOISE = np.random.default_rng(0).standard_normal(LENGTH)
 
 def knob(name: str, waves: Any, rate: int = RATE) -> np.ndarray:
     """One knob of mono sounds `[N, T]`."""
-    return measure(np.asarray(waves, np.float32)[:, None], rate, [name])[:, 0]
+    return measure_knobs(np.asarray(waves, np.float32)[:, None], rate, [name])[:, 0]
 
 
 def fading(tone: np.ndarray, seconds: float = 0.1) -> np.ndarray:
@@ -39,8 +39,8 @@ def fading(tone: np.ndarray, seconds: float = 0.1) -> np.ndarray:
 def test_names_and_order() -> None:
     assert list(KNOBS) == ["brightness", "attack", "decay", "noisiness", "pitch"]
     waves = fading(NOISE)[None, None]
-    assert (measure(waves, RATE, ["decay", "attack"]) == measure(waves, RATE)[:, [2, 1]]).all()
-    assert measure(np.zeros((0, 1, 99)), RATE).shape == (0, 5)
+    assert (measure_knobs(waves, RATE, ["decay", "attack"]) == measure_knobs(waves, RATE)[:, [2, 1]]).all()
+    assert measure_knobs(np.zeros((0, 1, 99)), RATE).shape == (0, 5)
 
 
 def test_brightness_of_tones_is_their_frequency() -> None:
@@ -108,19 +108,19 @@ def test_neither_level_nor_polarity_nor_silence_before_matters(gain: float, dela
     wave = rng.standard_normal((1, 2, 4000)) * np.exp(-np.arange(4000) / rng.uniform(50, 500))
     plain, other = np.pad(wave, ((0, 0), (0, 0), (0, 4000))), np.zeros((1, 2, 8000))
     other[..., delay : delay + 4000] = -gain * wave
-    a, b = measure(plain, RATE)[0], measure(other, RATE)[0]
+    a, b = measure_knobs(plain, RATE)[0], measure_knobs(other, RATE)[0]
     assert b[1:3] == pytest.approx(a[1:3], abs=0.01)
     assert b[[0, 3]] == pytest.approx(a[[0, 3]], abs=0.5)  # other frames meet other parts of so short a sound
-    assert measure((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3, nan_ok=True)
+    assert measure_knobs((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3, nan_ok=True)
 
 
 def test_channels_are_summed_in_power() -> None:
     machine = drum_machine(22, length=8192)
     mono = machine.signals(slice(None)).numpy()
-    want = measure(mono, RATE)
+    want = measure_knobs(mono, RATE)
     silent = np.zeros_like(mono)
     for stereo in ([mono, mono], [mono, -mono], [silent, mono]):
-        assert measure(np.concatenate(stereo, axis=1), RATE) == pytest.approx(want, abs=1e-3, nan_ok=True)
+        assert measure_knobs(np.concatenate(stereo, axis=1), RATE) == pytest.approx(want, abs=1e-3, nan_ok=True)
 
 
 def test_the_sample_rate_hardly_matters() -> None:
@@ -129,7 +129,7 @@ def test_the_sample_rate_hardly_matters() -> None:
     waves = scipy.signal.sosfiltfilt(sos, waves)
     low = scipy.signal.resample_poly(waves, 160, 441, axis=-1)
     names = ["brightness", "attack", "decay"]  # a spectrum empty at the top is less flat
-    assert np.median(np.abs(measure(waves, 44_100, names) - measure(low, RATE, names)), axis=0).max() < 0.03
+    assert np.median(np.abs(measure_knobs(waves, 44_100, names) - measure_knobs(low, RATE, names)), axis=0).max() < 0.03
 
 
 def test_any_finite_sound_has_finite_knobs() -> None:
@@ -137,34 +137,34 @@ def test_any_finite_sound_has_finite_knobs() -> None:
     click[700] = 1
     odd = [0 * T, click, NOISE / np.abs(NOISE).max(), np.ones(LENGTH), np.sign(NOISE), 1e-45 * NOISE, 1e38 * click]
     names = ["brightness", "attack", "decay", "noisiness"]
-    values = measure(np.asarray(odd, np.float32)[:, None], RATE, names)
+    values = measure_knobs(np.asarray(odd, np.float32)[:, None], RATE, names)
     assert np.isfinite(values).all()
     assert values[0] == pytest.approx([np.log2(20), -4, -4, -60])
     assert (values[1:] >= values[0]).all()
     for length in (1, 2, 3, 100, 1025):
         for rate in (100, 8000, 44_100):
-            values = measure(np.ones((3, 2, length)), rate)
+            values = measure_knobs(np.ones((3, 2, length)), rate)
             assert np.isfinite(values[:, :4]).all() and not np.isinf(values).any()
 
 
 def test_each_sound_is_measured_by_itself() -> None:
     waves = drum_machine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
-    together = measure(waves, RATE)
-    assert together[[0, 33, 69]] == pytest.approx(measure(waves[[0, 33, 69]], RATE), abs=1e-4, nan_ok=True)
+    together = measure_knobs(waves, RATE)
+    assert together[[0, 33, 69]] == pytest.approx(measure_knobs(waves[[0, 33, 69]], RATE), abs=1e-4, nan_ok=True)
 
 
 def test_what_cannot_be_measured() -> None:
     waves = np.zeros((3, 1, 100))
     with pytest.raises(UserError, match="no knob 'loudness'; there are brightness, attack, decay, noisiness, pitch"):
-        measure(waves, RATE, ["attack", "loudness"])
+        measure_knobs(waves, RATE, ["attack", "loudness"])
     with pytest.raises(UserError, match="'attack' is repeated"):
-        measure(waves, RATE, ["attack", "attack"])
+        measure_knobs(waves, RATE, ["attack", "attack"])
     for shape in ((3, 100), (3, 0, 100), (3, 1, 0)):
         with pytest.raises(ValueError, match="must be \\[N, C, T\\]"):
-            measure(np.zeros(shape), RATE)
+            measure_knobs(np.zeros(shape), RATE)
     waves[1, 0, 5] = np.nan
     with pytest.raises(ValueError, match="1 of the sounds 0 to 2 contain NaN"):
-        measure(waves, RATE)
+        measure_knobs(waves, RATE)
 
 
 # The scale.
@@ -228,14 +228,14 @@ def test_real_drums(real_drums: Path) -> None:
             assert wave.ndim == 1 and rate == RATE
             waves.append(np.pad(wave[:LENGTH], (0, max(0, LENGTH - len(wave)))))
             of.append(folder.name)
-    values, label = measure(np.stack(waves)[:, None], RATE), np.array(of)
+    values, label = measure_knobs(np.stack(waves)[:, None], RATE), np.array(of)
     median = {k: dict(zip(KNOBS, np.median(values[label == k], axis=0), strict=True)) for k in np.unique(label)}
     assert median["hat_closed"]["brightness"] > median["snare"]["brightness"] > median["kick"]["brightness"] + 1
     assert median["hat_open"]["brightness"] > median["tom"]["brightness"] + 1
     assert median["crash"]["decay"] > median["hat_open"]["decay"] > median["hat_closed"]["decay"]
     assert median["crash"]["decay"] > median["hat_closed"]["decay"] + 0.5  # more than three times as long
     assert median["ride"]["decay"] > median["rim"]["decay"] + 0.5
-    backwards = measure(np.stack(waves)[:, None, ::-1], RATE, ["attack"])[:, 0]
+    backwards = measure_knobs(np.stack(waves)[:, None, ::-1], RATE, ["attack"])[:, 0]
     assert (backwards > values[:, 1] + 0.3).mean() > 0.9  # a drum played backwards swells
     for noisy in ("hat_closed", "hat_open", "clap"):
         assert median[noisy]["noisiness"] > max(median["kick"]["noisiness"], median["tom"]["noisiness"]) + 6

@@ -180,7 +180,7 @@ def test_every_file_gets_a_verdict(tmp_path: Path) -> None:
     assert "9 files, 3 usable -> 3 images, 8x8" in said and "cat 1, dog 2" in said
     assert "dog/copy.bmp (same as cat/1.png)" in said and "gone.png (broken link)" in said
     assert "text.jpg (not a known image format)" in said
-    scan.write(tmp_path / "report.csv")
+    scan.write_csv(tmp_path / "report.csv")
     with open(tmp_path / "report.csv", newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     assert len(rows) == 9 and rows["cat/1.png"]["reason"] == "usable" and rows["cat/1.png"]["width"] == "8"

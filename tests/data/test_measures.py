@@ -12,7 +12,7 @@ import torch
 
 from audiogan.data.measures import KnobValues, PitchTrack
 from audiogan.data.sounds.folder import open_audio_folder
-from audiogan.data.sounds.knobs import measure
+from audiogan.data.sounds.knobs import measure_knobs
 from audiogan.data.sounds.pitch import measure_pitch
 from audiogan.data.table import Table
 from audiogan.data.toys.drum_machine import drum_machine
@@ -41,7 +41,7 @@ def sounds(root: Path, count: int = 24) -> Path:
 def test_knobs_are_those_of_the_sounds(machine: Table) -> None:
     column = machine.columns["knobs"]
     assert column.names == ("decay", "brightness") and column.shape == (2,)
-    values = measure(machine.signals(slice(None)).numpy(), RATE, NAMES)
+    values = measure_knobs(machine.signals(slice(None)).numpy(), RATE, NAMES)
     assert np.array_equal(column.values(machine.rows), values)
     batch = machine.batch(np.array([5, 0, 5, 99]), np.random.default_rng(0))
     assert set(batch) == {"x", "label", "knobs"}
@@ -55,13 +55,13 @@ def test_networks_see_scores_among_the_training_sounds(machine: Table) -> None:
     facts = Knobs.data_facts(train)
     knobs = Knobs(scale=facts["scale"])
     for part in (train, held):
-        want = knobs.scale.to_scores(measure(part.signals(slice(None)).numpy(), RATE, NAMES))
+        want = knobs.scale.to_scores(measure_knobs(part.signals(slice(None)).numpy(), RATE, NAMES))
         assert np.array_equal(knobs.prepare_table(part).column("knobs", slice(None)).numpy(), want)
     assert facts["size"] == 2 and knobs.names == ("decay", "brightness")
 
 
 def test_nothing_is_measured_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.data.measures.measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("audiogan.data.measures.measure_knobs", lambda *_: pytest.fail("measured"))
     table = drum_machine(22, length=512).with_column("knobs", KnobValues(["attack"]))
     parts = [*table.split(0.5), table.take([3])]
     assert [part.signals([0]).shape for part in parts] == [(1, 1, 512)] * 3
@@ -77,9 +77,9 @@ def test_folders_keep_the_result_in_their_cache(tmp_path: Path, monkeypatch: pyt
         return table.with_column("knobs", KnobValues(["attack"])).with_column("pitch", PitchTrack(256))
 
     first = opened().examples(slice(None))
-    assert np.array_equal(first["knobs"], measure(first["x"].numpy(), RATE, ["attack"]))
+    assert np.array_equal(first["knobs"], measure_knobs(first["x"].numpy(), RATE, ["attack"]))
     with monkeypatch.context() as m:
-        for name in ("measure", "measure_pitch"):
+        for name in ("measure_knobs", "measure_pitch"):
             m.setattr(f"audiogan.data.measures.{name}", lambda *_: pytest.fail("measured again"))
         again = opened().examples(slice(None))
         assert all(torch.equal(again[name].nan_to_num(), first[name].nan_to_num()) for name in first)

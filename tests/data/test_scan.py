@@ -131,12 +131,12 @@ def test_summary_and_report(folder: tuple[Path, dict[str, str]], tmp_path: Path)
     for reason, count in Counter(want.values()).items():
         assert reason == "usable" or f"{count} {reason} (" in text
     assert len(text.splitlines()) < 16
-    scan.write(tmp_path / "report.csv")
+    scan.write_csv(tmp_path / "report.csv")
     with open(tmp_path / "report.csv", encoding="utf-8", errors="surrogateescape", newline="") as f:
         assert {row["path"] for row in csv.DictReader(f)} == set(want)
     assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
     with pytest.raises(UserError, match="cannot write the report"):
-        scan.write(tmp_path / "report.csv" / "below.csv")
+        scan.write_csv(tmp_path / "report.csv" / "below.csv")
 
 
 def test_mono_in_stereo_and_low_rates_are_said(tmp_path: Path) -> None:

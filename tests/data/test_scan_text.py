@@ -27,7 +27,7 @@ def burst(path: Path, seed: int) -> None:
 
 
 def cells(scan: Scan, path: Path) -> list[list[str]]:
-    scan.write(path)
+    scan.write_csv(path)
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.reader(file))
 

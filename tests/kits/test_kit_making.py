@@ -10,7 +10,7 @@ import pytest
 
 import audiogan
 from audiogan import Generator, Recipe, UserError
-from audiogan.data.sounds.knobs import measure
+from audiogan.data.sounds.knobs import measure_knobs
 from audiogan.features.embedding import LogMel, embed
 from audiogan.kits import Kit, make_kit
 from audiogan.kits.drums import NOTES, assign_notes, drum_role, substitute_note
@@ -142,7 +142,7 @@ def test_toms_rise_in_pitch(drums: Generator) -> None:
 def test_softer_strokes_are_darker(drums: Generator, kit: Kit) -> None:
     falls = []
     for pad in kit.pads:
-        value = measure(drums.render(list(pad.layers)), drums.sample_rate, ["brightness"])[:, 0]
+        value = measure_knobs(drums.render(list(pad.layers)), drums.sample_rate, ["brightness"])[:, 0]
         assert (np.diff(value) > 0).all(), (pad.name, value)
         falls.append(value[-1] - value[0])
     assert np.median(falls) > 0.1  # octaves
@@ -152,7 +152,7 @@ def test_without_the_knob_softer_strokes_are_found_among_neighbours(drums: Gener
     deaf: Any = SimpleNamespace(knobs={}, render=drums.render, sample_rate=drums.sample_rate)
     for recipe in drums.recipes(3, seed=3, label="snare"):
         strokes = velocity_layers(deaf, recipe, 4)
-        value = measure(drums.render(list(strokes)), drums.sample_rate, ["brightness"])[:, 0]
+        value = measure_knobs(drums.render(list(strokes)), drums.sample_rate, ["brightness"])[:, 0]
         assert len({stroke.latent for stroke in strokes}) == 4
         assert (np.diff(value) > 0).all()
         assert strokes == velocity_layers(deaf, recipe, 4)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import audiogan
-from audiogan.data.sounds.knobs import measure
+from audiogan.data.sounds.knobs import measure_knobs
 from audiogan.errors import UserError
 from audiogan.latents import Direction, directions, edit, neighbours
 
@@ -39,7 +39,9 @@ def change(g: Any, direction: Direction, amount: float = 1.5, seed: int = 5000) 
     """How the four knobs, as measured, change along a direction in sounds that nobody has met: medians over twenty."""
     recipes = g.recipes(20, seed=seed)
     up, down = (g.render([edit(r, direction, sign * amount) for r in recipes]) for sign in (1, -1))
-    before, after = (measure(x, g.sample_rate, ["brightness", "attack", "decay", "noisiness"]) for x in (down, up))
+    before, after = (
+        measure_knobs(x, g.sample_rate, ["brightness", "attack", "decay", "noisiness"]) for x in (down, up)
+    )
     return np.median(after - before, axis=0)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiogan.data.sounds.knobs import measure
+from audiogan.data.sounds.knobs import measure_knobs
 from audiogan.data.toys.drum_machine import drum_machine
 from audiogan.inputs import Scale
 from audiogan.losses import Attack, Brightness, Decay, Noisiness
@@ -28,14 +28,14 @@ def sounds() -> Tensor:
 
 @pytest.fixture(scope="module")
 def scale(sounds: Tensor) -> Scale:
-    return Scale.fit(measure(sounds.numpy(), 16000, NAMES), NAMES)
+    return Scale.fit(measure_knobs(sounds.numpy(), 16000, NAMES), NAMES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[KnobLoss]) -> None:
     loss = kind(scale.to_dict(), FORMAT)
     assert loss.index == NAMES.index(loss.knob)
-    wanted = scale.to_scores(measure(sounds.numpy(), 16000, NAMES))[:, loss.index]
+    wanted = scale.to_scores(measure_knobs(sounds.numpy(), 16000, NAMES))[:, loss.index]
     assert np.abs(loss.score(sounds).numpy() - wanted).mean() < 0.08
     assert np.abs(loss.score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
 

@@ -7,7 +7,7 @@ Add a degraded column under ``data.columns``. `Steps` chains several degradation
         source: {_target_: audiogan.data.degrade.Downsample, factor: 4}
 
 Call a degradation as ``degrade(x, rng)`` to degrade one signal, or with a table to get a column of degraded signals.
-Parameters of type ``Range`` are a number or a pair ``[low, high]``; a pair is sampled uniformly per example.
+Parameters of type ``Range`` are a number or a pair ``[low, high]``, from which a value is drawn uniformly per example.
 Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape ``[C, T]``.
 """
 

@@ -65,7 +65,7 @@ class GaussianNoise(Degradation):
 
     Args:
         std: standard deviation in units of the signal, 0 to 2. A standard deviation of 25 on the scale from 0 to 255,
-            common in papers, is 25 / 127.5 = 0.196 here.
+            common in papers, is 25 / 127.5 = 0.196 on the scale from -1 to 1.
 
     Source: Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017.
     """

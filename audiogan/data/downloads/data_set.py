@@ -36,7 +36,7 @@ class DataSet:
 
     Attributes:
         name: name of the data set.
-        parts: files from which each part is created, by the path of the part relative to the folder of the data set.
+        parts: dict from the path of each part, relative to the folder of the data set, to the files to create it from.
         many_files: ``True`` for data sets of many small files, which are downloaded in parallel with retries. Otherwise
             an interrupted download is resumed.
     """
@@ -67,16 +67,16 @@ class DataSet:
         raise NotImplementedError
 
     def text_files(self, folder: Path) -> dict[str, str]:
-        """Return text files to write to the folder, such as credits, by file name."""
+        """Return the texts to write to the folder, such as credits: a dict from file name to content."""
         return {}
 
 
 def read_descriptions() -> dict[str, Any]:
-    """Return the content of `downloads.yaml`: the description of each data set, by name."""
+    """Return the content of `downloads.yaml`: a dict from the name of each data set to its description."""
     return yaml.safe_load(Path(__file__).with_name("downloads.yaml").read_text(encoding="utf-8"))
 
 
-def check_own_file(path: Path, prefix: str) -> None:
+def check_written_by_audiogan(path: Path, prefix: str) -> None:
     """Raise `UserError` if a file exists but does not begin with ``prefix``, the mark of files written by audiogan."""
     try:
         with open(path, "rb") as stream:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pooch import file_hash
 
-from audiogan.data.downloads.data_set import DataSet, File, check_own_file, read_descriptions
+from audiogan.data.downloads.data_set import DataSet, File, check_written_by_audiogan, read_descriptions
 from audiogan.errors import UserError
 from audiogan.files import FileName
 
@@ -134,8 +134,8 @@ class DrumKits(DataSet):
             self.parts[s.target] = (File(s.target, (f"{GITHUB}/{address}",), s.bytes, s.sha256, address),)
 
     def check_folder(self, folder: Path) -> None:
-        check_own_file(folder / MANIFEST, ",".join(COLUMNS))
-        check_own_file(folder / LICENCES, TITLE)
+        check_written_by_audiogan(folder / MANIFEST, ",".join(COLUMNS))
+        check_written_by_audiogan(folder / LICENCES, TITLE)
 
     def is_complete(self, target: Path, files: tuple[File, ...]) -> bool:
         return _size(target) == files[0].max_bytes and file_hash(target) == files[0].sha256

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogan.data.downloads.data_set import DataSet, File, check_own_file
+from audiogan.data.downloads.data_set import DataSet, File, check_written_by_audiogan
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip
@@ -51,7 +51,7 @@ class IdxImages(DataSet):
         return IdxImages(name, parts, entry["about"], tuple(entry.get("names", ())))
 
     def check_folder(self, folder: Path) -> None:
-        check_own_file(folder / README, self.about.splitlines()[0])
+        check_written_by_audiogan(folder / README, self.about.splitlines()[0])
         for target in self.parts:
             path = folder / target
             if path.exists() and not (folder / README).exists() and not _whole(path):

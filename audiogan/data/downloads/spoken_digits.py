@@ -45,7 +45,7 @@ class SpokenDigits(DataSet):
     Attributes:
         archive: archive to download. Without a SHA-256, ``names`` and ``sample_rate`` are checked instead.
         member: regular expression for the paths of recordings in the archive, with the groups ``digit`` (0 to 9, or
-            the word), ``name`` (file name) and ``speaker``.
+            the English word), ``name`` (file name) and ``speaker``.
         about: description, author and licence.
         names: expected file names of all recordings. Empty: not checked.
         sample_rate: expected sample rate of the recordings in Hz. ``None``: not checked.

@@ -12,7 +12,7 @@ from audiogan.modalities.reading.pictures import Pixels, open_picture, read_pict
 from audiogan.modalities.reading.reader import Unreadable
 
 BITS = (8, 10, 12, 14, 16)  # Possible bit depths of the values in 16-bit files.
-DARK = 16  # Largest pixel value of an image that counts as dark, 0 to 255.
+DARK = 16  # An image counts as dark if no pixel value exceeds this, 0 to 255.
 FLAGS = {
     "enlarged": "used; smaller than data.size",
     "animated": "used; first frame only",
@@ -29,7 +29,7 @@ class Found:
     Attributes:
         reason: ``usable``, or the reason why the file cannot be used.
         detail: details of the reason.
-        flags: flags of a usable file, joined with "+".
+        flags: flags of a usable file, such as ``dark``, joined with "+".
         pixels: uint8 ``[C, H, W]``, ``None`` for an unusable file.
         digest: hash of all decoded pixels. It does not depend on the file format.
         width: width of the file's image in pixels.

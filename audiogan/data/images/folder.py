@@ -30,7 +30,7 @@ from audiogan.modalities.reading.pictures import Picture
 from audiogan.utils.text import printable
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-MOST_CLASSES = 10_000  # Maximum number of columns of one-hot classes.
+MOST_CLASSES = 10_000  # Maximum number of classes in a one-hot array.
 LONGEST = 4096  # Maximum size of a class name in bytes.
 CHUNK = 1024  # Number of images converted at a time, to limit the memory.
 ARRAYS = (
@@ -50,7 +50,7 @@ ARRAYS = (
 
 def image_table(
     pixels: np.ndarray,
-    targets: np.ndarray,
+    class_indices: np.ndarray,
     labels: Sequence[str] = (),
     *,
     origin: str = "memory",
@@ -61,17 +61,17 @@ def image_table(
 
     Args:
         pixels: uint8 ``[N, C, H, W]``, an array or a memory map. A memory map keeps memory use independent of ``N``.
-        targets: class index of each image, int64 ``[N]``. Empty without labels.
+        class_indices: class index of each image, int64 ``[N]``. Empty for data without labels.
         labels: names of the classes. Empty for data without labels.
         origin: source of the images, for the description of the table.
         mirror: flip each image of a training batch horizontally with probability 1/2.
         scan: scan of the folder from which the images were read.
     """
-    if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(targets) not in ((len(pixels),) if labels else (0,)):
-        raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(targets)} targets, {labels=}")
+    if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(class_indices) not in ((len(pixels),) if labels else (0,)):
+        raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(class_indices)} targets, {labels=}")
     columns: dict[str, Column] = {"x": Signals(pixels, Image(), group="picture")}
     if labels:
-        columns["label"] = Labels(np.asarray(targets, np.int64), labels)
+        columns["label"] = Labels(np.asarray(class_indices, np.int64), labels)
     total, (channels, height, width) = len(pixels), pixels.shape[1:]
     noun = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
     source = partial(describe_table, total=total, noun=noun, origin=origin)

@@ -172,13 +172,13 @@ class _Found:
         self.others.append(Item((Entry("", rel, reason, detail),)))
 
 
-def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, str]:
-    """Return the names of the folders of sources and targets: the given names, or the first existing `DEFAULTS`."""
+def find_pair_folders(root: Path, source: str | None, target: str | None) -> tuple[str, str]:
+    """Return the folder names of sources and targets: the given names, or the first pair in `DEFAULTS` that exists."""
     names = sorted(path.name for path in root.iterdir() if path.is_dir())
     more = ", ..." if len(names) > 10 else ""
     listing = f"it has the folders {', '.join(map(printable, names[:10]))}{more}" if names else "it has no folders"
     if given := check_folder_names(
-        a, b, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {listing}"
+        source, target, root, lambda name: (root / name).is_dir(), f"there is no such folder in {root}; {listing}"
     ):
         return given
     for pair in DEFAULTS:
@@ -191,30 +191,30 @@ def find_pair_folders(root: Path, a: str | None, b: str | None) -> tuple[str, st
 
 
 def check_folder_names(
-    a: str | None, b: str | None, root: Path, exists: Callable[[str], bool], message: str
+    name_a: str | None, name_b: str | None, root: Path, is_valid_name: Callable[[str], bool], message: str
 ) -> tuple[str, str] | None:
-    """Return the folder names ``data.a`` and ``data.b`` after checking them, or ``None`` if neither is set.
+    """Check the folder names in ``data.a`` and ``data.b``, and return them. Return ``None`` if neither is set.
 
     Args:
-        a: value of ``data.a``.
-        b: value of ``data.b``.
+        name_a: value of ``data.a``.
+        name_b: value of ``data.b``.
         root: data folder.
-        exists: predicate that is true for valid folder names.
+        is_valid_name: function that returns ``True`` if a folder name is valid.
         message: explanation in the error for an invalid name.
 
     Raises:
         UserError: only one name is set, a name is invalid, or both name the same folder.
     """
-    if a is None and b is None:
+    if name_a is None and name_b is None:
         return None
-    if a is None or b is None:
+    if name_a is None or name_b is None:
         raise UserError("data.a and data.b must be set together: set both or neither")
-    for key, name in (("a", a), ("b", b)):
-        if not exists(name):
+    for key, name in (("a", name_a), ("b", name_b)):
+        if not is_valid_name(name):
             raise UserError(f"data.{key}={printable(name)}: {message}")
-    if (root / a).resolve() == (root / b).resolve():
-        raise UserError(f"data.a and data.b are the same folder: {printable(a)}")
-    return a, b
+    if (root / name_a).resolve() == (root / name_b).resolve():
+        raise UserError(f"data.a and data.b are the same folder: {printable(name_a)}")
+    return name_a, name_b
 
 
 def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:

@@ -63,15 +63,16 @@ def open_pairs(
     Args:
         root: folder with two sub-folders, ``a`` (sources) and ``b`` (targets). Files with equal paths in these folders,
             ignoring the extension, form a pair. Default: drawn figures, see `audiogan.data.open_shapes`.
-        size: side length in pixels. The central square of each image is resized. Default: the most common shorter side
-            of the targets, at most 256; both images of a pair must then have the same size.
+        size: side length in pixels. The central square of each image is resized. Default: the most
+            frequent value of min(height, width) of the targets, at most 256. Both images of a pair must then have the
+            same size.
         channels: channels of the targets: 1 (grey) or 3 (RGB). Default: 1 if all targets are grey, else 3.
         source_channels: channels of the sources: 1 (grey) or 3 (RGB). Default: 1 if all sources are grey, else 3.
         mirror: flip each pair of a training batch horizontally with probability 1/2.
         a: name of the folder of sources. Default: ``a`` or ``A``.
         b: name of the folder of targets. Default: ``b`` or ``B``.
         layout: ``folders``, or ``side-by-side`` for files with both images, the source on the left, as in the data sets
-            of pix2pix. If such a folder has a part named train next to test or val, only train is used.
+            of pix2pix. If ``root`` has a sub-folder train and a sub-folder test or val, only train is used.
         direction: ``a-to-b``, or ``b-to-a`` to swap sources and targets.
         pairs: CSV file that lists the pairs, with the columns ``source``, ``target`` and optionally ``label``. If it is
             set, ``layout`` is ignored. Its paths are relative to ``root`` or to the folder of the CSV file. All images
@@ -132,8 +133,8 @@ def open_domains(
         root: folder with two sub-folders of images, such as ``apples`` and ``tomatoes``. If it contains ``trainA`` and
             ``trainB``, all other folders are ignored. Default: drawn figures, see
             `audiogan.data.toys.shapes.open_shapes`.
-        size: side length in pixels. The central square of each image is resized. Default: the most common shorter side,
-            at most 256.
+        size: side length in pixels. The central square of each image is resized. Default: the most
+            frequent value of min(height, width) of the files, at most 256.
         channels: 1 (grey) or 3 (RGB). Default: 1 if all files are grey, else 3.
         mirror: flip each image of a training batch horizontally with probability 1/2.
         a: name of the folder of the first domain. Default: the first folder in alphabetical order.

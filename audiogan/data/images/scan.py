@@ -62,8 +62,8 @@ class ImageSettings:
     """Settings for decoding image files.
 
     Args:
-        size: side length in pixels. The central square is resized (Lanczos). Default: the most common shorter side in
-            the folder, at most 256.
+        size: side length in pixels. The central square is resized (Lanczos). Default: the most frequent value of
+            min(height, width) of the files, at most 256.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). Default: 1 if all files are grey, else 3.
     """
 
@@ -188,12 +188,13 @@ class Job:
     Attributes:
         items: items to scan, in the order of the table of files.
         naming: rule that assigns labels to items.
-        size: side length in pixels. ``None``: the most common shorter side of the images (for pairs: targets).
+        size: side length in pixels. ``None``: the most frequent value of min(height, width) of the images, for pairs
+            of the targets, at most 256.
         channels: number of channels for each file of an item. ``None``: 1 if all files are grey, else 3.
         names: names of the cache files for the pixels of each file of an item, and for the class indices.
-        reasons: all reasons, in the order of the summary.
+        reasons: all outcomes of an item, ``usable`` or a reason to skip it, in the order of the summary.
         noun: word for an item in the progress bar.
-        judge: function that checks the decoded files of an item together and may reject them.
+        check_files: function that checks the decoded files of an item together and may reject them.
     """
 
     items: Sequence[Item]
@@ -203,7 +204,7 @@ class Job:
     names: tuple[str, ...]
     reasons: Iterable[str]
     noun: str
-    judge: Judge = lambda item, found: found
+    check_files: Judge = lambda item, found: found
 
 
 def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
@@ -235,14 +236,14 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
             found = tuple(Found(file.kind, file.detail) for file in item.files)
             label = item.label if ledger.labelled else ""
             if any(file.kind == "image" for file in item.files):
-                found = job.judge(*next(decoded))
+                found = job.check_files(*next(decoded))
                 shown.update()
             if all(each.reason == "usable" for each in found):
                 digest = b"".join(each.digest for each in found)
-                if refusal := ledger.rejection(digest, label):
+                if refusal := ledger.rejection_reason(digest, label):
                     found = replace_reason(found, *refusal)
                 else:
-                    ledger.add_usable(digest, item.files[-1].rel, label)
+                    ledger.add_usable_file(digest, item.files[-1].rel, label)
                     for file, each in zip(pixels, found, strict=True):
                         file.write(np.asarray(each.pixels).tobytes())
             if item.half:
@@ -268,7 +269,7 @@ def _quiet() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # The filters also apply to the decoding threads.
+    with warnings.catch_warnings():  # Filters apply to all threads, so also to the decoding threads.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield

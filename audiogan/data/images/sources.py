@@ -10,7 +10,7 @@ import numpy as np
 from audiogan.data.images.folder import convert_image, from_npz, image_table
 from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, scan_images
 from audiogan.data.table import Table
-from audiogan.data.verdicts import require_usable
+from audiogan.data.verdicts import require_usable_files
 from audiogan.errors import UserError
 
 DOWNLOADED = ("mnist", "fashion-mnist")
@@ -35,7 +35,7 @@ def open_images(
             ``mnist`` or ``fashion-mnist`` (training images, after ``audiogan data get``), or ``digits`` (1,797 images
             of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is downloaded, else ``digits``.
         size: side length in pixels, 4 to 4096. The central square of each image is resized. Default: the original
-            size, or for folders the most common shorter side, at most 256.
+            size. For folders: the most frequent value of min(height, width) of the files, at most 256.
         channels: 1 (grey) or 3 (RGB). Default: the original channels, or for folders 1 if all files are grey, else 3.
         labels: source of the labels: ``auto`` or ``none``. Folders also accept ``folders`` (first-level folders) and
             the path of a CSV file with the columns path and label.
@@ -65,7 +65,7 @@ def open_images(
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)
     scan = scan_images(path, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
-    require_usable(scan)
+    require_usable_files(scan)
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
     return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(path), mirror=mirror, scan=scan)
 

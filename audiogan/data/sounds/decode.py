@@ -35,8 +35,8 @@ class DecodeSettings:
         sample_rate: sample rate of the clips in Hz. Files with other rates are resampled (soxr HQ).
         length: length of a clip in samples. Shorter files are padded with zeros at the end.
         channels: number of channels of the clips, 1 to 64. The channels of files with fewer channels are repeated.
-        channel_mode: treatment of files with more channels. ``mix``: channel ``i`` is the mean of the file's channels
-            ``i``, ``i + channels``, ... ``keep``: the first channels.
+        channel_mode: treatment of files with more than ``channels`` channels. ``mix``: channel ``i`` is the mean of the
+            file's channels ``i``, ``i + channels``, ... ``keep``: the first channels.
         long: treatment of files longer than a clip. ``onset``: one clip from the onset, the first sample above 5 % of
             the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips. Clips
             with a peak 40 dB below the peak of the file and a last clip that is less than half full are omitted.
@@ -188,7 +188,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # Remove a smaller DC offset only if the onset would otherwise be detected more than 50 ms too early.
+        # Remove a DC offset below `levels.OFFSET` only if the onset would otherwise be detected over 50 ms too early.
         facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)

@@ -11,7 +11,7 @@ import numpy as np
 from audiogan.data.columns import Column, Labels, Signals
 from audiogan.data.sounds.scan import CLIPS, INDEX, scan_folder
 from audiogan.data.table import Table, describe_table
-from audiogan.data.verdicts import require_usable
+from audiogan.data.verdicts import require_usable_files
 from audiogan.modalities.sound import Sound
 from audiogan.utils.text import printable
 
@@ -43,9 +43,10 @@ def open_audio_folder(
         sample_rate: sample rate of the clips in Hz. Files with other rates are resampled.
         length: length of a clip in samples.
         channels: number of channels of the clips.
-        channel_mode: treatment of files with more channels: ``mix`` averages channels, ``keep`` uses the first ones.
-        long: part of longer files to use: ``onset`` (from the first loud sample), ``start``, or ``slice`` (all of the
-            file as consecutive clips).
+        channel_mode: treatment of files with more than ``channels`` channels: ``mix`` averages channels, ``keep`` uses
+            the first channels.
+        long: part to use of files longer than ``length``: ``onset`` (from the first loud sample), ``start``, or
+            ``slice`` (all of the file as consecutive clips).
         trim: cut the time before the onset from all files, also from short files and before slicing.
         lead: time before the onset to keep, in seconds.
         labels: source of the labels: ``auto``, ``folders``, ``none`` or a CSV file.
@@ -63,7 +64,7 @@ def open_audio_folder(
     settings |= {"channel_mode": channel_mode, "long": long, "trim": trim, "lead": lead}
     settings |= {"min_seconds": min_seconds, "normalize": normalize}
     scan = scan_folder(root, labels=labels, links=links, cache=cache, progress=progress, **settings)
-    require_usable(scan)
+    require_usable_files(scan)
     index: np.ndarray = np.load(scan.folder / INDEX)
     clips = np.memmap(scan.folder / CLIPS, np.float32, "r").reshape(-1, int(channels), int(length))
     columns: dict[str, Column] = {"x": Signals(clips, Sound(int(sample_rate), normalize))}

@@ -1,8 +1,8 @@
 """Knobs: continuous properties of sounds, such as brightness, on which a generator can be conditioned.
 
-`measure` returns the value of each knob in its own unit. `audiogan.data.measures.KnobValues` adds a column of values to
-a table, and `audiogan.inputs.Scale` maps the values to normal scores for the networks. All knobs are independent of the
-level and of leading silence. They rank drum sounds consistently when the window length is halved or doubled.
+`measure_knobs` returns the value of each knob in its own unit. `audiogan.data.measures.KnobValues` adds a column of
+values to a table, and `audiogan.inputs.Scale` maps the values to normal scores for the networks. All knobs are
+independent of the level and of leading silence. Their ranking of drum sounds hardly depends on the window length.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Analysis:
     def frame_mean(self, values: np.ndarray, silent_value: float) -> Array:
         """Return the amplitude-weighted mean ``[N]`` over frames of ``values`` ``[N, 1, frames]``.
 
-        With the energy as weight, the loudest frame would dominate. With equal weights, the decay would dominate. The
-        mean of a silent sound is ``silent_value``.
+        The weights are amplitudes, because the loudest frame would dominate with energies as weights, and the decay
+        would dominate with equal weights. The mean of a silent sound is ``silent_value``.
         """
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)
@@ -122,7 +122,7 @@ def _decay(a: Analysis) -> Array:
 def _noisiness(a: Analysis) -> Array:
     import librosa
 
-    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because the minimum power `amin` is absolute.
+    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because librosa's `amin` is absolute.
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
     flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
     return 10 * np.log10(a.frame_mean(flatness, silent_value=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
@@ -187,13 +187,13 @@ def chunk_slices(count: int, size: int) -> Iterator[slice]:
     return (slice(i, min(i + size, count)) for i in range(0, count, size))
 
 
-def measure(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+def measure_knobs(waves: np.ndarray, sample_rate: int, names: Sequence[str] | None = None) -> NDArray[np.float32]:
     """Measure the knobs of sounds.
 
     Args:
         waves: sounds ``[N, C, T]`` of any level, with at least one channel and one sample.
         sample_rate: sample rate in Hz.
-        names: names of ``K`` knobs from `KNOBS`. Default: all knobs.
+        names: names of the ``K`` knobs to measure, keys of `KNOBS`. Default: all knobs.
 
     Returns:
         Knob values float32 ``[N, K]``, each in the unit of its knob. All values are finite except the pitch, which is

@@ -10,7 +10,7 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
 WINDOW_SECONDS = 0.064
 """Length of the analysis window in seconds."""
 STEADY = 0.1
-"""Maximum pitch difference between adjacent voiced frames, in octaves. The pitch of noise jumps further."""
+"""Maximum pitch difference between adjacent voiced frames, in octaves. In noise, most differences are larger."""
 FAR = 0.6
 """Maximum distance from the median pitch of the sound, in octaves. Pitches beyond it count as octave errors."""
 QUIETEST_DB = -35.0
@@ -43,7 +43,7 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     frame = 2 * round(WINDOW_SECONDS * sample_rate / 2)
     short = -waves.shape[1] % hop_length
     count = 1 + (waves.shape[1] + short) // hop_length
-    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # The sample rate is too low to represent voices.
+    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # No frame is voiced, or there are no sounds.
         return np.full((len(waves), count), np.nan, np.float32)
     waves = np.pad(waves, ((0, 0), (0, short + frame)))
     with np.errstate(all="ignore"):  # Silence causes divisions by zero.

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from audiogan.data.kinds import detect_kind
+from audiogan.data.kinds import detect_kind_by_content
 from audiogan.data.labels import LabelRule
 from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
 from audiogan.data.sounds.decode import Decoded, DecodeSettings, decode
@@ -71,7 +71,7 @@ def scan_folder(
 def _entries(root: Path, follow: bool) -> Iterator[Entry]:
     """Yield the entries of `walk`. The kind of files with an unknown extension is detected from their content."""
     for entry in walk(root, follow):
-        found = detect_kind(entry.path) if entry.kind == "not audio" else None
+        found = detect_kind_by_content(entry.path) if entry.kind == "not audio" else None
         yield replace(entry, kind=found[0], detail=found[1]) if found else entry
 
 
@@ -105,7 +105,7 @@ def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: Dec
     """Write the clips of a usable file to the cache, and the row of the file to the table."""
     label = ledger.label_rule.get_label(entry) if ledger.labelled else ""
     written = 0
-    if found.reason == "usable" and (refusal := ledger.rejection(found.digest, label)):
+    if found.reason == "usable" and (refusal := ledger.rejection_reason(found.digest, label)):
         found = replace(found, reason=refusal[0], detail=refusal[1], flags=())
     if found.reason == "usable":
         start, source = clips.tell(), iter(found.clips)
@@ -124,7 +124,7 @@ def _store(entry: Entry, found: Decoded, clips: BinaryIO, ledger: Ledger, s: Dec
             quiet = f", {found.windows - written} more are silent" if written < found.windows else ""
             found.detail = "; ".join(filter(None, [found.detail, f"{written} slices{quiet}"]))
     if written:
-        ledger.add_usable(found.digest, entry.rel, label, written)
+        ledger.add_usable_file(found.digest, entry.rel, label, written)
     about = (written, round(found.seconds, 4), found.sample_rate, found.channels)
     ledger.write_row(entry.rel, found.reason, "+".join(found.flags), found.detail, label, *about)
 

@@ -16,7 +16,7 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
-"""Minimum number of examples of a data set. No examples of smaller data sets are held out."""
+"""Minimum number of examples in a data set with held-out examples. Smaller data sets are used only for training."""
 
 
 def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:
@@ -69,7 +69,7 @@ def resolve_sound_folder(root: str | os.PathLike[str], named: bool = False) -> P
 
     Args:
         root: value of ``data.root``.
-        named: treat the name of a data set as such even if a folder of this name exists.
+        named: treat ``root`` as the name of a data set even if a folder of this name exists.
 
     Raises:
         UserError: ``root`` is empty, or the data set is not downloaded.

@@ -15,7 +15,7 @@ from audiogan.data.toys.synth import (
     MEMBRANE,
     TOP,
     Array,
-    Dice,
+    RandomValues,
     Synth,
     bandpass,
     cymbal_partials,
@@ -32,7 +32,7 @@ PEAK = 0.95
 # Each voice is a function of the random parameters and the synthesiser. It returns a sound [T] of any level.
 
 
-def _kick(d: Dice, s: Synth) -> Array:
+def _kick(d: RandomValues, s: Synth) -> Array:
     f = d.loguniform(38, 75)
     if d.chance(0.5):  # Electronic kick: a deep pitch sweep and a long tail.
         body = s.chirps(f, d.loguniform(2, 7), d.loguniform(0.006, 0.03), d.loguniform(0.3, 1.5), phase=d.uniform(0, 1))
@@ -47,7 +47,7 @@ def _kick(d: Dice, s: Synth) -> Array:
     return drive(body, d.loguniform(0.3, 4.0)) + d.loguniform(0.02, 0.5) * click + d.loguniform(0.02, 0.3) * knock
 
 
-def _snare(d: Dice, s: Synth) -> Array:
+def _snare(d: RandomValues, s: Synth) -> Array:
     ratios = MEMBRANE[:5] * d.loguniform(0.96, 1.04, 5)
     t60, amps, bend = d.loguniform(0.15, 0.9) / ratios, d.loguniform(0.2, 1.0, 5) / ratios, d.loguniform(1.02, 1.5)
     head = s.chirps(d.loguniform(140, 330) * ratios, bend, d.loguniform(0.008, 0.04), t60, amps, d.uniform(0, 1.5))
@@ -63,7 +63,7 @@ def _snare(d: Dice, s: Synth) -> Array:
     return wave
 
 
-def _hat(d: Dice, s: Synth, t60: float) -> Array:
+def _hat(d: RandomValues, s: Synth, t60: float) -> Array:
     acoustic = d.chance(0.65)
     low, tilt = d.loguniform(500, 4000) if acoustic else d.loguniform(3000, 7500), d.uniform(-2, 3)
     f, amp, phase = cymbal_partials(d, low, TOP, tilt)
@@ -78,18 +78,18 @@ def _hat(d: Dice, s: Synth, t60: float) -> Array:
     return wave
 
 
-def _hat_closed(d: Dice, s: Synth) -> Array:
+def _hat_closed(d: RandomValues, s: Synth) -> Array:
     return _hat(d, s, d.loguniform(0.08, 0.6))
 
 
-def _hat_open(d: Dice, s: Synth) -> Array:
+def _hat_open(d: RandomValues, s: Synth) -> Array:
     wave = _hat(d, s, d.loguniform(1.0, 2.5))
     if d.chance(0.3):  # The pedal closes the hi-hat.
         wave *= 1 / (1 + np.exp((s.t - d.uniform(0.25, 0.6)) / 0.012))
     return wave
 
 
-def _crash(d: Dice, s: Synth) -> Array:
+def _crash(d: RandomValues, s: Synth) -> Array:
     low, tilt, t60 = d.loguniform(200, 1200), d.uniform(-3, 2), d.loguniform(2.0, 4.5)
     f, amp, phase = cymbal_partials(d, low, TOP, tilt)
     each = t60 * (f / 2000) ** d.uniform(-0.5, -0.1) * d.loguniform(0.7, 1.4, len(f))
@@ -99,7 +99,7 @@ def _crash(d: Dice, s: Synth) -> Array:
     return metal + d.loguniform(0.3, 1.5) * wash + d.loguniform(0.1, 1.2) * burst
 
 
-def _ride(d: Dice, s: Synth) -> Array:
+def _ride(d: RandomValues, s: Synth) -> Array:
     t60 = d.loguniform(1.6, 3.6)
     f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
@@ -117,16 +117,16 @@ def _ride(d: Dice, s: Synth) -> Array:
     return d.loguniform(0.25, 1.4) * wash + d.uniform(0.4, 1.0) * ring + d.loguniform(0.3, 1.5) * stick
 
 
-def _drum(d: Dice, s: Synth, f: float, t60: float, bend: float) -> Array:
+def _drum(d: RandomValues, s: Synth, f: float, t60: float, bend: float) -> Array:
     """Return the sound of a tuned membrane: modes with a common pitch sweep, and the noise of the stroke."""
-    ratios = MEMBRANE[:6] ** d.uniform(0.85, 1.0)  # Air loading brings the modes closer together.
+    ratios = MEMBRANE[:6] ** d.uniform(0.85, 1.0)  # Air loading moves the mode frequencies closer together.
     amps = np.append(1.0, d.loguniform(0.04, 0.6, 5) / ratios[1:])
     tone = s.chirps(f * ratios, bend, d.loguniform(0.015, 0.08), t60 / ratios**1.3, amps, d.uniform(0, 1))
     slap = s.noise(f * d.loguniform(1.2, 4), d.loguniform(2500, 14000), d.loguniform(0.01, 0.1), steep=False)
     return drive(tone, d.loguniform(0.2, 2.0)) + d.loguniform(0.05, 0.8) * slap
 
 
-def _tom(d: Dice, s: Synth) -> Array:
+def _tom(d: RandomValues, s: Synth) -> Array:
     if d.chance(0.3):  # Electronic tom: a pitch-swept sine and soft noise.
         tone = s.chirps(d.loguniform(75, 260), d.loguniform(1.3, 3.0), d.loguniform(0.02, 0.12), d.loguniform(0.3, 1.2))
         breath = s.noise(200, d.loguniform(1000, 5000), d.loguniform(0.05, 0.3))
@@ -140,7 +140,7 @@ def _tom(d: Dice, s: Synth) -> Array:
     )
 
 
-def _clap(d: Dice, s: Synth) -> Array:
+def _clap(d: RandomValues, s: Synth) -> Array:
     centre, width = d.loguniform(800, 2200), d.loguniform(1.2, 2.2)
     if d.chance(0.6):  # One person claps several times.
         gaps = d.loguniform(0.006, 0.014) * d.uniform(0.8, 1.2, int(d.rng.integers(2, 4)))
@@ -159,7 +159,7 @@ def _clap(d: Dice, s: Synth) -> Array:
     return wave + d.loguniform(0.15, 0.8) * tail
 
 
-def _rim(d: Dice, s: Synth) -> Array:
+def _rim(d: RandomValues, s: Synth) -> Array:
     click = s.noise(d.loguniform(600, 4000), TOP, d.loguniform(0.004, 0.06), steep=False)
     if d.chance(0.4):  # Electronic rim: two resonant filters.
         f, amp = d.loguniform(380, 650) * np.array([1, d.loguniform(2.5, 4.2)]), np.array([d.uniform(0.3, 1), 1])
@@ -170,7 +170,7 @@ def _rim(d: Dice, s: Synth) -> Array:
     return s.partials(f, amp, t60, d.uniform(0, 1.5)) + d.loguniform(0.1, 1.2) * click
 
 
-def _cowbell(d: Dice, s: Synth) -> Array:
+def _cowbell(d: RandomValues, s: Synth) -> Array:
     base, ratio = d.loguniform(420, 900), d.uniform(1.42, 1.58)
     if d.chance(0.5):
         f, amp = square_harmonics(base * np.array([1, ratio]))
@@ -184,11 +184,11 @@ def _cowbell(d: Dice, s: Synth) -> Array:
     return s.partials(f, amp, each) + d.uniform(0.2, 1) * s.partials(f, amp, short) + d.loguniform(0.02, 0.2) * stick
 
 
-def _conga(d: Dice, s: Synth) -> Array:
+def _conga(d: RandomValues, s: Synth) -> Array:
     return _drum(d, s, d.loguniform(170, 480), d.loguniform(0.15, 0.9), d.loguniform(1.0, 1.12))
 
 
-def _wood(d: Dice, s: Synth) -> Array:
+def _wood(d: RandomValues, s: Synth) -> Array:
     """Return the sound of a wood block or of claves: one to four short modes of a bar or cavity."""
     f, count = d.loguniform(550, 2600), int(d.rng.integers(1, 5))
     ratios = np.array([1, 2.76, 1.47, 4.1])[:count] * d.loguniform(0.95, 1.05, count)
@@ -196,7 +196,7 @@ def _wood(d: Dice, s: Synth) -> Array:
     return tone + d.loguniform(0.02, 0.4) * s.noise(f, f * 4, 0.01)
 
 
-def _tambourine(d: Dice, s: Synth) -> Array:
+def _tambourine(d: RandomValues, s: Synth) -> Array:
     f, amp = plate_modes(d, 3500, 120)
     amp = amp * bandpass(f, d.loguniform(4000, 7000), d.loguniform(10000, 18000))
     strokes = np.concatenate([[0.0], np.sort(d.uniform(0.004, 0.09, int(d.rng.integers(1, 5))))])
@@ -212,14 +212,14 @@ def _tambourine(d: Dice, s: Synth) -> Array:
     return wave
 
 
-def _shaker(d: Dice, s: Synth) -> Array:
+def _shaker(d: RandomValues, s: Synth) -> Array:
     centre = d.loguniform(3500, 7500)
     return s.noise(
         centre / 1.4, centre * d.loguniform(1.5, 3), d.loguniform(0.06, 0.3), attack=d.loguniform(0.004, 0.05)
     )
 
 
-def _triangle(d: Dice, s: Synth) -> Array:
+def _triangle(d: RandomValues, s: Synth) -> Array:
     f = d.loguniform(900, 2200) * np.array([1, 1.73, 2.41, 3.2, 4.37, 5.61, 7.02]) * d.loguniform(0.93, 1.07, 7)
     ring = s.partials(
         f, d.loguniform(0.2, 1, 7), d.loguniform(0.4, 2.0) * d.loguniform(0.5, 1.2, 7), d.uniform(0, 6.28, 7)
@@ -227,12 +227,12 @@ def _triangle(d: Dice, s: Synth) -> Array:
     return ring + d.loguniform(0.05, 0.4) * s.noise(4000, TOP, 0.01)
 
 
-def _perc(d: Dice, s: Synth) -> Array:
+def _perc(d: RandomValues, s: Synth) -> Array:
     kinds = (_conga, _conga, _wood, _wood, _tambourine, _shaker, _triangle)
     return kinds[int(d.rng.integers(len(kinds)))](d, s)
 
 
-_VOICES: dict[str, Callable[[Dice, Synth], Array]] = {
+_VOICES: dict[str, Callable[[RandomValues, Synth], Array]] = {
     "clap": _clap,
     "cowbell": _cowbell,
     "crash": _crash,
@@ -257,7 +257,7 @@ def _highpass(n: int, sample_rate: int) -> NDArray[np.float32]:
 def _produce(label: str, sample_rate: int, length: int, channels: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return one sound ``[C, T]``: a centred voice, room reverberation that differs per channel, and a fade-out."""
     seeds = rng.integers(0, 2**63, size=2)
-    d, s = Dice(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
+    d, s = RandomValues(int(seeds[0])), Synth(sample_rate, length, int(seeds[1]))
     amount, rt60, delay, ramp = (
         d.loguniform(0.02, 0.3),
         d.loguniform(0.06, 0.45),

@@ -28,7 +28,7 @@ MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
 SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Frequencies in Hz of an analogue cymbal's oscillators.
 
 
-class Dice:
+class RandomValues:
     """Random generator of synthesis parameters.
 
     It is separate from the generator of noise, so that the parameters of a sound do not depend on its length and
@@ -129,7 +129,7 @@ class Synth:
         )
         keep = (freq < 0.47 * self.sample_rate) & (np.abs(amp) > 1e-4 * np.abs(amp).max())
         freq, start, rate = freq[keep], (amp * np.exp(1j * (phase - np.pi / 2)))[keep], _DECAY / t60[keep]
-        if attack:  # An attack is a slow decay minus a fast decay.
+        if attack:  # Shape the attack as a slow decay minus a fast decay.
             freq, start, rate = (
                 np.tile(freq, 2),
                 np.concatenate([start, -start]),
@@ -184,10 +184,10 @@ class Synth:
         return wave
 
 
-def plate_modes(dice: Dice, low: float, count: int = 450) -> tuple[Array, Array]:
+def plate_modes(draw: RandomValues, low: float, count: int = 450) -> tuple[Array, Array]:
     """Return frequencies in Hz and amplitudes of modes of a thin plate, uniformly dense from ``low`` to 20 kHz."""
-    freq = np.sort(dice.uniform(low, TOP, count))
-    return freq, np.sqrt(-np.log(dice.uniform(1e-6, 1, count))) * np.exp(0.4 * dice.rng.standard_normal(count))
+    freq = np.sort(draw.uniform(low, TOP, count))
+    return freq, np.sqrt(-np.log(draw.uniform(1e-6, 1, count))) * np.exp(0.4 * draw.rng.standard_normal(count))
 
 
 def square_harmonics(fundamentals: Num) -> tuple[Array, Array]:
@@ -197,23 +197,23 @@ def square_harmonics(fundamentals: Num) -> tuple[Array, Array]:
     return freq[freq < TOP], amp[freq < TOP]
 
 
-def fm_sidebands(carrier: Num, modulator: Num, index: Num) -> tuple[Array, Array]:
+def fm_sidebands(carrier: Num, modulator: Num, modulation_index: Num) -> tuple[Array, Array]:
     """Return frequencies in Hz and amplitudes of FM spectra. Negative frequencies are reflected with inverted sign."""
     k = np.arange(-14, 15)
     freq = np.add.outer(k * 0, np.atleast_1d(carrier)) + np.multiply.outer(k, np.atleast_1d(modulator))
-    amp = scipy.special.jv(k, index)[:, None] * np.sign(freq)
+    amp = scipy.special.jv(k, modulation_index)[:, None] * np.sign(freq)
     return np.abs(freq).ravel(), amp.ravel()
 
 
-def cymbal_partials(dice: Dice, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
+def cymbal_partials(draw: RandomValues, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
     """Return frequencies in Hz, amplitudes and phases of random cymbal partials from ``low`` to ``high``."""
-    manner = dice.rng.random()
+    manner = draw.rng.random()
     if manner < 0.6:
-        freq, amp = plate_modes(dice, 220.0)
+        freq, amp = plate_modes(draw, 220.0)
     elif manner < 0.8:
-        freq, amp = square_harmonics(SQUARES * dice.loguniform(0.7, 1.6) * dice.loguniform(0.97, 1.03, 6))
+        freq, amp = square_harmonics(SQUARES * draw.loguniform(0.7, 1.6) * draw.loguniform(0.97, 1.03, 6))
     else:
-        pairs = dice.loguniform(700, 6000, 8)
-        freq, amp = fm_sidebands(pairs, pairs * dice.uniform(0.23, 1.41, 8), dice.uniform(2.0, 7.0))
+        pairs = draw.loguniform(700, 6000, 8)
+        freq, amp = fm_sidebands(pairs, pairs * draw.uniform(0.23, 1.41, 8), draw.uniform(2.0, 7.0))
     amp = amp * bandpass(freq, low, high, tilt=tilt)
-    return freq, amp / np.sqrt(np.sum(amp**2) / 2), dice.uniform(0, 2 * np.pi, len(freq))
+    return freq, amp / np.sqrt(np.sum(amp**2) / 2), draw.uniform(0, 2 * np.pi, len(freq))
