@@ -38,13 +38,13 @@ def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
     return user_cache_path("audiogan", appauthor=False) / subfolder
 
 
-def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> bytes:
+def read_small_file(path: str | os.PathLike[str], max_bytes: int, content_kind: str) -> bytes:
     """Return the content of a file after checking its size.
 
     Args:
         path: the file.
         max_bytes: maximum size, in bytes.
-        kind: what the file contains, such as "pattern". The error about the size quotes it.
+        content_kind: kind of the content for the error message, such as "pattern".
 
     Raises:
         UserError: the file cannot be read, is empty, or is larger than ``max_bytes``.
@@ -54,11 +54,11 @@ def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> 
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
     if len(content) > max_bytes:
-        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {kind}")
+        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {content_kind}")
     return content
 
 
-def check_file(path: str | os.PathLike[str]) -> None:
+def check_readable_file(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless `path` is a non-empty regular file that can be opened."""
     reason = ""
     try:
@@ -90,7 +90,7 @@ def is_regular_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def append(path: str | os.PathLike[str], data: bytes) -> None:
+def append_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Append `data` to a file, or leave the file unchanged if writing fails. A missing file is created.
 
     Raises:

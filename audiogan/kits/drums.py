@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 FIRST = 36
-"""First MIDI note for pads without a General MIDI note. Most pad controllers start here."""
+"""First MIDI note for pads without a General MIDI note. Most pad controllers start at this note."""
 
 # Role and pad name by MIDI note, in the order in which larger kits add pads.
 NOTES: dict[int, tuple[str, str]] = {
@@ -49,11 +49,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "tambourine": ("perc", "closed hat"),
     "perc": ("tom", "cowbell", "rim", "tambourine"),
 }
-"""Roles that replace a role missing from a kit, the most similar first."""
+"""Drum roles that replace each role if a kit lacks it, the most similar first."""
 
 
 def drum_role(label: str) -> str | None:
-    """Return the drum role of a class name, or None if it is no drum. ``hat_open`` has the role "open hat"."""
+    """Return the drum role of a class name, or None if it is not a drum class. ``hat_open`` has the role "open hat"."""
     words = re.findall(r"[a-z]+", label.lower())
     if HATS.intersection(words) or "hihat" in "".join(words):
         return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"

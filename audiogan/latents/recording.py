@@ -78,7 +78,7 @@ def prepare_recording(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # An additional 50 ms are kept, because the resampler looks ahead by less than 50 ms.
+    # 50 ms more than the length of the sounds are kept, because the resampler looks ahead by less than 50 ms.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)

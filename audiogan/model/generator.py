@@ -37,7 +37,7 @@ class Generator:
     """A trained model that draws samples, renders recipes and translates signals. `audiogan.load` returns one.
 
     Attributes:
-        inputs: inputs of the model by name, see `audiogan.inputs`.
+        inputs: dict from input name to the `audiogan.inputs.Input` of the model.
         routes: source and target class of each generator network, by network name. Models that translate both ways have
             several networks.
         modality: kind of signal, such as sound, image or point.
@@ -70,7 +70,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
-        self._weight = next(game.parameters())  # stored, because the search takes as long as drawing a latent
+        self._weight = next(game.parameters())  # stored, because finding a parameter takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
@@ -385,7 +385,7 @@ class Generator:
         self.modality.save(path, signal)
 
     def input_values(self, recipes: Sequence[Recipe]) -> dict[str, torch.Tensor]:
-        """Return the input values ``[B, ...]`` of recipes by input name.
+        """Return a dict from input name to the values ``[B, ...]`` of recipes.
 
         Raises:
             UserError: a recipe does not fit this model.

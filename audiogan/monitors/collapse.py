@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, distance_change, has_stalled, recent_median, running_median
@@ -30,7 +30,7 @@ def mode_collapse(history: History) -> Finding | None:
     history.require_curve("monitor/diversity", PROBES, "diversity of outputs")
     found = [_judge(history, name, history.find_curve(name)) for name in FIGURES]
     findings = [f for f in found if f is not None]
-    return max(findings, key=lambda f: f.rank, default=None)
+    return max(findings, key=lambda f: f.severity_rank, default=None)
 
 
 def _judge(history: History, name: str, curve: Curve) -> Finding | None:
@@ -74,4 +74,6 @@ def _finding(history: History, severity: str, text: str, figures: dict[str, floa
     else:
         candidates = ["loss=wgan-gp", scale_learning_rates(history, 0.5, "generator")]
         advice = "use a loss with a gradient penalty, or lower the learning rate of the generator"
-    return Finding(KIND, history.step, severity, text, advice, valid_override(history.settings, candidates), figures)
+    return Finding(
+        KIND, history.step, severity, text, advice, first_valid_override(history.settings, candidates), figures
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, History, Missing
 from audiogan.monitors.progress import WINDOW, distance_change
@@ -50,5 +50,5 @@ def _still(values: Array) -> bool:
 
 def _finding(history: History, text: str, figures: dict[str, float]) -> Finding:
     advice = "check that data are scaled to -1 ... 1; then lower the learning rates or change the initialisation"
-    override = valid_override(history.settings, [scale_learning_rates(history, 0.2), LOW])
+    override = first_valid_override(history.settings, [scale_learning_rates(history, 0.2), LOW])
     return Finding(KIND, history.step, "failure", text, advice, override, figures)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from audiogan.model.recipe import Recipe
 
 BROKEN = 1e-2
-"""Maximum absolute difference between the signals of an exported file and of the model. A file above it is not written.
+"""Maximum absolute difference between the signals of an exported file and of the model. No file is written
+if the difference is larger.
 """
 
 

@@ -9,7 +9,7 @@ from audiogan.utils.text import printable
 
 
 class Listing(NamedTuple):
-    """Files below a folder, sorted by kind.
+    """Signals, unreadable signals and other files below a folder.
 
     Attributes:
         names: relative paths of the signals.
