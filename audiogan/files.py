@@ -21,16 +21,16 @@ LONGEST = 240
 file."""
 
 
-def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
+def cache_dir(subfolder: str = "", replacement: FileName | None = None) -> Path:
     """Return a folder for files that can be created again. The folder may not exist yet.
 
     Args:
         subfolder: name inside the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE``
             replaces the cache folder.
-        override: folder to return instead. None selects the cache folder.
+        replacement: folder to return instead. None selects the cache folder.
     """
-    if override is not None:
-        return Path(override).expanduser()
+    if replacement is not None:
+        return Path(replacement).expanduser()
     if folder := os.environ.get("AUDIOGAN_CACHE"):
         return Path(folder).expanduser() / subfolder
     from platformdirs import user_cache_path
@@ -151,12 +151,12 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 
 @contextlib.contextmanager
-def create_folder(out: Path) -> Iterator[None]:
+def create_folder(folder: Path) -> Iterator[None]:
     """Create a folder and its parents before the block. If the block raises, remove the new folders that are empty."""
-    made = [path for path in (out, *out.parents) if not path.exists()]
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        with wrap_os_errors(f"{out}: cannot be written to"):
-            out.mkdir(parents=True, exist_ok=True)
+        with wrap_os_errors(f"{folder}: cannot be written to"):
+            folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         for path in made:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48
-"""Minimum number of sound pairs for `directions` with "pca", and number of sounds on which the effects of directions are
-measured."""
+"""Minimum number of sound pairs for `directions` with "pca", and number of sounds on which the effects of directions
+are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03

@@ -46,7 +46,7 @@ STAMP = (2020, 1, 1, 0, 0, 0)
 
 
 def shipped_models() -> dict[str, Path]:
-    """Return the bundles installed with the package, by model name."""
+    """Return a dict from model name to the path of the bundle installed with the package."""
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
 

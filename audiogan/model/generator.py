@@ -38,8 +38,8 @@ class Generator:
 
     Attributes:
         inputs: dict from input name to the `audiogan.inputs.Input` of the model.
-        routes: source and target class of each generator network, by network name. Models that translate both ways have
-            several networks.
+        routes: dict from the name of a generator network to its source and target class. Models that translate both
+            ways have several networks.
         modality: kind of signal, such as sound, image or point.
         shape: shape of one signal: ``(channels, samples)`` for sounds, ``(C, H, W)`` for images.
         labels: class names. Empty for a model without classes.
@@ -124,7 +124,7 @@ class Generator:
                 multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold of the normal
                 distribution). None disables it.
             inputs: values of other inputs by name, such as ``{"source": "photo.png"}``. A signal is a file or an array.
-                A list of signals gives one sample for each.
+                A list of signals gives one sample for each signal.
             generator: name of the generator network, for models with several, see `routes`. None selects the first.
 
         Returns:
@@ -255,16 +255,16 @@ class Generator:
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
-    def require_random_inputs(self, feature: str) -> None:
+    def require_random_inputs(self, feature_name: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
 
         Args:
-            feature: plural name of the calling feature, such as "kits", for the error message.
+            feature_name: plural name of the calling feature, such as "kits", for the error message.
         """
         if needed := self.game.required_inputs:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
             raise UserError(
-                f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
+                f"{self.name}: it needs the input {names}, but {feature_name} draw all inputs at random; {instead}"
             )
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:

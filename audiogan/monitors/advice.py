@@ -42,7 +42,7 @@ def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
     """
     names = [name for role in roles or ("generator", "critic") for name in history.configured_players(role)]
     keys = dict.fromkeys(history.learning_rate_key(name) for name in names)
-    return " ".join(history.scaled_setting(key, factor) for key in keys if key)
+    return " ".join(history.scaled_setting_override(key, factor) for key in keys if key)
 
 
 def _composes(settings: Mapping[str, Any], override: str) -> bool:

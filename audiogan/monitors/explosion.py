@@ -19,7 +19,7 @@ ADVICE = "lower the learning rates and clip gradients (players.critic.clip, play
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded. It is only a note if the value has recovered."""
+    """Return a finding if a loss, gradient norm or output has exploded. It is a note if the value has recovered."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")

@@ -28,7 +28,7 @@ class Finding:
         text: description of the failure.
         advice: suggested remedy in words.
         override: suggested override for ``audiogan train``. Empty if none is known to help.
-        figures: measured values by name.
+        figures: dict from figure name to measured value.
     """
 
     kind: str

@@ -43,7 +43,7 @@ def _judge(history: History, critic: str) -> Finding | None:
     else:
         return None
     text = f"{critic} is right {sure:.0%} of the time: {reason}"
-    own = history.scaled_setting(history.learning_rate_key(critic), 0.25)
+    own = history.scaled_setting_override(history.learning_rate_key(critic), 0.25)
     common = scale_learning_rates(history, 0.25, "critic")
     override = first_valid_override(history.settings, [own, common, "loss=wgan-gp"])
     advice = "lower the critic's learning rate, strengthen the gradient penalty, or use augmentation"

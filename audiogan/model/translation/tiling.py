@@ -50,7 +50,7 @@ class SignalStream:
         self.sizes = self._held.shape[2:]
 
     def read_until(self, stop: int) -> int | None:
-        """Read until position `stop` is in memory or the signal ends. Return the length of the signal, or None if unknown."""
+        """Read up to position `stop` or the end of the signal. Return the length of the signal, or None if unknown."""
         while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
             if block is None:
