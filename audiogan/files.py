@@ -21,16 +21,16 @@ LONGEST = 240
 file."""
 
 
-def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
+def cache_dir(subfolder: str = "", replacement: FileName | None = None) -> Path:
     """Return a folder for files that can be created again. The folder may not exist yet.
 
     Args:
         subfolder: name inside the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE``
             replaces the cache folder.
-        override: folder to return instead. None selects the cache folder.
+        replacement: folder to return instead. None selects the cache folder.
     """
-    if override is not None:
-        return Path(override).expanduser()
+    if replacement is not None:
+        return Path(replacement).expanduser()
     if folder := os.environ.get("AUDIOGAN_CACHE"):
         return Path(folder).expanduser() / subfolder
     from platformdirs import user_cache_path
@@ -38,13 +38,13 @@ def cache_dir(subfolder: str = "", override: FileName | None = None) -> Path:
     return user_cache_path("audiogan", appauthor=False) / subfolder
 
 
-def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> bytes:
+def read_small_file(path: str | os.PathLike[str], max_bytes: int, content_kind: str) -> bytes:
     """Return the content of a file after checking its size.
 
     Args:
         path: the file.
         max_bytes: maximum size, in bytes.
-        kind: what the file contains, such as "pattern". The error about the size quotes it.
+        content_kind: kind of the content for the error message, such as "pattern".
 
     Raises:
         UserError: the file cannot be read, is empty, or is larger than ``max_bytes``.
@@ -54,11 +54,11 @@ def read_small_file(path: str | os.PathLike[str], max_bytes: int, kind: str) -> 
     if not content:
         raise UserError(f"{path}: cannot be read (an empty file)")
     if len(content) > max_bytes:
-        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {kind}")
+        raise UserError(f"{path}: larger than {max_bytes >> 20} MB, the limit for a {content_kind}")
     return content
 
 
-def check_file(path: str | os.PathLike[str]) -> None:
+def check_readable_file(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless `path` is a non-empty regular file that can be opened."""
     reason = ""
     try:
@@ -90,7 +90,7 @@ def is_regular_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def append(path: str | os.PathLike[str], data: bytes) -> None:
+def append_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Append `data` to a file, or leave the file unchanged if writing fails. A missing file is created.
 
     Raises:
@@ -151,12 +151,12 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 
 @contextlib.contextmanager
-def create_folder(out: Path) -> Iterator[None]:
+def create_folder(folder: Path) -> Iterator[None]:
     """Create a folder and its parents before the block. If the block raises, remove the new folders that are empty."""
-    made = [path for path in (out, *out.parents) if not path.exists()]
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        with wrap_os_errors(f"{out}: cannot be written to"):
-            out.mkdir(parents=True, exist_ok=True)
+        with wrap_os_errors(f"{folder}: cannot be written to"):
+            folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         for path in made:

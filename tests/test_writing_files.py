@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from audiogan.errors import UserError
-from audiogan.files import append, atomic_write, is_regular_file
+from audiogan.files import append_bytes, atomic_write, is_regular_file
 from audiogan.modalities.wav import save_wav
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
@@ -54,7 +54,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "theirs").read_text() == "precious" and not (tmp_path / "a").is_symlink()
     (tmp_path / "b").symlink_to("theirs")
     with pytest.raises(OSError, match="b"):
-        append(tmp_path / "b", b"more")
+        append_bytes(tmp_path / "b", b"more")
     assert (tmp_path / "theirs").read_text() == "precious"
 
 
@@ -81,11 +81,11 @@ def test_a_sound_that_does_not_fit_is_an_error_with_its_reason(tmp_path: Path) -
 
 def test_appending_is_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    append(path, b"first\n")
+    append_bytes(path, b"first\n")
     with files_up_to(1000):
         with pytest.raises(OSError, match="log"):
-            append(path, b"x" * 2000)
-        append(path, b"second\n")
+            append_bytes(path, b"x" * 2000)
+        append_bytes(path, b"second\n")
     assert path.read_bytes() == b"first\nsecond\n"
 
 
@@ -100,7 +100,7 @@ def test_a_fifo_or_folder_is_never_waited_for(tmp_path: Path) -> None:
     assert not is_regular_file("a\0b")
     for name in ("fifo", ""):
         with pytest.raises(OSError):
-            append(tmp_path / name, b"x")
+            append_bytes(tmp_path / name, b"x")
 
 
 def test_tensorboard_files_can_be_read_after_the_disk_was_full(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, read_small_file
+from audiogan.files import check_readable_file, read_small_file
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -101,7 +101,7 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
 
 
 def _card(path: Path) -> str:
-    check_file(path)
+    check_readable_file(path)
     try:
         return read_small_file(path, MAX_CARD_BYTES, "card").decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:  # The name of a class may contain a colon.
         label = args.label
-    route = generator.routes.require(args.generator)
+    route = generator.routes.find_unambiguous(args.generator)
     n, values = match_sample_count(generator, expand_inputs(generator, given, args.out), n)
     more: dict[str, Any] = {"inputs": values} if values else {}
     more |= {"route": route} if len(generator.routes) > 1 else {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 FIRST = 36
-"""First MIDI note for pads without a General MIDI note. Most pad controllers start here."""
+"""First MIDI note for pads without a General MIDI note. Most pad controllers start at this note."""
 
 # Role and pad name by MIDI note, in the order in which larger kits add pads.
 NOTES: dict[int, tuple[str, str]] = {
@@ -49,11 +49,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "tambourine": ("perc", "closed hat"),
     "perc": ("tom", "cowbell", "rim", "tambourine"),
 }
-"""Roles that replace a role missing from a kit, the most similar first."""
+"""Drum roles that replace each role if a kit lacks it, the most similar first."""
 
 
 def drum_role(label: str) -> str | None:
-    """Return the drum role of a class name, or None if it is no drum. ``hat_open`` has the role "open hat"."""
+    """Return the drum role of a class name, or None if it is not a drum class. ``hat_open`` has the role "open hat"."""
     words = re.findall(r"[a-z]+", label.lower())
     if HATS.intersection(words) or "hihat" in "".join(words):
         return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"
@@ -62,7 +62,7 @@ def drum_role(label: str) -> str | None:
     return next((name for name, known in WORDS.items() if known.intersection(words)), None)
 
 
-def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]]:
+def assign_notes(labels: Sequence[str], pad_count: int) -> list[tuple[int, str, str]]:
     """Assign MIDI notes, classes and names to the pads of a kit.
 
     Each class gets one pad first. Further pads repeat drums that usually occur several times in a kit, such as toms.
@@ -70,7 +70,7 @@ def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]
 
     Args:
         labels: class names.
-        count: number of pads.
+        pad_count: number of pads.
 
     Returns:
         MIDI note, class name and pad name of each pad.
@@ -91,9 +91,9 @@ def assign_notes(labels: Sequence[str], count: int) -> list[tuple[int, str, str]
         title = f"{label} {turn // len(mine) + 1}" if name == "perc" or len(mine) > 1 else title
         (first if turn < len(mine) else more).append((note, label, title))
     slots = [*first, *((None, label, label) for label in strange), *more]
-    while len(slots) < count:
+    while len(slots) < pad_count:
         slots += [(None, label, label) for label in labels or [""]]
-    slots = slots[:count]
+    slots = slots[:pad_count]
     taken = {note for note, _, _ in slots}
     free = iter([note for note in [*range(FIRST, 128), *range(FIRST - 1, -1, -1)] if note not in taken])
     placed = [(next(free) if note is None else note, label, title) for note, label, title in slots]

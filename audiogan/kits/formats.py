@@ -78,7 +78,7 @@ def sfz_text(title: str, zones: Sequence[Zone]) -> str:
 
 
 def hydrogen_drumkit(title: str, zones: Sequence[Zone], description: str) -> str:
-    """Return a kit as ``drumkit.xml`` of Hydrogen 1.2.
+    """Return a kit as the text of a ``drumkit.xml`` file for Hydrogen 1.2.
 
     Args:
         title: name of the kit.
@@ -100,7 +100,7 @@ def hydrogen_drumkit(title: str, zones: Sequence[Zone], description: str) -> str
         component = _sub(one, "instrumentComponent")
         _fill(component, component_id=0, gain=1)
         for sample in zone.samples:
-            # Limits lie between integer velocities, so that each velocity belongs to exactly one layer.
+            # The limits of layers lie between integer velocities, so that each velocity belongs to exactly one layer.
             low, high = max(0.0, (sample.low - 0.5) / 127), min(1.0, (sample.high + 0.5) / 127)
             gain = 127 / sample.high
             _fill(_sub(component, "layer"), filename=sample.file, min=low, max=high, gain=gain, pitch=0)

@@ -23,8 +23,8 @@ APART = 0.5
 """Distance of a pad from the common centre of its kit, as a fraction of the way to an independent sound of its class.
 
 The value makes generated kits resemble real ones. `benchmarks/kits.py` measures the similarity of timbre between pads
-of different classes, and the distance between pads of one class: 0.051 and 1.75 for 30 kits of the shipped drums, 0.059
-and 2.17 for eleven real kits.
+of different classes, and the distance between pads of one class. For 30 kits of the shipped drums, the similarity is
+0.051 and the distance 1.75. For eleven real kits, the similarity is 0.059 and the distance 2.17.
 """
 AGAIN = 0.7
 """Distance from the centre for further pads of a class, as a fraction. It is larger than `APART`, so that these pads

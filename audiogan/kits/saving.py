@@ -242,7 +242,7 @@ def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
     return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
 
 
-def find_kit_model(kit_file: Path, content: bytes, model: str) -> Path | None:
+def find_kit_model(kit_file: Path, content: bytes, model_name: str) -> Path | None:
     """Return the path of the model of a kit, or None if it is not found.
 
     The paths in ``kit.json`` and the folder of the kit are searched. A kit may come from an untrusted source, so only
@@ -251,14 +251,14 @@ def find_kit_model(kit_file: Path, content: bytes, model: str) -> Path | None:
     Args:
         kit_file: path of ``kit.json``.
         content: content of ``kit.json``.
-        model: name of the model in ``kit.json``.
+        model_name: name of the model in ``kit.json``.
     """
     folder = kit_file.resolve().parent
     said = json.loads(content).get(PLACES)
     places = [place for place in said if isinstance(place, str)][:4] if isinstance(said, list) else []
-    # Older kits store the model path only, relative to the working folder of the command.
-    named = [model, Path(model).name]
-    for place in [*places, *named, *([] if places else [os.path.abspath(model)])]:
+    # Kits of earlier versions store only the model path, relative to the working folder of the command.
+    named = [model_name, Path(model_name).name]
+    for place in [*places, *named, *([] if places else [os.path.abspath(model_name)])]:
         path = os.path.join(folder, place)
         remote = place.startswith(("//", "\\\\"))
         if place.endswith((".audiogan", ".ckpt")) and not remote and os.path.isfile(path):

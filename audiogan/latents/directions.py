@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48
-"""Minimum number of sound pairs for "pca", and number of sounds on which the effects of directions are measured."""
+"""Minimum number of sound pairs for `directions` with "pca", and number of sounds on which the effects of directions
+are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
@@ -76,8 +77,8 @@ def directions(
     """Find the directions in which the sounds or images of a model change most, and name them by their effects.
 
     * "pca" fits a linear regression from latents and knobs to an embedding, on at least 512 pairs of random sounds. The
-      directions are its principal components. GANSpace applies PCA to activations of the first layer. For a normal
-      latent, that would give the principal components of the weights of this layer.
+      directions are its principal components. GANSpace instead applies PCA to activations of the first layer, which
+      for a normal latent gives the principal components of the weights of this layer.
     * "factorisation" computes the right singular vectors of the weights of the first layer that depends on the latent
       (SeFa). It needs no sounds.
 

@@ -69,8 +69,9 @@ def encode(
 
     Random sounds are compared with the recording. Half of them use the knob settings measured on the recording. Adam
     then optimises latent, class weights and knobs of the best candidates jointly, by the gradient of a multi-resolution
-    spectral loss (`RecordingLoss`). The number of candidates decreases in three stages. The length of a latent is
-    limited to the 99 % quantile of random latents, so that the result can be varied and morphed like any other sound.
+    spectral loss (`RecordingLoss`). The number of candidates decreases in three stages. The norm of the latent is
+    limited to the 99 % quantile of the norms of random latents, so that the result can be varied and morphed like any
+    other sound.
 
     Args:
         generator: model of sounds.
@@ -120,7 +121,7 @@ def encode(
 def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32], sample_rate: int) -> float:
     """Return the smallest distance in dB between sounds and a prepared recording, see `log_spectral_distance`.
 
-    For random sounds, it is the baseline that an encoding should improve on.
+    The distance of random sounds is the baseline that an encoding should improve on.
 
     Args:
         waves: sounds, float32 ``[N, C, T]``.

@@ -50,7 +50,7 @@ neighbouring pixels. Height and side are the coordinates of the brightness-weigh
 
 
 def list_properties(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, Property]:
-    """Return the properties of a modality by name.
+    """Return a dict from the name of each property of a modality to its pair of words.
 
     Args:
         modality: modality of the signals.

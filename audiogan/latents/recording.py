@@ -78,7 +78,7 @@ def prepare_recording(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # An additional 50 ms are kept, because the resampler looks ahead by less than 50 ms.
+    # 50 ms more than the length of the sounds are kept, because the resampler looks ahead by less than 50 ms.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)
@@ -94,30 +94,32 @@ def prepare_recording(
 
 
 def check_recording(
-    samples: NDArray[np.float32], sample_rate: int, name: str, excerpt: str = ""
+    samples: NDArray[np.float32], sample_rate: int, recording_name: str, excerpt: str = ""
 ) -> NDArray[np.float32]:
     """Return the samples ``[C, T]`` of a recording. Samples in the range of an integer format are scaled to -1 ... 1.
 
     Args:
         samples: samples ``[C, T]``.
         sample_rate: sample rate in Hz.
-        name: name of the recording for error messages.
+        recording_name: name of the recording for error messages.
         excerpt: description of the part that was read, such as "in its first 10 seconds". Empty if all was read.
 
     Raises:
         UserError: the recording is shorter than 5 ms, silent, or contains NaN or infinite samples.
     """
     if samples.shape[-1] < SHORTEST_SECONDS * sample_rate or not len(samples):
-        raise UserError(f"{name}: too short, {1000 * samples.shape[-1] / sample_rate:.1f} ms; 5 ms at least")
+        raise UserError(f"{recording_name}: too short, {1000 * samples.shape[-1] / sample_rate:.1f} ms; 5 ms at least")
     if not np.isfinite(samples).all():
-        raise UserError(f"{name}: contains NaN or infinite samples")
+        raise UserError(f"{recording_name}: contains NaN or infinite samples")
     peak = float(np.abs(samples).max())
     scale = infer_full_scale(peak)
     if scale is None:
-        raise UserError(f"{name}: its samples reach {peak:.3g}, above the full scale of any format")
+        raise UserError(f"{recording_name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
     if half_ranges(samples.T).max() < SILENCE:
         if excerpt:
-            raise UserError(f"{name}: silent {excerpt}, and no more is read; cut the silence before the sound")
-        raise UserError(f"{name}: silent; nothing in it exceeds -60 dB of full scale")
+            raise UserError(
+                f"{recording_name}: silent {excerpt}, and no more is read; cut the silence before the sound"
+            )
+        raise UserError(f"{recording_name}: silent; nothing in it exceeds -60 dB of full scale")
     return samples

@@ -15,7 +15,7 @@ from audiogan.errors import UserError
 from audiogan.features.embedding import Embedding
 from audiogan.features.patches import Patches
 from audiogan.features.pixels import Pixels
-from audiogan.files import check_file
+from audiogan.files import check_readable_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, check_range
 from audiogan.modalities.drawing.png import open_png, save_png
 from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, TEXT
@@ -62,7 +62,7 @@ class Image(Modality):
             UserError: the file cannot be read.
         """
         channels = _channels(shape)
-        check_file(path)
+        check_readable_file(path)
         try:
             return to_float(read_picture(path).flatten_alpha(channels))
         except (OSError, Unreadable) as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.features.pixels import Coordinates
-from audiogan.files import check_file, write_file
+from audiogan.files import check_readable_file, write_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns
 from audiogan.modalities.drawing.spectrograms import BACKGROUND, CHANNEL_COLOURS, FAINT, PANEL, TEXT
 from audiogan.utils.text import printable
@@ -113,7 +113,7 @@ class Points(Modality):
         Raises:
             UserError: the file cannot be read, is too large or holds NaN or infinity.
         """
-        check_file(path)
+        check_readable_file(path)
         try:
             if Path(path).suffix.lower() == ".npy":
                 # Memory mapping detects a header with a wrong size before memory is allocated.

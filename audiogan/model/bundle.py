@@ -40,13 +40,13 @@ LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 HEADER = 4 << 20
 """Maximum size of the header of the weights, in bytes. The header contains the names and shapes of the tensors."""
 PRIVATE = ("root", "cache", "named")
-"""Keys of the data configuration that contain paths of the training machine. They are removed from bundles."""
+"""Keys of the data configuration that contain paths of the training machine. Bundles do not contain these keys."""
 STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
 def shipped_models() -> dict[str, Path]:
-    """Return the bundles installed with the package, by model name."""
+    """Return a dict from model name to the path of the bundle installed with the package."""
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
 
@@ -87,7 +87,7 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     data = config.get("data")
     kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
-    if labels.suffix or len(labels.parts) > 1:  # the path of a label file on the training machine
+    if labels.suffix or len(labels.parts) > 1:  # a path of a label file, which exists on the training machine only
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}

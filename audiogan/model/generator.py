@@ -37,9 +37,9 @@ class Generator:
     """A trained model that draws samples, renders recipes and translates signals. `audiogan.load` returns one.
 
     Attributes:
-        inputs: inputs of the model by name, see `audiogan.inputs`.
-        routes: source and target class of each generator network, by network name. Models that translate both ways have
-            several networks.
+        inputs: dict from input name to the `audiogan.inputs.Input` of the model.
+        routes: dict from the name of a generator network to its source and target class. Models that translate both
+            ways have several networks.
         modality: kind of signal, such as sound, image or point.
         shape: shape of one signal: ``(channels, samples)`` for sounds, ``(C, H, W)`` for images.
         labels: class names. Empty for a model without classes.
@@ -70,7 +70,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
-        self._weight = next(game.parameters())  # stored, because the search takes as long as drawing a latent
+        self._weight = next(game.parameters())  # stored, because finding a parameter takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
@@ -124,7 +124,7 @@ class Generator:
                 multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold of the normal
                 distribution). None disables it.
             inputs: values of other inputs by name, such as ``{"source": "photo.png"}``. A signal is a file or an array.
-                A list of signals gives one sample for each.
+                A list of signals gives one sample for each signal.
             generator: name of the generator network, for models with several, see `routes`. None selects the first.
 
         Returns:
@@ -255,16 +255,16 @@ class Generator:
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
 
-    def require_random_inputs(self, feature: str) -> None:
+    def require_random_inputs(self, feature_name: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
 
         Args:
-            feature: plural name of the calling feature, such as "kits", for the error message.
+            feature_name: plural name of the calling feature, such as "kits", for the error message.
         """
         if needed := self.game.required_inputs:
             names, instead = ", ".join(needed), "use `audiogan apply` or `audiogan sample --input`"
             raise UserError(
-                f"{self.name}: it needs the input {names}, but {feature} draw all inputs at random; {instead}"
+                f"{self.name}: it needs the input {names}, but {feature_name} draw all inputs at random; {instead}"
             )
 
     def apply(self, source: Any, *, generator: str | None = None, **options: Any) -> NDArray[np.float32]:
@@ -385,7 +385,7 @@ class Generator:
         self.modality.save(path, signal)
 
     def input_values(self, recipes: Sequence[Recipe]) -> dict[str, torch.Tensor]:
-        """Return the input values ``[B, ...]`` of recipes by input name.
+        """Return a dict from input name to the values ``[B, ...]`` of recipes.
 
         Raises:
             UserError: a recipe does not fit this model.

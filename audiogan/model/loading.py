@@ -35,10 +35,10 @@ DEFAULT = "drums"
 HEADER = 16 << 20
 """Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Maximum number of elements of a tensor: ``TABLES`` while networks are built, plus eight times the number of stored
-weights, and ``FORWARD`` while a signal is generated."""
+"""Maximum number of elements of a tensor. While networks are built, it is ``TABLES`` plus eight times the number of
+stored weights. While a signal is generated, it is ``FORWARD``."""
 CALLS = 20_000
-"""Maximum number of PyTorch operations while networks are built, plus 200 for each stored tensor."""
+"""Maximum number of PyTorch operations while networks are built. 200 are added to it for each stored tensor."""
 
 
 def find_model(run: str | os.PathLike[str] | None = None) -> Path:
@@ -223,7 +223,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    # The section ``facts.inputs`` is omitted, because omegaconf takes milliseconds for a hundred values.
+    # The section ``facts.inputs`` is not converted, because omegaconf takes milliseconds for a hundred values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
     room = TABLES + 8 * stored
@@ -246,7 +246,7 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
 def _check_finite(game: Any) -> None:
     """Raise `UserError` if a weight is NaN or infinite."""
     for name, value in game.state_dict().items():
-        # The sum is a fast first test. It can overflow for finite values, so all values are tested after it.
+        # The sum is tested first, because it is fast. It can overflow for finite values, so all values are tested next.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
             shown = printable(name)[:80]
             raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")
@@ -272,7 +272,7 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # The check uses one channel, because an input can have more channels than a file, such as an image plus a mask.
+    # The shape is checked with one channel, because an input can have more channels than a file: an image plus a mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")

@@ -68,7 +68,7 @@ def parse_inputs(
 
 
 def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: str) -> dict[str, Tensor]:
-    """Return the input values ``[B, ...]`` of recipes by input name.
+    """Return a dict from input name to the values ``[B, ...]`` of recipes.
 
     Args:
         inputs: inputs of the model by name.

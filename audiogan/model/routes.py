@@ -10,10 +10,10 @@ from audiogan.utils.text import printable
 
 
 class Routes(dict[str, Any]):
-    """Generator networks of a model: network name -> `audiogan.games.Route`.
+    """Dict from the name of each generator network of a model to its `audiogan.games.Route`.
 
     Args:
-        routes: routes of a game by network name.
+        routes: dict from network name to `audiogan.games.Route`, as defined by the game.
         labels: class names of the training data.
         model: name of the model, for error messages.
     """
@@ -39,7 +39,7 @@ class Routes(dict[str, Any]):
             raise UserError(f"{self.model}: unknown generator {printable(generator)!r}; choose one of {self._listed()}")
         return found[0]
 
-    def require(self, generator: str | None = None) -> str:
+    def find_unambiguous(self, generator: str | None = None) -> str:
         """Return the name of a network like `find`, but require a name if the model has several networks.
 
         Raises:
@@ -52,9 +52,9 @@ class Routes(dict[str, Any]):
 
     @property
     def descriptions(self) -> dict[str, str]:
-        """Classes that each network translates, such as ``apples -> tomatoes``, by network name.
+        """Dict from network name to the classes that the network translates, such as ``apples -> tomatoes``.
 
-        The text is empty for models that do not translate between classes.
+        The descriptions are empty for models that do not translate between classes.
         """
         ends = {name: (self._class_name(route.source), self._class_name(route.target)) for name, route in self.items()}
         return {name: " -> ".join(filter(None, pair)) if None not in pair else "" for name, pair in ends.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.files import check_file
+from audiogan.files import check_readable_file
 from audiogan.inputs import Signal
 from audiogan.model.generator import Generator
 
@@ -16,7 +16,7 @@ DEFAULT = 16
 
 
 def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
-    """Return the values of inputs given on the command line, by input name.
+    """Return a dict from input name to the values given on the command line.
 
     An input that can be drawn at random gets a single value. Any other input gets a list of values.
 
@@ -52,7 +52,7 @@ def _files(text: str, known: Signal, out: Path) -> list[str]:
 
     path = Path(text)
     if not path.is_dir():
-        check_file(path)
+        check_readable_file(path)
         return [text]
     noun, sound = known.modality.noun, known.modality.sample_rate is not None
     names, failed, _ = list_signals(path, sound, out)

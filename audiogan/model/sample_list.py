@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from audiogan.errors import UserError, wrap_os_errors
-from audiogan.files import append, write_file
+from audiogan.files import append_bytes, write_file
 from audiogan.utils.text import detect_encoding, escape_cell, printable, unescape_cell
 
 FIELDS = ("file", "seed", "class", "mixture", "knobs", "truncation", "checkpoint")
@@ -49,29 +49,33 @@ class SampleList:
         return file in self._samples
 
     def file_name(
-        self, base: str, suffix: str, cells: Sequence[str], is_same: Callable[[Path], bool] = lambda path: True
+        self,
+        base_name: str,
+        suffix: str,
+        cells: Sequence[str],
+        is_same_sample: Callable[[Path], bool] = lambda path: True,
     ) -> str:
         """Return the listed file name if the sample is listed already, or a new file name.
 
         Args:
-            base: file name without suffix. A number is appended if the name is taken.
+            base_name: file name without suffix. A number is appended if the name is taken.
             suffix: suffix of the file name, such as ".wav".
             cells: cells of the row, without the file name.
-            is_same: function that tells whether an existing file with an equal row contains this sample.
+            is_same_sample: function that returns whether an existing file with an equal row contains this sample.
 
         Raises:
             UserError: too many files have this name.
         """
         cells = _cells(cells)
         for attempt in range(1, 10_000):
-            file = f"{base}{suffix}" if attempt == 1 else f"{base}-{attempt}{suffix}"
+            file = f"{base_name}{suffix}" if attempt == 1 else f"{base_name}-{attempt}{suffix}"
             listed = self._samples.get(file)
             if listed is None and not os.path.lexists(self.folder / file):
                 return file
             equal = listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True))
-            if equal and is_same(self.folder / file):
+            if equal and is_same_sample(self.folder / file):
                 return file
-        raise UserError(f"{self.folder}: too many files called {base}; choose another folder")
+        raise UserError(f"{self.folder}: too many files called {base_name}; choose another folder")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -96,7 +100,7 @@ class SampleList:
         row = _csv([[escape_cell(named.get(name, "")) for name in self._columns]])
         if self._canonical:
             with wrap_os_errors(f"{self.path}: cannot be written"):
-                append(os.path.realpath(self.path), row.encode())
+                append_bytes(os.path.realpath(self.path), row.encode())
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
         self._canonical, self._rows, self._state = True, [], self._now()

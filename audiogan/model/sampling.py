@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, check_writable_folder, create_folder
+from audiogan.files import check_readable_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
 from audiogan.modalities.drawing.sheets import NAME, check_sheet
@@ -269,7 +269,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
         UserError: the file cannot be read, or contains no recipe.
     """
     path = Path(path)
-    check_file(path)
+    check_readable_file(path)
     text = read_comment(path)
     if not text:
         raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")

@@ -18,7 +18,7 @@ LARGEST = 4_000_000
 """Maximum number of parameters of a network that is traced. Larger networks spend little time in Python."""
 
 
-def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
+def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Trace a network with TorchScript, if the traced network gives identical bits.
 
     In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
@@ -26,7 +26,7 @@ def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None
     and may change the bits.
 
     Args:
-        net: network in evaluation mode.
+        network: network in evaluation mode.
         inputs: example inputs by name.
 
     Returns:
@@ -37,14 +37,14 @@ def trace_network(net: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None
     # Networks with signal inputs are skipped, because a traced network supports one signal length only.
     if "latent" not in inputs or any(x.dim() > 2 for name, x in inputs.items() if name != "latent"):
         return None
-    if None in getattr(net, "shape", ()) or sum(weight.numel() for weight in net.parameters()) > LARGEST:
+    if None in getattr(network, "shape", ()) or sum(weight.numel() for weight in network.parameters()) > LARGEST:
         return None
     # Errors are ignored, because the caller then runs the original network, which raises the error again.
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
-        script: nn.Module = torch.jit.trace(net, example_kwarg_inputs=inputs, check_trace=False)
+        script: nn.Module = torch.jit.trace(network, example_kwarg_inputs=inputs, check_trace=False)
         trials = [{**inputs, "latent": scale * inputs["latent"]} for scale in SCALES]
-        if all(torch.equal(script(**trial), net(**trial)) for trial in trials):
+        if all(torch.equal(script(**trial), network(**trial)) for trial in trials):
             return script
     return None
 

@@ -244,7 +244,7 @@ def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     if name.strip("_") in ELEMENTWISE:
         return _broadcast([value for value in values if isinstance(value, Tensor)])
     if name in ("tensor", "as_tensor"):
-        return ENTRIES  # no list in a checked configuration is longer
+        return ENTRIES  # maximum length of a list in a checked configuration
     bound = _product(values)
     return bound * bound if name in SQUARES else bound
 
@@ -282,7 +282,7 @@ def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
         options["device"] = "meta"
     try:
         out = func(*map(_without_memory, args), **options)
-    except Exception:  # the real call raises a clearer error
+    except Exception:  # the operation itself raises a clearer error
         return 0
     return out.numel() if isinstance(out, Tensor) else 0
 

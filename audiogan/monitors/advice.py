@@ -11,13 +11,13 @@ from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History
 
 
-def valid_override(settings: Mapping[str, Any], candidates: Iterable[str]) -> str:
+def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str]) -> str:
     """Return the first override that the configuration of a run accepts, or an empty string.
 
     Args:
-        settings: flattened configuration of the run, see `audiogan.monitors.callback.read_settings`. If it has no
-            ``name``, overrides cannot be tested: the first candidate is returned if the settings contain learning
-            rates, else an empty string.
+        settings: flattened configuration of the run, see `audiogan.monitors.callback.read_settings`. Without the key
+            ``name``, overrides cannot be tested. The result is then the first candidate if the settings contain
+            learning rates, else an empty string.
         candidates: overrides such as ``lr.critic=0.0001`` or ``loss=hinge lr.critic=0.0001``, the best first. Empty
             strings are ignored.
     """
@@ -27,9 +27,9 @@ def valid_override(settings: Mapping[str, Any], candidates: Iterable[str]) -> st
     return next((override for override in found if _composes(settings, override)), "")
 
 
-def with_valid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
-    """Return a copy of the finding; its override is cleared if the configuration of the run does not accept it."""
-    return replace(finding, override=valid_override(settings, [finding.override]))
+def clear_invalid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
+    """Return a copy of a finding, without its override if the configuration of the run does not accept the override."""
+    return replace(finding, override=first_valid_override(settings, [finding.override]))
 
 
 def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
@@ -42,7 +42,7 @@ def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
     """
     names = [name for role in roles or ("generator", "critic") for name in history.configured_players(role)]
     keys = dict.fromkeys(history.learning_rate_key(name) for name in names)
-    return " ".join(history.scaled_setting(key, factor) for key in keys if key)
+    return " ".join(history.scaled_setting_override(key, factor) for key in keys if key)
 
 
 def _composes(settings: Mapping[str, Any], override: str) -> bool:

@@ -14,7 +14,7 @@ from audiogan.core import Callback, Move, Trainer
 from audiogan.core.checking import check_count, check_running_sums
 from audiogan.errors import UserError
 from audiogan.files import is_regular_file, read_small_file
-from audiogan.monitors.advice import with_valid_override
+from audiogan.monitors.advice import clear_invalid_override
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
@@ -171,7 +171,7 @@ class Monitors(Callback):
         """Print findings, add them to TensorBoard and write them to ``findings.jsonl``."""
         if not findings:
             return
-        findings = [with_valid_override(finding, self.settings) for finding in findings]
+        findings = [clear_invalid_override(finding, self.settings) for finding in findings]
         for finding in findings:
             self.watch.record(finding)
             notify("\n".join(finding.lines), sys.stdout)
@@ -259,7 +259,7 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent) or depth > MOST_NESTED:
                 return {}
-        config = yaml.load(text, loader)  # A safe loader; the C version is used if it is installed.
+        config = yaml.load(text, loader)  # The loader is safe, in C if installed.
     except (UserError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     flat: dict[str, Any] = {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History
-from audiogan.monitors.progress import WINDOW, distance_change, has_stalled, recent_median, running_median
+from audiogan.monitors.progress import WINDOW, has_stalled, max_distance_change, recent_median, running_median
 
 KIND = "mode collapse"
 # Description of each figure, its level in a collapse, and the level below which a collapse is possible. Identical
@@ -30,7 +30,7 @@ def mode_collapse(history: History) -> Finding | None:
     history.require_curve("monitor/diversity", PROBES, "diversity of outputs")
     found = [_judge(history, name, history.find_curve(name)) for name in FIGURES]
     findings = [f for f in found if f is not None]
-    return max(findings, key=lambda f: f.rank, default=None)
+    return max(findings, key=lambda f: f.severity_rank, default=None)
 
 
 def _judge(history: History, name: str, curve: Curve) -> Finding | None:
@@ -47,7 +47,7 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
         return _finding(history, severity, f"{description} fell from {best:.2f} to {now:.2f}", figures)
     if now > low or history.budget_used < SOON or recent_median(curve) > 1.25 * max(best, 0.01):
         return None
-    if distance_change(history) < MOVED:
+    if max_distance_change(history) < MOVED:
         return None
     standing, late = has_stalled(history), history.budget_used >= LATE
     if late and name == "monitor/diversity_within":
@@ -74,4 +74,6 @@ def _finding(history: History, severity: str, text: str, figures: dict[str, floa
     else:
         candidates = ["loss=wgan-gp", scale_learning_rates(history, 0.5, "generator")]
         advice = "use a loss with a gradient penalty, or lower the learning rate of the generator"
-    return Finding(KIND, history.step, severity, text, advice, valid_override(history.settings, candidates), figures)
+    return Finding(
+        KIND, history.step, severity, text, advice, first_valid_override(history.settings, candidates), figures
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, Curve, History, Missing
 from audiogan.monitors.progress import RECORD, WINDOW, running_median
@@ -26,7 +26,7 @@ def non_convergence(history: History) -> Finding | None:
         raise Missing("the log has too few distances to real data, and too few logits or losses")
     found = [_oscillation(history, name, curve) for name, curve in logits]
     found += [_worse(history, distance), _plateau(history, distance)]
-    return max((f for f in found if f is not None), key=lambda f: f.rank, default=None)
+    return max((f for f in found if f is not None), key=lambda f: f.severity_rank, default=None)
 
 
 def _worse(history: History, distance: Curve) -> Finding | None:
@@ -110,7 +110,7 @@ def _period(y: Array) -> int | None:
 
 def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:
     advice = "lower the learning rates, add a gradient penalty, or disable momentum (betas=[0.0,0.9])"
-    override = valid_override(history.settings, [scale_learning_rates(history, 0.5), "loss=wgan-gp"])
+    override = first_valid_override(history.settings, [scale_learning_rates(history, 0.5), "loss=wgan-gp"])
     return Finding(KIND, history.step, severity, text, advice, override, figures)
 
 

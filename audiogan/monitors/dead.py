@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, History, Missing
-from audiogan.monitors.progress import WINDOW, distance_change
+from audiogan.monitors.progress import WINDOW, max_distance_change
 
 KIND = "dead start"
 ROWS = 4
@@ -34,7 +34,7 @@ def dead_start(history: History) -> Finding | None:
         if len(spread) >= WINDOW and spread.tail(WINDOW).values.max() < FLAT:
             return _finding(history, f"{critic} gives the same logit to all samples", {"spread": spread.last})
     distance = history.find_curve("monitor/kernel")
-    if len(distance) >= PROBES and distance_change(history) < UNMOVED:
+    if len(distance) >= PROBES and max_distance_change(history) < UNMOVED:
         text = f"outputs have not changed since step {distance.steps[0]:,.0f}: the generator does not learn"
         return _finding(history, text, {"distance to real data": distance.last})
     edge = history.find_curve("monitor/saturation")
@@ -50,5 +50,5 @@ def _still(values: Array) -> bool:
 
 def _finding(history: History, text: str, figures: dict[str, float]) -> Finding:
     advice = "check that data are scaled to -1 ... 1; then lower the learning rates or change the initialisation"
-    override = valid_override(history.settings, [scale_learning_rates(history, 0.2), LOW])
+    override = first_valid_override(history.settings, [scale_learning_rates(history, 0.2), LOW])
     return Finding(KIND, history.step, "failure", text, advice, override, figures)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogan.errors import UserError
-from audiogan.monitors.advice import with_valid_override
+from audiogan.monitors.advice import clear_invalid_override
 from audiogan.monitors.callback import is_monitor_row, read_settings
 from audiogan.monitors.finding import VERDICT, Finding, read_findings
 from audiogan.monitors.history import History, step_from_row
@@ -18,7 +18,7 @@ from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
 from audiogan.utils.text import printable
 
-MAX_CHECKS = 60  # Number of times rules are applied to a log without monitoring steps.
+MAX_CHECKS = 60  # Largest number of times that rules are applied to a log without monitoring steps.
 KNOWN = "losses of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
 
 
@@ -80,7 +80,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     if _stepped(rows) and (lost := sum(step_from_row(row) is None for row in rows)):
         remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they state no step")
     # Findings of the guard are kept, because the log does not record them.
-    from_guard = [with_valid_override(f, settings) for f in own if "the step was not applied" in f.text]
+    from_guard = [clear_invalid_override(f, settings) for f in own if "the step was not applied" in f.text]
     for finding in from_guard:
         watch.record(finding)
     findings = sorted([*findings, *from_guard], key=lambda f: f.step)

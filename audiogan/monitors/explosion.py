@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History, Missing
 
 KIND = "explosion"
 RUNAWAY = 1000.0
-"""A loss or gradient norm has exploded if it exceeds this multiple of its early magnitude (at least 1).
+"""Factor over the early magnitude (at least 1) above which a loss or gradient norm has exploded.
 
 In healthy runs, no loss or gradient norm comes near this limit.
 """
@@ -19,7 +19,7 @@ ADVICE = "lower the learning rates and clip gradients (players.critic.clip, play
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded, as a note if it has recovered."""
+    """Return a finding if a loss, gradient norm or output has exploded. It is a note if the value has recovered."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")
@@ -27,7 +27,7 @@ def explosion(history: History) -> Finding | None:
     if len(outputs) and outputs.last == 0:
         return explosion_finding(history, history.step, "failure", "the generator's outputs are not finite", {})
     found = [f for f in (_judge(history, name, history.raw_curve(name)) for name in names) if f is not None]
-    return max(found, key=lambda f: (f.rank, -f.step), default=None)
+    return max(found, key=lambda f: (f.severity_rank, -f.step), default=None)
 
 
 def _judge(history: History, name: str, curve: Curve) -> Finding | None:
@@ -49,5 +49,5 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 def explosion_finding(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
     """Return a finding of an explosion with advice and an override."""
     clips = [f"players.{name}.clip=1" for name in history.configured_players("critic")]
-    override = valid_override(history.settings, [scale_learning_rates(history, 0.5), " ".join(clips), *clips])
+    override = first_valid_override(history.settings, [scale_learning_rates(history, 0.5), " ".join(clips), *clips])
     return Finding(KIND, step, severity, text, ADVICE, override, figures)

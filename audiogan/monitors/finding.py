@@ -28,7 +28,7 @@ class Finding:
         text: description of the failure.
         advice: suggested remedy in words.
         override: suggested override for ``audiogan train``. Empty if none is known to help.
-        figures: measured values by name.
+        figures: dict from figure name to measured value.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Finding:
             raise ValueError(f"severity={self.severity!r} must be one of {', '.join(SEVERITIES)}")
 
     @property
-    def rank(self) -> int:
+    def severity_rank(self) -> int:
         """Severity as a number: 0 for a note, 1 for a warning, 2 for a failure."""
         return SEVERITIES.index(self.severity)
 

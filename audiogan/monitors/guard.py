@@ -12,7 +12,7 @@ from torch import Tensor
 
 from audiogan.core import Callback, CheckpointError, Move, Trainer
 from audiogan.core.checking import check_count
-from audiogan.monitors.advice import valid_override
+from audiogan.monitors.advice import first_valid_override
 from audiogan.monitors.callback import Monitors
 from audiogan.monitors.explosion import ADVICE, KIND, RUNAWAY
 from audiogan.monitors.finding import Finding
@@ -76,7 +76,7 @@ class Guard(Callback):
         self._state: dict[str, Any] | None = None
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        # Reading the norm waits for the device. Reading the losses takes no extra time, as they are ready then.
+        # Reading the norm waits for the device, so reading the losses after it takes no extra time.
         norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)
@@ -166,7 +166,7 @@ class Guard(Callback):
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         settings = monitors.settings if monitors is not None else {}
         # Players that are copies of one configuration section have no learning rate key of their own.
-        override = valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
+        override = first_valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
         finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:
             monitors.report([finding])
@@ -174,7 +174,7 @@ class Guard(Callback):
             notify("\n".join(finding.lines), sys.stdout)
 
     def on_resume(self, trainer: Trainer) -> None:
-        """Lower the learning rates again, because the configuration has reset them."""
+        """Lower the learning rates again after resuming, because the configuration has reset them."""
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
                 # ``lr`` is the current learning rate; ``initial_lr`` is the rate from which `Anneal` starts.

@@ -202,7 +202,7 @@ class History:
         value = self.settings.get(key)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
-    def scaled_setting(self, key: str, factor: float) -> str:
+    def scaled_setting_override(self, key: str, factor: float) -> str:
         """Return an override that multiplies a setting by ``factor``, or an empty string if the setting is unknown."""
         value = self.setting(key)
         return "" if value is None else f"{key}={value * factor:.3g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import valid_override
+from audiogan.monitors.advice import first_valid_override
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History
 from audiogan.monitors.progress import WINDOW, recent_median
@@ -31,6 +31,6 @@ def memorising_critic(history: History) -> Finding | None:
     )
     figures = {"train over held out": ahead, "accuracy on train": train, "accuracy on held out": held_out}
     advice = "use more data, augmentation, a smaller critic, or fewer steps"
-    stronger = history.scaled_setting("game.penalties.r1.weight", 10)
-    override = valid_override(history.settings, [stronger, "loss=non-saturating game.penalties.r1.weight=10"])
+    stronger = history.scaled_setting_override("game.penalties.r1.weight", 10)
+    override = first_valid_override(history.settings, [stronger, "loss=non-saturating game.penalties.r1.weight=10"])
     return Finding(KIND, history.step, severity, text, advice, override, figures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
 from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_vanished, recent_median
@@ -43,8 +43,8 @@ def _judge(history: History, critic: str) -> Finding | None:
     else:
         return None
     text = f"{critic} is right {sure:.0%} of the time: {reason}"
-    own = history.scaled_setting(history.learning_rate_key(critic), 0.25)
+    own = history.scaled_setting_override(history.learning_rate_key(critic), 0.25)
     common = scale_learning_rates(history, 0.25, "critic")
-    override = valid_override(history.settings, [own, common, "loss=wgan-gp"])
+    override = first_valid_override(history.settings, [own, common, "loss=wgan-gp"])
     advice = "lower the critic's learning rate, strengthen the gradient penalty, or use augmentation"
     return Finding(KIND, history.step, "warning", text, advice, override, figures)

@@ -36,13 +36,13 @@ class Probe:
       kernel over pairs of different signals; the bandwidth makes it 0.05 for real examples. The figure is the ratio of
       the order-2 Vendi scores (Pasarkar & Dieng 2024) without the similarity of each signal to itself, so it does not
       depend on n. It is about 1 if outputs are as diverse as real data, and 0.05 if all outputs are equal.
-    * ``diversity_within/E@n``: the same for pairs of equal class, with a separate bandwidth. Only for conditional
-      games. It measures the diversity that latents alone produce.
+    * ``diversity_within/E@n``: the same for pairs of equal class, with a separate bandwidth. Measured for
+      conditional games only. It shows the diversity that latents alone produce.
     * ``kernel/E@n``: kernel distance between outputs and real examples, see `kernel_distance`. 0 for equal
       distributions.
     * ``classes/E@n``: number of classes among outputs divided by the number among equally many real examples. The class
       of a signal is that of its nearest labelled neighbour.
-    * ``saturation``: share of output values at full scale minus the share in real examples. Not for points.
+    * ``saturation``: share of output values at full scale minus the share in real examples. Not measured for points.
     * ``accuracy_train``, ``accuracy_held_out``: probability that the critic scores a training example, or a held-out
       example, above an output. 0.5 is guessing.
     * ``train_over_held_out``: probability that the critic scores a training example above a held-out one. 0.5 unless
@@ -187,12 +187,12 @@ def _pairs(n: int, labels: NDArray[np.int64] | None) -> NDArray[np.bool_]:
     return pairs if labels is None else pairs & (labels[:, None] == labels)
 
 
-def fit_bandwidth(x: Features, similarity: float, labels: NDArray[np.int64] | None = None) -> float:
+def fit_bandwidth(x: Features, target_similarity: float, labels: NDArray[np.int64] | None = None) -> float:
     """Return the kernel bandwidth at which the mean similarity of the rows of ``x`` has a given value.
 
     Args:
         x: features ``[N, D]``.
-        similarity: the mean similarity to reach, in (0, 1). See `mean_similarity`.
+        target_similarity: mean similarity to reach, in (0, 1). See `mean_similarity`.
         labels: class of each row ``[N]``. If given, only pairs of equal class count.
 
     Returns:
@@ -203,7 +203,7 @@ def fit_bandwidth(x: Features, similarity: float, labels: NDArray[np.int64] | No
     low, high = 1e-9, 1e-9 + 10 * float(np.sqrt(squared.max()))
     for _ in range(60):
         middle = np.sqrt(low * high)
-        if np.exp(squared / (-2 * middle**2)).mean() < similarity:
+        if np.exp(squared / (-2 * middle**2)).mean() < target_similarity:
             low = middle
         else:
             high = middle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogan.monitors.advice import scale_learning_rates, valid_override
+from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Missing
 from audiogan.monitors.progress import WINDOW, critic_auc, recent_median
@@ -31,7 +31,7 @@ def vanishing_gradient(history: History) -> Finding | None:
         sure = max(critic_auc(history, critic) for critic in critics)
         if ratio < FADED and sure >= NEAR_PERFECT:
             findings.append(_finding(history, ratio, now, early, sure))
-    return max(findings, key=lambda f: f.rank, default=None)
+    return max(findings, key=lambda f: f.severity_rank, default=None)
 
 
 def _finding(history: History, ratio: float, now: float, early: float, sure: float) -> Finding:
@@ -40,6 +40,6 @@ def _finding(history: History, ratio: float, now: float, early: float, sure: flo
     figures = {"gradient": now, "early gradient": early, "critic's separation": sure}
     saturating = "NonSaturating" not in str(history.settings.get("game.loss._target_", ""))
     loss = "loss=non-saturating" if saturating else "loss=wgan-gp"
-    override = valid_override(history.settings, [loss, scale_learning_rates(history, 0.25, "critic")])
+    override = first_valid_override(history.settings, [loss, scale_learning_rates(history, 0.25, "critic")])
     advice = "use a loss whose gradient does not vanish for a perfect critic, or lower the learning rate of the critic"
     return Finding(KIND, history.step, severity, text, advice, override, figures)

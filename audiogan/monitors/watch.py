@@ -85,34 +85,34 @@ class Watch:
     def record(self, finding: Finding) -> None:
         """Record a finding that does not come from a rule, such as a finding of `Guard`."""
         known = self.worst.get(finding.kind)
-        if known is None or finding.rank >= known.rank:
+        if known is None or finding.severity_rank >= known.severity_rank:
             self.worst[finding.kind] = finding
 
     def _changes(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
         before = self.active.get(kind)
         if found is not None:
-            if before is None or found.rank >= before.rank or kind not in STICKY:
+            if before is None or found.severity_rank >= before.severity_rank or kind not in STICKY:
                 self.active[kind] = found
             self._absent[kind] = 0
             self._since.setdefault(kind, found.step)
             self.record(found)
-            return [found] if before is None or found.rank > before.rank else []
+            return [found] if before is None or found.severity_rank > before.severity_rank else []
         self._absent[kind] = self._absent.get(kind, 0) + 1
-        if before is None or (before.rank and self._absent[kind] < PASSED):
+        if before is None or (before.severity_rank and self._absent[kind] < PASSED):
             return []
         del self.active[kind], self._since[kind]
         text = f"no longer detected; it was: {before.text}"
-        return [Finding(kind, step, "note", text, figures=before.figures)] if before.rank else []
+        return [Finding(kind, step, "note", text, figures=before.figures)] if before.severity_rank else []
 
     def verdict(self, history: History) -> Finding:
         """Return one finding that summarises the run.
 
         It names present failures, earlier failures, and rules that could not be applied.
         """
-        now = sorted(self.active.values(), key=lambda f: (-f.rank, self._since[f.kind]))
-        passed = [f for kind, f in self.worst.items() if kind not in self.active and f.rank]
-        bad = [f for f in now if f.rank]
-        severity = bad[0].severity if bad else "warning" if any(f.rank > 1 for f in passed) else "note"
+        now = sorted(self.active.values(), key=lambda f: (-f.severity_rank, self._since[f.kind]))
+        passed = [f for kind, f in self.worst.items() if kind not in self.active and f.severity_rank]
+        bad = [f for f in now if f.severity_rank]
+        severity = bad[0].severity if bad else "warning" if any(f.severity_rank > 1 for f in passed) else "note"
         blind = [k for k in self.rules if k not in self.judged]
         parts = []
         if bad:
@@ -125,7 +125,7 @@ class Watch:
             parts.append(f"{state} in {history.step:,} steps; {self.checks} checks for {kinds}")
         if passed:
             parts.append("earlier: " + ", ".join(f"{f.kind} at step {f.step:,}" for f in passed))
-        notes = [f for f in now if not f.rank]
+        notes = [f for f in now if not f.severity_rank]
         if notes:
             parts.append("note: " + "; ".join(f.text for f in notes))
         if blind and (bad or self.checks >= MIN_CHECKS):

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import check_running_sums
 from audiogan.files import append, atomic_write, is_regular_file
+from audiogan.core.checking import check_sums
+from audiogan.files import append_bytes, atomic_write, is_regular_file
 from audiogan.modalities import Modality
 from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
 from audiogan.modalities.drawing.png import open_png
@@ -145,7 +147,7 @@ class MetricsLog(Callback):
             if not self._trimmed:  # Later steps are removed only now, so that a failed resume keeps the log.
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
-            append(self.path, (json.dumps(clean) + "\n").encode())
+            append_bytes(self.path, (json.dumps(clean) + "\n").encode())
             written = True
         with ignore_write_errors(self.tensorboard_dir):
             for name, value in row.items():

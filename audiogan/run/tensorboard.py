@@ -14,7 +14,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.writer import FileWriter
 
-from audiogan.files import append
+from audiogan.files import append_bytes
 
 
 class Board(SummaryWriter):
@@ -63,7 +63,7 @@ class _Events(FileWriter):
         content = io.BytesIO()
         for record in records:
             RecordWriter(content).write(record.SerializeToString())
-        append(self._path, content.getvalue())
+        append_bytes(self._path, content.getvalue())
         self._begun = True
 
     def flush(self) -> None:

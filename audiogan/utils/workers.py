@@ -23,8 +23,8 @@ thread at a time."""
 class Workers:
     """A pool of threads that run PyTorch with one thread each. The threads start on first use.
 
-    PyTorch splits large sums among its threads, so the rounding depends on their number. The number is set for each
-    worker alone (OpenMP keeps it per thread), so the rest of the process is not affected.
+    PyTorch splits large sums among its threads, so the rounding depends on their number. The thread count is
+    set for each worker alone (OpenMP keeps it per thread), so the rest of the process is not affected.
 
     Args:
         count: number of worker threads. The default is the number of CPUs available to this process, at most 16.
@@ -44,7 +44,7 @@ class Workers:
         if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
             return [function(item) for item in items]  # no threads for a nested call or a single item
         pool, stopped = self._started(), threading.Event()
-        size = max(1, len(items) // (PARTS * self.count))  # large parts, because each submission costs time
+        size = max(1, len(items) // (PARTS * self.count))  # items per submission, because each one costs time
         parts = [items[i : i + size] for i in range(0, len(items), size)]
         futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:
@@ -66,7 +66,7 @@ class Workers:
 
     def _enter(self) -> None:
         self._inside.yes = True
-        torch.get_num_threads()  # the first call initialises the number and would overwrite it later
+        torch.get_num_threads()  # must precede the next line, because the first call resets the count
         torch.set_num_threads(1)
 
     def _started(self) -> ThreadPoolExecutor:

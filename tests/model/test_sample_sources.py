@@ -124,14 +124,14 @@ def test_the_number_of_samples_follows_the_files(folder: Path, tmp_path: Path) -
 def test_generators_are_chosen_by_name_or_target(folder: Path, tmp_path: Path) -> None:
     generator, given = model(directions=2), {"source": [str(folder / "a.png")]}
     assert (
-        generator.routes.require("night") == generator.routes.require("there") == "there"
+        generator.routes.find_unambiguous("night") == generator.routes.find_unambiguous("there") == "there"
         and generator.routes.find() == "there"
     )
     for name in (None, "noon"):
         with pytest.raises(UserError, match=r"there \(day -> night\), back \(night -> day\)"):
-            generator.routes.require(name)
+            generator.routes.find_unambiguous(name)
     for name in ("night", "day"):
-        sample(generator, tmp_path / "out", given, route=generator.routes.require(name))
+        sample(generator, tmp_path / "out", given, route=generator.routes.find_unambiguous(name))
     assert [(row["file"], row["generator"]) for row in rows(tmp_path / "out")] == [
         ("a.png", "there"),
         ("a-2.png", "back"),

@@ -24,7 +24,7 @@ from audiogan.monitors import (
     overpowering,
     vanishing,
 )
-from audiogan.monitors.advice import valid_override, with_valid_override
+from audiogan.monitors.advice import clear_invalid_override, first_valid_override
 from audiogan.monitors.callback import read_settings
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.guard import Guard
@@ -97,14 +97,17 @@ def test_several_critics_get_advice_of_their_own(tmp_path: Path) -> None:
 def test_a_configuration_of_ones_own_is_offered_the_keys_it_has() -> None:
     settings = {"name": "mine", "lr.critic": 0.1, "players.critic": None}
     assert (
-        valid_override(settings, ["loss=wgan-gp", "players.critic.clip=1", "", "lr.critic=0.025"]) == "lr.critic=0.025"
+        first_valid_override(settings, ["loss=wgan-gp", "players.critic.clip=1", "", "lr.critic=0.025"])
+        == "lr.critic=0.025"
     )
-    assert valid_override(settings, ["loss=wgan-gp"]) == ""
+    assert first_valid_override(settings, ["loss=wgan-gp"]) == ""
     assert (
-        valid_override({"lr.critic": 0.1}, ["loss=wgan-gp"]) == "loss=wgan-gp"
+        first_valid_override({"lr.critic": 0.1}, ["loss=wgan-gp"]) == "loss=wgan-gp"
     )  # no configuration: nothing to compose
-    assert valid_override({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # a log of another program
-    assert with_valid_override(Finding("k", 1, "note", "t", override="lr.critic=1"), settings).override == "lr.critic=1"
+    assert first_valid_override({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # a log of another program
+    assert (
+        clear_invalid_override(Finding("k", 1, "note", "t", override="lr.critic=1"), settings).override == "lr.critic=1"
+    )
 
 
 def test_the_monitors_of_a_run_offer_only_what_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

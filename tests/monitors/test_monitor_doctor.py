@@ -49,7 +49,7 @@ def test_a_foreign_log_of_a_vanishing_gradient(tmp_path: Path) -> None:
 
     diagnosis = diagnose(write(tmp_path / "log.txt", [row(i) for i in range(1, 21)]))
     kinds = {f.kind: f for f in diagnosis.findings}
-    assert kinds["vanishing gradient"].rank >= 1 and 60 < kinds["vanishing gradient"].step < 200
+    assert kinds["vanishing gradient"].severity_rank >= 1 and 60 < kinds["vanishing gradient"].step < 200
     assert "overpowering critic" in kinds
     assert "memorising critic" in diagnosis.abstained and "mode collapse" in diagnosis.abstained
     assert "could not be judged: mode collapse" in diagnosis.verdict.text
@@ -66,7 +66,7 @@ def test_a_csv_with_nan_is_an_explosion_at_its_row(tmp_path: Path) -> None:
 def test_losses_that_came_back_are_worth_a_note(tmp_path: Path) -> None:
     rows = [{"step": i, "d_loss": 1.0 + i % 3 / 10, "g_loss": 5e5 if i == 40 else 1.0 + i % 2} for i in range(1, 80)]
     diagnosis = diagnose(write(tmp_path / "metrics.jsonl", rows))
-    assert [(f.kind, f.step) for f in diagnosis.findings if f.rank == 2] == [("explosion", 40)]
+    assert [(f.kind, f.step) for f in diagnosis.findings if f.severity_rank == 2] == [("explosion", 40)]
     assert diagnosis.verdict.severity == "note" and "recovered" in diagnosis.verdict.text  # it is still known
 
 

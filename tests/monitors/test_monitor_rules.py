@@ -24,7 +24,7 @@ def findings_of(run_dir: Path, data: Any, **options: Any) -> list[Finding]:
 
 
 def first(findings: list[Finding], kind: str, least: int = 1) -> Finding:
-    found = [f for f in findings if f.kind == kind and f.rank >= least]
+    found = [f for f in findings if f.kind == kind and f.severity_rank >= least]
     assert found, f"no {kind} among {[(f.kind, f.severity, f.step) for f in findings]}"
     assert found[0].text and found[0].advice and found[0].figures and "=" in found[0].override
     return found[0]
@@ -43,7 +43,7 @@ def first(findings: list[Finding], kind: str, least: int = 1) -> Finding:
 )
 def test_a_healthy_run_gets_no_more_than_notes(tmp_path: Path, data: Any, options: dict[str, Any]) -> None:
     findings = findings_of(tmp_path, data, **options)
-    assert [f for f in findings if f.rank] == []
+    assert [f for f in findings if f.severity_rank] == []
     assert findings[-1].kind == "verdict" and "no failure was detected" in findings[-1].text
 
 
@@ -61,7 +61,7 @@ def test_a_saturating_loss_against_a_sharp_critic_loses_its_gradient(tmp_path: P
     vanished = first(findings, "vanishing gradient")
     assert vanished.figures["gradient"] < 0.01 * vanished.figures["early gradient"]
     assert vanished.override == "loss=non-saturating"
-    assert not [f for f in findings if f.kind == "mode collapse" and f.rank]  # it never began to learn
+    assert not [f for f in findings if f.kind == "mode collapse" and f.severity_rank]  # it never began to learn
 
 
 def test_a_critic_that_is_far_too_fast_is_overpowering(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.files import check_file, write_file
+from audiogan.files import check_readable_file, write_file
 
 MAX_CHUNK_BYTES = 1 << 30
 """Largest length of an ``IDAT`` chunk in PNG files that audiogan writes, in bytes."""
@@ -49,7 +49,7 @@ def open_png(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Any]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    check_file(path)
+    check_readable_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -11,7 +11,7 @@ import soxr
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.files import check_file
+from audiogan.files import check_readable_file
 from audiogan.modalities.reading.levels import find_cancelled_channels, half_ranges, infer_full_scale, mix_channels
 from audiogan.modalities.reading.reader import BLOCK, SoundReader, Unreadable
 from audiogan.utils.text import printable
@@ -92,7 +92,7 @@ def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) ->
     Raises:
         UserError: the file cannot be read, has no samples, or has samples that are NaN or infinite.
     """
-    check_file(path)
+    check_readable_file(path)
     with open_sound(path) as reader:
         x, rate = np.concatenate(list(read_blocks(reader))), reader.sample_rate
         peak = float(np.abs(x).max())

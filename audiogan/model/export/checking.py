@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from audiogan.model.recipe import Recipe
 
 BROKEN = 1e-2
-"""Maximum absolute difference between the signals of an exported file and of the model. A file above it is not written.
+"""Maximum absolute difference between the signals of an exported file and of the model. No file is written
+if the difference is larger.
 """
 
 
@@ -33,24 +34,28 @@ class CheckResult(NamedTuple):
 
 
 def compare_with_generator(
-    path: Path, generator: Generator, run: Callable[[Arrays], np.ndarray], runtime: str, route: str | None = None
+    path: Path,
+    generator: Generator,
+    run_exported: Callable[[Arrays], np.ndarray],
+    runtime: str,
+    route: str | None = None,
 ) -> CheckResult:
     """Compare the output of an exported file with `Generator.render`, in a batch of one and in a larger batch.
 
     Args:
         path: file name for error messages.
         generator: the model.
-        run: function that runs the exported file on named input arrays and returns signals.
+        run_exported: function that runs the exported file on named input arrays and returns signals.
         runtime: name and version of the runtime.
         route: name of the generator network, for models with several. None selects the first.
 
     Raises:
-        UserError: ``run`` fails, or the signals differ by more than `BROKEN`.
+        UserError: ``run_exported`` fails, or the signals differ by more than `BROKEN`.
     """
     recipes = comparison_recipes(generator)
     inputs, wanted = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
     try:
-        parts = [run({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
+        parts = [run_exported({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
     except Exception as error:  # runtimes share no error class
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())

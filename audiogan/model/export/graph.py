@@ -131,7 +131,7 @@ def export_program(generator: Generator, route: str | None = None) -> torch.expo
     batch = torch.export.Dim("batch")
     shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
-    # PyTorch recommends non-strict export. Strict export is tried next, because it allows `len(x)` of a dynamic size.
+    # Non-strict export comes first, because PyTorch recommends it. Strict export allows `len(x)` of a dynamic size.
     for strict in (False, True):
         try:
             with silence_torch():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def model_metadata(generator: Generator, card: str = "", route: str | None = None) -> dict[str, str]:
-    """Return the metadata of a model as text by key. Lists and mappings are encoded as JSON.
+    """Return the metadata of a model as a dict of strings. Lists and mappings are encoded as JSON.
 
     Keys:
 
@@ -27,7 +27,7 @@ def model_metadata(generator: Generator, card: str = "", route: str | None = Non
     - ``labels``: class names.
     - ``knobs``: list of ``name``, ``unit`` and ``values``: the 65 values in that unit for settings from 0 to 1.
     - ``sample_rate``: in Hz, for sounds.
-    - ``licence``, ``card``: if there is a model card.
+    - ``licence``, ``card``: licence and text of the model card, if there is one.
 
     Args:
         generator: the model.

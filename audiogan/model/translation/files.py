@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from audiogan.errors import UserError
 from audiogan.files import (
     atomic_write,
-    check_file,
+    check_readable_file,
     check_writable_folder,
     create_folder,
     is_regular_file,
@@ -34,7 +34,7 @@ NAMED = 5
 
 
 @dataclass
-class Done:
+class ApplyResult:
     """Result of `apply_files`.
 
     Attributes:
@@ -54,7 +54,7 @@ def apply_files(
     overwrite: bool = False,
     echo: Callable[[str], None] = print,
     **options: Any,
-) -> Done:
+) -> ApplyResult:
     """Translate files of any size, see `apply_signal`.
 
     A single file is written to ``out``, or into ``out`` if that is a folder. A folder of files is written to the folder
@@ -83,7 +83,7 @@ def apply_files(
     def target(path: Path) -> Path:
         return path if path.suffix.lower() in known else path.with_suffix(generator.modality.suffix)
 
-    done, content = Done(), _standard_input() if str(source) == PIPE else None
+    done, content = ApplyResult(), _standard_input() if str(source) == PIPE else None
     jobs: list[tuple[Path | bytes, Path | None]]
     if piped and (many or sys.stdout.isatty()):
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
@@ -98,7 +98,7 @@ def apply_files(
     elif content is not None:
         jobs = [(content, None if piped else out)]
     else:
-        check_file(source)
+        check_readable_file(source)
         jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
     _check(jobs, known, overwrite)
     progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", echo)

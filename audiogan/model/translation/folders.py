@@ -9,7 +9,7 @@ from audiogan.utils.text import printable
 
 
 class Listing(NamedTuple):
-    """Files below a folder, sorted by kind.
+    """Signals, unreadable signals and other files below a folder.
 
     Attributes:
         names: relative paths of the signals.
@@ -22,18 +22,18 @@ class Listing(NamedTuple):
     others: list[str]
 
 
-def list_signals(source: Path, is_sound: bool, exclude: Path) -> Listing:
+def list_signals(source: Path, is_sound: bool, excluded_folder: Path) -> Listing:
     """List the sounds or images below a folder.
 
     Args:
         source: folder to search.
         is_sound: whether to search for sounds. False searches for images.
-        exclude: folder to leave out, such as the output folder inside ``source``.
+        excluded_folder: folder to leave out, such as the output folder inside ``source``.
     """
     from audiogan.data.images.scan import image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
-    inside, whole = exclude.resolve(), source.resolve().is_relative_to(exclude.resolve())
+    inside, whole = excluded_folder.resolve(), source.resolve().is_relative_to(excluded_folder.resolve())
     listing = Listing([], [], [])
     for entry in walk(source) if is_sound else image_entries(source):
         if not whole and inside in Path(entry.path).parents:

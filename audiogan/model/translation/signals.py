@@ -66,7 +66,7 @@ class Translation:
         sound: True for sounds, False for images.
         channels: number of channels of the source.
         factors: size of the result divided by the size of the source, for each dimension. Available after the first
-            part.
+            part of the result.
 
     Raises:
         UserError: an input or route is unknown, or the model cannot translate signals.
@@ -77,7 +77,7 @@ class Translation:
     ) -> None:
         if not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
-        self.generator, self.game, self.route = generator, generator.game, generator.routes.require(route)
+        self.generator, self.game, self.route = generator, generator.game, generator.routes.find_unambiguous(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
         if not signals:
             names = ", ".join(generator.inputs) or "none"

@@ -50,7 +50,7 @@ class SignalStream:
         self.sizes = self._held.shape[2:]
 
     def read_until(self, stop: int) -> int | None:
-        """Read the signal until position `stop` is in memory or the signal ends. Return its length if it is known."""
+        """Read up to position `stop` or the end of the signal. Return the length of the signal, or None if unknown."""
         while self.length is None and self._start + self._held.shape[1] <= stop:
             block = next(self._blocks, None)
             if block is None:
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 
     Attributes:
         step: distance between the starts of neighbouring tiles, in samples.
-        fade: overlap of neighbouring tiles, in samples. They are cross-faded there.
+        fade: overlap of neighbouring tiles, in samples. Tiles are cross-faded where they overlap.
         margin: additional samples on both sides that are cropped after processing.
         size_multiple: divisor of the tile sizes without margins, in samples.
     """
@@ -108,10 +108,10 @@ class Tile(NamedTuple):
     """Position of a tile along one dimension, in samples.
 
     Attributes:
-        start: first sample of the result that is used.
-        stop: end of the used samples.
-        low: first sample of the input, including the margin.
-        high: end of the input, including the margin.
+        start: first sample that the tile contributes to the result.
+        stop: end of the samples that the tile contributes to the result, exclusive.
+        low: first sample of the input of the tile, including the margin.
+        high: end of the input of the tile, including the margin, exclusive.
         last: whether this is the last tile.
     """
 
@@ -122,7 +122,7 @@ class Tile(NamedTuple):
     last: bool
 
     def crop_and_fade(self, output: Array, axis: int, scale: int, fade: int) -> Array:
-        """Crop the result of a tile to its used part, and fade it in and out except at the ends of the signal.
+        """Crop the result of a tile to `start` ... `stop`, and fade it in and out except at the ends of the signal.
 
         Args:
             output: result of the tile.

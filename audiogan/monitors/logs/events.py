@@ -19,14 +19,14 @@ LARGEST_RECORD = 1 << 28
 """Largest event that is read, in bytes. Larger events, such as videos, are skipped."""
 
 
-def is_event_file(path: Path, head: bytes) -> bool:
+def is_event_file(path: Path, first_bytes: bytes) -> bool:
     """Return whether a file is a TensorBoard event file.
 
     Args:
         path: the file. An empty file counts as an event file if its name contains ``tfevents``.
-        head: the first 64 bytes of the file.
+        first_bytes: first 64 bytes of the file.
     """
-    return b"brain.Event:" in head[:64] or (MARK in path.name and not head)
+    return b"brain.Event:" in first_bytes[:64] or (MARK in path.name and not first_bytes)
 
 
 def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str]]:

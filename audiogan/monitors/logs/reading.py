@@ -177,7 +177,7 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
     for line in text.splitlines():
         if not line.strip():
             continue
-        # A list that was cut off has an object and a comma in each line.
+        # If a JSON list was cut off, each of its lines is still an object, followed by a comma.
         row = parse_json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
         if row is not None:
             rows.append(_flat(row))
