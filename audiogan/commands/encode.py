@@ -155,13 +155,13 @@ def _check_out(out: Path, stems: list[str]) -> None:
     An imitation is recognized by the recipe inside the file, and a recording by the imitation next to it.
     """
     from audiogan.files import check_writable_folder
-    from audiogan.modalities.drawing.sheets import NAME, check_sheet
+    from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
     from audiogan.model.sampling import read_recipe
 
     check_writable_folder(out)
     if not out.is_dir():
         return
-    check_sheet(out / NAME)
+    check_sheet_overwritable(out / NAME)
     for stem in stems:
         imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
         if os.path.lexists(imitation):

@@ -1,4 +1,4 @@
-"""Evaluation of a critic: linear classifiers on its features, and its accuracy as a classifier."""
+"""Evaluation of a critic: accuracy of linear classifiers on its features, and of its own class predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from audiogan.errors import UserError
-from audiogan.evaluation.data_sets import MAX_EXAMPLES, DataSets, labelled_data, load_examples
+from audiogan.evaluation.data_sets import MAX_EXAMPLES, DataSets, load_examples, require_labelled_data
 from audiogan.games.calling import input_names
 from audiogan.metrics import Report
 from audiogan.model.generator import Generator
@@ -17,7 +17,7 @@ from audiogan.run.training import build_game, build_representation
 from audiogan.run.trust import trust_modules
 
 
-def check_transfer(generator: Generator, sets: DataSets) -> None:
+def check_transfer(generator: Generator, data_sets: DataSets) -> None:
     """Raise `UserError` if linear classifiers cannot be trained on the features of the run's critic."""
     if not hasattr(generator.game, "critic"):
         raise UserError(f"--transfer: {generator.name} has no critic")
@@ -25,18 +25,18 @@ def check_transfer(generator: Generator, sets: DataSets) -> None:
     if inputs:
         reason = f"the critic of {generator.name} also receives {inputs[0]!r}"
         raise UserError(f"--transfer: {reason}, so its features do not describe one signal; omit --transfer")
-    labelled_data(sets, "--transfer")
+    require_labelled_data(data_sets, "--transfer")
 
 
-def measure_critic(
-    generator: Generator, sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
+def measure_critic_accuracy(
+    generator: Generator, data_sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
 ) -> Report:
-    """Measure the critic: linear classifiers on its features, and its accuracy if it is a classifier."""
+    """Measure the accuracy of linear classifiers on the critic's features, and of the critic if it predicts classes."""
     game, report = generator.game, Report({}, {}, {}, {})
     if transfer:
         from audiogan.metrics.transfer import SmallPictures, evaluate_transfer
 
-        train, held_out = labelled_data(sets, "--transfer")
+        train, held_out = require_labelled_data(data_sets, "--transfer")
         echo("transfer: training linear classifiers on the critic's features")
         name = next(name for name, net in game.nets.items() if net is game.critic)
         embeddings: dict[str, Any] = {
@@ -45,8 +45,8 @@ def measure_critic(
             "picture": SmallPictures(generator.modality.to_images),
         }
         report = report.merged(evaluate_transfer(embeddings, train, held_out, seed=seed))
-    if hasattr(game, "classify") and sets.held_out is not None and len(sets.held_out.targets):
-        x, y = load_examples(sets.held_out, MAX_EXAMPLES)
+    if hasattr(game, "classify") and data_sets.held_out is not None and len(data_sets.held_out.targets):
+        x, y = load_examples(data_sets.held_out, MAX_EXAMPLES)
         logits = torch.cat([game.classify(part) for part in torch.from_numpy(x).split(64)]).cpu().numpy()
         name = f"accuracy/critic@{len(x)}"
         report = report.merged(Report({name: float((logits.argmax(1) == y).mean())}, {}, {name: "higher"}, {}))

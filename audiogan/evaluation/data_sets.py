@@ -68,43 +68,43 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
     return DataSets(train, held_out if held_out is not None and len(held_out) else None, real)
 
 
-def data_change_warning(generator: Generator, sets: DataSets) -> str:
+def data_change_warning(generator: Generator, data_sets: DataSets) -> str:
     """Return a warning if the class counts of the training data have changed since training, else an empty string."""
     classes = generator.inputs.get("classes")
-    if generator.checkpoint.suffix.lower() == SUFFIX or sets.train is None or not isinstance(classes, Classes):
+    if generator.checkpoint.suffix.lower() == SUFFIX or data_sets.train is None or not isinstance(classes, Classes):
         return ""
     then = dict(zip(classes.labels, map(int, classes.counts.tolist()), strict=True))
-    now = dict(zip(sets.train.labels, sets.train.class_counts, strict=False))
+    now = dict(zip(data_sets.train.labels, data_sets.train.class_counts, strict=False))
     if then == now:
         return ""
     noun = generator.modality.noun
     return (
         f"the training data changed after training, from {sum(then.values()):,} to {sum(now.values()):,} {noun}s; "
-        f"the held-out data may contain training examples ({sets.train.source})"
+        f"the held-out data may contain training examples ({data_sets.train.source})"
     )
 
 
-def load_examples(data: Table, max_examples: int, *, ordered: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return at most ``max_examples`` signals ``[N, *shape]`` and their classes ``[N]``, or ``None`` without labels."""
+def load_examples(data: Table, max_examples: int, *, keep_order: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return at most ``max_examples`` random signals ``[N, *shape]`` and their classes ``[N]`` (or ``None``)."""
     rows = np.random.default_rng(0).permutation(len(data))[: min(MAX_EXAMPLES, max_examples)]
-    rows = np.sort(rows) if ordered else rows
+    rows = np.sort(rows) if keep_order else rows
     targets = np.asarray(data.targets)
     return data.signals(rows).numpy(), targets[rows] if len(targets) else None
 
 
-def class_indices(data: Table, names: list[str]) -> np.ndarray:
-    """Return the index of each class name in ``data.labels``. Raise `UserError` if the data lacks a class."""
-    unknown = sorted(set(names) - set(data.labels))
+def class_indices(data: Table, class_names: list[str]) -> np.ndarray:
+    """Return the index of each class in ``data.labels``. Raise `UserError` if the data lacks a class."""
+    unknown = sorted(set(class_names) - set(data.labels))
     if unknown:
         raise UserError(f"the run has the class {unknown[0]!r}, but its data no longer has it: {data.source}")
-    return np.array([data.labels.index(name) for name in names], np.int64)
+    return np.array([data.labels.index(name) for name in class_names], np.int64)
 
 
-def labelled_data(sets: DataSets, option: str) -> tuple[Table, Table]:
+def require_labelled_data(data_sets: DataSets, option_name: str) -> tuple[Table, Table]:
     """Return the labelled training and held-out data of a run. Raise `UserError` if the run lacks them."""
-    train, held_out = sets.train, sets.held_out
+    train, held_out = data_sets.train, data_sets.held_out
     if train is None or held_out is None or not len(train.targets):
-        raise UserError(f"{option} needs the run's own labelled training data and held-out data")
+        raise UserError(f"{option_name} needs the run's own labelled training data and held-out data")
     if len(np.unique(train.targets)) < 2:
-        raise UserError(f"{option} needs training data with at least two classes: {train.source}")
+        raise UserError(f"{option_name} needs training data with at least two classes: {train.source}")
     return train, held_out

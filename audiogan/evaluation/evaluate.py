@@ -11,13 +11,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.data.table import Table
 from audiogan.errors import UserError, wrap_os_errors
-from audiogan.evaluation.critic import check_transfer, measure_critic
+from audiogan.evaluation.critic import check_transfer, measure_critic_accuracy
 from audiogan.evaluation.data_sets import (
     MAX_EXAMPLES,
     DataSets,
     class_indices,
     data_change_warning,
-    labelled_data,
+    require_labelled_data,
     load_examples,
     open_evaluation_data,
 )
@@ -37,7 +37,7 @@ from audiogan.model.loading import load
 from audiogan.run.trust import trust_modules
 
 MAX_GAIN_EXAMPLES = 10_000
-"""Largest number of real examples, and of generated examples, in the training sets of ``gain``."""
+"""Largest number of real examples, and of generated examples, on which `augmentation_gain` trains classifiers."""
 
 STORED = "evaluation.json"
 """File name of the report in the run folder."""
@@ -67,16 +67,16 @@ def evaluate_run(
     Args:
         run: run folder, checkpoint or model. ``None``: the newest run.
         data: folder or file with real data; labels are not required. Default: the held-out data of the run. A model
-            contains no data, so it requires ``data``, which is then split as the training data was.
+            file contains no data, so it requires ``data``, which is split into training and held-out data.
         count: largest number of samples. It is limited by the number of real examples.
         seed: seed for the samples and for the choice of examples.
-        classifier: if the training data has labels, also measure with a classifier (`train_classifier`). It is trained
-            once, within about a minute, and cached.
+        classifier: if the training data has labels, compute metrics also on features of a classifier
+            (`train_classifier`), which is trained once, within about a minute, and cached.
         extractor: name of a network whose features are used in addition, see `load_extractor`. Its module is imported.
         extractor_weights: file with the weights of ``extractor``.
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.
-        sheet: PNG file (``.png``) for a picture of samples next to real examples, see `side_by_side`.
+        sheet: PNG file to write, with samples next to real examples, see `side_by_side`.
         trust: names of modules outside the package that the run may use, see `audiogan.load`.
         echo: function that prints a line.
 
@@ -121,7 +121,7 @@ def evaluate_run(
         if gain:
             report = report.merged(_gain(generator, sets, seed, echo))
         if transfer or hasattr(generator.game, "classify"):
-            report = report.merged(measure_critic(generator, sets, seed, transfer, echo))
+            report = report.merged(measure_critic_accuracy(generator, sets, seed, transfer, echo))
     except UserError:
         raise
     except (OmegaConfBaseException, TypeError, ValueError) as error:
@@ -140,7 +140,7 @@ def _sampled(
     n, noun = len(reals), generator.modality.noun
     echo(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")
     fakes, names = _samples(generator, n, seed)
-    seen = None if sets.train is None else load_examples(sets.train, MAX_EXAMPLES, ordered=True)[0]
+    seen = None if sets.train is None else load_examples(sets.train, MAX_EXAMPLES, keep_order=True)[0]
     report = Report({}, {}, {}, {})
     for embedding in embeddings:
         report = report.merged(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
@@ -228,7 +228,7 @@ def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Measure distances to nearest neighbours, for sounds."""
-    if generator.modality.images_name(generator.shape) is None:
+    if generator.modality.image_settings_name(generator.shape) is None:
         return Report({}, {}, {}, {})
     from audiogan.metrics.spacing import PictureEmbedding, evaluate_spacing
 
@@ -260,7 +260,7 @@ def _by_classifier(
 def _check_gain(generator: Generator, sets: DataSets) -> None:
     if needed := list(generator.game.required_inputs):
         raise UserError(f"--gain: {generator.name} needs the input {needed[0]!r}; omit --gain")
-    train, _ = labelled_data(sets, "--gain")
+    train, _ = require_labelled_data(sets, "--gain")
     if not generator.labels:
         raise UserError(f"--gain needs samples of known class, but {generator.name} is unconditional")
     class_indices(train, generator.labels)
@@ -270,7 +270,7 @@ def _gain(generator: Generator, sets: DataSets, seed: int, echo: Echo) -> Report
     from audiogan.metrics.convnet import stratified_sample
     from audiogan.metrics.gain import augmentation_gain
 
-    train, held_out = labelled_data(sets, "--gain")
+    train, held_out = require_labelled_data(sets, "--gain")
     train = train.take(stratified_sample(np.asarray(train.targets), MAX_GAIN_EXAMPLES, np.random.default_rng(seed)))
     n, noun = len(train), generator.modality.noun
     echo(f"augmentation gain: training classifiers on {n:,} real and {n:,} generated {noun}s")

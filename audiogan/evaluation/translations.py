@@ -21,9 +21,10 @@ class Translated(NamedTuple):
     Attributes:
         outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
-        sources: sources, converted to the shape of the outputs ``[n, *shape]``. ``None`` if this is not possible.
+        sources: source signals, converted to the shape of the outputs ``[n, *shape]``. ``None`` if this is not
+            possible.
         paired: whether target ``i`` belongs to source ``i``.
-        shown: sources that can be displayed next to outputs, by the name of the input.
+        shown: input name -> source signals that can be displayed next to the outputs.
     """
 
     outputs: NDArray[np.float32]
@@ -34,7 +35,7 @@ class Translated(NamedTuple):
 
 
 def translate(generator: Generator, table: Table, route: str, max_examples: int, seed: int) -> Translated:
-    """Generate outputs for examples of a table.
+    """Translate the sources in a table with one generator.
 
     Args:
         generator: a model with an input that cannot be drawn at random.
@@ -77,7 +78,7 @@ def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArr
 
 
 def measure_distribution(translated: Translated, generator: Generator, embedding: Any, train: Any, seed: int) -> Report:
-    """Measure the distribution of outputs against that of the targets.
+    """Compare the distribution of outputs with the distribution of targets.
 
     Args:
         translated: the outputs, see `translate`.

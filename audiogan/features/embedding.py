@@ -25,7 +25,7 @@ class Embedding(Protocol):
     """A deterministic function from signals to feature vectors.
 
     Attributes:
-        name: name that identifies every setting that affects the features.
+        name: name of the embedding, which contains every setting that affects the features.
     """
 
     name: str
@@ -52,7 +52,8 @@ class LogMel:
 
     The level of a clip has no effect, because the floor is relative to its peak. Only clips that never exceed -60 dBFS
     count as silence. The default floor of -50 dB was chosen by measuring Fréchet distances of 392 degraded real drums
-    to 392 other drums. With a lower floor, faint noise outweighs the sound. With a higher floor, it has no effect.
+    to 392 other drums. With a lower floor, faint noise changes the features more than the sound does. With a higher
+    floor, it has no effect. The table shows the Fréchet distances.
 
     | floor | unchanged | white noise at -40 dB | tails cut after 0.25 s |
     |---|---|---|---|
@@ -162,7 +163,7 @@ def _edges(frames: int, segments: int) -> list[int]:
 
 
 def embed(
-    x: Any, embedding: Embedding, *, index: NDArray[np.int64] | None = None, batch: int = 32, name: str = "x"
+    x: Any, embedding: Embedding, *, index: NDArray[np.int64] | None = None, batch: int = 32, data_name: str = "x"
 ) -> NDArray[np.float64]:
     """Compute features of a data set batch by batch.
 
@@ -171,7 +172,7 @@ def embed(
         embedding: embedding of the signals.
         index: indices of the signals to use. Default: all.
         batch: batch size.
-        name: name of the data in error messages.
+        data_name: name of the data in error messages.
 
     Returns:
         Features ``[N, D]`` or ``[N, P, D]``, float64.
@@ -185,7 +186,7 @@ def embed(
         (3, 256)
     """
     if len(x) == 0:
-        raise ValueError(f"{name} is empty")
+        raise ValueError(f"{data_name} is empty")
     index = np.arange(len(x)) if index is None else index
     features, bad = [], []
     for rows in np.split(index, range(batch, len(index), batch)):
@@ -196,5 +197,5 @@ def embed(
             features.append(np.asarray(embedding(piece), np.float64))
     if bad:
         some = ", ".join(map(str, bad[:8])) + (", ..." if len(bad) > 8 else "")
-        raise ValueError(f"{len(bad)} of {len(index)} samples in {name} contain NaN or infinity: numbers {some}")
+        raise ValueError(f"{len(bad)} of {len(index)} samples in {data_name} contain NaN or infinity: numbers {some}")
     return np.concatenate(features)

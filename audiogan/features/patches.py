@@ -17,7 +17,8 @@ SIZE = 8
 SCALES = (1, 2)
 """Side lengths of a cell in pixels. Patches are computed for each length."""
 LOWEST = 0.5
-"""Weight of the mean of a patch. Other DCT coefficients are weighted by their frequency in half periods per patch."""
+"""Factor for the DCT coefficient of the mean. Other coefficients are multiplied by their frequency, in half periods per
+patch."""
 
 
 class Patches:

@@ -69,7 +69,7 @@ def prepare_recording(
     channels, length = generator.shape
     x = samples.T
     mixed = mix_channels(x, channels)
-    mixed = mix_channels(x, channels, substitutes=find_cancelled_channels(half_ranges(x), half_ranges(mixed)))
+    mixed = mix_channels(x, channels, substitute_channels=find_cancelled_channels(half_ranges(x), half_ranges(mixed)))
     windows = Windows(rate)
     windows.add(mixed)
     rest = windows.estimate_offset(ONSET)

@@ -48,7 +48,7 @@ class SpectralDistance(nn.Module):
     ) -> None:
         super().__init__()
         length, rate = format.length, format.sample_rate
-        self.mel = LogMelView(length, format.channels, rate, n_fft, hop_length, fold=1)
+        self.mel = LogMelView(length, format.channels, rate, n_fft, hop_length, frame_multiple=1)
         self.coarse = Frames(length, n_fft, hop_length, pad=n_fft // 2)
         self.low = PartialMeter(partials, length, hop_length, rate) if partials else None
         self.fine = Frames(length, n_fft // 4, hop_length // 4, pad=n_fft // 8)

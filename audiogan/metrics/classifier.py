@@ -45,8 +45,8 @@ class Classifier:
         labels: names of the classes.
 
     Attributes:
-        name: width of the features and a digest of the weights, e.g. ``cnn128-1f2e3d4c``. Two classifiers with the same
-            data and recipe have the same name only if training gave bit-identical weights.
+        name: name of the embedding: width of the features and a hash of the weights, e.g. ``cnn128-1f2e3d4c``. Two
+            classifiers with the same data and recipe have the same name only if training gave bit-identical weights.
     """
 
     def __init__(self, net: ClassifierNet, to_images: Picture, labels: Sequence[str]) -> None:
@@ -69,7 +69,8 @@ def train_classifier(
 ) -> Classifier:
     """Return a classifier trained on labelled data.
 
-    The weights are cached. They are reused for the same pictures, recipe and seed.
+    The weights are cached in a file. A later call with the same data, recipe and seed loads this file instead of
+    training.
 
     Args:
         data: labelled training data. Use held-out data to measure the accuracy.

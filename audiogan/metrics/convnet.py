@@ -1,4 +1,4 @@
-"""A small convolutional classifier of pictures, and its training."""
+"""A small convolutional classifier of images and spectrograms, and its training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDE = 64
 longer side is at least 1.5 times the target.
 """
 HALVED = 32
-"""Threshold in pixels. The first convolution has stride 2 if the shorter side of the pictures is larger."""
+"""Side length in pixels. If both sides of the pictures are longer, the first convolution has stride 2, otherwise 1."""
 GRID = 4
 VERSION = 1
 """Version of the training procedure. Increase it when the same recipe would give different weights."""
@@ -40,9 +40,9 @@ class ClassifierRecipe:
     Args:
         widths: output channels of each convolution. For points, the last two are the widths of the hidden layers.
         features: width of the last hidden layer.
-        examples: largest total number of examples processed in training.
+        examples: largest number of examples processed in training, counted once per epoch.
         epochs: largest number of passes over the data.
-        least: smallest number of optimizer steps, which small data sets get.
+        least: smallest number of optimizer steps, unless ``examples`` allows fewer.
         batch: batch size.
         lr: maximum learning rate of the one-cycle schedule.
         shift: largest random shift of a picture as a fraction of its height and width.
@@ -58,12 +58,12 @@ class ClassifierRecipe:
     shift: float = 0.04
 
     def steps(self, n: int) -> int:
-        """Return the number of optimizer steps for ``n`` training examples."""
+        """Return the number of optimizer steps for a training set of ``n`` examples."""
         return min(max(self.least, math.ceil(self.epochs * n / self.batch)), max(self.examples // self.batch, 1))
 
     @property
     def key(self) -> str:
-        """Digest of all settings, eight hexadecimal digits."""
+        """Hash of all settings and `VERSION`, as eight hexadecimal digits."""
         return hashlib.blake2b(json.dumps([VERSION, asdict(self)]).encode(), digest_size=4).hexdigest()
 
 
@@ -150,7 +150,7 @@ def fit(
     recipe: ClassifierRecipe = STANDARD,
     seed: int = 0,
     steps: int | None = None,
-    extra: tuple[Tensor, Tensor] | None = None,
+    extra_examples: tuple[Tensor, Tensor] | None = None,
     on_step: Callable[[], object] | None = None,
 ) -> ClassifierNet:
     """Train a classifier. The same arguments give the same weights, bit for bit.
@@ -165,7 +165,8 @@ def fit(
         recipe: architecture and training settings.
         seed: seed for the initial weights, the order of examples and the shifts.
         steps: number of optimizer steps. Default: ``recipe.steps(N)``.
-        extra: additional pictures and their classes, for example of generated samples. They make up half of each batch.
+        extra_examples: additional pictures and their classes, for example of generated samples. They make up half of
+            each batch.
         on_step: function called after each step.
     """
     rng = torch.Generator().manual_seed(seed)
@@ -177,7 +178,7 @@ def fit(
     total = recipe.steps(len(x)) if steps is None else steps
     optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total)
-    sources = [(x, y)] if extra is None else [(x, y), extra]
+    sources = [(x, y)] if extra_examples is None else [(x, y), extra_examples]
     draws = [_draw(len(pictures), recipe.batch // len(sources), rng) for pictures, _ in sources]
     with _one_thread(), torch.enable_grad():
         for _ in range(total):
@@ -267,16 +268,16 @@ def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Gen
     ideal = count * sizes / len(targets)
     quota = np.maximum(ideal.astype(np.int64), 1)
     short = max(0, count - int(quota.sum()))
-    # The missing examples are taken from the classes that lost most by rounding down.
+    # Rounding down leaves too few examples. The classes with the largest rounding error get one more each.
     quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1
     members = [rng.permutation(np.flatnonzero(targets == k))[:size] for k, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(members))
 
 
-def digest(*parts: Tensor | str) -> str:
-    """Return a digest of tensors (shape, type and values) and strings, 16 hexadecimal digits."""
+def digest(*values: Tensor | str) -> str:
+    """Return a hash of tensors (shape, dtype and values) and strings as 16 hexadecimal digits."""
     whole = hashlib.blake2b(digest_size=8)
-    for part in parts:
+    for part in values:
         if isinstance(part, str):
             whole.update(part.encode() + b"\0")
         else:

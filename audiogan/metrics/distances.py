@@ -45,13 +45,13 @@ def frechet_distance(a: Features, b: Features) -> float:
 def kernel_distance(a: Features, b: Features, *, subset_size: int = 1000, subsets: int = 10, seed: int = 0) -> float:
     """Return the kernel distance: the unbiased squared MMD with the kernel (x·y / D + 1)³.
 
-    Its expectation does not depend on the number of samples. It is 0 for equal distributions; the estimate can be
-    slightly negative.
+    Its expectation does not depend on the number of samples and is 0 for equal distributions. The estimate can
+    therefore be slightly negative.
 
     Args:
         a: features ``[N, D]``, N >= 2.
         b: features ``[M, D]``, M >= 2.
-        subset_size: largest number of samples used at a time. Larger sets are subsampled.
+        subset_size: largest number of samples drawn from each set for one subset.
         subsets: number of random subsets, over which the distance is averaged.
         seed: seed for the subsets.
 

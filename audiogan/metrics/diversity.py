@@ -9,7 +9,7 @@ __all__ = ["inception_score", "vendi_score"]
 
 
 def vendi_score(x: NDArray[np.float64], *, bandwidth: float) -> float:
-    """Return the effective number of different samples, from 1 to N.
+    """Return the Vendi score, the effective number of different samples, from 1 to N.
 
     The score is the exponential of the entropy of the eigenvalues of K / N, where K is the Gaussian kernel matrix
     exp(-|x - y|² / (2 bandwidth²)). A set of n equally large, distant clusters scores n. A mean pairwise distance, in
@@ -39,7 +39,7 @@ def vendi_score(x: NDArray[np.float64], *, bandwidth: float) -> float:
 
 
 def inception_score(probabilities: NDArray[np.floating]) -> float:
-    """Return exp E[KL(p(y|x) || p(y))], from 1 to the number of classes K.
+    """Return the inception score exp E[KL(p(y|x) || p(y))], from 1 to the number of classes K.
 
     Args:
         probabilities: class probabilities ``[N, K]``.

@@ -29,7 +29,7 @@ class Extractor:
         net: network, called in eval mode with float32 pictures ``[B, C, H, W]`` (images in -1 ... 1, or log-mel
             spectrograms of sounds). If it has an attribute ``wants = "signals"``, it is called with the signals.
         to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
-        name: name of the network. A digest of its weights is appended.
+        name: name of the network. A hash of its weights is appended.
     """
 
     def __init__(self, net: nn.Module, to_images: Picture, name: str) -> None:
@@ -55,7 +55,7 @@ class Extractor:
 def load_extractor(spec: str, to_images: Picture, weights: str | os.PathLike[str] | None = None) -> Extractor:
     """Import a network by name and return it as an extractor.
 
-    Importing runs the code of the module, so ``spec`` must come from the user. Configurations and checkpoints cannot
+    Importing runs the code of the module, so accept ``spec`` only from the user. Configurations and checkpoints cannot
     call this function, because they can only instantiate classes.
 
     Args:

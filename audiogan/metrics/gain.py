@@ -75,7 +75,7 @@ def augmentation_gain(
     from tqdm import tqdm
 
     to_images: Picture = train.modality.to_images
-    x, y = load_pictures(train, to_images), torch.from_numpy(np.asarray(train.targets))
+    x, y, classes = load_pictures(train, to_images), torch.from_numpy(np.asarray(train.targets)), len(train.labels)
     generated = load_pictures(fake, to_images), torch.from_numpy(requested_classes)
     test = load_pictures(held_out, to_images), torch.from_numpy(np.asarray(held_out.targets))
     values: dict[str, float] = {}
@@ -88,7 +88,7 @@ def augmentation_gain(
             for seed in range(num_seeds):
                 rows = stratified_sample(np.asarray(train.targets), size, np.random.default_rng(seed))
                 options: Any = {"recipe": recipe, "seed": seed, "steps": total, "on_step": bar.update}
-                nets = (fit(x[rows], y[rows], len(train.labels), extra=extra, **options) for extra in (None, generated))
+                nets = (fit(x[rows], y[rows], classes, extra_examples=extra, **options) for extra in (None, generated))
                 scores.append([accuracy(net, *test) for net in nets])
             suffix = f"cnn{recipe.features}r{recipe.key[:4]}@{len(rows)}+{len(fake)}x{num_seeds}"
             values |= _summary(np.array(scores), suffix)

@@ -20,7 +20,7 @@ BETTER = {**BETTER, "inception": "higher", "agreement": "higher"}
 def agreement(
     probabilities: NDArray[np.float64], classes: NDArray[np.int64], labels: list[str]
 ) -> tuple[float, dict[str, float]]:
-    """Return the share of samples that the classifier assigns to the given class, overall and by class.
+    """Return the share of samples that the classifier assigns to their class in ``classes``, overall and by class.
 
     Args:
         probabilities: class probabilities ``[N, K]``.
@@ -50,8 +50,9 @@ def evaluate_labelled(
     """Measure generated samples with a classifier that was trained on ``train``.
 
     The metrics of `evaluate` (Fréchet and kernel distance, precision, recall, density, coverage, diversity) are
-    computed on features of the classifier's last hidden layer. All sets are reduced to n samples, as in `evaluate`.
-    The floor is the value for n samples of ``train``. In addition:
+    computed on features of the classifier's last hidden layer. The generated, held-out and training signals are each
+    reduced to n samples, as in `evaluate`. The floor (value for real data) is computed on n samples of ``train``. In
+    addition:
 
     * ``inception``: inception score (Salimans et al. 2016, section 4), from 1 to the number of classes. The floor is
       the score of the real samples.
@@ -66,7 +67,7 @@ def evaluate_labelled(
         requested_classes: class requested for each generated signal, int64 ``[N]``. ``None`` for an unconditional
             generator.
         real_classes: class of each real signal, int64 ``[M]``. ``None``: agreement has no floor.
-        count: number of samples n of each kind. Default: as many as possible.
+        count: number of samples n of each kind (generated, held-out, training). Default: the size of the smallest set.
         seed: seed for the choice of samples.
 
     Raises:
@@ -76,9 +77,9 @@ def evaluate_labelled(
     n = common_count(counts, count)
     rng = np.random.default_rng(seed)
     chosen, reference, seen = (rng.permutation(size)[:n] for size in counts.values())
-    x = embed(fake, classifier, index=chosen, name="fake")
-    y = embed(real, classifier, index=reference, name="real")
-    z = embed(train, classifier, index=seen, name="train")
+    x = embed(fake, classifier, index=chosen, data_name="fake")
+    y = embed(real, classifier, index=reference, data_name="real")
+    z = embed(train, classifier, index=seen, data_name="train")
     of_fake, of_real = classifier.probabilities(x), classifier.probabilities(y)
     values: dict[str, float] = {"inception": inception_score(of_fake), **compare_features(x, y)}
     floor: dict[str, float] = {"inception": inception_score(of_real), **compare_features(z, y)}

@@ -42,9 +42,9 @@ def prdc(fake: Features, real: Features, *, k: int = 5, radius_quantile: float =
         real: features of real samples ``[M, D]``.
         k: number of the neighbour that determines the radius, not counting the sample itself.
         radius_quantile: upper limit of the radii as a quantile of the radii of the set, in (0, 1]. 1 gives the
-            published definitions. With 1, the ball of a single outlier among real drums can contain all white noise,
-            which then has a precision of 1. For the same reason, the realism score of Kynkäänniemi et al. (section
-            5) discards balls above the median.
+            published definitions. But then the ball of a single outlier can be so large that it contains even white
+            noise, which gets a precision of 1. For this reason, the realism score of Kynkäänniemi et al. (section 5)
+            discards balls above the median radius.
 
     Raises:
         ValueError: a set has at most k samples, or ``radius_quantile`` is outside (0, 1].
@@ -102,7 +102,8 @@ def nearest(x: Features, reference: Features, *, k: int = 1) -> tuple[Features, 
 def memorisation(fake: Features, held_out: Features, train: Features) -> Memorisation:
     """Measure whether generated samples are copies of training examples.
 
-    * ratio: median distance of a fake sample to its nearest training example, divided by that of a held-out sample.
+    * ratio: median distance of a fake sample to its nearest training example, divided by the
+      median distance of held-out samples.
       About 1 for new samples of the same kind, near 0 for copies, above 1 for samples unlike the data.
     * copies: share of fake samples that are copies. A copy is nearer to a training example than a quarter of the
       distance from this example to its nearest other training example.
@@ -115,7 +116,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
     Raises:
         ValueError: there are fewer than two training examples.
 
-    Source: authenticity, Alaa et al. 2022, section 3, here with a stricter threshold.
+    Source: Alaa et al. 2022, section 3 (authenticity). The threshold of a quarter is stricter than in the paper.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(100, 2))
@@ -126,7 +127,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
         raise ValueError(f"need at least two training examples, got {len(train)}")
     to_train, which = nearest(fake, train)
     unseen, _ = nearest(held_out, train)
-    own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the first is the example itself.
+    own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the nearest neighbour is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
     # At distance zero a sample is a copy, even if the training data contains the example twice.
     copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))

@@ -1,4 +1,4 @@
-"""The `Report` of an evaluation, and `evaluate`, which computes all metrics for one embedding."""
+"""`Report`, the result of an evaluation, and `evaluate`, which computes all metrics for one embedding."""
 
 from __future__ import annotations
 
@@ -40,16 +40,17 @@ Features = NDArray[np.float64]
 class Report:
     """Results of an evaluation.
 
-    Names have the form ``metric/embedding@n`` for n samples of each kind. ``:trainK`` is appended if K training
-    examples were searched. Values with the same name are comparable if they were measured with the same real data.
+    Each value has a name ``metric/embedding@n``, where n is the number of samples of each kind. ``:trainK`` is appended
+    if samples were compared with K training examples. Values with the same name are comparable if they were measured
+    with the same real data.
 
     Attributes:
-        values: measured values by name.
-        floor: values of the same metrics for real data by name. Some metrics have none.
-        better: desired direction by name, e.g. ``higher``.
+        values: name -> value of the metric for generated samples.
+        floor: name -> value of the metric for real data. Some metrics have none.
+        better: name -> better direction, ``higher`` or ``lower``.
         counts: number of samples of each kind that were available.
-        details: values of some metrics split into parts, e.g. by class.
-        nothing: values of the unchanged sources by name, for models that translate signals.
+        details: name -> values of the metric for parts of the samples, e.g. class -> value.
+        nothing: name -> value of the metric for the unchanged sources, for models that translate signals.
     """
 
     values: dict[str, float]
@@ -79,9 +80,7 @@ class Report:
         return "\n".join(lines)
 
     def merged(self, other: Report) -> Report:
-        """Return a report with the entries of both reports. If both have an entry in ``counts``, that of this report is
-        kept.
-        """
+        """Return a report with the values of both reports. If both have a key in ``counts``, this report's is kept."""
         return Report(
             self.values | other.values,
             self.floor | other.floor,
@@ -113,15 +112,15 @@ def evaluate(
 ) -> Report:
     """Measure generated samples against held-out real samples.
 
-    The bias of metrics depends on the number of samples, so all sets are reduced to the same number n. The reference is
-    n samples of ``real``. The floor is the value of each metric for real data: for n samples of ``train``, or, without
-    ``train``, for another n samples of ``real``.
+    The bias of metrics depends on the number of samples, so generated and real samples are reduced to the same number
+    n. The reference is n samples of ``real``. The floor is the value of each metric for real data: for n samples of
+    ``train``, or, without ``train``, for another n samples of ``real``.
 
     * ``frechet``, ``kernel``: see `frechet_distance` and `kernel_distance`.
     * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
       and radii limited to the median.
-    * ``diversity``: Vendi score divided by that of the reference. The bandwidth is the median distance of the reference
-      to its 5th neighbours. Near 0 for a collapsed generator.
+    * ``diversity``: Vendi score divided by the Vendi score of the reference. The bandwidth is the median distance of a
+      reference sample to its 5th neighbour. Near 0 for a collapsed generator.
     * ``train_distance``, ``train_copies``, with ``train``: see `memorisation`. The floor compares one half of the
       reference with the other.
 
@@ -135,7 +134,7 @@ def evaluate(
         train: training sounds ``[K, C, T]``.
         embedding: embedding of the signals. Default: `LogMel` for the length of ``real``. Other embeddings may take
             other signals, such as images.
-        count: number of samples n. Default: as many as possible.
+        count: number of samples n. Default: the largest possible number.
         seed: seed for the choice of samples.
 
     Raises:
@@ -149,15 +148,15 @@ def evaluate(
             raise ValueError("evaluate needs a sample_rate or an embedding")
         embedding = LogMel.for_length(sample_rate, real[:1].shape[-1])
     rng = np.random.default_rng(seed)
-    fakes = embed(fake, embedding, name="fake")[rng.permutation(len(fake))[:n]]
+    fakes = embed(fake, embedding, data_name="fake")[rng.permutation(len(fake))[:n]]
     if train is None:
-        both = embed(real, embedding, index=rng.permutation(len(real))[: 2 * n], name="real")
+        both = embed(real, embedding, index=rng.permutation(len(real))[: 2 * n], data_name="real")
         reference, other = both[:n], both[n:]
     else:
-        reference = embed(real, embedding, index=rng.permutation(len(real))[:n], name="real")
+        reference = embed(real, embedding, index=rng.permutation(len(real))[:n], data_name="real")
         parts = reference.ndim == 3
         chosen = rng.permutation(len(train))[:n]
-        seen = embed(train, embedding, index=chosen if parts else None, name="train")
+        seen = embed(train, embedding, index=chosen if parts else None, data_name="train")
         other = seen if parts else seen[chosen]
     values, floor = compare_features(fakes, reference), compare_features(other, reference)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
@@ -178,7 +177,7 @@ def evaluate(
 
 
 def common_count(counts: dict[str, int], count: int | None) -> int:
-    """Return the common size n of the sets to compare: ``count``, or by default the largest possible size.
+    """Return the size n to which all sets of samples are reduced: ``count``, or by default the largest possible size.
 
     Raises:
         ValueError: there are not enough samples.
@@ -201,7 +200,9 @@ def compare_features(x: Features, reference: Features) -> dict[str, float]:
     if x.ndim == 3:
         return {"frechet": frechet_distance(x.reshape(-1, x.shape[2]), reference.reshape(-1, x.shape[2]))}
     bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
-    bandwidth = max(bandwidth, 1e-6)  # The median distance of equal samples is 0.
+    bandwidth = max(
+        bandwidth, 1e-6
+    )  # If all samples are equal, the median distance is 0, which is not a valid bandwidth.
     balls = prdc(x, reference, k=NEIGHBOURS, radius_quantile=CAP)
     return {
         "frechet": frechet_distance(x, reference),

@@ -1,4 +1,4 @@
-"""Distances to the nearest neighbour as in the WaveGAN paper: within a set, and to the training data."""
+"""Distances to the nearest neighbour, as in the WaveGAN paper: among generated samples, and to the training data."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["PictureEmbedding", "distance_within", "evaluate_spacing"]
 
 
 class PictureEmbedding:
-    """An `Embedding` that returns the pixels of the pictures on which classifiers are trained.
+    """An `Embedding` that returns the pixels of `Modality.to_images`, the inputs of classifiers.
 
     Args:
         modality: modality of the signals.
-        shape: shape of a signal. The modality's ``images_name(shape)`` must not be ``None``.
+        shape: shape of a signal. The modality's ``image_settings_name(shape)`` must not be ``None``.
     """
 
     def __init__(self, modality: Modality, shape: Sequence[int]) -> None:
-        name = modality.images_name(shape)
+        name = modality.image_settings_name(shape)
         if name is None:
             raise ValueError(f"no distances are defined between pictures of {modality.noun}s")
         self.modality, self.name = modality, name
@@ -79,11 +79,11 @@ def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: Picture
     """
     if len(fake) != len(real):
         raise ValueError(f"need equally many real and generated sounds, got {len(real)} and {len(fake)}")
-    x, y = embed(fake, embedding, name="fake"), embed(real, embedding, name="real")
+    x, y = embed(fake, embedding, data_name="fake"), embed(real, embedding, data_name="real")
     name = f"distance_within/{embedding.name}@{len(x)}"
     values, floor = {name: distance_within(x)}, {name: distance_within(y)}
     if train is not None:
-        z = embed(train, embedding, name="train")
+        z = embed(train, embedding, data_name="train")
         name = f"distance_to_train/{embedding.name}@{len(x)}:train{len(z)}"
         values[name], floor[name] = (float(nearest(part, z)[0].mean()) for part in (x, y))
     return Report(values, floor, dict.fromkeys(values, "near floor"), {})

@@ -41,7 +41,8 @@ class FunctionEmbedding:
 
 
 class SmallPictures(FunctionEmbedding):
-    """An `Embedding` that averages pictures down to at most 32 x 32 pixels. It is a baseline without a network."""
+    """An `Embedding` that averages images or spectrograms down to at most 32 x 32 pixels, as a baseline without a
+    network."""
 
     def __init__(self, to_images: Picture) -> None:
         super().__init__(f"picture{PIXELS}", lambda x: _small(to_pictures(x, to_images)))
@@ -81,7 +82,9 @@ def linear_probe_accuracy(
 
     def fitted(strength: float, rows: NDArray[np.bool_]) -> LogisticRegression:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # Full convergence hardly changes the accuracy.
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # The warning is ignored, because full convergence hardly changes the accuracy.
             return LogisticRegression(C=strength, max_iter=200).fit(seen[rows], y[rows])
 
     best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(seen[~kept], y[~kept]))
@@ -94,7 +97,7 @@ def evaluate_transfer(
     """Measure how well linear classifiers predict classes from embeddings of real data.
 
     Args:
-        embeddings: embeddings by name. All but the first are baselines.
+        embeddings: name -> embedding. The first is the one to evaluate, the others are baselines.
         train: labelled real data for training.
         held_out: labelled real data for testing.
         count: largest number of examples of each set. The class proportions are kept.
@@ -116,7 +119,7 @@ def evaluate_transfer(
     x_test, y_test = held_out.signals(others), np.asarray(held_out.targets)[others]
     values = {
         f"transfer/{name}@{len(rows)}": linear_probe_accuracy(
-            embed(x, embedding, name=name), y, embed(x_test, embedding, name=name), y_test
+            embed(x, embedding, data_name=name), y, embed(x_test, embedding, data_name=name), y_test
         )
         for name, embedding in embeddings.items()
     }

@@ -13,7 +13,7 @@ from audiogan.modalities.sound import Sound
 __all__ = ["KINDS", "Image", "Modality", "Points", "Sound", "read_comment"]
 
 KINDS: dict[str, type[Modality]] = {kind.__name__: kind for kind in (Sound, Image, Points)}
-"""Class name of each shipped modality -> the class."""
+"""Class name -> class, for each shipped modality."""
 
 
 def read_comment(path: str | os.PathLike[str]) -> str:

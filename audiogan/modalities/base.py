@@ -26,7 +26,7 @@ Signals = Mapping[str, np.ndarray]
 MAX_FRAME_PIXELS = 1 << 26
 """Largest number of pixels of a preview picture. Larger pictures are left out of the animation."""
 TOLERANCE = 1e-3
-"""Amount by which values may exceed full scale, to allow for the rounding of resamplers and codecs."""
+"""Largest amount by which a value may exceed full scale, because resamplers and codecs round values."""
 
 
 class Modality:
@@ -61,7 +61,7 @@ class Modality:
         """Return a configuration (``_target_`` and arguments) that builds this modality."""
         settings = {name: _plain(value) for name, value in vars(self).items()}
         module = type(self).__module__
-        # Stored models name the package, because the submodule of a class may change between versions.
+        # The configuration names the class by its package, because the submodule may change between versions.
         module = "audiogan.modalities" if module.startswith("audiogan.") else module
         return {"_target_": f"{module}.{type(self).__name__}", **settings}
 
@@ -154,7 +154,7 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.sheet")
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Draw one PNG file with one column per entry of ``columns`` and one row per example, written atomically.
+        """Draw one PNG file with one column per key of ``columns`` and one row per example, written atomically.
 
         Args:
             path: the PNG file. Missing folders are created.
@@ -196,7 +196,7 @@ class Modality:
 
         Args:
             writer: ``torch.utils.tensorboard.SummaryWriter``.
-            tag: name of the entry.
+            tag: name under which TensorBoard shows the signals.
             x: signals ``[N, *shape]``.
             step: training step.
         """
@@ -204,18 +204,18 @@ class Modality:
     # Measures
 
     def embedding(self, shape: Sequence[int]) -> Embedding:
-        """Return the feature extractor for signals of the given shape. It needs no training."""
+        """Return the default feature extractor for signals of the given shape. It needs no training."""
         raise NotImplementedError(f"{type(self).__name__}.embedding")
 
     def embeddings(self, shape: Sequence[int]) -> list[Embedding]:
-        """Return the feature extractors that an evaluation uses, in order. The first is `embedding`."""
+        """Return the feature extractors with which an evaluation computes metrics. The first is `embedding`."""
         return [self.embedding(shape)]
 
     def to_images(self, x: Tensor) -> Tensor:
         """Convert signals ``[B, *shape]`` to images ``[B, C, H, W]``, the inputs of an image classifier."""
         return x
 
-    def images_name(self, shape: Sequence[int]) -> str | None:
+    def image_settings_name(self, shape: Sequence[int]) -> str | None:
         """Return a name that identifies the settings of `to_images` for signals of the given shape.
 
         None if `audiogan.metrics.spacing` cannot measure distances between the images.
@@ -256,8 +256,8 @@ def preview_path(run_dir: PathLike, step: int) -> Path:
 def add_output_column(x: np.ndarray, extra_columns: Signals) -> dict[str, np.ndarray]:
     """Insert the outputs ``x`` into the columns of a comparison.
 
-    The order is: other columns, ``output``, ``target``. If ``extra_columns`` has a column ``output``, the columns are
-    returned unchanged.
+    The order of the result is: other columns, ``output``, ``target``. If ``extra_columns`` has a column ``output``, the
+    columns are returned unchanged.
     """
     if "output" in extra_columns:
         return dict(extra_columns)
@@ -281,13 +281,13 @@ def check_columns(columns: Mapping[str, Any], titles: Titles = None) -> int:
     return next(iter(counts.values()))
 
 
-def as_array(value: Any, noun: str, accepted: str) -> np.ndarray:
+def as_array(value: Any, noun: str, accepted_types: str) -> np.ndarray:
     """Convert an array or tensor to a NumPy array.
 
     Args:
         value: array or tensor of numbers.
-        noun: `Modality.noun`, for error messages.
-        accepted: description of the accepted values, for error messages.
+        noun: name of the value in error messages, see `Modality.noun`.
+        accepted_types: description of the accepted types, for error messages.
 
     Raises:
         UserError: ``value`` is not an array of numbers, or is empty.
@@ -298,9 +298,9 @@ def as_array(value: Any, noun: str, accepted: str) -> np.ndarray:
         value = (value.float() if value.is_floating_point() else value).numpy()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
         kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise UserError(f"{kind} is not {_article(noun)} {noun}; give {accepted}")
+        raise UserError(f"{kind} is not {_article(noun)} {noun}; give {accepted_types}")
     if not value.size:
-        raise UserError(f"an empty array {list(value.shape)} is not {_article(noun)} {noun}; give {accepted}")
+        raise UserError(f"an empty array {list(value.shape)} is not {_article(noun)} {noun}; give {accepted_types}")
     return value
 
 

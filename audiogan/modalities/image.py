@@ -25,7 +25,7 @@ from audiogan.modalities.reading.reader import Unreadable
 from audiogan.utils.text import printable
 
 CELL = 80
-"""Smallest side of an image on a sheet, in pixels. Smaller images are enlarged by an integer factor."""
+"""Smallest height and width at which an image is drawn, in pixels. Smaller images are enlarged by an integer factor."""
 _WIDE = 1600  # Largest width in pixels of a sheet without a fixed number of columns.
 MAX_COMMENT_PIXELS = 1 << 24
 """Largest number of pixels of a PNG file that `Image.read_comment` opens."""
@@ -156,7 +156,7 @@ class Image(Modality):
         save_png(path, _draw(list(zip(*_bytes(np.asarray(x)), strict=True)), columns, title, titles), compress_level=4)
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Draw one PNG file with a column of images per entry of ``columns``.
+        """Draw one PNG file with a column of images per key of ``columns``.
 
         `Modality.draw_columns` describes the arguments. Image sizes may differ between columns, and grey and RGB
         columns can be combined. Smaller images are enlarged by an integer factor up to the size of the largest.

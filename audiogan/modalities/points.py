@@ -30,7 +30,7 @@ class ModeCoverage(NamedTuple):
 
     Attributes:
         modes: number of modes with enough points near them.
-        share: fraction of the points that lie near a mode, 0 ... 1.
+        share: fraction of the points that are near a mode, 0 ... 1.
     """
 
     modes: int
@@ -166,7 +166,7 @@ class Points(Modality):
         _write(path, self._figure({"": x}, titles, title))
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Draw one PNG file with a scatter plot per entry of ``columns``. Points with the same title share a colour.
+        """Draw one PNG file with a scatter plot per key of ``columns``. Points with the same title share a colour.
 
         `Modality.draw_columns` describes the arguments.
         """
@@ -180,7 +180,7 @@ class Points(Modality):
         writer.add_image(tag, np.asarray(figure.canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Coordinates:
-        """Return the feature extractor for points. Their features are their coordinates."""
+        """Return the feature extractor for points, which returns their coordinates."""
         return Coordinates(shape[0])
 
     def to_images(self, x: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 BETTER = {"l1": "lower", "psnr": "higher", "ssim": "higher", "si_sdr": "higher", "log_spectral_distance": "lower"}
 """Name of each full-reference metric -> ``lower`` or ``higher``, the better direction."""
 RANGE = 2.0
-"""Difference between the largest (1) and the smallest (-1) value of a signal."""
+"""Difference between the largest and the smallest possible value of a signal, 1 and -1."""
 SMALLEST_ERROR = 1e-10
-"""Lower limit of the mean squared error in the PSNR. Equal images have a PSNR of 106 dB instead of infinity."""
+"""Lower limit of the mean squared error. It limits the PSNR of equal images to 106 dB, which otherwise is infinite."""
 LARGEST_RATIO_DB = 100.0
 """Largest absolute value of the SI-SDR, in dB. Larger ratios are clamped."""
 SILENCE = 1e-5

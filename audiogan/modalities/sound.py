@@ -35,7 +35,7 @@ from audiogan.utils.text import printable
 GAP_SECONDS = 0.25
 """Duration of the silence between joined sounds, in seconds."""
 BANDS, FLOOR_DB = 64, -60.0
-"""Number of mel bands, and lowest level in dB, of the log-mel spectrograms that `Sound.to_images` returns."""
+"""Number of mel bands and lowest level (in dB) of the log-mel spectrograms that `Sound.to_images` returns."""
 PEAK = 0.95
 """Peak of generated sounds with ``normalize="peak"``. Full scale is 1."""
 RATES, MAX_CHANNELS = (100, 1_000_000), 16
@@ -53,7 +53,7 @@ class Sound(Modality):
             exceed full scale.
     """
 
-    # Without ``field()``, the class attribute of `Modality` would be the default and the argument optional.
+    # ``field()`` makes the argument required. Without it, the class attribute of `Modality` would be its default.
     sample_rate: int = field()
     normalize: str | None = None
 
@@ -149,7 +149,7 @@ class Sound(Modality):
         contact_sheet(path, x, self.sample_rate, titles, title=title)
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
-        """Draw waveforms and spectrograms in one PNG file with a column per entry of ``columns``.
+        """Draw waveforms and spectrograms in one PNG file with a column per key of ``columns``.
 
         `Modality.draw_columns` describes the arguments. Shorter sounds are padded with silence. If the numbers of
         channels differ, the channels of sounds with fewer channels are repeated.
@@ -198,7 +198,7 @@ class Sound(Modality):
         found["log_spectral_distance"] = log_spectral_distance(output, target, self.sample_rate)
         return found
 
-    def images_name(self, shape: Sequence[int]) -> str | None:
+    def image_settings_name(self, shape: Sequence[int]) -> str | None:
         return f"melpicture-{self.sample_rate / 1000:g}k-{shape[-1] / self.sample_rate:g}s"
 
     @torch.no_grad()
@@ -274,7 +274,7 @@ def write_preview(
     layout = {"count": len(waves), "seconds": waves.shape[-1] / sample_rate, "every": every / sample_rate}
     comment = json.dumps({**layout, "titles": names}, ensure_ascii=False)
     if len(comment.encode()) > COMMENT_BYTES:
-        comment = json.dumps(layout)  # The titles are too long for a comment. They are still in the picture.
+        comment = json.dumps(layout)  # If the titles are too long for a comment, they are only in the picture.
     save_wav(
         picture.with_suffix(".wav"), modality.concatenate(np.where(whole, waves, 0.0)), sample_rate, comment=comment
     )

@@ -16,7 +16,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_readable_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
-from audiogan.modalities.drawing.sheets import NAME, check_sheet
+from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
 from audiogan.model.generator import Generator, Label
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_inputs import has_random_inputs
@@ -250,7 +250,7 @@ def _listing(out: Path) -> SampleList:
     """Return the list of samples in a folder. Raise `UserError` that names every conflicting file of the user."""
     problems = []
     try:
-        check_sheet(out / NAME)
+        check_sheet_overwritable(out / NAME)
     except UserError as error:
         problems.append(str(error))
     try:

@@ -79,7 +79,7 @@ class Probe:
         self.real = _Examples(train, count, rng, game)
         usable = held_out is not None and len(held_out) and len(game.source_and_target_rows(held_out)[1])
         self.held_out = _Examples(held_out, count, rng, game) if usable else None
-        features = embed(self.real.x, embedding, batch=SCORED, name="the training data")
+        features = embed(self.real.x, embedding, batch=SCORED, data_name="the training data")
         self.count = len(features)
         self.features = features
         self.bandwidth = fit_bandwidth(features, ALIKE)
@@ -94,7 +94,7 @@ class Probe:
         if self.real.labels is not None:
             library = _Examples(train, LIBRARY, rng, game)
             assert library.labels is not None
-            self._library = embed(library.x, embedding, batch=SCORED, name="the training data"), library.labels
+            self._library = embed(library.x, embedding, batch=SCORED, data_name="the training data"), library.labels
             self._classes = self._count_classes(features)
 
     def measure(self) -> dict[str, float]:
@@ -107,7 +107,7 @@ class Probe:
         x = torch.cat(parts).detach().cpu()
         if not torch.isfinite(x).all():
             return {"finite": 0.0}
-        features = embed(x, self.embedding, batch=SCORED, name="outputs")
+        features = embed(x, self.embedding, batch=SCORED, data_name="outputs")
         name = f"{self.embedding.name}@{self.count}"
         figures = {
             f"diversity/{name}": ALIKE / max(mean_similarity(features, self.bandwidth), 1e-9),

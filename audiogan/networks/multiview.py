@@ -130,13 +130,17 @@ class MultiViewCritic(nn.Module):
         self.views, self.critics = nn.ModuleList(), nn.ModuleList()
         if mel_widths:
             fold = 2 ** len(mel_widths)
-            self.views.append(LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, fold=fold))
+            self.views.append(LogMelView(length, channels, sample_rate, n_fft, hop_length, n_mels, frame_multiple=fold))
         if stft_widths:
-            self.views.append(STFTView(length, channels, n_fft // 2, hop_length // 2, fold=2 ** len(stft_widths)))
+            self.views.append(
+                STFTView(length, channels, n_fft // 2, hop_length // 2, frame_multiple=2 ** len(stft_widths))
+            )
         if onset_widths:
             beginning, fine = min(ONSET_HOPS * hop_length, length), (n_fft // 4, hop_length // 8, n_mels // 2)
             fold = 2 ** len(onset_widths)
-            self.views.append(BeginningView(LogMelView(beginning, channels, sample_rate, *fine, fold=fold), beginning))
+            self.views.append(
+                BeginningView(LogMelView(beginning, channels, sample_rate, *fine, frame_multiple=fold), beginning)
+            )
         widths = [w for w in (mel_widths, stft_widths, onset_widths) if w]
         if not widths:
             raise ValueError("MultiViewCritic needs at least one of mel_widths, stft_widths and onset_widths")

@@ -38,7 +38,9 @@ class MelTrunk(nn.Module):
         super().__init__()
         channels, self.shape = format.channels, format.shape
         fold = 2 ** len(widths)
-        self.view = LogMelView(format.length, channels, format.sample_rate, n_fft, hop_length, n_mels, fold=fold)
+        self.view = LogMelView(
+            format.length, channels, format.sample_rate, n_fft, hop_length, n_mels, frame_multiple=fold
+        )
         _, rows, columns = self.view.shape
         self.convs = StridedConvs([channels, *widths])
         self.hidden = nn.Linear(widths[-1] * (rows // fold) * (columns // fold), hidden)

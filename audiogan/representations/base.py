@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class Representation(nn.Module):
     """Invertible transform between signals `[B, *signal_shape]` and the tensors `[B, *shape]` that networks process.
 
-    Signals are floats within about -1 ... 1. Statistics are buffers, so that a checkpoint contains them and sampling
-    needs no training data.
+    Signals are floats within about -1 ... 1. Statistics of the training data are buffers, so checkpoints contain
+    them and sampling needs no training data.
 
     Attributes:
         exact: whether `decode(encode(x))` equals `x` up to float error.
@@ -70,7 +70,7 @@ class Representation(nn.Module):
 
 
 class Identity(Representation):
-    """Identity: networks process the signals themselves, such as images or points.
+    """Representation that does not change the signals, such as images or points.
 
     Signals must have as many dimensions and channels as ``shape``. Other sizes may differ, so that fully convolutional
     networks can be applied to larger signals.

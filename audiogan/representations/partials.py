@@ -1,8 +1,8 @@
 """Partials: synthesis and measurement of a few sinusoids with gliding frequencies, for the ringing of drums.
 
 This is the sinusoidal model of McAulay & Quatieri (IEEE Trans. ASSP 34, 1986) with one sinusoid in each half octave. An
-inverse STFT can produce steady tones only if phases continue from frame to frame. Networks learn that for a few fixed
-frequencies at best. Explicit sinusoids can have any pitch.
+inverse STFT produces steady tones only if phases continue from frame to frame, which networks learn for a few fixed
+frequencies at best. Explicit sinusoids, in contrast, can have any pitch.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ LOWEST_HZ = 35.0
 BAND = 0.5
 """Width of a band, in octaves."""
 FINE = 16
-"""Samples per block. Sines of block starts and of offsets in a block are combined by the addition theorem."""
+"""Number of samples per block. A sine is computed from its phase at the start of the block and its phase advance within
+the block, by the addition theorem."""
 
 
-def band_edges(count: int, sample_rate: int) -> Tensor:
-    """Return the lower edges `[K]` of the bands below half the sample rate, in octaves above 1 Hz."""
+def band_edges(max_bands: int, sample_rate: int) -> Tensor:
+    """Return the lower edges `[K]` of at most `max_bands` bands below half the sample rate, in octaves above 1 Hz."""
     fit = math.floor(math.log2(sample_rate / 2 / LOWEST_HZ) / BAND)
-    return math.log2(LOWEST_HZ) + BAND * torch.arange(min(count, fit), dtype=torch.float64)
+    return math.log2(LOWEST_HZ) + BAND * torch.arange(min(max_bands, fit), dtype=torch.float64)
 
 
 class Partials(nn.Module):
@@ -119,18 +120,18 @@ class PartialMeter(nn.Module):
         self.register_buffer("places", places.float(), persistent=False)
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
 
-    def power(self, signal: Tensor, stride: int = 1) -> Tensor:
+    def power(self, signal: Tensor, frame_stride: int = 1) -> Tensor:
         """Return the power of sinusoids at `steps` frequencies in each band.
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
-            stride: distance of the measured frames, in frames. 1 measures every frame.
+            frame_stride: distance of the measured frames, in frames. 1 measures every frame.
 
         Returns:
             Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.
         """
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
-        spectrum = torch.fft.rfft(x.unfold(1, self.size, stride * self.hop_length))[..., : self.bins]
+        spectrum = torch.fft.rfft(x.unfold(1, self.size, frame_stride * self.hop_length))[..., : self.bins]
         heard = torch.cat([spectrum.real, spectrum.imag], dim=2).flatten(0, 1) @ self.analysis
         power = heard.unflatten(1, (2, self.count, self.steps)).square().sum(1)
         return power.unflatten(0, (len(x), -1)).transpose(1, 2)
@@ -148,7 +149,9 @@ class PartialMeter(nn.Module):
         octaves = (share * self.places[:, None]).sum(3) / (share.sum(3) + 1e-20)
         amplitude = (peak / (peak.amax((1, 2), keepdim=True) + 1e-12)).sqrt()
         place = power.argmax(3)
-        inside = (place > 0) & (place < self.steps - 1)  # A maximum at the edge belongs to a peak in the next band.
+        inside = (place > 0) & (
+            place < self.steps - 1
+        )  # A maximum at the edge of a band belongs to a peak in the next band.
         return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
 
     def summary(self, signal: Tensor) -> Tensor:

@@ -220,7 +220,7 @@ def inner_product(a: Tensor, b: Tensor) -> Tensor:
 def _power(square: Tensor, floor: float, exponent: float) -> Tensor:
     """`max(m, floor) ** exponent` from m squared."""
     clamped = square.clamp_min(floor**2)
-    if exponent == -0.5:  # Square roots are several times faster than `pow`, and a power of 0.5 is the default.
+    if exponent == -0.5:  # A square root is several times faster than `pow`, and 0.5 is the default power.
         return clamped.sqrt().rsqrt()
     if exponent == 1:
         return clamped.sqrt()
@@ -235,8 +235,8 @@ class LogMagnitude(Representation):
     Griffin-Lim, which is deterministic. 16,384 samples give 128 x 128 values. Call `fit` before use.
 
     Unlike in the paper, the first frame begins `(n_fft - hop_length) / 2` samples before the wave, and the inverse STFT
-    is the least-squares inverse. So the first samples, which contain a drum's onset, are covered by as many frames as
-    all others.
+    is the least-squares inverse. Therefore as many frames cover the first samples, which contain the onset of a drum,
+    as all other samples.
 
     Source: Donahue et al. 2019, section 3.4.
     """

@@ -1,4 +1,4 @@
-"""Views: fixed, differentiable spectrograms that critics and encoders receive. They need no inverse."""
+"""Views: differentiable spectrograms without parameters, as inputs of critics and encoders. They need no inverse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LogMelView(nn.Module):
         hop_length: distance of frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
-        fold: divisor of the number of frames, see `round_frames`.
+        frame_multiple: number that divides the number of frames, see `round_frames`.
     """
 
     filters: Tensor
@@ -37,11 +37,11 @@ class LogMelView(nn.Module):
         hop_length: int,
         n_mels: int = 64,
         floor: float = 1e-4,
-        fold: int = 16,
+        frame_multiple: int = 16,
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (channels, round_frames(self.frames.count, fold), n_mels)
+        self.shape = (channels, round_frames(self.frames.count, frame_multiple), n_mels)
         self.floor = floor
         self.register_buffer("filters", triangular_filters(self.frames.bins, n_mels, sample_rate), persistent=False)
         self._unit = 2.0 / float(self.frames.window.sum())
@@ -67,11 +67,11 @@ class STFTView(nn.Module):
         hop_length: int,
         power: float = 1 / 3,
         floor: float = 1.5e-5,
-        fold: int = 32,
+        frame_multiple: int = 32,
     ) -> None:
         super().__init__()
         self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        self.shape = (3 * channels, round_frames(self.frames.count, fold), n_fft // 2)
+        self.shape = (3 * channels, round_frames(self.frames.count, frame_multiple), n_fft // 2)
         self.power, self.floor = power, floor
         self._unit = 2.0 / float(self.frames.window.sum())
 
@@ -83,13 +83,17 @@ class STFTView(nn.Module):
         return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
 
 
-def round_frames(frames: int, fold: int) -> int:
-    """Return the number of frames of a view: a multiple of `fold`, near `frames`.
+def round_frames(frames: int, frame_multiple: int) -> int:
+    """Return the number of frames of a view: a multiple of `frame_multiple`, near `frames`.
 
     Missing frames are filled with silence. If there is one frame too many, the last frame is dropped, because the frame
     before it already covers the end of the sound.
     """
-    return frames - 1 if frames > fold and frames % fold == 1 else -(-frames // fold) * fold
+    return (
+        frames - 1
+        if frames > frame_multiple and frames % frame_multiple == 1
+        else -(-frames // frame_multiple) * frame_multiple
+    )
 
 
 def _rows(spectrum: Tensor, rows: int) -> Tensor:
@@ -98,13 +102,13 @@ def _rows(spectrum: Tensor, rows: int) -> Tensor:
     return F.pad(spectrum, (0, 0, 0, missing)) if missing > 0 else spectrum[:, :, :rows]
 
 
-def triangular_filters(bins: int, bands: int, sample_rate: int, low: float = 20.0) -> Tensor:
+def triangular_filters(bins: int, bands: int, sample_rate: int, lowest_hz: float = 20.0) -> Tensor:
     """Return triangular filters `[bins, bands]` of height 1, equally spaced on HTK's mel scale.
 
     A band narrower than a bin interpolates between its two nearest bins, so that no band is empty.
     """
     top = sample_rate / 2
-    edges = 700 * (10 ** (torch.linspace(_mel(low), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (10 ** (torch.linspace(_mel(lowest_hz), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)
     width = top / (bins - 1)
     centre = edges[1:-1]
     left = torch.maximum(centre - edges[:-2], torch.tensor(width, dtype=torch.float64))

@@ -1,4 +1,4 @@
-"""API routes that make kits of sixteen sounds and export them to files of other instruments."""
+"""API routes that make kits of sixteen sounds and export them to files for samplers."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _kit(studio: Studio, want: KitFile) -> Kit:
     try:
         pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
         return Kit(tuple(pads), studio.instrument.name)
-    except ValueError as error:  # A name is unprintable, or a note occurs twice.
+    except ValueError as error:  # The error is raised if a name is unprintable or a note occurs twice.
         raise UserError(str(error)) from error
 
 

@@ -72,9 +72,8 @@ class Refused(Exception):
 
 
 class DrainingResponse(JSONResponse):
-    """Response to a request with a body that is still arriving. The body is read and discarded for a short time.
-
-    If the connection were closed at once, many clients would report a broken connection instead of the response.
+    """Response to a request before its whole body has arrived. The rest of the body is read and discarded for a short
+    time. If the connection were closed at once, many clients would report a broken connection instead of the response.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +100,7 @@ async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
     Args:
         request: the request.
         max_bytes: largest size of the body, in bytes.
-        seconds: time within which the body must arrive.
+        seconds: time within which the body must arrive, in seconds.
 
     Raises:
         Refused: the body is too large (status 413) or does not arrive in time (status 400).
@@ -138,7 +137,7 @@ class Slots:
         self.threads = ThreadPoolExecutor(max_running)
 
     async def acquire(self) -> None:
-        """Wait for a free slot and occupy it. The caller must call `release`.
+        """Wait for a free slot and occupy it. The caller must call `release` when the task ends.
 
         Raises:
             Refused: the queue is full, or no slot became free in time (status 503).

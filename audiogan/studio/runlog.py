@@ -19,7 +19,7 @@ POINTS = 4096
 MAX_CURVES, MAX_NAME = 200, 160
 """Largest number of curves, and largest length of the name of a metric in characters."""
 MARK = 64
-"""Number of bytes before the reading position that are compared to detect a file that was rewritten."""
+"""Number of bytes before the reading position that are compared with those read earlier, to detect a rewritten file."""
 
 
 @dataclass
@@ -188,11 +188,11 @@ class RunLog:
         """Number of lines that one point averages, in the curve with the most lines per point."""
         return max((curve.lines_per_point for curve in self.curves.values()), default=1)
 
-    def figures(self, floor: dict[str, float]) -> list[dict[str, Any]]:
+    def figures(self, real_values: dict[str, float]) -> list[dict[str, Any]]:
         """Draw the curves as in the HTML report.
 
         Args:
-            floor: name of each metric -> its value for real data, which is drawn as a horizontal line.
+            real_values: name of each metric -> its value for real data, which is drawn as a horizontal line.
 
         Returns:
             One JSON object per figure: ``title``, ``section`` of the page, ``html`` with the drawing, and ``points``
@@ -202,7 +202,7 @@ class RunLog:
         series = {name: points for name, points in series.items() if points[0]}
         return [
             {"title": title, "section": _section(title), "html": html, "points": points}
-            for title, html, points in plot_metrics(series, floor)
+            for title, html, points in plot_metrics(series, real_values)
         ]
 
 

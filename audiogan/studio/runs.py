@@ -1,4 +1,4 @@
-"""Discovery of run folders, and their state as the studio shows it. Only files inside a run folder are read."""
+"""Search for run folders, and the state of each run for the studio. Only files inside a run folder are read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
 MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
 """Largest size in bytes of a file that is read whole, bytes read at the end of a log, and number of findings shown."""
 ALIVE_SECONDS = 60.0
-"""Time after the last file change for which a run counts as alive, in seconds. Runs that log rarely get more time."""
+"""Time after the last file change for which a run counts as alive, in seconds. The time is longer for
+runs that log rarely."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Run:
         digest = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()
         return cls(digest[:12], printable(name.encode("utf-8", "replace").decode())[:200], folder)
 
-    def file(self, name: str) -> Path | None:
+    def find_file(self, name: str) -> Path | None:
         """Return the path of a file in the run folder. None if it is missing or a link to the outside of the folder."""
         try:
             path = (self.folder / name).resolve(strict=True)
@@ -58,7 +59,7 @@ class Run:
 
     def read_text(self, name: str) -> str:
         """Read a text file of the run folder. The result is empty if the file is missing or larger than 1 MiB."""
-        path = self.file(name)
+        path = self.find_file(name)
         try:
             if path is None or path.stat().st_size > MAX_TEXT_BYTES:
                 return ""
@@ -70,28 +71,28 @@ class Run:
         """Read a JSON object from a file of the run folder. The result is empty if the file cannot be read."""
         return parse_json_object(self.read_text(name)) or {}
 
-    def read_tail(self, name: str, size: int) -> list[bytes]:
-        """Return the complete lines in the last ``size`` bytes of a file. Empty if the file cannot be read."""
-        path = self.file(name)
+    def read_tail(self, name: str, max_bytes: int) -> list[bytes]:
+        """Return the complete lines in the last ``max_bytes`` bytes of a file. Empty if the file cannot be read."""
+        path = self.find_file(name)
         if path is None:
             return []
         try:
             with open(path, "rb") as file:
                 end = file.seek(0, 2)
-                file.seek(max(0, end - size))
-                data = file.read(size)
+                file.seek(max(0, end - max_bytes))
+                data = file.read(max_bytes)
         except OSError:
             return []
         lines = data.split(b"\n")[:-1]
-        return lines[1:] if end > size else lines
+        return lines[1:] if end > max_bytes else lines
 
     def floor(self) -> dict[str, float]:
-        """Return the value of each evaluation metric on held-out data: name -> value. Empty without an evaluation."""
+        """Return the values of the evaluation metrics for real data: name -> value. Empty without an evaluation."""
         stored = self.read_json("evaluation.json").get("floor")
         floor = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
         return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
 
-    def plan(self) -> dict[str, float]:
+    def planned_training(self) -> dict[str, float]:
         """Return the planned ``steps`` and ``minutes`` of training, as far as the configuration states them."""
         # The configuration is parsed with regular expressions, because a YAML parser is too slow for many runs. Its
         # layout is known, because audiogan writes it.
@@ -126,7 +127,7 @@ class Run:
         ]
         step = rows[-1]["step"] if rows else 0.0
         seconds = timed[-1][1] if timed else None
-        plan, age = self.plan(), self.idle_seconds()
+        plan, age = self.planned_training(), self.idle_seconds()
         interval = statistics.median([b[1] - a[1] for a, b in itertools.pairwise(timed)] or [0.0])
         alive = self._is_locked(locked_inodes() if locked is None else locked)
         alive = alive or age < max(ALIVE_SECONDS, 6 * interval)

@@ -25,7 +25,8 @@ ACCEPT_BATCH = 16
 
 
 class Connection(H11Protocol):
-    """HTTP connection with time limits. A new connection above the limit closes the one that was idle longest."""
+    """HTTP connection with time limits. If there are too many connections, a new connection
+    closes the one that was idle longest."""
 
     max_connections = MAX_CONNECTIONS
     header_seconds = HEADER_SECONDS
@@ -56,7 +57,7 @@ class Connection(H11Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether the connection has a request without a complete response."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _watch(self) -> None:

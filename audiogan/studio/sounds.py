@@ -42,15 +42,15 @@ class Studio:
     def from_request(cls, request: Request) -> Studio:
         return request.app.state.studio
 
-    async def parse_body(self, request: Request, model: type[M]) -> M:
-        """Read the JSON body of a request and validate it as an instance of the pydantic class ``model``.
+    async def parse_body(self, request: Request, model_class: type[M]) -> M:
+        """Read the JSON body of a request and validate it as an instance of the pydantic class ``model_class``.
 
         Raises:
             Refused: the body is not valid JSON (status 400), or a value is invalid (status 422).
         """
         body = await read_body(request, self.limits.json_bytes, self.limits.body_seconds)
         try:
-            return model.model_validate_json(body)
+            return model_class.model_validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             key = ".".join(str(part)[:40] for part in first["loc"][:4])

@@ -48,10 +48,11 @@ class WatchedRun:
         """Return the state of the run, and its curves, findings and previews if they changed, as a JSON object.
 
         Args:
-            versions: version of each part that the page already has. A missing part is always returned.
+            versions: name of each part of the response -> its version that the page already has. A missing part is
+                always returned.
         """
         with self.lock:
-            path, deadline = self.run.file("metrics.jsonl"), time.monotonic() + READ_SECONDS
+            path, deadline = self.run.find_file("metrics.jsonl"), time.monotonic() + READ_SECONDS
             while (more := self.log.read(path)) and time.monotonic() < deadline:
                 pass
             parts = {"curves": self._curves(), "findings": self._findings(), "previews": self._previews()}
@@ -92,7 +93,7 @@ class WatchedRun:
         name, _, version = address.partition("?v=")
         known = self._layouts.get(name)
         if known is None or known[0] != version:
-            path = self.run.file(f"previews/{name}")
+            path = self.run.find_file(f"previews/{name}")
             self._layouts[name] = known = version, read_preview_layout(path, MAX_SOUNDS) if path else {}
         return known[1]
 
@@ -159,7 +160,7 @@ class Watching:
         keys = ("state", "step", "share", "age")
         rows = []
         for run in self.find_runs().values():
-            if not run.folder.is_dir():  # The folder was deleted after the search.
+            if not run.folder.is_dir():  # The run folder was deleted after the search.
                 continue
             facts = run.status(locked)
             about = {"id": run.id, "name": run.name, "played": run.id == self.played}
@@ -188,7 +189,7 @@ async def get_preview(request: Request, id: str, name: str) -> Response:
     watching = Watching.from_request(request)
 
     def work() -> bytes:
-        path = watching.get_run(id).run.file(f"previews/{name}") if _kind(name) else None
+        path = watching.get_run(id).run.find_file(f"previews/{name}") if _kind(name) else None
         try:
             if path is None:
                 raise FileNotFoundError

@@ -50,7 +50,7 @@ def test_grows_with_what_is_spoilt(distance: SpectralDistance, drums: Tensor, ho
 
 def test_is_the_sum_it_says(distance: SpectralDistance, drums: Tensor) -> None:
     made, real = drums.flip(0), drums
-    look = LogMelView(length=LENGTH, channels=1, sample_rate=16000, n_fft=512, hop_length=256, fold=1)
+    look = LogMelView(length=LENGTH, channels=1, sample_rate=16000, n_fft=512, hop_length=256, frame_multiple=1)
 
     def magnitude(x: Tensor, n_fft: int) -> Tensor:
         window = torch.hann_window(n_fft)

@@ -117,7 +117,7 @@ def test_training_is_the_same_with_any_threads_and_leaves_no_trace(digits: tuple
 def test_further_examples_are_half_of_each_batch(digits: tuple[Table, Table]) -> None:
     x, y = load_pictures(digits[0], digits[0].modality.to_images), torch.from_numpy(digits[0].targets)
     first, second = y < 5, y >= 5
-    net = fit(x[first], y[first], 10, recipe=QUICK, steps=120, extra=(x[second], y[second]))
+    net = fit(x[first], y[first], 10, recipe=QUICK, steps=120, extra_examples=(x[second], y[second]))
     assert accuracy(net, x, y) > 0.9
 
 

@@ -109,6 +109,6 @@ def test_embed_names_what_is_not_finite(logmel: LogMel) -> None:
     x = torch.zeros(300, 1, 2000)
     x[[4, 290], 0, 7] = torch.tensor([torch.nan, torch.inf])
     with pytest.raises(ValueError, match=r"2 of 300 samples in fake .*: numbers 4, 290"):
-        embed(x, logmel, name="fake")
+        embed(x, logmel, data_name="fake")
     with pytest.raises(ValueError, match="fake is empty"):
-        embed(x[:0], logmel, name="fake")
+        embed(x[:0], logmel, data_name="fake")

@@ -50,7 +50,7 @@ def test_facts_of_each_kind() -> None:
     assert [each.edge for each in ALL] == [1.0, 1.0, None]
     assert [each.sample_rate for each in ALL] == [8000, None, None]
     assert [each.output_name for each in ALL] == ["wave", "image", None]
-    assert [each.images_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
+    assert [each.image_settings_name(SHAPES[each.noun]) for each in ALL] == ["melpicture-8k-0.1s", None, None]
     with pytest.raises(TypeError, match="sample_rate"):
         Sound()  # type: ignore[call-arg]
 

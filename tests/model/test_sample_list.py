@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 from stub_generator import Stub
 
 from audiogan.errors import UserError
-from audiogan.modalities.drawing.sheets import check_sheet
+from audiogan.modalities.drawing.sheets import check_sheet_overwritable
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.model.sample_list import FIELDS, SampleList
@@ -134,22 +134,22 @@ def test_what_is_no_picture_is_not_touched_either(content: bytes, tmp_path: Path
     path = tmp_path / "contact-sheet.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a contact sheet"):
-        check_sheet(path)
+        check_sheet_overwritable(path)
     path.unlink()
     path.symlink_to("nowhere")
     with pytest.raises(UserError, match="not a contact sheet"):
-        check_sheet(path)
+        check_sheet_overwritable(path)
     path.unlink()
     path.mkdir()
     with pytest.raises(UserError, match="not a contact sheet"):
-        check_sheet(path)
+        check_sheet_overwritable(path)
 
 
 @pytest.mark.parametrize("modality", [None, Image(), Points()])
 def test_sheets_of_audiogan_are_replaced(modality: Any, tmp_path: Path) -> None:
     for seed in (1, 5):
         sample(tmp_path, 3, Stub(modality=modality), seed=seed)
-    check_sheet(tmp_path / "contact-sheet.png")
+    check_sheet_overwritable(tmp_path / "contact-sheet.png")
     assert len(rows(tmp_path)) == (2 if modality == Points() else 6)
 
 

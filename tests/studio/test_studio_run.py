@@ -34,7 +34,7 @@ def studio(drums: Generator, root: Path) -> TestClient:
 
     from audiogan.studio import create_app
 
-    app = create_app(drums, runs=root)
+    app = create_app(drums, runs_dir=root)
     return TestClient(app, base_url="http://127.0.0.1:8642", raise_server_exceptions=False)
 
 
@@ -356,7 +356,7 @@ def test_the_run_that_is_played_is_listed_wherever_it_lies(tiny_run: Path, root:
     import audiogan
     from audiogan.studio import create_app
 
-    studio = TestClient(create_app(audiogan.load(tiny_run), runs=root), base_url="http://127.0.0.1:8642")
+    studio = TestClient(create_app(audiogan.load(tiny_run), runs_dir=root), base_url="http://127.0.0.1:8642")
     (one,) = studio.get("/api/runs").json()["runs"]
     assert (one["name"], one["state"], one["step"], one["played"]) == ("tiny", "finished", 4, True)
     data = studio.get(f"/api/runs/{one['id']}").json()

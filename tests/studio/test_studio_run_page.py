@@ -49,7 +49,7 @@ def place(drums: Generator, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
     root = tmp_path_factory.mktemp("watched") / "runs"
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(drums, runs=root), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(create_app(drums, runs_dir=root), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}", root

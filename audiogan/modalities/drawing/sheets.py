@@ -1,4 +1,4 @@
-"""Recognition of contact sheets, so that commands do not overwrite other files."""
+"""Recognition of contact sheets written by audiogan, so that commands do not overwrite other pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_PIXELS = 1 << 28
 """Largest number of pixels of a contact sheet."""
 
 
-def check_sheet(path: str | os.PathLike[str]) -> None:
+def check_sheet_overwritable(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` if the file at ``path`` exists and is not a contact sheet written by audiogan.
 
     The check compares the colour of the first pixel with the background colour of contact sheets.

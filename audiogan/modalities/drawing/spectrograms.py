@@ -62,7 +62,7 @@ def _spectrogram(wave: np.ndarray, sample_rate: int, rows: int, columns: int) ->
     frames = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)[:, ::hop]
     bands, shape = _bands(window + 1, sample_rate, rows), np.hanning(window).astype(np.float32)
     power = np.zeros((frames.shape[1], rows), np.float32)
-    for start in range(0, len(power), 4096):  # Blocks of frames limit memory use.
+    for start in range(0, len(power), 4096):  # Frames are processed in blocks to limit memory use.
         spectrum = np.fft.rfft(frames[:, start : start + 4096] * shape, 2 * window, axis=-1)
         power[start : start + 4096] = (np.abs(spectrum) ** 2).sum(0) @ bands
     at = np.linspace(0, len(power), columns, endpoint=False).astype(int)

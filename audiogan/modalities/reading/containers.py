@@ -40,7 +40,7 @@ _FRAMES = re.compile(r"Calculated frame count (\d+) does not match value from 'd
 
 @dataclass
 class Header:
-    """Result of the inspection of a header.
+    """Result of `inspect_header`: defects in the header of a sound file, and their repair.
 
     Attributes:
         patches: byte offset -> bytes that replace the bytes of the file from this offset.
@@ -82,26 +82,26 @@ def inspect_header(file: BinaryIO) -> Header:
     return Header(mpeg=kind not in KNOWN, problem=problem)
 
 
-def update_header_from_log(header: Header, log: str) -> None:
+def update_header_from_log(header: Header, libsndfile_log: str) -> None:
     """Set `Header.cut` and `Header.unfinished` from the log of libsndfile (``SoundFile.extra_info``)."""
-    for declared, actual in _LOG.findall(log):
+    for declared, actual in _LOG.findall(libsndfile_log):
         if int(declared) == 0:
             header.unfinished = True
-        elif int(declared) > int(actual) and not is_placeholder(int(declared)):
+        elif int(declared) > int(actual) and not is_placeholder_size(int(declared)):
             header.cut = True
-    frames = _FRAMES.search(log)
+    frames = _FRAMES.search(libsndfile_log)
     if frames and not header.unfinished and int(frames[1]) < int(frames[2]) < UNKNOWN_64 >> 1:
         header.cut = True
-    if "Last page lacks an end-of-stream bit" in log:
+    if "Last page lacks an end-of-stream bit" in libsndfile_log:
         header.cut = True
 
 
-def log_reports_gap(log: str) -> bool:
+def log_reports_gap(libsndfile_log: str) -> bool:
     """Return whether the log of libsndfile reports missing pages in an Ogg file."""
-    return "libogg reports a hole" in log or "bytes looking for the next page" in log
+    return "libogg reports a hole" in libsndfile_log or "bytes looking for the next page" in libsndfile_log
 
 
-def is_placeholder(size: int) -> bool:
+def is_placeholder_size(size: int) -> bool:
     """Return whether a 32-bit size is a placeholder, which programs write to a pipe because the size is not known yet.
 
     ffmpeg and mpg123 write 0xFFFFFFFF, SoX writes 0x7FFFF000, and arecord writes 0x7FFFFF00 or 0x80000000.

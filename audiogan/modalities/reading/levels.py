@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 SILENCE = 1e-3
 """Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
 CANCELLED = 0.01
-"""Channels cancel out if the range of their mean is below this fraction of the loudest channel's (-40 dB)."""
+"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest
+channel (-40 dB)."""
 OVERS = 32.0
 """Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
@@ -23,9 +24,11 @@ STEADY_SHARE = 0.25
 QUIET = 0.1
 """Largest half range of a quiet window, relative to the loudest window. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
-"""Smallest number of windows for an offset estimate. In short sounds, an ordinary mean resembles an offset."""
+"""Smallest number of windows for an offset estimate. In shorter sounds, the
+mean of the samples can differ from 0 without an offset."""
 ULTRASONIC = 1e-4
-"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). If less is left, it was ultrasonic."""
+"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). If less is left, the
+sound was ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
 """Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
 fraction of the energy in the loud samples."""
@@ -49,7 +52,7 @@ def half_ranges(x: np.ndarray) -> NDArray[np.float64]:
 
 
 def mix_channels(
-    x: np.ndarray, channels: int, keep_first: bool = False, substitutes: dict[int, int] | None = None
+    x: np.ndarray, channels: int, keep_first: bool = False, substitute_channels: dict[int, int] | None = None
 ) -> np.ndarray:
     """Convert samples ``[N, C]`` to ``[N, channels]``.
 
@@ -60,7 +63,7 @@ def mix_channels(
         x: samples ``[N, C]``.
         channels: number of channels of the result.
         keep_first: use the first channels of ``x`` instead of means.
-        substitutes: channel of the result -> channel of ``x`` that is used instead of the mean.
+        substitute_channels: channel of the result -> channel of ``x`` that is used instead of the mean.
     """
     have = x.shape[1]
     if have == channels:
@@ -69,22 +72,23 @@ def mix_channels(
         return x[:, np.arange(channels) % have]
     if keep_first:
         return x[:, :channels]
-    chosen = substitutes or {}
+    chosen = substitute_channels or {}
     mixed = [x[:, chosen[i]] if i in chosen else x[:, i::channels].mean(axis=1) for i in range(channels)]
     return np.stack(mixed, axis=1)
 
 
-def find_cancelled_channels(source: np.ndarray, mixed: np.ndarray) -> dict[int, int]:
+def find_cancelled_channels(source_ranges: np.ndarray, mixed_ranges: np.ndarray) -> dict[int, int]:
     """Find mixed channels in which the source channels cancel out.
 
     Args:
-        source: half range of each channel before mixing ``[C]``.
-        mixed: half range of each channel after mixing.
+        source_ranges: half range of each channel before mixing ``[C]``.
+        mixed_ranges: half range of each channel after mixing.
 
     Returns:
         Index of each cancelled mixed channel -> index of the loudest source channel in it, for `mix_channels`.
     """
     found = {}
+    source, mixed = source_ranges, mixed_ranges
     for i in range(len(mixed)):
         loudest = i + len(mixed) * int(np.argmax(source[i :: len(mixed)])) if i < len(source) else 0
         if len(source) > len(mixed) and source[loudest] >= SILENCE and mixed[i] < CANCELLED * source[loudest]:
@@ -119,7 +123,7 @@ class Windows:
 
     @property
     def statistics(self) -> np.ndarray:
-        """Statistics ``[5, K, C]`` of K windows: minimum, maximum, mean, energy without the mean, number of frames."""
+        """Statistics ``[5, K, C]`` of K windows: minimum, maximum, mean, energy around the mean, number of frames."""
         if self._statistics is None:
             self._statistics = np.concatenate(self._parts, axis=1) if self._parts else np.zeros((5, 0, 1))
         return self._statistics
@@ -141,14 +145,14 @@ class Windows:
         first, last = int(start // self.size), int(-(-(start + frames) // self.size))
         return float(self.statistics[3, first:last].sum())
 
-    def estimate_offset(self, min_share: float = OFFSET) -> Offset | None:
+    def estimate_offset(self, min_offset_share: float = OFFSET) -> Offset | None:
         """Estimate the DC offset of the signal over time. None if the signal has no significant offset.
 
         The offset is measured in windows with nearly the same mean as their neighbours, and interpolated between them.
         Low-frequency sounds are not mistaken for an offset, because the means of their windows differ.
 
         Args:
-            min_share: smallest significant offset, as a fraction of the largest half range of a window.
+            min_offset_share: smallest significant offset, as a fraction of the largest half range of a window.
         """
         low, high, mean = self.statistics[:3]
         whole = len(mean) - (len(mean) > 1 and bool(self.statistics[4, -1, 0] < self.size / 2))
@@ -158,9 +162,9 @@ class Windows:
         largest = half.max(axis=0)
         size = np.abs(middle)
         near = np.abs(np.diff(middle, axis=0)) <= STEADY * np.minimum(size[1:], size[:-1])
-        steady = (size > min_share * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
+        steady = (size > min_offset_share * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
         quiet = half <= QUIET * largest
-        still = (size <= min_share * largest) & quiet
+        still = (size <= min_offset_share * largest) & quiet
         knots: list[tuple[np.ndarray, np.ndarray] | None] = []
         for c in range(mean.shape[1]):
             known = np.flatnonzero(steady[:, c] | still[:, c])

@@ -24,7 +24,7 @@ HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
 ORIENTATION = 0x0112
 OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-"""Suffix for the byte order of a raw mode of Pillow -> suffix for the opposite byte order."""
+"""Suffix of Pillow's raw modes that states the byte order -> suffix for the opposite byte order."""
 
 Pixels = NDArray[Any]
 """Array of uint8 or uint16 pixels. 0 is black, and the largest value of the type is white."""
@@ -115,7 +115,7 @@ def from_image(image: Any, source: Any = None) -> Picture:
         apply_orientation(layers.transpose(2, 0, 1), int(image.getexif().get(ORIENTATION, 1)))
     )
     colours = 3 if len(upright) > 2 else 1
-    # MPO files are JPEG files with appended previews, written by phones. The previews are not frames.
+    # MPO files are JPEG files with appended previews, written by phones. The previews do not count as frames.
     animated = kind != "MPO" and getattr(image, "n_frames", 1) > 1
     alpha = upright[colours] if len(upright) > colours else None
     return Picture(upright[:colours], alpha, "JPEG" if kind == "MPO" else kind, animated, scaled, image.size)

@@ -119,7 +119,7 @@ class SoundReader:
             with suppress_mpg123_messages(self._header.mpeg):
                 x = self._sound.read(out=out)
         except _ERRORS:
-            # Frames decoded before the error are kept. The frames after them are still NaN.
+            # The frames decoded before the error are kept. The rest of the array is still NaN, so it is cut off.
             x, self.broken = out[: 1 + np.flatnonzero(np.isfinite(out[:, -1])).max(initial=-1)], True
         self._position += len(x)
         return x
@@ -153,7 +153,7 @@ class SoundReader:
 
     @property
     def damage_message(self) -> str:
-        """Error message for a damaged file without readable samples."""
+        """Error message for a damaged file from which no samples could be read."""
         return self._header.problem or "cut off or damaged before its first block of sound is complete"
 
     def _reopen(self) -> None:

@@ -100,8 +100,8 @@ def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) ->
         if scale is None:
             raise Unreadable(f"samples up to {peak:.3g}, beyond the scale of any format")
         mixed = mix_channels(x, channels)
-        substitutes = find_cancelled_channels(half_ranges(x) / scale, half_ranges(mixed) / scale)
-        mixed = mix_channels(x, channels, substitutes=substitutes)
+        substitute_channels = find_cancelled_channels(half_ranges(x) / scale, half_ranges(mixed) / scale)
+        mixed = mix_channels(x, channels, substitute_channels=substitute_channels)
         whole = np.concatenate(list(resample_blocks([mixed], channels, rate, sample_rate))).T
         if not whole.size:
             raise Unreadable(f"too short to be resampled to {sample_rate:,} Hz")
