@@ -38,7 +38,7 @@ def minimum_phase(log_amplitudes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
+def pulse_train(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
     """Return pulse trains `[B, length]` with mean power 1 and without gradients.
 
     A pulse train is a sum of harmonics of equal level, computed in closed form (Dirichlet kernel). The number of
