@@ -126,7 +126,7 @@ class VAEGAN(Adversarial):
     def _classifier_terms(
         self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
     ) -> dict[str, Tensor]:
-        """Return the weighted errors of the listener for the given classes and knobs."""
+        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs."""
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}

@@ -40,7 +40,8 @@ class Knobs(Input):
     Attributes:
         names: names of the knobs.
         examples: stored normal scores, ``[classes, 256, knobs]``.
-        spread: standard deviation of the noise, in normal scores. 0 unless a game sets it.
+        spread: standard deviation of the noise that is added to copied knobs, in normal scores. It is 0
+            unless a game sets it.
     """
 
     default_column = "knobs"

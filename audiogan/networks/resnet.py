@@ -89,7 +89,7 @@ class ResNetGenerator(nn.Module):
             nn.Tanh(),
         )
         init_translation_weights(self, norm)
-        if norm == "none":  # Small initial weights limit the sum of all residual branches in the absence of norms.
+        if norm == "none":  # Without norms, small initial weights keep the residual sum from growing.
             for residual in self.layers:
                 if isinstance(residual, Residual):
                     residual.second.weight.data.mul_(blocks**-0.5)

@@ -301,7 +301,8 @@ class Growth(Callback):
     """Callback for progressive growing: it increases the resolution of networks built with ``progressive=True``.
 
     Each resolution is trained for ``hold`` steps. Then the next one fades in over ``fade`` steps. The resolution
-    depends on the step only. Networks without progressive growing do not change.
+    depends on the step only. The callback has no effect on networks without
+    progressive growing.
 
     Args:
         hold: number of steps on each resolution before the next one fades in, 0 or more.

@@ -71,10 +71,10 @@ class ToneNoiseGenerator(nn.Module):
         partials: number of sinusoids for percussion, one in each half octave from 35 Hz, see `Partials`; 0: none.
         tones_from: lowest frequency in Hz of the tones in the STFT. Below it only partials and noise remain.
         noises: number of stored noises for evaluation mode. With 1, all sounds have the same noise.
-        first_frames: lower limit of the number of frames before upsampling.
+        first_frames: smallest allowed number of frames before the first upsampling layer.
         upsampling: upsampling of frames by 2, ``linear`` or ``transposed``. ``transposed`` is for older models.
-        body: predict a gain for each STFT bin that is constant over a sound. It models resonances that are narrower
-            than a noise band, such as those of cymbals.
+        body: predict for each STFT bin a gain that is constant over a sound. The gains model resonances that are
+            narrower than a noise band, such as those of cymbals.
         emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
     """
 
@@ -129,7 +129,7 @@ class ToneNoiseGenerator(nn.Module):
         doublings = max(0, int(math.log2(count / first_frames)))
         first_frames = math.ceil(count / 2**doublings)
         self.styled = [width * first_frames, 2 * width * blocks, 1, bins * body, int(channels == 2)]
-        # The style determines the first frames, the modulation of the blocks, the rise time, the body and the width.
+        # One dense layer maps the style to first frames, block modulation, rise time, body gains and stereo width.
         self.affine = nn.Linear(style_dim, sum(self.styled))
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:

@@ -1,4 +1,4 @@
-"""Source and filter of a voice: a pulse train with a changing pitch, and the phase of a minimum-phase filter.
+"""Source and filter of a synthetic voice: a pulse train with varying pitch, and the phases of a minimum-phase filter.
 
 Vocoders use the same source-filter model (Dudley 1939). All harmonics of the source have the same level, and the filter
 shapes them into vowels. The filter has minimum phase, like a vocal tract, and therefore rings after each pulse. A
