@@ -76,7 +76,7 @@ game:
 
 TWO_WAY = (
     LIGHT
-    + "from audiogan.games import Generative, Route\nfrom audiogan.games.calling import call\n"
+    + "from audiogan.games import Generative, Route\nfrom audiogan.games.calling import call_network\n"
     + CONVOLVE
     + '''
 class Exchange(Generative):
@@ -89,14 +89,14 @@ class Exchange(Generative):
 
     def losses(self, player, batch, context):
         a, b = (self.inputs_from_batch(part, context) for part in batch.values())
-        total, fakes = 0.0, {"cold": call(self.nets["cold"], a), "warm": call(self.nets["warm"], b)}
+        total, fakes = 0.0, {"cold": call_network(self.nets["cold"], a), "warm": call_network(self.nets["warm"], b)}
         for name, own in (("warm", a), ("cold", b)):
             eye, fake = self.nets[f"eye_{name}"], fakes[name]
             if player == "eyes":
                 total = total + (eye(own["source"]) - 1).square().mean() + eye(fake.detach()).square().mean()
             else:
                 other, source = ("cold", b["source"]) if name == "warm" else ("warm", a["source"])
-                back = call(self.nets[other], {"source": fake})
+                back = call_network(self.nets[other], {"source": fake})
                 total = total + (eye(fake) - 1).square().mean() + self.weight * (back - source).abs().mean()
         return {"loss": total}
 ''',
@@ -133,7 +133,7 @@ callbacks: {ema: {nets: [warm, cold]}}
 """
     + IDENTITY,
 )
-"""A game of two generators, without ``score`` and ``features``, with players and networks of other names."""
+"""A game of two generators, without ``real_logits`` and ``features``, with players and networks of other names."""
 
 DATA = """
 from audiogan.data.columns import Derived, Labels, Signals, Texts, Values
@@ -227,7 +227,7 @@ FILTER = (
     + DATA
     + """
 from audiogan.games import Generative
-from audiogan.games.calling import call
+from audiogan.games.calling import call_network
 
 
 class Smooth(nn.Module):
@@ -244,7 +244,7 @@ class Smooth(nn.Module):
 
 class Regression(Generative):
     def losses(self, player, batch, context):
-        made = self.representation.decode(call(self.nets["generator"], self.inputs_from_batch(batch, context)))
+        made = self.representation.decode(call_network(self.nets["generator"], self.inputs_from_batch(batch, context)))
         return {"distance": (made - batch["x"]).square().mean()}
 
 

@@ -1,4 +1,4 @@
-"""Adaptive discriminator augmentation (ADA): the probability of augmentation follows the critic's overfitting."""
+"""Adaptive discriminator augmentation (ADA): the more the critic overfits, the higher the augmentation probability."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ class AdaptiveAugment(Callback):
     """Callback that adapts the augmentation probability `game.augment.p` to the overfitting of the critic.
 
     The measure of overfitting is the mean sign of the critic's logits on real examples (the heuristic r_t of ADA). If
-    it is above ``target``, ``p`` increases, else it decreases. Any `Augment` of sounds or images can be adapted. The
-    current value is logged as `augment_p`. In distributed training, signs are counted over all processes, so ``p`` is
-    the same in each of them. Do not use it with `Wasserstein`, because the sign of a Wasserstein critic's output has no
-    meaning.
+    this mean is above ``target``, the callback increases ``p``. Otherwise, it decreases ``p``. Any `Augment` of sounds
+    or images can be adapted. The current value is logged as `augment_p`. In distributed training, signs are counted
+    over all processes, so ``p`` is the same in all of them. Do not use this callback with `Wasserstein`, because the
+    sign of a Wasserstein critic's output has no meaning.
 
     Args:
         target: desired mean sign of the logits on real examples, -1 ... 1.
         every: interval between changes of ``p``, in moves of the player.
-        ramp_kimg: smallest number of real examples, in thousands, for a change of ``p`` from 0 to 1.
+        ramp_kimg: number of real examples, in thousands, after which ``p`` can have risen from 0 to 1 at the earliest.
         max_p: upper limit of ``p``, 0 ... 1. Above about 0.8 augmented samples may leak into the generated
             distribution (section 2.2).
-        boundary: logit that separates real from generated samples: 0 for most losses, 0.5 for `LeastSquares`.
-        player: name of the critic's player. The recorded values of its moves must contain `real_logits`.
+        real_fake_threshold: logit above which the critic classifies a sample as real: 0 for most losses, 0.5 for
+            `LeastSquares`.
+        player: name of the player that trains the critic. The recorded values of its moves must contain `real_logits`.
 
     Source:
         Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, section 3.2.
@@ -41,7 +42,7 @@ class AdaptiveAugment(Callback):
         every: int = 4,
         ramp_kimg: float = 500.0,
         max_p: float = 0.8,
-        boundary: float = 0.0,
+        real_fake_threshold: float = 0.0,
         player: str = "critic",
     ) -> None:
         if not -1 <= target <= 1 or every < 1 or not ramp_kimg > 0 or not 0 <= max_p <= 1:
@@ -50,7 +51,7 @@ class AdaptiveAugment(Callback):
                 f"got target={target}, every={every}, ramp_kimg={ramp_kimg}, max_p={max_p}"
             )
         self.target, self.every, self.ramp_kimg, self.max_p = target, every, ramp_kimg, max_p
-        self.boundary, self.player = boundary, player
+        self.real_fake_threshold, self.player = real_fake_threshold, player
         self.moves = 0
         self.counts = torch.zeros(2)
 
@@ -64,7 +65,7 @@ class AdaptiveAugment(Callback):
         self.counts = torch.zeros(2, device=trainer.engine.device)
 
     def on_gradients(self, trainer: Trainer, move: Move) -> None:
-        # Log ``p`` here, because in `on_move` a logging callback may run before this callback.
+        # Log ``p`` when the gradients are ready, because a logging callback may run before this callback in `on_move`.
         if move.player.name == self.player:
             move.recorded_values["augment_p"] = trainer.game.augment.p.clone()  # type: ignore[union-attr, operator]
 
@@ -76,7 +77,7 @@ class AdaptiveAugment(Callback):
             names = sorted(move.recorded_values)
             raise ValueError(f"AdaptiveAugment: moves of {self.player!r} record {names}, no real_logits")
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
-        signs = (move.recorded_values["real_logits"].float() - self.boundary).sign()
+        signs = (move.recorded_values["real_logits"].float() - self.real_fake_threshold).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])
         if trainer.engine.world > 1:
             dist.all_reduce(counts)
@@ -88,7 +89,8 @@ class AdaptiveAugment(Callback):
             self.counts.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of moves and the signs counted since ``p`` last changed. The game stores ``p``."""
+        """Return the number of moves and the signs counted since ``p`` last changed. ``p`` itself is stored in the
+        state dict of the game."""
         return {"moves": self.moves, "counts": self.counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def rand_per_sample(x: Tensor, rand: Rand) -> Tensor:
 
 
 class Augment(nn.Module):
-    """Sequence of transformations. Each is applied to each sample independently with probability ``p``.
+    """Sequence of transformations. Each sample undergoes each transformation with probability ``p``, independently.
 
     ``p`` is a buffer: checkpoints contain it, and `AdaptiveAugment` can change it.
 
@@ -75,7 +75,7 @@ class Shift(nn.Module):
 
 
 def check_not_negative(name: str, value: Number) -> Number:
-    """Return the value. Raise ``ValueError`` if it is negative."""
+    """Return ``value`` unchanged. Raise ``ValueError`` if it is negative; the message starts with ``name``."""
     if not value >= 0:
         raise ValueError(f"{name}={value} must not be negative")
     return value

@@ -1,13 +1,23 @@
-"""Games for GANs, with one module for each kind of game."""
+"""Games: the networks and losses of GANs. Each module contains one kind of game."""
 
 from __future__ import annotations
 
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import call
+from audiogan.games.calling import call_network
 from audiogan.games.cycle import Cycle
 from audiogan.games.generative import Generative, Route
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
 
-__all__ = ["VAEGAN", "Accuracy", "Adversarial", "Cycle", "Generative", "MultiCritic", "Route", "SemiSupervised", "call"]
+__all__ = [
+    "VAEGAN",
+    "Accuracy",
+    "Adversarial",
+    "Cycle",
+    "Generative",
+    "MultiCritic",
+    "Route",
+    "SemiSupervised",
+    "call_network",
+]

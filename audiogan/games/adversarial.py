@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import call, check_input_names, check_shape, eval_mode, input_names
+from audiogan.games.calling import call_network, check_input_names, check_shape, eval_mode, input_names
 from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative
@@ -31,21 +31,24 @@ class Adversarial(Generative):
     Args:
         generator: network from named inputs to ``[B, *representation.shape]``.
         critic: network from ``[B, *representation.shape]`` and its named inputs to logits or a `CriticOutput`. If the
-            output has class logits, both players also minimise their cross-entropy (AC-GAN, Odena et al., ICML 2017,
-            section 4). If the critic has a method ``view``, it receives the result of ``view(signals)`` instead.
+            output has class logits, both players also minimise the cross-entropy of these logits (AC-GAN, Odena et al.,
+            ICML 2017, section 4). If the critic has a method ``view``, the game passes ``view(signals)`` to it instead
+            of encoded signals.
         loss: adversarial loss with the methods ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``. A
             relativistic loss has the attribute ``relativistic`` and ``generator(fake_logits, real_logits)``.
         representation: transform between signals and the tensors that networks process.
-        inputs: named inputs of the networks. By default, they follow from the generator's attributes.
+        inputs: named inputs of the networks. The default is derived from the generator's attributes, such as
+            ``latent_dim``.
         penalties: terms of the critic's loss. A term is added on steps that are multiples of its ``every``. The keys of
             a mapping are the names in the log. A term in a sequence is named after its class.
-        generator_penalties: terms of the generator's loss, called with the generator, its inputs and ``context.randn``.
+        generator_penalties: penalties on the generator, such as `audiogan.losses.PathLength`. Each is called with the
+            generator, its inputs and ``context.randn``, and added to the generator's loss.
         distances: terms of the generator's loss that compare its output with the target, such as `audiogan.losses.L1`.
-        adversarial_weight: weight of the adversarial loss for the generator. With 0, the generator does not use the
+        adversarial_weight: factor on the adversarial loss of the generator. With 0, the generator does not use the
             critic. For training without a critic, also remove its player (``'~players.critic'``).
-        feature_matching_weight: weight of the mean absolute difference between the critic's features of output and
+        feature_matching_weight: factor on the mean absolute difference between the critic's features of output and
             target (pix2pixHD, Wang et al., CVPR 2018, equation 4). It requires a critic that returns features.
-        auxiliary_weight: weight of the cross-entropy of class logits.
+        auxiliary_weight: factor on the cross-entropy of class logits.
         augment: random transform of real and generated signals before the critic (DiffAugment, Zhao et al., NeurIPS
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
@@ -113,12 +116,12 @@ class Adversarial(Generative):
         if player == "critic":
             real = self.critic_view(self._real(signal), context).detach()
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
-            made = call(self.nets["generator"], inputs)
+            made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
             return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
         if not self.adversarial_weight and not self.feature_matching_weight:
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
-            return self._generator_terms(inputs, call(self.nets["generator"], inputs), signal, context)
+            return self._generator_terms(inputs, call_network(self.nets["generator"], inputs), signal, context)
         inputs, made, fake = self._make(len(signal), batch_inputs, context)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
         context.record(fake_logits=logits_per_sample(out))
@@ -127,7 +130,7 @@ class Adversarial(Generative):
     def _make(self, n: int, batch_inputs: Inputs, context: Play) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return all inputs, the generator's output, and this output as the critic receives it."""
         inputs = self.add_drawn_inputs(n, batch_inputs, context)
-        made = call(self.nets["generator"], inputs)
+        made = call_network(self.nets["generator"], inputs)
         return inputs, made, self.critic_view(self._decoded(made), context)
 
     def _adversarial_terms(
@@ -176,7 +179,8 @@ class Adversarial(Generative):
 
         Args:
             batch: tensors by the name of the data column.
-            inputs: inputs of the generated samples, by name. An input is replaced if real examples have other values.
+            inputs: inputs of the generated samples, by name. Inputs that differ for real examples, such as
+                a random target class, are replaced.
         """
         values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
@@ -199,7 +203,7 @@ class Adversarial(Generative):
         return add_terms(first | auxiliary, terms)
 
     def _judge(self, x: Tensor, inputs: Inputs) -> CriticOutput:
-        return to_critic_output(call(self.critic, inputs, x))
+        return to_critic_output(call_network(self.critic, inputs, x))
 
     def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
         """Return the weighted cross-entropy of class logits, if the critic returns any."""
@@ -216,7 +220,7 @@ class Adversarial(Generative):
         return self.representation.decode(x) if self._view else x
 
     def critic_view(self, x: Tensor, context: Play) -> Tensor:
-        """Return signals or generator output ``x`` in the form that the critic receives in training, including
+        """Return ``x`` (signals or generator output) in the form that the critic receives in training, with
         augmentation."""
         if self.augment is not None:
             x = self.augment(x, context.rand)
@@ -236,7 +240,7 @@ class Adversarial(Generative):
         return (self._view or self.representation.encode)(signal)
 
     @torch.no_grad()
-    def score(self, batch: Inputs) -> Tensor:
+    def real_logits(self, batch: Inputs) -> Tensor:
         """Return the critic's logits ``[B]`` for real examples, without augmentation.
 
         Args:
@@ -249,7 +253,7 @@ class Adversarial(Generative):
     def features(self, batch: Inputs) -> Tensor:
         """Return the critic's last hidden layer ``[B, D]`` for real examples.
 
-        The critic receives the same weight for each class, so that the features do not contain the label.
+        The critic receives equal class weights, so that the features do not depend on the label of an example.
 
         Args:
             batch: signals ``x``, and the columns that the critic's inputs need.

@@ -1,4 +1,4 @@
-"""Functions that call networks with named inputs, and checks that a network fits its game."""
+"""Functions that call networks with named inputs, and check that a network and the inputs of a game match."""
 
 from __future__ import annotations
 
@@ -48,20 +48,22 @@ def missing_input_hint(name: str) -> str:
     return hints.get(name, f"; add it to the configuration: inputs.{name}")
 
 
-def call(network: nn.Module, inputs: Mapping[str, Tensor], *x: Tensor, names: frozenset[str] | None = None) -> Any:
-    """Return the output of a network.
+def call_network(
+    network: nn.Module, inputs: Mapping[str, Tensor], *x: Tensor, names: frozenset[str] | None = None
+) -> Any:
+    """Call a network with the inputs that it takes, and return its output.
 
     Args:
         network: network with an attribute ``takes``.
         inputs: tensors by name. Only those that the network takes are passed, as keyword arguments.
         x: positional arguments, such as the signals for a critic.
-        names: names of the inputs to pass instead of those in ``takes``.
+        names: names of the inputs to pass. By default, the names in the attribute ``takes``.
     """
     return network(*x, **{name: inputs[name] for name in (input_names(network) if names is None else names)})
 
 
-def implied_inputs(generator: Any) -> dict[str, Input]:
-    """Return the inputs that follow from a generator's attributes.
+def inputs_from_attributes(generator: Any) -> dict[str, Input]:
+    """Return the inputs that a generator needs, derived from its attributes.
 
     ``latent_dim`` and ``latent`` (the distribution) define a `Latent`. The numbers ``classes`` and ``knobs`` define
     `Classes` and `Knobs` with placeholder names.

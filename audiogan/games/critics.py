@@ -26,13 +26,14 @@ def critic_terms(
 
     Args:
         loss: adversarial loss with a method ``critic(real_logits, fake_logits)``.
-        critic: function from a batch to a `CriticOutput`, with the inputs of the real examples. Penalties use it as
-            well.
+        critic: function from a batch ``[B, ...]`` to a `CriticOutput`. It passes the named inputs of the real examples
+            to the critic network. Penalties call this function as well.
         real: real examples ``[B, ...]``, without gradient.
         fake: generated samples ``[B, ...]``, without gradient.
         penalties: penalties by name. Those that are due at this step are added.
         context: context of the move.
-        critic_of_fake: function like ``critic``, with the inputs of the generated samples. By default, ``critic``.
+        critic_of_fake: function like ``critic`` that passes the named inputs of the generated samples. By default,
+            ``critic``.
 
     Returns:
         A tuple of the terms by name, the output for ``real``, and the output for ``fake``.
@@ -62,7 +63,8 @@ def to_critic_output(output: Any) -> CriticOutput:
 
 
 def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
-    """Return the sum of an adversarial loss over critics. Each critic therefore trains as if it were alone.
+    """Return the sum of an adversarial loss over critics. With a sum, each critic has the same gradient as it would
+    have alone.
 
     Args:
         loss: function from logits to a scalar.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.core import Play
-from audiogan.games.calling import call, check_input_names, check_shape, eval_mode
+from audiogan.games.calling import call_network, check_input_names, check_shape, eval_mode
 from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative, Route
@@ -22,11 +22,11 @@ from audiogan.representations import Representation
 
 
 class Cycle(Generative):
-    """Game of two generators that invert each other, and one critic for each of two domains.
+    """Game of two generators, which translate between two domains in opposite directions, and one critic per domain.
 
     The player ``generator`` trains both generators, and the player ``critic`` trains both critics. Each player draws
-    from two streams: first the stream of the first domain, then the stream of the second. Batches hold signals in the
-    column ``x``.
+    batches from two data streams: the stream of the first domain, then the stream of the second domain. Batches hold
+    signals in the column ``x``.
 
     Args:
         generators: two networks by name. The first translates to the second domain, and the second translates back.
@@ -40,8 +40,8 @@ class Cycle(Generative):
             such as ``audiogan.losses.L1(weight=10)``.
         identity: distance between a signal of a generator's target domain and its translation by that generator
             (section 5.2). ``None`` disables it.
-        pool: number of earlier translations in each direction that the critic may receive again (section 4). 0 disables
-            the pool. A game with a pool runs in one process only.
+        pool: size of the buffer of earlier translations, one buffer in each direction. The critic receives some of
+            these instead of new ones (section 4). 0 disables the buffers. A game with buffers runs in one process only.
         penalties: terms of the critics' loss. A term is added on steps that are multiples of its ``every``.
         constraint: function that is called with each critic after each of its optimizer steps.
 
@@ -102,16 +102,18 @@ class Cycle(Generative):
         there, back = self.generators
         for name, other, source in ((there, back, 0), (back, there, 1)):
             target = 1 - source
-            made = call(self.nets[name], given[source])
+            made = call_network(self.nets[name], given[source])
             fake = self.representation.decode(made)
             out = self.apply_critic(target, made)
             logits.append(logits_per_sample(out))
             adversarial = {"loss": self._generator_loss(out, signals[target], target)}
-            restored = self.representation.decode(call(self.nets[other], self._with_source(given[source], fake)))
+            restored = self.representation.decode(
+                call_network(self.nets[other], self._with_source(given[source], fake))
+            )
             cycle = {"cycle": self.cycle(restored, signals[source])}
             identity = {}
             if self.identity is not None:
-                same = self.representation.decode(call(self.nets[name], given[target]))
+                same = self.representation.decode(call_network(self.nets[name], given[target]))
                 identity = {"identity": self.identity(same, signals[target])}
             losses = add_terms(losses, adversarial, cycle, identity)
         context.record(fake_logits=torch.cat(logits))
@@ -129,7 +131,7 @@ class Cycle(Generative):
         real_logits, fake_logits = [], []
         for (name, net), source in zip(self.generator_nets.items(), (0, 1), strict=True):
             target = 1 - source
-            fake = call(net, given[source]).detach()
+            fake = call_network(net, given[source]).detach()
             if name in self.pools:
                 fake = self.pools[name](fake, context)
             real = self.representation.encode(signals[target]).detach()
@@ -170,7 +172,7 @@ class Cycle(Generative):
         return self.representation.encode(signal)
 
     @torch.no_grad()
-    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def real_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the logits ``[B]`` that the critic of the second domain gives to real examples ``x``."""
         device = next(self.critic.parameters()).device
         with eval_mode(self.critic):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from audiogan.games.calling import call, input_names
+from audiogan.games.calling import call_network, input_names
 
 
 def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -32,7 +32,7 @@ def last_hidden_layer(critic: nn.Module, x: Tensor, inputs: Mapping[str, Tensor]
     scores = [layer for layer in critic.modules() if isinstance(layer, nn.Linear) and layer.out_features == 1]
     hooks = [layer.register_forward_pre_hook(lambda layer, args: caught.append(args[0])) for layer in scores]
     try:
-        call(critic, inputs, x)
+        call_network(critic, inputs, x)
     finally:
         for hook in hooks:
             hook.remove()

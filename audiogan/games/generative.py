@@ -19,26 +19,26 @@ from audiogan.games.calling import (
     check_input_sizes,
     check_shape,
     eval_mode,
-    implied_inputs,
     input_names,
+    inputs_from_attributes,
 )
 from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
 
 Rows = NDArray[np.int64]
 FIRST = ("latent", "classes", "knobs")
-"""Names of the inputs that are drawn before all others, in this order."""
+"""Names of the inputs that a game draws before all other inputs, in this order."""
 OLD_NAMES = {
     "conditions.class_counts": "inputs.classes.counts",
     "conditions.examples": "inputs.knobs.examples",
     "conditions.spread": "inputs.knobs.spread",
 }
-"""Present names of buffers, by the names that older model files contain."""
+"""Mapping from buffer names in older model files to the present names."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """Classes between which a generator translates.
+    """Source and target class of a generator that translates between classes.
 
     Attributes:
         source: index of the class of the sources. ``None`` if all examples are sources.
@@ -58,11 +58,11 @@ class Generative(Game):
         representation: transform between signals and the tensors that networks process.
         inputs: inputs by name. Inputs that no generator takes are ignored. By default, ``latent``, ``classes`` and
             ``knobs`` follow from the generator's attributes.
-        routes: source and target classes of each generator by name, for unpaired translation.
+        routes: `Route` (source and target class) of each generator, by the generator's name, for unpaired translation.
 
     Attributes:
         inputs: inputs by name, in the order in which they are drawn.
-        generators: route of each generator, by the generator's name.
+        generators: `Route` of each generator, by the generator's name.
 
     Raises:
         ValueError: a network takes an input that does not exist, or its shape differs from the representation's shape.
@@ -96,7 +96,9 @@ class Generative(Game):
         }
 
     def _implied(self) -> dict[str, Input]:
-        return {name: given for net in self.generator_nets.values() for name, given in implied_inputs(net).items()}
+        return {
+            name: given for net in self.generator_nets.values() for name, given in inputs_from_attributes(net).items()
+        }
 
     @property
     def generator_nets(self) -> dict[str, nn.Module]:
@@ -105,10 +107,10 @@ class Generative(Game):
 
     @property
     def default_generator(self) -> str:
-        """Name of the first generator. It is used if no name is given."""
+        """Name of the first generator, which methods use if their argument ``generator`` is ``None``."""
         return next(iter(self.generators))
 
-    def input(self, name: str) -> Any:
+    def get_input(self, name: str) -> Any:
         """Return the input with this name.
 
         Raises:
@@ -122,7 +124,7 @@ class Generative(Game):
         return self.inputs[name]
 
     def upgrade_state_dict(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict with the present names of all buffers.
+        """Return the state dict with buffer names of older versions replaced by the present names.
 
         Args:
             state: state dict of this version or of an older version.
@@ -138,8 +140,8 @@ class Generative(Game):
         n: int,
         random: Random | torch.Generator | None = None,
         *,
-        only: Collection[str] | None = None,
-        skip: Collection[str] = (),
+        selected_names: Collection[str] | None = None,
+        excluded_names: Collection[str] = (),
         **requested: Any,
     ) -> dict[str, Tensor]:
         """Draw the inputs of ``n`` samples from the distribution of the training data.
@@ -147,8 +149,8 @@ class Generative(Game):
         Args:
             n: number of samples.
             random: source of random numbers. ``None`` selects PyTorch's global random number generator.
-            only: names of the inputs to draw. ``None`` selects all.
-            skip: names of inputs that are not drawn.
+            selected_names: names of the inputs to draw. ``None`` selects all inputs.
+            excluded_names: names of inputs that are not drawn.
             requested: values by the name of the input. An input has one value for all samples, or ``n`` values. Inputs
                 with the value ``None`` are drawn.
 
@@ -160,11 +162,11 @@ class Generative(Game):
         wanted = {name: value for name, value in requested.items() if value is not None}
         odds: dict[str, Tensor] = {}
         for name, value in wanted.items():
-            for other, factor in self.input(name).odds_of_others(value).items():
+            for other, factor in self.get_input(name).odds_of_others(value).items():
                 odds[other] = odds[other] * factor if other in odds else factor
         drawn: dict[str, Tensor] = {}
         for name, given in self.inputs.items():
-            if name in skip or (only is not None and name not in only):
+            if name in excluded_names or (selected_names is not None and name not in selected_names):
                 continue
             if name not in wanted and not given.drawable:
                 raise UserError(f"the model needs the input {name!r}: {given.describe()}")  # type: ignore[operator]
@@ -220,7 +222,7 @@ class Generative(Game):
         return whole
 
     def balanced_inputs(self, n: int) -> dict[str, Tensor]:
-        """Return ``n`` values, by input name, of each input with kinds, such as classes. All kinds are equally
+        """Return ``n`` values of each input with kinds (such as classes), by the input's name. All kinds are equally
         frequent."""
         values = {name: each.balanced_values(n) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {name: value for name, value in values.items() if value is not None}
@@ -230,9 +232,9 @@ class Generative(Game):
         texts = (each.captions(inputs[name]) for name, each in self.inputs.items() if name in inputs)  # type: ignore[operator]
         return next((text for text in texts if text is not None), None)
 
-    def kinds(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the index of each sample's kind, such as its class, int64 ``[n]``. ``None`` if no input has kinds."""
-        kinds = (each.kinds(inputs[name]) for name, each in self.inputs.items() if name in inputs)  # type: ignore[operator]
+    def kind_indices(self, inputs: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the index of each sample's kind (such as its class), int64 ``[n]``. ``None`` if no input has kinds."""
+        kinds = (each.kind_indices(inputs[name]) for name, each in self.inputs.items() if name in inputs)  # type: ignore[operator]
         return next((kind for kind in kinds if kind is not None), None)
 
     @property
@@ -241,7 +243,7 @@ class Generative(Game):
         return {name: each for name, each in self.inputs.items() if not each.drawable}
 
     def used_columns(self) -> set[str]:
-        """Return the names of the data columns that `score` and `draw_for_batch` use."""
+        """Return the names of the data columns that `real_logits` and `draw_for_batch` use."""
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
     def source_and_target_rows(self, table: Any, generator: str | None = None) -> tuple[Rows, Rows]:
@@ -273,9 +275,9 @@ class Generative(Game):
         Args:
             inputs: values ``[n, ...]`` by the name of the input.
             generator: name of the generator. ``None`` selects the first.
-            nets: networks that replace networks of the game by name, such as averaged ones.
-            truncation: factor for the latents, 0 to 1. If the network has a method ``forward_truncated``, this method
-                receives it instead. ``None`` disables truncation.
+            nets: networks by name, such as averaged networks. They replace the game's networks with the same names.
+            truncation: factor on the latents, 0 to 1. If the network has a method ``forward_truncated``, this method
+                receives the factor, and the latents are not scaled. ``None`` disables truncation.
         """
         name = self.default_generator if generator is None else generator
         own: Any = self.nets[name]

@@ -1,4 +1,4 @@
-"""A buffer of earlier generated samples for the critic."""
+"""A buffer of earlier generated samples, some of which the critic receives instead of new samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Uniform(Protocol):
+class UniformSource(Protocol):
     """Source of uniform random numbers, such as `audiogan.core.Play`."""
 
     def rand(self, *shape: int) -> Tensor: ...
@@ -46,12 +46,12 @@ class ImagePool(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def forward(self, x: Tensor, random: Uniform) -> Tensor:
-        """Return ``[B, *shape]``: new samples, some replaced by earlier ones. They have no gradient.
+    def forward(self, x: Tensor, random: UniformSource) -> Tensor:
+        """Return samples ``[B, *shape]`` without gradient: ``x``, with some samples replaced by earlier samples.
 
         Args:
             x: new samples ``[B, *shape]``.
-            random: source of random numbers. Two are drawn for each sample.
+            random: source of random numbers. Two numbers are drawn for each sample.
         """
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"ImagePool expected [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")

@@ -1,4 +1,5 @@
-"""A generator against several critics, each with its own share of the data (MD-GAN, Hardy et al., IPDPS 2019)."""
+"""A generator against several critics, each with its own part of the training data (MD-GAN, Hardy et al., IPDPS
+2019)."""
 
 from __future__ import annotations
 
@@ -18,16 +19,17 @@ from audiogan.representations import Representation
 
 
 class MultiCritic(Adversarial):
-    """Game of one generator and several critics. Each critic trains on its own share of the data (MD-GAN).
+    """Game of one generator and several critics (MD-GAN). Each critic trains on its own part of the training data.
 
     The players are ``generator`` and the names of the critics. The generator minimises the mean of its losses over all
-    critics (section IV-B2). It uses its streams only for the batch size and the labels. With one stream, all critics
-    receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic ``i`` receives batch
-    ``i % k``.
+    critics (section IV-B2). It uses its data streams only for the batch size and the labels. With one stream, all
+    critics receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic ``i`` receives
+    batch ``i % k``.
 
     Every ``swap_every`` steps, the weights and buffers of the critics move to other critics by a random permutation
-    without fixed points (section IV-C1, algorithm 1). Each set of weights thus trains on all shares over time. The
-    optimizers keep their state, because a game has no access to them.
+    without fixed points (section IV-C1, algorithm 1). Therefore the weights of each critic train on all
+    parts of the data over time. The optimizer states do not move with the weights, because a game has no access to
+    them.
 
     Args:
         generator: network from named inputs to ``[B, *representation.shape]``.
@@ -35,7 +37,7 @@ class MultiCritic(Adversarial):
         loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         swap_every: number of steps between two swaps, a multiple of the generator's ``every``. 0 disables swaps. In the
-            paper, it is the number of examples in a share, times epochs, divided by the batch size.
+            paper, it is the number of examples per critic, times epochs, divided by the batch size.
         seed: seed of the permutations. A permutation depends on the seed and the step only.
         options: further arguments of `Adversarial`.
 
@@ -131,8 +133,8 @@ class MultiCritic(Adversarial):
                 mine.copy_(theirs)
         return [int(i) for i in order]
 
-    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean of all critics' logits ``[B]`` for real examples, without augmentation.
+    def real_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits ``[B]`` for real examples, averaged over all critics, without augmentation.
 
         Args:
             batch: signals ``x``, and the columns that the critics' inputs need.
@@ -140,7 +142,7 @@ class MultiCritic(Adversarial):
         logits = []
         for name in self.critics:
             with self._against(name):
-                logits.append(super().score(batch))
+                logits.append(super().real_logits(batch))
         return torch.stack(logits).mean(0)
 
 

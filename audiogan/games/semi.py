@@ -1,4 +1,4 @@
-"""Semi-supervised classification with a GAN, and a callback that measures the accuracy."""
+"""Semi-supervised classification with a GAN, and a callback that measures the classification accuracy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from audiogan.core import EMA, Callback, Play, Trainer
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import call, eval_mode
+from audiogan.games.calling import call_network, eval_mode
 from audiogan.games.terms import add_terms, due_penalties
 from audiogan.representations import Representation
 
@@ -26,8 +26,8 @@ class SemiSupervised(Adversarial):
     sum(exp(l))``, the probability that an example is real is ``Z / (Z + 1)``. The adversarial loss uses the logit of
     this probability, ``log Z``. `audiogan.losses.NonSaturating` corresponds to the paper.
 
-    The player ``critic`` draws from the streams ``labelled`` and ``unlabelled``. The player ``generator`` draws from
-    ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no classes.
+    The player ``critic`` draws batches from the data streams ``labelled`` and ``unlabelled``. The player ``generator``
+    draws from ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no classes.
 
     Args:
         generator: network from latents to ``[B, *representation.shape]``.
@@ -106,7 +106,7 @@ class SemiSupervised(Adversarial):
         signal = unlabelled["x"]
         real = self.critic_view(self._real(signal), context).detach()
         inputs = self.add_drawn_inputs(len(real), self.inputs_from_batch(unlabelled, context), context)
-        fake = self.critic_view(self._decoded(call(self.nets["generator"], inputs)), context).detach()
+        fake = self.critic_view(self._decoded(call_network(self.nets["generator"], inputs)), context).detach()
         real_logits, fake_logits = critic(real), critic(fake)
         context.record(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised_weight * self.loss.critic(real_logits, fake_logits)
@@ -121,14 +121,14 @@ class SemiSupervised(Adversarial):
 
         Args:
             x: signals ``[B, *signal_shape]``.
-            nets: networks that replace networks of the game by name, such as averaged ones.
+            nets: networks by name, such as averaged networks. They replace the game's networks with the same names.
         """
         critic = nets["critic"] if nets is not None and "critic" in nets else self.nets["critic"]
         device = next(critic.parameters()).device
         with eval_mode(critic):
             return critic(self.critic_input(x.to(device)))
 
-    def score(self, batch: Mapping[str, Tensor]) -> Tensor:
+    def real_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the logits ``[B]`` of the probability that the examples ``x`` of a batch are real."""
         return logits_of_real(self.classify(batch["x"]))
 
@@ -140,9 +140,9 @@ def logits_of_real(class_logits: Tensor) -> Tensor:
 
 
 class Accuracy(Callback):
-    """Callback that measures the share of held-out examples that the critic classifies correctly.
+    """Callback that measures the accuracy of the critic's classification on held-out examples, 0 to 1.
 
-    The log receives it as ``held_out/accuracy``. If the critic's weights are averaged, ``held_out/accuracy_ema`` is the
+    It is logged as ``held_out/accuracy``. If the critic's weights are averaged, ``held_out/accuracy_ema`` is the
     accuracy of the averaged critic.
 
     Args:
@@ -152,7 +152,7 @@ class Accuracy(Callback):
         every: number of steps between two measurements.
 
     Attributes:
-        last: last results by name, 0 to 1.
+        last: accuracies of the last measurement, by their name in the log, 0 to 1.
     """
 
     def __init__(self, held_out: Any, log: Any = None, every: int = 500) -> None:
@@ -168,13 +168,13 @@ class Accuracy(Callback):
 
     def on_step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:
-            self.measure(trainer)
+            self.measure_accuracy(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
         if trainer.step % self.every:
-            self.measure(trainer)
+            self.measure_accuracy(trainer)
 
-    def measure(self, trainer: Trainer) -> None:
+    def measure_accuracy(self, trainer: Trainer) -> None:
         """Measure the accuracy and add it to the log."""
         if not len(self.held_out) or not self.held_out.labels or not trainer.engine.is_main_process:
             return

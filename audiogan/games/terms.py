@@ -1,4 +1,4 @@
-"""Functions for the named terms of a loss."""
+"""Functions that name, add and evaluate the terms of a player's loss."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import Any
 from torch import Tensor
 
 RESERVED = ("loss", "grad_norm", "real_logits", "fake_logits")
-"""Names in the log that a term cannot have, because other values use them."""
+"""Names that a loss term cannot have, because other values in the log use them."""
 
 
-def class_name(term: Any) -> str:
+def lowercase_class_name(term: Any) -> str:
     """Return the name of a term's class in lower case, such as ``r1`` for `audiogan.losses.R1`."""
     return type(term).__name__.lower()
 
 
 def name_terms(
-    terms: Sequence[Any] | Mapping[str, Any] | None, argument: str, name_of: Callable[[Any], str] = class_name
+    terms: Sequence[Any] | Mapping[str, Any] | None,
+    argument_name: str,
+    get_name: Callable[[Any], str] = lowercase_class_name,
 ) -> dict[str, Any]:
-    """Return terms by their names in the log. Terms that are ``None`` are left out.
+    """Return loss terms in a dictionary, with their names in the log as keys. Terms that are ``None`` are left out.
 
     Args:
-        terms: a mapping, which keeps its keys, or a sequence, in which ``name_of`` names the terms. If two terms of a
-            sequence have the same name, the second ends in ``_2``.
-        argument: name of the argument with the terms, for the error message.
-        name_of: function from a term to its name. By default, the name of its class in lower case.
+        terms: a mapping from names to terms, which keeps its keys, or a sequence of terms, which ``get_name`` names. If
+            two terms of a sequence have the same name, ``_2`` is appended to the second name.
+        argument_name: name of the argument with the terms, for the error message.
+        get_name: function from a term to its name. By default, the name of its class in lower case.
 
     Raises:
         ValueError: a name is reserved for other values in the log.
@@ -37,17 +39,19 @@ def name_terms(
         found, count = {}, Counter[str]()
         for term in terms or ():
             if term is not None:
-                name = name_of(term)
+                name = get_name(term)
                 count[name] += 1
                 found[name if count[name] == 1 else f"{name}_{count[name]}"] = term
     for name in found:
         if name in RESERVED:
-            raise ValueError(f"{argument}: the name {name!r} is reserved for another value in the log; choose another")
+            raise ValueError(
+                f"{argument_name}: the name {name!r} is reserved for another value in the log; choose another"
+            )
     return found
 
 
 def add_terms(*mappings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the terms of several mappings in one mapping. Terms with the same name are added."""
+    """Return one dictionary with the loss terms of several mappings. Terms with the same name are added."""
     terms: dict[str, Tensor] = {}
     for part in mappings:
         for name, value in part.items():

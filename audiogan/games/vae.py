@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
-from audiogan.games.calling import call, check_input_names
+from audiogan.games.calling import call_network, check_input_names
 from audiogan.games.terms import add_terms, name_terms
 from audiogan.inputs import LIMIT, Knobs, Latent
 from audiogan.representations import Representation
@@ -19,14 +19,15 @@ from audiogan.representations import Representation
 class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
-    An encoder gives each training example a latent from which the generator reconstructs the example. Fewer kinds of
-    sounds are therefore missing from the samples. Adversarial training can start from a generator that has been trained
-    as a decoder. The critic receives only samples from the prior.
+    An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
+    Therefore the samples miss fewer kinds of sounds. With ``active``, the player ``autoencoder`` can train first, so
+    that adversarial training starts from a trained decoder. The critic receives only samples from the prior.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
-    loss. It trains the same networks as ``generator``: the generator and the encoder. With ``active``, it can train
-    before the others. An optional player ``listener`` trains a network that estimates class and knobs of real signals.
-    The generator then also minimises the listener's error for the requested class and knobs.
+    loss. It trains the same networks as ``generator``: the generator and the encoder. An optional player ``listener``
+    trains the auxiliary classifier and knob regressor (`listener`), which estimates class and knobs of real signals.
+    The generator then also minimises the error of these estimates for its samples, relative to the requested class and
+    knobs.
 
     Args:
         generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
@@ -35,12 +36,13 @@ class VAEGAN(Adversarial):
         loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         distance: reconstruction loss: function from reconstructed and real signals to a scalar.
-        share: share of the generator's batch that it also reconstructs, 0 to 1.
-        kl_weight: weight of the Kullback-Leibler divergence from the prior, averaged over latent dimensions (Kingma &
+        share: fraction of the generator's batch that is also reconstructed, 0 to 1.
+        kl_weight: factor on the Kullback-Leibler divergence from the prior, averaged over latent dimensions (Kingma &
             Welling, ICLR 2014, equation 10).
-        listener: network from signals to class logits ``[B, classes]`` and knobs ``[B, knobs]``. ``None`` disables it.
-        class_weight: weight of the listener's cross-entropy in the generator's loss.
-        knob_weight: weight of the listener's squared error of knobs, and of ``knob_losses``, in the generator's loss.
+        listener: auxiliary classifier and knob regressor: network from signals to class logits ``[B, classes]`` and
+            knobs ``[B, knobs]``. ``None`` disables it.
+        class_weight: factor on the classifier's cross-entropy in the generator's loss.
+        knob_weight: factor on the regressor's squared error of knobs, and on ``knob_losses``, in the generator's loss.
         knob_noise_std: standard deviation of noise that is added to requested knobs in training, in normal scores. The
             noise makes knobs independent of each other and of the class.
         sampling_knob_std: standard deviation of noise on knobs that are not requested, in normal scores, when samples
@@ -124,7 +126,7 @@ class VAEGAN(Adversarial):
     def _classifier_terms(
         self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
     ) -> dict[str, Tensor]:
-        """Return the weighted errors of the listener for the given classes and knobs."""
+        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs."""
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}
@@ -139,15 +141,15 @@ class VAEGAN(Adversarial):
         self, batch: Mapping[str, Tensor], given: Mapping[str, Tensor], context: Play
     ) -> dict[str, Tensor]:
         signal = batch["x"]
-        mean, log_variance = call(self.nets["encoder"], given, signal)
+        mean, log_variance = call_network(self.nets["encoder"], given, signal)
         z = mean + (0.5 * log_variance).exp() * context.randn(*mean.shape)
         terms = {"kl": self.kl_weight * 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()}
         generator: Any = self.nets["generator"]
         inputs = {**given, "latent": z}
         made, predicted = (
-            call(generator.forward_with_aux, inputs, names=generator.takes)
+            call_network(generator.forward_with_aux, inputs, names=generator.takes)
             if hasattr(generator, "forward_with_aux")
-            else (call(generator, inputs), {})
+            else (call_network(generator, inputs), {})
         )
         distances = {
             name: target(predicted[target.name], batch)

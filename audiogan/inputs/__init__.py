@@ -1,4 +1,4 @@
-"""Named inputs of generators, such as latents and classes, with one module for each kind."""
+"""Named inputs of generators, such as latents and classes. Each module contains one type of input."""
 
 from __future__ import annotations
 

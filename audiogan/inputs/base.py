@@ -13,7 +13,7 @@ from audiogan.errors import UserError
 from audiogan.utils.text import printable
 
 ByName = Mapping[str, Tensor] | None
-"""Tensors by the name of the input, or ``None``."""
+"""Type of a mapping from input names to tensors, or ``None``."""
 
 
 class Random(Protocol):
@@ -55,33 +55,33 @@ class Seeded:
         return torch.multinomial(odds, n, replacement=True, generator=self.generator)
 
 
-def find_column(table: Any, name: str, contents: str, attribute: str) -> Any:
+def find_column(table: Any, name: str, contents: str, required_attribute: str) -> Any:
     """Return a column of the training data.
 
     Args:
         table: data set.
         name: name of the column.
-        contents: plural noun for the values of such a column, for the error message. Example: ``signals``.
-        attribute: name of an attribute that only columns of this kind have.
+        contents: plural noun for the column's values in the error message, such as ``signals``.
+        required_attribute: attribute that a column must have to be accepted, such as ``modality`` for signals.
 
     Raises:
-        UserError: the column does not exist or is of another kind.
+        UserError: the column does not exist or is lacks the required attribute.
     """
     found = table.columns.get(name)
     if found is None:
         raise UserError(f"the data has no column {name!r}; it has {', '.join(table.columns)}: {table.source}")
-    if getattr(found, attribute, None) in (None, ()):
+    if getattr(found, required_attribute, None) in (None, ()):
         raise UserError(f"the column {name!r} of the data holds no {contents}; choose another column: {table.source}")
     return found
 
 
-def parse_numbers(text: str, separator: str, message: str) -> dict[str, float]:
-    """Return the numbers of a text such as ``a=1,b=2`` by name.
+def parse_numbers(text: str, separator: str, error_message: str) -> dict[str, float]:
+    """Return the numbers in a text such as ``a=1,b=2`` as a dictionary, such as ``{"a": 1.0, "b": 2.0}``.
 
     Args:
         text: names and numbers, separated by commas.
         separator: character between a name and its number, such as ``=``.
-        message: error message. ``{!r}`` in it is replaced by the invalid part of the text.
+        error_message: message of the error. ``{!r}`` in it is replaced by the invalid part of the text.
 
     Raises:
         UserError: a part of the text does not end in a number.
@@ -92,7 +92,7 @@ def parse_numbers(text: str, separator: str, message: str) -> dict[str, float]:
         try:
             found[name.strip()] = float(value)
         except ValueError:
-            raise UserError(message.format(part)) from None
+            raise UserError(error_message.format(part)) from None
     return found
 
 
@@ -105,13 +105,13 @@ class Input(nn.Module):
 
     Args:
         name: keyword argument of the networks, and key in recipes.
-        shape: shape of one value, without the batch dimension. ``None`` in it means any size.
+        shape: shape of one value, without the batch dimension. A dimension of ``None`` can have any size.
         column: name of the data column with the values for training. ``None``: values are drawn in training as well.
 
     Attributes:
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
         modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
-        rate: learning rate of a gradient search for values.
+        rate: learning rate when latents and other values are optimised by gradient descent to match a recording.
         default_column: name of the column that is used if none is configured.
     """
 
@@ -133,14 +133,16 @@ class Input(nn.Module):
         ``size`` in the result is the number of channels that networks receive. In YAML, it is ``${facts.NAME}``.
 
         Args:
-            table: training data. ``None`` if it has not been opened; the result then has the same keys.
+            table: training data. ``None`` if the data has not been opened yet. The result then has the same keys with
+                placeholder values.
             column: name of the column with the values.
             options: other settings of the input in the configuration.
         """
         return {}
 
     def connect(self, inputs: Mapping[str, Input]) -> None:
-        """Read properties of the other inputs. The game calls it once, with all inputs by name."""
+        """Read the properties of other inputs on which this input depends. The game calls this method once, with all
+        inputs by name."""
 
     def prepare_table(self, table: Any) -> Any:
         """Return the data set with this input's column in the form that `from_batch` needs."""
@@ -169,10 +171,10 @@ class Input(nn.Module):
         return batch[self.column]
 
     def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
-        """Return values ``[B, *shape]`` that describe the real examples of a batch to a critic.
+        """Return the values ``[B, *shape]`` that a critic receives with the real examples of a batch.
 
-        ``None`` means that `from_batch` returns these values. They differ if the generator receives a random target
-        class.
+        ``None`` means that the critic receives the values of `from_batch`. The two differ if, for example, the
+        generator receives a random target class.
 
         Args:
             batch: tensors by the name of the data column.
@@ -187,9 +189,10 @@ class Input(nn.Module):
         Args:
             n: number of values.
             random: source of random numbers.
-            requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
+            requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn. ``None``: all are
+                drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: factors on the probabilities of classes, by input name. They are results of `odds_of_others`.
+            odds: factors on the probabilities of this and other inputs' classes, by input name, from `odds_of_others`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -202,7 +205,7 @@ class Input(nn.Module):
         """Return factors by which a requested value changes the probabilities of other inputs, such as classes.
 
         Args:
-            requested: requested value, ``[*shape]`` or ``[n, *shape]``. NaN marks entries that are drawn.
+            requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn.
 
         Returns:
             Factors on the probabilities, by the name of the other input.
@@ -231,7 +234,7 @@ class Input(nn.Module):
         """
         return None
 
-    def kinds(self, x: Tensor) -> Tensor | None:
+    def kind_indices(self, x: Tensor) -> Tensor | None:
         """Return the index of each value's kind, such as its class, int64 ``[n]``. ``None`` if there are no kinds.
 
         Args:
@@ -261,8 +264,8 @@ class Input(nn.Module):
 
     # The following methods convert values from and to user input and recipes.
 
-    def numbers_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
-        """Return the numbers in an array or tensor by name.
+    def values_by_name(self, x: Any, names: Sequence[str]) -> dict[str, float]:
+        """Return a dictionary from the given names to the numbers in an array or tensor.
 
         Args:
             x: numbers ``[len(names)]``.
@@ -288,13 +291,13 @@ class Input(nn.Module):
         """Return one value ``[*shape]`` in a form that JSON can store, for a recipe."""
         return x.tolist()
 
-    def from_json(self, stored: Any) -> Tensor:
+    def from_json(self, json_value: Any) -> Tensor:
         """Return the value that `to_json` has stored. It never opens a file.
 
         Raises:
             UserError: the stored value does not fit this input.
         """
-        return torch.tensor(stored, dtype=torch.float32)
+        return torch.tensor(json_value, dtype=torch.float32)
 
     def example_values(self, n: int) -> Tensor:
         """Return ``n`` values for tracing and exporting a model."""
@@ -307,8 +310,8 @@ class Input(nn.Module):
         return x
 
     def from_exported(self, x: Tensor) -> Tensor:
-        """Return values from the form that an exported model takes. It uses only operations that every runtime
-        supports."""
+        """Return values ``[n, *shape]`` for inputs of an exported model. Use only operations that every runtime
+        supports, because this method is part of the exported graph."""
         return x
 
     # The following methods are for a gradient search of values, such as `audiogan.latents.encode`.
@@ -326,18 +329,19 @@ class Input(nn.Module):
         """Clip a parameter of a gradient search, in place, to the range of the training data."""
 
     def drop_negligible(self, x: Tensor) -> Tensor:
-        """Return one value ``[*shape]`` without negligible parts, such as classes with a small weight, for a recipe."""
+        """Return one value ``[*shape]`` with negligible elements, such as small class weights, set to 0, for a
+        recipe."""
         return x
 
-    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
-        """Return an interpolated value.
+    def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
+        """Return the interpolation between two values.
 
         Args:
-            first: value at ``share=0``.
-            second: value at ``share=1``.
-            share: position between the two values, 0 to 1.
+            first: value at ``fraction=0``.
+            second: value at ``fraction=1``.
+            fraction: position between the two values, 0 to 1.
         """
-        return torch.lerp(first, second, share)
+        return torch.lerp(first, second, fraction)
 
     def describe(self) -> str:
         """Return a description in one line, for help texts, ``audiogan inputs`` and model cards."""
@@ -348,7 +352,7 @@ class Input(nn.Module):
 
 
 class Inputs(dict[str, Input]):
-    """Inputs by name, in the order in which they are drawn. Its ``repr`` is a table of names and descriptions."""
+    """Dictionary of inputs by name, in the order in which they are drawn. Its ``repr`` is a table with descriptions."""
 
     def __repr__(self) -> str:
         width = max(map(len, self), default=0)

@@ -14,13 +14,13 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
 
 LOGIT = 5.0
-"""Logit of a class with weight 1 at the start of a gradient search."""
+"""Initial logit of a class with weight 1, when class weights are optimised by gradient descent."""
 LARGEST = 1e9
-"""Largest weight of a class in a mixture. Weights are later divided by their sum."""
+"""Largest class weight that a user can request, before weights are divided by their sum."""
 MIXTURE = "class {!r}: write NAME or NAME:NUMBER"
 """Error message for an invalid mixture of classes."""
 LEAST = 0.02
-"""Smallest weight of a class in a recipe. Smaller weights are set to 0."""
+"""Smallest class weight that a recipe stores. Smaller weights are set to 0."""
 
 
 class Classes(Input):
@@ -29,12 +29,12 @@ class Classes(Input):
     Args:
         name: keyword argument of the networks, and key in recipes.
         labels: names of the classes.
-        counts: number of training examples in each class. Classes are drawn in proportion. If it is empty, all classes
-            have the same probability.
+        counts: number of training examples in each class. Classes are drawn in proportion to these numbers. If it is
+            empty, all classes have the same probability.
         column: name of the data column with the class of each example, int64. ``None``: classes are drawn in training
             as well, like the target class of StarGAN.
         use: ``auto`` for all classes of the data, 0 for none, or the number of classes that the data must have.
-        size: number of classes. The configuration receives it from `data_facts`. It has no effect.
+        size: number of classes. It is ignored, because the number follows from ``labels``.
     """
 
     default_column = "label"
@@ -118,7 +118,7 @@ class Classes(Input):
         """Return ``n`` rows with the same weight for each class."""
         return torch.full((n, len(self.labels)), 1 / len(self.labels))
 
-    def kinds(self, x: Tensor) -> Tensor:
+    def kind_indices(self, x: Tensor) -> Tensor:
         """Return the index of the class with the largest weight in each row of ``x``."""
         return x.argmax(1)
 
@@ -136,7 +136,7 @@ class Classes(Input):
             UserError: a name is not a class, or a weight is invalid.
         """
         if isinstance(value, Tensor | np.ndarray):
-            value = self.numbers_by_name(value, self.labels)
+            value = self.values_by_name(value, self.labels)
         if isinstance(value, str):
             value = {value: 1.0} if value in self.labels or ":" not in value else parse_numbers(value, ":", MIXTURE)
         if not isinstance(value, Mapping):
@@ -162,11 +162,11 @@ class Classes(Input):
     def to_json(self, x: Tensor) -> dict[str, float]:
         return {name: weight for name, weight in zip(self.labels, x.tolist(), strict=True) if weight}
 
-    def from_json(self, stored: Any) -> Tensor:
-        return self._weights(stored) if isinstance(stored, dict) else self.parse(stored)
+    def from_json(self, json_value: Any) -> Tensor:
+        return self._weights(json_value) if isinstance(json_value, dict) else self.parse(json_value)
 
     def from_exported(self, x: Tensor) -> Tensor:
-        """Return class weights that sum to 1, for non-negative weights ``[n, classes]``."""
+        """Return non-negative weights ``[n, classes]``, divided by the sum of each row."""
         return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
     def to_parameter(self, x: Tensor) -> Tensor:

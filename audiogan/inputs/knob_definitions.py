@@ -1,4 +1,4 @@
-"""Constants in the definitions of knobs. Measurements of sounds and losses share them."""
+"""Constants in the definitions of knobs, for measurements of recordings and for knob losses."""
 
 from __future__ import annotations
 

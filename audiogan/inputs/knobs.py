@@ -12,12 +12,12 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
-from audiogan.inputs.scale import LIMIT, Scale, shares_to_scores
+from audiogan.inputs.scale import LIMIT, Scale, quantile_levels_to_normal_scores
 from audiogan.utils.text import printable
 
 Floats = NDArray[np.floating]
 EXAMPLES = 256
-"""Number of training examples that are stored for each class."""
+"""Number of training examples with knob values that `Knobs` stores for each class."""
 NEAR = 0.1
 """Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
 scores."""
@@ -35,12 +35,13 @@ class Knobs(Input):
         scale: quantiles of the training data, as a `Scale` or the result of `Scale.to_dict`.
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
-        size: number of knobs. The configuration receives it from `data_facts`. It has no effect.
+        size: number of knobs. It is ignored, because the number follows from ``scale``.
 
     Attributes:
         names: names of the knobs.
         examples: stored normal scores, ``[classes, 256, knobs]``.
-        spread: standard deviation of the noise, in normal scores. 0 unless a game sets it.
+        spread: standard deviation of the noise that is added to copied knobs, in normal scores. It is 0
+            unless a game sets it.
     """
 
     default_column = "knobs"
@@ -83,13 +84,13 @@ class Knobs(Input):
 
     def prepare_table(self, table: Any) -> Any:
         """Return the data set with measured values replaced by normal scores."""
-        return table.map_column(self.column, self.scale.to_scores)
+        return table.map_column(self.column, self.scale.to_normal_scores)
 
     @torch.no_grad()
     def fit(self, table: Any) -> None:
         """Store examples of each class, sorted by their first knob.
 
-        With this order, the same random numbers select examples with a similar first knob in every class.
+        Because of this order, equal random numbers select examples with a similar first knob in every class.
         """
         knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
         if self.groups:
@@ -164,14 +165,14 @@ class Knobs(Input):
         return out.clip(-LIMIT, LIMIT)
 
     def parse(self, value: Any) -> Tensor:
-        """Return normal scores for shares by name, such as ``{"brightness": 0.9}``. Knobs without a share are NaN and
-        will be drawn.
+        """Return normal scores for quantile levels by knob, such as ``{"brightness": 0.9}``. Missing knobs become NaN,
+        so they are drawn later.
 
         Raises:
-            UserError: a name is not a knob, or a share is not from 0 to 1.
+            UserError: a name is not a knob, or a quantile level is not from 0 to 1.
         """
         if isinstance(value, Tensor | np.ndarray):
-            value = self.numbers_by_name(value, self.names)
+            value = self.values_by_name(value, self.names)
         if isinstance(value, str):
             problem = f"{self.name}={{!r}}: write NAME=NUMBER, with a number from 0 to 1"
             value = parse_numbers(value, "=", problem)
@@ -184,23 +185,23 @@ class Knobs(Input):
             if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 <= share <= 1:
                 raise UserError(f"knob {name}={share!r:.60} must be from 0 to 1")
             shares[self.names.index(name)] = share
-        return torch.from_numpy(self.scale.shares_to_scores(shares))
+        return torch.from_numpy(self.scale.quantile_levels_to_normal_scores(shares))
 
     def to_json(self, x: Tensor) -> dict[str, float]:
         return dict(zip(self.names, torch.special.ndtr(x.double()).tolist(), strict=True))
 
-    def from_json(self, stored: Any) -> Tensor:
-        if not isinstance(stored, Mapping) or set(stored) != set(self.names):
-            found = printable(", ".join(map(str, stored)))[:200] if isinstance(stored, Mapping) else ""
+    def from_json(self, json_value: Any) -> Tensor:
+        if not isinstance(json_value, Mapping) or set(json_value) != set(self.names):
+            found = printable(", ".join(map(str, json_value)))[:200] if isinstance(json_value, Mapping) else ""
             raise UserError(f"the recipe has the knobs {found or 'none'}, but the model has {', '.join(self.names)}")
-        return self.parse(stored)
+        return self.parse(json_value)
 
     def to_exported(self, x: Tensor) -> Tensor:
-        """Return normal scores as shares of the training data, 0 to 1."""
+        """Return the quantile levels, 0 to 1, of normal scores ``[n, knobs]``."""
         return torch.special.ndtr(x.double()).float()
 
     def from_exported(self, x: Tensor) -> Tensor:
-        return shares_to_scores(x)
+        return quantile_levels_to_normal_scores(x)
 
     def to_parameter(self, x: Tensor) -> Tensor:
         return x.clone()
@@ -208,9 +209,9 @@ class Knobs(Input):
     def clip_parameter(self, parameter: Tensor) -> None:
         parameter.clamp_(-LIMIT, LIMIT)
 
-    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
-        shares = torch.special.ndtr(first.double()).lerp(torch.special.ndtr(second.double()), share)
-        return torch.from_numpy(self.scale.shares_to_scores(shares.numpy()))
+    def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
+        shares = torch.special.ndtr(first.double()).lerp(torch.special.ndtr(second.double()), fraction)
+        return torch.from_numpy(self.scale.quantile_levels_to_normal_scores(shares.numpy()))
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"

@@ -18,9 +18,9 @@ from audiogan.inputs.base import ByName, Input, Random
 DISTRIBUTIONS = ("normal", "uniform")
 """Names of the available distributions."""
 TYPICAL = 0.99
-"""Share of random latents that are shorter than the largest norm in a gradient search."""
+"""Probability that the norm of a random latent is below `Latent.max_norm`."""
 LARGEST = 1 << 20
-"""Largest number of values of a latent in a recipe."""
+"""Largest number of elements of a latent that a recipe may contain."""
 
 
 class Latent(Input):
@@ -80,11 +80,11 @@ class Latent(Input):
         """Return a latent as Base64 of little-endian float32 values."""
         return base64.b64encode(np.asarray(x.detach().cpu(), "<f4").tobytes()).decode()
 
-    def from_json(self, stored: Any) -> Tensor:
+    def from_json(self, json_value: Any) -> Tensor:
         try:
-            if not isinstance(stored, str) or len(stored) > 8 * LARGEST:
+            if not isinstance(json_value, str) or len(json_value) > 8 * LARGEST:
                 raise ValueError
-            values = np.frombuffer(base64.b64decode(stored, validate=True), "<f4")
+            values = np.frombuffer(base64.b64decode(json_value, validate=True), "<f4")
         except (ValueError, binascii.Error):
             raise UserError(f"{self.name}: the recipe contains no valid latent") from None
         return self.parse(values.copy())
@@ -107,29 +107,31 @@ class Latent(Input):
 
         return float(chi2.ppf(TYPICAL, math.prod(self.sizes))) ** 0.5
 
-    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+    def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
         """Return the spherical interpolation of two latents (White, "Sampling Generative Networks", 2016, section
         2.1)."""
-        return torch.from_numpy(slerp(first.double().numpy(), second.double().numpy(), share)).float()
+        return torch.from_numpy(slerp(first.double().numpy(), second.double().numpy(), fraction)).float()
 
     def describe(self) -> str:
         kind = "standard normal" if self.is_normal else "uniform in -1 ... 1"
         return f"{' x '.join(map(str, self.shape))} random numbers, {kind}; drawn from the seed"
 
 
-def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
+def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
     """Return the spherical interpolation of two arrays of the same shape. The norm is interpolated linearly.
 
     Args:
-        start: array at ``share=0``.
-        end: array at ``share=1``.
-        share: position between the arrays, 0 to 1.
+        start: array at ``fraction=0``.
+        end: array at ``fraction=1``.
+        fraction: position between the arrays, 0 to 1.
     """
     la, lb = float(np.linalg.norm(start)), float(np.linalg.norm(end))
     if not la or not lb:
-        return (1 - share) * start + share * end
+        return (1 - fraction) * start + fraction * end
     angle = math.acos(float(np.clip(start.ravel() @ end.ravel() / (la * lb), -1, 1)))
     if math.sin(angle) < 1e-6:
-        return (1 - share) * start + share * end
-    direction = (math.sin((1 - share) * angle) * start / la + math.sin(share * angle) * end / lb) / math.sin(angle)
-    return ((1 - share) * la + share * lb) * direction
+        return (1 - fraction) * start + fraction * end
+    direction = (math.sin((1 - fraction) * angle) * start / la + math.sin(fraction * angle) * end / lb) / math.sin(
+        angle
+    )
+    return ((1 - fraction) * la + fraction * lb) * direction

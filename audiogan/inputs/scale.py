@@ -1,4 +1,4 @@
-"""The scale of knobs: conversion between measured values, shares of the training data, and normal scores."""
+"""The scale of knobs: conversion between measured values, quantile levels in the training data, and normal scores."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Array = NDArray[np.float64]
 LIMIT = 2.3263478
 """Largest normal score. 98 % of the training examples lie between -LIMIT and LIMIT."""
 POINTS = 65
-"""Number of quantiles of a scale, at evenly spaced shares from 0 to 1."""
+"""Number of quantiles that a scale stores, at evenly spaced levels from 0 to 1."""
 EXTREME = 0.01
-"""Share of training examples at each end of the scale that have the same normal score."""
+"""Fraction of training examples at each end of the scale. Their normal scores are clipped to ±LIMIT."""
 
 MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
 """Coefficients of a rational approximation of the normal quantile function near the median: numerator, denominator. The
@@ -31,14 +31,14 @@ highest power comes first."""
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Conversion of knobs between measured values, shares of the training data, and normal scores.
+    """Conversion of knobs between measured values, quantile levels in the training data, and normal scores.
 
-    The share of a value is the share of training examples with a smaller value. Its normal score is the standard normal
-    quantile of the share.
+    The quantile level of a value is the fraction of training examples with a smaller value, 0 to 1. Its normal score is
+    the standard normal quantile at this level.
 
     Attributes:
         names: names of the knobs.
-        quantiles: quantiles of the training data, float `[K, 65]`, at evenly spaced shares from 0 to 1. Each row
+        quantiles: quantiles of the training data, float `[K, 65]`, at evenly spaced levels from 0 to 1. Each row
             increases strictly.
     """
 
@@ -72,22 +72,22 @@ class Scale:
                 raise UserError(f"knobs: none of the {len(values)} training sounds has a {name}; leave {name!r} out")
         return cls(tuple(names), _apart(np.nanquantile(values, np.linspace(0, 1, POINTS), axis=0).T))
 
-    def to_shares(self, values: ArrayLike) -> Array:
-        """Return the share of training examples with a smaller value, for each of the values `[N, K]`. NaN becomes
-        0.5."""
+    def to_quantile_levels(self, values: ArrayLike) -> Array:
+        """Return the quantile levels of measured values `[N, K]`: the fractions of training examples with a smaller
+        value. The level of NaN is 0.5."""
         return self._map(values, lambda v, q, s: np.where(np.isnan(v), 0.5, np.interp(v, q, s)))
 
-    def to_values(self, shares: ArrayLike) -> Array:
-        """Return measured values `[N, K]`, in the units of the knobs, for shares. Shares are clipped to 0 to 1."""
-        return self._map(shares, lambda v, q, s: np.interp(v, s, q))
+    def to_values(self, quantile_levels: ArrayLike) -> Array:
+        """Return values in the units of the knobs for quantile levels `[N, K]`, which are clipped to 0 to 1."""
+        return self._map(quantile_levels, lambda v, q, s: np.interp(v, s, q))
 
-    def to_scores(self, values: ArrayLike) -> NDArray[np.float32]:
+    def to_normal_scores(self, values: ArrayLike) -> NDArray[np.float32]:
         """Return normal scores, from -2.33 to 2.33, for measured values `[N, K]`. Networks receive these scores."""
-        return self.shares_to_scores(self.to_shares(values))
+        return self.quantile_levels_to_normal_scores(self.to_quantile_levels(values))
 
-    def shares_to_scores(self, shares: ArrayLike) -> NDArray[np.float32]:
-        """Return normal scores for shares of any shape. Shares are clipped to 0.01 to 0.99."""
-        inside = np.clip(np.asarray(shares, np.float64), EXTREME, 1 - EXTREME)
+    def quantile_levels_to_normal_scores(self, quantile_levels: ArrayLike) -> NDArray[np.float32]:
+        """Return normal scores for quantile levels of any shape, which are clipped to 0.01 to 0.99."""
+        inside = np.clip(np.asarray(quantile_levels, np.float64), EXTREME, 1 - EXTREME)
         return torch.special.ndtri(torch.as_tensor(inside)).float().numpy()
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +113,8 @@ class Scale:
 def _apart(quantiles: Array) -> Array:
     """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
     ties, the scale is invertible."""
-    largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001  # Separating ties can raise the maximum.
+    # The factor is a margin, because separating ties can raise the maximum.
+    largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001
     out = np.empty_like(quantiles)
     for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):
         steps = np.arange(len(q)) * 10.0**-decimals
@@ -121,15 +122,15 @@ def _apart(quantiles: Array) -> Array:
     return out
 
 
-def shares_to_scores(shares: Tensor) -> Tensor:
-    """Return normal scores for shares of any shape, with an error below 1e-6. It uses only operations that every
-    runtime supports.
+def quantile_levels_to_normal_scores(quantile_levels: Tensor) -> Tensor:
+    """Return normal scores for quantile levels of any shape, with an error below 1e-6. It uses only operations that
+    every runtime supports, because exported models contain it.
 
     Source:
         Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 1988, routine
         PPND7.
     """
-    p = shares.clamp(EXTREME, 1 - EXTREME)
+    p = quantile_levels.clamp(EXTREME, 1 - EXTREME)
     q = p - 0.5
     r = (-torch.minimum(p, 1 - p).log()).sqrt() - 1.6
     middle = q * _quotient(MIDDLE, 0.180625 - q * q)

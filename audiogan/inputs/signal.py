@@ -20,12 +20,12 @@ class Signal(Input):
 
     Args:
         name: keyword argument of the networks, and key in recipes.
-        shape: shape of one signal, such as ``[C, H, W]``. ``None`` in it means any size.
+        shape: shape of one signal, such as ``[C, H, W]``. A dimension of ``None`` can have any size.
         modality: kind of signal, which reads files and displays signals.
         column: name of the data column with the signals.
         representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
             signals unchanged.
-        size: number of channels. The configuration receives it from `data_facts`. It has no effect.
+        size: number of channels. It is ignored, because the number follows from ``shape``.
     """
 
     default_column = "source"
@@ -86,7 +86,7 @@ class Signal(Input):
         raw = np.ascontiguousarray(x.detach().cpu().numpy(), "<f4").tobytes()
         return {"sha256": hashlib.sha256(raw).hexdigest(), "shape": list(x.shape)}
 
-    def from_json(self, stored: Any) -> Tensor:
+    def from_json(self, json_value: Any) -> Tensor:
         how = f"inputs={{{self.name!r}: FILE}}"
         raise UserError(f"{self.name}: the recipe contains only the SHA-256 of the signal; pass the signal: {how}")
 
@@ -94,12 +94,12 @@ class Signal(Input):
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
 
-    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
+    def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
         if first.shape != second.shape:
             raise UserError(
                 f"{self.name}: signals of shapes {_shown(first.shape)} and {_shown(second.shape)} cannot be mixed"
             )
-        return super().mix(first, second, share)
+        return super().mix(first, second, fraction)
 
     def describe(self) -> str:
         noun = getattr(self.modality, "noun", "signal")

@@ -19,7 +19,7 @@ class Text(Input):
         alphabet: known characters. The first has index 1.
         length: largest number of characters.
         column: name of the data column with the texts.
-        size: number of character indices. The configuration receives it from `data_facts`. It has no effect.
+        size: number of character indices. It is ignored, because the number follows from ``alphabet``.
     """
 
     default_column = "text"
@@ -70,15 +70,15 @@ class Text(Input):
     def to_json(self, x: Tensor) -> str:
         return self.captions(x[None])[0]
 
-    def from_json(self, stored: Any) -> Tensor:
-        return self.parse(stored)
+    def from_json(self, json_value: Any) -> Tensor:
+        return self.parse(json_value)
 
     def example_values(self, n: int) -> Tensor:
         length = self.shape[0] or 1
         return torch.arange(n * length).remainder(len(self.alphabet)).reshape(n, length) + 1
 
-    def mix(self, first: Tensor, second: Tensor, share: float) -> Tensor:
-        return first if share < 0.5 else second
+    def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
+        return first if fraction < 0.5 else second
 
     def describe(self) -> str:
         return f"text of at most {self.shape[0]} of the characters {self.alphabet!r}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.games.calling import call
+from audiogan.games.calling import call_network
 from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare_recording
 from audiogan.losses.spectra import RecordingLoss, log_spectral_distance
@@ -166,12 +166,12 @@ class _Search:
         """Draw random candidates and compute their losses. Half of them have the knob settings of the recording."""
         game = self.generator.game
         rng = torch.Generator().manual_seed(seed)
-        z = game.draw(count, rng, only=("latent",))
+        z = game.draw(count, rng, selected_names=("latent",))
         measured = self._measured()
         half = count // 2 if measured else 0
         counts = [(half, {**self.requested, **measured})] if half else []
         parts = [
-            game.draw(each, rng, skip=("latent",), **requested)
+            game.draw(each, rng, excluded_names=("latent",), **requested)
             for each, requested in [*counts, (count - half, self.requested)]
         ]
         values = z | {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -194,7 +194,7 @@ class _Search:
         for name, given in self.generator.inputs.items():
             if isinstance(given, Knobs) and name not in self.requested:
                 values = measure_knobs(self.recording[None], self.generator.sample_rate, given.names)
-                found[name] = torch.from_numpy(given.scale.to_scores(values)[0])
+                found[name] = torch.from_numpy(given.scale.to_normal_scores(values)[0])
         return found
 
     def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
@@ -240,7 +240,7 @@ class _Search:
         game = self.generator.game
         values = self.values(places)
         net = game.nets[game.default_generator]
-        made = game.representation.decode(call(net, values).float())
+        made = game.representation.decode(call_network(net, values).float())
         peak = made.abs().amax((1, 2), keepdim=True).clamp_min(1e-3)
         return self.likeness(made * (float(np.abs(self.recording).max()) / peak))
 

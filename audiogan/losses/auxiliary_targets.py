@@ -32,7 +32,7 @@ class AuxiliaryTarget(nn.Module):
         self.weight = weight
 
     def forward(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
-        """Return the weighted distance, a scalar, or ``None`` if the batch does not contain the property.
+        """Return the weighted distance, a scalar. Return ``None`` if the batch does not contain the measured property.
 
         Args:
             predicted: predictions of the generator; each subclass documents their shape.
@@ -42,7 +42,8 @@ class AuxiliaryTarget(nn.Module):
         return None if distance is None else self.weight * distance
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
-        """Return the unweighted distance, a scalar, or ``None`` if the batch does not contain the property."""
+        """Return the unweighted distance, a scalar. Return ``None`` if the batch does not contain the measured
+        property."""
         raise NotImplementedError
 
 
@@ -72,7 +73,8 @@ class Width(AuxiliaryTarget):
 
     name = "width"
     mono, margin = 0.003, 0.1
-    """Thresholds. A recording with a width below ``mono`` is mono. Its predicted width should be below ``-margin``."""
+    """Thresholds of the stereo width. A recording with a width below ``mono`` counts as mono, so its predicted width
+    should be below ``-margin``."""
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
         target = stereo_width(batch["x"])
@@ -87,7 +89,8 @@ def stereo_width(signal: Tensor) -> Tensor:
 
 
 class PartialTracks(AuxiliaryTarget):
-    """Mean absolute difference in octaves between predicted partials and those that `PartialMeter` measures.
+    """Mean absolute difference in octaves between the predicted frequencies of partials and the frequencies that
+    `PartialMeter` measures.
 
     The prediction is ``[B, count, N]`` in octaves above 1 Hz, for N frames. Louder partials have larger weights.
 

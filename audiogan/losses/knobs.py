@@ -1,7 +1,7 @@
 """Losses that make generated sounds match their knob settings: attack, decay, brightness and noisiness.
 
 The losses measure a knob by a differentiable version of its definition in `audiogan.data.sounds.knobs`. A trained
-estimator is less precise. It analyses frames and hardly distinguishes an attack of 4 ms from an attack of 6 ms. Half of
+estimator of knobs would be too imprecise: it hardly distinguishes an attack of 4 ms from an attack of 6 ms, but half of
 all drum samples have an attack of 4 to 11 ms.
 """
 
@@ -69,18 +69,18 @@ class KnobLoss(nn.Module):
             signal: generated sounds ``[B, C, T]``.
             requested: requested values of all knobs as normal scores, ``[B, knobs]``.
         """
-        return F.smooth_l1_loss(self.score(signal), requested[:, self.index])
+        return F.smooth_l1_loss(self.normal_score(signal), requested[:, self.index])
 
-    def score(self, signal: Tensor) -> Tensor:
-        """Return the value of the knob for sounds ``[B, C, T]`` as normal scores ``[B]``."""
-        value = self.measure(signal.float())
+    def normal_score(self, signal: Tensor) -> Tensor:
+        """Return the measured knob of sounds ``[B, C, T]`` as normal scores ``[B]``."""
+        value = self.measure_knob(signal.float())
         # Scores are interpolated linearly between quantiles and extrapolated beyond the outermost ones, because
         # clamping there would stop the gradient.
         k = torch.searchsorted(self.values, value.detach().contiguous()).clamp(1, len(self.values) - 1)
         slope = (self.scores[k] - self.scores[k - 1]) / (self.values[k] - self.values[k - 1])
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope
 
-    def measure(self, signal: Tensor) -> Tensor:
+    def measure_knob(self, signal: Tensor) -> Tensor:
         """Return the value `[B]` of the knob for sounds `[B, C, T]`, in the unit of the knob."""
         raise NotImplementedError
 
@@ -107,7 +107,7 @@ class EnvelopeKnobLoss(KnobLoss):
         """Return the squared envelope `[B, T / stride + margins]` of sounds, scaled to a peak of about 1."""
         power = signal.square().sum(1)
         power = power / power.amax(1, keepdim=True).clamp_min(1e-8)
-        # Two moving averages smooth the envelope. Each is ENVELOPE_SECONDS / 2 long, rounded to envelope samples.
+        # Two moving averages of ENVELOPE_SECONDS / 2 each are equivalent to a triangular window of ENVELOPE_SECONDS.
         size = max(1, round(ENVELOPE_SECONDS / 2 * self.rate))
         power = F.pad(power, (2 * size * self.stride, 2 * size * self.stride))
         # Differences of cumulative sums compute the averages, because avg_pool1d takes ten times as long.
@@ -117,7 +117,7 @@ class EnvelopeKnobLoss(KnobLoss):
             power = ((total[:, n::stride] - total[:, :-n:stride]) / n).clamp_min(0).float()
         return power + 1e-10
 
-    def measure(self, signal: Tensor) -> Tensor:
+    def measure_knob(self, signal: Tensor) -> Tensor:
         return self.measure_envelope(self._power(signal))
 
     def measure_envelope(self, power: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class Attack(EnvelopeKnobLoss):
         peak = envelope.amax(1, keepdim=True)
         began = (envelope >= ONSET * peak).cumsum(1) > 0
         missing = ((1 - envelope.cummax(1).values / peak) * began).sum(1)
-        # SHORTEST_SECONDS bounds the gradient of the logarithm for short attacks.
+        # The lower bound SHORTEST_SECONDS limits the gradient of the logarithm for short attacks.
         return torch.log10(2 * missing / self.rate + SHORTEST_SECONDS)
 
 
@@ -172,7 +172,7 @@ class Decay(EnvelopeKnobLoss):
 class SpectrumKnobLoss(KnobLoss):
     """Base class of losses for knobs that are means of a property of STFT frames, weighted by frame amplitudes.
 
-    The hop is half a window. The definition of the knobs uses a hop of a quarter, which doubles the computing time.
+    The hop is half a window, because the quarter window in the definition of the knobs would double the computing time.
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
@@ -187,7 +187,7 @@ class SpectrumKnobLoss(KnobLoss):
         self.frames = Frames(max(format.length, n_fft // 2), n_fft, n_fft // 2, pad=n_fft // 2)
         self.register_buffer("hertz", torch.linspace(0, format.sample_rate / 2, self.frames.bins), persistent=False)
 
-    def measure(self, signal: Tensor) -> Tensor:
+    def measure_knob(self, signal: Tensor) -> Tensor:
         signal = signal / signal.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-4)
         signal = F.pad(signal, (0, self.frames.length - signal.shape[2]))
         magnitude = magnitudes(self.frames.analyse(signal), QUIETEST)
@@ -196,11 +196,12 @@ class SpectrumKnobLoss(KnobLoss):
         return self.to_knob_unit((self.measure_frames(magnitude) * weights).sum(1) / weights.sum(1))
 
     def measure_frames(self, magnitude: Tensor) -> Tensor:
-        """Return the property `[B, N]` of N frames, given their magnitude spectra `[B, N, F]`."""
+        """Return the spectral property, such as the centroid, of N frames `[B, N]`, given their magnitudes `[B, N,
+        F]`."""
         raise NotImplementedError
 
-    def to_knob_unit(self, mean: Tensor) -> Tensor:
-        """Return the mean property `[B]` of all frames of a sound, converted to the unit of the knob."""
+    def to_knob_unit(self, frame_mean: Tensor) -> Tensor:
+        """Return the spectral property `[B]`, averaged over the frames of a sound, in the unit of the knob."""
         raise NotImplementedError
 
 
@@ -217,8 +218,8 @@ class Brightness(SpectrumKnobLoss):
     def measure_frames(self, magnitude: Tensor) -> Tensor:
         return magnitude @ self.hertz / magnitude.sum(2)
 
-    def to_knob_unit(self, mean: Tensor) -> Tensor:
-        return mean.clamp_min(LOWEST_HZ).log2()
+    def to_knob_unit(self, frame_mean: Tensor) -> Tensor:
+        return frame_mean.clamp_min(LOWEST_HZ).log2()
 
 
 class Noisiness(SpectrumKnobLoss):
@@ -236,5 +237,5 @@ class Noisiness(SpectrumKnobLoss):
         power = relative.square().clamp_min(10 ** (FLATNESS_FLOOR_DB / 10))
         return power.log().mean(2).exp() / power.mean(2)
 
-    def to_knob_unit(self, mean: Tensor) -> Tensor:
-        return 10 * mean.log10()
+    def to_knob_unit(self, frame_mean: Tensor) -> Tensor:
+        return 10 * frame_mean.log10()

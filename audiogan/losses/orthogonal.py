@@ -19,23 +19,24 @@ class OrthogonalRegularisation:
 
     Args:
         weight: factor of the penalty, 0 or more; beta in the paper.
-        every: interval between evaluations, in steps. The penalty is multiplied by it.
-        skip: substrings of parameter names. Parameters with a matching name are not penalised.
+        every: interval between evaluations, in steps. Each evaluation is multiplied by it, so that the average over
+            steps does not depend on it.
+        excluded_parameters: substrings of parameter names. A parameter with one of them in its name is not penalised.
 
     Source:
         Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019, equation 3.
     """
 
-    def __init__(self, weight: float = 1e-4, every: int = 1, skip: Sequence[str] = ("embed",)) -> None:
+    def __init__(self, weight: float = 1e-4, every: int = 1, excluded_parameters: Sequence[str] = ("embed",)) -> None:
         self.weight, self.every = check_penalty(weight, every)
-        self.skip = tuple(skip)
+        self.excluded_parameters = tuple(excluded_parameters)
 
     def __call__(self, generator: nn.Module, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
         """Return the penalty, a scalar. ``inputs`` and ``randn`` are not used."""
         terms = [
             _off_diagonal(weight.float().flatten(1))
             for name, weight in generator.named_parameters()
-            if weight.dim() > 1 and not any(word in name for word in self.skip)
+            if weight.dim() > 1 and not any(word in name for word in self.excluded_parameters)
         ]
         if not terms:
             raise ValueError(f"OrthogonalRegularisation: {type(generator).__name__} has no weight matrices")

@@ -14,8 +14,8 @@ class PathLength(nn.Module):
 
     J_w is the Jacobian of the image with respect to the style ``w``. ``y`` is an image of standard normal numbers,
     divided by the square root of its number of pixels. ``a`` is a running mean of the norms. The penalty makes a step
-    of fixed size in ``w`` change every image by the same amount. It is lazy: it is evaluated every ``every`` steps and
-    multiplied by ``every``.
+    of fixed size in ``w`` change every image by the same amount. To save time, it is evaluated every ``every`` steps
+    only, and multiplied by ``every``.
 
     Args:
         weight: factor of the penalty, 0 or more; 2 in the authors' code.

@@ -82,7 +82,7 @@ class R2(R1):
 
 
 class WeightClip:
-    """Weight clipping: clamp all parameters of a critic to [-limit, limit] after each of its moves.
+    """Weight clipping: clamp all parameters of a critic to [-limit, limit] after each of its optimizer steps.
 
     Args:
         limit: largest absolute value of a parameter, more than 0; 0.01 in the paper.
@@ -103,7 +103,7 @@ class WeightClip:
 
 
 def check_penalty(weight: float, every: int) -> tuple[float, int]:
-    """Return weight and interval of a penalty. Raise ``ValueError`` if ``weight < 0`` or ``every < 1``."""
+    """Return the arguments unchanged. Raise ``ValueError`` if ``weight < 0`` or ``every < 1``."""
     if weight < 0 or every < 1:
         raise ValueError(f"a penalty needs weight >= 0 and every >= 1, got weight={weight}, every={every}")
     return float(weight), int(every)

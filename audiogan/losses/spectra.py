@@ -11,14 +11,14 @@ from audiogan.representations.stft import Frames
 from audiogan.representations.views import triangular_filters
 
 LONG_SECONDS, SHORT_SECONDS = 0.064, 0.016
-"""Window lengths in seconds. Long windows resolve partials, short windows resolve attacks."""
+"""Two window lengths in seconds: long windows resolve partials, and short windows resolve attacks."""
 BANDS = 64
 FLOOR_DB = -80.0
 """Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
 LOSS_FLOOR_DB = -90.0
 """Power added to each bin and band in `RecordingLoss`, in dB relative to a sine of full scale.
 
-It is low, so that the loss also compares quiet decays.
+The constant is small, so that the loss also compares quiet decays.
 """
 LINEAR = 0.5
 """Weight of the linear amplitude term in `RecordingLoss`. Loud parts of a sound dominate this term."""
@@ -54,8 +54,8 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
     sine of full scale are raised to -80 dB. Silent frames have the same weight as others.
 
     Args:
-        sounds: sounds to compare.
-        references: sounds to compare with, of the same shape, or one sound `[1, C, T]` for the whole batch.
+        sounds: sounds to compare with the references, `[B, C, T]`.
+        references: reference sounds `[B, C, T]`, or one reference `[1, C, T]` for all sounds.
         sample_rate: sample rate in Hz.
         bands: number of mel bands in which power is summed. ``None`` compares single STFT bins. The distance of two
             noisy sounds is then rarely below 8 dB, because the power of single bins of noise is random.

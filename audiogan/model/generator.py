@@ -248,7 +248,7 @@ class Generator:
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
         name = self.routes.find(generator)
         if inputs:
-            recipes = attach_signals({key: self.game.input(key) for key in inputs}, recipes, inputs)
+            recipes = attach_signals({key: self.game.get_input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
         parts = [[recipe] for recipe in recipes] if alone else _batches(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]

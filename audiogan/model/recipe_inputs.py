@@ -61,7 +61,7 @@ def parse_inputs(
         if name not in generator.inputs and name in ("classes", "knobs"):
             shown = f"class {value!r}" if isinstance(value, str) else f"{name} {', '.join(map(str, value))}"
             raise UserError(f"{shown}: {generator.name} was trained without {name}; leave it out")
-        given = generator.game.input(name)
+        given = generator.game.get_input(name)
         several = isinstance(value, list | tuple) and not given.drawable
         requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
     return requested

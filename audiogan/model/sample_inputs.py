@@ -30,7 +30,7 @@ def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], 
     """
     values: dict[str, Any] = {}
     for name, given in arguments.items():
-        known = generator.game.input(name)
+        known = generator.game.get_input(name)
         if isinstance(known, Signal):
             values[name] = [path for text in given for path in _files(text, known, out)]
         elif known.drawable and len(given) > 1:

@@ -49,7 +49,7 @@ class Probe:
       the critic memorises.
 
     Args:
-        game: a `audiogan.games.Generative` game. Figures of the critic need its method ``score``.
+        game: a `audiogan.games.Generative` game. Figures of the critic need its method ``real_logits``.
         embedding: function from signals ``[B, ...]`` on the CPU to features ``[B, D]``.
         train: training data.
         held_out: held-out data. Figures of the critic are left out if it is empty or ``None``.
@@ -84,7 +84,7 @@ class Probe:
         self.features = features
         self.bandwidth = fit_bandwidth(features, ALIKE)
         self.edge = float(self.real.x.abs().max())
-        kinds = game.kinds(self.inputs)
+        kinds = game.kind_indices(self.inputs)
         self._labels = None if kinds is None else kinds.cpu().numpy()
         self._within = 0.0
         if self.real.labels is not None and _pairs(len(features), self.real.labels).sum() >= MIN_PAIRS:
@@ -123,7 +123,7 @@ class Probe:
         return figures | self._critic(x)
 
     def _critic(self, x: Tensor) -> dict[str, float]:
-        if self.held_out is None or not hasattr(self.game, "score"):
+        if self.held_out is None or not hasattr(self.game, "real_logits"):
             return {}
         fake = self._scores({**self.beside, "x": x})
         train, held_out = self._scores(self.real.batch), self._scores(self.held_out.batch)
@@ -137,7 +137,7 @@ class Probe:
         """Score examples at regular intervals, because data may be sorted by class."""
         device = next(self.game.parameters()).device
         apart = math.ceil(len(batch["x"]) / JUDGED)
-        return self.game.score({name: values[::apart].to(device) for name, values in batch.items()}).float()
+        return self.game.real_logits({name: values[::apart].to(device) for name, values in batch.items()}).float()
 
     def _count_classes(self, features: Features) -> int:
         assert self._library is not None

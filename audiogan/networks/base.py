@@ -1,4 +1,4 @@
-"""Interfaces of generators and critics, for games and for authors of networks."""
+"""Interfaces that generators and critics must implement, and the output type of critics."""
 
 from __future__ import annotations
 

@@ -51,7 +51,8 @@ class ConditionalBatchNorm(nn.Module):
 class SelfAttention(nn.Module):
     """Self-attention over all positions of `[B, channels, H, W]`, as a residual layer.
 
-    Keys and values are max-pooled by 2. The learned factor of the attention branch is initialised to 0.
+    Keys and values are max-pooled by 2. A learned factor, initially 0, scales the attention before it is added to the
+    input.
 
     Args:
         channels: number of channels.
@@ -97,7 +98,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
         h = self.conv2(F.relu(self.norm2(self.conv1(h), condition)))
-        # A 1x1 convolution before upsampling gives the same result as after it, at a quarter of the cost.
+        # The 1x1 convolution precedes upsampling, because the result is the same at a quarter of the cost.
         return h + F.interpolate(self.skip(x), scale_factor=2)
 
 
@@ -210,7 +211,8 @@ class BigGANGenerator(nn.Module):
 
     @torch.no_grad()
     def update_standing_statistics(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """Set the running statistics of batch norm to their mean over batches (standing statistics, appendix A).
+        """Set the running statistics of batch norm to their average over the given batches (standing statistics,
+        appendix A).
 
         Use it after averaging weights (EMA), because averaged weights need other statistics than the trained ones.
 
@@ -307,7 +309,7 @@ def truncate_normal(z: Tensor, threshold: float) -> Tensor:
         raise ValueError(f"truncation={threshold} must lie in 0 ... infinity")
     if threshold == math.inf:
         return z
-    # F(z) - 1/2 is erf(z / sqrt 2) / 2. Truncation at t multiplies it by erf(t / sqrt 2).
+    # F(z) - 1/2 is erf(z / sqrt 2) / 2. Truncation at t multiplies this quantity by erf(t / sqrt 2).
     shares = torch.erf(to_float64(z) / math.sqrt(2)) * math.erf(threshold / math.sqrt(2))
     return (math.sqrt(2) * torch.erfinv(shares)).clamp(-threshold, threshold).to(z.dtype)
 

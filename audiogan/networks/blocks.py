@@ -145,9 +145,9 @@ def init_he(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def join_classes(latent: Tensor, embed: nn.Module | None, classes: Tensor | None) -> Tensor:
-    """Return latents ``[B, D]`` concatenated with embedded class weights, or only latents if ``embed`` is ``None``."""
-    return latent if embed is None else torch.cat([latent, embed(classes)], dim=1)
+def join_classes(latent: Tensor, class_embedding: nn.Module | None, classes: Tensor | None) -> Tensor:
+    """Return latents ``[B, D]`` concatenated with embedded class weights. ``class_embedding=None`` adds no classes."""
+    return latent if class_embedding is None else torch.cat([latent, class_embedding(classes)], dim=1)
 
 
 def init_glorot(*networks: nn.Module) -> None:
@@ -186,7 +186,7 @@ def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4)
     else:
         order = classes.argmax(1).argsort(stable=True)
         groups = x[order].reshape(b // g, g, -1)
-    # The constant keeps the derivative of the square root finite.
+    # The constant keeps the derivative of the square root finite for equal samples.
     spread = ((groups - groups.mean(1, keepdim=True)).square().mean(1) + 1e-8).sqrt().mean(1)
     spread = spread.repeat(g) if classes is None else spread.repeat_interleave(g)[order.argsort()]
     return spread.view(b, 1, 1, 1).expand(b, 1, h, w)

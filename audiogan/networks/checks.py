@@ -8,7 +8,7 @@ from typing import cast
 from torch import Tensor, nn
 
 SIZES = {"latent": "latent_dim"}
-"""Name of the network attribute with the size of an input, by input name. Other inputs have the attribute's name."""
+"""Mapping from an input's name to the network attribute that contains its size, if the two names differ."""
 
 
 def input_names(**sizes: int) -> frozenset[str]:
@@ -40,14 +40,15 @@ def check_inputs(network: nn.Module, **inputs: Tensor | None) -> None:
 
 
 def check_tensor(network: nn.Module, name: str, x: Tensor, shape: Sequence[int]) -> None:
-    """Raise ``ValueError`` unless the tensor ``name`` has the shape ``[B, *shape]``."""
+    """Raise ``ValueError`` unless the tensor ``x`` has the shape ``[B, *shape]``. ``name`` is its name in the
+    message."""
     if x.dim() != len(shape) + 1 or tuple(x.shape[1:]) != tuple(shape):
         expected = f"[B, {', '.join(map(str, shape))}]"
         raise ValueError(f"{type(network).__name__}: {name}: expected {expected}, got {list(x.shape)}")
 
 
 def check_sizes(network: nn.Module, **sizes: int) -> None:
-    """Raise ``ValueError`` if a size is below 1. The message lists all such sizes."""
+    """Raise ``ValueError`` if an argument in ``sizes`` is below 1. The message lists all such arguments."""
     wrong = [f"{name}={value}" for name, value in sizes.items() if value < 1]
     if wrong:
         raise ValueError(f"{type(network).__name__}: {', '.join(wrong)} must be at least 1")

@@ -31,7 +31,7 @@ class DenseClassifier(nn.Module):
         Salimans et al., "Improved techniques for training GANs", NeurIPS 2016, section 6.1: the network for MNIST.
     """
 
-    classes = 0  # The class is an output of this critic and not an input.
+    classes = 0  # The attribute is 0, because the class is an output of this critic and not an input.
     takes: frozenset[str] = frozenset()
 
     def __init__(

@@ -60,7 +60,7 @@ class DCGANGenerator(nn.Module):
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
         latent = join_classes(latent, self.embed, classes)
-        # A transposed convolution of a single pixel is computed as a matrix product, because that is much faster.
+        # A transposed convolution of a single pixel is a matrix product, which is much faster to compute.
         x = (latent @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
         x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
@@ -112,7 +112,7 @@ class DCGANCritic(nn.Module):
         self.norms = nn.ModuleList(nn.Identity() if i == 0 else _norm(norm, o) for i, o in enumerate(widths))
         self.head = Head((widths[-1] + minibatch_std) * self.grid**2, classes, conditioning)
         self.takes = input_names(classes=classes) if minibatch_std else self.head.takes
-        # Without norms, DCGAN's small weights would make activations vanish, so He initialisation replaces them.
+        # Without norm layers, He initialisation is used, because DCGAN's small weights would make activations vanish.
         self.convs.apply(init_dcgan if norm != "none" else init_he)
         self.norms.apply(init_dcgan)
         init_dcgan(self.head.score)

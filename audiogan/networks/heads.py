@@ -42,7 +42,7 @@ class Head(nn.Module):
         self.embed = self.join = self.classify = None
         if self.conditioning == "projection":
             self.embed = nn.Linear(classes, features, bias=False)
-            # This standard deviation gives <V y, h> and psi(h) similar sizes at the start of training.
+            # This standard deviation makes <V y, h> and psi(h) similar in magnitude at the start of training.
             nn.init.normal_(self.embed.weight, std=features**-0.5)
         elif self.conditioning == "embedding":
             self.embed = nn.Linear(classes, JOINT, bias=False)

@@ -1,9 +1,9 @@
 """Critic of sounds that combines several critics on different spectrograms.
 
 GAN vocoders use several critics on different transforms of a waveform (MelGAN: Kumar et al., NeurIPS 2019, section 3.2)
-or on spectrograms (UnivNet: Jang et al., Interspeech 2021, section 2.2). This critic uses three spectrograms. A log-mel
-spectrogram shows timbre and envelope, and its critic learns in few steps. A complex STFT shows phases. A log-mel
-spectrogram of the beginning, with short windows, shows attacks.
+or on spectrograms (UnivNet: Jang et al., Interspeech 2021, section 2.2). `MultiViewCritic` uses three spectrograms. A
+log-mel spectrogram shows timbre and envelope, and its critic learns in few steps. A complex STFT shows phases. A
+log-mel spectrogram of the beginning, with short windows, shows attacks.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class SpectrogramCritic(nn.Module):
 
 
 ONSET_HOPS = 16
-"""Length of the beginning of a sound for the critic on the beginning, in hops of the log-mel spectrogram."""
+"""Length of the beginning of a sound that has its own critic, in hops of the log-mel spectrogram."""
 
 
 class BeginningView(nn.Module):

@@ -93,7 +93,7 @@ class PatchCritic(nn.Module):
                 given = "none" if classes is None else str(list(classes.shape))
                 raise ValueError(f"PatchCritic expected classes {[len(x), self.classes]}, got {given}")
             projection = (self.embed(classes)[:, :, None, None] * hidden[-1]).sum(1, keepdim=True)
-            # Pooling makes the projection as small as the logits, which the last convolution shrinks by one pixel.
+            # The last convolution shrinks the logits by one pixel, so pooling shrinks the projection to the same size.
             logits = logits + F.avg_pool2d(projection, 2, 1)
         return CriticOutput(logits, None, hidden)
 

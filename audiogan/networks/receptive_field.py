@@ -23,7 +23,7 @@ def receptive_field(layers: Sequence[Layer]) -> int:
     """Return the largest distance between an output and an input that it depends on, in samples or pixels.
 
     Args:
-        layers: layers of the network, in order. The network must have the same input and output size.
+        layers: layers of the network, in order. The output of the network must have the size of its input.
     """
     furthest = 0
     for place in range(prod(layer.stride for layer in layers if layer.transposed)):

@@ -89,7 +89,7 @@ class ResNetGenerator(nn.Module):
             nn.Tanh(),
         )
         init_translation_weights(self, norm)
-        if norm == "none":  # Without norms, small weights keep the sum of all blocks about as large as their input.
+        if norm == "none":  # Without norms, small initial weights keep the residual sum from growing.
             for residual in self.layers:
                 if isinstance(residual, Residual):
                     residual.second.weight.data.mul_(blocks**-0.5)

@@ -59,7 +59,7 @@ class STFTUpBlock(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         x = self.up(x) + self.frequency
-        # Layer norm over the channels of each position is one fused operation in channels_last memory format.
+        # In channels_last memory format, layer norm over the channels of each position is a single fused operation.
         x = F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
         x = F.leaky_relu(self.modulate(x, style), 0.2)
         return F.leaky_relu(self.conv(x), 0.2)
@@ -69,8 +69,9 @@ class STFTGenerator(nn.Module):
     """STFT generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to STFTs ``[B, C, F, N]``.
 
     Args:
-        shape: shape ``(C, F, N)`` of the STFT: real and imaginary parts, frequencies, frames. F and N are rounded down
-            to multiples of ``2 ** len(widths)``; frequencies and frames beyond are zero, such as the Nyquist bin.
+        shape: shape ``(C, F, N)`` of the STFT: real and imaginary parts, frequencies, frames. The network generates
+            F and N rounded down to multiples of ``2 ** len(widths)``. The remaining frequencies (such as the Nyquist
+            bin) and frames are zero.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         widths: channels of each resolution, coarsest first. The output has twice the last resolution.

@@ -156,7 +156,7 @@ class StyleGANGenerator(nn.Module):
             x = self.convs[2 * i](x, styles[2 * i])
             colour = self.colours[i](x, styles[2 * i + 1])
             fade = min(level - (i - 1), 1.0)
-            if fade < 1.0:  # The fade starts from repeated pixels, which `_enlarge` used before the fade.
+            if fade < 1.0:  # The fade starts from repeated pixels, because `_enlarge` repeats pixels before it.
                 image = torch.lerp(F.interpolate(image, scale_factor=2), upsample2x(image), fade) + fade * colour
             else:
                 image = upsample2x(image) + colour
@@ -187,7 +187,7 @@ class StyleGANGenerator(nn.Module):
         share = (w.new_ones(len(w), 1) if classes is None else classes).float()
         mass = share.sum(0)
         self.w_seen += mass > 0
-        # The first 1 / (1 - decay) updates form a plain mean, because a running mean would stay near its start at 0.
+        # The first 1 / (1 - decay) updates form a plain mean, because a running mean would stay near its initial 0.
         rate = torch.clamp_min(1 / self.w_seen.clamp_min(1), 1 - decay) * (mass > 0)
         self.w_avg.lerp_((share.T @ w.float()) / mass.clamp_min(1e-8)[:, None], rate[:, None])
 
@@ -301,7 +301,8 @@ class Growth(Callback):
     """Callback for progressive growing: it increases the resolution of networks built with ``progressive=True``.
 
     Each resolution is trained for ``hold`` steps. Then the next one fades in over ``fade`` steps. The resolution
-    depends on the step only. Networks without progressive growing do not change.
+    depends on the step only. The callback has no effect on networks without
+    progressive growing.
 
     Args:
         hold: number of steps on each resolution before the next one fades in, 0 or more.

@@ -234,7 +234,7 @@ class ModulatedConv2d(nn.Module):
         Args:
             x: feature maps ``[B, in_channels, H, W]``.
             style: styles ``[B, style_dim]``.
-            bias: bias ``[out_channels, 1, 1]``, added after demodulation.
+            bias: bias ``[out_channels, 1, 1]``, added to the output after demodulation.
         """
         factors = self.affine(style)
         x = self.conv(x * factors[:, :, None, None])

@@ -1,4 +1,6 @@
-"""ToneNoise: a generator of drum hits and spoken words from tones and filtered noise, an encoder and an estimator.
+"""ToneNoise: a generator of drum hits and spoken words from tones and filtered noise, and its auxiliary networks.
+
+The auxiliary networks are a VAE encoder and the auxiliary classifier and knob regressor (`listener`).
 
 A sound is the sum of a deterministic and a stochastic part, as in spectral modeling synthesis (Serra & Smith, Computer
 Music Journal 1990). The deterministic part consists of a few sinusoids and a complex STFT. The stochastic part is white
@@ -22,13 +24,13 @@ from torch.nn import functional as F
 from audiogan.networks.checks import check_inputs, check_sizes, input_names
 from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock, initial_positions
 from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, smoothstep, trailing_sum
-from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulse_train
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
-"""Shortest and longest rise time of the gain at the beginning of a sound, in seconds."""
+"""Shortest and longest rise time of the gain that shapes the attack of a sound, in seconds."""
 LEVELS = -12.0, 6.0
 """Range of the predicted levels of bands and partials, as natural logarithms of amplitudes."""
 EARLY_GAIN, EARLY_SECONDS = 0.1, 0.002
@@ -39,11 +41,11 @@ A slower rise would only delay the sound, because a gain below 0.1 is inaudible.
 FADE_OUT_SECONDS = 0.01
 """Length of the fade-out at the end of generated sounds in evaluation mode, in seconds. It avoids a click."""
 BODY_SCALE = 3.0
-"""Factor on the predicted log gains of STFT bins (argument ``body``), so that they are learned faster."""
+"""Factor on the predicted log gains of STFT bins (argument ``body``), so that training changes them faster."""
 MAX_BODY_GAIN = 6.0
 """Largest absolute value of the natural logarithm of a gain of an STFT bin (argument ``body``)."""
 SLOWEST_HZ = 20.0
-"""Lowest frequency of generated sounds in Hz. Lower frequencies are removed, because they are an inaudible offset."""
+"""Cutoff frequency of a high-pass filter on generated sounds, in Hz. It removes an inaudible offset."""
 
 
 class ToneNoiseGenerator(nn.Module):
@@ -69,10 +71,10 @@ class ToneNoiseGenerator(nn.Module):
         partials: number of sinusoids for percussion, one in each half octave from 35 Hz, see `Partials`; 0: none.
         tones_from: lowest frequency in Hz of the tones in the STFT. Below it only partials and noise remain.
         noises: number of stored noises for evaluation mode. With 1, all sounds have the same noise.
-        first_frames: lower limit of the number of frames before upsampling.
+        first_frames: smallest allowed number of frames before the first upsampling layer.
         upsampling: upsampling of frames by 2, ``linear`` or ``transposed``. ``transposed`` is for older models.
-        body: predict a gain for each STFT bin that is constant over a sound. It models resonances that are narrower
-            than a noise band, such as those of cymbals.
+        body: predict for each STFT bin a gain that is constant over a sound. The gains model resonances that are
+            narrower than a noise band, such as those of cymbals.
         emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
     """
 
@@ -127,13 +129,13 @@ class ToneNoiseGenerator(nn.Module):
         doublings = max(0, int(math.log2(count / first_frames)))
         first_frames = math.ceil(count / 2**doublings)
         self.styled = [width * first_frames, 2 * width * blocks, 1, bins * body, int(channels == 2)]
-        # The style determines the first frames, the modulation of the blocks, the rise time, the body and the width.
+        # One dense layer maps the style to first frames, block modulation, rise time, body gains and stereo width.
         self.affine = nn.Linear(style_dim, sum(self.styled))
         with torch.no_grad():
             for part in self.affine.weight.split(self.styled)[1:]:
                 part.normal_(std=0.3 / style_dim**0.5)
             _, *biases = self.affine.bias.split(self.styled)
-            # The bias of -2 gives an initial rise time of about 1 ms.
+            # The initial bias of -2 corresponds to a rise time of about 1 ms.
             for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):
                 part.fill_(value)
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
@@ -233,7 +235,9 @@ class ToneNoiseGenerator(nn.Module):
         spectrum = amplitudes * noise.view_as(amplitudes)
         if self.voice:
             predicted["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
-            source = self.to_spectra(pulses(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)[:, None])
+            source = self.to_spectra(
+                pulse_train(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)[:, None]
+            )
             shape = shape.clamp(*LEVELS)
             spectrum = torch.addcmul(spectrum, self.bin_amplitudes(shape), self.filter_phases(shape, source))
         else:
@@ -259,21 +263,21 @@ class ToneNoiseGenerator(nn.Module):
             wave[..., length - len(self.ending) :] *= self.ending
         return wave, predicted
 
-    def bin_amplitudes(self, levels: Tensor) -> Tensor:
-        """Return amplitudes of STFT bins, `[B, C, N, 2 F]`, for log levels of bands, `[B, C, N, bands]`.
+    def bin_amplitudes(self, band_levels: Tensor) -> Tensor:
+        """Return amplitudes of STFT bins `[B, C, N, 2 F]` for natural log amplitudes of bands `[B, C, N, bands]`.
 
         Each amplitude is repeated for the real and the imaginary part of its bin.
         """
-        return levels.exp() @ self.bands
+        return band_levels.exp() @ self.bands
 
-    def filter_phases(self, levels: Tensor, source: Tensor) -> Tensor:
+    def filter_phases(self, band_levels: Tensor, source: Tensor) -> Tensor:
         """Return source spectra with the phases of a minimum-phase filter added, `[B, C, N, 2 F]`.
 
         Args:
-            levels: log levels of the bands of the filter, `[B, C, N, bands]`.
+            band_levels: natural logarithms of the filter's amplitude in each band, `[B, C, N, bands]`.
             source: spectra of pulse trains, `[B, 1, N, F, 2]`.
         """
-        (real, imaginary), phase = source.unbind(4), levels @ self.phases
+        (real, imaginary), phase = source.unbind(4), band_levels @ self.phases
         cos, sin = phase.cos(), phase.sin()
         return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
 
@@ -336,10 +340,11 @@ class ToneNoiseEncoder(nn.Module):
 
 
 class Listener(nn.Module):
-    """Estimator of conditions: sounds `[B, channels, length]` to class logits `[B, classes]` and knobs `[B, knobs]`.
+    """Auxiliary classifier and knob regressor (`listener`): sounds `[B, channels, length]` to class logits and knobs.
 
-    It is trained on real sounds only and adds the auxiliary losses of ACGAN and DrumGAN to the generator. A second
-    feature extractor analyses the first eight hops with shorter windows, because attacks are short.
+    The outputs are `[B, classes]` and `[B, knobs]`. The network is trained on real sounds only. Its errors for
+    generated sounds are auxiliary losses of the generator, as in ACGAN and DrumGAN. A second feature extractor analyses
+    the first eight hops with shorter windows, because attacks are short.
 
     Args:
         format: format of the sounds.

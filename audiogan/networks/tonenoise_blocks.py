@@ -1,4 +1,4 @@
-"""Feature extractor and signal functions of the ToneNoise networks."""
+"""Feature extractor and signal-processing functions of the ToneNoise networks."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def energy(wave: Tensor) -> Tensor:
     return wave.square().sum(1, keepdim=True) + 1e-8
 
 
-def trailing_sum(x: Tensor, n: int) -> Tensor:
-    """Return the moving sum `[..., T]` of each sample and its ``n - 1`` predecessors. The start is zero-padded."""
+def trailing_sum(x: Tensor, window_length: int) -> Tensor:
+    """Return the moving sum `[..., T]` over each sample and the ``window_length - 1`` samples before it."""
     total = x.cumsum(-1)
-    return total - F.pad(total, (n, 0))[..., : total.shape[-1]]
+    return total - F.pad(total, (window_length, 0))[..., : total.shape[-1]]
 
 
 def mel_interpolation(bands: int, bins: int, sample_rate: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Source and filter of a voice: a pulse train with a changing pitch, and the phase of a minimum-phase filter.
+"""Source and filter of a synthetic voice: a pulse train with varying pitch, and the phases of a minimum-phase filter.
 
 Vocoders use the same source-filter model (Dudley 1939). All harmonics of the source have the same level, and the filter
 shapes them into vowels. The filter has minimum phase, like a vocal tract, and therefore rings after each pulse. A
@@ -38,7 +38,7 @@ def minimum_phase(log_amplitudes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def pulses(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
+def pulse_train(pitch: Tensor, length: int, hop_length: int, sample_rate: int) -> Tensor:
     """Return pulse trains `[B, length]` with mean power 1 and without gradients.
 
     A pulse train is a sum of harmonics of equal level, computed in closed form (Dirichlet kernel). The number of

@@ -61,7 +61,7 @@ class WaveGANGenerator(nn.Module):
         self.post_filter = None
         if post_filter is not None:
             self.post_filter = SameConv1d(channels, channels, post_filter, 1, groups=channels, bias=False)
-            # The Glorot bound is computed here, because PyTorch would count the fan-out of all groups together.
+            # `nn.init.xavier_uniform_` is not used, because it would count the fan-out of all groups together.
             bound = math.sqrt(3 / post_filter)
             nn.init.uniform_(self.post_filter.weight, -bound, bound)
 

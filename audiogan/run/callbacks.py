@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import check_running_sums
-from audiogan.files import append, atomic_write, is_regular_file
-from audiogan.core.checking import check_sums
 from audiogan.files import append_bytes, atomic_write, is_regular_file
 from audiogan.modalities import Modality
 from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path

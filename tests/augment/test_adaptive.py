@@ -80,7 +80,7 @@ def test_p_stands_still_at_the_target_and_between_changes() -> None:
 
 
 def test_the_boundary_of_least_squares_is_not_zero() -> None:
-    run = trainer([0.4] * 20, 0.5, 4, boundary=0.5)
+    run = trainer([0.4] * 20, 0.5, 4, real_fake_threshold=0.5)
     run.run()
     assert probability(run) < 0.5
 

@@ -92,7 +92,9 @@ def test_pitch_is_that_of_a_voice_and_noise_and_silence_have_none() -> None:
     assert np.isnan(knob("pitch", [0 * T])).all()
     values = np.array([[1.0], [np.nan], [2.0], [3.0]])
     scale = Scale.fit(values, ["pitch"])
-    assert scale.to_scores(values)[:, 0] == pytest.approx([-2.326, 0, 0, 2.326], abs=1e-3)  # unknown: in the middle
+    assert scale.to_normal_scores(values)[:, 0] == pytest.approx(
+        [-2.326, 0, 0, 2.326], abs=1e-3
+    )  # unknown: in the middle
     assert scale.quantiles.min() == 1 and scale.quantiles.max() == 3
     with pytest.raises(UserError, match="none of the 4 training sounds has a pitch; leave 'pitch' out"):
         Scale.fit(np.full((4, 1), np.nan), ["pitch"])
@@ -182,12 +184,12 @@ def test_a_scale_is_monotone_and_goes_back_and_forth(values: np.ndarray) -> None
     scale = Scale.fit(values, ["a", "b"])
     assert scale.quantiles.shape == (2, 65) and (np.diff(scale.quantiles) > 0).all()
     grid = np.stack([np.linspace(0, 1, 201)] * 2, axis=1)
-    assert scale.to_shares(scale.to_values(grid)) == pytest.approx(grid, abs=1e-6)
+    assert scale.to_quantile_levels(scale.to_values(grid)) == pytest.approx(grid, abs=1e-6)
     ordered = np.sort(np.concatenate([values, values + 1, [[-1e9, -1e9], [1e9, 1e9]]]), axis=0)
-    shares = scale.to_shares(ordered)
+    shares = scale.to_quantile_levels(ordered)
     assert (np.diff(shares, axis=0) >= 0).all() and (shares[0] == 0).all() and (shares[-1] == 1).all()
     hair = 1e-3 * np.abs(values).max(axis=0) + 1e-6
-    assert (np.abs(scale.to_values(scale.to_shares(values)) - values) <= hair).all()
+    assert (np.abs(scale.to_values(scale.to_quantile_levels(values)) - values) <= hair).all()
     again = Scale.from_dict(yaml.safe_load(yaml.safe_dump(scale.to_dict())))
     assert again.names == ("a", "b") and (again.quantiles == scale.quantiles).all()
 
@@ -196,11 +198,11 @@ def test_shares_and_scores_of_many_sounds() -> None:
     values = np.random.default_rng(1).gamma(2.0, size=(5000, 1))
     scale = Scale.fit(values, ["x"])
     below = (values < values[:, 0]).mean(axis=0)
-    assert np.abs(scale.to_shares(values)[:, 0] - below).max() < 0.01
-    scores = scale.to_scores(values)
+    assert np.abs(scale.to_quantile_levels(values)[:, 0] - below).max() < 0.01
+    scores = scale.to_normal_scores(values)
     assert scores.dtype == np.float32 and abs(scores.mean()) < 0.01 and 0.95 < scores.std() < 1
-    assert scale.to_scores([[-1.0], [99.0]])[:, 0] == pytest.approx([-2.326, 2.326], abs=1e-3)
-    assert scale.shares_to_scores([[0.5], [0.84134]])[:, 0] == pytest.approx([0, 1], abs=1e-3)
+    assert scale.to_normal_scores([[-1.0], [99.0]])[:, 0] == pytest.approx([-2.326, 2.326], abs=1e-3)
+    assert scale.quantile_levels_to_normal_scores([[0.5], [0.84134]])[:, 0] == pytest.approx([0, 1], abs=1e-3)
     digits = [f"{q:.6g}" for q in scale.to_dict()["quantiles"][0]]
     assert [float(d) for d in digits] == scale.to_dict()["quantiles"][0]
 
@@ -214,7 +216,7 @@ def test_what_makes_no_scale() -> None:
     with pytest.raises(ValueError, match="must be \\(1, 65\\)"):
         Scale.from_dict({"names": ["x"], "quantiles": [[0.0, 1.0]]})
     with pytest.raises(ValueError, match="for x"):
-        Scale.fit([[0.0], [1.0]], ["x"]).to_shares([[0.0, 1.0]])
+        Scale.fit([[0.0], [1.0]], ["x"]).to_quantile_levels([[0.0, 1.0]])
 
 
 # Real sounds.

@@ -55,7 +55,7 @@ def test_networks_see_scores_among_the_training_sounds(machine: Table) -> None:
     facts = Knobs.data_facts(train)
     knobs = Knobs(scale=facts["scale"])
     for part in (train, held):
-        want = knobs.scale.to_scores(measure_knobs(part.signals(slice(None)).numpy(), RATE, NAMES))
+        want = knobs.scale.to_normal_scores(measure_knobs(part.signals(slice(None)).numpy(), RATE, NAMES))
         assert np.array_equal(knobs.prepare_table(part).column("knobs", slice(None)).numpy(), want)
     assert facts["size"] == 2 and knobs.names == ("decay", "brightness")
 

@@ -186,8 +186,8 @@ def test_score_sees_real_examples_as_they_are() -> None:
     it = game(Waveform(SoundFormat(16)), classes=3, augment=Shift(3))
     batch = {"x": torch.randn(5, 1, 16), "label": torch.arange(5) % 3}
     expected = it.nets["critic"](batch["x"], classes=torch.eye(3)[batch["label"]])
-    torch.testing.assert_close(it.score(batch), expected)
-    assert not it.score(batch).requires_grad and it.nets["critic"].training
+    torch.testing.assert_close(it.real_logits(batch), expected)
+    assert not it.real_logits(batch).requires_grad and it.nets["critic"].training
 
 
 def test_truncation_is_the_networks_own_where_it_has_one() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.games import Adversarial
-from audiogan.games.calling import call, check_input_names, input_names
+from audiogan.games.calling import call_network, check_input_names, input_names
 from audiogan.games.critics import logits_for_penalties, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.losses import R1, GradientPenalty, Hinge, LeastSquares, NonSaturating, RelativisticPairing
 from audiogan.networks.base import CriticOutput
@@ -59,10 +59,10 @@ def test_a_game_checks_its_networks_at_the_start() -> None:
 
 def test_networks_get_the_inputs_that_they_take_by_keyword() -> None:
     inputs = {"latent": torch.zeros(1), "source": torch.ones(1)}
-    x, given = call(Net("source"), inputs, torch.zeros(2))
+    x, given = call_network(Net("source"), inputs, torch.zeros(2))
     assert len(x) == 1 and list(given) == ["source"]
-    assert call(Net(), inputs) == ((), {})
-    assert set(call(Net(), inputs, names=frozenset(inputs))[1]) == set(inputs)
+    assert call_network(Net(), inputs) == ((), {})
+    assert set(call_network(Net(), inputs, names=frozenset(inputs))[1]) == set(inputs)
 
 
 LOSSES = [NonSaturating(), LeastSquares(), Hinge()]

@@ -110,7 +110,7 @@ def test_sampling_follows_the_routes() -> None:
     torch.testing.assert_close(it.generate({"source": x}, generator="back"), (x - 1) / 2)
     torch.testing.assert_close(it.generate({"source": x}), 2 * x + 1)
     torch.testing.assert_close(it.generate({"source": x}, nets={"there": Translator(3.0)}), 3 * x)
-    torch.testing.assert_close(it.score({"x": x}), it.nets["of_second"](x).detach())
+    torch.testing.assert_close(it.real_logits({"x": x}), it.nets["of_second"](x).detach())
     assert it.features({"x": x}).shape == (5, 16)
 
 

@@ -135,7 +135,7 @@ def test_a_game_of_one_critic_is_the_ordinary_game(kind: str, classes: int, knob
     ours, theirs = context("critic"), context("critic")
     assert values(many.losses("critic_1", data, ours)) == values(one.losses("critic", data, theirs))
     assert torch.equal(ours.recorded_values["real_logits"], theirs.recorded_values["real_logits"])
-    assert torch.allclose(many.score(data), one.score(data)) and many.score(data).shape == (6,)
+    assert torch.allclose(many.real_logits(data), one.real_logits(data)) and many.real_logits(data).shape == (6,)
 
 
 def test_names_that_the_log_uses_are_refused() -> None:

@@ -179,7 +179,7 @@ def test_critics_that_change_places_teach_the_generator_what_none_of_them_sees_w
 def test_score_is_the_mean_of_the_critics_and_constraints_bind_the_one_that_moved() -> None:
     it, x = game(constraint=WeightClip(0.01)), torch.randn(5, 2)
     expected = torch.stack([it.nets[name](x) for name in it.critics]).mean(0)
-    torch.testing.assert_close(it.score({"x": x}), expected.detach())
+    torch.testing.assert_close(it.real_logits({"x": x}), expected.detach())
     it.after_step("critic_1", context("critic_1"))
     largest = [max(float(p.detach().abs().max()) for p in it.nets[name].parameters()) for name in it.critics]
     assert [value <= 0.01 for value in largest] == [False, True, False]

@@ -131,7 +131,7 @@ def test_score_is_the_logit_of_being_real_and_classify_ignores_dropout_and_noise
     x = torch.randn(5, 2)
     assert it.classify(x).shape == (5, 3) and torch.equal(it.classify(x), it.classify(x))
     assert not torch.equal(it.nets["critic"](x), it.nets["critic"](x))
-    torch.testing.assert_close(it.score({"x": x}).sigmoid(), 1 - 1 / (1 + it.classify(x).exp().sum(1)))
+    torch.testing.assert_close(it.real_logits({"x": x}).sigmoid(), 1 - 1 / (1 + it.classify(x).exp().sum(1)))
 
 
 def test_penalties_of_the_critic_are_on_the_logit_of_being_real() -> None:

@@ -43,7 +43,7 @@ def test_both_networks_receive_the_source_of_the_batch() -> None:
 def test_score_and_features_judge_with_the_source() -> None:
     it, data = game(), batch()
     expected = it.nets["critic"](data["x"], data["source"])
-    torch.testing.assert_close(it.score(data), expected.detach())
+    torch.testing.assert_close(it.real_logits(data), expected.detach())
     assert it.features(data).shape == (6, 16) and it.used_columns() == {"x", "label", "source"}
 
 
@@ -100,7 +100,7 @@ def test_several_critics_receive_the_source() -> None:
     critics = {"one": Critic(source=True), "two": Critic(source=True)}
     it = MultiCritic(Translator(), critics, NonSaturating(), Identity((2,)), inputs=source(), distances={"l1": L1()})
     assert set(it.losses("generator", batch(), context())) == {"loss", "l1"}
-    assert set(it.losses("one", batch(), context("one"))) == {"loss"} and it.score(batch()).shape == (6,)
+    assert set(it.losses("one", batch(), context("one"))) == {"loss"} and it.real_logits(batch()).shape == (6,)
 
 
 # A target class that is drawn in training (StarGAN: Choi et al., CVPR 2018).
@@ -154,7 +154,7 @@ def test_a_critic_that_receives_classes_judges_real_examples_with_their_own() ->
     it.losses("critic", data, context("critic"))
     of_real, of_fake = it.nets["critic"].received  # type: ignore[union-attr, misc]
     assert torch.equal(of_real, data["label"]) and torch.equal(of_fake, it.nets["generator"].targets)
-    assert torch.equal(it.score(data), it.nets["critic"](data["x"], torch.eye(3)[data["label"]]).detach())
+    assert torch.equal(it.real_logits(data), it.nets["critic"](data["x"], torch.eye(3)[data["label"]]).detach())
     it.loss = RelativisticPairing()
     it.nets["critic"].received.clear()  # type: ignore[union-attr, operator]
     it.losses("generator", data, context())

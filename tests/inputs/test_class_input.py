@@ -99,7 +99,7 @@ def test_batches(labels: list[int]) -> None:
     some, batch = classes(), {"x": torch.zeros(len(labels), 2), "label": torch.tensor(labels)}
     x = some.from_batch(batch, Seeded(0))
     assert torch.equal(some.to_batch(x)["label"], batch["label"])
-    assert torch.equal(some.kinds(x), batch["label"]) and some.captions(x) == [NAMES[i] for i in labels]
+    assert torch.equal(some.kind_indices(x), batch["label"]) and some.captions(x) == [NAMES[i] for i in labels]
     assert some.values_of_real(batch) is None
 
 

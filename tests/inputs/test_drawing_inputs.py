@@ -41,7 +41,7 @@ def fitted() -> Generative:
     inputs = {"knobs": Knobs(scale=scale), "classes": Classes(labels=list("abc"), counts=[50, 100, 150])}
     game = Generative(Maker(), Identity((4,)), inputs)
     columns: Any = {"x": Signals(np.zeros((300, 4), np.float32)), "knobs": Values(knobs)}
-    game.input("knobs").fit(Table({**columns, "label": Labels(targets.numpy(), list("abc"))}, 300))
+    game.get_input("knobs").fit(Table({**columns, "label": Labels(targets.numpy(), list("abc"))}, 300))
     return game
 
 
@@ -107,7 +107,7 @@ def test_draws_have_the_values_of_earlier_versions(
 
 def test_draws_with_noise_have_the_values_of_earlier_versions() -> None:
     game = fitted()
-    game.input("knobs").spread.fill_(0.5)
+    game.get_input("knobs").spread.fill_(0.5)
     drawn = game.draw(4, torch.Generator().manual_seed(7), knobs=torch.tensor([0.9, NAN]))
     assert drawn["classes"].argmax(1).tolist() == [1, 1, 1, 2]
     expected = [1.060434341430664, -0.4204642176628113, -0.27469316124916077, 0.5263439416885376]
@@ -116,8 +116,8 @@ def test_draws_with_noise_have_the_values_of_earlier_versions() -> None:
 
 def test_parts_of_the_inputs() -> None:
     game = fitted()
-    assert list(game.draw(2, only=["classes"])) == ["classes"]
-    assert list(game.draw(2, skip=["classes"])) == ["latent", "knobs"]
+    assert list(game.draw(2, selected_names=["classes"])) == ["classes"]
+    assert list(game.draw(2, excluded_names=["classes"])) == ["latent", "knobs"]
     everything = game.draw(2, torch.Generator().manual_seed(1), classes=None, knobs=None)
     assert torch.equal(everything["latent"], game.draw(2, Seeded(1))["latent"])
 
@@ -128,9 +128,9 @@ def test_unknown_inputs_are_named_with_those_there_are() -> None:
     said = "the model has no input 'knob'; it has latent, classes, knobs; did you mean 'knobs'?"
     assert str(caught.value) == said
     with pytest.raises(UserError, match=r"the model has no input 'zebra'; it has latent, classes, knobs$"):
-        fitted().input("zebra")
+        fitted().get_input("zebra")
     with pytest.raises(UserError, match=r"no input '\\x1b\[2J"):
-        fitted().input("\x1b[2J" + "x" * 200)
+        fitted().get_input("\x1b[2J" + "x" * 200)
 
 
 def test_inputs_that_must_be_given() -> None:
@@ -139,7 +139,7 @@ def test_inputs_that_must_be_given() -> None:
     assert list(game.inputs) == ["latent", "classes", "knobs", "source"] and list(game.required_inputs) == ["source"]
     with pytest.raises(UserError, match=r"^the model needs the input 'source': [^\n]*\[4\][^\n]*$"):
         game.draw(2)
-    assert "source" not in game.draw(2, skip=["source"])
+    assert "source" not in game.draw(2, excluded_names=["source"])
     batch = {"x": torch.zeros(3, 4), "source": torch.randn(3, 4)}
     drawn = game.draw_for_batch(batch, Seeded(0))
     assert torch.equal(drawn["source"], batch["source"]) and len(drawn["latent"]) == 3
@@ -160,7 +160,7 @@ def test_inputs_follow_from_the_generator() -> None:
     assert latent.shape == (3,) and classes.labels == ["0", "1", "2"] and knobs.names == ("knob 1", "knob 2")
     assert game.balanced_inputs(4)["classes"].argmax(1).tolist() == [0, 1, 2, 0]
     drawn = game.draw(5, Seeded(0))
-    kinds, captions = game.kinds(drawn), game.captions(drawn)
+    kinds, captions = game.kind_indices(drawn), game.captions(drawn)
     assert kinds is not None and captions == [str(k) for k in kinds.tolist()]
 
 

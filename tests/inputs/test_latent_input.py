@@ -56,7 +56,7 @@ def test_draws(distribution: str) -> None:
     with pytest.raises(UserError, match="got 2 values for 4 samples"):
         latent.draw(4, Seeded(1), requested=x[:2])
     assert torch.equal(latent.from_batch({"x": x[:, 0]}, Seeded(1)), x), "drawn in training too"
-    assert latent.to_batch(x) == {} and latent.kinds(x) is None and latent.balanced_values(3) is None
+    assert latent.to_batch(x) == {} and latent.kind_indices(x) is None and latent.balanced_values(3) is None
 
 
 @settings(max_examples=40, deadline=None)

@@ -81,7 +81,7 @@ def test_it_cannot_be_drawn_and_comes_from_the_batch() -> None:
     with pytest.raises(ValueError, match=r"the input 'source' needs the column 'source'; the data has \['x'\]"):
         source.from_batch({"x": x}, Seeded(0))
     assert torch.equal(source.from_exported(source.to_exported(x)), x)
-    assert source.captions(x) is None and source.kinds(x) is None and source.balanced_values(3) is None
+    assert source.captions(x) is None and source.kind_indices(x) is None and source.balanced_values(3) is None
 
 
 def test_networks_may_receive_a_representation() -> None:

@@ -35,9 +35,9 @@ def scale(sounds: Tensor) -> Scale:
 def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[KnobLoss]) -> None:
     loss = kind(scale.to_dict(), FORMAT)
     assert loss.index == NAMES.index(loss.knob)
-    wanted = scale.to_scores(measure_knobs(sounds.numpy(), 16000, NAMES))[:, loss.index]
-    assert np.abs(loss.score(sounds).numpy() - wanted).mean() < 0.08
-    assert np.abs(loss.score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
+    wanted = scale.to_normal_scores(measure_knobs(sounds.numpy(), 16000, NAMES))[:, loss.index]
+    assert np.abs(loss.normal_score(sounds).numpy() - wanted).mean() < 0.08
+    assert np.abs(loss.normal_score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
 
 
 @pytest.mark.parametrize("kind", [Attack, Decay])
@@ -48,7 +48,7 @@ def test_its_gradient_moves_the_envelope(scale: Scale, kind: type[KnobLoss], tar
     rise, fall = (torch.tensor(x, requires_grad=True) for x in (-4.6, -3.0))  # 10 and 50 ms
     optimizer = torch.optim.Adam([rise if kind is Attack else fall], 0.05)
     for _ in range(150):
-        score = loss.score(noise * (t / rise.exp()).clamp_max(1) * (-t / fall.exp()).exp())
+        score = loss.normal_score(noise * (t / rise.exp()).clamp_max(1) * (-t / fall.exp()).exp())
         optimizer.zero_grad()
         (score - target).square().sum().backward()
         optimizer.step()
@@ -65,7 +65,7 @@ def test_its_gradient_moves_the_spectrum(scale: Scale, kind: type[KnobLoss], tar
     optimizer = torch.optim.Adam([mix, cut], 0.1)
     for _ in range(150):
         coloured = torch.fft.irfft(noise / (1 + (hertz / cut.exp()) ** 2), 8192)
-        score = loss.score((tone + coloured * mix.exp()) * (-seconds / 0.1).exp())
+        score = loss.normal_score((tone + coloured * mix.exp()) * (-seconds / 0.1).exp())
         optimizer.zero_grad()
         (score - target).square().sum().backward()
         optimizer.step()
@@ -75,7 +75,7 @@ def test_its_gradient_moves_the_spectrum(scale: Scale, kind: type[KnobLoss], tar
 def test_silence_and_other_knobs(scale: Scale) -> None:
     for kind in KINDS:
         silence = torch.zeros(2, 1, 8192, requires_grad=True)
-        kind(scale.to_dict(), FORMAT).score(silence).sum().backward()
+        kind(scale.to_dict(), FORMAT).normal_score(silence).sum().backward()
         assert silence.grad is not None and torch.isfinite(silence.grad).all()
     assert Attack(None, FORMAT).index is None
     assert Attack({"names": ["brightness"], "quantiles": [[0.0, 1.0]]}, FORMAT).index is None
@@ -86,4 +86,4 @@ def test_both_channels_count(scale: Scale, sounds: Tensor) -> None:
     for kind in KINDS:
         loss = kind(scale.to_dict(), FORMAT)
         for stereo in (left, left.flip(1)):
-            assert torch.allclose(loss.score(stereo), loss.score(sounds[:4]), atol=1e-3)
+            assert torch.allclose(loss.normal_score(stereo), loss.normal_score(sounds[:4]), atol=1e-3)

@@ -60,7 +60,7 @@ def test_descending_it_turns_filters_apart_and_leaves_their_lengths(shape: tuple
 def test_embeddings_gains_and_biases_are_left_out() -> None:
     network = nn.ModuleDict({"embed": nn.Linear(4, 4), "norm": nn.BatchNorm1d(4), "dense": nn.Linear(4, 4)})
     assert torch.equal(value(network), value(network["dense"]))
-    assert value(network, skip=()) > value(network)
+    assert value(network, excluded_parameters=()) > value(network)
     with pytest.raises(ValueError, match="BatchNorm1d has no weight matrices"):
         value(network["norm"])
 

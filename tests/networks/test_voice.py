@@ -8,13 +8,13 @@ import torch
 
 from audiogan.data.sounds.pitch import measure_pitch
 from audiogan.networks.tonenoise import ToneNoiseGenerator
-from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulses
+from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulse_train
 from audiogan.representations import SoundFormat
 
 
 @pytest.mark.parametrize("hertz", [61.0, 100.0, 237.3, 479.0])
 def test_pulses_have_their_pitch_and_one_level(hertz: float) -> None:
-    wave = pulses(torch.full((1, 65), hertz), 16384, 256, 16000)
+    wave = pulse_train(torch.full((1, 65), hertz), 16384, 256, 16000)
     assert wave.shape == (1, 16384) and torch.isfinite(wave).all()
     assert float(wave.square().mean()) == pytest.approx(1.0, abs=0.03)
     spectrum = torch.fft.rfft(wave[0] * torch.hann_window(16384)).abs()
@@ -24,7 +24,7 @@ def test_pulses_have_their_pitch_and_one_level(hertz: float) -> None:
 
 
 def test_a_pitch_that_moves_is_followed() -> None:
-    wave = pulses(torch.linspace(100, 200, 65)[None], 16384, 256, 16000)
+    wave = pulse_train(torch.linspace(100, 200, 65)[None], 16384, 256, 16000)
     found = measure_pitch(wave[:, None].numpy(), 16000, 256)[0]
     there = np.isfinite(found)
     assert there.mean() > 0.8 and np.abs(found - np.linspace(100, 200, 65))[there][2:-2].max() < 6
@@ -42,7 +42,7 @@ def test_minimum_phase_is_that_of_a_filter_whose_poles_and_zeros_lie_inside() ->
 def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
     net = ToneNoiseGenerator(SoundFormat(16384), voice=True).eval()
     pitch = torch.full((1, net.frames.count), 62.5)  # a pulse every 256 samples, the first at -1
-    source = net.to_spectra(pulses(pitch, 16384, 256, 16000)[:, None])
+    source = net.to_spectra(pulse_train(pitch, 16384, 256, 16000)[:, None])
     heights = -0.5 * torch.linspace(-6, 6, net.sizes[1]).square()  # a resonance
     band = heights.expand(1, 1, net.frames.count, -1)
     spectrum = (net.bin_amplitudes(band) * net.filter_phases(band, source)).unflatten(3, (-1, 2))

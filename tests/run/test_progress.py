@@ -63,11 +63,11 @@ def test_a_budget_of_time_is_not_shown_as_one_of_steps(clock: Clock, capsys: pyt
 def test_nothing_is_estimated_before_there_is_something_to_estimate_from(clock: Clock) -> None:
     shown = Progress()
     shown.on_step(trainer(1))
-    assert "left" not in shown.figures(trainer(1), clock.now)
-    assert "left" not in shown.figures(trainer(2), clock.now + 1)  # too early
-    assert "left" not in shown.figures(trainer(1), clock.now + 60)  # no step since
-    assert "left" not in shown.figures(trainer(9, None), clock.now + 60)  # no budget of steps
-    assert shown.figures(trainer(101), clock.now + 60)["left"] == "9 min"
+    assert "left" not in shown.status_values(trainer(1), clock.now)
+    assert "left" not in shown.status_values(trainer(2), clock.now + 1)  # too early
+    assert "left" not in shown.status_values(trainer(1), clock.now + 60)  # no step since
+    assert "left" not in shown.status_values(trainer(9, None), clock.now + 60)  # no budget of steps
+    assert shown.status_values(trainer(101), clock.now + 60)["left"] == "9 min"
 
 
 def test_a_terminal_gets_a_bar(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_rows_of_impossible_steps_are_left_out() -> None:
 def test_a_strangers_preview_still_plays(layout: str, tmp_path: Path) -> None:
     save_wav(tmp_path / "previews/step-00000001.wav", np.zeros((1, 100), np.float32), 8000, comment=layout)
     page = write_report(tmp_path).read_text()
-    assert 'src="previews/step-00000001.wav"' in page and '"titles": []' in page
+    assert 'src="previews/step-00000001.wav"' in page and len(page) < 200_000
 
 
 def test_scores_have_a_linear_scale_though_all_are_positive() -> None:

@@ -90,9 +90,9 @@ class Translation:
         for name, value in (inputs or {}).items():
             if name == self.source.name:
                 raise UserError(f"input {name!r}: the signal that is translated; leave it out")
-            input = self.game.input(name)
+            input = self.game.get_input(name)
             parsed[name] = input.parse(value, any_size=True) if name in signals else input.parse(value)
-        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), skip=(self.source.name,), **parsed)
+        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), excluded_names=(self.source.name,), **parsed)
         self.factors: tuple[int, ...] = ()
 
     @property

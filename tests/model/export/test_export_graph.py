@@ -10,7 +10,7 @@ import torch
 from small_models import small
 
 import audiogan
-from audiogan.inputs.scale import shares_to_scores
+from audiogan.inputs.scale import quantile_levels_to_normal_scores
 from audiogan.modalities import Points, Sound
 from audiogan.modalities.wav import scale_to_peak as numpy_level
 from audiogan.model.export import ExportedGenerator, input_arrays, model_metadata
@@ -21,8 +21,8 @@ def test_normal_scores_are_those_of_the_scale() -> None:
     scale = audiogan.load("drums").scale
     assert scale is not None
     shares = np.concatenate([np.linspace(0, 1, 10_001), [0.075, 0.925, 0.01, 0.99]])
-    found = shares_to_scores(torch.from_numpy(shares.astype(np.float32))).numpy()
-    assert np.abs(found - scale.shares_to_scores(shares)).max() < 2e-6
+    found = quantile_levels_to_normal_scores(torch.from_numpy(shares.astype(np.float32))).numpy()
+    assert np.abs(found - scale.quantile_levels_to_normal_scores(shares)).max() < 2e-6
 
 
 @pytest.mark.parametrize("normalize", ["peak", None])
