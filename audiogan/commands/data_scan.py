@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 FLAGS = ("sample_rate", "length", "channels", "labels", "long", "trim", "links")
 """Settings of the configuration section ``data`` that have a command-line flag."""
 SOUND_TARGETS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open_sounds")
-"""Dotted names of `open_sounds`: its public name, and its name in the module that defines it."""
+"""The two dotted names of `open_sounds`: in the public package, and in the module that defines it."""
 IMAGE_TARGETS = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
-"""Dotted names of `open_images`: its public name, and its name in the module that defines it."""
+"""The two dotted names of `open_images`: in the public package, and in the module that defines it."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
 IGNORED_KEYS = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the configuration section ``data`` that do not affect a scan."""

@@ -64,7 +64,7 @@ class EMA(Callback):
         self.moves += 1
 
     def on_resume(self, trainer: Trainer) -> None:
-        if not self.moves:  # The checkpoint has no average, so the average starts with its weights.
+        if not self.moves:  # Without a stored average, the average starts with the loaded weights.
             for name, net in self.nets.items():
                 net.load_state_dict(trainer.game.nets[name].state_dict())
 

@@ -118,7 +118,7 @@ class Engine:
                 dist.broadcast(tensor, 0)
 
     def to_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return a batch on the device. Copies from pinned memory to CUDA are asynchronous."""
+        """Copy a batch to the device and return it. Copies from pinned memory to CUDA are asynchronous."""
         return {name: x.to(self.device, non_blocking=self.device.type == "cuda") for name, x in batch.items()}
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

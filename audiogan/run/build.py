@@ -32,7 +32,7 @@ def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
     try:
         plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
         check_targets(plain, key)
-        if "${" in repr(plain):  # Hydra would resolve an escaped interpolation after `check_targets`.
+        if "${" in repr(plain):  # Hydra would resolve it after `check_targets`, and it might name a class.
             raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)
         if not extra_arguments:
@@ -91,7 +91,7 @@ def summarize_error(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def wrap_errors(prefix: str) -> Iterator[None]:
-    """Convert an exception in a ``with`` block to a `UserError` about conflicting settings that begins with ``prefix``."""
+    """Convert errors in a ``with`` block to a `UserError` about conflicting settings. It starts with ``prefix``."""
     try:
         yield
     except (UserError, OSError, MemoryError):

@@ -30,8 +30,8 @@ class MetricsLog(Callback):
     """Log of losses, critic scores and gradient norms, averaged over ``every`` steps.
 
     Each line of ``metrics.jsonl`` holds the means of one interval; TensorBoard gets the same values. The sums stay on
-    the device, so logging does not block the training loop. A loss that is not finite stops the run. If a line cannot
-    be written, for example because the disk is full, it is skipped and one warning is printed.
+    the device, so that logging does not block the training loop. A loss that is not finite stops the run. If a line
+    cannot be written, for example because the disk is full, it is skipped and one warning is printed.
 
     ``examples_per_second`` counts real examples, as is usual for GANs (see `Trainer.real_examples`). If the critic and
     the generator each move once per step, it is the batch size times the number of steps per second.

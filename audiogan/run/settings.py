@@ -161,7 +161,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
         del cfg[unknown]
     typed = {override.lstrip("+").partition("=")[0] for override in overrides}
     if "data.cache" not in typed and "cache" in cfg.data:
-        del cfg.data.cache  # This folder may not exist on another machine.
+        del cfg.data.cache  # The cache may not exist on another machine.
     if "run_dir" in typed:
         return False
     file = Path(os.path.expanduser(source))

@@ -303,7 +303,7 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, resume_command: 
     if chief:
         summary = f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes"
         write_report_and_summary(trainer, cfg, resume_command, summary, echo)
-    trainer.stop_reason = reason  # Ignore signals that arrived while the report was written.
+    trainer.stop_reason = reason  # A signal while the report was written has no effect.
 
 
 def _reason(error: BaseException) -> str:
