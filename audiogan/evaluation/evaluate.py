@@ -17,9 +17,9 @@ from audiogan.evaluation.data_sets import (
     DataSets,
     class_indices,
     data_change_warning,
-    require_labelled_data,
     load_examples,
     open_evaluation_data,
+    require_labelled_data,
 )
 from audiogan.evaluation.side_by_side import side_by_side
 from audiogan.evaluation.translations import (
