@@ -60,7 +60,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     torch.set_num_threads(1)  # Requests run in parallel, so each uses one core.
     generator, watched = _chosen(args.run)
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
-    app = create_app(generator, host=args.host, token=token, extra_run_dir=watched)
+    app = create_app(generator, host=args.host, token=token, extra_run=watched)
     name = socket.gethostname() if args.host in ANY else args.host
     place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
     query = f"?token={token}" if token else ""

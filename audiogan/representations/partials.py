@@ -149,9 +149,8 @@ class PartialMeter(nn.Module):
         octaves = (share * self.places[:, None]).sum(3) / (share.sum(3) + 1e-20)
         amplitude = (peak / (peak.amax((1, 2), keepdim=True) + 1e-12)).sqrt()
         place = power.argmax(3)
-        inside = (place > 0) & (
-            place < self.steps - 1
-        )  # A maximum at the edge of a band belongs to a peak in the next band.
+        # A maximum at the edge of a band belongs to a peak in the next band.
+        inside = (place > 0) & (place < self.steps - 1)
         return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
 
     def summary(self, signal: Tensor) -> Tensor:

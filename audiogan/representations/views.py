@@ -83,17 +83,13 @@ class STFTView(nn.Module):
         return torch.cat([planes * gain, magnitude], dim=2).flatten(1, 2) * 4
 
 
-def round_frames(frames: int, frame_multiple: int) -> int:
-    """Return the number of frames of a view: a multiple of `frame_multiple`, near `frames`.
+def round_frames(frames: int, multiple: int) -> int:
+    """Return the number of frames of a view: `frames`, rounded to a multiple of `multiple`.
 
-    Missing frames are filled with silence. If there is one frame too many, the last frame is dropped, because the frame
-    before it already covers the end of the sound.
+    The number is rounded up, and the added frames are filled with silence. If there is one frame too many, the last
+    frame is dropped, because the frame before it already covers the end of the sound.
     """
-    return (
-        frames - 1
-        if frames > frame_multiple and frames % frame_multiple == 1
-        else -(-frames // frame_multiple) * frame_multiple
-    )
+    return frames - 1 if frames > multiple and frames % multiple == 1 else -(-frames // multiple) * multiple
 
 
 def _rows(spectrum: Tensor, rows: int) -> Tensor:

@@ -34,7 +34,7 @@ def create_app(
     host: str = "127.0.0.1",
     token: str | None = None,
     runs_dir: str | Path = "runs",
-    extra_run_dir: str | Path | None = None,
+    extra_run: str | Path | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the studio for one model.
 
@@ -45,7 +45,7 @@ def create_app(
         token: secret that every client must send. None: no token is required. Set it if other machines can reach
             ``host``.
         runs_dir: folder that is searched for run folders. The page lists them.
-        extra_run_dir: run folder outside ``runs_dir`` that the page also lists.
+        extra_run: run folder outside ``runs_dir`` that the page also lists.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
@@ -58,9 +58,7 @@ def create_app(
         Slots(limits.max_running, limits.max_waiting, limits.wait_seconds),
         Slots(1, 2, limits.imitate_seconds),
     )
-    app.state.watching = watching.Watching(
-        Path(runs_dir), generator.checkpoint, Path(extra_run_dir) if extra_run_dir else None
-    )
+    app.state.watching = watching.Watching(Path(runs_dir), generator.checkpoint, Path(extra_run) if extra_run else None)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)

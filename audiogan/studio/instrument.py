@@ -66,7 +66,7 @@ class Instrument:
         run = path.parent.parent.name if path.parent.name == "checkpoints" else ""
         self.name = generator.name if generator.name in shipped_models() else printable(run or path.stem)[:200]
         digest = hashlib.sha256()
-        # Buffers are hashed under their names of version 0.1, because shared links contain the fingerprint.
+        # Buffers are hashed under the names they had in version 0.1, because old links contain the fingerprint.
         named = {NEW_NAMES.get(key, key): value for key, value in generator.game.state_dict().items()}
         for key, value in sorted(named.items()):
             digest.update(key.encode() + np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
@@ -92,15 +92,15 @@ class Instrument:
         """Convert a recipe to the JSON object that is sent to the page."""
         return {**json.loads(recipe.to_json()), "model": self.name}
 
-    def from_wire(self, wire: WireRecipe) -> Recipe:
+    def from_wire(self, wire_recipe: WireRecipe) -> Recipe:
         """Convert a recipe that the page sent to a `Recipe`.
 
         Raises:
             UserError: the recipe is invalid or of another model.
         """
-        if wire.model not in (self.name, self.generator.name):
-            raise UserError(f"the recipe is of the model {wire.model[:60]!r}; this studio plays {self.name!r}")
-        return Recipe.from_json(json.dumps({**wire.model_dump(), "model": self.generator.name}))
+        if wire_recipe.model not in (self.name, self.generator.name):
+            raise UserError(f"the recipe is of the model {wire_recipe.model[:60]!r}; this studio plays {self.name!r}")
+        return Recipe.from_json(json.dumps({**wire_recipe.model_dump(), "model": self.generator.name}))
 
     def error_message(self, error: Exception) -> str:
         """Return the message of an error on one printable line, with the path of the model replaced by its name."""

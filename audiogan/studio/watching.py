@@ -1,4 +1,4 @@
-"""API routes for the page that watches runs: list of runs, state of a run, and files of its previews.
+"""API routes for the page that monitors runs: list of runs, state of a run, and files of its previews.
 
 A request names a run by its id, never by a path. Each part of a response (curves, findings, previews) has a version.
 The page sends the versions that it already has, and the response contains only the parts that changed.

@@ -44,7 +44,7 @@ def _bands(bins: int, sample_rate: int, rows: int) -> np.ndarray:
     hz = np.linspace(0.0, sample_rate / 2, bins)
     edges = _KNEE_HZ * np.expm1(np.linspace(0.0, _warp(sample_rate / 2), rows + 1))
     centre = (edges[1:] + edges[:-1]) / 2
-    # At low frequencies rows are narrower than STFT bins. The minimum width makes such a row interpolate two bins.
+    # Rows of low frequencies are narrower than STFT bins. A minimum width makes these rows interpolate two bins.
     width = np.maximum(np.diff(edges), hz[1])
     weights = np.clip(1.0 - np.abs(hz[:, None] - centre) / width, 0.0, None)
     return (weights / weights.sum(0)).astype(np.float32)
@@ -95,7 +95,7 @@ class _Sheet:
     It is drawn with Pillow and NumPy, because matplotlib takes five times as long.
     """
 
-    # Width of a sound, height of its waveform and height of its spectrogram, in pixels.
+    # Width of the drawings of one sound, height of its waveform and height of its spectrogram, in pixels.
     cell, wave, picture = 330, 51, 127
     # Gaps between waveform and spectrogram, between columns and between rows, in pixels.
     inner, across, between = 6, 18, 31

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 SILENCE = 1e-3
 """Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
 CANCELLED = 0.01
-"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest
-channel (-40 dB)."""
+"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest channel (-40
+dB)."""
 OVERS = 32.0
 """Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
@@ -24,11 +24,11 @@ STEADY_SHARE = 0.25
 QUIET = 0.1
 """Largest half range of a quiet window, relative to the loudest window. Quiet windows give the best offset estimate."""
 MIN_WINDOWS = 4
-"""Smallest number of windows for an offset estimate. In shorter sounds, the
-mean of the samples can differ from 0 without an offset."""
+"""Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
+offset."""
 ULTRASONIC = 1e-4
-"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). If less is left, the
-sound was ultrasonic."""
+"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). Otherwise the sound was
+ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
 """Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
 fraction of the energy in the loud samples."""
