@@ -146,10 +146,16 @@ def _run(arguments: list[str], out: Output) -> int:
         top.print_help()
         return 0
     out.plain = True
-    from audiogan.run.trust import trust_modules
+    from audiogan.run.trust import describe_user_error, trust_modules
 
     with trust_modules(names, command_line=True):
-        return _command(args.command).run(args, arguments) or 0
+        try:
+            return _command(args.command).run(args, arguments) or 0
+        except (UserError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            message = None if type(error).__name__ == "OutOfMemoryError" else describe_user_error(error)
+            raise error if message is None else UserError(message) from error
 
 
 def _parse(top: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -167,7 +167,7 @@ class Input(nn.Module):
         if self.column is None:
             return self.draw(next(len(value) for value in batch.values()), random)
         if self.column not in batch:
-            raise ValueError(f"the input {self.name!r} needs the column {self.column!r}; the data has {list(batch)}")
+            raise UserError(f"inputs.{self.name}: the data has no column {self.column!r}; it has {', '.join(batch)}")
         return batch[self.column]
 
     def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:

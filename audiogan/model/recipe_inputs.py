@@ -63,7 +63,10 @@ def parse_inputs(
             raise UserError(f"{shown}: {generator.name} was trained without {name}; leave it out")
         given = generator.game.get_input(name)
         several = isinstance(value, list | tuple) and not given.drawable
-        requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
+        try:
+            requested[name] = [given.parse(each) for each in value] if several else given.parse(value)
+        except (TypeError, ValueError) as error:  # Inputs from outside the package may raise these.
+            raise error if isinstance(error, UserError) else UserError(f"{name}={value!r}: {error}") from error
     return requested
 
 

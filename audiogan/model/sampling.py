@@ -111,7 +111,7 @@ def write_samples(
     finally:
         progress.close()
     model = f"{printable(generator.name)} (step {generator.step:,})"
-    seeds = f", seeds {seed} to {seed + n - 1}" if drawn else ""
+    seeds = (f", seeds {seed} to {seed + n - 1}" if n > 1 else f", seed {seed}") if drawn else ""
     echo(f"{n} {_plural(modality.noun, n)} from {model}{seeds}: {out}")
     return job.files
 

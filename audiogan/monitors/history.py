@@ -165,7 +165,7 @@ class History:
         """
         curve = self.find_curve(name)
         if len(curve) < min_values:
-            count = f"only {len(curve)} values of" if len(curve) else "no"
+            count = f"only {len(curve)} value{'s' * (len(curve) > 1)} of" if len(curve) else "no"
             raise Missing(f"the log has {count} {description or name}")
         return curve
 

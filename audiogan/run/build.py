@@ -10,6 +10,7 @@ from typing import Any
 
 from audiogan.errors import UserError
 from audiogan.run.targets import check_targets, resolve_target, update_targets
+from audiogan.run.trust import describe_user_error
 from audiogan.utils.text import printable
 
 
@@ -86,6 +87,11 @@ def _key(error: BaseException) -> str:
 def summarize_error(error: BaseException) -> str:
     """Return the first two lines of an error message as one line. Hydra puts its advice into the second line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 2 and lines[1].startswith("Available options"):
+        options = [line for line in lines[2:] if re.fullmatch(r"[\w-]+", line)]
+        return f"{lines[0]}; choose one of {', '.join(options)}"
+    if lines and lines[0].startswith("Could not override"):
+        lines[0] = f"{lines[0].rstrip('.')}: no such key; check the spelling."
     return " ".join(lines[:2]) or type(error).__name__
 
 
@@ -97,4 +103,5 @@ def wrap_errors(prefix: str) -> Iterator[None]:
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:
-        raise UserError(f"{prefix}: the settings of this run conflict: {printable(summarize_error(error))}") from error
+        conflict = f"the settings of this run conflict: {printable(summarize_error(error))}"
+        raise UserError(f"{prefix}: {describe_user_error(error) or conflict}") from error

@@ -231,3 +231,14 @@ def trust_hint(name: str, folder: Path | None = None) -> str | None:
 def trust_flag() -> str:
     """Return the flag ``--trust`` for a suggested command, with a leading space. Empty if no module is trusted."""
     return f" --trust {','.join(trusted_modules())}" if trusted_modules() else ""
+
+
+def describe_user_error(error: BaseException) -> str | None:
+    """Return file, line and message of an exception raised in a trusted module, or None for other exceptions."""
+    place, step = None, error.__traceback__
+    while step is not None:
+        if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] in trusted_modules():
+            place = f"{Path(step.tb_frame.f_code.co_filename).name}, line {step.tb_lineno}"
+        step = step.tb_next
+    message = " ".join(str(error).split())[:300]
+    return place and printable(f"{place}: {type(error).__name__}: {message} (AUDIOGAN_DEBUG=1 prints the traceback)")
