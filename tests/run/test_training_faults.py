@@ -141,8 +141,8 @@ def test_a_log_that_cannot_be_written_is_left_out_and_said_once(
     from audiogan.monitors import callback as monitors
     from audiogan.run import tensorboard as board
 
-    monkeypatch.setattr(callbacks, "append", full())
-    monkeypatch.setattr(board, "append", full())
+    monkeypatch.setattr(callbacks, "append_bytes", full())
+    monkeypatch.setattr(board, "append_bytes", full())
     monkeypatch.setattr(monitors, "write_findings", full())
     monkeypatch.setattr("audiogan.run.report.write_report", full())
     previews = "callbacks.previews={_target_: audiogan.run.callbacks.Previews, every: 2, count: 4}"
@@ -156,7 +156,7 @@ def test_a_log_that_cannot_be_written_is_left_out_and_said_once(
 def test_the_monitors_look_though_the_log_cannot_be_written(
     train: Train, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "append", full())
+    monkeypatch.setattr(callbacks, "append_bytes", full())
     trainer, _ = train("trainer.steps=3")
     assert len(trainer.callbacks["monitors"].history.names) > 0  # type: ignore[attr-defined]
 
