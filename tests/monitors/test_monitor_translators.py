@@ -53,7 +53,7 @@ def small_run(kind: Any, generator: nn.Module, run_dir: Path, steps: int = 200) 
     train, held_out = data.split(0.25)
     streams = {"train": Stream(train, 16)}
     if kind is unpaired:
-        streams = {f"domain_{k}": Stream(train.take(it.places(train)[k]), 16, seed=k) for k in (0, 1)}
+        streams = {f"domain_{k}": Stream(train.take(it.source_and_target_rows(train)[k]), 16, seed=k) for k in (0, 1)}
     adam: Any = partial(torch.optim.Adam, lr=0.02, betas=(0.5, 0.9))
     players = [
         Player("critic", critics, adam, tuple(streams), role="critic"),
