@@ -36,7 +36,7 @@ def test_both_networks_receive_the_source_of_the_batch() -> None:
     (real, beside_real), (fake, beside_fake) = it.nets["critic"].received  # type: ignore[union-attr, misc]
     assert torch.equal(real, data["x"]) and torch.equal(fake, 2 * data["source"])
     assert beside_real is not None and torch.equal(beside_real, data["source"]) and beside_fake is beside_real
-    with pytest.raises(ValueError, match="inputs.source: the data has no column 'source'; it has x"):
+    with pytest.raises(ValueError, match=r"inputs.source: the data has no column 'source'; it has x"):
         it.losses("critic", {"x": data["x"]}, context("critic"))
 
 

@@ -78,7 +78,7 @@ def test_it_cannot_be_drawn_and_comes_from_the_batch() -> None:
         source.draw(3, Seeded(0))
     assert torch.equal(source.draw(3, Seeded(0), x[0]), x[:1].expand(3, 1, 4, 6))
     assert torch.equal(source.from_batch(source.to_batch(x), Seeded(0)), x)
-    with pytest.raises(UserError, match="inputs.source: the data has no column 'source'; it has x"):
+    with pytest.raises(UserError, match=r"inputs.source: the data has no column 'source'; it has x"):
         source.from_batch({"x": x}, Seeded(0))
     assert torch.equal(source.from_exported(source.to_exported(x)), x)
     assert source.captions(x) is None and source.kind_indices(x) is None and source.balanced_values(3) is None
