@@ -44,8 +44,8 @@ class ConditionalBatchNorm(nn.Module):
         self.shift = nn.Linear(condition_dim, channels, bias=False)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        gain, shift = self.gain(condition)[:, :, None, None], self.shift(condition)[:, :, None, None]
-        return torch.addcmul(shift, self.norm(x), 1 + gain)
+        shift, normalised = self.shift(condition)[:, :, None, None], self.norm(x)
+        return torch.addcmul(shift, normalised, 1 + self.gain(condition)[:, :, None, None])
 
 
 class SelfAttention(nn.Module):
