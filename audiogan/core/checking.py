@@ -144,7 +144,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
         return False
     if example.shape == (2, 3):
         return value.shape == param.shape
-    if example.numel() == 1:  # A tensor with one element is a step count, so it must not be negative.
+    if example.numel() == 1:  # Optimizers store the step count as one element. It must not be negative.
         return value.numel() == 1 and bool(torch.isfinite(value).all()) and float(value) >= 0
     return True
 

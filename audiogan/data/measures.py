@@ -25,18 +25,18 @@ VALUES = "values.npy"
 
 
 class Measured(Values):
-    """Column of numbers measured on the signals of a table at first use.
+    """Column of numbers that are computed from the signals of a table when they are needed first.
 
-    The values are cached on disk next to the scan of the data folder. Without such a scan, they are not cached.
+    The values are cached on disk if the signals come from a data folder. Otherwise they are not cached.
 
     Args:
         table: table with the signals.
-        function: function from signals ``[n, C, T]`` to values ``[n, *shape]``. It must treat signals independently.
+        function: function from ``n`` signals to values ``[n, *shape]``. It must treat signals independently.
         shape: shape of the values of one example.
         chunk_size: number of signals per call of ``function``.
         name: name of the measurement, for the progress bar and the cache.
         cache_key: settings of the measurement. A change causes a new measurement.
-        names: names of the numbers, see `Values`.
+        names: names of the components of a value, see `Values`.
         progress: show a progress bar if measuring takes longer than two seconds.
     """
 

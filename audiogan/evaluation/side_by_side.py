@@ -12,9 +12,9 @@ from audiogan.evaluation.translations import translate
 from audiogan.model.generator import Generator
 
 PER_CLASS = 2
-"""Number of real examples per class. The number of generated samples per class is equal."""
+"""Number of real examples per class, and also of generated samples per class."""
 UNLABELLED = 16
-"""Number of real examples in a picture without classes. The number of generated samples is equal."""
+"""Number of real examples in a picture without classes, and also of generated samples."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:

@@ -15,7 +15,7 @@ from audiogan.errors import UserError
 
 Array = NDArray[np.float64]
 LIMIT = 2.3263478
-"""Largest normal score. 98 % of the training examples lie between -LIMIT and LIMIT."""
+"""Largest normal score (quantile of the standard normal distribution). It clips the scores of 2 % of the examples."""
 POINTS = 65
 """Number of quantiles that a scale stores, at evenly spaced levels from 0 to 1."""
 EXTREME = 0.01

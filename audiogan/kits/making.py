@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 APART = 0.5
-"""Distance of a pad from the common centre of its kit, as a fraction of the way to an independent sound of its class.
+"""Distance in the latent space between a pad and the centre that all pads of a kit share. At 0 the pad lies at the
+centre, and at 1 it is a sound of its class that is independent of the kit.
 
 The value makes generated kits resemble real ones. `benchmarks/kits.py` measures the similarity of timbre between pads
 of different classes, and the distance between pads of one class. For 30 kits of the shipped drums, the similarity is

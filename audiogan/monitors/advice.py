@@ -28,7 +28,7 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
 
 
 def clear_invalid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
-    """Return a copy of a finding, without its override if the configuration of the run does not accept the override."""
+    """Return a copy of a finding. The copy has no override if the configuration of the run does not accept it."""
     return replace(finding, override=first_valid_override(settings, [finding.override]))
 
 

@@ -318,7 +318,9 @@ class Growth(Callback):
         self.hold, self.fade = hold, fade
 
     def level_at(self, step: int, resolutions: int) -> float:
-        """Return the index of the finest resolution in use. A fraction means that this resolution is fading in.
+        """Return the index of the finest resolution in use.
+
+        A fractional index means that a resolution is fading in: at 2.3, resolution 3 has the weight 0.3.
 
         Args:
             step: training step, 0 or more.

@@ -128,11 +128,11 @@ class _WeightScale(nn.Module):
 
 
 def equalise_learning_rate(network: nn.Module, scale: float) -> None:
-    """Equalise the learning rate of all dense layers of a network. The values of their weights do not change.
+    """Equalise the learning rate of all dense layers of a network. The effective weights stay the same.
 
     Args:
         network: the network, which is changed in place.
-        scale: factor between stored and effective weights.
+        scale: effective weight divided by stored weight.
     """
     for module in list(network.modules()):
         if isinstance(module, nn.Linear):

@@ -185,7 +185,7 @@ class RunLog:
 
     @property
     def lines_per_point(self) -> int:
-        """Number of lines that one point averages, in the curve with the most lines per point."""
+        """Number of log lines that are averaged into one point of a curve. If curves differ, the largest number."""
         return max((curve.lines_per_point for curve in self.curves.values()), default=1)
 
     def figures(self, real_values: dict[str, float]) -> list[dict[str, Any]]:

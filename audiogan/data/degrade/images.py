@@ -153,7 +153,7 @@ class BoxMask(Mask):
     """Mask with one missing rectangle.
 
     Args:
-        side: height and width of the rectangle relative to the image, 0 to 1, drawn independently.
+        side: range from which height and width are drawn independently, as fractions of the image, 0 to 1.
         centred: centre the rectangle. Default: a random position.
 
     Source: Pathak et al., "Context encoders", CVPR 2016, section 3.3.

@@ -43,7 +43,7 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     frame = 2 * round(WINDOW_SECONDS * sample_rate / 2)
     short = -waves.shape[1] % hop_length
     count = 1 + (waves.shape[1] + short) // hop_length
-    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # No frame is voiced, or there are no sounds.
+    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # The rate is too low to detect a pitch, or no sounds.
         return np.full((len(waves), count), np.nan, np.float32)
     waves = np.pad(waves, ((0, 0), (0, short + frame)))
     with np.errstate(all="ignore"):  # Silence causes divisions by zero.
