@@ -26,7 +26,7 @@ log = logging.getLogger("audiogan.data")
 SEAL = "sealed.json"
 CHECKED = 1 << 24  # Size in bytes above which only some blocks of an unmodified file are checked.
 BLOCK, BLOCKS = 1 << 18, 16  # Block size in bytes, and number of blocks checked in a large file.
-STALE = 7 * 24 * 3600  # Age in seconds after which an unfinished build of another machine is removed.
+STALE = 7 * 24 * 3600  # Age in seconds after which an unfinished build of another machine is removed as abandoned.
 
 
 def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
@@ -34,8 +34,8 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
 
     Args:
         cache_dir: parent folder. It is created if necessary.
-        key: name of the folder, ``GROUP-CONTENT``. After a build, other folders with the same ``GROUP`` are removed as
-            outdated.
+        key: name of the folder, ``GROUP-CONTENT``: digests of what is cached and of the data from which it is built.
+            After a build, other folders with the same ``GROUP`` are removed as outdated.
         build: function that fills the given empty folder.
 
     Raises:
@@ -67,7 +67,8 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
 def is_intact(folder: Path) -> bool:
     """Return ``True`` if all files are unchanged since the folder was sealed.
 
-    For a large file with an unchanged modification time, only the size and the checksum of some blocks are compared.
+    For a large file with an unchanged modification time, only the size and the checksum of some blocks are compared
+    with the sealed values.
     All other files are read completely.
     """
     try:
@@ -118,7 +119,7 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # This fails if `final` is a non-empty folder.
+            os.rename(temporary, final)  # This fails if a folder `final` exists, intact or damaged.
             return
         if is_intact(final):
             return

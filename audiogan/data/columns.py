@@ -17,14 +17,14 @@ from audiogan.modalities import Modality
 Rows = NDArray[np.int64]
 Shape = tuple[int, ...]
 AugmentFunction = Callable[[np.ndarray], np.ndarray]
-"""Augmentation with fixed random parameters: a function from signals ``[n, ...]`` to signals of the same shape."""
+"""Augmentation with random parameters drawn in advance: maps signals ``[n, ...]`` to signals of the same shape."""
 MaybeAugment = AugmentFunction | None
 Rng = np.random.Generator | None
 Inputs = Mapping[str, Tensor] | None
 
 
 class ViewAugment(Protocol):
-    """Interface of random augmentations such as `Mirror`. All columns of a group get the same random parameters."""
+    """Interface of random augmentations such as `Mirror`. Columns of an augmentation group get the same parameters."""
 
     def draw(self, n: int, rng: np.random.Generator) -> AugmentFunction:
         """Draw the random parameters for ``n`` examples and return the augmentation as a function."""
@@ -85,7 +85,8 @@ class Signals(Column):
     Args:
         storage: signals ``[M, *shape]``. Values of type uint8 are scaled linearly: 0 to -1, 255 to 1.
         modality: modality of the signals.
-        indices: index in ``storage`` of each row, int64 ``[N]``. Default: row ``i`` is ``storage[i]``.
+        indices: for each row, the index of its signal in ``storage``, int64 ``[N]``. Default: row ``i`` is
+            ``storage[i]``.
         group: name of the augmentation group, see `Column`.
     """
 
@@ -236,7 +237,7 @@ class Derived(Column):
             ``numpy.random.Generator``. Returns a tensor.
         modality: modality of the result. Default: the modality of the first input column.
         redraw: draw new random numbers for each training batch. If ``False``, the random numbers of an example are
-            fixed. They are always fixed outside training.
+            fixed. Outside training, they are always fixed.
         seed: seed of the fixed random numbers.
     """
 

@@ -53,7 +53,7 @@ FOREIGN: dict[str, str] = {
 }
 """Advice for sound files that libsndfile cannot decode, by extension."""
 
-_QUIET = suffix_set(  # The content of files with these extensions is not examined.
+_QUIET = suffix_set(  # Extensions of other formats, whose content is not examined.
     "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
     "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
     "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "
@@ -118,7 +118,7 @@ def first_bytes(path: str) -> bytes:
 
 
 def detect_kind_by_content(path: str) -> tuple[str, str] | None:
-    """Return (kind, detail) if the content is a sound or an archive despite another extension, else ``None``."""
+    """Return (kind, detail) if a file contains a sound or an archive although its extension differs, else ``None``."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix in _QUIET or suffix in IMAGES:
         return None

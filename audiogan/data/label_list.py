@@ -89,7 +89,7 @@ def read_rows(text: str, error_prefix: str, collected_remarks: list[str] | None 
     Args:
         text: content of the list.
         error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
-        collected_remarks: list to which a remark is appended if the CSV has further columns.
+        collected_remarks: list to which a remark is appended if the CSV has more than these two columns.
 
     Raises:
         UserError: the list has no column of paths, no column of labels, or no rows.
@@ -181,7 +181,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "by name, ignoring the extension": lambda rel: _stem(_composed(rel)),
     "by name, ignoring extension and case": lambda rel: _stem(_folded(rel)),
 }
-"""Normalisations under which a listed name may match a path, from the strictest to the loosest."""
+"""Ways to normalise a listed name and a path before comparing them, from the strictest to the loosest."""
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Matches:
     Attributes:
         labels: label of each matched file, by path relative to the root.
         missing: rows without a file, each with the reason.
-        ways: number of files by kind of inexact match.
+        ways: number of inexactly matched files, by kind of match.
     """
 
     labels: dict[str, str] = field(default_factory=dict)

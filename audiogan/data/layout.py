@@ -1,4 +1,4 @@
-"""Hints about data folders with first-level folders that are probably not classes."""
+"""Hints about data folders whose first-level folders are probably not the classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def layout_hints(root: Path, label_mode: str, labels: Sequence[str], paths: Sequ
         root: data folder.
         label_mode: source of the labels. Only ``auto`` and ``folders`` give hints.
         labels: names of the classes.
-        paths: paths of the usable files relative to ``root``, with ``/``.
+        paths: paths of the usable files relative to ``root``, with ``/`` as separator.
     """
     if label_mode not in ("auto", "folders"):
         return []

@@ -25,9 +25,9 @@ VALUES = "values.npy"
 
 
 class Measured(Values):
-    """Column of numbers that are computed from the signals of a table when they are needed first.
+    """Column of numbers that are computed from the signals of a table when they are first needed.
 
-    The values are cached on disk if the signals come from a data folder. Otherwise they are not cached.
+    The values are cached on disk only if the signals come from a data folder.
 
     Args:
         table: table with the signals.

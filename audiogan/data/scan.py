@@ -121,7 +121,7 @@ class Ledger:
         self._rows.writerow((path, reason, flags, detail, label, *extra_cells))
 
     def finish(self, reasons: Iterable[str], **extra_totals: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Write the rows of missing files and the totals of the scan.
+        """Write the totals of the scan, and a row for each file that is in the list of labels but missing.
 
         Args:
             reasons: all outcomes of a file, ``usable`` or a reason to skip it, in the order of the summary.

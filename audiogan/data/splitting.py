@@ -1,4 +1,4 @@
-"""Stratified selection of held-out examples that keeps recordings and groups together."""
+"""Stratified selection of held-out examples. Groups are never divided, and recordings only if unavoidable."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
         fraction: share of the examples to hold out, 0 to 1.
     """
     held = np.zeros_like(counts)
-    # A recording with more examples than the smaller part of the split must be divided between the parts.
+    # A recording must be divided if it has more examples than the smaller of the training and the held-out part.
     long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())
     whole = np.flatnonzero(~long)
     whole = whole[: round(fraction * len(whole))]

@@ -48,7 +48,9 @@ MOST_NAMES, LONGEST_NAME = 30, 60
 
 @dataclass(frozen=True)
 class Scan:
-    """Result of scanning a data folder. Every file has exactly one reason, and a usable file may have flags.
+    """Result of scanning a data folder. Every file has exactly one reason, ``usable`` or why it is skipped.
+
+    A usable file may have flags for problems such as clipping.
 
     Attributes:
         reasons: meaning of each reason, in the order of the summary.
@@ -98,7 +100,7 @@ class Scan:
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
-        """List of (path, reason, detail) of all files with a problem. The reason of a flagged file is its flag."""
+        """List of (path, reason, detail) of all files with a problem. For a flagged file, the reason is its flag."""
         rows = ((row["path"], row["flags"] or row["reason"], row["detail"]) for row in self.rows())
         return [row for row in rows if row[1] != "usable"]
 

@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         path: absolute path.
         rel: path relative to the root, with ``/``.
-        kind: ``audio`` or ``image`` for files to decode, otherwise the reason for skipping the entry.
+        kind: ``audio`` or ``image`` for files to decode. For other entries, the reason to skip them.
         detail: details of the reason.
         size: size in bytes.
         stamp: version of the file, see `file_version`.
@@ -73,7 +73,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
 
     Args:
         root: folder to list, or a link to a folder.
-        follow_links: follow links that lead out of ``root``. Otherwise they have the kind "outside link".
+        follow_links: follow links that lead out of ``root``. If ``False``, such links have the kind "outside link".
     """
     top = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
@@ -105,7 +105,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
         stack += [below + name for name in reversed(folders) if not hidden_reason(name)]
 
 
-# Junctions exist on Windows only. os.path.isjunction requires Python 3.12.
+# Junctions (links to folders) exist on Windows only. os.path.isjunction requires Python 3.12.
 _is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)
 
 

@@ -25,7 +25,8 @@ class Downsample(Degradation):
 
     Args:
         factor: downsampling factor, 2 to 16. It must divide the height and the width.
-        enlarge: upsample the result to the original size (bicubic), for generators with equal input and output sizes.
+        enlarge: upsample the result to the original size (bicubic), for generators whose output is as large as
+            their input.
 
     Source: Timofte et al., "NTIRE 2017 challenge on single image super-resolution", CVPR Workshops 2017.
 
@@ -81,7 +82,8 @@ class PoissonNoise(Degradation):
     """Add photon (Poisson) noise to an image, as in a photograph taken in low light.
 
     Args:
-        peak: mean photon count of a white pixel, 0.1 to 1e6. The standard deviation of its noise is 2 / sqrt(peak).
+        peak: mean photon count of a white pixel, 0.1 to 1e6. On the scale from -1 to 1, the noise of a white
+            pixel has the standard deviation 2 / sqrt(peak).
 
     Source: Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008.
     """
@@ -114,7 +116,7 @@ class Blur(Degradation):
 
 @dataclass(eq=False)
 class Jpeg(Degradation):
-    """Compress an image as JPEG (4:2:0) and decode it.
+    """Compress an image as JPEG with 4:2:0 chroma subsampling, and decode it.
 
     Args:
         quality: JPEG quality, 1 to 95. Blocks are visible below about 30.
@@ -153,7 +155,8 @@ class BoxMask(Mask):
     """Mask with one missing rectangle.
 
     Args:
-        side: range from which height and width are drawn independently, as fractions of the image, 0 to 1.
+        side: range from which height and width are drawn independently, as fractions of the height
+            and the width of the image, 0 to 1.
         centred: centre the rectangle. Default: a random position.
 
     Source: Pathak et al., "Context encoders", CVPR 2016, section 3.3.

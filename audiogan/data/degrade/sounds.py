@@ -12,7 +12,7 @@ from torch import Tensor
 from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_rate
 from audiogan.data.table import Table
 
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent k of each noise with magnitude spectrum f**k.
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent k of the magnitude spectrum f**k of each noise.
 QUIET = 1e-10  # Mean square below which a sound counts as silent.
 
 
@@ -21,9 +21,10 @@ class MixNoise(Degradation):
     """Add noise to a sound at a given signal-to-noise ratio. Silent sounds are returned unchanged.
 
     Args:
-        snr: signal-to-noise ratio in dB, -30 to 100: the ratio of mean squares over all channels and samples.
-        noise: spectrum of synthetic noise: ``white`` (flat), ``pink`` (power 1/f) or ``brown`` (1/f²). Channels are
-            independent.
+        snr: signal-to-noise ratio in dB, -30 to 100: mean square of the sound divided by that of the noise, each over
+            all channels and samples.
+        noise: spectrum of synthetic noise: ``white`` (flat), ``pink`` (power 1/f) or ``brown`` (1/f²). The noise
+            of each channel is independent.
         sounds: table of recorded noises with the sample rate of the data, used instead of ``noise``. Example:
             ``{_target_: audiogan.data.open_sounds, root: FOLDER}``. The noise starts at a random position of a random
             recording, which is looped if it is shorter than the sound.

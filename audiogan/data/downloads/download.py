@@ -58,7 +58,7 @@ def download(
         The target folder.
 
     Raises:
-        UserError: ``out`` contains other files or cannot be written, or a download failed.
+        UserError: ``out`` cannot be written, the download would overwrite other files, or it failed.
     """
     folder = Path(os.path.abspath(downloads_folder() / data.name if out is None else Path(out).expanduser()))
     parts, new = data.download_folder(folder), not folder.exists()
@@ -76,7 +76,7 @@ def download(
     finally:
         _tidy(data, parts)
         if new:
-            with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
+            with suppress(OSError):  # A missing folder or one with files is left as it is.
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
@@ -96,7 +96,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
-        with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
+        with suppress(OSError):  # A missing folder or one with files is left as it is.
             folder.rmdir()
 
 

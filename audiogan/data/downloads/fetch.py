@@ -34,7 +34,7 @@ def fetch(
         max_bytes: maximum size in bytes. A larger download is aborted.
         sha256: expected SHA-256. Default: the content is not checked.
         resume: keep the data of an interrupted download, and resume it. Requires ``sha256``.
-        progress: function called with the number of received bytes and the expected total, 0 if unknown.
+        progress: function called with the number of received bytes and the expected total (0 if unknown).
 
     Raises:
         requests.RequestException: the connection failed, or the server refused the request.
@@ -70,7 +70,7 @@ def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
     except (ValueError, HTTPError) as error:  # Some errors of urllib3 are not wrapped by requests.
         raise Unfit("the URL, or a URL to which it redirects, is not valid") from error
     with answer as response:
-        if start and response.status_code == 416:  # Status 416: the partial file already contains all bytes.
+        if start and response.status_code == 416:  # No bytes remain: the partial file is complete.
             return
         if url.startswith("https:") and not response.url.startswith("https:"):
             raise Unfit("the server redirects to an unencrypted URL")

@@ -28,7 +28,7 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class IdxImages(DataSet):
-    """Data set stored as ``train.npz`` and ``test.npz`` with the arrays x and y, and ``README.md``.
+    """Data set stored as ``train.npz`` and ``test.npz`` with the arrays x (images) and y (classes), and ``README.md``.
 
     Attributes:
         about: description and licence, the text of ``README.md``.
@@ -91,7 +91,8 @@ def _whole(path: Path) -> bool:
 def read_idx(path: Path) -> np.ndarray:
     """Return the array of a gzipped IDX file of type uint8. Raise `UserError` if the file is malformed.
 
-    Format: bytes 0, 0, 8, the number of dimensions, each size as a big-endian 32-bit integer, and the data.
+    Format: bytes 0, 0, 8, the number of dimensions, the size of each dimension as a big-endian 32-bit integer,
+    and the data.
     """
     try:
         with gzip.open(path) as stream:

@@ -40,7 +40,7 @@ _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, 
 class SpokenDigits(DataSet):
     """Data set of the recordings in an archive (`.zip` or `.tar.gz`), with ``README.md`` and ``manifest.csv``.
 
-    Only matching members of the archive are unpacked. The target folder is created only when it is complete.
+    Only matching members of the archive are unpacked. The target folder appears only when it is complete.
 
     Attributes:
         archive: archive to download. Without a SHA-256, ``names`` and ``sample_rate`` are checked instead.

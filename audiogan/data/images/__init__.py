@@ -1,1 +1,1 @@
-"""Image data sets: decode files, and scan folders of images and of image pairs."""
+"""Image data sets: decode image files, and scan (list and decode) whole folders of images or image pairs."""

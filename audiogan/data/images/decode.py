@@ -11,8 +11,8 @@ from audiogan.data.walk import Entry
 from audiogan.modalities.reading.pictures import Pixels, open_picture, read_picture, to_image
 from audiogan.modalities.reading.reader import Unreadable
 
-BITS = (8, 10, 12, 14, 16)  # Possible bit depths of the values in 16-bit files.
-DARK = 16  # An image counts as dark if no pixel value exceeds this, 0 to 255.
+BITS = (8, 10, 12, 14, 16)  # Possible numbers of bits used by the values in 16-bit files.
+DARK = 16  # An image counts as dark if no pixel value exceeds this, on the scale from 0 to 255.
 FLAGS = {
     "enlarged": "used; smaller than data.size",
     "animated": "used; first frame only",
@@ -52,7 +52,7 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
         entry: file to decode.
         size: side length of the result in pixels.
         channels: 1 (grey) or 3 (RGB).
-        bits: bit depth of the values in 16-bit files. Cameras and scanners often store 10, 12 or 14 bits.
+        bits: number of bits used by the values in 16-bit files. Cameras and scanners often use only 10, 12 or 14.
         half: ``left`` or ``right``: decode one half of a file with two images side by side. Default: the whole image.
     """
     try:

@@ -32,7 +32,7 @@ from audiogan.utils.text import printable
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 MOST_CLASSES = 10_000  # Maximum number of classes in a one-hot array.
 LONGEST = 4096  # Maximum size of a class name in bytes.
-CHUNK = 1024  # Number of images converted at a time, to limit the memory.
+CHUNK = 1024  # Number of images converted at a time, to limit memory use.
 ARRAYS = (
     ("x", "y"),
     ("images", "labels"),
@@ -65,7 +65,7 @@ def image_table(
         labels: names of the classes. Empty for data without labels.
         origin: source of the images, for the description of the table.
         mirror: flip each image of a training batch horizontally with probability 1/2.
-        scan: scan of the folder from which the images were read.
+        scan: result of listing and decoding the data folder. ``None`` for images that are not read from a folder.
     """
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(class_indices) not in ((len(pixels),) if labels else (0,)):
         raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(class_indices)} targets, {labels=}")

@@ -64,8 +64,8 @@ def open_pairs(
         root: folder with two sub-folders, ``a`` (sources) and ``b`` (targets). Files with equal paths in these folders,
             ignoring the extension, form a pair. Default: drawn figures, see `audiogan.data.open_shapes`.
         size: side length in pixels. The central square of each image is resized. Default: the most
-            frequent value of min(height, width) of the targets, at most 256. Both images of a pair must then have the
-            same size.
+            frequent value of min(height, width) of the targets, at most 256. With this default, the source of a pair
+            must have the same size as its target.
         channels: channels of the targets: 1 (grey) or 3 (RGB). Default: 1 if all targets are grey, else 3.
         source_channels: channels of the sources: 1 (grey) or 3 (RGB). Default: 1 if all sources are grey, else 3.
         mirror: flip each pair of a training batch horizontally with probability 1/2.
@@ -138,7 +138,7 @@ def open_domains(
         channels: 1 (grey) or 3 (RGB). Default: 1 if all files are grey, else 3.
         mirror: flip each image of a training batch horizontally with probability 1/2.
         a: name of the folder of the first domain. Default: the first folder in alphabetical order.
-        b: name of the folder of the second domain. Default: the second folder.
+        b: name of the folder of the second domain. Default: the second folder in alphabetical order.
         links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
         cache: cache folder. Default: the cache folder of the user.
         progress: show a progress bar while decoding.

@@ -165,7 +165,7 @@ def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Unit of an image scan: an image, a pair of source and target, or another entry.
+    """Unit of an image scan: an image, a pair of source and target, or an entry that is neither.
 
     Attributes:
         files: one file, or the files of the source and of the target.
@@ -188,8 +188,8 @@ class Job:
     Attributes:
         items: items to scan, in the order of the table of files.
         naming: rule that assigns labels to items.
-        size: side length in pixels. ``None``: the most frequent value of min(height, width) of the images, for pairs
-            of the targets, at most 256.
+        size: side length in pixels. ``None``: the most frequent value of min(height, width) of the images (for pairs:
+            of the targets), at most 256.
         channels: number of channels for each file of an item. ``None``: 1 if all files are grey, else 3.
         names: names of the cache files for the pixels of each file of an item, and for the class indices.
         reasons: all outcomes of an item, ``usable`` or a reason to skip it, in the order of the summary.
@@ -269,7 +269,7 @@ def _quiet() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # Filters apply to all threads, so also to the decoding threads.
+    with warnings.catch_warnings():  # These filters also apply to the decoding threads.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield

@@ -1,1 +1,1 @@
-"""Sound data sets: decode files, scan folders, and measure knobs and pitch."""
+"""Sound data sets: decode files, scan folders, and measure pitch and knobs (properties such as brightness)."""

@@ -22,7 +22,7 @@ from audiogan.modalities.reading.reader import BLOCK
 SILENT_WINDOW = 10 ** (-40 / 20)  # Slices with a peak below this fraction of the file's peak are skipped as pauses.
 ONSET = 0.05  # The onset is the first sample above this fraction of the peak (-26 dB).
 PEAK = 0.95  # Peak of clips with normalize="peak".
-CLIP_RUN = 4  # Minimum number of equal consecutive samples at full scale that counts as clipping.
+CLIP_RUN = 4  # Minimum number of consecutive samples at the same full-scale value that counts as clipping.
 # Level above which samples of 8-bit formats count as full scale.
 FULL_SCALE = {"PCM_U8": 0.992, "PCM_S8": 0.992, "ULAW": 0.980, "ALAW": 0.984}
 
@@ -38,8 +38,9 @@ class DecodeSettings:
         channel_mode: treatment of files with more than ``channels`` channels. ``mix``: channel ``i`` is the mean of the
             file's channels ``i``, ``i + channels``, ... ``keep``: the first channels.
         long: treatment of files longer than a clip. ``onset``: one clip from the onset, the first sample above 5 % of
-            the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips. Clips
-            with a peak 40 dB below the peak of the file and a last clip that is less than half full are omitted.
+            the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips,
+            without clips whose peak is more than 40 dB below the file's peak. A last clip that is less than half full
+            is omitted.
         trim: cut the time before the onset from all files, also from short files and before slicing.
         lead: time before the onset to keep, in seconds, 0 to 60. Speech needs a longer time than drums, because its
             onsets are softer.
@@ -188,7 +189,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # Remove a DC offset below `levels.OFFSET` only if the onset would otherwise be detected over 50 ms too early.
+        # Remove a small DC offset (below `levels.OFFSET`) only if it makes the onset more than 50 ms too early.
         facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)

@@ -1,8 +1,8 @@
 """Knobs: continuous properties of sounds, such as brightness, on which a generator can be conditioned.
 
 `measure_knobs` returns the value of each knob in its own unit. `audiogan.data.measures.KnobValues` adds a column of
-values to a table, and `audiogan.inputs.Scale` maps the values to normal scores for the networks. All knobs are
-independent of the level and of leading silence. Their ranking of drum sounds hardly depends on the window length.
+values to a table, and `audiogan.inputs.Scale` maps the values to a standard normal distribution by their
+rank in the training set. All knobs are independent of the level and of leading silence.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _decay(a: Analysis) -> Array:
 def _noisiness(a: Analysis) -> Array:
     import librosa
 
-    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because librosa's `amin` is absolute.
+    loudest = a.magnitude.max(axis=1, keepdims=True)  # Normalise, because librosa's threshold `amin` is absolute.
     relative = a.magnitude / np.where(loudest > 0, loudest, 1.0)
     flatness = librosa.feature.spectral_flatness(S=relative, amin=10 ** (definitions.FLATNESS_FLOOR_DB / 10), power=2.0)
     return 10 * np.log10(a.frame_mean(flatness, silent_value=10 ** (definitions.FLATNESS_FLOOR_DB / 10)))
@@ -197,7 +197,7 @@ def measure_knobs(waves: np.ndarray, sample_rate: int, names: Sequence[str] | No
 
     Returns:
         Knob values float32 ``[N, K]``, each in the unit of its knob. All values are finite except the pitch, which is
-        NaN for sounds without voiced frames. Silence gets the lowest value of each knob.
+        NaN for sounds without voiced frames. Silence gets the lowest value of every other knob.
 
     Raises:
         UserError: a name is unknown.

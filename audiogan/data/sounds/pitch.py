@@ -55,7 +55,7 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     octaves = np.log2(np.maximum(np.nan_to_num(pitch), 1.0))
     step = np.pad(np.abs(np.diff(octaves, axis=1)) < STEADY, ((0, 0), (1, 1)), constant_values=True)
     steady = step[:, 1:] & step[:, :-1]
-    # YIN returns the lowest or the highest pitch of the range if it finds no period.
+    # If YIN finds no period, it returns the lowest or the highest pitch of the range. Such frames are unvoiced.
     inside = (pitch > LOWEST_HZ * 1.01) & (pitch < HIGHEST_HZ * 0.99)
     loud = level > level.max(axis=1, keepdims=True) * 10 ** (QUIETEST_DB / 20)
     voiced = steady & inside & loud & (level > 0)

@@ -35,7 +35,7 @@ def open_sounds(
         root: folder of sounds, or the name of a downloaded data set: ``drums``, ``sc09`` or ``fsdd``. Default: the
             first downloaded data set of ``sets``. If none is downloaded and ``sets`` contains ``drums``, the sounds
             come from the drum machine.
-        sets: names of the data sets to try without ``root``, in this order.
+        sets: names of the data sets to try, in this order, if ``root`` is not given.
         named: treat ``root`` as the name of a data set even if a folder of this name exists.
         settings: arguments of `audiogan.data.open_audio_folder`. The drum machine ignores settings about onsets and
             long files, because its sounds have the requested length and no leading silence.

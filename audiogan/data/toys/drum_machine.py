@@ -29,7 +29,7 @@ from audiogan.modalities.sound import Sound
 PEAK = 0.95
 
 
-# Each voice is a function of the random parameters and the synthesiser. It returns a sound [T] of any level.
+# Each voice (one per class) is a function of random parameters and a synthesiser. It returns a sound [T].
 
 
 def _kick(d: RandomValues, s: Synth) -> Array:

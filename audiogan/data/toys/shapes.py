@@ -118,7 +118,7 @@ class Figure(NamedTuple):
         kind: kind of figure, one of `KINDS`.
         x: horizontal position of the centre, -1 to 1.
         y: vertical position of the centre, -1 to 1.
-        radius: distance from the centre to the corners.
+        radius: distance from the centre to the corners. Discs are drawn with 0.85 times this radius.
         angle: rotation in radians.
         hue: hue of the colour, 0 to 1.
     """
@@ -134,7 +134,7 @@ class Figure(NamedTuple):
         """Return the signed distance of the points ``(x, y)`` from the edge, negative inside the figure."""
         x, y = x - np.float32(self.x), y - np.float32(self.y)
         if self.kind == "disc":
-            # With a factor of 0.85, discs have about the same area as other figures.
+            # With a factor of 0.85, discs are about as large in area as triangles and squares.
             return np.hypot(x, y) - np.float32(0.85 * self.radius)
         n = CORNERS[self.kind]
         normals = self.angle + np.pi / 2 + 2 * np.pi / n * np.arange(n)
