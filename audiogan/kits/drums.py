@@ -8,7 +8,7 @@ from collections.abc import Sequence
 FIRST = 36
 """First MIDI note for pads without a General MIDI note. Most pad controllers start at this note."""
 
-# Role and pad name by MIDI note, in the order in which larger kits add pads.
+# Role and pad name by MIDI note, in the order of priority: only large kits use the last ones.
 NOTES: dict[int, tuple[str, str]] = {
     36: ("kick", "kick"), 38: ("snare", "snare"), 42: ("closed hat", "closed hat"),
     46: ("open hat", "open hat"), 39: ("clap", "clap"), 37: ("rim", "rim"), 45: ("tom", "low tom"),
@@ -49,11 +49,12 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "tambourine": ("perc", "closed hat"),
     "perc": ("tom", "cowbell", "rim", "tambourine"),
 }
-"""Drum roles that replace each role if a kit lacks it, the most similar first."""
+"""Drum roles that may replace a role that a kit lacks. The role most similar to the lacking one comes first."""
 
 
 def drum_role(label: str) -> str | None:
-    """Return the drum role of a class name, or None if it is not a drum class. ``hat_open`` has the role "open hat"."""
+    """Return the drum role of a class name, or None if the class is no drum. The class ``hat_open`` has the role "open
+    hat"."""
     words = re.findall(r"[a-z]+", label.lower())
     if HATS.intersection(words) or "hihat" in "".join(words):
         return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"
@@ -66,7 +67,8 @@ def assign_notes(labels: Sequence[str], pad_count: int) -> list[tuple[int, str, 
     """Assign MIDI notes, classes and names to the pads of a kit.
 
     Each class gets one pad first. Further pads repeat drums that usually occur several times in a kit, such as toms.
-    Classes that are no drums, and pads beyond General MIDI, take free notes from 36 upwards.
+    Classes that are no drums, and further pads for which General MIDI has no note left, take free notes from 36
+    upwards.
 
     Args:
         labels: class names.

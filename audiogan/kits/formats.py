@@ -1,7 +1,8 @@
-"""Writers of sampler formats: SFZ, Hydrogen, Decent Sampler, and a CSV table for other samplers.
+"""Writers of kits in the formats of samplers: SFZ, Hydrogen, Decent Sampler, and a CSV table for other samplers.
 
-In every format, a note of velocity v sounds at v / 127 of the full level. The samples of softer layers are softer
-already, so the gain of each layer is multiplied by 127 / (highest velocity of the layer).
+In every format, a note of MIDI velocity v sounds at v / 127 of the amplitude that velocity 127 gives. A pad has layers
+of samples for ranges of velocity. The samples of soft layers are recorded softer already, so the gain of each layer is
+multiplied by 127 / (highest velocity of the layer).
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Sample:
 
     Attributes:
         file: path relative to the file that lists it.
-        low: lowest velocity.
-        high: highest velocity.
+        low: lowest velocity of the range.
+        high: highest velocity of the range.
         seconds: duration in seconds.
         loudness: momentary loudness in LUFS.
         peak: true peak in dBTP.
@@ -63,14 +64,15 @@ class Zone:
 def sfz_text(title: str, zones: Sequence[Zone]) -> str:
     """Return a kit as text in SFZ version 1 (Cakewalk, "sfz File Format", 1.02). Names are written as UTF-8 comments.
 
-    The level is set by ``amp_velcurve``, because ``volume`` is limited to +6 dB.
+    ``amp_velcurve`` sets the gain of a layer, because ``volume`` allows at most +6 dB and soft layers need more.
     """
     lines = [f"// {title}: made by audiogan"]
     for zone in zones:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
         lines += ["", f"// {zone.name}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
-            # The lowest and highest velocity are omitted, because some samplers count from 0 and others from 1.
+            # The ends of the whole velocity range are not written, because it starts at 0 in some samplers and at 1 in
+            # others.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
             high = f" hivel={sample.high}" if sample.high < 127 else ""
             lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")
@@ -129,7 +131,7 @@ def decent_sampler_preset(title: str, zones: Sequence[Zone]) -> str:
 
 
 def csv_table(title: str, zones: Sequence[Zone]) -> str:
-    """Return a kit as a CSV table with one row for each file. Cells that a spreadsheet would run as formulas are
+    """Return a kit as a CSV table with one row for each file. Cells that a spreadsheet would execute as formulas are
     escaped."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The `Kit` and `Pad` classes: sounds on MIDI notes, each with recipes from soft to loud."""
+"""The `Kit` and `Pad` classes: sounds on MIDI notes, each with one recipe per velocity layer, from soft to loud."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiogan.model.recipe import Recipe
 FORMAT = 1
 """Format version of ``kit.json``."""
 MOST_LAYERS = 16
-"""Maximum number of velocity layers of a pad, which is the limit of Hydrogen."""
+"""Maximum number of velocity layers of a pad, a limit set by the drum machine Hydrogen."""
 MOST_PADS = 128
 """Maximum number of pads of a kit, which is the number of MIDI notes."""
 MOST_CLASSES, MOST_KNOBS = 1000, 100

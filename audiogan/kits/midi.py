@@ -14,11 +14,13 @@ from itertools import accumulate, chain, pairwise
 DEFAULT_TEMPO = 500_000
 """Tempo before the first tempo event, in microseconds per beat."""
 FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
-"""Frames per second by SMPTE format. Format 29 is 30 drop-frame, which runs at 29.97 frames per second."""
+"""Frames per second by the number of the SMPTE format. Number 29 stands for "30 drop-frame", which runs at 29.97 frames
+per second."""
 DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
-"""Number of data bytes of a channel message, by status byte."""
+"""Number of data bytes that follow the status byte of a channel message, by status byte."""
 OTHER_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
-"""Number of data bytes of system messages, by status byte. They are not allowed in files, but are skipped if present.
+"""Number of data bytes that follow the status byte of a system message, by status byte. They are not allowed in files,
+but are skipped if present.
 """
 END_OF_TRACK, SET_TEMPO = 0x2F, 0x51
 XG_ON = bytes.fromhex("4c00007e00")
@@ -42,7 +44,7 @@ class Track:
         end: tick of the last event.
         drums: channels declared as drum channels, in addition to channel 10 of General MIDI.
         xg_drums: channels that use a drum bank of Yamaha XG. In Roland GS, the same bank is melodic.
-        xg: whether the track declares the file to be XG.
+        xg: whether the track contains the message `XG_ON`, so that drum banks of XG apply to the whole file.
     """
 
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -72,7 +74,8 @@ class Song:
     """Content of a MIDI file.
 
     Attributes:
-        parts: parts that are played one after another: each track for format 2, otherwise a single part.
+        parts: parts that are played one after another: one part for each track of a format 2 file, a single part for
+            formats 0 and 1.
         drums: channels that the file declares as drum channels, counted from 0.
         tracks: number of tracks in the file.
         expected: number of tracks stated in the header.
@@ -127,7 +130,7 @@ def _chunks(content: bytes, at: int, head: str = ">4sI") -> Iterator[tuple[bytes
         name, size = struct.unpack(head, content[at : at + 8])
         at += 8
         yield name, content[at : at + size], at + size <= len(content)
-        at += size + (size % 2 if head[0] == "<" else 0)  # RIFF pads to an even size
+        at += size + (size % 2 if head[0] == "<" else 0)  # RIFF adds a padding byte to a chunk of odd size
 
 
 def _track(data: bytes, whole: bool) -> Track:

@@ -10,7 +10,7 @@ LONGEST_STEM, MOST_BYTES = 60, 150
 """Maximum numbers of characters and of UTF-8 bytes of a file name without suffix. File systems allow 255 bytes in all.
 """
 JOINERS = "\u200c\u200d"
-"""Zero-width joiners, which Persian words and many emoji contain. They are harmless, although not printable."""
+"""Zero-width joiners. They are kept although they are not printable, because Persian words and many emoji need them."""
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in "123456789¹²³")}
 """File names that Windows reserves for devices, with any suffix."""
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 DRUMS = 9
-"""Drum channel of General MIDI, counted from 0."""
+"""Drum channel of General MIDI (channel 10), counted from 0."""
 LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
 """Limits of a MIDI pattern: file size in bytes, number of notes, and duration in seconds."""
 LONGEST_REST = 15.0
-"""Maximum rest at the end of a pattern, in seconds. A longer rest is cut, because it usually belongs to other
-instruments."""
+"""Maximum rest after the last drum note, in seconds. A longer rest is cut, because usually only other instruments play
+during it."""
 CHOKE = 0.01
 """Fade-out of an open hi-hat that is silenced by another hi-hat, in seconds."""
 PEAK_DB = -1.0
@@ -42,8 +42,9 @@ class Pattern:
 
     Attributes:
         strokes: time in seconds, MIDI note and velocity (1 ... 127), sorted by time.
-        seconds: duration up to the end of the longest track, or up to the last note if a long rest follows.
-        remarks: one line of text for each part of the file that was left out.
+        seconds: duration up to the end of the longest track, or up to the last note if a rest longer than
+            `LONGEST_REST` follows it.
+        remarks: one line of text for each kind of content that was left out.
     """
 
     strokes: tuple[tuple[float, int, int], ...]
@@ -63,8 +64,9 @@ def play_pattern(
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
 
-    Each note starts at the nearest audio sample. A note of velocity v uses the layer for v, at v / 127 of the full
-    level. An open hi-hat is silenced by the next hi-hat. Notes missing from the kit are played by the most similar pad.
+    The start of each note is rounded to a whole audio sample. A note of velocity v uses the layer for v, at v / 127 of
+    the amplitude at velocity 127. An open hi-hat is silenced by the next hi-hat note. A note missing from the kit is
+    played by the pad with the most similar drum role.
 
     Args:
         generator: model of the kit.
@@ -73,7 +75,8 @@ def play_pattern(
         sample_rate: sample rate of the result, in Hz.
         tail: time after the end of the pattern during which sounds ring out, in seconds. 0 makes a loop.
         loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
-        echo: function that prints a line. It reports notes that were left out or are played by other pads.
+        echo: function that prints a line. It reports notes that were left out, and missing notes that are played by
+            another pad.
 
     Returns:
         Sound, float32 ``[C, T]``.
@@ -146,7 +149,7 @@ def _mix(
         out[:, length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
     peak, ceiling = float(max(out.max(), -out.min())), 10 ** (PEAK_DB / 20)
     if peak > ceiling:
-        out *= np.float32(ceiling / peak)  # in place, because long results take hundreds of megabytes
+        out *= np.float32(ceiling / peak)  # in place, because a copy of a long result would take hundreds of megabytes
     return out
 
 
@@ -163,7 +166,7 @@ def read_pattern(path: str | os.PathLike[str]) -> Pattern:
     """Read the drum notes of a MIDI file.
 
     Drum notes are those on channel 10 and on channels that the file declares as drum channels (GS, XG, General MIDI 2).
-    If there are none, all notes are used. The tracks of a format 2 file are joined one after another.
+    If the file has no drum notes, all notes are used. The tracks of a format 2 file are joined one after another.
 
     Raises:
         UserError: the file cannot be read, is damaged, has no notes, or exceeds a limit of size, notes or duration.

@@ -1,4 +1,4 @@
-"""Rendering of kits: resampled, trimmed and levelled sounds for samplers."""
+"""Rendering of kits: resampled, trimmed sounds at a common loudness, for samplers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 LOUDNESS = -26.0
-"""Default loudness of the loudest layer of a pad, in LUFS. Nearly every drum reaches it without exceeding the peak
-limit."""
+"""Default loudness of the loudest layer of a pad, in LUFS. Nearly every drum reaches it with a true peak below
+`CEILING_DB`."""
 CEILING_DB = -1.0
-"""Maximum true peak, in dBTP. It is the limit of EBU R 128."""
+"""Maximum true peak, in dBTP: the limit that EBU R 128 recommends."""
 WINDOW = 0.4
 """Window of the momentary loudness, in seconds."""
 ONSET_DB, SILENCE_DB = -40.0, -60.0
@@ -38,7 +38,8 @@ class Hit:
         wave: samples, float32 ``[C, T]``.
         loudness: momentary loudness in LUFS, see `momentary_loudness`. Minus infinity for silence.
         peak: true peak in dBTP.
-        attenuation: reduction of the level that keeps the pad below the peak limit, in LU.
+        attenuation: reduction of the level in LU, which keeps the true peaks of the pad at or below `CEILING_DB`. 0 for
+            most pads.
     """
 
     wave: NDArray[np.float32]
@@ -61,8 +62,8 @@ def render_hits(
 
     Sounds are resampled by soxr (VHQ), trimmed to the part between the onset (-40 dB of the peak) and the end (-60 dB),
     and faded out over 10 ms. The momentary loudness of a layer for velocities up to v differs from that of the loudest
-    layer by 20 log10(v / 127) dB. If a true peak exceeds -1 dBTP, the whole pad is attenuated, see `Hit.attenuation`.
-    Silence stays silent.
+    layer by 20 log10(v / 127) dB. If the true peak of a layer exceeds -1 dBTP, all layers of the pad are attenuated
+    equally, see `Hit.attenuation`. Silence stays silent.
 
     Args:
         generator: model of the kit.
@@ -122,7 +123,7 @@ def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
     """Return the maximum momentary loudness of a sound ``[C, T]`` in LUFS, or minus infinity for silence.
 
     The window is 400 ms. Shorter sounds are padded with silence. Integrated loudness is not used, because it averages
-    over the tail and would make a long crash louder than a kick.
+    over the tail and would give a long crash a higher level than a kick.
 
     Source:
         ITU-R BS.1770-4. EBU Tech 3341, maximum momentary loudness.

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
-"""Folder of the samples for each format, relative to the file that lists them."""
+"""Folder that contains the samples, by format. Paths are relative to the file that lists the samples."""
 KIT, SHEET = "kit.json", "contact-sheet.png"
 PLACES = "model_files"
-"""Key in ``kit.json`` for the list of paths of the model: first a path relative to the folder of the kit, then absolute
-paths."""
+"""Key in ``kit.json`` of a list of possible paths of the model: first a path relative to the folder of the kit, then
+absolute paths."""
 LARGEST_KIT = 1 << 24
 """Maximum size of ``kit.json``, in bytes."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
@@ -115,7 +115,8 @@ def save_kit(
         out.mkdir(parents=True, exist_ok=True)
     fresh = [path for path in (out / file for file in [KIT, *listed]) if not path.exists()]
     try:
-        # The recipes are written first, so that the same command can complete an interrupted kit.
+        # The recipes are written before the sounds. If writing is interrupted, they show that the folder belongs to
+        # this kit, so the same command can complete it.
         written.append(_write(out / KIT, _located(generator, kit, out) if store_model_path else kit.to_json().encode()))
         if format == "hydrogen":
             parts = _wavs(out, kit, names, hits, sample_rate, bits)

@@ -30,11 +30,12 @@ are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
-"""Minimum effect that gives a direction its name: in standard errors, and in standard deviations of the property."""
+"""Minimum effect of a property that is named: in standard errors of the effect, and in standard deviations of the
+property over sounds."""
 WORDS = 2
 """Maximum number of properties in the name of a direction."""
 FARTHEST = 20.0
-"""Maximum absolute amount of an edit, in standard deviations of the latent."""
+"""Maximum absolute value of the amount of an edit, in standard deviations of the latent."""
 BATCH = 16
 """Number of signals in a batch."""
 
@@ -43,18 +44,18 @@ BATCH = 16
 class Direction:
     """A unit vector in the space of latents and knobs, with its measured effects.
 
-    Knobs are represented by normal scores: the quantiles of the standard normal distribution for their settings in 0
-    ... 1.
+    A knob setting p in 0 ... 1 is converted to its normal score: the quantile of the standard normal distribution at p.
 
     Attributes:
         model: name of the model.
         vector: change of the latent for an amount of 1, float32 ``[latent_dim]``.
         knobs: change of the normal score of each knob for an amount of 1. Empty for directions of the latent only. The
             squares of ``vector`` and ``knobs`` sum to 1.
-        name: properties with the largest change, such as "brighter, shorter". "other timbre" if no property in
+        name: the largest changes in words, such as "brighter, shorter". "other timbre" if no property in
             `latents.properties` changes clearly.
         effects: change of each property for an amount of 1, in standard deviations over the sounds of the model.
-        strength: root mean square change of the embedding for an amount of 1. Features of the embedding are in 0 ... 1.
+        strength: root mean square change of the features of the embedding for an amount of 1. The features are in 0 ...
+            1.
     """
 
     model: str
@@ -77,14 +78,14 @@ def directions(
     """Find the directions in which the sounds or images of a model change most, and name them by their effects.
 
     * "pca" fits a linear regression from latents and knobs to an embedding, on at least 512 pairs of random sounds. The
-      directions are its principal components. GANSpace instead applies PCA to activations of the first layer, which
-      for a normal latent gives the principal components of the weights of this layer.
+      directions are the principal components of this linear map. The original GANSpace instead applies PCA to the
+      activations of the first layer.
     * "factorisation" computes the right singular vectors of the weights of the first layer that depends on the latent
       (SeFa). It needs no sounds.
 
-    The effects are measured on 48 other sounds, moved by 1.5 standard deviations along and against each direction.
-    Directions are perpendicular and sorted by strength. The first property in the name of a direction increases along
-    it.
+    The effects are measured on 48 other sounds, moved by 1.5 standard deviations along and against each direction. The
+    directions are perpendicular to each other, the strongest first. The sign of a direction is chosen so that the first
+    property in its name increases.
 
     Args:
         generator: the model.
@@ -124,9 +125,9 @@ def directions(
 
 
 def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
-    """Move a recipe along a direction. The class stays the same.
+    """Return a recipe moved along a direction. Its class does not change.
 
-    Edits add up: an edit by the opposite amount restores the recipe, except for rounding and for knobs that reached a
+    Edits add up: an edit by ``-amount`` undoes an edit by ``amount``, except for rounding and for knobs that reached a
     limit.
 
     Args:
@@ -214,7 +215,7 @@ def _principal(places: _InputVectors, seed: int) -> Array:
     count = max(PAIRS, 2 * places.size)
     a, values = places.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
-    # Both sounds of a pair have the same class, so that their difference excludes the large effect of the class.
+    # Both sounds of a pair have the same class, so that the large effect of the class does not enter their difference.
     b = a + torch.randn(a.shape, generator=rng)
     there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
     effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]

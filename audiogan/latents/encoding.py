@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 COST = 0.014
-"""Time of one optimisation step of one candidate with a duration of one second, in seconds on one CPU core."""
+"""Time of one optimisation step of one candidate sound on one CPU core, in seconds per second of sound."""
 POOL_COST = 0.3
 """Time to generate and compare one random sound, as a fraction of `COST`."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
-"""Fraction of the time spent on random sounds at the start, and maximum number of these sounds."""
+"""Fraction of the computing time for the random sounds compared at the start, and maximum number of these sounds."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
-"""Stages of the optimisation, each with the number of candidates and the fraction of the steps."""
+"""Stages of the optimisation: number of candidates, and fraction of the whole optimisation spent on the stage."""
 Progress = Callable[[float], object]
 
 
@@ -42,7 +42,8 @@ class Encoding:
     Attributes:
         recipe: recipe of the sound.
         distance: distance between the sound and the recording in dB, see `log_spectral_distance` (64 mel bands).
-        initial_distance: distance of the best random sound before the optimisation, in dB.
+        initial_distance: distance between the recording and the most similar random sound, before the optimisation, in
+            dB.
         wave: the sound, float32 ``[C, T]``.
         recording: the recording after preparation, float32 ``[C, T]``: at the sample rate, length and level of the
             model, starting at the onset.
@@ -78,8 +79,8 @@ def encode(
         wave: path of a sound file, or samples ``[T]`` or ``[C, T]`` at any level.
         sample_rate: sample rate of the samples in ``wave``, in Hz. Files store their own.
         label: class name or weights of classes for the result. None optimises the class weights.
-        seconds: approximate computing time on one CPU core, 0.1 ... 600. It sets the number of steps, so the same
-            recording, seed and number of threads give the same recipe.
+        seconds: approximate computing time on one CPU core, 0.1 ... 600. It is converted to a fixed number of steps.
+            Two calls with equal arguments and equally many threads therefore give equal recipes.
         seed: random seed of the initial sounds.
         progress: function called with the completed fraction of the work, 0 ... 1. An exception that it raises ends the
             search.
@@ -113,7 +114,8 @@ def encode(
     budget = seconds / (COST * max(0.1, recording.size / 16384))
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The best random sound and the optimised sound are compared by distance, because the loss is an approximation.
+    # The best random sound and the optimised sound are compared by `log_spectral_distance`, because the loss only
+    # approximates it.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 
@@ -121,7 +123,7 @@ def encode(
 def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32], sample_rate: int) -> float:
     """Return the smallest distance in dB between sounds and a prepared recording, see `log_spectral_distance`.
 
-    The distance of random sounds is the baseline that an encoding should improve on.
+    For random sounds, this is the baseline: an encoding should be closer to the recording.
 
     Args:
         waves: sounds, float32 ``[N, C, T]``.

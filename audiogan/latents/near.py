@@ -47,9 +47,9 @@ def neighbours(
 ) -> list[Neighbour]:
     """Return the sounds of a model most similar to one of its sounds, the most similar first.
 
-    The candidates are random sounds of all classes. `Generator.vary` finds neighbours in latent space instead. The
-    distance is the root mean square difference of the embeddings, see `audiogan.features.embedding`. For sounds, the
-    embedding contains levels of mel bands relative to the loudest, so it ignores the loudness.
+    The candidates are random sounds of all classes. `Generator.vary` instead returns sounds that are near in latent
+    space. The distance is the root mean square difference of the embeddings, see `audiogan.features.embedding`. For
+    sounds, the embedding contains levels of mel bands relative to the loudest, so it ignores the loudness.
 
     The first call for a pool renders it, which takes some milliseconds per sound. Later calls with the same pool are
     fast.
@@ -58,7 +58,7 @@ def neighbours(
         generator: the model.
         recipe: recipe of this model. Sounds identical to it are left out of the result.
         n: number of neighbours, from 1 to ``pool_size``.
-        pool_size: number of random sounds to search, at most 20,000. Larger pools contain closer neighbours.
+        pool_size: number of random sounds to search, at most 20,000. The larger the pool, the closer the neighbours.
         seed: random seed of the pool.
 
     Raises:

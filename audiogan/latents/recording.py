@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ONSET, LEAD_SECONDS = 0.02, 0.0005
-"""Onset detection: level relative to the peak at which a sound starts, and time kept before the onset in seconds."""
+"""Onset detection: amplitude at which a sound starts, as a fraction of its peak, and time kept before the onset, in
+seconds."""
 SHORTEST_SECONDS = 0.005
 """Minimum duration of a recording, in seconds."""
 PEAK = 0.95
-"""Peak level of a prepared recording before the output level of the model is applied."""
+"""Peak amplitude to which a recording is scaled, before the output level of the model is applied."""
 LONGEST_SECONDS = 600.0
 """Maximum duration read from a file, in seconds."""
 
@@ -78,7 +79,8 @@ def prepare_recording(
     onset = int(np.argmax((np.abs(mixed) > ONSET * above).any(1)))
     begin = max(0, onset - round(LEAD_SECONDS * rate))
     ratio = rate / generator.sample_rate
-    # 50 ms more than the length of the sounds are kept, because the resampler looks ahead by less than 50 ms.
+    # The excerpt is 50 ms longer than a sound of the model, because the resampler uses up to 50 ms of the samples that
+    # follow.
     mixed = mixed[begin : begin + math.ceil(length * ratio) + rate // 20]
     made = mixed if ratio == 1 else soxr.resample(mixed, rate, generator.sample_rate, quality="HQ")
     out = np.zeros((channels, length), np.float32)

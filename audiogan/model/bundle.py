@@ -7,8 +7,8 @@ A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive with three files:
   that rebuilds the generator. ``requires`` lists modules outside the package that the model needs.
 - ``card.md``: description of the model.
 
-A bundle contains no executable code. Reading it uses memory in proportion to the file size, because compressed entries
-are refused and all sizes are checked first.
+A bundle contains no executable code. Reading it takes memory in proportion to the file size, because compressed files
+are refused and all sizes are checked before reading.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def shipped_models() -> dict[str, Path]:
 def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Path:
     """Write a generator as a bundle, atomically.
 
-    Critics are omitted unless the whole game is needed to rebuild the generator, see `generative_config`. Weights are
-    rounded to half precision, which adds noise at about -70 dB to a sound.
+    Only the generator is written. Critics are included if the whole game is needed to rebuild the generator, see
+    `generative_config`. Weights are rounded to half precision, which adds noise at about -70 dB to a sound.
 
     Args:
         path: output file.
@@ -111,8 +111,8 @@ def generative_config(generator: Generator) -> dict[str, Any] | None:
     """Return the `audiogan.games.Generative` configuration that rebuilds the generator networks of a model.
 
     Returns:
-        Configuration sections. None if the game overrides `Generative.generate` or `Generative.draw`, or if a network
-        has no configuration section of its own. The whole game is then needed to rebuild the networks.
+        Configuration sections. None if only the whole game can rebuild the networks: it overrides `Generative.generate`
+        or `Generative.draw`, or a network has no configuration section of its own.
     """
     from audiogan.games import Generative
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
-"""Number of samples after which the network is traced. Tracing takes about 0.1 s, so it pays off for many samples only.
+"""Number of samples after which the network is traced. Tracing takes about 0.1 s, which few samples do not recoup.
 """
 Label = str | Mapping[str, float] | None
 
@@ -70,7 +70,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
-        self._weight = next(game.parameters())  # stored, because finding a parameter takes as long as drawing a latent
+        self._weight = next(game.parameters())  # stored, because finding it takes as long as drawing a latent
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
@@ -110,8 +110,8 @@ class Generator:
     ) -> NDArray[np.float32]:
         """Draw new samples.
 
-        Sample ``i`` depends only on ``seed + i`` and on the other arguments, so ``sample(1, seed=seed + i)`` returns it
-        again.
+        Sample ``i``, counted from 0, depends only on ``seed + i`` and on the other arguments. The call
+        ``sample(1, seed=seed + i)`` returns it again.
 
         Args:
             n: number of samples, at least 1. The default is the number of signals listed in ``inputs``, or 1.
@@ -120,9 +120,9 @@ class Generator:
                 classes with the proportions of the training data.
             knobs: knob settings in 0 ... 1 by name. ``{"brightness": 0.9}`` requests a sound brighter than 90 % of the
                 training sounds. Knobs you leave out are drawn to fit the ones you set.
-            truncation: truncation of the latent, above 0. Smaller values give more typical samples. The latent is
-                multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold of the normal
-                distribution). None disables it.
+            truncation: truncation of the latent, above 0. Smaller values give samples that are more typical and less
+                diverse. The latent is multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold
+                of the normal distribution). None disables it.
             inputs: values of other inputs by name, such as ``{"source": "photo.png"}``. A signal is a file or an array.
                 A list of signals gives one sample for each signal.
             generator: name of the generator network, for models with several, see `routes`. None selects the first.
@@ -223,8 +223,8 @@ class Generator:
         """Generate the signals of recipes. The model name stored in a recipe is ignored.
 
         On a CPU, a recipe gives bit-identical signals in any batch and with any number of threads. Each signal is
-        computed alone in one thread, because a different order of summation changes the rounding. Many signals are
-        computed in parallel. Several threads may call this method.
+        computed alone by one thread, because batches and threads change the order of summation and so the rounding.
+        Several signals are computed in parallel. Several threads may call this method.
 
         Args:
             recipes: one recipe, or several.

@@ -35,10 +35,10 @@ DEFAULT = "drums"
 HEADER = 16 << 20
 """Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Maximum number of elements of a tensor. While networks are built, it is ``TABLES`` plus eight times the number of
-stored weights. While a signal is generated, it is ``FORWARD``."""
+"""Limits of the number of elements of one tensor: ``TABLES`` plus eight times the number of stored weights while
+networks are built, and ``FORWARD`` while a signal is generated."""
 CALLS = 20_000
-"""Maximum number of PyTorch operations while networks are built. 200 are added to it for each stored tensor."""
+"""Maximum number of PyTorch operations while networks are built. 200 more are allowed for each stored tensor."""
 
 
 def find_model(run: str | os.PathLike[str] | None = None) -> Path:
@@ -223,7 +223,8 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     stored = sum(value.numel() for value in weights.values())
     if odd := next((name for name, value in weights.items() if value.is_complex()), None):
         raise UserError(f"its weights are complex numbers ({printable(odd)[:80]})")
-    # The section ``facts.inputs`` is not converted, because omegaconf takes milliseconds for a hundred values.
+    # The section ``facts.inputs`` is not converted, because it is long and omegaconf takes milliseconds for a hundred
+    # values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
     room = TABLES + 8 * stored
@@ -246,7 +247,8 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
 def _check_finite(game: Any) -> None:
     """Raise `UserError` if a weight is NaN or infinite."""
     for name, value in game.state_dict().items():
-        # The sum is tested first, because it is fast. It can overflow for finite values, so all values are tested next.
+        # The sum is tested first, because this is fast: a finite sum has finite terms. Finite values can have an
+        # infinite sum, so all values are tested if the sum is not finite.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
             shown = printable(name)[:80]
             raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")

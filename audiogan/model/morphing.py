@@ -112,7 +112,7 @@ def _end(generator: Generator, text: str) -> Recipe:
     """Return the recipe for a seed, ``CLASS-SEED`` or a file."""
     if Path(text).suffix.lower() in (".wav", ".png"):
         recipe = read_recipe(text)
-        # The recipe may name the same model by another path, so only the file names are compared.
+        # Only the file names of the models are compared, because the recipe may name the same model by another path.
         same = Path(recipe.model).stem == Path(generator.name).stem
         return replace(recipe, model=generator.name if same else printable(recipe.model)[:200])
     generator.require_random_inputs("the ends of a morph")

@@ -28,7 +28,7 @@ DEPTH, VALUES = 8, 100_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """The input values of one sample. Equal recipes give equal samples.
+    """The input values of one sample. Rendering a recipe always gives the same sample.
 
     Attributes:
         model: name of the model, see `audiogan.load`.
@@ -110,7 +110,7 @@ class Recipe:
         """Return a recipe with a latent near the latent of this recipe. All other inputs stay the same.
 
         The latent and standard normal noise are mixed with the weights ``cos(a)`` and ``sin(a)``, where ``a`` is
-        ``amount`` times 90 degrees. The result has the distribution of a normal latent.
+        ``amount`` times 90 degrees. If the latent is standard normal, so is the result.
 
         Args:
             amount: distance in 0 ... 1. 0 returns the same recipe, 1 an independent latent.
@@ -129,15 +129,16 @@ class Recipe:
     def interpolate(self, other: Recipe, fraction: float) -> Recipe:
         """Return a recipe between this one and another one.
 
-        Latents are interpolated on a great circle. Their lengths, the classes and the knobs are interpolated linearly.
-        All other inputs must be equal.
+        The directions of the latents are interpolated on a great circle. The lengths of the latents, the class weights
+        and the knobs are interpolated linearly. All other inputs of the two recipes must be equal.
 
         Args:
             other: recipe of the same model.
             fraction: position in 0 ... 1. 0 returns this recipe, 1 returns ``other``.
 
         Raises:
-            UserError: the recipes belong to different models, or differ in another input.
+            UserError: the recipes belong to different models, or differ in an input other than latent, classes and
+                knobs.
 
         Source:
             White, "Sampling Generative Networks", 2016, section 2.1.

@@ -12,7 +12,7 @@ from audiogan.inputs import Signal
 from audiogan.model.generator import Generator
 
 DEFAULT = 16
-"""Number of samples if neither ``-n`` nor input files determine it."""
+"""Number of samples if neither the option ``-n`` nor the number of input files determines it."""
 
 
 def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:

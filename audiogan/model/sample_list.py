@@ -40,7 +40,7 @@ class SampleList:
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
-        self._rows: list[list[str]] = []  # empty if rows can be appended to the file without rewriting it
+        self._rows: list[list[str]] = []  # empty if a row can be added without rewriting the file
         self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
         self._canonical = False
         self._read()
@@ -55,7 +55,7 @@ class SampleList:
         cells: Sequence[str],
         is_same_sample: Callable[[Path], bool] = lambda path: True,
     ) -> str:
-        """Return the listed file name if the sample is listed already, or a new file name.
+        """Return the file name of a sample: the listed one if the sample is already in the list, or a new one.
 
         Args:
             base_name: file name without suffix. A number is appended if the name is taken.

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 SCALES = 1.0, -1.0, 2.0
-"""Factors by which the latent is multiplied in the three calls that compare the traced network with the original.
+"""Factors of the latent in the three calls that compare the traced network with the original network.
 
 Three calls are needed because TorchScript optimises the graph again during the first two.
 """
 LARGEST = 4_000_000
-"""Maximum number of parameters of a network that is traced. Larger networks spend little time in Python."""
+"""Maximum number of parameters of a network that is traced. Networks above it spend little of their time in Python."""
 
 
 def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Trace a network with TorchScript, if the traced network gives identical bits.
 
-    In a small network Python takes a third of the time of a call. PyTorch has deprecated TorchScript in favour of
-    ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for speed. Compilation takes long
-    and may change the bits.
+    In a small network, a third of the time of a call is spent in Python, which tracing removes. PyTorch has deprecated
+    TorchScript in favour of ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for
+    speed. Compilation takes long and may change the bits.
 
     Args:
         network: network in evaluation mode.
@@ -31,10 +31,11 @@ def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | 
 
     Returns:
         Traced module for inputs of the same shapes, called with the same keywords. None if the network takes no
-        ``latent``, if an input or the output has a variable length, if the network is large, if the bits differ, or if
-        tracing fails.
+        ``latent``, if an input or the output has a variable length, if the network has more than `LARGEST` parameters,
+        if the bits differ, or if tracing fails.
     """
-    # Networks with signal inputs are skipped, because a traced network supports one signal length only.
+    # Networks with signal inputs are not traced, because a traced network supports only the signal length of its
+    # example.
     if "latent" not in inputs or any(x.dim() > 2 for name, x in inputs.items() if name != "latent"):
         return None
     if None in getattr(network, "shape", ()) or sum(weight.numel() for weight in network.parameters()) > LARGEST:

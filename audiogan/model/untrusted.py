@@ -20,7 +20,8 @@ from audiogan.utils.text import printable
 DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
 """Limits of a stored configuration: nesting depth, entries of one list or mapping, and total number of values."""
 BUILT = 5_000
-"""Maximum number of values in a section from which objects are built. omegaconf takes 0.1 ms for each value."""
+"""Maximum number of values in a section from which objects are built. More would be slow, because omegaconf takes 0.1
+ms for each value."""
 TEXT, LABEL = 10_000, 1_000
 """Maximum number of characters of a string in the configuration, and of a class name."""
 WHOLE = 2**63
@@ -29,7 +30,7 @@ INPUTS, SIZES = 64, 8
 """Maximum number of inputs of a generator, and of dimensions of an input."""
 INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SIGNAL = 1 << 24
-"""Maximum number of values of one signal, such as 17 minutes at 16 kHz or an image of 4096 x 4096 pixels."""
+"""Maximum number of values of one signal, such as 17 minutes of sound at 16 kHz, or an image of 4096 x 4096 pixels."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Regular expression for lone surrogates, which JSON allows but UTF-8 cannot encode."""
 SQUARES = {"eye", "diag", "diag_embed"}
@@ -46,8 +47,8 @@ TOO_LARGE = "its networks are larger than its weights"
 def check_config(config: Any) -> None:
     """Check the stored configuration of an untrusted model before objects are built from it.
 
-    A training run stores a resolved configuration of a few hundred values. A much larger one, or one with
-    interpolations such as environment variables, is refused.
+    A training run stores a resolved configuration of a few hundred values. A much larger configuration is refused, and
+    so is one with interpolations, which could read environment variables.
 
     Raises:
         UserError: a key has an invalid value. The message names the first one.
@@ -207,7 +208,7 @@ class Budget(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        if name == "_set_grad_enabled":  # always allowed, because `torch.no_grad` restores gradients with it
+        if name == "_set_grad_enabled":  # always allowed, because `torch.no_grad` calls it to switch gradients on again
             return func(*args, **kwargs)
         self.max_calls -= 1
         if self.max_calls < 0:

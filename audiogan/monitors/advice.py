@@ -16,8 +16,8 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
 
     Args:
         settings: flattened configuration of the run, see `audiogan.monitors.callback.read_settings`. Without the key
-            ``name``, overrides cannot be tested. The result is then the first candidate if the settings contain
-            learning rates, else an empty string.
+            ``name``, overrides cannot be tested. Without it, the result is the first candidate if the settings contain
+            learning rates, and an empty string if they do not.
         candidates: overrides such as ``lr.critic=0.0001`` or ``loss=hinge lr.critic=0.0001``, the best first. Empty
             strings are ignored.
     """
@@ -28,7 +28,8 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
 
 
 def clear_invalid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
-    """Return a copy of a finding. The copy has no override if the configuration of the run does not accept it."""
+    """Return a copy of a finding. If the configuration of the run does not accept the override of the finding, the copy
+    has none."""
     return replace(finding, override=first_valid_override(settings, [finding.override]))
 
 

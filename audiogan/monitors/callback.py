@@ -31,7 +31,7 @@ SHARE = 0.02
 FORWARDS = 6  # Fewest forward passes that training takes per example. A backward pass counts as two forward passes.
 GROWTH = 40  # Monitoring steps become rarer in long runs: at step s they are at least s / GROWTH steps apart.
 SAMPLES = 5  # Number of steps per monitoring interval at which logits are recorded.
-ROWS = 64  # Largest number of logits compared per batch. The number of pairs grows with its square.
+ROWS = 64  # Largest number of logits compared per batch, limited because the number of pairs grows with its square.
 # Largest size of a config.yaml in bytes, and its largest nesting depth.
 LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50
 
@@ -40,10 +40,9 @@ class Monitors(Callback):
     """Callback that detects failures of a training run, such as mode collapse. See `audiogan.monitors`.
 
     Some training steps are monitoring steps. At these, the figures of `Probe` are measured and appended to the log, and
-    all rules are applied to the log. The first monitoring step is step 1. All later monitoring steps depend on step
-    counts only. They are at least ``every`` steps apart, and further apart in long runs or if monitoring would take
-    more than 2 % of the forward passes. Monitoring uses random generators of its own and changes no weight, so training
-    is not affected.
+    all rules are applied to the log. The first monitoring step is step 1. All later ones are at least ``every`` steps
+    apart. The distance is greater than ``every`` in long runs, or if monitoring would take more than 2 % of the forward
+    passes. Monitoring uses random generators of its own and changes no weight, so training is not affected.
 
     New findings are printed, written to ``findings.jsonl`` in the run folder, and added to TensorBoard. At the end of
     the run, a verdict is reported.
@@ -105,7 +104,8 @@ class Monitors(Callback):
             self.monitor(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        # An interrupted run is not measured at its end, because it must keep its schedule when it is resumed.
+        # An interrupted run is not measured at the interruption, so that its monitoring steps are those of an
+        # uninterrupted run.
         if trainer.step != self._last_monitored and trainer.budget_used_up:
             self.monitor(trainer)
         if trainer.engine.is_main_process:
@@ -189,8 +189,8 @@ class Monitors(Callback):
     def on_resume(self, trainer: Trainer) -> None:
         """Drop findings of steps that will be repeated, and reset the rules.
 
-        The rules are then applied to the log again. ``findings.jsonl`` is rewritten at the next step, so a run that is
-        already complete keeps its verdict.
+        The rules are then applied to the log again. ``findings.jsonl`` is rewritten at the next step, not here: a
+        complete run has no next step and so keeps its verdict.
         """
         kept = read_findings(self.path)
         self.findings = [f for f in kept if f.step <= trainer.step and f.kind != VERDICT]

@@ -16,7 +16,8 @@ PROBES = 7
 WORSE, MARGIN = 3.0, 0.15
 PLATEAU = 12  # Number of measurements without improvement after which a run is at a plateau.
 ROWS, CYCLES = 24, 3  # Smallest number of values tested for oscillation, and smallest number of periods in them.
-RHYTHM = 0.5  # Smallest autocorrelation of an oscillation at a lag of one period. At half a period it is below -RHYTHM.
+# The autocorrelation of an oscillation is above RHYTHM at a lag of one period, and below -RHYTHM at half a period.
+RHYTHM = 0.5
 
 
 def non_convergence(history: History) -> Finding | None:

@@ -11,7 +11,9 @@ from audiogan.monitors.progress import WINDOW, max_distance_change
 
 KIND = "dead start"
 ROWS = 4
-STILL = 1e-4  # Largest relative change of a constant loss. A mean loss over many batches normally varies by percents.
+# A loss that changes by a smaller fraction counts as constant. Normally, even a mean over many batches varies by
+# percents.
+STILL = 1e-4
 FLAT = 1e-5
 SATURATED = 0.5
 LOW = "lr.generator=0.0001 lr.critic=0.0001"

@@ -10,7 +10,7 @@ from audiogan.monitors.history import Curve, History, Missing
 
 KIND = "explosion"
 RUNAWAY = 1000.0
-"""Factor over the early magnitude (at least 1) above which a loss or gradient norm has exploded.
+"""A loss or gradient norm has exploded if it exceeds this multiple of its early median magnitude, taken as at least 1.
 
 In healthy runs, no loss or gradient norm comes near this limit.
 """
@@ -19,7 +19,8 @@ ADVICE = "lower the learning rates and clip gradients (players.critic.clip, play
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded. It is a note if the value has recovered."""
+    """Return a finding if a loss, gradient norm or output has exploded. The finding is only a note if the value has
+    returned to normal."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")

@@ -20,7 +20,7 @@ from audiogan.run.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
 EARLY = 32  # Number of moves of a player from which the typical size of its loss and gradient is estimated.
-CALM = 0.05  # A state is saved only if losses and gradients are below this share of their limits.
+CALM = 0.05  # A state is saved only if losses and gradients are below this fraction of their limits.
 
 
 class Guard(Callback):
@@ -34,12 +34,12 @@ class Guard(Callback):
     * ``rollback``: training returns to the last good state, kept in memory, and continues with learning rates
       multiplied by ``lr_factor``. It ends after ``rollbacks`` rollbacks, or if no good state is available.
 
-    The guard must be the first callback, so that a state is saved before other callbacks have acted on the step.
+    The guard must be the first callback, so that it saves a state before other callbacks act on the same step.
 
     Args:
         action: ``stop``, ``skip`` or ``rollback``.
-        limit: factor over the median of a player's early values (at least 1) above which a loss or gradient norm is
-            rejected. Greater than 1.
+        limit: a move is rejected if its loss or gradient norm exceeds ``limit`` times the median of the player's early
+            values, taken as at least 1. Must be greater than 1.
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
@@ -76,7 +76,8 @@ class Guard(Callback):
         self._state: dict[str, Any] | None = None
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        # Reading the norm waits for the device, so reading the losses after it takes no extra time.
+        # The norm is read before the losses: reading it waits for the device, so reading the losses then takes no extra
+        # time.
         norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)
@@ -87,7 +88,8 @@ class Guard(Callback):
         if not math.isfinite(loss):
             return f"the loss of {name} is {loss}"
         if not math.isfinite(norm):
-            # With fp16, the loss scaler causes overflows to find its scale, and it skips these steps itself.
+            # With fp16, infinite gradients are normal: the loss scaler provokes overflows to find its scale, and skips
+            # these steps itself.
             return None if trainer.engine.precision == "fp16" else f"the gradient of {name} is {norm}"
         usual = self._usual.setdefault(name, [])
         if len(usual) < EARLY:

@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 CRITIC = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
 GENERATOR = {"generator", "gen", "g", "netg", "maker"}
 STEPS = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
-FIGURES = {  # Words that the name of a figure must contain, and the figure's name in this package.
+# For figures in other programs' logs: words that the name contains, and the name of the figure in this package.
+FIGURES = {
     ("grad", "norm"): "grad_norm",
     ("gradnorm",): "grad_norm",
     ("accuracy",): "accuracy",
@@ -124,9 +125,8 @@ class History:
 
     @property
     def budget_used(self) -> float:
-        """Fraction of the training budget that is used, 0 ... 1; 1 if the budget is unknown.
-
-        The budget is ``trainer.steps`` and ``trainer.minutes``. If both are set, the larger fraction counts.
+        """Fraction of the training budget that is used, from 0 at the start to 1 at the end. 1 if the budget is
+        unknown. The budget is ``trainer.steps`` and ``trainer.minutes``. If both are set, the larger fraction counts.
         """
         steps, minutes = self.setting("trainer.steps"), self.setting("trainer.minutes")
         shares = [self.step / steps] if steps else []
@@ -267,7 +267,7 @@ def canonical_name(name: str) -> str | None:
     known = {w for needed in FIGURES for w in needed}
     left = [w for w in words if w not in known and w not in parts and w not in NOISE]
     if set(left) & {"real", *FAKE, "val", "valid", "validation", "test", "std", "min", "max"}:
-        return None  # Terms of a loss, and losses on other data, are not the loss of a player.
+        return None  # A part of a loss, or a loss on data other than training data, is not the loss of a player.
     return f"{' '.join([role, *left])}/{figure}"
 
 

@@ -9,14 +9,14 @@ from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_va
 
 KIND = "overpowering critic"
 ROWS = 5
-FAR = 0.5  # Share of the first distance to real data above which outputs are still far from the data.
+FAR = 0.5  # Outputs are still far from real data if their distance exceeds this fraction of the first distance.
 
 
 def overpowering_critic(history: History) -> Finding | None:
     """Return a finding if a critic is always right and the generator does not learn from it.
 
     A perfect critic alone is not a failure, because a Wasserstein critic should be perfect. A finding also requires
-    that the critic's loss has vanished, or that outputs are still about as far from real data as without training.
+    that the critic's loss has vanished, or that outputs have hardly come closer to real data since training began.
     """
     critics = history.players("critic")
     if not critics:

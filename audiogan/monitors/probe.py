@@ -18,10 +18,10 @@ Features = NDArray[np.float64]
 
 MIN_COUNT = 8
 ALIKE = 0.05
-MIN_PAIRS = 100  # Fewest pairs of equal class from which the similarity within classes is estimated.
+MIN_PAIRS = 100  # Fewest pairs of signals of one class from which the similarity within classes is estimated.
 SCORED = 64  # Batch size for networks and embeddings.
 JUDGED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
-EDGE = 0.99  # Share of full scale from which an output value counts as saturated.
+EDGE = 0.99  # An output value counts as saturated from this fraction of full scale.
 LIBRARY = 512  # Number of labelled examples among which the class of an output is looked up.
 
 
@@ -36,13 +36,14 @@ class Probe:
       kernel over pairs of different signals; the bandwidth makes it 0.05 for real examples. The figure is the ratio of
       the order-2 Vendi scores (Pasarkar & Dieng 2024) without the similarity of each signal to itself, so it does not
       depend on n. It is about 1 if outputs are as diverse as real data, and 0.05 if all outputs are equal.
-    * ``diversity_within/E@n``: the same for pairs of equal class, with a separate bandwidth. Measured for
-      conditional games only. It shows the diversity that latents alone produce.
+    * ``diversity_within/E@n``: like ``diversity``, but for pairs of signals of one class, with a separate bandwidth.
+      Measured for conditional games only. It shows the diversity that latents alone produce.
     * ``kernel/E@n``: kernel distance between outputs and real examples, see `kernel_distance`. 0 for equal
       distributions.
-    * ``classes/E@n``: number of classes among outputs divided by the number among equally many real examples. The class
-      of a signal is that of its nearest labelled neighbour.
-    * ``saturation``: share of output values at full scale minus the share in real examples. Not measured for points.
+    * ``classes/E@n``: number of classes among outputs divided by the number of classes among equally many real
+      examples. The class of a signal is that of its nearest labelled neighbour.
+    * ``saturation``: fraction of output values at full scale, minus this fraction in real examples. Not measured for
+      points.
     * ``accuracy_train``, ``accuracy_held_out``: probability that the critic scores a training example, or a held-out
       example, above an output. 0.5 is guessing.
     * ``train_over_held_out``: probability that the critic scores a training example above a held-out one. 0.5 unless
@@ -174,7 +175,7 @@ def mean_similarity(x: Features, bandwidth: float, labels: NDArray[np.int64] | N
         labels: class of each row ``[N]``. If given, only pairs of equal class count.
 
     Returns:
-        Similarity from 0 (all rows far apart) to 1 (all rows equal). 0 if there are no pairs.
+        Similarity from 0 (all rows far apart) to 1 (all rows identical). 0 if there are no pairs.
     """
     squares = (x**2).sum(1)
     squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[_pairs(len(x), labels)]
@@ -196,7 +197,7 @@ def fit_bandwidth(x: Features, target_similarity: float, labels: NDArray[np.int6
         labels: class of each row ``[N]``. If given, only pairs of equal class count.
 
     Returns:
-        The bandwidth. A very small number if all rows are equal.
+        The bandwidth. A very small number if all rows are identical to each other.
     """
     squares = (x**2).sum(1)
     squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[_pairs(len(x), labels)]
@@ -216,7 +217,7 @@ def auc(positives: Tensor, negatives: Tensor) -> float:
 
 
 def auc_tensor(positives: Tensor, negatives: Tensor) -> Tensor:
-    """Return the same probability as `auc`, as a scalar tensor on the device of the arguments."""
+    """Return the result of `auc` as a scalar tensor on the device of the arguments."""
     return 0.5 + 0.5 * torch.sign(positives.reshape(-1, 1) - negatives.reshape(1, -1)).mean()
 
 

@@ -8,9 +8,9 @@ from audiogan.monitors.history import Curve, History, Missing
 
 WINDOW = 3
 """Number of values over which a median is taken, so that outliers have no effect."""
-RECORD = 0.9  # A distance to real data below this share of the smallest earlier one counts as an improvement.
+RECORD = 0.9  # A distance to real data below this fraction of the smallest earlier distance counts as an improvement.
 PERFECT = 0.99
-SPENT = 0.05  # A critic's loss below this share of its early maximum counts as zero.
+SPENT = 0.05  # A critic's loss below this fraction of its early maximum counts as zero.
 
 
 def running_median(curve: Curve) -> Curve:
@@ -32,11 +32,12 @@ def recent_median(curve: Curve) -> float:
 def has_stalled(history: History, window: int = WINDOW) -> bool | None:
     """Return whether the distance to real data has stopped improving. ``None`` if it was not measured often enough.
 
-    The first measurement is ignored, because any output is closer to the data than that of an untrained generator.
+    The first measurement is ignored, because every generator improves at first: untrained outputs are farther from the
+    data than any later ones.
 
     Args:
         history: the logged figures.
-        window: number of recent running medians, none of which may be an improvement.
+        window: number of recent running medians. The distance has stalled if none of them improves on the earlier ones.
     """
     distance = history.find_curve("monitor/kernel")
     smooth = running_median(Curve(distance.steps[1:], distance.values[1:]))
@@ -58,7 +59,7 @@ def critic_auc(history: History, critic: str, window: int = WINDOW) -> float:
     """Return how well a critic separates real from fake, from 0.5 (guessing) to 1 (perfect).
 
     The result is the smallest of the last values of ``separation``. If the log has none, the result is 1 if the
-    critic's loss has vanished, else 0.5.
+    critic's loss has vanished, and 0.5 if it has not.
 
     Args:
         history: the logged figures.

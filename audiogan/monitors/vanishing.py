@@ -11,7 +11,7 @@ from audiogan.monitors.progress import WINDOW, critic_auc, recent_median
 
 KIND = "vanishing gradient"
 ROWS = 2 * WINDOW
-FADED, GONE = 0.01, 0.001  # Shares of the early gradient below which a warning or a failure is reported.
+FADED, GONE = 0.01, 0.001  # Fractions of the early gradient norm below which a warning or a failure is reported.
 NEAR_PERFECT = 0.97
 
 

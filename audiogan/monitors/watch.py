@@ -34,8 +34,8 @@ PASSED = 3
 """Number of checks in a row without a failure after which the failure is reported as over."""
 
 
-# Kinds of failure for which a less severe finding does not replace the previous finding, because a lower severity does
-# not mean recovery.
+# Kinds of failure for which a less severe finding does not replace the previous one: less severe does not mean
+# recovered.
 STICKY = ("mode collapse",)
 
 

@@ -40,7 +40,8 @@ def compare_with_generator(
     runtime: str,
     route: str | None = None,
 ) -> CheckResult:
-    """Compare the output of an exported file with `Generator.render`, in a batch of one and in a larger batch.
+    """Compare the output of an exported file with `Generator.render`, in a batch of one sample and in a batch of
+    several.
 
     Args:
         path: file name for error messages.

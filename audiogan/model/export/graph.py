@@ -131,7 +131,8 @@ def export_program(generator: Generator, route: str | None = None) -> torch.expo
     batch = torch.export.Dim("batch")
     shapes = {name: {0: batch} for name in inputs}
     failed: Exception | None = None
-    # Non-strict export comes first, because PyTorch recommends it. Strict export allows `len(x)` of a dynamic size.
+    # Non-strict export is tried first, because PyTorch recommends it. Strict export follows, because it also supports
+    # `len(x)` of a dynamic size.
     for strict in (False, True):
         try:
             with silence_torch():

@@ -57,9 +57,10 @@ def apply_files(
 ) -> ApplyResult:
     """Translate files of any size, see `apply_signal`.
 
-    A single file is written to ``out``, or into ``out`` if that is a folder. A folder of files is written to the folder
-    ``out`` with the same names. The suffix changes if its format cannot be written. ``-`` selects standard input or
-    output. Each file is written atomically. An unreadable file in a folder is skipped.
+    The result of a single file is written to ``out``, or into ``out`` if that is a folder. The results of a folder of
+    files are written into the folder ``out`` under the names of the sources. The suffix changes if the format of a
+    source cannot be written. ``-`` selects standard input or output. Each file is written atomically. An unreadable
+    file in a folder is skipped.
 
     Args:
         generator: the model.

@@ -22,9 +22,9 @@ def apply_signal(
 ) -> NDArray[np.float32]:
     """Translate one signal of any size.
 
-    If the network has a known finite receptive field, the signal is processed in tiles with margins of that size, so
-    the result has no seams. Otherwise overlapping windows of the training size are cross-faded. A signal of the
-    training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
+    A network with a known finite receptive field processes the signal in tiles with margins of that size, so the result
+    has no seams. A network without one processes overlapping windows of the training size, which are cross-faded. A
+    signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
         generator: the model.
@@ -34,8 +34,8 @@ def apply_signal(
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
 
     Returns:
-        Translated signal, float32 ``[C, T]`` or ``[C, H, W]``. Models that change the resolution return ``k`` times the
-        size of ``source``.
+        Translated signal, float32 ``[C, T]`` or ``[C, H, W]``. A model that raises the resolution by an integer factor
+        ``k`` returns ``k`` times the size of ``source``.
 
     Raises:
         UserError: an input or route is unknown, or a signal does not fit the model.
@@ -65,8 +65,8 @@ class Translation:
         source: the signal input that is translated: the input named ``source``, or the first signal.
         sound: True for sounds, False for images.
         channels: number of channels of the source.
-        factors: size of the result divided by the size of the source, for each dimension. Available after the first
-            part of the result.
+        factors: size of the result divided by the size of the source, for each dimension. Known after `run` has yielded
+            the first part.
 
     Raises:
         UserError: an input or route is unknown, or the model cannot translate signals.

@@ -28,7 +28,7 @@ WINDOW = {1: 1 << 16, 2: 512}
 
 
 class SignalStream:
-    """A signal that is read in order along its first dimension, so that it need not fit in memory.
+    """A signal that is read in order along its first dimension, so that the whole signal need not fit in memory.
 
     Args:
         blocks: consecutive parts ``[C, n, ...]`` of the signal, or the whole signal as one array.
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
         step: distance between the starts of neighbouring tiles, in samples.
         fade: overlap of neighbouring tiles, in samples. Tiles are cross-faded where they overlap.
         margin: additional samples on both sides that are cropped after processing.
-        size_multiple: divisor of the tile sizes without margins, in samples.
+        size_multiple: number of samples of which each tile size without margins is a multiple.
     """
 
     step: int
@@ -164,7 +164,8 @@ def apply_tiled(
     * A signal of the training sizes is processed in one piece.
     * If the receptive field is finite, each tile has a margin of at least that size, which is cropped afterwards. The
       result does not depend on the tile size.
-    * Otherwise tiles of the training sizes overlap by half and are cross-faded with a raised cosine.
+    * If it is unbounded or unknown, tiles of the training sizes overlap by half and are cross-faded with a raised
+      cosine.
 
     Args:
         source: the signal, or an iterable of consecutive parts.
@@ -172,7 +173,7 @@ def apply_tiled(
         trained_sizes: sizes used in training. None stands for any size.
         receptive_field: number of samples on each side of an output value that can affect it. None if unbounded or
             unknown.
-        size_multiple: divisor of the tile sizes, because strided layers require divisible sizes.
+        size_multiple: numbers of which the tile sizes are multiples, because strided layers require divisible sizes.
         tile_size: tile sizes without margins for a finite receptive field, rounded up to multiples of
             ``size_multiple``.
 

@@ -85,7 +85,7 @@ def is_line_log(text: str, is_figure: Callable[[str], bool], max_lines: int = 40
 
 def _pairs(line: str) -> list[tuple[str, str]]:
     line = line[:LONGEST]
-    # All values after this prefix are losses, although their names do not contain "loss".
+    # pytorch-CycleGAN-and-pix2pix logs only losses after this prefix, but their names do not contain "loss".
     if head := _CYCLEGAN.search(line):
         return [(f"loss_{match[1].strip()}", match[2]) for match in _PAIR.finditer(line, head.end())]
     found = [(match[1].strip(), match[2]) for match in _PAIR.finditer(line)]

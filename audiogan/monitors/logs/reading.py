@@ -177,7 +177,7 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
     for line in text.splitlines():
         if not line.strip():
             continue
-        # If a JSON list was cut off, each of its lines is still an object, followed by a comma.
+        # A JSON list that was cut off is invalid, but each of its lines is still an object followed by a comma.
         row = parse_json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
         if row is not None:
             rows.append(_flat(row))
@@ -211,7 +211,7 @@ def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
                     rows.setdefault(index, {"step": int(index)})[name] = value
             return list(rows.values())
     found = max((_table_of(value, depth - 1) for value in inner.values()), key=len, default=[]) if depth else []
-    if len(found) == len(outer):  # Keras stores the epochs next to the history.
+    if len(found) == len(outer):  # Keras stores the epoch numbers beside the history, not inside it.
         return [{**one, **other} for one, other in zip(outer, found, strict=True)]
     return found or outer
 
