@@ -31,7 +31,7 @@ def check_transfer(generator: Generator, data_sets: DataSets) -> None:
 def measure_critic_accuracy(
     generator: Generator, data_sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
 ) -> Report:
-    """Measure the accuracy of linear classifiers on the critic's features, and of the critic if it predicts classes."""
+    """Measure the accuracy of linear classifiers on the critic's features, and of its own class predictions, if any."""
     game, report = generator.game, Report({}, {}, {}, {})
     if transfer:
         from audiogan.metrics.transfer import SmallPictures, evaluate_transfer

@@ -41,7 +41,8 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
         data: folder or file with real data. ``None``: the held-out data of the run.
 
     Raises:
-        UserError: the data does not exist or contains no examples, or a model is given without ``data``.
+        UserError: the data does not exist or contains no examples, or ``data`` is missing for a model file, which
+            contains none.
     """
     cfg = OmegaConf.create(generator.config)
     if generator.checkpoint.suffix.lower() == SUFFIX:

@@ -68,10 +68,10 @@ def evaluate_run(
         run: run folder, checkpoint or model. ``None``: the newest run.
         data: folder or file with real data; labels are not required. Default: the held-out data of the run. A model
             file contains no data, so it requires ``data``, which is split into training and held-out data.
-        count: largest number of samples. It is limited by the number of real examples.
+        count: largest number of samples. No more samples are drawn than there are real examples.
         seed: seed for the samples and for the choice of examples.
-        classifier: if the training data has labels, compute metrics also on features of a classifier
-            (`train_classifier`), which is trained once, within about a minute, and cached.
+        classifier: if the training data has labels, also compute metrics on features of a classifier, see
+            `train_classifier`. It is trained once, in about a minute, and cached.
         extractor: name of a network whose features are used in addition, see `load_extractor`. Its module is imported.
         extractor_weights: file with the weights of ``extractor``.
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.

@@ -14,7 +14,7 @@ from audiogan.model.generator import Generator
 PER_CLASS = 2
 """Number of real examples per class, and also of generated samples per class."""
 UNLABELLED = 16
-"""Number of real examples in a picture without classes, and also of generated samples."""
+"""Number of real examples, and also of generated samples, in a picture without classes."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:

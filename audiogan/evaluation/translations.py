@@ -1,4 +1,4 @@
-"""Evaluation of models that translate a source: outputs, and the unchanged sources, are compared with targets."""
+"""Evaluation of models that translate a source: outputs and, as a baseline, sources are compared with targets."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Translated(NamedTuple):
     Attributes:
         outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
-        sources: source signals, converted to the shape of the outputs ``[n, *shape]``. ``None`` if this is not
-            possible.
+        sources: source signals, converted to the shape of the outputs ``[n, *shape]``. ``None`` if they cannot be
+            converted.
         paired: whether target ``i`` belongs to source ``i``.
         shown: input name -> source signals that can be displayed next to the outputs.
     """
@@ -84,11 +84,11 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
         translated: the outputs, see `translate`.
         generator: the model.
         embedding: embedding of the outputs.
-        train: training targets, or ``None``.
+        train: training targets. ``None`` leaves out the metrics that need them.
         seed: seed for the choice of examples.
 
     Returns:
-        A report. `Report.nothing` has the values of the unchanged sources.
+        A report. `Report.nothing` has the values of the metrics for the unchanged sources.
     """
     outputs, targets, sources, *_ = translated
     options: dict[str, Any] = {"train": train, "embedding": embedding, "seed": seed}

@@ -17,8 +17,9 @@ SIZE = 8
 SCALES = (1, 2)
 """Side lengths of a cell in pixels. Patches are computed for each length."""
 LOWEST = 0.5
-"""Factor for the DCT coefficient of the mean. Other coefficients are multiplied by their frequency, in half periods per
-patch."""
+"""Factor for the DCT coefficient of frequency 0, which is the mean of a patch. Every other coefficient is multiplied by
+its frequency in half periods per patch.
+"""
 
 
 class Patches:

@@ -16,7 +16,7 @@ class Pixels:
     """Pixel values of images, averaged down to at most ``max_side`` x ``max_side`` cells.
 
     Cells may cover fractions of pixels. Each pixel is weighted by the fraction inside the cell, so the mean of the
-    image is preserved. Smaller images are not changed.
+    image is preserved. Images of at most ``max_side`` x ``max_side`` pixels are not changed.
 
     These features describe layout, brightness and colour, but not content. They allow comparisons between runs on the
     same data when no classifier is available.

@@ -234,12 +234,12 @@ def _shifted(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
         places.append((torch.arange(side) + by).clamp(0, side - 1))
     rows, columns = places
     moved = x.permute(0, 2, 3, 1)[torch.arange(len(x))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)  # Channels-last memory is faster for convolutions.
+    return moved.permute(0, 3, 1, 2)  # Convolutions are faster with channels last in memory than with channels first.
 
 
 @torch.no_grad()
 def accuracy(net: ClassifierNet, x: Tensor, y: Tensor, batch: int = 256) -> float:
-    """Return the share of pictures that the network classifies correctly.
+    """Return the fraction of pictures that the network classifies correctly, 0 ... 1.
 
     Args:
         net: a trained classifier.
@@ -268,7 +268,7 @@ def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Gen
     ideal = count * sizes / len(targets)
     quota = np.maximum(ideal.astype(np.int64), 1)
     short = max(0, count - int(quota.sum()))
-    # Rounding down leaves too few examples. The classes with the largest rounding error get one more each.
+    # Rounding down makes the total too small. The classes that lost the largest fractions get one more example each.
     quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1
     members = [rng.permutation(np.flatnonzero(targets == k))[:size] for k, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(members))

@@ -14,10 +14,10 @@ def frechet_distance(a: Features, b: Features) -> float:
     """Return the squared Fréchet distance between Gaussians fitted to two sets of features.
 
     The distance is |mean_a - mean_b|² + tr(A + B - 2 (A B)^½). With covariances A = Rᵀ R and B = Sᵀ S, tr (A B)^½ is
-    the sum of the singular values of R Sᵀ. This avoids a matrix square root, so singular covariances (N <= D) and equal
-    sets cause no numerical problems.
+    the sum of the singular values of R Sᵀ. This avoids a matrix square root, so neither singular covariances (N <= D)
+    nor identical sets cause numerical problems.
 
-    The estimate is biased upwards for small sets. Compare only values with equal N and M.
+    The estimate is biased upwards for small sets. Compare two distances only if N was the same in both, and M too.
 
     Args:
         a: features ``[N, D]``, N >= 2.
@@ -43,10 +43,10 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def kernel_distance(a: Features, b: Features, *, subset_size: int = 1000, subsets: int = 10, seed: int = 0) -> float:
-    """Return the kernel distance: the unbiased squared MMD with the kernel (x·y / D + 1)³.
+    """Return the kernel distance: the unbiased squared maximum mean discrepancy (MMD), with the kernel (x·y / D + 1)³.
 
-    Its expectation does not depend on the number of samples and is 0 for equal distributions. The estimate can
-    therefore be slightly negative.
+    Its expectation does not depend on the number of samples and is 0 if both sets have the same distribution. A single
+    estimate can therefore be slightly negative.
 
     Args:
         a: features ``[N, D]``, N >= 2.

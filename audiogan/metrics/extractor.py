@@ -27,7 +27,8 @@ class Extractor:
 
     Args:
         net: network, called in eval mode with float32 pictures ``[B, C, H, W]`` (images in -1 ... 1, or log-mel
-            spectrograms of sounds). If it has an attribute ``wants = "signals"``, it is called with the signals.
+            spectrograms of sounds). If it has an attribute ``wants = "signals"``, it is called with the signals instead
+            of pictures.
         to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         name: name of the network. A hash of its weights is appended.
     """
@@ -59,7 +60,7 @@ def load_extractor(spec: str, to_images: Picture, weights: str | os.PathLike[str
     call this function, because they can only instantiate classes.
 
     Args:
-        spec: ``package.module:NAME``. The module is searched in the current folder and on Python's path. NAME is a
+        spec: ``package.module:NAME``. The module is looked up in the current folder and on Python's path. NAME is a
             network, or a class or function that returns one when called without arguments.
         to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         weights: file with a state dict, or with a state dict under the key ``state_dict``. It is a ``.safetensors``

@@ -40,8 +40,8 @@ def augmentation_gain(
 ) -> Report:
     """Measure how much generated samples improve a classifier of real data.
 
-    Two classifiers are trained and tested on ``held_out``: one on real examples alone, and one on real and generated
-    examples, which make up half of each batch. Both start from the same weights and take the same number of steps with
+    Two classifiers are trained and tested on ``held_out``: one on real examples alone, and one on batches of which one
+    half is real and the other half generated. Both start from the same weights and take the same number of steps with
     the same batch size. The gain is the difference in accuracy. It can be negative, as Ravuri & Vinyals (2019, section
     4.3) found for most generators.
 

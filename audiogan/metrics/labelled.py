@@ -20,7 +20,7 @@ BETTER = {**BETTER, "inception": "higher", "agreement": "higher"}
 def agreement(
     probabilities: NDArray[np.float64], classes: NDArray[np.int64], labels: list[str]
 ) -> tuple[float, dict[str, float]]:
-    """Return the share of samples that the classifier assigns to their class in ``classes``, overall and by class.
+    """Return the fraction of samples that the classifier assigns to their class in ``classes``, overall and by class.
 
     Args:
         probabilities: class probabilities ``[N, K]``.
@@ -56,8 +56,8 @@ def evaluate_labelled(
 
     * ``inception``: inception score (Salimans et al. 2016, section 4), from 1 to the number of classes. The floor is
       the score of the real samples.
-    * ``agreement``, with ``requested_classes``: share of samples that the classifier assigns to the requested class.
-      The floor is its accuracy on real samples. ``details`` has the shares by class.
+    * ``agreement``, with ``requested_classes``: fraction of samples that the classifier assigns to the requested class.
+      The floor is the accuracy of the classifier on real samples. ``details`` has the fractions by class.
 
     Args:
         fake: generated signals ``[N, *shape]``.

@@ -29,13 +29,14 @@ class Memorisation(NamedTuple):
 def prdc(fake: Features, real: Features, *, k: int = 5, radius_quantile: float = 1.0) -> Prdc:
     """Compute precision, recall, density and coverage.
 
-    Each sample has a ball. Its radius is the distance to the k-th nearest neighbour in the sample's own set.
+    Each sample is the centre of a ball. Its radius is the distance to the k-th nearest neighbour in the sample's own
+    set.
 
-    * precision: share of fake samples inside any real ball.
-    * recall: share of real samples inside any fake ball.
-    * density: mean number of real balls that contain a fake sample, divided by k. About 1 for equal distributions; it
-      can exceed 1.
-    * coverage: share of real balls that contain a fake sample.
+    * precision: fraction of fake samples inside any real ball.
+    * recall: fraction of real samples inside any fake ball.
+    * density: number of real balls that contain a fake sample, averaged over the fake samples and divided by k. It is
+      about 1 if fake and real samples have the same distribution, and can exceed 1.
+    * coverage: fraction of real balls that contain at least one fake sample.
 
     Args:
         fake: features of generated samples ``[N, D]``.
@@ -102,10 +103,10 @@ def nearest(x: Features, reference: Features, *, k: int = 1) -> tuple[Features, 
 def memorisation(fake: Features, held_out: Features, train: Features) -> Memorisation:
     """Measure whether generated samples are copies of training examples.
 
-    * ratio: median distance of a fake sample to its nearest training example, divided by the
-      median distance of held-out samples.
-      About 1 for new samples of the same kind, near 0 for copies, above 1 for samples unlike the data.
-    * copies: share of fake samples that are copies. A copy is nearer to a training example than a quarter of the
+    * ratio: median distance of a fake sample to its nearest training example, divided by the median distance of a
+      held-out sample to its nearest training example. About 1 for new samples of the same kind, near 0 for copies,
+      above 1 for samples unlike the data.
+    * copies: fraction of fake samples that are copies. A copy is nearer to a training example than a quarter of the
       distance from this example to its nearest other training example.
 
     Args:
@@ -129,7 +130,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
     unseen, _ = nearest(held_out, train)
     own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the nearest neighbour is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
-    # At distance zero a sample is a copy, even if the training data contains the example twice.
+    # At distance 0 a sample is a copy, even if the training data contains the example twice and `own` is 0, too.
     copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))
     return Memorisation(float(np.median(to_train) / max(np.median(unseen), 1e-12)), float(copies.mean()))
 

@@ -40,9 +40,9 @@ Features = NDArray[np.float64]
 class Report:
     """Results of an evaluation.
 
-    Each value has a name ``metric/embedding@n``, where n is the number of samples of each kind. ``:trainK`` is appended
-    if samples were compared with K training examples. Values with the same name are comparable if they were measured
-    with the same real data.
+    Each value has a name ``metric/embedding@n``, where n is the number of generated samples and also of real samples.
+    ``:trainK`` is appended if samples were compared with K training examples. Values with the same name are comparable
+    if they were measured with the same real data.
 
     Attributes:
         values: name -> value of the metric for generated samples.
@@ -61,8 +61,8 @@ class Report:
     nothing: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> str:
-        """Return the report as an aligned table with columns metric, value, floor, "do nothing" (if measured) and
-        better.
+        """Return the report as an aligned table with columns metric, value, floor, "do nothing" (unchanged sources, if
+        measured) and better.
         """
         columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
         rows = [("metric", *columns, "better")]

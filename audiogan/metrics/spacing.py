@@ -58,8 +58,8 @@ def distance_within(x: NDArray[np.float64]) -> float:
 def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: PictureEmbedding) -> Report:
     """Measure distances to nearest neighbours, |D|_self and |D|_train in the WaveGAN paper.
 
-    Distances are Euclidean, between pictures as the classifier receives them. The floor is the same
-    distance for held-out sounds. The paper reports values divided by the floor.
+    Distances are Euclidean, between pictures as the classifier receives them. The floor of a metric is its value for
+    held-out sounds instead of generated ones. The paper reports values divided by the floor.
 
     * ``distance_within``: mean distance of a sound to its nearest neighbour in the same set. Below the floor, the set
       is less diverse than real sounds; near 0 it has collapsed.
@@ -69,7 +69,7 @@ def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: Picture
     Args:
         fake: generated sounds ``[N, C, T]``.
         real: held-out real sounds ``[N, C, T]``. N must be the same as for ``fake``.
-        train: training sounds ``[K, C, T]``. K is part of the metric's name, because distances decrease with it.
+        train: training sounds ``[K, C, T]``. K is part of the metric's name, because distances decrease as K increases.
         embedding: embedding of the sounds.
 
     Raises:

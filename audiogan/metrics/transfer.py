@@ -57,9 +57,9 @@ def linear_probe_accuracy(
 ) -> float:
     """Train a logistic regression and return its accuracy on test data.
 
-    Features are standardised. If there are more than 256, they are reduced to the first 256 principal components. Wide
-    layers therefore do not give the regression more weights than narrow ones. The strength of the L2 penalty is chosen
-    from three values on a fifth of the training examples.
+    Features are standardised. If there are more than 256, they are reduced to the first 256 principal components. A
+    layer of more than 256 features therefore gives the regression no more weights than one of 256. The strength of the
+    L2 penalty is chosen from three values on a fifth of the training examples.
 
     Args:
         x: training features ``[N, D]``.
@@ -84,7 +84,7 @@ def linear_probe_accuracy(
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", ConvergenceWarning
-            )  # The warning is ignored, because full convergence hardly changes the accuracy.
+            )  # It is ignored that the fit has not converged, because more iterations hardly change the accuracy.
             return LogisticRegression(C=strength, max_iter=200).fit(seen[rows], y[rows])
 
     best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(seen[~kept], y[~kept]))

@@ -40,7 +40,8 @@ class Modality:
     Attributes:
         noun: name of one signal in messages, in the singular.
         suffix: suffix of the files that `save` writes, with the dot.
-        single: True if a file holds one signal. False if `save` writes a batch to one file and `load` may return one.
+        single: True if a file holds one signal. False if `save` writes a batch to one file and `load` may return a
+            batch.
         edge: full scale. Values lie within ``-edge ... edge``. None if values are unbounded or not numeric.
         output_name: name of the output of an exported model. None if models of this modality cannot be exported.
         sample_rate: sample rate in Hz. None if signals have no time axis.
@@ -218,7 +219,7 @@ class Modality:
     def image_settings_name(self, shape: Sequence[int]) -> str | None:
         """Return a name that identifies the settings of `to_images` for signals of the given shape.
 
-        None if `audiogan.metrics.spacing` cannot measure distances between the images.
+        The result is None if `audiogan.metrics.spacing` cannot measure distances between the images.
         """
         return None
 

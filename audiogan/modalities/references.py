@@ -17,7 +17,9 @@ BETTER = {"l1": "lower", "psnr": "higher", "ssim": "higher", "si_sdr": "higher",
 RANGE = 2.0
 """Difference between the largest and the smallest possible value of a signal, 1 and -1."""
 SMALLEST_ERROR = 1e-10
-"""Lower limit of the mean squared error. It limits the PSNR of equal images to 106 dB, which otherwise is infinite."""
+"""Lower limit of the mean squared error. Without it, the PSNR of an output that is identical to its target would be
+infinite. With it, the PSNR is 106 dB.
+"""
 LARGEST_RATIO_DB = 100.0
 """Largest absolute value of the SI-SDR, in dB. Larger ratios are clamped."""
 SILENCE = 1e-5
@@ -43,8 +45,8 @@ def l1(output: np.ndarray, target: np.ndarray) -> float:
 def psnr(output: np.ndarray, target: np.ndarray) -> float:
     """Return the peak signal-to-noise ratio (PSNR) in dB.
 
-    Squared errors are averaged over all pairs before the logarithm is taken. Otherwise a single pair of equal images
-    would make the mean infinite.
+    Squared errors are averaged over all pairs before the logarithm is taken. In a mean of logarithms, a single output
+    that is identical to its target would make the result infinite.
     """
     check_pairs(output, target)
     error = float(np.mean(np.square(np.subtract(output, target, dtype=np.float64))))
@@ -52,7 +54,7 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def ssim(output: np.ndarray, target: np.ndarray) -> float:
-    """Return the mean structural similarity (SSIM) of images ``[N, C, H, W]``. Equal images have an SSIM of 1.
+    """Return the mean structural similarity (SSIM) of images ``[N, C, H, W]``. Identical images have an SSIM of 1.
 
     The window is a Gaussian of 11 x 11 pixels with a standard deviation of 1.5 pixels; K1 = 0.01 and K2 = 0.03. Pixels
     are mapped to 0 ... 1 first, because the SSIM depends on the mean of the values. It is computed per channel and

@@ -169,7 +169,8 @@ class Sound(Modality):
     ) -> None:
         """Write the preview ``previews/step-<step>.png`` of a run, and its sounds to one WAV file.
 
-        `Modality.write_preview` describes the arguments. `write_preview` describes the files.
+        `Modality.write_preview` describes the arguments. The function `write_preview` of this module describes the
+        files.
         """
         write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
 

@@ -17,7 +17,8 @@ class Representation(nn.Module):
     Attributes:
         exact: whether `decode(encode(x))` equals `x` up to float error.
         accuracy: error of `decode(encode(x))` on real drums, in dB. If `exact`, the signal-to-noise ratio of the worst
-            sound. Otherwise the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`.
+            sound. If not, the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`, with X and Y the
+            STFTs of the sound and of the decoded sound.
         shape: shape of one encoded signal, without the batch dimension.
         signal_shape: shape of one signal without the batch dimension, such as `(C, T)` for sounds.
     """

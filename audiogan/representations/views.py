@@ -12,8 +12,9 @@ from audiogan.representations.stft import Frames, inner_product, magnitudes
 class LogMelView(nn.Module):
     """Log-mel spectrograms `[B, C, frames, n_mels]` of sounds `[B, C, T]`, with values of about -1 ... 4.
 
-    The magnitude of a sine of full scale is 1. `floor` is added before the logarithm, which hides weaker magnitudes: a
-    floor of 0.0001 hides those below -80 dB. Filters are triangles on HTK's mel scale without normalisation.
+    The magnitude of a sine of full scale is 1. `floor` is added to magnitudes before the logarithm and hides those
+    below it: a floor of 0.0001 hides magnitudes below -80 dB. Filters are triangles on HTK's mel scale without
+    normalisation.
 
     Args:
         length: length of a sound, in samples.
@@ -23,7 +24,7 @@ class LogMelView(nn.Module):
         hop_length: distance of frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
-        frame_multiple: number that divides the number of frames, see `round_frames`.
+        frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.
     """
 
     filters: Tensor
@@ -86,8 +87,8 @@ class STFTView(nn.Module):
 def round_frames(frames: int, multiple: int) -> int:
     """Return the number of frames of a view: `frames`, rounded to a multiple of `multiple`.
 
-    The number is rounded up, and the added frames are filled with silence. If there is one frame too many, the last
-    frame is dropped, because the frame before it already covers the end of the sound.
+    The number is rounded up, and the added frames are filled with silence. If `frames` exceeds a multiple by only one,
+    the last frame is dropped instead, because the frame before it already covers the end of the sound.
     """
     return frames - 1 if frames > multiple and frames % multiple == 1 else -(-frames // multiple) * multiple
 

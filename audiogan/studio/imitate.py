@@ -51,7 +51,8 @@ async def imitate(
         raise UserError(f"label {label[:60]!r} is not a class of this model")
     limit = studio.limits.recording_seconds
     note = f"only its first {limit:g} seconds were used" if wave.shape[1] >= limit * sample_rate else ""
-    # The slot is acquired before the response starts, because a started response cannot become a refusal.
+    # The slot is acquired before the response starts, because the status of a response cannot change to 503 (refused)
+    # once it has started.
     await studio.imitations.acquire()
     return StreamingResponse(_lines(studio, wave, sample_rate, label, seconds, note), media_type="application/x-ndjson")
 

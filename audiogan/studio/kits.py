@@ -27,7 +27,9 @@ PADS = 16
 FIRST_NOTE = 36
 """MIDI note of the first pad, as on most pad controllers. Pads with lower notes are placed last."""
 ARCHIVE_TIME = (2020, 1, 1, 0, 0, 0)
-"""Modification time of the files in an archive. It is constant, so that equal kits give equal archives."""
+"""Modification time of the files in an archive. It is constant, so that exports of the same kit are identical byte for
+byte.
+"""
 
 
 class WirePad(StrictModel):

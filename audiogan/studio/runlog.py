@@ -15,7 +15,8 @@ from audiogan.utils.text import parse_json_object
 PIECE = 1 << 20
 """Number of bytes that `RunLog.read` reads at a time."""
 POINTS = 4096
-"""Largest number of points of a curve. It must be even, because a curve that reaches it is halved."""
+"""Largest number of points of a curve. It must be even, because pairs of points are averaged when a curve reaches it.
+"""
 MAX_CURVES, MAX_NAME = 200, 160
 """Largest number of curves, and largest length of the name of a metric in characters."""
 MARK = 64
@@ -151,7 +152,7 @@ class RunLog:
     def _take(self, data: bytes) -> None:
         self.revision += 1
         lines = data.split(b"\n")
-        if self._inside:  # This line is the end of a line that was already counted as broken.
+        if self._inside:  # This is the rest of a line whose beginning was already counted as broken.
             lines = lines[1:]
         self._inside = not data.endswith(b"\n")
         for line in lines:

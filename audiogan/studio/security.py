@@ -118,8 +118,8 @@ class RequestGuard:
         query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=20) if scope["query_string"] else []
         if any(key == "token" and self._right(value) for key, value in query) and scope["method"] == "GET":
             rest = urlencode([(key, value) for key, value in query if key != "token"])
-            # Leading slashes are reduced to one, because browsers read a path that begins with two slashes as another
-            # server.
+            # Leading slashes are reduced to one, because browsers read a path that begins with two slashes as the name
+            # of another server.
             path = "/" + scope["path"].lstrip("/\\")
             response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
             response.set_cookie(cookie, self.token or "", httponly=True, samesite="strict", path="/")

@@ -150,7 +150,8 @@ def _listed(studio: Studio, recipes: list[Recipe]) -> dict[str, Any]:
 def encode_float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
     """Encode one sound as a WAV file with 32-bit floating-point samples and return its bytes.
 
-    libsndfile is not used, because it stores the time in the file. Here equal sounds give equal bytes.
+    libsndfile is not used, because it stores the time in the file. This function always encodes the same sound to the
+    same bytes.
 
     Args:
         wave: samples ``[C, T]``.

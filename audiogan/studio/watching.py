@@ -48,8 +48,8 @@ class WatchedRun:
         """Return the state of the run, and its curves, findings and previews if they changed, as a JSON object.
 
         Args:
-            versions: name of each part of the response -> its version that the page already has. A missing part is
-                always returned.
+            versions: name of each part of the response -> its version that the page already has. Parts without an entry
+                are always returned.
         """
         with self.lock:
             path, deadline = self.run.find_file("metrics.jsonl"), time.monotonic() + READ_SECONDS
@@ -139,7 +139,7 @@ class Watching:
             return self._known
 
     def get_run(self, id: str) -> WatchedRun:
-        """Return the run with this id. Only the logs of the last eight runs are kept in memory.
+        """Return the run with this id. Only the logs of the eight runs requested last are kept in memory.
 
         Raises:
             Refused: there is no such run (status 404).

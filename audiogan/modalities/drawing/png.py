@@ -18,7 +18,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_readable_file, write_file
 
 MAX_CHUNK_BYTES = 1 << 30
-"""Largest length of an ``IDAT`` chunk in PNG files that audiogan writes, in bytes."""
+"""Largest length of an ``IDAT`` chunk (pixel data) in PNG files that audiogan writes, in bytes."""
 
 
 def save_png(path: str | os.PathLike[str], picture: Any, **options: Any) -> None:
@@ -79,7 +79,7 @@ def encode_16_bits(pixels: NDArray[np.uint16]) -> bytes:
     """
     channels, height, width = pixels.shape
     rows = np.ascontiguousarray(pixels.transpose(1, 2, 0), ">u2").reshape(height, -1).view(np.uint8)
-    lines = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # Each line begins with its filter type: 2 is "Up".
+    lines = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # First byte: filter 2, difference from the line above.
     lines[:, 1:] = np.diff(rows, axis=0, prepend=np.uint8(0))
     body = zlib.compress(lines.data)
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, (0, 4, 2, 6)[channels - 1], 0, 0, 0))]

@@ -225,7 +225,7 @@ def _shorter_page(start: bytes, lacing: bytes, body: bytes, before: int) -> byte
         length += value
         if length > len(body):
             break
-        if value < 255:  # A lacing value below 255 ends a packet.
+        if value < 255:  # In Ogg, a segment length below 255 ends a packet.
             kept, size = i + 1, length
     if not kept:
         return b""

@@ -18,7 +18,9 @@ OFFSET = 0.1
 """Smallest significant DC offset, as a fraction of the largest half range of a window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
-"""Largest difference between the means of neighbouring windows with the same offset, as a fraction of the mean."""
+"""Largest difference between the means of neighbouring windows whose offset counts as steady, as a fraction of the
+mean.
+"""
 STEADY_SHARE = 0.25
 """Smallest fraction of windows that must show a steady offset for a signal to have one."""
 QUIET = 0.1
@@ -27,8 +29,7 @@ MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
 offset."""
 ULTRASONIC = 1e-4
-"""Smallest fraction of the energy of a sound that resampling must keep (-40 dB). Otherwise the sound was
-ultrasonic."""
+"""A sound counts as ultrasonic if resampling keeps less than this fraction of its energy (-40 dB)."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
 """Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
 fraction of the energy in the loud samples."""
@@ -103,7 +104,8 @@ class Windows:
         sample_rate: sample rate in Hz.
 
     Attributes:
-        size: frames per window, a power of two. Every added block except the last must have a multiple of this length.
+        size: frames per window, a power of two. The length of every added block except the last must be a multiple of
+            it.
     """
 
     def __init__(self, sample_rate: int) -> None:

@@ -110,7 +110,7 @@ def from_image(image: Any, source: Any = None) -> Picture:
         # The file declares one colour as transparent. Its pixels get an opacity of 0.
         opaque = (layers != np.atleast_1d(key)).any(axis=2, keepdims=True)
         layers = np.concatenate([layers, np.where(opaque, 65535, 0).astype(np.uint16)], axis=2)
-    # For TIFF files Pillow applies the orientation while decoding and removes the tag, so that it is not applied twice.
+    # For TIFF files Pillow applies the orientation while decoding and removes the tag, so it is not applied again here.
     upright = np.ascontiguousarray(
         apply_orientation(layers.transpose(2, 0, 1), int(image.getexif().get(ORIENTATION, 1)))
     )
