@@ -1,4 +1,4 @@
-"""Differentiable augmentation of real and generated samples before the critic.
+"""Differentiable augmentation of real and generated samples before the critic receives them.
 
 For sounds: `Shift`. For images: `Flip`, `Rotate90`, `Translate`, `RandomScale`, `Cutout`, `RandomBrightness`,
 `Contrast`, `Saturation`, `Hue`, and the pipelines `DiffAugment` and `ADAPipeline`. `AdaptiveAugment` adapts the

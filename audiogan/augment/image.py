@@ -19,7 +19,7 @@ class Cutout(nn.Module):
     """Overwrite a random rectangle of each image with a constant. The rectangle may extend beyond the edges.
 
     Args:
-        ratio: height and width of the rectangle relative to the image, 0 ... 1; 0.5 in DiffAugment.
+        ratio: height and width of the rectangle relative to those of the image, 0 ... 1; 0.5 in DiffAugment.
         fill: value of the overwritten pixels.
 
     Source:
@@ -134,7 +134,7 @@ class Rotate90(nn.Module):
 
 
 class Translate(nn.Module):
-    """Shift each image by a random whole number of pixels in both directions.
+    """Shift each image vertically and horizontally by random whole numbers of pixels.
 
     Args:
         ratio: largest shift relative to the side of the image, 0 ... 1.
@@ -163,8 +163,8 @@ class RandomScale(nn.Module):
     """Resize each image around its centre by a random factor, with the same factor for height and width.
 
     The binary logarithm of the factor is normally distributed. Interpolation is bilinear, with a wider kernel for
-    factors below 1. The image is reflected at its edges. The interpolation uses two matrix products, because
-    `grid_sample` is not twice differentiable.
+    factors below 1, to avoid aliasing. The image is reflected at its edges. The interpolation uses two matrix products,
+    because `grid_sample` is not twice differentiable.
 
     Args:
         std: standard deviation of the binary logarithm of the factor, in octaves.

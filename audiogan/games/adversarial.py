@@ -52,7 +52,7 @@ class Adversarial(Generative):
         augment: random transform of real and generated signals before the critic (DiffAugment, Zhao et al., NeurIPS
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
-            ``augment`` then transforms signals. It requires a differentiable representation.
+            ``augment`` then transforms signals. The representation must be differentiable.
         constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
 
     Raises:
@@ -253,7 +253,8 @@ class Adversarial(Generative):
     def features(self, batch: Inputs) -> Tensor:
         """Return the critic's last hidden layer ``[B, D]`` for real examples.
 
-        The critic receives equal class weights, so that the features do not depend on the label of an example.
+        The critic receives the same weight for every class, so that the features do not depend on the label of an
+        example.
 
         Args:
             batch: signals ``x``, and the columns that the critic's inputs need.

@@ -30,7 +30,7 @@ def critic_terms(
             to the critic network. Penalties call this function as well.
         real: real examples ``[B, ...]``, without gradient.
         fake: generated samples ``[B, ...]``, without gradient.
-        penalties: penalties by name. Those that are due at this step are added.
+        penalties: penalties by name. A penalty is added if the step is a multiple of its ``every``.
         context: context of the move.
         critic_of_fake: function like ``critic`` that passes the named inputs of the generated samples. By default,
             ``critic``.

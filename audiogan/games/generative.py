@@ -65,7 +65,8 @@ class Generative(Game):
         generators: `Route` of each generator, by the generator's name.
 
     Raises:
-        ValueError: a network takes an input that does not exist, or its shape differs from the representation's shape.
+        ValueError: a network takes an input that does not exist, or a network's shape differs from the representation's
+            shape.
     """
 
     def __init__(

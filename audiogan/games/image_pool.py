@@ -19,8 +19,9 @@ class ImagePool(nn.Module):
     """Buffer of earlier generated samples. It replaces some new samples by earlier ones, because this makes the critic
     oscillate less.
 
-    Until the buffer is full, each new sample is stored and returned. Afterwards, a new sample replaces a stored one
-    with probability 1/2, and the replaced sample is returned. Otherwise, the new sample is returned and not stored.
+    Until the buffer is full, each new sample is stored and returned. Afterwards, each new sample is treated in one of
+    two ways, with probability 1/2 each: it is returned and not stored, or it takes the place of a stored sample, which
+    is returned instead.
 
     A checkpoint contains the stored samples. They differ between processes, so a game with an image pool must set
     `Game.single_process`.

@@ -22,9 +22,9 @@ class MultiCritic(Adversarial):
     """Game of one generator and several critics (MD-GAN). Each critic trains on its own part of the training data.
 
     The players are ``generator`` and the names of the critics. The generator minimises the mean of its losses over all
-    critics (section IV-B2). It uses its data streams only for the batch size and the labels. With one stream, all
-    critics receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic ``i`` receives
-    batch ``i % k``.
+    critics (section IV-B2). The generator uses its data streams only for the batch size and the labels. With one
+    stream, all critics receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic
+    ``i`` receives batch ``i % k``.
 
     Every ``swap_every`` steps, the weights and buffers of the critics move to other critics by a random permutation
     without fixed points (section IV-C1, algorithm 1). Therefore the weights of each critic train on all
@@ -37,12 +37,12 @@ class MultiCritic(Adversarial):
         loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         swap_every: number of steps between two swaps, a multiple of the generator's ``every``. 0 disables swaps. In the
-            paper, it is the number of examples per critic, times epochs, divided by the batch size.
+            paper, ``swap_every`` is the number of examples per critic, times epochs, divided by the batch size.
         seed: seed of the permutations. A permutation depends on the seed and the step only.
         options: further arguments of `Adversarial`.
 
     Raises:
-        ValueError: the critics differ in their architecture, or there are too few critics for swaps.
+        ValueError: the critics differ in their architecture, or there are swaps but fewer than two critics.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class MultiCritic(Adversarial):
         rng = np.random.default_rng([self.seed, step])
         places = np.arange(len(self.critics))
         order = rng.permutation(places)
-        while (order == places).any():  # The loop is short, because 37 % of permutations have no fixed point.
+        while (order == places).any():  # The loop needs few passes, because 37 % of permutations have no fixed point.
             order = rng.permutation(places)
         states = [_tensors(self.nets[name]) for name in self.critics]
         copies = [[tensor.clone() for tensor in state] for state in states]

@@ -27,12 +27,12 @@ class SemiSupervised(Adversarial):
     this probability, ``log Z``. `audiogan.losses.NonSaturating` corresponds to the paper.
 
     The player ``critic`` draws batches from the data streams ``labelled`` and ``unlabelled``. The player ``generator``
-    draws from ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no classes.
+    draws from ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no class input.
 
     Args:
         generator: network from latents to ``[B, *representation.shape]``.
-        critic: network with the number of classes ``outputs``, ``forward(x)`` for class logits ``[B, K]``, and
-            ``features(x)`` for features ``[B, D]``.
+        critic: network with the attribute ``outputs`` (the number of classes K), ``forward(x)`` for class logits
+            ``[B, K]``, and ``features(x)`` for features ``[B, D]``.
         loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         supervised_weight: weight of the cross-entropy of labelled examples.

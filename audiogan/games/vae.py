@@ -20,14 +20,16 @@ class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
-    Therefore the samples miss fewer kinds of sounds. With ``active``, the player ``autoencoder`` can train first, so
-    that adversarial training starts from a trained decoder. The critic receives only samples from the prior.
+    Therefore the samples miss fewer kinds of sounds than samples of a plain GAN. With the setting ``active`` of the
+    players, ``autoencoder`` can train first, so that adversarial training starts from a trained decoder. The critic
+    receives only samples from the prior.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
     loss. It trains the same networks as ``generator``: the generator and the encoder. An optional player ``listener``
     trains the auxiliary classifier and knob regressor (`listener`), which estimates class and knobs of real signals.
     The generator then also minimises the error of these estimates for its samples, relative to the requested class and
-    knobs.
+    knobs. Knobs are normal scores: standard normal quantiles at the quantile levels of a sound's properties in the
+    training data.
 
     Args:
         generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
@@ -44,11 +46,11 @@ class VAEGAN(Adversarial):
         class_weight: factor on the classifier's cross-entropy in the generator's loss.
         knob_weight: factor on the regressor's squared error of knobs, and on ``knob_losses``, in the generator's loss.
         knob_noise_std: standard deviation of noise that is added to requested knobs in training, in normal scores. The
-            noise makes knobs independent of each other and of the class.
+            noise weakens the dependence of knobs on each other and on the class.
         sampling_knob_std: standard deviation of noise on knobs that are not requested, in normal scores, when samples
             are drawn. ``None`` selects ``knob_noise_std``.
         knob_losses: losses for knobs with a differentiable definition, such as `audiogan.losses.Attack`. Losses whose
-            attribute ``index`` is ``None`` are ignored.
+            attribute ``index`` is ``None`` are ignored, because the data lacks their knob.
         auxiliary_targets: losses for the additional predictions of the generator's method ``forward_with_aux``, such as
             `audiogan.losses.Pitch`.
         options: further arguments of `Adversarial`.

@@ -65,7 +65,7 @@ def find_column(table: Any, name: str, contents: str, required_attribute: str) -
         required_attribute: attribute that a column must have to be accepted, such as ``modality`` for signals.
 
     Raises:
-        UserError: the column does not exist or is lacks the required attribute.
+        UserError: the column does not exist or lacks the required attribute.
     """
     found = table.columns.get(name)
     if found is None:
@@ -104,7 +104,7 @@ class Input(nn.Module):
     about the data, such as names of classes, are constructor arguments, because a state dict contains only tensors.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         shape: shape of one value, without the batch dimension. A dimension of ``None`` can have any size.
         column: name of the data column with the values for training. ``None``: values are drawn in training as well.
 
@@ -130,7 +130,8 @@ class Input(nn.Module):
     def data_facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
         """Return constructor arguments that depend on the training data, as plain values for the configuration.
 
-        ``size`` in the result is the number of channels that networks receive. In YAML, it is ``${facts.NAME}``.
+        ``size`` in the result is the number of channels that networks receive. YAML files refer to the result as
+        ``${facts.NAME}``.
 
         Args:
             table: training data. ``None`` if the data has not been opened yet. The result then has the same keys with
@@ -213,7 +214,7 @@ class Input(nn.Module):
         return {}
 
     def balanced_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values in which each kind, such as each class, is equally frequent. ``None`` if there are no
+        """Return ``n`` values in which all kinds, such as classes, are equally frequent. ``None`` if there are no
         kinds."""
         return None
 
@@ -223,7 +224,8 @@ class Input(nn.Module):
         return None
 
     def neutral_values(self, n: int) -> Tensor | None:
-        """Return ``n`` equal values that contain no information. ``None`` if there is no such value."""
+        """Return ``n`` copies of a value without information, such as equal class weights. ``None`` if there is
+        no such value."""
         return None
 
     def captions(self, x: Tensor) -> list[str] | None:
@@ -247,7 +249,7 @@ class Input(nn.Module):
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return values ``[B, *shape]`` in the form that networks receive, on the same device."""
+        """Return values ``[B, *shape]`` in the form that networks receive, on the device of the values."""
         return x
 
     def expand_to_batch(self, value: Tensor, n: int) -> Tensor:
@@ -314,19 +316,19 @@ class Input(nn.Module):
         supports, because this method is part of the exported graph."""
         return x
 
-    # The following methods are for a gradient search of values, such as `audiogan.latents.encode`.
+    # The following methods are for gradient descent on values, as in `audiogan.latents.encode`.
 
     def to_parameter(self, x: Tensor) -> Tensor | None:
-        """Return an unconstrained parameter for a gradient search from values ``[n, *shape]``. ``None`` if values
+        """Convert values ``[n, *shape]`` to an unconstrained parameter for gradient descent. Return ``None`` if values
         are not differentiable."""
         return None
 
     def from_parameter(self, parameter: Tensor) -> Tensor:
-        """Return input values from an unconstrained parameter of a gradient search."""
+        """Convert an unconstrained parameter, optimised by gradient descent, to input values."""
         return parameter
 
     def clip_parameter(self, parameter: Tensor) -> None:
-        """Clip a parameter of a gradient search, in place, to the range of the training data."""
+        """Clip a parameter that gradient descent optimises, in place, to the range of the training data."""
 
     def drop_negligible(self, x: Tensor) -> Tensor:
         """Return one value ``[*shape]`` with negligible elements, such as small class weights, set to 0, for a

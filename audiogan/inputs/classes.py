@@ -27,7 +27,7 @@ class Classes(Input):
     """Input with a weight for each class, float32 ``[classes]``. Weights sum to 1.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         labels: names of the classes.
         counts: number of training examples in each class. Classes are drawn in proportion to these numbers. If it is
             empty, all classes have the same probability.
@@ -115,7 +115,7 @@ class Classes(Input):
         return torch.eye(len(self.labels))[torch.from_numpy(chosen)]
 
     def neutral_values(self, n: int) -> Tensor:
-        """Return ``n`` rows with the same weight for each class."""
+        """Return ``n`` rows that weight all classes equally."""
         return torch.full((n, len(self.labels)), 1 / len(self.labels))
 
     def kind_indices(self, x: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class Classes(Input):
         return self._weights(json_value) if isinstance(json_value, dict) else self.parse(json_value)
 
     def from_exported(self, x: Tensor) -> Tensor:
-        """Return non-negative weights ``[n, classes]``, divided by the sum of each row."""
+        """Return non-negative weights ``[n, classes]``, normalised so that each row sums to 1."""
         return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
     def to_parameter(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ ENVELOPE_SECONDS = 0.005
 PITCH_SECONDS = 0.016
 """Time between two estimates of the pitch, in seconds."""
 ONSET = 0.02
-"""Threshold for the onset of a sound, as a share of the envelope's peak."""
+"""Level of the envelope at which a sound begins (onset), as a fraction of the envelope's peak."""
 FALL_DB = 15.0
 """Drop in level at which the decay time ends, in decibels."""
 LOWEST_HZ = 20.0

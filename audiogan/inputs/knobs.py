@@ -20,18 +20,20 @@ EXAMPLES = 256
 """Number of training examples with knob values that `Knobs` stores for each class."""
 NEAR = 0.1
 """Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
-scores."""
+scores (standard normal quantiles)."""
 
 
 class Knobs(Input):
     """Input with measured properties as normal scores, float32 ``[knobs]``, from -2.33 to 2.33.
 
-    Knobs that are not requested are copied from a stored training example of the same class, with added noise. Examples
-    that are close to the requested knobs are more probable. A sound with a high requested brightness therefore receives
-    the noisiness of a bright training example.
+    A normal score is the standard normal quantile at the quantile level of a measured value in the training data.
+
+    Knobs that are not requested are copied from a stored training example of the requested class, with added noise. The
+    closer an example is to the requested knobs, the more probable it is. A sound with a high requested brightness
+    therefore receives the noisiness of a bright training example.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         scale: quantiles of the training data, as a `Scale` or the result of `Scale.to_dict`.
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.

@@ -27,7 +27,7 @@ class Latent(Input):
     """Input with random numbers from a fixed distribution. They are drawn in training and in sampling.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         shape: number of dimensions, or a shape such as ``[T, D]`` for a latent in each time step.
         distribution: ``normal`` for standard normal, or ``uniform`` for uniform in -1 to 1.
         column: always ``None``, because latents have no data column.

@@ -113,7 +113,7 @@ class Scale:
 def _apart(quantiles: Array) -> Array:
     """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
     ties, the scale is invertible."""
-    # The factor is a margin, because separating ties can raise the maximum.
+    # The factor is a margin, because moving equal quantiles apart can raise the maximum.
     largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001
     out = np.empty_like(quantiles)
     for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):

@@ -19,7 +19,7 @@ class Signal(Input):
     """Input with a signal, such as the source image of an image translation.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         shape: shape of one signal, such as ``[C, H, W]``. A dimension of ``None`` can have any size.
         modality: kind of signal, which reads files and displays signals.
         column: name of the data column with the signals.
@@ -61,7 +61,8 @@ class Signal(Input):
 
         Args:
             value: path of a file, or an array with the shape of this input.
-            any_size: whether to accept other sizes than `shape`. The number of channels must always be equal.
+            any_size: whether to accept other sizes than `shape`. The number of channels must be that of `shape` in any
+                case.
 
         Raises:
             UserError: the file cannot be read, the shape is wrong, or a value is not finite.

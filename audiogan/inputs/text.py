@@ -15,7 +15,7 @@ class Text(Input):
     """Input with a text as character indices, int64 ``[length]``. Index 0 pads the end of short texts.
 
     Args:
-        name: keyword argument of the networks, and key in recipes.
+        name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         alphabet: known characters. The first has index 1.
         length: largest number of characters.
         column: name of the data column with the texts.

@@ -172,7 +172,8 @@ class Decay(EnvelopeKnobLoss):
 class SpectrumKnobLoss(KnobLoss):
     """Base class of losses for knobs that are means of a property of STFT frames, weighted by frame amplitudes.
 
-    The hop is half a window, because the quarter window in the definition of the knobs would double the computing time.
+    The hop is half a window, because a hop of a quarter window, as in the definition of the knobs, would double the
+    computing time.
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.

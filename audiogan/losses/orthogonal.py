@@ -19,8 +19,8 @@ class OrthogonalRegularisation:
 
     Args:
         weight: factor of the penalty, 0 or more; beta in the paper.
-        every: interval between evaluations, in steps. Each evaluation is multiplied by it, so that the average over
-            steps does not depend on it.
+        every: interval between evaluations, in steps. Each evaluation is multiplied by ``every``, so that the average
+            over steps does not depend on the interval.
         excluded_parameters: substrings of parameter names. A parameter with one of them in its name is not penalised.
 
     Source:

@@ -13,9 +13,9 @@ class PathLength(nn.Module):
     """Path length regularisation: ``weight * E (|J_w^T y| - a)^2``.
 
     J_w is the Jacobian of the image with respect to the style ``w``. ``y`` is an image of standard normal numbers,
-    divided by the square root of its number of pixels. ``a`` is a running mean of the norms. The penalty makes a step
-    of fixed size in ``w`` change every image by the same amount. To save time, it is evaluated every ``every`` steps
-    only, and multiplied by ``every``.
+    divided by the square root of its number of pixels. ``a`` is a running mean of the norms ``|J_w^T y|``. The penalty
+    makes a step of fixed size in ``w`` change every image by the same amount. To save time, it is evaluated every
+    ``every`` steps only, and multiplied by ``every``.
 
     Args:
         weight: factor of the penalty, 0 or more; 2 in the authors' code.

@@ -23,8 +23,8 @@ class SpectralDistance(nn.Module):
     The loss is the sum of these terms:
 
     * the mean absolute difference of log-mel spectrograms;
-    * 0.5 times the spectral convergence (Parallel WaveGAN), computed over the whole batch so that a silent sound does
-      not dominate;
+    * 0.5 times the spectral convergence (relative error of magnitudes, Parallel WaveGAN), computed over the whole batch
+      so that a silent sound does not dominate;
     * 0.3 times the mean absolute difference of cube roots of magnitudes, with a window of ``n_fft / 4`` that resolves
       attacks;
     * with ``partials``, 2 times the spectral convergence in the bands of `PartialMeter`. Its long windows separate low

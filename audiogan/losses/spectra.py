@@ -50,8 +50,8 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
     """Return the log-spectral distance `[B]` in dB between sounds and references `[B, C, T]`.
 
     The distance is the root mean square difference of log power over frequency, averaged over frames and channels.
-    Windows are about 64 ms long (1,024 samples at 16 kHz), with a hop of a quarter. Levels below -80 dB relative to a
-    sine of full scale are raised to -80 dB. Silent frames have the same weight as others.
+    Windows are about 64 ms long (1,024 samples at 16 kHz), with a hop of a quarter window. Levels below -80 dB relative
+    to a sine of full scale are raised to -80 dB. Silent frames have the same weight as others.
 
     Args:
         sounds: sounds to compare with the references, `[B, C, T]`.
@@ -76,8 +76,8 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
 class RecordingLoss:
     """Spectral distance `[B]` of sounds `[B, C, T]` from one recording `[C, T]`. It ignores phases.
 
-    At two window lengths, it adds 0.5 times the relative L1 distance of amplitudes and the log-spectral distances of
-    STFT bins and of mel bands, in units of 10 dB.
+    It sums three terms at each of two window lengths: 0.5 times the relative L1 distance of amplitudes, the
+    log-spectral distance of STFT bins, and the log-spectral distance of mel bands. The last two are in units of 10 dB.
 
     Args:
         recording: the recording, `[C, T]`.

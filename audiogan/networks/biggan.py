@@ -98,7 +98,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
         h = self.conv2(F.relu(self.norm2(self.conv1(h), condition)))
-        # The 1x1 convolution precedes upsampling, because the result is the same at a quarter of the cost.
+        # The 1x1 convolution precedes upsampling. The reverse order gives the same result at four times the cost.
         return h + F.interpolate(self.skip(x), scale_factor=2)
 
 
@@ -109,7 +109,8 @@ class DownBlock(nn.Module):
         in_channels: number of input channels.
         out_channels: number of output channels.
         is_first: leave out the ReLU before the first convolution, because the input is an image.
-        down: halve height and width. Without it, and with equal channels, the skip connection is the identity.
+        down: halve height and width. If it is false and both numbers of channels agree, the skip connection is the
+            identity.
     """
 
     def __init__(self, in_channels: int, out_channels: int, is_first: bool = False, down: bool = True) -> None:
@@ -214,7 +215,8 @@ class BigGANGenerator(nn.Module):
         """Set the running statistics of batch norm to their average over the given batches (standing statistics,
         appendix A).
 
-        Use it after averaging weights (EMA), because averaged weights need other statistics than the trained ones.
+        Use it after averaging weights (EMA), because averaged weights need other statistics than the weights before
+        averaging.
 
         Args:
             batches: batches of named inputs, each a dictionary with `latent` and, if conditional, `classes`.

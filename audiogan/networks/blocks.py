@@ -173,7 +173,8 @@ def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4)
         x: feature maps ``[B, C, H, W]``.
         classes: class weights ``[B, classes]``. If given, samples of the same class are grouped where possible, because
             differences between classes would hide mode collapse within a class.
-        group_size: largest number of samples in a group. The next smaller divisor of B is used.
+        group_size: largest number of samples in a group. If it does not divide B, the next smaller divisor of B is
+            used.
 
     Source:
         Karras et al., "Progressive growing of GANs", ICLR 2018, section 3.

@@ -23,8 +23,8 @@ class DenseClassifier(nn.Module):
         shape: shape of a sample, such as ``(C, H, W)``.
         outputs: number of classes K, 2 or more.
         widths: units of the hidden layers; 1000, 500, 250, 250, 250 in the paper.
-        input_noise: standard deviation of the noise added to inputs in training. The default 0.6 is the paper's 0.3,
-            because samples here are in -1 ... 1 instead of 0 ... 1.
+        input_noise: standard deviation of the noise added to inputs in training. The default 0.6 corresponds to the
+            paper's 0.3, because samples here are in -1 ... 1 instead of 0 ... 1.
         noise: standard deviation of the noise added to hidden layers in training.
 
     Source:

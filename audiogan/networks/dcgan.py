@@ -60,7 +60,8 @@ class DCGANGenerator(nn.Module):
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         check_inputs(self, latent=latent, classes=classes)
         latent = join_classes(latent, self.embed, classes)
-        # A transposed convolution of a single pixel is a matrix product, which is much faster to compute.
+        # A transposed convolution of a single pixel is a matrix product, which is computed much faster than a
+        # convolution.
         x = (latent @ self.start.weight.flatten(1)).unflatten(1, self.start.weight.shape[1:])
         x = F.relu(self.norms[0](x.contiguous(memory_format=torch.channels_last)))
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):

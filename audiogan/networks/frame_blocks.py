@@ -41,7 +41,7 @@ class FrameBlock(nn.Module):
     def depthwise(self, x: Tensor) -> Tensor:
         """Return the depthwise convolution of frames `[B, N, C]`.
 
-        For one sound without gradients, a sum of products replaces the convolution, because it is twice as fast.
+        For one sound without gradients, a sum of products replaces the convolution, because the sum is twice as fast.
         """
         reach = len(self.taps) // 2
         if torch.is_grad_enabled() or torch.compiler.is_exporting() or len(x) > 1:
@@ -80,7 +80,8 @@ class LinearDoubling(nn.Module):
 class TransposedDoubling(nn.Module):
     """Upsampling by a transposed convolution: `[B, frames, channels]` to `[B, 2 frames, channels]`.
 
-    The convolution has kernel size 4 and stride 2. It is computed as one matrix product, which takes less time.
+    The convolution has kernel size 4 and stride 2. It is computed as one matrix product, which takes less time than
+    PyTorch's convolution.
 
     Args:
         channels: number of channels.

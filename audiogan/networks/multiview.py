@@ -76,7 +76,7 @@ class BeginningView(nn.Module):
     """Log-mel spectrogram of the first ``length`` samples of sounds `[B, channels, T]`.
 
     Args:
-        view: spectrogram of sounds with ``length`` samples.
+        view: module that computes the spectrogram of sounds with ``length`` samples.
         length: length of the beginning, in samples.
     """
 
@@ -89,19 +89,19 @@ class BeginningView(nn.Module):
 
 
 class MultiViewCritic(nn.Module):
-    """Critic that contains up to three critics: on a log-mel spectrogram, on a complex STFT and on the beginning.
+    """Critic that contains up to three critics: on a log-mel spectrogram, a complex STFT and the beginning of a sound.
 
     `view` computes the spectrograms of sounds `[B, channels, length]`, flattened and concatenated to `[B, D]`.
     `forward` maps these to logits. Gradient penalties therefore act on spectrograms instead of waveforms, and quiet
-    parts of a sound have more influence.
+    parts of a sound have more influence than in a waveform.
 
     Args:
         format: format of the sounds.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
         n_fft: window length of the log-mel spectrogram, in samples. The windows of the STFT have half this length, and
             those of the beginning a quarter.
-        hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half as long, and the hop of
-            the beginning is an eighth.
+        hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half of it, and the hop of the
+            beginning is an eighth of it.
         n_mels: number of mel bands. The spectrogram of the beginning has half this number.
         mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.
         stft_widths: channels after each convolution of the critic on the STFT; ``()``: no such critic.

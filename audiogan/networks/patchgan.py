@@ -30,7 +30,7 @@ class PatchCritic(nn.Module):
         layers: number of layers with stride 2; 3 in the paper. For 1 ... 5 layers, patches are 16, 34, 70, 142 or 286
             pixels wide.
         norm: normalisation of all layers but the first: ``batch`` (as in the paper), ``instance`` or ``none``. Use
-            ``instance`` or ``none`` with a gradient penalty.
+            ``instance`` or ``none`` with a gradient penalty, because batch norm makes logits depend on the whole batch.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018). Use it with ``norm="none"``.
 
     Attributes:

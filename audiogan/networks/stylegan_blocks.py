@@ -197,7 +197,7 @@ class ModulatedConv2d(nn.Module):
     """Modulated convolution: input channels are scaled by a linear function of a style.
 
     The paper scales the weights, which needs a grouped convolution. Here activations are scaled before and after the
-    convolution. The result is the same, and a CPU computes it many times faster.
+    convolution. The result is the same, and a CPU computes it many times faster than a grouped convolution.
 
     Args:
         in_channels: number of input channels.

@@ -59,7 +59,7 @@ class ToneNoiseGenerator(nn.Module):
             exactly 0, because a critic would detect any side signal where recordings are mono.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores.
+        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
         n_fft: window length of the inverse STFT, in samples.
         hop_length: hop of the inverse STFT, in samples.
         width: number of channels of a frame in the network.
@@ -144,8 +144,9 @@ class ToneNoiseGenerator(nn.Module):
         self.sample_rate, self.voice = sample_rate, voice
         self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)
         tones = bands if voice else 2 * (bins - self.first)
-        # A frame has three kinds of outputs: levels of the voice, or else real and imaginary parts of the tones; levels
-        # of the noise; and the pitch of the voice, or else the gain of the tones.
+        # A frame has three groups of outputs. With a voice: its levels, the levels of the noise, and the pitch of the
+        # voice. Without a voice: real and imaginary parts of the tones, the levels of the noise, and the gain of the
+        # tones.
         self.sizes = [tones, bands, 1]
         self.out = nn.Linear(width, channels * sum(self.sizes))
         nn.init.normal_(self.out.weight, std=0.05)
@@ -203,7 +204,7 @@ class ToneNoiseGenerator(nn.Module):
         Args:
             latent: latents `[B, latent_dim]`.
             classes: class weights `[B, classes]`.
-            knobs: knob settings as normal scores, `[B, knobs]`.
+            knobs: knob settings as normal scores (standard normal quantiles), `[B, knobs]`.
 
         Returns:
             Sounds `[B, channels, length]` and a dictionary of properties: ``pitch`` `[B, frames]`, in octaves above 1
@@ -298,7 +299,7 @@ class ToneNoiseEncoder(nn.Module):
         format: format of the sounds.
         latent_dim: size of the latent.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores.
+        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
         n_fft: window length of the log-mel spectrogram, in samples.
         hop_length: hop of the log-mel spectrogram, in samples.
         widths: channels after each convolution with stride 2.
@@ -349,7 +350,7 @@ class Listener(nn.Module):
     Args:
         format: format of the sounds.
         classes: number of classes.
-        knobs: number of knobs, which are estimated as normal scores.
+        knobs: number of knobs, which are estimated as normal scores (standard normal quantiles).
         n_fft: window length of the log-mel spectrogram, in samples. The second extractor uses windows of a quarter
             of this length.
         hop_length: hop of the log-mel spectrogram, in samples. The second extractor uses an eighth of it.

@@ -131,7 +131,7 @@ class WaveGANCritic(nn.Module):
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:
     """Shift features `[B, C, L]` by a random integer in -n ... n, with reflection padding (WaveGAN, section 3.3)."""
-    # The shift is drawn on the CPU, because reading a number drawn on a GPU would block.
+    # The shift is drawn on the CPU, because reading a number drawn on a GPU would wait for all its pending work.
     shift = int(torch.randint(-n, n + 1, ()))
     if not shift:
         return x
