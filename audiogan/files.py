@@ -25,8 +25,8 @@ def cache_dir(subfolder: str = "", replacement: FileName | None = None) -> Path:
     """Return a folder for files that can be created again. The folder may not exist yet.
 
     Args:
-        subfolder: name inside the user's cache folder for audiogan. The environment variable ``AUDIOGAN_CACHE``
-            replaces the cache folder.
+        subfolder: name of a folder inside audiogan's cache folder of the user. The environment variable
+            ``AUDIOGAN_CACHE`` replaces the cache folder.
         replacement: folder to return instead. None selects the cache folder.
     """
     if replacement is not None:
@@ -128,7 +128,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        # The file is created here to learn the default permissions, because some libraries create private files.
+        # The file is created here to learn the default permissions, because some libraries create files that only their
+        # owner can read.
         with open(temporary, "xb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         yield temporary

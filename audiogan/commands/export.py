@@ -21,7 +21,8 @@ KINDS = {
 MAX_CARD_BYTES = 1 << 24
 """Largest size of a model card, in bytes."""
 MAX_ERROR = 1e-4
-"""Largest usual rounding error: difference of the exported model's output from PyTorch's. Larger ones are explained."""
+"""Largest difference that rounding usually causes between the outputs of the exported model and of the PyTorch model.
+If the difference is larger, the command prints an explanation."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

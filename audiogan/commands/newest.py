@@ -1,4 +1,5 @@
-"""Choose the model of a command that has no ``--run``: the newest suitable run, or the shipped drums."""
+"""Choose the model of a command that has no ``--run``: the newest suitable run or, without one, the shipped drum
+model."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Ge
     """Load a model of sounds.
 
     Args:
-        run: run folder, checkpoint or model. By default, the newest run of sounds below ``runs/``, or the shipped drums
-            if there is none.
+        run: run folder, checkpoint or model. By default, the newest run below ``runs/`` that generates sounds, or the
+            shipped drum model if there is no such run.
         echo: function that prints which default was chosen.
     """
     from audiogan.model.loading import load
@@ -27,8 +28,8 @@ def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str],
     """Load a model that can generate both ends of a morph.
 
     Args:
-        run: run folder, checkpoint or model. By default, the newest run of sounds or images with the classes of both
-            ends, or the shipped drums if there is none.
+        run: run folder, checkpoint or model. By default, the newest run that generates sounds or images and has the
+            classes of both ends, or the shipped drum model if there is no such run.
         ends: first and last sample: a seed, ``CLASS-SEED``, or a file written by ``audiogan sample``.
         echo: function that prints which default was chosen.
     """
@@ -45,7 +46,8 @@ def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str],
 
 
 def find_newest_sound_model(echo: Callable[[str], None] = print) -> Path:
-    """Return the path of the newest run of sounds below ``runs/``, or of the shipped drums, and print which it is."""
+    """Return the path of the newest run below ``runs/`` that generates sounds, or of the shipped drum model, and print
+    which one was chosen."""
     return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from audiogan.errors import UserError
 
 VELOCITY_LAYERS = 3
-"""Number of velocity layers of a kit generated for a pattern."""
+"""Number of velocity layers (samples of one drum, from soft to loud) in a kit that is generated for a pattern."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -60,7 +60,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.model.sampling import write_samples
 
     generator = load(args.run)
-    if isinstance(args.label, str) and args.label in generator.labels:  # The name of a class may contain a colon.
+    # A class name that contains a colon has been parsed as a mixture such as kick:0.7, so restore it.
+    if isinstance(args.label, str) and args.label in generator.labels:
         label = args.label
     route = generator.routes.find_unambiguous(args.generator)
     n, values = match_sample_count(generator, expand_inputs(generator, given, args.out), n)

@@ -82,7 +82,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
 
 def _warm_up(generator: Generator) -> None:
     """Load the code and data of imitations in advance, because this takes seconds."""
-    with contextlib.suppress(Exception):  # The user sees the error when requesting an imitation.
+    with contextlib.suppress(Exception):  # The first request repeats and reports the error.
         from audiogan.latents import encode
 
         encode(generator, generator.sample(1, seed=0)[0], generator.sample_rate, seconds=0.1)
@@ -125,7 +125,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     except OSError as error:
         raise UserError(f"--host {host}: unknown address ({error.strerror}); use an address of this machine") from error
     for wanted in (PORT, 0) if port is None else (port,):
-        # asyncio disables Nagle's algorithm, which would delay responses by 40 ms, only if IPPROTO_TCP is given.
+        # Nagle's algorithm would delay responses by 40 ms. asyncio disables it only if IPPROTO_TCP is given.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -40,11 +40,11 @@ class Anneal(Callback):
     """Callback that lowers the learning rates of players towards the end of the budget.
 
     A learning rate is constant until the fraction ``start`` of the run's budget (steps or minutes) is used. Then it
-    falls with the given shape. If both steps and minutes are limited, the larger used fraction counts. The default
-    follows CycleGAN (Zhu et al., ICCV 2017, section 4): a constant rate for half of the budget, then a linear decrease.
-    With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017, equation
-    5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so the rates
-    rise again.
+    falls with the given shape. If both steps and minutes are limited, the larger of the two used fractions counts. The
+    default follows CycleGAN (Zhu et al., ICCV 2017, section 4): a constant rate for half of the budget, then a linear
+    decrease. With ``start=0`` and ``shape="cosine"``, the schedule is cosine annealing (Loshchilov & Hutter, ICLR 2017,
+    equation 5). If a finished run is resumed with a larger budget, the schedule is computed for the larger budget, so
+    the rates rise again.
 
     Args:
         start: fraction of the budget during which learning rates are constant, 0 to 1. With 1, they never fall.
@@ -55,7 +55,7 @@ class Anneal(Callback):
             learning rates.
 
     Raises:
-        ValueError: a setting is out of range. At the start of a run: a player does not exist.
+        ValueError: a setting is out of range, or (found when a run starts) a player does not exist.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Anneal(Callback):
             raise ValueError(f"anneal: no player is called {missing[0]!r}; players are {', '.join(trainer.optimizers)}")
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]  # PyTorch's learning rate schedulers use the same key.
+                # The configured rate is stored under the key that PyTorch's learning rate schedulers use for it.
+                group["initial_lr"] = group["lr"]
         self.on_step(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:

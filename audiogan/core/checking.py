@@ -93,7 +93,7 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
     """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
     The check takes one step with a new optimizer of the same class on a parameter of shape ``[2, 3]``. The state of
-    this optimizer shows which values each parameter needs.
+    this optimizer shows which values each parameter needs, such as the two moments of Adam.
 
     Args:
         player: owner of the optimizer.
@@ -101,8 +101,8 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
         step: step of the checkpoint.
 
     Returns:
-        A warning for the user if the checkpoint lacks the state of some parameters. The optimizer then starts with an
-        empty state for them. An empty string if nothing is missing.
+        A warning for the user if the checkpoint lacks the state of some parameters, for which the optimizer then starts
+        anew. An empty string if nothing is missing.
 
     Raises:
         CheckpointError: the state of a parameter is incomplete or has the wrong shape.
@@ -132,7 +132,7 @@ def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
         trial = player.optimizer([param])
         param.grad = torch.ones_like(param)
         trial.step()
-    except (TypeError, ValueError, RuntimeError):  # The step of some optimizers, such as LBFGS, needs a closure.
+    except (TypeError, ValueError, RuntimeError):  # Optimizers such as LBFGS need a closure.
         return {}
     return dict(trial.state.get(param) or {})
 
@@ -162,7 +162,7 @@ def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Ten
         max_differences: largest number of differences in the line.
 
     Returns:
-        The differences, separated by semicolons. An empty string if names and shapes are equal.
+        The differences, separated by semicolons. An empty string if both state dicts have the same names and shapes.
     """
     lines = []
     for name in sorted(expected.keys() | found.keys()):

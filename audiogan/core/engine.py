@@ -36,7 +36,8 @@ class Engine:
             then MPS if there is one process, then the CPU.
         precision: ``fp32``, or ``bf16`` or ``fp16`` for mixed precision. With ``fp16``, each player has its own loss
             scaler.
-        accumulate: number of micro-batches of a process in one move. Each has its own forward and backward pass.
+        accumulate: number of micro-batches that each process handles in one move. Each has its own forward and backward
+            pass.
         threads: number of CPU threads for PyTorch. ``None`` keeps PyTorch's default.
         tf32: whether CUDA may multiply float32 matrices in TF32.
         deterministic: whether PyTorch must use deterministic algorithms. They are slower on CUDA.

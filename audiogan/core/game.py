@@ -22,9 +22,9 @@ class Game(nn.Module):
         nets: networks by name.
 
     Attributes:
-        single_process: reason for the error message if the game cannot run in several processes, else empty. A
-            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers
-            of the first process.
+        single_process: why the game cannot run in several processes, for an error message. Empty if it can. A game
+            needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of the
+            first process.
     """
 
     single_process: str = ""
@@ -76,7 +76,7 @@ class Play:
 
     The random numbers of a move depend only on the seed, the step, the player and the repeat. They are drawn for the
     whole batch, and each micro-batch takes its rows. The numbers therefore depend neither on the number of processes
-    nor on gradient accumulation, and checkpoints need not store their state.
+    nor on gradient accumulation, and checkpoints need not store the state of a random number generator.
 
     Args:
         step: number of the step, counted from 0.
@@ -133,7 +133,7 @@ class Play:
         return self._once[name]
 
     def store(self, name: str, x: Tensor) -> None:
-        """Store ``x`` without its gradient for a later move in this step. `get_stored` returns it."""
+        """Store ``x``, detached from the graph, for a later move in this step. `get_stored` returns it."""
         self._kept[name] = x.detach()
 
     def get_stored(self, name: str) -> Tensor:
@@ -148,8 +148,8 @@ class Play:
         return self._kept[name]
 
     def record(self, **values: Tensor | float) -> None:
-        """Record values of this move for monitors and logs. Tensors stay on their device, so that the CPU does not
-        wait for it."""
+        """Record values of this move for monitors and logs. Tensors stay on their device, so that the CPU need not wait
+        for the device."""
         for name, value in values.items():
             self.recorded_values[name] = torch.as_tensor(value).detach()
 
@@ -157,7 +157,7 @@ class Play:
         """Return uniform random numbers in [0, 1).
 
         Args:
-            shape: shape of the result. The first size is the number of examples in this micro-batch.
+            shape: shape of the result. The first dimension is the number of examples in this micro-batch.
         """
         return self._draw(torch.rand, shape)
 
@@ -165,7 +165,7 @@ class Play:
         """Return standard normal random numbers.
 
         Args:
-            shape: shape of the result. The first size is the number of examples in this micro-batch.
+            shape: shape of the result. The first dimension is the number of examples in this micro-batch.
         """
         return self._draw(torch.randn, shape)
 

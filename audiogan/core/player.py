@@ -23,9 +23,9 @@ class Player:
         optimizer: function from a list of parameters to an optimizer, such as ``partial(torch.optim.Adam, lr=1e-4)``.
         streams: names of the data streams. Each move draws one batch from each stream.
         every: interval in steps. The player moves on steps that are multiples of it.
-        repeats: number of moves in a step, each with a new batch. Papers call it ``n_critic``.
-        active: first step of the player, and the first step on which it no longer moves. ``None`` means that it moves
-            until the run ends.
+        repeats: number of moves in a step, each with a new batch. For a critic, papers call this number ``n_critic``.
+        active: two steps: the first on which the player moves, and the first on which it no longer moves. If the second
+            is ``None``, it moves until the run ends.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 

@@ -28,8 +28,8 @@ class Dataset(Protocol):
 class Stream:
     """Batches of a dataset without end. Each epoch has a new random order.
 
-    Batch ``k`` depends only on the seed and on ``k``. A checkpoint therefore stores only the position. A thread reads
-    one batch in advance.
+    For a given dataset, batch ``k`` depends only on the seed and on ``k``. A checkpoint therefore stores only the
+    position. A thread reads one batch in advance.
 
     Args:
         dataset: source of batches.

@@ -90,7 +90,7 @@ class Trainer:
 
     A player that is due moves ``repeats`` times in a step. A move draws a batch from each stream of the player, enables
     gradients for its networks, sums the terms of `Game.losses`, computes gradients, averages them over processes, clips
-    them, and takes an optimizer step. Then it calls the callbacks.
+    them, and takes an optimizer step. Then the callbacks are called.
 
     Args:
         game: networks and losses.
@@ -107,7 +107,7 @@ class Trainer:
     Attributes:
         step: number of completed steps.
         examples: number of examples in the batches of all moves of all players.
-        real_examples: number of real examples since this object was created, over all processes. If several players
+        real_examples: number of real examples since this trainer was created, over all processes. If several players
             draw from a stream in a step, only the player that draws the most examples counts. With one critic, it is
             the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
@@ -185,8 +185,8 @@ class Trainer:
 
     @property
     def seconds(self) -> float:
-        """Time spent in `run` by ``clock``, in seconds. Time before the run was interrupted and resumed counts as
-        well."""
+        """Duration of the run by ``clock``, in seconds. After a resume, it includes the time before the interruption,
+        but not the time between."""
         return self._seconds_before + (0.0 if self._started is None else self.clock() - self._started)
 
     @property
@@ -197,7 +197,8 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up, 0 to 1."""
+        """Fraction of the budget that is used up, 0 to 1. If both steps and minutes are limited, the larger
+        fraction."""
         shares = [0.0]
         if self.steps is not None:
             shares.append(self.step / max(self.steps, 1))
@@ -224,7 +225,8 @@ class Trainer:
         for callback in self.callbacks.values():
             try:
                 callback.on_end(self)
-            except Exception as error:  # Other callbacks still run, because `Checkpoints` saves the run.
+            # The other callbacks are still called, so that `Checkpoints` can save the run.
+            except Exception as error:
                 failed = failed or error
         if failed is not None:
             raise failed
@@ -316,7 +318,7 @@ class Trainer:
             state: state of a trainer with the same networks and players.
 
         Returns:
-            A warning for each part that the state lacks. Such a part starts with an empty state.
+            A warning for each part, such as a callback, whose state is missing. Such a part starts as in a new run.
 
         Raises:
             CheckpointError: networks or players differ, or a value is invalid.

@@ -29,8 +29,8 @@ MAX_PREVIEWS = 100_000
 class MetricsLog(Callback):
     """Log of losses, critic scores and gradient norms, averaged over ``every`` steps.
 
-    Each line of ``metrics.jsonl`` holds the means of one interval; TensorBoard gets the same values. The sums stay on
-    the device, so that logging does not block the training loop. A loss that is not finite stops the run. If a line
+    Each line of ``metrics.jsonl`` holds the means of one interval. They are also written for TensorBoard. The sums stay
+    on the device, so that logging does not block the training loop. A loss that is not finite stops the run. If a line
     cannot be written, for example because the disk is full, it is skipped and one warning is printed.
 
     ``examples_per_second`` counts real examples, as is usual for GANs (see `Trainer.real_examples`). If the critic and
@@ -142,7 +142,8 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            if not self._trimmed:  # Later steps are removed only now, so that a failed resume keeps the log.
+            # Steps after the checkpoint are removed only at the first new line, so that a failed resume keeps the log.
+            if not self._trimmed:
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}
             append_bytes(self.path, (json.dumps(clean) + "\n").encode())

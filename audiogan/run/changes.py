@@ -25,7 +25,7 @@ CHANGEABLE_KEYS = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir",
 def data_fingerprint(data: Table) -> dict[str, Any]:
     """Return the source, length and digest of training data.
 
-    The digest covers all labels but only some examples, so two data sets with the same digest may differ.
+    The digest covers all labels but only some examples, so different data sets can have the same digest.
     """
     values = MAX_FILE_VALUES if getattr(data, "scan", None) is not None else MAX_GENERATED_VALUES
     count = min(len(data), max(64, values // max(1, int(np.prod(data.shape)))))

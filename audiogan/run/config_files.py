@@ -189,7 +189,7 @@ def check_yaml(text: str, path: Path) -> None:
 
 
 def check_defaults(config: Any, path: Path) -> None:
-    """Raise `UserError` if a file has a section ``hydra``, or a resolver in its defaults list.
+    """Raise `UserError` if a file has a section ``hydra``, or a resolver such as ``${oc.env:X}`` in its defaults list.
 
     Hydra evaluates both while it reads the file.
     """
@@ -345,7 +345,7 @@ def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], so
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, str) and "${" in node:
-                break  # The rest of the key is in the section to which this value refers.
+                break  # The value refers to a section that has the rest of the key.
             else:
                 return 1  # OmegaConf reports the unknown key.
             done.append(name)

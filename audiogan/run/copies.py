@@ -1,4 +1,4 @@
-"""Expand configuration entries with the key ``copies``, such as the critics and data shards of MD-GAN."""
+"""Expand configuration entries with the key ``copies``, such as the critics of MD-GAN, each with a part of the data."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MAX_COPIED_VALUES = 20_000
 def expand_copies(node: Any, source: str = "") -> None:
     """Replace each entry that has the key ``copies`` by numbered copies, in place.
 
-    ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and ``critic_1``. In the entry, strings with ``{i}`` get the
-    number of the copy, and the string ``{i}`` becomes that number. If the configuration already has ``critic_1``, its
-    settings override those of the copy; ``critic_1: null`` removes the copy.
+    ``critic_{i}: {copies: 2, ...}`` becomes ``critic_0`` and ``critic_1``. In the entry, ``{i}`` inside a string is
+    replaced by the number of the copy. A string that is only ``{i}`` becomes an integer. If the configuration already
+    has ``critic_1``, its settings override those of the copy; ``critic_1: null`` removes the copy.
 
     Args:
         node: OmegaConf container that is not in struct mode.

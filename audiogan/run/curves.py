@@ -21,7 +21,7 @@ Series = dict[str, tuple[list[float], list[float]]]
 
 # Size of the viewBox and edges of the plot area, in SVG units.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168
-_BINS = 100  # Largest number of points of a line. A band around the line shows the range of each bin.
+_BINS = 100  # Largest number of bins of a series. A line shows the means of the bins, a band their ranges.
 _LAST_STEP = 1e15
 _TITLES = {
     "loss": "losses",
@@ -49,8 +49,8 @@ def to_float(value: Any) -> float | None:
 def series_from_rows(rows: list[dict[str, Any]]) -> Series:
     """Convert rows of a metrics log to one series per metric.
 
-    If the step decreases because a run resumed, earlier rows from that step on are dropped. A row is skipped if its
-    step is missing, negative or above 1e15.
+    If the step decreases because a run resumed, earlier rows with this step or a later one are dropped. A row is
+    skipped if its step is missing, negative or above 1e15.
     """
     kept: list[tuple[float, dict[str, Any]]] = []
     for row in rows:

@@ -11,7 +11,8 @@ so these two sections cannot refer to facts. All other sections can.
 * ``facts.inputs.NAME``: facts of the input NAME, such as ``facts.inputs.source.shape``. See
   `audiogan.inputs.Input.data_facts`.
 * ``facts.NAME``: number of channels of the input NAME. ``facts.classes`` is the number of classes.
-* ``facts.shape``: shape of one signal in the representation. Networks read and write signals of this shape.
+* ``facts.shape``: shape of one signal after it is encoded by the representation. Networks read and write signals of
+  this shape.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 FORMAT = {"_target_": "audiogan.representations.SoundFormat", "length": None, "channels": None, "sample_rate": None}
 GENERAL = ("labels", "inputs", "modality", "signal_shape", "shape", "format")
 RESERVED = ("x", *GENERAL, "n", "batch", "random", "only", "skip", "truncation")
-"""Names that an input must not have: the column of signals, facts, and arguments of sampling."""
+"""Names that an input must not have, because the column of signals, a fact or an argument of sampling has them."""
 
 
 def declare_facts(cfg: DictConfig, source: str) -> None:

@@ -51,7 +51,8 @@ def run_folder_name(name: str, overrides: Sequence[str]) -> str:
 
 
 def check_run_folder(run_dir: Path) -> None:
-    """Raise `UserError` unless ``run_dir`` is missing, empty or a run folder, so that training replaces no other files.
+    """Raise `UserError` unless ``run_dir`` is missing, empty or a run folder, so that training cannot replace files
+    that belong to no run.
 
     Args:
         run_dir: path of the run folder.
@@ -62,7 +63,7 @@ def check_run_folder(run_dir: Path) -> None:
         return
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be used ({error.strerror})") from error
-    # A run that is killed early leaves a lock and a few files, but no run.json.
+    # A run that is killed early leaves a lock and a few files, but no run.json. Its folder may be used again.
     begun = ".lock" in names and all(name in (*FOLDERS, *FILES) or name.endswith(".tmp") for name in names)
     if names and not begun and "run.json" not in names and not any(run_dir.glob("checkpoints/step-*.ckpt")):
         raise UserError(

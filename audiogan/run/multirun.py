@@ -55,7 +55,8 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
             f"run_dir={shared}: several jobs would use this run folder; do not set run_dir, and vary a setting "
             "that is part of the folder name (not trainer.steps, trainer.minutes or a callback that only logs)"
         )
-    try:  # Hydra also composes a configuration from the overrides that all jobs share.
+    # Before the jobs, Hydra composes a configuration from only the overrides that all jobs share, so check it too.
+    try:
         config.compose_unchecked(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
         if "Could not override" not in str(error):
@@ -114,11 +115,13 @@ def multirun(name: str, overrides: Sequence[str], resume_command: str = "") -> i
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            if os.getpid() != process:  # Another process only has a copy of `failed`, so raise an exception.
+            # A launcher may use other processes. Their copies of `failed` are lost, so they raise an exception.
+            if os.getpid() != process:
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:
-            if os.getpid() != process:  # Launchers do not pass on KeyboardInterrupt, so raise another exception.
+            # Launchers do not pass KeyboardInterrupt from another process to this one, so raise a different exception.
+            if os.getpid() != process:
                 raise JobInterrupted(" ".join(mine)) from None
             raise
 

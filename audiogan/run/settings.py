@@ -28,7 +28,7 @@ KEYS = {
 MAX_INTEGER = 2**63 - 1
 """Largest integer in a configuration: the largest 64-bit signed integer."""
 MAX_BATCH_SIZE = 2**31 - 1
-# Keys of settings that must be integers. Annotations decide which arguments of classes must be integers.
+# Keys of settings that must be integers. For arguments of a class, its type annotations decide.
 WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
 """Largest length of a text value, in characters."""
@@ -78,7 +78,8 @@ def make_paths_absolute(cfg: DictConfig) -> None:
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
         cfg.data.root = root = _absolute("data.root", root)
-    # Another machine may have a folder with the name of the data set, so store whether the root is a name or a path.
+    # Another machine may have a folder with the name of the data set, so store whether ``data.root`` is the name of a
+    # data set or a path.
     if root in DATA_SETS or "named" in cfg.data:
         cfg.data.named = not is_path
     for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
@@ -154,7 +155,8 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        for name, node in (cfg.get("inputs") or {}).items():  # The networks still need these classes.
+        # The networks were built for these inputs, which the new data may lack.
+        for name, node in (cfg.get("inputs") or {}).items():
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]
     for unknown in [key for key in cfg if key not in KEYS]:
@@ -238,7 +240,7 @@ def check_values(node: Any, source: str, key: str = "") -> None:
 
 
 def check_sections(config: Any, source: str) -> None:
-    """Check that each section of an object has ``_target_``, and check the section ``checkpoints``.
+    """Check that each section from which an object is built has ``_target_``, and check the section ``checkpoints``.
 
     Args:
         config: resolved configuration as plain values.

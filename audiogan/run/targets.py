@@ -81,7 +81,8 @@ def check_targets(config: Any, key: str = "", source: str = "", folder: Path | N
         config: configuration or section as plain values.
         key: dotted key of the section. Empty for a whole configuration.
         source: prefix of the key in messages.
-        folder: folder of the configuration. If it contains the module, the error suggests trusting it.
+        folder: folder of the configuration. If the module of a refused class is in this folder, the error suggests
+            trusting the module.
     """
     for path, target in find_targets(config, key):
         resolve_target(target, path, source, folder)
@@ -100,7 +101,8 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
         target: dotted name, such as ``audiogan.core.EMA``. Names of earlier versions are accepted.
         key: dotted key in the configuration, such as ``callbacks.ema._target_``.
         source: prefix of the key in messages.
-        folder: folder of the configuration. If it contains the module, the error suggests trusting it.
+        folder: folder of the configuration. If the module of a refused class is in this folder, the error suggests
+            trusting the module.
 
     Raises:
         UserError: the class does not exist, is not allowed at ``key``, or belongs to a module that is not trusted.

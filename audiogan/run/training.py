@@ -61,7 +61,8 @@ MAX_FIT_EXAMPLES = 4096
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     """Open the data of a configuration, and return training data and held-out data.
 
-    Columns of ``data.columns`` are added before the split. If there are too few examples, the held-out data is empty.
+    Columns of ``data.columns`` are added before the data is split into the two. If there are too few examples to split,
+    the held-out data is empty.
     """
     settings = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(settings, dict)
@@ -77,7 +78,8 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
-    """Build the inputs of the generator, by name. Inputs without data are skipped, such as classes of unlabelled data.
+    """Build the inputs of the generator, by name. Inputs without data are skipped, such as the class if the data has no
+    labels.
 
     Args:
         sections: section ``inputs`` of a configuration: name -> settings, as plain dicts.
@@ -95,12 +97,13 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 
 
 def build_representation(cfg: DictConfig) -> Representation:
-    """Build the representation of a configuration with known facts. It is not fitted yet."""
+    """Build the representation of a configuration whose facts (values derived from the data) are set. It is not fitted
+    yet."""
     return build(cfg.representation, "representation")
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
-    """Build the game of a configuration with known facts.
+    """Build the game of a configuration whose facts (values derived from the data) are set.
 
     Args:
         cfg: configuration with facts.
@@ -117,7 +120,7 @@ def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str
 
 
 def build_modality(cfg: DictConfig) -> Modality:
-    """Build the modality of a configuration with known facts."""
+    """Build the modality of a configuration whose facts (values derived from the data) are set."""
     return build(cfg.facts.modality, "facts.modality")
 
 
@@ -134,7 +137,7 @@ def build_trainer(
     """Build the trainer of a configuration, with its game, players, streams and callbacks.
 
     Args:
-        cfg: checked configuration. Its facts are set.
+        cfg: checked configuration, in which the facts (values derived from the training data) are set.
         train: training data.
         held_out: held-out data, for callbacks.
         fit_to_data: whether to fit the representation and the inputs to the training data. Use ``False`` if a
@@ -197,7 +200,8 @@ def build_callbacks(
 ) -> dict[str, Callback]:
     """Build the callbacks of a configuration, by name and in order.
 
-    A constructor with a parameter ``run_dir``, ``log``, ``modality``, ``train`` or ``held_out`` gets that object.
+    A constructor with a parameter ``run_dir``, ``log``, ``modality``, ``train`` or ``held_out`` gets the object of that
+    name.
     """
     from audiogan.run.callbacks import MetricsLog, Progress
 
@@ -268,7 +272,8 @@ def train(cfg: DictConfig, *, resume_command: str = "", echo: Echo = print, prog
             advice = "increase trainer.steps or trainer.minutes to resume"
             echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
-        if engine.is_main_process:  # These files are written last, because a run that fails to resume must keep them.
+        # If the resume fails, the run keeps its old files. Therefore, new ones are written only now.
+        if engine.is_main_process:
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
                 temporary.write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8", errors="replace")
@@ -303,7 +308,7 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, resume_command: 
     if chief:
         summary = f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes"
         write_report_and_summary(trainer, cfg, resume_command, summary, echo)
-    trainer.stop_reason = reason  # A signal while the report was written has no effect.
+    trainer.stop_reason = reason  # Ignore signals that arrived during the report.
 
 
 def _reason(error: BaseException) -> str:

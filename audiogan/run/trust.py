@@ -1,6 +1,6 @@
 """Trusted modules: the user's own code for networks, games, losses, inputs and data.
 
-A configuration, checkpoint or bundle may use classes of a module that the user trusts with ``--trust NAME`` or
+A configuration, checkpoint or exported model may use classes of a module that the user trusts with ``--trust NAME`` or
 ``load(run, trust=[NAME])``. A file cannot make a module trusted. Modules that are not trusted are never imported.
 """
 
@@ -42,7 +42,7 @@ class Trust:
 
     Attributes:
         names: names of top-level modules.
-        folders: folders appended to ``sys.path``. They are the working folders in which modules were trusted.
+        folders: folders appended to ``sys.path``. They were the working folders when modules were trusted.
         command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
     """
 
@@ -214,7 +214,7 @@ def check_required_modules(names: Any) -> None:
 
 
 def trust_hint(name: str, folder: Path | None = None) -> str | None:
-    """Return advice to trust a module if its file exists in the working folder or in ``folder``, else ``None``.
+    """Return advice to trust a module, or ``None`` if its file is neither in the working folder nor in ``folder``.
 
     Args:
         name: name of a top-level module that is not trusted.
@@ -229,7 +229,8 @@ def trust_hint(name: str, folder: Path | None = None) -> str | None:
 
 
 def trust_flag() -> str:
-    """Return the flag ``--trust`` for a suggested command, with a leading space. Empty if no module is trusted."""
+    """Return the flag ``--trust`` for a suggested command, with a leading space. An empty string if no module is
+    trusted."""
     return f" --trust {','.join(trusted_modules())}" if trusted_modules() else ""
 
 

@@ -65,7 +65,7 @@ class Interrupts:
         self._holding = self._pending = False
 
     def handle_signal(self, signal_number: int, frame: Any) -> None:
-        """Raise KeyboardInterrupt, or remember the first signal inside `delayed`. A second signal raises at once."""
+        """Raise KeyboardInterrupt. Inside `delayed`, only remember the first signal; a second one raises at once."""
         if not self._holding or self._pending:  # a second signal is never delayed
             raise KeyboardInterrupt
         self._pending = True

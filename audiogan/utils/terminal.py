@@ -20,15 +20,15 @@ class Output:
     """A text stream that wraps another stream and never raises while writing.
 
     * A character missing from the encoding is written as an escape sequence.
-    * Control characters are written as escape sequences. A leading carriage return is kept, because progress bars use
-      it.
+    * Control characters are written as escape sequences if `plain` is true. A leading carriage return is kept, because
+      progress bars use it.
     * If the reader has closed the pipe or the disk is full, later output is dropped and the command continues.
 
     Args:
         stream: the wrapped stream. None drops all output.
 
     Attributes:
-        plain: whether control characters are escaped.
+        plain: whether control characters are written as escape sequences. True by default.
         error: first error of the wrapped stream, except a closed pipe. None if there was no error.
     """
 

@@ -60,7 +60,8 @@ def detect_encoding(data: bytes) -> str | None:
     """Return the encoding of text, detected by its byte order mark or its zero bytes. None if there is neither."""
     found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
     even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
-    if found is None and 4 * max(even, odd) > len(data[:1000]):  # a Latin letter in UTF-16 has one zero byte
+    # In UTF-16, each Latin letter has a zero byte: the second in little-endian order, the first in big-endian.
+    if found is None and 4 * max(even, odd) > len(data[:1000]):
         return "utf-16-le" if odd > even else "utf-16-be"
     return found
 

@@ -44,7 +44,8 @@ class Workers:
         if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
             return [function(item) for item in items]  # no threads for a nested call or a single item
         pool, stopped = self._started(), threading.Event()
-        size = max(1, len(items) // (PARTS * self.count))  # items per submission, because each one costs time
+        # Submitting work to the pool takes time, so several items are submitted together.
+        size = max(1, len(items) // (PARTS * self.count))
         parts = [items[i : i + size] for i in range(0, len(items), size)]
         futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:
