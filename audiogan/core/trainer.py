@@ -69,7 +69,7 @@ class Callback:
         """
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        """Called after each move of each player."""
+        """Called after each move, which is one optimizer step of one player."""
 
     def on_step(self, trainer: Trainer) -> None:
         """Called after all players have moved in a step. `Trainer.step` has already been increased."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 LOUDNESS = -26.0
-"""Default loudness of the loudest layer of a pad, in LUFS. Nearly every drum reaches it with a true peak below
-`CEILING_DB`."""
+"""Default loudness of the loudest layer of a pad, in LUFS. At this loudness, the true peak of nearly every drum stays
+below `CEILING_DB`."""
 CEILING_DB = -1.0
 """Maximum true peak, in dBTP: the limit that EBU R 128 recommends."""
 WINDOW = 0.4

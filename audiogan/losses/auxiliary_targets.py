@@ -73,8 +73,8 @@ class Width(AuxiliaryTarget):
 
     name = "width"
     mono, margin = 0.003, 0.1
-    """Thresholds of the stereo width. A recording with a width below ``mono`` counts as mono, so its predicted width
-    should be below ``-margin``."""
+    """Thresholds of the stereo width. A recording with a measured width below ``mono`` counts as mono. For a mono
+    recording, the predicted width should be below ``-margin``, because sounds are mono for widths of 0 or less."""
 
     def compare(self, predicted: Tensor, batch: dict[str, Tensor]) -> Tensor | None:
         target = stereo_width(batch["x"])

@@ -274,7 +274,8 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # The shape is checked with one channel, because an input can have more channels than a file: an image plus a mask.
+    # The number of channels is left out of the check, because an input can have more channels than its file, for
+    # example an added mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")

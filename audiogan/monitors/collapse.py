@@ -5,7 +5,7 @@ from __future__ import annotations
 from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Curve, History
-from audiogan.monitors.progress import WINDOW, has_stalled, max_distance_change, recent_median, running_median
+from audiogan.monitors.progress import WINDOW, has_stalled, largest_distance_change, recent_median, running_median
 
 KIND = "mode collapse"
 # Description of each figure, the level below which it shows a collapse, and the level below which a collapse is
@@ -48,7 +48,7 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
         return _finding(history, severity, f"{description} fell from {best:.2f} to {now:.2f}", figures)
     if now > low or history.budget_used < SOON or recent_median(curve) > 1.25 * max(best, 0.01):
         return None
-    if max_distance_change(history) < MOVED:
+    if largest_distance_change(history) < MOVED:
         return None
     standing, late = has_stalled(history), history.budget_used >= LATE
     if late and name == "monitor/diversity_within":

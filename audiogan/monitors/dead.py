@@ -7,7 +7,7 @@ import numpy as np
 from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, History, Missing
-from audiogan.monitors.progress import WINDOW, max_distance_change
+from audiogan.monitors.progress import WINDOW, largest_distance_change
 
 KIND = "dead start"
 ROWS = 4
@@ -36,7 +36,7 @@ def dead_start(history: History) -> Finding | None:
         if len(spread) >= WINDOW and spread.tail(WINDOW).values.max() < FLAT:
             return _finding(history, f"{critic} gives the same logit to all samples", {"spread": spread.last})
     distance = history.find_curve("monitor/kernel")
-    if len(distance) >= PROBES and max_distance_change(history) < UNMOVED:
+    if len(distance) >= PROBES and largest_distance_change(history) < UNMOVED:
         text = f"outputs have not changed since step {distance.steps[0]:,.0f}: the generator does not learn"
         return _finding(history, text, {"distance to real data": distance.last})
     edge = history.find_curve("monitor/saturation")

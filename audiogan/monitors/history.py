@@ -98,7 +98,7 @@ class History:
         halves: dict[str, dict[str, float]] = {}
         for name, value in row.items():
             if name not in self._names:
-                own = player_figure_name(name, self.roles)
+                own = to_player_metric_name(name, self.roles)
                 self._names[name] = own or canonical_name(name)
                 self._halves[name] = None if own else parse_partial_critic_loss(name)
             known, part, amount = self._names[name], self._halves[name], _number(value)
@@ -238,7 +238,7 @@ def roles_from_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def player_figure_name(name: str, players: Container[str]) -> str:
+def to_player_metric_name(name: str, players: Container[str]) -> str:
     """Return ``name`` if a rule reads this figure and it belongs to one of ``players``, else an empty string."""
     player, _, figure = name.rpartition("/")
     return name if figure in OWN and player in players else ""

@@ -47,7 +47,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
     return bool(now.min() > RECORD * max(float(before.min()), 0.0))
 
 
-def max_distance_change(history: History) -> float:
+def largest_distance_change(history: History) -> float:
     """Return the largest change of the distance to real data, relative to its first value. 1 if it was not measured."""
     distance = history.find_curve("monitor/kernel")
     if len(distance) < 2:

@@ -88,7 +88,7 @@ def crop_square(pixels: Pixels, size: int) -> Pixels:
     return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 
-def highest_value(entry: Entry) -> int | None:
+def full_scale_value(entry: Entry) -> int | None:
     """Return the largest pixel value of a 16-bit image, or ``None`` if the file is not a readable 16-bit image."""
     try:
         with open_picture(entry.path) as image:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audiogan.data.images.decode import BITS, FLAGS, Found, decode, highest_value
+from audiogan.data.images.decode import BITS, FLAGS, Found, decode, full_scale_value
 from audiogan.data.kinds import IMAGE_SIDES, first_bytes, suffix_set
 from audiogan.data.labels import LabelRule
 from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
@@ -299,5 +299,5 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
 
 def _bits(images: list[Entry]) -> int:
     """Return the smallest common bit depth of all 16-bit images. A common value keeps their levels comparable."""
-    found = [value for _, value in prefetch_map(highest_value, images) if value is not None]
+    found = [value for _, value in prefetch_map(full_scale_value, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -35,12 +35,12 @@ _FIRST = re.compile(r"\s*(\d+)\s*(?=\[|:\s)")
 _CYCLEGAN = re.compile(r"\(epoch: \d+, iters: \d+, time: [^)]*\)")
 
 
-def read_lines(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
     """Read log lines that contain names and values.
 
     Args:
         text: content of the file.
-        is_figure: function that returns whether a name denotes a figure that rules read.
+        is_metric_name: function that returns whether a name denotes a figure that rules read.
 
     Returns:
         The rows of figures, the names of all figures, and messages about lines that could not be read.
@@ -60,7 +60,7 @@ def read_lines(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[s
         values = {name: value for name, cell in found if (value := parse_number(cell, mark)) is not None}
         figures = {name: value for name, value in values.items() if not _is_counter(name)}
         names |= dict.fromkeys(figures)
-        if not any(map(is_figure, figures)) and not any(_bare(name) for name in figures):
+        if not any(map(is_metric_name, figures)) and not any(_bare(name) for name in figures):
             if "epoch" in count:  # Keras prints the epoch on a separate line.
                 context = {"epoch": count["epoch"]}
             else:
@@ -70,16 +70,16 @@ def read_lines(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[s
     return rows, list(names), [*skipped.remarks, *long.remarks] if rows else []
 
 
-def is_line_log(text: str, is_figure: Callable[[str], bool], max_lines: int = 40) -> bool:
+def has_metrics_in_lines(text: str, is_metric_name: Callable[[str], bool], max_lines: int = 40) -> bool:
     """Return whether at least a third of the first lines contain a named figure.
 
     Args:
         text: content of the file.
-        is_figure: function that returns whether a name denotes a figure that rules read.
+        is_metric_name: function that returns whether a name denotes a figure that rules read.
         max_lines: number of lines to examine.
     """
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:max_lines]
-    named = sum(any(is_figure(name) or _bare(name) for name, _ in _pairs(line)) for line in lines)
+    named = sum(any(is_metric_name(name) or _bare(name) for name, _ in _pairs(line)) for line in lines)
     return 3 * named >= max(len(lines), 1)
 
 

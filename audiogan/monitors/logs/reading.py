@@ -13,7 +13,7 @@ from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import read_small_file
 from audiogan.monitors.history import STEPS, canonical_name, parse_partial_critic_loss, split_words
 from audiogan.monitors.logs.events import MARK, is_event_file, read_events
-from audiogan.monitors.logs.lines import is_line_log, read_lines
+from audiogan.monitors.logs.lines import has_metrics_in_lines, read_lines
 from audiogan.monitors.logs.numbers import parse_number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
@@ -111,7 +111,7 @@ def read_log(path: Path) -> Log:
         found = _json(path, text)
         if found is not None:
             return _finished(path, *found)
-    if is_line_log(text, _known):
+    if has_metrics_in_lines(text, _known):
         return _finished(path, *read_lines(text, _known))
     table = read_table(text, _known)
     if table[0] and any(map(_known, table[1])):

@@ -1,4 +1,4 @@
-"""Messages about log lines that could not be read, with their number and an example."""
+"""Messages that state how many log lines could not be read, with one of these lines as an example."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ SAMPLE, SAMPLE_CELLS = 500, 20_000
 Split = Callable[[str], list[str]]
 
 
-def read_table(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
+def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[dict[str, float]], list[str], list[str]]:
     """Read a table with any common delimiter, decimal mark and thousands separator.
 
     Args:
         text: content of the file.
-        is_figure: function that returns whether a column name denotes a figure that rules read.
+        is_metric_name: function that returns whether a column name denotes a figure that rules read.
 
     Returns:
         The rows of figures, the names of the columns, and messages about content that could not be read. There are no
@@ -48,7 +48,7 @@ def read_table(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[s
         cells = split(line)
         if cells == head:  # A resumed run writes the column names again.
             continue
-        if _is_head(cells, is_figure):
+        if _is_head(cells, is_metric_name):
             head = cells
             names |= dict.fromkeys(head)
             continue
@@ -77,7 +77,7 @@ def read_table(text: str, is_figure: Callable[[str], bool]) -> tuple[list[dict[s
     if short:
         remarks.append(f"{short:,} line{'s'[: short > 1]} have fewer cells than the first line has names")
     for name, cells_ in bad.items():
-        if is_figure(name) or any(name in row for row in rows):
+        if is_metric_name(name) or any(name in row for row in rows):
             example = printable(cells_.example)[:40]
             remarks.append(f"{cells_.count:,} cells of {printable(name)} are not numbers, such as {example!r}")
     return rows, [name for name in names if name], remarks
@@ -146,9 +146,9 @@ def _named(cell: str) -> bool:
     return cell.lower() not in MISSING and parse_number(cell) is None and parse_number(cell, ",") is None
 
 
-def _is_head(cells: Sequence[str], is_figure: Callable[[str], bool]) -> bool:
+def _is_head(cells: Sequence[str], is_metric_name: Callable[[str], bool]) -> bool:
     """Return whether a line replaces the column names: all cells are names, and at least one names a figure."""
-    return len(cells) > 1 and all(map(_named, cells)) and any(map(is_figure, cells))
+    return len(cells) > 1 and all(map(_named, cells)) and any(map(is_metric_name, cells))
 
 
 def _spread(lines: Sequence[str]) -> Iterator[str]:
