@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
                 raise
             left.append(str(error))
             continue
-        # The recording is saved with the peak of the imitation, 0.95, so that the two can be compared by ear.
+        # The saved recording is scaled to a peak of 0.95, like the imitation, so that the two can be compared by ear.
         _save(generator, args.out, stem, found)
         random = generator.sample(RANDOM_SAMPLES, seed=args.seed) if random is None else random
         best = nearest_distance(random, found.recording, generator.sample_rate)

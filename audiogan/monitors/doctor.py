@@ -18,7 +18,7 @@ from audiogan.monitors.logs.reading import KINDS
 from audiogan.monitors.watch import Watch
 from audiogan.utils.text import printable
 
-MAX_CHECKS = 60  # Largest number of times that rules are applied to a log without monitoring steps.
+MAX_CHECKS = 60  # Rules are applied at no more steps than this if a log does not mark monitoring steps.
 KNOWN = "losses of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
 
 

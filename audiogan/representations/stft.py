@@ -187,7 +187,7 @@ class _PowerLaw(torch.autograd.Function):
         (planes,), (floor, exponent) = ctx.saved_tensors, ctx.constants
         square = inner_product(planes, planes)
         gain = _power(square, floor, exponent)
-        # The gain depends on |X| above the floor, so the derivative in the direction of X has a second term there.
+        # Above the floor, the gain depends on |X|, so the derivative in the direction of X has a second term.
         slope = exponent * gain / square.clamp_min(floor**2) * (square > floor**2)
         radial = inner_product(planes, grad) * slope
         return torch.addcmul(grad * gain.unsqueeze(2), planes, radial.unsqueeze(2)), None, None

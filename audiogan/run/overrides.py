@@ -89,9 +89,9 @@ def quote(text: str) -> str:
 
 
 def settings_from_run_name(config: str, overrides: Sequence[str]) -> list[str]:
-    """Return the settings in the name of the existing run folder ``run_dir`` that ``overrides`` do not set.
+    """Return the settings in the name of an existing run folder, except those that ``overrides`` set already.
 
-    With ``run_dir=runs/points,loss=hinge``, the result is ``["loss=hinge"]``. It is empty for other folder names.
+    With ``run_dir=runs/points,loss=hinge``, the result is ``["loss=hinge"]``. It is empty if the name has no settings.
 
     Args:
         config: path of a YAML file, or name of a shipped configuration.

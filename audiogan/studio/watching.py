@@ -36,7 +36,7 @@ MAX_PREVIEW_BYTES = 64 << 20
 
 
 class WatchedRun:
-    """Run that a page watches, with the part of its log that was read and cached drawings of its curves."""
+    """Run that a page watches, with cached drawings of its curves and the part of its log that has been read."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.log, self.lock = run, RunLog(), threading.Lock()

@@ -60,7 +60,7 @@ class Header:
 
 
 def inspect_header(file: BinaryIO) -> Header:
-    """Inspect the header of an open sound file and find the replacements that libsndfile needs to read it."""
+    """Inspect the header of an open sound file, and find the bytes to replace so that libsndfile can read it."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     beginning = file.read(64)

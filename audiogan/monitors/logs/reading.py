@@ -126,7 +126,7 @@ def read_log(path: Path) -> Log:
 
 def _finished(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) -> Log:
     names = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
-    if not any(map(_known, names)):  # Columns named D and G are losses if the log has no other figure.
+    if not any(map(_known, names)):  # Columns D and G are losses if no column is a known metric.
         bare = {name: f"loss_{name}" for name in names if _known(f"loss_{name}") and len(split_words(name)) <= 2}
         rows = [{bare.get(name, name): value for name, value in row.items()} for row in rows]
     _count_on(rows)
