@@ -272,3 +272,11 @@ def test_an_unknown_key_of_a_class_is_named_with_the_known_keys() -> None:
     node = {"_target_": "audiogan.core.Anneal", "start": 0.5, "least": 0.1}
     with pytest.raises(UserError, match=r"^callbacks\.anneal\.least: Anneal has no such key; known are start, shape"):
         build(node, "callbacks.anneal")
+
+
+def test_a_wrong_choice_of_a_group_lists_the_choices() -> None:
+    with pytest.raises(UserError, match=r"'loss/hinj'; choose one of hinge, least-squares, .*, wgan-gp") as caught:
+        compose("drums", ["loss=hinj"])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match=r"'trainer.step': no such key; check the spelling"):
+        compose("drums", ["trainer.step=3"])

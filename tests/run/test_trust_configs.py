@@ -194,3 +194,10 @@ def test_a_file_sets_no_cache_of_a_column(here: Path, capsys: pytest.CaptureFixt
         POINTS + "data: {columns: {x: {_target_: audiogan.data.measures.KnobValues, cache: victim}}}\n"
     )
     assert "data.columns.x.cache must not be set in a file" in refused(capsys, "mine.yaml")
+
+
+def test_an_error_in_a_trusted_module_names_its_file_and_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = write_module(here, LOSS.replace("pass", "def generator(self, *logits):\n        raise KeyError('oops')"))
+    (here / "mine.yaml").write_text(f"{POINTS}data: {{count: 200}}\ngame: {{loss: {{_target_: {name}.Mine}}}}\n")
+    code, err = main(["train", "mine.yaml", "--trust", name]), capsys.readouterr().err
+    assert code == 2 and f"audiogan: {name}.py, line 4: KeyError: 'oops'" in err and "bug in audiogan" not in err
