@@ -24,6 +24,8 @@ WIDEST = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
 """Distance between two images of a sheet, between two blocks of rows, and of images from the edge, in pixels."""
+EMPTY_COST = 3.0
+"""Cost of a share of empty places in a comparison, relative to the cost of a shape that is not square."""
 LAYOUT = "Layout"
 """Key of the text in a PNG file that holds the positions of the images of a comparison, as JSON."""
 MAX_LAYOUT_PIXELS = 1 << 28
@@ -156,7 +158,7 @@ class Places:
 
 
 def rows_per_block(rows: int, width: int, height: int) -> int:
-    """Return the number of rows below each other for which a sheet is nearest to a square, and not too wide.
+    """Return the number of rows of a block. The sheet is then near-square, not too wide, and has few empty places.
 
     Args:
         rows: number of rows.
@@ -165,7 +167,12 @@ def rows_per_block(rows: int, width: int, height: int) -> int:
     """
     most = max(1, (WIDEST - 2 * EDGE) // (width + BLOCK_GAP))
     heights = [-(-rows // blocks) for blocks in range(1, min(rows, most) + 1)]
-    return min(heights, key=lambda down: abs(np.log(-(-rows // down) * width / (down * height))))
+
+    def cost(down: int) -> float:
+        blocks = -(-rows // down)
+        return abs(float(np.log(blocks * width / (down * height)))) + EMPTY_COST * (1 - rows / (blocks * down))
+
+    return min(heights, key=cost)
 
 
 def draw_grid(
