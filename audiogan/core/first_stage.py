@@ -15,19 +15,21 @@ from audiogan.core.trainer import Callback, Trainer
 class FirstStage(Callback):
     """Callback that divides a run into two stages. Some players move only in the second stage.
 
-    In the first stage of a restoration GAN, the critic is paused and the generator learns from distances to its
-    targets alone, as in SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021,
-    section 4.1). The callback stores the generator's weights at the end of the first stage. After training, these
-    weights and the final ones can be interpolated.
+    With the opponent paused, a network learns from distances to its targets alone, as in the first stage of SRGAN
+    (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section 4.1). The callback
+    stores the weights at the end of the first stage. After training, these weights and the final ones can be
+    interpolated.
 
     Put this callback after `EMA`, because it stores averaged weights if there are any.
 
     Args:
         fraction: fraction of the run's budget (steps or minutes) that the first stage takes, above 0 and below 1.
-        nets: names of the networks with weights to store.
-        paused: names of the players that are paused in the first stage. Games receive them in `Play.paused`.
+        nets: names of the networks with weights to store. ``None`` selects the networks that `EMA` averages.
+        paused: names of the players that are paused in the first stage. Games receive them in `Play.paused`. ``None``
+            selects the players that train none of the networks in ``nets``.
 
     Attributes:
+        paused: names of the players that are paused in the first stage.
         nets: copies of the networks with the weights at the end of the first stage. Before that, initial weights.
         finished: whether the first stage is over.
 
@@ -36,22 +38,27 @@ class FirstStage(Callback):
     """
 
     def __init__(
-        self, fraction: float = 0.5, nets: Sequence[str] = ("generator",), paused: Sequence[str] = ("critic",)
+        self, fraction: float = 0.5, nets: Sequence[str] | None = None, paused: Sequence[str] | None = None
     ) -> None:
         if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
             raise ValueError(f"first_stage: fraction={fraction} must be above 0 and below 1")
-        self.fraction, self.names, self.paused = fraction, tuple(nets), frozenset(paused)
+        self.fraction, self._names, self._paused = fraction, nets, paused
+        self.paused: frozenset[str] = frozenset()
         self.nets = nn.ModuleDict()
         self.finished = False
 
     def on_start(self, trainer: Trainer) -> None:
+        averaged = [name for c in trainer.callbacks.values() if isinstance(c, EMA) for name in c.names]
+        names = averaged if self._names is None else list(self._names)
+        others = [player.name for player in trainer.players if not {*player.nets} & {*names}]
+        self.paused = frozenset(others if self._paused is None else self._paused)
         for kind, wanted, available in (
-            ("network", self.names, list(trainer.game.nets)),
+            ("network", names, list(trainer.game.nets)),
             ("player", self.paused, [player.name for player in trainer.players]),
         ):
             if missing := sorted(set(wanted) - set(available)):
                 raise ValueError(f"first_stage: no {kind} is called {missing[0]!r}; choose of {', '.join(available)}")
-        self.nets = nn.ModuleDict({name: copy.deepcopy(trainer.game.nets[name]) for name in self.names})
+        self.nets = nn.ModuleDict({name: copy.deepcopy(trainer.game.nets[name]) for name in names})
         self.nets.requires_grad_(False)
         self._pause(trainer)
 
