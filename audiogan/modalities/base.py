@@ -241,10 +241,16 @@ class Modality:
 
         return {"l1": l1(output, target)}
 
-    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
-        """Return metrics of generated signals that need no reference data: name -> value. Higher values are better.
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
+        """Return metrics of a set of signals that do not belong to particular targets. By default there are none.
 
-        By default there are none.
+        Args:
+            x: signals ``[N, *shape]``.
+            real: real signals ``[M, *shape]``. Metrics that compare ``x`` with real signals are left out if it is None.
+
+        Returns:
+            Name of each metric -> value. Higher values are better, unless `audiogan.modalities.appearance.BETTER`
+            states another direction.
         """
         return {}
 

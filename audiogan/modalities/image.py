@@ -179,10 +179,27 @@ class Image(Modality):
         return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""
-        from audiogan.modalities.references import psnr, ssim
+        """Return the mean ``l1`` distance, ``psnr`` (in dB), ``ssim`` and ``gmsd`` of outputs and targets.
 
-        return {**super().reference_metrics(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+        Images have the shape ``[N, C, H, W]``. Images with fewer than 6 pixels on a side have no ``gmsd``.
+        """
+        from audiogan.modalities.references import SMALLEST_GMSD_SIDE, gmsd, psnr, ssim
+
+        found = {**super().reference_metrics(output, target), "psnr": psnr(output, target)}
+        found["ssim"] = ssim(output, target)
+        if min(output.shape[2:]) >= SMALLEST_GMSD_SIDE:
+            found["gmsd"] = gmsd(output, target)
+        return found
+
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
+        """Return the mean ``colourfulness`` of colour images and, with ``real``, their ``sharpness``.
+
+        `audiogan.modalities.appearance` defines both metrics.
+        """
+        from audiogan.modalities.appearance import colourfulness, sharpness
+
+        found = {"colourfulness": colourfulness(x)} if x.shape[1] == 3 else {}
+        return found if real is None else found | {"sharpness": sharpness(x, real)}
 
 
 def _channels(shape: Sequence[int | None]) -> int:

@@ -187,7 +187,7 @@ class Points(Modality):
         """Convert points ``[B, D]`` to images ``[B, D, 1, 1]`` of one pixel, with the coordinates as channels."""
         return x[:, :, None, None]
 
-    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
         """Return the number of modes that points ``[N, 2]`` cover and the fraction of points near a mode.
 
         The result is empty if the modes of the training data are not known.
