@@ -31,6 +31,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="NAME=VALUE",
         help="value of another input; can be repeated (`audiogan inputs RUN` lists all inputs)",
     )
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="mask for inpainting: an image of the size of IN, white where pixels are missing; or a folder with one "
+        "mask for each image in IN, with the same names; default: the transparent pixels of IN are missing",
+    )
     parser.add_argument("--class", dest="label", help="class, or a mixture of classes such as kick:0.7,tom:0.3")
     parser.add_argument("--seed", default="0", help="random seed (default 0)")
     parser.add_argument(
@@ -58,6 +65,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         generator,
         args.source,
         args.out,
+        mask=args.mask,
         route=args.generator,
         inputs=values,
         seed=seed,

@@ -23,6 +23,7 @@ from audiogan.data.degrade.images import (
     Hole,
     Jpeg,
     Mask,
+    MaskChoice,
     PoissonNoise,
 )
 from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
@@ -41,6 +42,7 @@ __all__ = [
     "Hole",
     "Jpeg",
     "Mask",
+    "MaskChoice",
     "MixNoise",
     "PoissonNoise",
     "Steps",
