@@ -49,6 +49,7 @@ class Generator:
         card: description of a published model in Markdown, or an empty string.
         config: configuration of the training run, as nested dicts.
         trust: modules outside the package that were trusted when the model was loaded.
+        first_stage: state dict of the networks at the end of the first stage. Empty for models without a first stage.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Generator:
         name: str | None = None,
         card: str = "",
         trust: Sequence[str] = (),
+        first_stage: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
+        self.first_stage = dict(first_stage or {})
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.name, self.card, self.trust = str(checkpoint) if name is None else name, card, tuple(trust)
         self.inputs: dict[str, Input] = Inputs(game.inputs.items())
