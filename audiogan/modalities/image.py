@@ -17,7 +17,7 @@ from audiogan.features.patches import Patches
 from audiogan.features.pixels import Pixels
 from audiogan.files import check_readable_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, check_range
-from audiogan.modalities.drawing.grid import LAYOUT, draw_grid, image_grid, to_bytes
+from audiogan.modalities.drawing.grid import CELL, LAYOUT, draw_grid, image_grid, to_bytes
 from audiogan.modalities.drawing.png import open_png, save_png
 from audiogan.modalities.reading.pictures import Picture, convert_channels, from_image, read_picture, to_float
 from audiogan.modalities.reading.reader import Unreadable
@@ -169,6 +169,14 @@ class Image(Modality):
         info = PngInfo()
         info.add_text(LAYOUT, places.to_json(list(columns), titles))
         save_png(path, sheet, pnginfo=info, compress_level=4)
+
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a grid of the images without titles. Images smaller than 80 pixels are enlarged by an integer factor.
+
+        A single image is enlarged to at least 240 pixels.
+        """
+        wanted = CELL if len(x) > 1 else 3 * CELL
+        return image_grid(x, columns, max(1, -(-wanted // max(x.shape[2:]))))
 
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write a grid of the images, without titles, to TensorBoard."""

@@ -56,6 +56,7 @@ def image_table(
     origin: str = "memory",
     mirror: bool = False,
     scan: Scan | None = None,
+    recordings: np.ndarray | None = None,
 ) -> Table:
     """Return a table of images ``[C, H, W]``, float32 from -1 (black) to 1 (white), stored as bytes.
 
@@ -66,6 +67,8 @@ def image_table(
         origin: source of the images, for the description of the table.
         mirror: flip each image of a training batch horizontally with probability 1/2.
         scan: result of listing and decoding the data folder. ``None`` for images that are not read from a folder.
+        recordings: index of the file of each image, int64 ``[N]``. `Table.split` keeps the images of a file together.
+            ``None``: each image is from a file of its own.
     """
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(class_indices) not in ((len(pixels),) if labels else (0,)):
         raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(class_indices)} targets, {labels=}")
@@ -75,7 +78,8 @@ def image_table(
     total, (channels, height, width) = len(pixels), pixels.shape[1:]
     noun = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
     source = partial(describe_table, total=total, noun=noun, origin=origin)
-    return Table(columns, total, source=source, scan=scan, augment={"picture": Mirror()} if mirror else None)
+    augment = {"picture": Mirror()} if mirror else None
+    return Table(columns, total, source=source, scan=scan, augment=augment, recordings=recordings)
 
 
 def from_npz(

@@ -77,16 +77,22 @@ def read_layout(path: str | os.PathLike[str]) -> Layout | None:
     return Layout((wide, high), (width, height), stride, columns, rows, titles)
 
 
-def image_grid(x: np.ndarray) -> np.ndarray:
-    """Return a near-square grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
+def image_grid(x: np.ndarray, columns: int | None = None, scale: int = 1) -> np.ndarray:
+    """Return a grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
 
     Images with NaN or infinity are filled with grey.
+
+    Args:
+        x: images in -1 ... 1.
+        columns: number of columns. By default the grid is near-square.
+        scale: factor by which images are enlarged, an integer.
     """
     border = 2
     pixels, broken = to_bytes(np.asarray(x))
     pixels[broken] = 128
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2)
     count, height, width, _ = pixels.shape
-    across = int(np.ceil(np.sqrt(count)))
+    across = int(np.ceil(np.sqrt(count))) if columns is None else columns
     down = -(-count // across)
     cells = np.full((down * across, height + border, width + border, 3), 26, np.uint8)
     cells[:count, border:, border:] = pixels
