@@ -33,12 +33,12 @@ def check_comparable(generator: Generator, baseline: Generator, data: str | None
     refuse(
         "the outputs are", _kind(generator.modality, generator.shape), _kind(baseline.modality, baseline.shape), like
     )
-    refuse("the inputs are", *(_inputs(each) for each in (generator, baseline)), like)
+    refuse("the inputs are", _inputs(generator), _inputs(baseline), like)
     if generator.game.required_inputs:
-        refuse("the generators are", *(", ".join(each.routes) for each in (generator, baseline)), like)
+        refuse("the generators are", ", ".join(generator.routes), ", ".join(baseline.routes), like)
     if data is not None:
         return
-    ours, theirs = (_data_settings(each) for each in (generator, baseline))
+    ours, theirs = _data_settings(generator), _data_settings(baseline)
     for name in dict.fromkeys([*ours, *theirs]):
         advice = "give a run that was trained on the same data, or real data that neither has seen with --data FOLDER"
         refuse(f"data.{name} is", ours.get(name), theirs.get(name), advice)

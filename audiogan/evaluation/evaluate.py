@@ -23,7 +23,7 @@ from audiogan.evaluation.data_sets import (
     open_evaluation_data,
     require_labelled_data,
 )
-from audiogan.evaluation.side_by_side import side_by_side
+from audiogan.evaluation.side_by_side import check_ranking, draw_best_and_worst, side_by_side
 from audiogan.evaluation.translations import (
     Translated,
     measure_distribution,
@@ -39,6 +39,7 @@ from audiogan.metrics.report import MIN_SAMPLES
 from audiogan.model.generator import Generator
 from audiogan.model.loading import load
 from audiogan.run.trust import trust_modules
+from audiogan.utils.text import printable
 
 MAX_GAIN_EXAMPLES = 10_000
 """Largest number of real examples, and of generated examples, on which `augmentation_gain` trains classifiers."""
@@ -61,6 +62,8 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    best_worst: str | None = None,
+    rank_by: str | None = None,
     baseline: str | None = None,
     trust: str | Sequence[str] = (),
     echo: Echo = print,
@@ -82,6 +85,10 @@ def evaluate_run(
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.
         sheet: PNG file to write, with samples next to real examples, see `side_by_side`.
+        best_worst: PNG file to write, with the eight best and the eight worst outputs, see `draw_best_and_worst`. It
+            requires a model that was trained on pairs.
+        rank_by: name of the full-reference metric that ranks these outputs, such as ``ssim``. ``None``: the first one
+            of `DEFAULT_METRICS` that the kind of signal has.
         baseline: run folder, checkpoint or model to evaluate on the same data, such as the same network trained without
             a critic. Its values are in the report under ``baseline``.
         trust: names of modules outside the package that the run may use, see `audiogan.load`.
@@ -96,12 +103,17 @@ def evaluate_run(
     """
     if sheet is not None:
         check_output(sheet, "--sheet", [".png"])
+    if best_worst is not None:
+        check_output(best_worst, "--best-worst", [".png"])
+    elif rank_by is not None:
+        raise UserError(f"--rank-by {printable(rank_by)}: also give --best-worst FILE.png, the picture to write")
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: also give --extractor, the network of these weights")
     generator = load(run, trust=trust)
     other = None if baseline is None else load(baseline, trust=trust)
     if other is not None:
         check_comparable(generator, other, data)
+    metric = "" if best_worst is None else check_ranking(generator, rank_by)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: expected at least one {noun}")
@@ -124,11 +136,13 @@ def evaluate_run(
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        measured = _translated if generator.game.required_inputs else _sampled
-        report = measured(generator, sets, embeddings, count, seed, classifier, echo)
+        report, made = _measure(generator, sets, embeddings, count, seed, classifier, echo)
         if other is not None:
-            values = measured(other, sets, embeddings, count, seed, classifier, echo).values
+            values = _measure(other, sets, embeddings, count, seed, classifier, echo)[0].values
             report = replace(report, baseline=values, baseline_name=other.name)
+        if best_worst is not None:
+            with wrap_os_errors(f"--best-worst {best_worst}: cannot be written"):
+                draw_best_and_worst(best_worst, generator, next(iter(made.values())), metric)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
         if gain:
@@ -143,6 +157,23 @@ def evaluate_run(
     if stored and not closed:
         _write(report, folder)
     return report
+
+
+def _measure(
+    generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
+) -> tuple[Report, dict[str, Translated]]:
+    """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
+    if not generator.game.required_inputs:
+        return _sampled(generator, sets, embeddings, count, seed, classifier, echo), {}
+    report, several, outputs = Report({}, {}, {}, {}), len(generator.routes) > 1, {}
+    _check_enough(generator, sets.real, count)
+    for route, words in generator.routes.descriptions.items():
+        made = outputs[route] = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
+        noun = generator.modality.noun
+        echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
+        part = _translated(generator, sets, embeddings, route, made, seed, classifier, echo)
+        report = report.merged(part.with_prefix(route) if several else part)
+    return report, outputs
 
 
 def _sampled(
@@ -164,27 +195,27 @@ def _sampled(
 
 
 def _translated(
-    generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
+    generator: Generator,
+    sets: DataSets,
+    embeddings: list[Any],
+    route: str,
+    made: Translated,
+    seed: int,
+    classifier: bool,
+    echo: Echo,
 ) -> Report:
-    """Measure outputs for held-out sources, and the unchanged sources as a baseline."""
-    report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
-    _check_enough(generator, sets.real, count)
-    for route, words in generator.routes.descriptions.items():
-        made = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
-        noun = generator.modality.noun
-        echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        targets = (
-            None if sets.train is None else generator.game.source_and_target_rows(sets.train, route)[1][:MAX_EXAMPLES]
-        )
-        seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
-        part = Report({}, {}, {}, {})
-        for embedding in embeddings:
-            part = part.merged(measure_distribution(made, generator, embedding, seen, seed))
-        part = part.merged(measure_reference_metrics(made, generator))
-        part = part.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
-        if classifier and sets.train is not None and generator.routes[route].target is not None:
-            part = part.merged(_target_share(generator, sets.train, route, made, echo))
-        report = report.merged(part.with_prefix(route) if several else part)
+    """Measure outputs of one generator for held-out sources, and the unchanged sources as a baseline."""
+    train, seen = sets.train, None
+    if train is not None:
+        _, targets = generator.game.source_and_target_rows(train, route)
+        seen = train.signals(targets[:MAX_EXAMPLES]).numpy()
+    report = Report({}, {}, {}, {})
+    for embedding in embeddings:
+        report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
+    report = report.merged(measure_reference_metrics(made, generator))
+    report = report.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
+    if classifier and train is not None and generator.routes[route].target is not None:
+        report = report.merged(_target_share(generator, train, route, made, echo))
     return report
 
 

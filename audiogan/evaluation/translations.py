@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from audiogan.data.table import Table
-from audiogan.inputs import Seeded
+from audiogan.inputs import Seeded, Signal
 from audiogan.metrics import Report, evaluate
+from audiogan.modalities import Modality
 from audiogan.modalities.appearance import BETTER as BETTER_APPEARANCE
 from audiogan.modalities.references import BETTER, CANDIDATES, edge_correlation, match_share
 from audiogan.model.generator import Generator
@@ -24,7 +26,7 @@ class Translated(NamedTuple):
         outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
         sources: source signals, converted to the shape of the outputs ``[n, *shape]``. ``None`` if they cannot be
-            converted.
+            converted. Small images are enlarged by bicubic interpolation.
         paired: whether target ``i`` belongs to source ``i``.
         shown: input name -> source signals that can be displayed next to the outputs.
     """
@@ -54,8 +56,10 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
     targets = sources if paired else rng.permutation(targets)[:max_examples]
     columns = {name: table.column(given.column, sources) for name, given in game.required_inputs.items()}
     outputs = _apply(generator, route, columns, seed)
-    kind = generator.modality
-    shown = {name: x.numpy() for name, x in columns.items() if kind.same_kind(generator.inputs[name].modality)}
+    kind, inputs = generator.modality, game.required_inputs
+    shown = {
+        name: inputs[name].to_display(x).numpy() for name, x in columns.items() if _displayable(kind, inputs[name])
+    }
     return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
 
 
@@ -71,14 +75,23 @@ def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor]
     return generator.render(recipes, generator=route)
 
 
+def _displayable(kind: Modality, given: Any) -> bool:
+    return isinstance(given, Signal) and kind.same_kind(given.modality)
+
+
 def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's modality in the output's shape. Grey pictures are converted to colour."""
+    """Return the first source of the output's modality in the output's shape.
+
+    Grey images are converted to colour. Images of another size are resized by bicubic interpolation.
+    """
     for name, value in columns.items():
-        given: Any = generator.inputs[name]
-        if not generator.modality.same_kind(given.modality):
+        if not _displayable(generator.modality, generator.inputs[name]):
             continue
-        if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
-            value = value.expand(-1, generator.shape[0], *value.shape[2:])
+        channels, *size = generator.shape
+        if value.shape[1] != channels and value.shape[1] == 1:
+            value = value.expand(-1, channels, *value.shape[2:])
+        if value.ndim == 4 and list(value.shape[2:]) != size:
+            value = F.interpolate(value, size=size, mode="bicubic", antialias=True)
         if tuple(value.shape[1:]) == tuple(generator.shape):
             return generator.modality.postprocess(value.numpy())
     return None

@@ -100,7 +100,8 @@ class Report:
     def with_prefix(self, prefix: str) -> Report:
         """Return a copy of the report with names of the form ``prefix/NAME``."""
         parts = ("values", "floor", "better", "details", "nothing", "baseline")
-        return replace(self, **{part: {f"{prefix}/{k}": v for k, v in getattr(self, part).items()} for part in parts})
+        prefixed: Any = {part: {f"{prefix}/{k}": v for k, v in getattr(self, part).items()} for part in parts}
+        return replace(self, **prefixed)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, allow_nan=False)

@@ -42,9 +42,7 @@ class FFDNet(nn.Module):
     takes = frozenset({"source"})
     multiple = 2
 
-    def __init__(
-        self, shape: Sequence[int], source: Sequence[int | None], width: int = 96, layers: int = 12
-    ) -> None:
+    def __init__(self, shape: Sequence[int], source: Sequence[int | None], width: int = 96, layers: int = 12) -> None:
         super().__init__()
         check_settings(self, shape, source, "none")
         check_denoiser(self, shape, source, width, layers, 2)
