@@ -24,6 +24,7 @@ from audiogan.data.degrade.images import (
     Hole,
     Jpeg,
     Mask,
+    MaskChoice,
     PoissonNoise,
 )
 from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
@@ -42,6 +43,7 @@ __all__ = [
     "Hole",
     "Jpeg",
     "Mask",
+    "MaskChoice",
     "MixNoise",
     "OneOf",
     "PoissonNoise",
