@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-OPTIONS = ("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet")
+OPTIONS = ("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet", "baseline")
 """Options of the command that are passed to `evaluate_run` as keyword arguments."""
 
 
@@ -29,6 +29,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         dest="classifier",
         action="store_false",
         help="skip metrics that need a classifier",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="another run to evaluate on the same data, such as the same network trained without a critic",
     )
     parser.add_argument("--sheet", metavar="FILE.png", help="write an image of samples beside real examples, by class")
     parser.add_argument("--extractor", help="MODULE:CLASS of a torch module of your own to use as feature extractor")

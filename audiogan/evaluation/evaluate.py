@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from audiogan.data.table import Table
 from audiogan.errors import UserError, wrap_os_errors
+from audiogan.evaluation.comparable import check_comparable
 from audiogan.evaluation.critic import check_transfer, measure_critic_accuracy
 from audiogan.evaluation.data_sets import (
     MAX_EXAMPLES,
@@ -26,6 +28,8 @@ from audiogan.evaluation.translations import (
     Translated,
     measure_distribution,
     measure_reference_metrics,
+    measure_samples,
+    measure_way_back,
     translate,
 )
 from audiogan.files import atomic_write, check_output, unwritable_reason
@@ -57,6 +61,7 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    baseline: str | None = None,
     trust: str | Sequence[str] = (),
     echo: Echo = print,
 ) -> Report:
@@ -77,6 +82,8 @@ def evaluate_run(
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.
         sheet: PNG file to write, with samples next to real examples, see `side_by_side`.
+        baseline: run folder, checkpoint or model to evaluate on the same data, such as the same network trained without
+            a critic. Its values are in the report under ``baseline``.
         trust: names of modules outside the package that the run may use, see `audiogan.load`.
         echo: function that prints a line.
 
@@ -92,6 +99,9 @@ def evaluate_run(
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: also give --extractor, the network of these weights")
     generator = load(run, trust=trust)
+    other = None if baseline is None else load(baseline, trust=trust)
+    if other is not None:
+        check_comparable(generator, other, data)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: expected at least one {noun}")
@@ -116,6 +126,9 @@ def evaluate_run(
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
         measured = _translated if generator.game.required_inputs else _sampled
         report = measured(generator, sets, embeddings, count, seed, classifier, echo)
+        if other is not None:
+            values = measured(other, sets, embeddings, count, seed, classifier, echo).values
+            report = replace(report, baseline=values, baseline_name=other.name)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
         if gain:
@@ -144,7 +157,7 @@ def _sampled(
     report = Report({}, {}, {}, {})
     for embedding in embeddings:
         report = report.merged(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
-    report = report.merged(_modes(generator, fakes, reals)).merged(_spacing(generator, fakes, reals, seen))
+    report = report.merged(measure_samples(fakes, reals, generator)).merged(_spacing(generator, fakes, reals, seen))
     if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
         report = report.merged(_by_classifier(sets.train, fakes, names, reals, truth, seed, echo))
     return report
@@ -168,10 +181,18 @@ def _translated(
         for embedding in embeddings:
             part = part.merged(measure_distribution(made, generator, embedding, seen, seed))
         part = part.merged(measure_reference_metrics(made, generator))
+        part = part.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
         if classifier and sets.train is not None and generator.routes[route].target is not None:
             part = part.merged(_target_share(generator, sets.train, route, made, echo))
         report = report.merged(part.with_prefix(route) if several else part)
     return report
+
+
+def _appearance(made: Translated, generator: Generator) -> Report:
+    """Measure the appearance of outputs, of targets (the floor) and of unchanged sources."""
+    report = measure_samples(made.outputs, made.targets, generator)
+    nothing = {} if made.sources is None else measure_samples(made.sources, made.targets, generator).values
+    return replace(report, nothing=nothing)
 
 
 def _check_enough(generator: Generator, real: Table, count: int) -> None:
@@ -217,13 +238,6 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
         mine = {name: share[i] for name, share in shares.items() if share is not None}
         recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
-
-
-def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
-    """Measure coverage of the modes, if the modality defines modes."""
-    measures = generator.modality.sample_metrics
-    values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
-    return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:

@@ -107,6 +107,27 @@ class Signal(Input):
         return f"{noun} {_shown(self.shape)}: a file; or an array in Python"
 
 
+class MaskSignal(Signal):
+    """Input with a mask ``[1, H, W]`` for inpainting, 1 for missing and 0 for known pixels.
+
+    Missing pixels are white in an image file of a mask, or in an array of integers. Grey pixels count as missing if
+    they are lighter than the middle grey. In a floating-point or boolean array, values above 0.5 are missing.
+    """
+
+    default_column = "mask"
+
+    def parse(self, value: Any, *, any_size: bool = False) -> Tensor:
+        limit = 0.0  # Images have the range -1 (black) to 1 (white).
+        if isinstance(value, np.ndarray | Tensor):
+            value = torch.as_tensor(value)
+            value = value.float() if value.dtype == torch.bool else value
+            limit = 0.5 if value.is_floating_point() else 0.0
+        return (super().parse(value, any_size=any_size) > limit).float()
+
+    def describe(self) -> str:
+        return f"mask {_shown(self.shape)}: an image with white for missing pixels; or an array of 0 and 1 in Python"
+
+
 def _shown(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 

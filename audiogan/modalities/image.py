@@ -166,6 +166,14 @@ class Image(Modality):
         cells = [cell for row in zip(*drawn, strict=True) for cell in row]
         save_png(path, _draw(cells, len(columns), title, titles, list(columns)), compress_level=4)
 
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a grid of the images without titles. Images smaller than 80 pixels are enlarged by an integer factor.
+
+        A single image is enlarged to at least 240 pixels.
+        """
+        wanted = CELL if len(x) > 1 else 3 * CELL
+        return image_grid(x, columns, max(1, -(-wanted // max(x.shape[2:]))))
+
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write a grid of the images, without titles, to TensorBoard."""
         writer.add_image(tag, image_grid(x), step, dataformats="HWC")
@@ -179,10 +187,27 @@ class Image(Modality):
         return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""
-        from audiogan.modalities.references import psnr, ssim
+        """Return the mean ``l1`` distance, ``psnr`` (in dB), ``ssim`` and ``gmsd`` of outputs and targets.
 
-        return {**super().reference_metrics(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+        Images have the shape ``[N, C, H, W]``. Images with fewer than 6 pixels on a side have no ``gmsd``.
+        """
+        from audiogan.modalities.references import SMALLEST_GMSD_SIDE, gmsd, psnr, ssim
+
+        found = {**super().reference_metrics(output, target), "psnr": psnr(output, target)}
+        found["ssim"] = ssim(output, target)
+        if min(output.shape[2:]) >= SMALLEST_GMSD_SIDE:
+            found["gmsd"] = gmsd(output, target)
+        return found
+
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
+        """Return the mean ``colourfulness`` of colour images and, with ``real``, their ``sharpness``.
+
+        `audiogan.modalities.appearance` defines both metrics.
+        """
+        from audiogan.modalities.appearance import colourfulness, sharpness
+
+        found = {"colourfulness": colourfulness(x)} if x.shape[1] == 3 else {}
+        return found if real is None else found | {"sharpness": sharpness(x, real)}
 
 
 def _channels(shape: Sequence[int | None]) -> int:
@@ -209,16 +234,22 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
 
 
-def image_grid(x: np.ndarray) -> np.ndarray:
-    """Return a near-square grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
+def image_grid(x: np.ndarray, columns: int | None = None, scale: int = 1) -> np.ndarray:
+    """Return a grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
 
     Images with NaN or infinity are filled with grey.
+
+    Args:
+        x: images in -1 ... 1.
+        columns: number of columns. By default the grid is near-square.
+        scale: factor by which images are enlarged, an integer.
     """
     border = 2
     pixels, broken = _bytes(np.asarray(x))
     pixels[broken] = 128
+    pixels = pixels.repeat(scale, 1).repeat(scale, 2)
     count, height, width, _ = pixels.shape
-    across = int(np.ceil(np.sqrt(count)))
+    across = int(np.ceil(np.sqrt(count))) if columns is None else columns
     down = -(-count // across)
     cells = np.full((down * across, height + border, width + border, 3), 26, np.uint8)
     cells[:count, border:, border:] = pixels

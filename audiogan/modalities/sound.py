@@ -174,6 +174,12 @@ class Sound(Modality):
         """
         write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
 
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a grid of the spectrograms of sounds ``[N, C, T]`` without labels."""
+        from audiogan.modalities.drawing.spectrograms import spectrogram_image
+
+        return spectrogram_image(x, self.sample_rate, columns, scale=1 if len(x) > 1 else 2)
+
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write the concatenated sounds ``[N, C, T]`` and their spectrograms to TensorBoard."""
         from audiogan.modalities.drawing.spectrograms import spectrogram_image

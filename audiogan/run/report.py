@@ -9,8 +9,9 @@ after a run was killed, or on another machine. Each of these files may be missin
     previews/step-00001000.png    contact sheet of the preview samples
     previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
     findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}
-    evaluation.json               metrics by name: of the model ("values"), of real data ("floor"), and, if the model
-                                      translates signals, of the unchanged source signals ("nothing")
+    evaluation.json               metrics by name: of the model ("values"), of real data ("floor"), of another model
+                                      ("baseline") and, if the model translates signals, of the unchanged source
+                                      signals ("nothing")
     scan.txt                      summary of the training data
     checkpoints/*.ckpt            checkpoints; only their names are used
 """
@@ -198,8 +199,9 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     findings, broken_findings = _json_lines(run_dir / "findings.jsonl")
     series, previews = series_from_rows(rows), _previews(run_dir)
     config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
-    values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
-    measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
+    values, floor, nothing, baseline = (_values(stored, key) for key in ("values", "floor", "nothing", "baseline"))
+    measured = {"do nothing": nothing, "baseline": baseline, "this run": values, "floor": floor}
+    measured = {name: column for name, column in measured.items() if column or name in ("this run", "floor")}
     drawn = plot_metrics(
         {name: points for name, points in series.items() if name != "seconds"},
         {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
@@ -217,6 +219,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             findings=[_finding(row) for row in findings],
             broken_findings=broken_findings,
             measured=measured if values else {},
+            baseline=str(stored.get("baseline_name", "")),
             figures=[html for _, html, _ in drawn],
             broken_metrics=broken_metrics,
             scan=_text(run_dir / "scan.txt").strip(),

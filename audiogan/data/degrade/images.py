@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -218,6 +219,28 @@ class FreeFormMask(Mask):
                 draw.ellipse((nx - r, ny - r, nx + r, ny + r), fill=255)
                 x, y = nx, ny
         return np.asarray(canvas) > 0
+
+
+@dataclass(eq=False)
+class MaskChoice(Mask):
+    """Union of one or more masks, chosen at random. All combinations are equally likely.
+
+    Args:
+        masks: kinds of masks, at least one.
+    """
+
+    masks: Sequence[Mask]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.masks or not all(isinstance(mask, Mask) for mask in self.masks):
+            raise self.error("masks: must be a list of masks, such as audiogan.data.degrade.BoxMask")
+
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
+        # The bits of the number tell which masks are used. At least one bit is 1.
+        chosen = int(rng.integers(1, 1 << len(self.masks)))
+        used = [mask.draw_mask(height, width, rng) for i, mask in enumerate(self.masks) if chosen >> i & 1]
+        return np.logical_or.reduce(used)
 
 
 @dataclass(eq=False)
