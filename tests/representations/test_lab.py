@@ -118,7 +118,7 @@ def test_sizes_and_errors() -> None:
     assert LAB.decode(LAB.encode(torch.zeros(2, 3, 5, 7))).shape == (2, 3, 5, 7)
     with pytest.raises(ValueError, match=r"Lab: shape=\(1, 8, 8\) must be \(3, height, width\); use data.channels=3"):
         Lab((1, 8, 8))
-    with pytest.raises(ValueError, match="Lab.encode expected"):
+    with pytest.raises(ValueError, match=r"Lab\.encode expected"):
         LAB.encode(torch.zeros(2, 1, 8, 8))
-    with pytest.raises(ValueError, match="Lab.decode expected"):
+    with pytest.raises(ValueError, match=r"Lab\.decode expected"):
         LAB.decode(torch.zeros(3, 8, 8))
