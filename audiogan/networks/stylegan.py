@@ -78,6 +78,9 @@ class StyleGANGenerator(nn.Module):
             (StyleGAN, section 3.1).
         progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
             ``level``.
+        class_scale: norm of the class embedding, divided by that of the latent, at the input of the mapping network.
+            Small values keep the variety within a class.
+        mapping_lr: factor on the learning rate of the mapping network; 0.01 in the papers.
 
     Attributes:
         layers: number of styles of an image, two per resolution.
@@ -104,6 +107,8 @@ class StyleGANGenerator(nn.Module):
         mapping_layers: int = 8,
         mixing: float = 0.9,
         progressive: bool = False,
+        class_scale: float = 1.0,
+        mapping_lr: float = 0.01,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, style_dim=style_dim, mapping_layers=mapping_layers)
@@ -116,7 +121,7 @@ class StyleGANGenerator(nn.Module):
         self.mixing, self.progressive = mixing, progressive
         self.sides, widths = _grids(shape, channel_base, channel_max)
         self.layers = 2 * len(self.sides)
-        self.map = MappingNetwork(latent_dim, style_dim, classes, mapping_layers)
+        self.map = MappingNetwork(latent_dim, style_dim, classes, mapping_layers, mapping_lr, class_scale)
         self.constant = nn.Parameter(torch.randn(1, widths[0], self.sides[0], self.sides[0]))
         self.convs, self.colours = nn.ModuleList(), nn.ModuleList()
         for i, (side, width) in enumerate(zip(self.sides, widths, strict=True)):
