@@ -125,7 +125,9 @@ class R3GANCritic(nn.Module):
         self.score = _dense(widths[-1], widths[-1] if classes else 1)
         self.embed = _dense(classes, widths[-1], gain=widths[-1] ** -0.5) if classes else None
         if spectral_norm:
-            # The last layer of each block keeps its initial value 0, which has no spectral norm.
+            for module in self.modules():
+                if isinstance(module, ResNeXtBlock):  # Weights of 0 have no direction, so their spectral norm is NaN.
+                    nn.init.normal_(module.reduce.weight)
             apply_spectral_norm(self)
 
     def features(self, x: Tensor, classes: Tensor | None = None) -> Tensor:
