@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf.errors import OmegaConfBaseException
 
+from audiogan.data.images.stacked import CHANNEL_LABELS
 from audiogan.data.table import Table
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.evaluation.comparable import check_comparable
@@ -189,6 +190,8 @@ def _sampled(
     for embedding in embeddings:
         report = report.merged(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
     report = report.merged(measure_samples(fakes, reals, generator)).merged(_spacing(generator, fakes, reals, seen))
+    if classifier and sets.train is not None and CHANNEL_LABELS in sets.train.columns:
+        report = report.merged(_stacked_modes(generator, sets.train, count, seed, echo))
     if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
         report = report.merged(_by_classifier(sets.train, fakes, names, reals, truth, seed, echo))
     return report
@@ -269,6 +272,23 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
         mine = {name: share[i] for name, share in shares.items() if share is not None}
         recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
+
+
+def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, echo: Echo) -> Report:
+    """Count the modes of stacked digits. Counting needs more samples than other metrics: 25,600, if ``count`` is 1000 or
+    more."""
+    from audiogan.metrics.modes import MODE_SAMPLES, channel_classifier, count_stacked_modes
+
+    total = min(MODE_SAMPLES, MODE_SAMPLES * count // 1000)
+    echo(f"classifier of channels (trained once, then cached), then the modes of {total:,} samples")
+    judge, starts = channel_classifier(train), range(0, total, 500)
+    rows = np.random.default_rng(seed).integers(len(train), size=total)
+    made = (generator.sample(min(500, total - i), seed=seed + i) for i in starts)
+    real = (train.signals(rows[i : i + 500]).numpy() for i in starts)
+    of_fake, of_real = (count_stacked_modes(batches, judge)._asdict() for batches in (made, real))
+    name = f"{judge.name}@{total}"
+    better = {f"modes/{name}": "higher", f"kl/{name}": "lower"}
+    return Report(*({f"{key}/{name}": float(v) for key, v in values.items()} for values in (of_fake, of_real)), better, {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:

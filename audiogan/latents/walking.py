@@ -223,8 +223,8 @@ def write_walk(
         points: number of seeds through which the path goes, 2 to 1,000.
         seconds: duration of one round in seconds, at most 3,600.
         fps: frames per second, at most 50 for GIF and 240 for MP4.
-        columns: number of pictures side by side. Without ``label``, each column of a model with classes keeps one class.
-            The default is the number of signals in ``inputs``, or 1.
+        columns: number of pictures side by side. Without ``label``, each column of a model with classes keeps
+            one class. The default is the number of signals in ``inputs``, or 1.
         rows: number of pictures one below the other.
         spacing: time from the start of a sound to the start of the next, in seconds. A sound that is longer is faded
             out. The default is the duration of a sound.

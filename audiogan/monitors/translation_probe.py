@@ -15,7 +15,7 @@ from audiogan.metrics import embed
 from audiogan.monitors.pictures import channel_correlations, checkerboard, convert_to_shape
 
 FEWEST = 8  # Fewest examples from which figures are computed.
-CHANGED = 32  # Number of samples that are generated again with another source, with another latent, or with noise.
+CHANGED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
 CANDIDATES = 16  # Number of targets among which the nearest to an output is searched.
 NOISE = 4 / 255  # Standard deviation of the noise on translations, for the range -1 to 1: two levels of 8 bits.
 LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class FFDNet(nn.Module):
         self.shape, self.source = tuple(shape), tuple(source)
         ends = 4 * shape[0]
         widths = [ends, *[width] * (layers - 1), ends]
-        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in zip(widths, widths[1:], strict=False))
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(widths))
         init_translation_weights(self, "none")
         nn.init.zeros_(self.convs[-1].weight)  # type: ignore[arg-type]  # Before training, the output is the source.
         down, up = Layer(2, 2), Layer(2, 2, transposed=True)

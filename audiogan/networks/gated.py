@@ -17,6 +17,8 @@ from audiogan.networks.translation_blocks import check_settings, check_source
 FEATURE_GAIN, GATE_GAIN = 2.5, 1.0
 """Standard deviations of the two parts of a gated convolution's output at initialisation, for inputs with a mean square
 of 1. With these values, the mean square of the gated result is 1 as well."""
+LIMIT = 0.98
+"""Largest absolute value of a pixel from which a stage starts, because the inverse of tanh is infinite at 1."""
 
 
 class GatedConv2d(nn.Module):
@@ -56,20 +58,22 @@ class GatedConv2d(nn.Module):
 class GatedGenerator(nn.Module):
     """Inpainting generator: images ``[B, C, H, W]`` and masks ``[B, 1, H, W]`` to images ``[B, C, H, W]`` in -1 ... 1.
 
-    The network ignores the missing pixels of the source, and copies the known pixels to its output without change. An
-    encoder with two layers of stride 2, dilated convolutions and a decoder with nearest-neighbour upsampling make the
-    missing pixels. All layers but the last are gated convolutions.
+    The network ignores the missing pixels of the source, and copies the known pixels to its output without change. The
+    missing pixels are first filled with local averages, see `fill_smoothly`. A network then changes them. It has two
+    layers of stride 2, dilated convolutions in the middle, and two layers of nearest-neighbour upsampling. All layers
+    but the last are gated convolutions.
 
-    The paper's network has ``width=48``, ``dilations=[2, 4, 8, 16]`` and ``stages=2``. The second stage of the authors
-    also has a branch with contextual attention, which this class does not have. In the paper, the L1 loss applies to
-    both stages. Here, losses apply to the last stage only.
+    The paper's network has ``width=48``, ``dilations=[2, 4, 8, 16]``, ``stages=2`` and ``levels=0``. Two parts of the
+    paper are left out: the branch with contextual attention in the second stage, and the L1 loss of the first stage.
 
     Args:
-        shape: shape ``(C, H, W)`` of the output. Height and width must be multiples of 4.
+        shape: shape ``(C, H, W)`` of the output. Height and width must be multiples of 4 and
+            of ``2**levels``.
         source: shape ``(C, H, W)`` of the source.
         width: number of outputs of the first convolution, a multiple of 4. Gating halves this number.
         dilations: dilations of the convolutions in the middle, in units of 4 pixels.
         stages: number of networks in series, 1 or 2. The second one refines the result of the first one.
+        levels: number of times the image is averaged to half its size for the first filling, 0 to 6. 0 leaves it out.
 
     Attributes:
         multiple: height and width of sources must be multiples of this number of pixels.
@@ -80,7 +84,6 @@ class GatedGenerator(nn.Module):
     """
 
     takes = frozenset({"source", "mask"})
-    multiple = 4
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class GatedGenerator(nn.Module):
         width: int = 32,
         dilations: Sequence[int] = (2, 4, 8),
         stages: int = 1,
+        levels: int = 4,
     ) -> None:
         super().__init__()
         check_sizes(self, width=width, dilations=min(dilations, default=1))
@@ -99,13 +103,18 @@ class GatedGenerator(nn.Module):
             raise ValueError(f"GatedGenerator: width={width} must be a multiple of 4")
         if stages not in (1, 2):
             raise ValueError(f"GatedGenerator: stages={stages} must be 1 or 2")
+        if not 0 <= levels <= 6:
+            raise ValueError(f"GatedGenerator: levels={levels} must be from 0 to 6")
+        self.levels, self.multiple = levels, max(4, 2**levels)
         if any(side % self.multiple for side in shape[1:]):
-            raise ValueError(f"GatedGenerator: height and width of shape={tuple(shape)} must be multiples of 4")
+            sides = f"height and width of shape={tuple(shape)} must be multiples of {self.multiple}"
+            raise ValueError(f"GatedGenerator: {sides}")
         self.shape, self.source = tuple(shape), tuple(source)
         self.stages = nn.ModuleList(
-            nn.Sequential(*_layers(shape[0], width, list(dilations)), nn.Tanh()) for _ in range(stages)
+            nn.Sequential(*_layers(shape[0], width, list(dilations))) for _ in range(stages)
         )
-        self.receptive_field = receptive_field([*_path(self.stages[0])] * stages)
+        pyramid = [Layer(2, 2)] * levels + [Layer(4, 2, 1, transposed=True)] * levels
+        self.receptive_field = receptive_field([*pyramid, *[*_path(self.stages[0])] * stages])
 
     def forward(self, source: Tensor, mask: Tensor) -> Tensor:
         """Return images ``[B, C, H, W]``. Known pixels are equal to those of the source.
@@ -119,12 +128,39 @@ class GatedGenerator(nn.Module):
         check_tensor(self, "mask", mask, (1, *source.shape[2:]))
         missing = (mask > 0.5).to(source.dtype)
         known = source * (1 - missing)
-        x = known
+        x = fill_smoothly(known, 1 - missing, self.levels) if self.levels else known
         for stage in self.stages:
             # The channel of ones marks the pixels inside the image, because the padding outside is zero.
             given = torch.cat([x, torch.ones_like(missing), missing], dim=1)
-            x = known + stage(given.contiguous(memory_format=torch.channels_last)) * missing
+            change = stage(given.contiguous(memory_format=torch.channels_last))
+            # The inverse of tanh lets the stage change its input x, while the result remains in -1 ... 1.
+            x = known + torch.tanh(torch.atanh(x.clamp(-LIMIT, LIMIT)) + change) * missing
         return x
+
+
+def fill_smoothly(known: Tensor, weight: Tensor, levels: int) -> Tensor:
+    """Return images whose missing pixels are averages of the known pixels around them.
+
+    The images are averaged to half their size ``levels`` times, without the missing pixels. Missing pixels then receive
+    the upsampled value of the next smaller size.
+
+    Args:
+        known: images ``[B, C, H, W]``, 0 for missing pixels. H and W must be multiples of ``2**levels``.
+        weight: ``[B, 1, H, W]``, 1 for known and 0 for missing pixels.
+        levels: number of halvings, 1 or more. Pixels without a known pixel nearby remain 0.
+
+    Source:
+        Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4 (pull-push).
+    """
+    pyramid = [(known, weight)]
+    for _ in range(levels):
+        x, w = pyramid[-1]
+        total = F.avg_pool2d(w, 2)
+        pyramid.append((F.avg_pool2d(x * w, 2) / total.clamp_min(1e-6), (4 * total).clamp_max(1)))
+    filled = pyramid[-1][0]
+    for x, w in reversed(pyramid[:-1]):
+        filled = x * w + F.interpolate(filled, scale_factor=2, mode="bilinear", align_corners=False) * (1 - w)
+    return filled
 
 
 def _layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.Module]:
@@ -137,7 +173,7 @@ def _layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.
     yield from (nn.Upsample(scale_factor=2), GatedConv2d(most, full), GatedConv2d(full, full))
     yield from (nn.Upsample(scale_factor=2), GatedConv2d(full, half), GatedConv2d(half, width // 4))
     last = nn.Conv2d(width // 4, channels, 3, padding=1)
-    nn.init.normal_(last.weight, std=(9 * width // 4) ** -0.5)
+    nn.init.normal_(last.weight, std=0.1 * (9 * width // 4) ** -0.5)
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
     yield last
 

@@ -17,7 +17,7 @@ RGB_TO_XYZ = (
 """Matrix from linear RGB with the primaries of sRGB to CIE XYZ, for the white point D65 (ITU-R BT.709)."""
 AB_SCALE = 110.0
 """Value of a* and b* that is encoded as 1. In the colours of sRGB, their absolute values are at most 107.9."""
-TOLERANCE = 1e-4
+TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
 STEPS = 8
 """Number of bisection steps that search the largest chroma inside the gamut."""
@@ -74,18 +74,23 @@ class Lab(Representation):
     exact = True
     accuracy = ">= 80 dB SNR"
     pointwise = True
+    matrix: Tensor
+    inverse: Tensor
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(shape)
         if len(self.signal_shape) != 3 or self.signal_shape[0] != 3:
             raise ValueError(f"Lab: shape={self.signal_shape} must be (3, height, width); use data.channels=3")
         self.shape = self.signal_shape
+        matrix = torch.tensor(RGB_TO_XYZ, dtype=torch.float64)
+        matrix = matrix / matrix.sum(1, keepdim=True)  # White becomes X = Y = Z = 1.
+        self.register_buffer("matrix", matrix.float(), persistent=False)
+        self.register_buffer("inverse", torch.linalg.inv(matrix).float(), persistent=False)
 
     def encode(self, signal: Tensor) -> Tensor:
         if signal.dim() != 4 or signal.shape[1] != 3:
             self._check_signal(signal)
-        matrix = signal.new_tensor(RGB_TO_XYZ)
-        xyz = torch.einsum("ij,bjhw->bihw", matrix / matrix.sum(1, keepdim=True), _linear(signal))
+        xyz = torch.einsum("ij,bjhw->bihw", self.matrix.to(signal.dtype), _linear(signal))
         fx, fy, fz = _f(xyz).unbind(1)
         return torch.stack([_f_to_lightness(fy), 500 / AB_SCALE * (fx - fy), 200 / AB_SCALE * (fy - fz)], dim=1)
 
@@ -101,9 +106,7 @@ class Lab(Representation):
     def _to_linear(self, fy: Tensor, ab: Tensor) -> Tensor:
         """Return linear RGB ``[B, 3, H, W]`` of f(Y) ``[B, 1, H, W]`` and the differences of f(X) and f(Z) from it."""
         fx, fz = (fy + ab).split(1, dim=1)
-        matrix = fy.new_tensor(RGB_TO_XYZ)
-        inverse = torch.linalg.inv(matrix.double() / matrix.double().sum(1, keepdim=True)).to(fy.dtype)
-        return torch.einsum("ij,bjhw->bihw", inverse, _f_inverse(torch.cat([fx, fy, fz], dim=1)))
+        return torch.einsum("ij,bjhw->bihw", self.inverse.to(fy.dtype), _f_inverse(torch.cat([fx, fy, fz], dim=1)))
 
     def _chroma_scale(self, fy: Tensor, ab: Tensor) -> Tensor:
         """Return the largest factor in 0 ... 1 by which chroma must be multiplied to be inside the gamut of sRGB."""

@@ -19,7 +19,7 @@ PathLike = str | os.PathLike[str]
 Frame = NDArray[np.uint8]
 """One frame of a film: pixels ``[H, W, 3]``."""
 
-GREYS, COLOURS = 64, 255
+GREYS, COLOURS = 32, 128
 """Largest number of colours of a GIF: of grey frames, and of others. Few colours make small files."""
 TRANSPARENT = 255
 """Palette index of the pixels that have not changed since the previous frame."""
@@ -56,7 +56,7 @@ def write_gif(path: PathLike, frames: Iterable[Frame], durations: Iterable[int],
         path: the GIF file.
         frames: frames of equal size, at least one.
         durations: duration of each frame in units of 0.01 s.
-        samples: frames from which the palette is computed. At most 64 levels are used if these are grey.
+        samples: frames from which the palette is computed. At most 32 levels are used if these are grey.
 
     Raises:
         UserError: the file cannot be written.

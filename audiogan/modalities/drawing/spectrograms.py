@@ -267,7 +267,7 @@ def contact_sheet(
     save_png(path, sheet.image, compress_level=4)
 
 
-def spectrogram_image(waves: np.ndarray, sample_rate: int, columns: int | None = None, scale: int = 1) -> np.ndarray:
+def spectrogram_image(waves: np.ndarray, sample_rate: int, columns: int | None = None) -> np.ndarray:
     """Return a grid of spectrograms without labels, for TensorBoard and animations.
 
     Colours and frequency axis are those of `contact_sheet`. Silent sounds are black. Sounds with NaN or infinity are
@@ -277,13 +277,12 @@ def spectrogram_image(waves: np.ndarray, sample_rate: int, columns: int | None =
         waves: sounds ``[N, C, T]``, full scale ±1.
         sample_rate: sample rate in Hz.
         columns: number of columns. By default the grid is near-square.
-        scale: height of a spectrogram in units of 96 pixels, and width in units of 128 pixels.
 
     Returns:
         uint8 pixels ``[H, W, 3]``.
     """
     waves = _checked(waves, sample_rate)
-    rows, width, border = 96 * scale, 128 * scale, 2
+    rows, width, border = 96, 128, 2
     across = int(np.ceil(np.sqrt(len(waves)))) if columns is None else columns
     down = -(-len(waves) // across)
     grid = np.full((down * (rows + border) + border, across * (width + border) + border, 3), 26, np.uint8)
