@@ -288,7 +288,9 @@ def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, ec
     of_fake, of_real = (count_stacked_modes(batches, judge)._asdict() for batches in (made, real))
     name = f"{judge.name}@{total}"
     better = {f"modes/{name}": "higher", f"kl/{name}": "lower"}
-    return Report(*({f"{key}/{name}": float(v) for key, v in values.items()} for values in (of_fake, of_real)), better, {})
+    return Report(
+        *({f"{key}/{name}": float(v) for key, v in values.items()} for values in (of_fake, of_real)), better, {}
+    )
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
