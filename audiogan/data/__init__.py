@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiogan.data.images.pairs import open_domains, open_pairs
-    from audiogan.data.images.sources import open_images
+    from audiogan.data.images.sources import open_images, open_photos
+    from audiogan.data.images.stacked import open_stacked_digits
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
     from audiogan.data.table import Table
@@ -24,9 +25,11 @@ __all__ = [
     "open_domains",
     "open_images",
     "open_pairs",
+    "open_photos",
     "open_points",
     "open_shapes",
     "open_sounds",
+    "open_stacked_digits",
 ]
 
 _MODULES = {
@@ -35,9 +38,11 @@ _MODULES = {
     "open_domains": "images.pairs",
     "open_images": "images.sources",
     "open_pairs": "images.pairs",
+    "open_photos": "images.sources",
     "open_points": "toys.points",
     "open_shapes": "toys.shapes",
     "open_sounds": "sounds.sources",
+    "open_stacked_digits": "images.stacked",
 }
 
 

@@ -72,11 +72,17 @@ def ignores_source(history: History) -> Finding | None:
         return None
     figures = {"effect of the source": effect} | ({"own target nearest": own.last} if len(own) else {})
     if effect < IGNORED:
-        text = f"outputs hardly depend on their sources: for another source they change by {effect:.0%} of the distance "
+        text = (
+            f"outputs hardly depend on their sources: for another source they change by {effect:.0%} of the distance "
+        )
         text += "between targets"
     else:
-        text = f"outputs match other targets as well as their own: of 16 targets, the own one is nearest for {found:.0%}"
-    advice = "check that sources and targets belong together; weigh the distance to the target more; give the source to "
+        text = (
+            f"outputs match other targets as well as their own: of 16 targets, the own one is nearest for {found:.0%}"
+        )
+    advice = (
+        "check that sources and targets belong together; weigh the distance to the target more; give the source to "
+    )
     advice += "the critic"
     override = _scaled(history, 10, "game.distances.l1.weight") or _scaled(history, 2, "game.cycle.weight")
     return _finding(history, "ignored source", _severity(history), text, advice, override, figures)
@@ -133,9 +139,13 @@ def checkerboard_pattern(history: History) -> Finding | None:
     strength, amplitude = (_recent(history, name) for name in ("checkerboard", "checkerboard_amplitude"))
     if _too_early(history) or strength < PATTERN or amplitude < VISIBLE:
         return None
-    text = f"outputs have a checkerboard pattern: frequencies of the upsampling layers are {strength:.0f} times as strong "
+    text = (
+        f"outputs have a checkerboard pattern: frequencies of the upsampling layers are {strength:.0f} times as strong "
+    )
     text += f"as in real data, with an amplitude of {127.5 * amplitude:.1f} of 255 levels"
-    advice = "use upsampling layers that interpolate before a convolution (upsampling: nearest), or kernels whose side is "
+    advice = (
+        "use upsampling layers that interpolate before a convolution (upsampling: nearest), or kernels whose side is "
+    )
     advice += "a multiple of the stride"
     figures = {"strength": strength, "amplitude": amplitude}
     return _finding(history, "checkerboard", "warning", text, advice, "", figures)

@@ -132,9 +132,7 @@ class TranslationProbe:
         return _distance(x[:CHANGED], self.game.generate(inputs).cpu().float()) / self.spread
 
     def _own_target(self, features: Any) -> float:
-        distances = [
-            ((features - np.roll(self.features, -shift, axis=0)) ** 2).sum(1) for shift in range(CANDIDATES)
-        ]
+        distances = [((features - np.roll(self.features, -shift, axis=0)) ** 2).sum(1) for shift in range(CANDIDATES)]
         return float((distances[0] < np.min(distances[1:], axis=0)).mean())
 
     def _expected_colours(self) -> Any:

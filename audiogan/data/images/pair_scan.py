@@ -176,10 +176,9 @@ class _PairCheck:
         if sizes[0] != sizes[1] and (not self.sized or abs(across - down) > TOLERANCE * max(across, down)):
             advice = "the proportions differ" if self.sized else "data.size scales both alike"
             return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
-        assert first.pixels is not None and second.pixels is not None
         if first.digest == second.digest:
             return tuple(_add_flag(each, "identical") for each in found)
-        self.shifts[pair.files[-1].rel] = find_shift(first.pixels, second.pixels)
+        self.shifts[pair.files[-1].rel] = find_shift(first.pixels[0], second.pixels[0])
         return found
 
 
