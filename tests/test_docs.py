@@ -152,7 +152,7 @@ def keys(section: Any, prefix: str = "") -> Iterator[str]:
 def settings() -> set[str]:
     """Return the names of all settings of the shipped configurations."""
     sounds = [("drums", f"network={name}") for name in ("wavegan", "specgan", "stftgan")]
-    pictures = [("handwriting", f"network={name}") for name in ("biggan", "stylegan", "mlp")]
+    pictures = [("handwriting", f"network={name}") for name in ("biggan", "r3gan", "stylegan", "mlp")]
     others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada")]
     found: set[str] = set()
     for name, *overrides in [*((name,) for name in shipped_configs()), *sounds, *pictures, *others]:

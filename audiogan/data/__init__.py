@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from audiogan.data.images.pairs import open_domains, open_pairs
     from audiogan.data.images.sources import open_images, open_photos
+    from audiogan.data.images.stacked import open_stacked_digits
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
     from audiogan.data.table import Table
@@ -28,6 +29,7 @@ __all__ = [
     "open_points",
     "open_shapes",
     "open_sounds",
+    "open_stacked_digits",
 ]
 
 _MODULES = {
@@ -40,6 +42,7 @@ _MODULES = {
     "open_points": "toys.points",
     "open_shapes": "toys.shapes",
     "open_sounds": "sounds.sources",
+    "open_stacked_digits": "images.stacked",
 }
 
 

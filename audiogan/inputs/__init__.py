@@ -10,4 +10,17 @@ from audiogan.inputs.scale import LIMIT, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.text import Text
 
-__all__ = ["LIMIT", "Classes", "Input", "Inputs", "Knobs", "Latent", "MaskSignal", "Random", "Scale", "Seeded", "Signal", "Text"]
+__all__ = [
+    "LIMIT",
+    "Classes",
+    "Input",
+    "Inputs",
+    "Knobs",
+    "Latent",
+    "MaskSignal",
+    "Random",
+    "Scale",
+    "Seeded",
+    "Signal",
+    "Text",
+]

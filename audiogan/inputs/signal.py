@@ -91,6 +91,14 @@ class Signal(Input):
         how = f"inputs={{{self.name!r}: FILE}}"
         raise UserError(f"{self.name}: the recipe contains only the SHA-256 of the signal; pass the signal: {how}")
 
+    def to_display(self, x: Any) -> Any:
+        """Return values of the input ``[n, *shape]`` in the range in which the modality draws signals.
+
+        Args:
+            x: tensor or array.
+        """
+        return x
+
     def example_values(self, n: int) -> Tensor:
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
@@ -123,6 +131,9 @@ class MaskSignal(Signal):
             value = value.float() if value.dtype == torch.bool else value
             limit = 0.5 if value.is_floating_point() else 0.0
         return (super().parse(value, any_size=any_size) > limit).float()
+
+    def to_display(self, x: Any) -> Any:
+        return 2 * x - 1
 
     def describe(self) -> str:
         return f"mask {_shown(self.shape)}: an image with white for missing pixels; or an array of 0 and 1 in Python"

@@ -18,7 +18,7 @@ class PathLength(nn.Module):
     ``every`` steps only, and multiplied by ``every``.
 
     Args:
-        weight: factor of the penalty, 0 or more; 2 in the authors' code.
+        weight: factor of the penalty, 0 or more; 2 in the authors' code. With 0, the penalty takes no time.
         every: interval between evaluations, in steps.
         batch_shrink: divisor of the batch size, 1 or more. Only the first samples of the batch are used, to save time.
         decay: decay of the running mean per evaluation, 0 to below 1.
@@ -49,6 +49,8 @@ class PathLength(nn.Module):
             inputs: named inputs of the generator, with ``latent`` ``[B, latent_dim]``.
             randn: function that draws standard normal numbers, ``randn(*shape)``.
         """
+        if not self.weight:
+            return inputs["latent"].new_zeros(())
         n = max(1, len(inputs["latent"]) // self.batch_shrink)
         w = generator.mapping(**{name: value[:n] for name, value in inputs.items()})
         lengths = path_lengths(generator, w, randn)

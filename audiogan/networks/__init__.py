@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # These tuples make the type checker compare every network wi
     from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator
     from audiogan.networks.mlp import MLPCritic, MLPGenerator
     from audiogan.networks.multiview import MultiViewCritic
+    from audiogan.networks.r3gan import R3GANCritic, R3GANGenerator
     from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
     from audiogan.networks.stftgan import STFTCritic, STFTGenerator
     from audiogan.networks.stylegan import StyleGANCritic, StyleGANGenerator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # These tuples make the type checker compare every network wi
         BigGANGenerator,
         DCGANGenerator,
         MLPGenerator,
+        R3GANGenerator,
         SpecGANGenerator,
         STFTGenerator,
         StyleGANGenerator,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # These tuples make the type checker compare every network wi
         DenseClassifier,
         MLPCritic,
         MultiViewCritic,
+        R3GANCritic,
         SpecGANCritic,
         STFTCritic,
         StyleGANCritic,

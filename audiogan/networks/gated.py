@@ -38,7 +38,9 @@ class GatedConv2d(nn.Module):
         Yu et al., "Free-form image inpainting with gated convolution", ICCV 2019, section 3.1.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+    ) -> None:
         super().__init__()
         padding = dilation * (kernel - 1) // 2
         self.conv = nn.Conv2d(in_channels, 2 * out_channels, kernel, stride, padding, dilation)
@@ -204,9 +206,7 @@ class InpaintingCritic(PatchCritic):
     """
 
     def __init__(self, shape: Sequence[int], width: int = 64, layers: int = 3, spectral_norm: bool = True) -> None:
-        super().__init__(
-            shape, (1, *shape[1:]), width=width, layers=layers, norm="none", spectral_norm=spectral_norm
-        )
+        super().__init__(shape, (1, *shape[1:]), width=width, layers=layers, norm="none", spectral_norm=spectral_norm)
         self.takes = frozenset({"mask"})
 
     def forward(self, x: Tensor, mask: Tensor) -> CriticOutput:  # type: ignore[override]

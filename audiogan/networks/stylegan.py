@@ -62,7 +62,7 @@ def _grids(shape: Sequence[int], channel_base: int, channel_max: int) -> tuple[l
 class StyleGANGenerator(nn.Module):
     """StyleGAN generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to images ``[B, C, S, S]``.
 
-    Images are about -1 ... 1 but unbounded, because there is no tanh. In training mode the network draws new noise for
+    Images are about -1 ... 1 but unbounded, unless ``tanh`` is true. In training mode the network draws new noise for
     each pixel and mixes the styles of two latents. In evaluation mode an image depends on its latent and class only.
 
     Args:
@@ -78,6 +78,10 @@ class StyleGANGenerator(nn.Module):
             (StyleGAN, section 3.1).
         progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
             ``level``.
+        class_scale: norm of the class embedding, divided by that of the latent, at the input of the mapping network.
+            Small values keep the variety within a class.
+        mapping_lr: factor on the learning rate of the mapping network; 0.01 in the papers.
+        tanh: end with a tanh, which makes exactly black or white areas possible; not in the papers.
 
     Attributes:
         layers: number of styles of an image, two per resolution.
@@ -104,6 +108,9 @@ class StyleGANGenerator(nn.Module):
         mapping_layers: int = 8,
         mixing: float = 0.9,
         progressive: bool = False,
+        class_scale: float = 1.0,
+        mapping_lr: float = 0.01,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, style_dim=style_dim, mapping_layers=mapping_layers)
@@ -113,10 +120,10 @@ class StyleGANGenerator(nn.Module):
             raise ValueError(f"mixing={mixing} must be a probability")
         self.shape, self.latent_dim, self.style_dim, self.classes = tuple(shape), latent_dim, style_dim, classes
         self.takes = input_names(latent=latent_dim, classes=classes)
-        self.mixing, self.progressive = mixing, progressive
+        self.mixing, self.progressive, self.tanh = mixing, progressive, tanh
         self.sides, widths = _grids(shape, channel_base, channel_max)
         self.layers = 2 * len(self.sides)
-        self.map = MappingNetwork(latent_dim, style_dim, classes, mapping_layers)
+        self.map = MappingNetwork(latent_dim, style_dim, classes, mapping_layers, mapping_lr, class_scale)
         self.constant = nn.Parameter(torch.randn(1, widths[0], self.sides[0], self.sides[0]))
         self.convs, self.colours = nn.ModuleList(), nn.ModuleList()
         for i, (side, width) in enumerate(zip(self.sides, widths, strict=True)):
@@ -160,7 +167,8 @@ class StyleGANGenerator(nn.Module):
                 image = torch.lerp(F.interpolate(image, scale_factor=2), upsample2x(image), fade) + fade * colour
             else:
                 image = upsample2x(image) + colour
-        return _enlarge(image, self.shape[1])
+        image = _enlarge(image, self.shape[1])
+        return torch.tanh(image) if self.tanh else image
 
     def forward_truncated(self, truncation: float, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return images whose styles are interpolated with the mean style of their class (the truncation trick).

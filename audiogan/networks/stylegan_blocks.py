@@ -64,13 +64,23 @@ class MappingNetwork(nn.Module):
         classes: number of classes; 0: unconditional.
         layers: number of dense layers.
         lr_factor: factor on the learning rate of the dense layers; 0.01 in the paper.
+        class_scale: norm of the class embedding, divided by that of the latent.
 
     Source:
         Karras, Laine & Aila (StyleGAN), CVPR 2019, section 2 and appendix C.
     """
 
-    def __init__(self, latent_dim: int, style_dim: int, classes: int, layers: int = 8, lr_factor: float = 0.01) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        style_dim: int,
+        classes: int,
+        layers: int = 8,
+        lr_factor: float = 0.01,
+        class_scale: float = 1.0,
+    ) -> None:
         super().__init__()
+        self.class_scale = class_scale
         self.embed = EqualLinear(classes, latent_dim) if classes else None
         widths = [latent_dim * (2 if classes else 1), *[style_dim] * layers]
         self.layers = nn.ModuleList(EqualLinear(i, o, lr_factor, ACTIVATION_GAIN) for i, o in pairwise(widths))
@@ -78,7 +88,7 @@ class MappingNetwork(nn.Module):
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         x = _unit(latent)
         if self.embed is not None:
-            x = torch.cat([x, _unit(self.embed(classes))], dim=1)
+            x = torch.cat([x, self.class_scale * _unit(self.embed(classes))], dim=1)
         for layer in self.layers:
             x = activation(layer(x))
         return x

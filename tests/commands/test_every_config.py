@@ -17,6 +17,7 @@ TONENOISE = [
 ]
 DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
+    "colourise": ["data.size=16", "width=2", "batch_size=2", "game.generator.depth=2", "game.critic.layers=1"],
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
     "drums-44k": [*SOUNDS, *TONENOISE],
@@ -26,6 +27,7 @@ SMALL = {
     "md-gan": [*DIGITS, "width=4", "workers=2"],
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1"],
     "points": ["data.count=400", "batch_size=8", "widths=[8,8]"],
+    "r3gan": [*DIGITS, "widths=[8,8]", "group_channels=4"],
     "semi-supervised": [*DIGITS, "width=4", "game.critic.widths=[8,8]"],
     "speech": [*SOUNDS, *TONENOISE],
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],

@@ -364,7 +364,7 @@ def test_real_pictures(shared_data: Path) -> None:
     assert (len(digits), digits.shape, len(digits.labels)) == (10_000, (1, 28, 28), 10)
 
 
-def test_tiles_keep_the_resolution_and_stay_on_one_side_of_a_split(tmp_path):
+def test_tiles_keep_the_resolution_and_stay_on_one_side_of_a_split(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for i in range(10):
         Pillow.fromarray(rng.integers(0, 256, (70, 41, 3), np.uint8)).save(tmp_path / f"{i}.png")
@@ -384,6 +384,6 @@ def test_tiles_keep_the_resolution_and_stay_on_one_side_of_a_split(tmp_path):
 
 
 @pytest.mark.parametrize("tiles", [0, 2.5, True, "all"])
-def test_wrong_number_of_tiles_is_one_clear_line(tmp_path, tiles):
+def test_wrong_number_of_tiles_is_one_clear_line(tmp_path: Path, tiles: Any) -> None:
     with pytest.raises(UserError, match=r"data\.tiles=.*whole number from 1"):
         open_photos(tmp_path, tiles=tiles)

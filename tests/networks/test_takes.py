@@ -14,6 +14,7 @@ from audiogan.networks.classifying import DenseClassifier
 from audiogan.networks.dcgan import DCGANCritic, DCGANGenerator
 from audiogan.networks.mlp import MLPCritic, MLPGenerator
 from audiogan.networks.multiview import MultiViewCritic
+from audiogan.networks.r3gan import R3GANGenerator
 from audiogan.networks.specgan import SpecGANCritic, SpecGANGenerator
 from audiogan.networks.stftgan import STFTCritic, STFTGenerator
 from audiogan.networks.stylegan import StyleGANCritic, StyleGANGenerator
@@ -31,6 +32,7 @@ GENERATORS: dict[str, Any] = {
     "biggan": lambda n: BigGANGenerator((1, 16, 16), 9, n, 4, 5),
     "dcgan": lambda n: DCGANGenerator((1, 16, 16), 8, n, 4),
     "mlp": lambda n: MLPGenerator((1, 8, 8), 8, n, (8,)),
+    "r3gan": lambda n: R3GANGenerator((1, 8, 8), 8, n, (8, 8), group_channels=4),
     "specgan": lambda n: SpecGANGenerator(8, 1, classes=n),
     "stftgan": lambda n: STFTGenerator((2, 33, 33), 8, n, (4, 4, 4), 8),
     "stylegan": lambda n: StyleGANGenerator((1, 16, 16), 8, 8, n, **STYLES),

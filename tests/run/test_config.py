@@ -37,6 +37,7 @@ IMAGE_NETWORKS = {
     "dcgan": ["width=4"],
     "mlp": ["widths=[8,8]"],
     "biggan": ["game.generator.width=4", "game.critic.width=4"],
+    "r3gan": ["widths=[8,8]", "group_channels=4"],
     "stylegan": [],
 }
 

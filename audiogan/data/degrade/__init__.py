@@ -1,6 +1,7 @@
 """Degradations of signals, for training a generator to restore the original from a degraded source.
 
-Add a degraded column under ``data.columns``. `Steps` chains several degradations::
+Add a degraded column under ``data.columns``. `Steps` chains several degradations, `OneOf` draws one
+per example::
 
     data:
       columns:
@@ -11,7 +12,7 @@ Parameters of type ``Range`` are a number or a pair ``[low, high]``, from which 
 Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape ``[C, T]``.
 """
 
-from audiogan.data.degrade.base import Degradation, Steps
+from audiogan.data.degrade.base import Degradation, OneOf, Steps
 from audiogan.data.degrade.images import (
     LUMA,
     Blur,
@@ -44,6 +45,7 @@ __all__ = [
     "Mask",
     "MaskChoice",
     "MixNoise",
+    "OneOf",
     "PoissonNoise",
     "Steps",
 ]

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from audiogan.data.columns import Column, Derived
 from audiogan.data.degrade.base import Degradation, Range, Rng
 from audiogan.data.table import Table
+from audiogan.representations.lab import grey_of_same_lightness
 
 LUMA = (0.299, 0.587, 0.114)  # Weights of red, green and blue in luma (ITU-R BT.601).
 
@@ -53,12 +54,22 @@ class Downsample(Degradation):
 
 @dataclass(eq=False)
 class Grey(Degradation):
-    """Convert an RGB image to a grey image ``[1, H, W]`` (luma), for training colourisation."""
+    """Convert an RGB image to a grey image ``[1, H, W]``, for training colourisation.
+
+    Args:
+        lightness: return the grey image with the same CIE lightness L* as the colour image. Default: luma (ITU-R
+            BT.601), as in most conversions of files.
+    """
 
     dims, channels = 3, (1, 3)
+    lightness: bool = False
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
-        return x.clone() if len(x) == 1 else torch.einsum("c,chw->hw", torch.tensor(LUMA, dtype=x.dtype), x)[None]
+        if len(x) == 1:
+            return x.clone()
+        if self.lightness:
+            return grey_of_same_lightness(x)
+        return torch.einsum("c,chw->hw", torch.tensor(LUMA, dtype=x.dtype), x)[None]
 
 
 @dataclass(eq=False)

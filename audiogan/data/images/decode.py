@@ -74,7 +74,7 @@ def decode(
     digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
     dark, small = int(whole.max()) <= DARK, min(width, height) < size
     held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
-    parts = [crop_square(whole, size)] if small or not tiles else cut(whole, size, tiles, digest)
+    parts = [crop_resize(whole, size, size)] if small or not tiles else cut(whole, size, tiles, digest)
     return Found("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
 
 
@@ -96,17 +96,19 @@ def cut(pixels: Pixels, size: int, most: int, digest: bytes) -> list[Pixels]:
     return [pixels[:, i : i + size, j : j + size] for i, j in zip(tops, lefts, strict=True)]
 
 
-def crop_square(pixels: Pixels, size: int) -> Pixels:
-    """Return the central square of an image ``[C, H, W]``, resized to ``size`` pixels a side (Lanczos)."""
+def crop_resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Return the largest central part of an image ``[C, H, W]`` with the aspect ratio of ``height`` and ``width``,
+    resized to this size (Lanczos)."""
     from PIL import Image
 
-    _, height, width = pixels.shape
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    middle = pixels[:, top : top + side, left : left + side]
-    if side == size:
+    _, full_height, full_width = pixels.shape
+    tall = max(1, min(full_height, round(full_width * height / width)))
+    wide = max(1, min(full_width, round(full_height * width / height)))
+    left, top = (full_width - wide) // 2, (full_height - tall) // 2
+    middle = pixels[:, top : top + tall, left : left + wide]
+    if (tall, wide) == (height, width):
         return middle
-    scaled = np.asarray(to_image(middle).resize((size, size), Image.Resampling.LANCZOS))
+    scaled = np.asarray(to_image(middle).resize((width, height), Image.Resampling.LANCZOS))
     return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 

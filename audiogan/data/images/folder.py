@@ -16,7 +16,7 @@ import numpy as np
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
-from audiogan.data.images.decode import crop_square
+from audiogan.data.images.decode import crop_resize
 from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings
 from audiogan.data.kinds import IMAGE_SIDES
 from audiogan.data.scan import ABOUT, hash_texts
@@ -203,7 +203,7 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
 def convert_image(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """Return the image as ``[C, H, W]`` with the given number of channels. Crop and resize it if ``size`` is set."""
     flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
-    return crop_square(flat, size) if size else flat
+    return crop_resize(flat, size, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:

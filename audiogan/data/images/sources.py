@@ -84,7 +84,7 @@ def open_images(
 def open_photos(
     root: str | os.PathLike[str] | None = None,
     size: int = 64,
-    tiles: int = 16,
+    tiles: int | None = 16,
     channels: int | None = 3,
     labels: str | os.PathLike[str] | None = "none",
     mirror: bool = False,
@@ -97,7 +97,7 @@ def open_photos(
     Args:
         root: folder of photographs. Default: drawn figures, see `audiogan.data.open_shapes`.
         size: side length of a square in pixels.
-        tiles: largest number of squares from each photograph.
+        tiles: largest number of squares from each photograph. ``None``: the central square, resized to ``size`` pixels.
         channels: 1 (grey) or 3 (RGB).
         labels: source of the labels, see `open_images`.
         mirror: flip each square of a training batch horizontally with probability 1/2.

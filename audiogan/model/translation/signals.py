@@ -14,7 +14,6 @@ from torch import Tensor
 from audiogan.errors import UserError
 from audiogan.inputs import MaskSignal, Seeded, Signal
 from audiogan.model.translation.tiling import Array, apply_tiled
-from audiogan.representations import Identity
 from audiogan.utils.workers import WORKERS
 
 
@@ -121,7 +120,7 @@ class Translation:
     def receptive_field(self) -> int | None:
         """Receptive field on each side of an output value, in source samples. None if unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
-        plain = all(space is None or isinstance(space, Identity) for space in spaces)
+        plain = all(space is None or space.pointwise for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
 
     def run(
