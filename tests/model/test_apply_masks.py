@@ -72,7 +72,12 @@ def test_only_missing_pixels_change(model: Generator, tmp_path: Path) -> None:
 
 def test_the_mask_in_python(model: Generator, tmp_path: Path) -> None:
     source = saved(tmp_path / "a.png", photo())
-    masks: list[Any] = [hole()[None], hole()[None] > 0, hole()[None] / np.float32(255), torch.from_numpy(hole() > 0)[None]]
+    masks: list[Any] = [
+        hole()[None],
+        hole()[None] > 0,
+        hole()[None] / np.float32(255),
+        torch.from_numpy(hole() > 0)[None],
+    ]
     masks += [str(saved(tmp_path / "mask.png", hole())), Pillow.fromarray(hole())]
     made = [model.apply(source, inputs={"mask": mask}) for mask in masks]
     assert all(np.array_equal(each, made[0]) for each in made)
@@ -82,11 +87,12 @@ def test_the_mask_in_python(model: Generator, tmp_path: Path) -> None:
 
 
 def test_grey_levels_have_a_threshold_in_the_middle(model: Generator) -> None:
+    given: Any = model.inputs["mask"]
     for value, share in ((127, 0.0), (128, 1.0)):
-        mask = model.inputs["mask"].parse(hole(value)[None], any_size=True)
+        mask = given.parse(hole(value)[None], any_size=True)
         assert float(mask[0, 15, 30]) == share and not mask[0, 0, 0]
-    assert bool(model.inputs["mask"].parse(np.full((16, 16), 0.6, np.float32)).all())
-    assert "white for missing pixels" in model.inputs["mask"].describe()
+    assert bool(given.parse(np.full((16, 16), 0.6, np.float32)).all())
+    assert "white for missing pixels" in given.describe()
 
 
 def test_the_result_does_not_depend_on_tiles(model: Generator) -> None:
