@@ -64,7 +64,9 @@ def fill_biharmonic(image: Array, missing: NDArray[np.bool_]) -> Array:
     known = np.flatnonzero(~missing)
     rows = operator[hole]
     flat = image.reshape(len(image), -1).astype(np.float64)
-    solved = scipy.sparse.linalg.splu(scipy.sparse.csc_matrix(rows[:, hole])).solve(-(rows[:, known] @ flat[:, known].T))
+    solved = scipy.sparse.linalg.splu(scipy.sparse.csc_matrix(rows[:, hole])).solve(
+        -(rows[:, known] @ flat[:, known].T)
+    )
     flat[:, hole] = np.clip(solved.T, -1, 1)
     return flat.reshape(image.shape).astype(np.float32)
 

@@ -23,6 +23,7 @@ SMALL = {
     "drums-44k": [*SOUNDS, *TONENOISE],
     "handwriting": [*DIGITS, "width=4"],
     "images": [*DIGITS, "width=4", "data.size=16"],
+    "inpaint": ["data.size=16", "width=4", "critic_width=4", "critic_layers=1", "dilations=[2]", "batch_size=2"],
     "md-gan": [*DIGITS, "width=4", "workers=2"],
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1"],
     "points": ["data.count=400", "batch_size=8", "widths=[8,8]"],

@@ -47,6 +47,7 @@ PICTURES: list[degrade.Degradation] = [
     degrade.Jpeg([5, 60]),
     degrade.BoxMask(),
     degrade.FreeFormMask(),
+    degrade.MaskChoice([degrade.BoxMask(), degrade.FreeFormMask()]),
     degrade.Hole(degrade.BoxMask()),
     degrade.Hole(degrade.FreeFormMask(), append=True),
     degrade.Steps([degrade.Blur(1), degrade.Downsample(2), degrade.Grey(), degrade.GaussianNoise(0.1)]),
@@ -125,6 +126,15 @@ def test_masks_cover_a_part_and_holes_are_filled() -> None:
     holed = degrade.Hole(degrade.BoxMask(0.5, centred=True), fill=-1, append=True)(x, RNG(0))
     assert torch.equal(holed[3:], box) and bool((holed[:3, 8:24, 12:36] == -1).all())
     assert torch.equal(holed[:3, :8], x[:, :8])
+
+
+def test_a_choice_of_masks_gives_each_one_and_their_union() -> None:
+    left, right = degrade.BoxMask(0.5, centred=True), degrade.BoxMask(0.25, centred=True)
+    right.draw_mask = lambda height, width, rng: np.arange(height * width).reshape(height, width) < width  # type: ignore[method-assign]
+    either = degrade.MaskChoice([left, right])
+    shares = [float(either(torch.zeros(3, 32, 32), RNG(seed)).mean()) for seed in range(300)]
+    for share in (1 / 4, 1 / 32, 1 / 4 + 1 / 32):
+        assert 70 < sum(found == share for found in shares) < 130
 
 
 @pytest.mark.parametrize("noise", ["white", "pink", "brown"])
@@ -212,6 +222,7 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.MixNoise(float("nan")), "MixNoise: snr=nan"),
         (lambda: degrade.MixNoise(noise="blue"), "choose one of white, pink, brown"),
         (lambda: degrade.Steps([]), "Steps: steps"),
+        (lambda: degrade.MaskChoice([]), "MaskChoice: masks: must be a list of masks"),
         (lambda: degrade.Hole(3), "Hole: mask=3"),  # type: ignore[arg-type]
         (lambda: degrade.Downsample(3)(open_shapes(4, 16)), "factor=3 does not divide [3, 16, 16]"),
         (lambda: degrade.Clip()(open_shapes(4, 16)), "Clip: needs sounds [C, T], got [3, 16, 16]"),
