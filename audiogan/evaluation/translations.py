@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from audiogan.data.table import Table
 from audiogan.inputs import Seeded
@@ -65,13 +66,18 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
 
 
 def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's modality in the output's shape. Grey pictures are converted to colour."""
+    """Return the first source of the output's modality in the output's shape.
+
+    Grey images are converted to colour. Smaller images are enlarged by bicubic interpolation.
+    """
     for name, value in columns.items():
         given: Any = generator.inputs[name]
         if not generator.modality.same_kind(given.modality):
             continue
         if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
             value = value.expand(-1, generator.shape[0], *value.shape[2:])
+        if value.dim() == 4 and all(a < b for a, b in zip(value.shape[2:], generator.shape[1:], strict=True)):
+            value = functional.interpolate(value, generator.shape[1:], mode="bicubic", align_corners=False)
         if tuple(value.shape[1:]) == tuple(generator.shape):
             return generator.modality.postprocess(value.numpy())
     return None

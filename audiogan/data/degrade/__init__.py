@@ -12,6 +12,7 @@ Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape `
 """
 
 from audiogan.data.degrade.base import Degradation, Steps
+from audiogan.data.degrade.blind import BlindDegradation, CameraNoise, RandomBlur, RandomResize
 from audiogan.data.degrade.images import (
     LUMA,
     Blur,
@@ -30,8 +31,10 @@ from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
 __all__ = [
     "LUMA",
     "BandLimit",
+    "BlindDegradation",
     "Blur",
     "BoxMask",
+    "CameraNoise",
     "Clip",
     "Degradation",
     "Downsample",
@@ -43,5 +46,7 @@ __all__ = [
     "Mask",
     "MixNoise",
     "PoissonNoise",
+    "RandomBlur",
+    "RandomResize",
     "Steps",
 ]
