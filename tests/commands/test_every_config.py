@@ -26,6 +26,7 @@ SMALL = {
     "inpaint": ["data.size=16", "width=4", "critic_width=4", "critic_layers=1", "dilations=[2]", "batch_size=2"],
     "md-gan": [*DIGITS, "width=4", "workers=2"],
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1"],
+    "super-resolution": ["data.size=16", "factor=2", "width=4", "blocks=1", "batch_size=2", "game.critic.layers=1"],
     "points": ["data.count=400", "batch_size=8", "widths=[8,8]"],
     "r3gan": [*DIGITS, "widths=[8,8]", "group_channels=4"],
     "semi-supervised": [*DIGITS, "width=4", "game.critic.widths=[8,8]"],
