@@ -59,8 +59,8 @@ def test_any_size_and_the_source_before_training(kind: Any) -> None:
 @pytest.mark.parametrize("kind", [FFDNet, DnCNN])
 def test_they_learn_to_denoise(kind: Any) -> None:
     torch.manual_seed(0)
-    net = kind(SHAPE, SHAPE, width=16, layers=6)
-    adam = torch.optim.Adam(net.parameters(), 3e-3)
+    net = kind(SHAPE, SHAPE, width=24, layers=10)
+    adam = torch.optim.Adam(net.parameters(), 1e-3)
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
         clean = F.interpolate(torch.rand(8, 3, 4, 4) * 1.6 - 0.8, scale_factor=4)
@@ -73,7 +73,7 @@ def test_they_learn_to_denoise(kind: Any) -> None:
         loss.backward()
         adam.step()
     clean, noisy = batch()
-    assert F.l1_loss(net.eval()(source=noisy), clean) < 0.7 * F.l1_loss(noisy, clean)
+    assert F.l1_loss(net.eval()(source=noisy), clean) < 0.85 * F.l1_loss(noisy, clean)
 
 
 @pytest.mark.parametrize(
