@@ -19,6 +19,7 @@ DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
     "colourise": ["data.size=16", "width=2", "batch_size=2", "game.generator.depth=2", "game.critic.layers=1"],
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
+    "denoise": ["data.size=16", "width=4", "batch_size=2", "game.critic.width=4", "game.critic.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
     "drums-44k": [*SOUNDS, *TONENOISE],
     "handwriting": [*DIGITS, "width=4"],

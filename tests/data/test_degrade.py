@@ -51,6 +51,7 @@ PICTURES: list[degrade.Degradation] = [
     degrade.Hole(degrade.BoxMask()),
     degrade.Hole(degrade.FreeFormMask(), append=True),
     degrade.Steps([degrade.Blur(1), degrade.Downsample(2), degrade.Grey(), degrade.GaussianNoise(0.1)]),
+    degrade.OneOf([degrade.Blur(1), degrade.Jpeg(10)]),
 ]
 SOUNDS: list[degrade.Degradation] = [
     degrade.MixNoise([0, 10]),
@@ -115,6 +116,13 @@ def test_a_low_jpeg_quality_loses_more() -> None:
     x = photo()
     errors = [float((degrade.Jpeg(quality)(x, RNG(0)) - x).abs().mean()) for quality in (95, 40, 5)]
     assert errors[0] < errors[1] < errors[2] and errors[0] < 0.02
+
+
+def test_one_of_draws_each_choice_as_often_as_its_odds_say() -> None:
+    x, rng = torch.zeros(1, 4, 4), RNG(0)
+    mixture = degrade.OneOf([degrade.GaussianNoise(0), degrade.GaussianNoise(1), degrade.Blur(1)], [3, 1, 0])
+    noisy = sum(bool(mixture(x, rng).any()) for _ in range(400))
+    assert 70 < noisy < 130
 
 
 def test_masks_cover_a_part_and_holes_are_filled() -> None:
@@ -223,6 +231,9 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.MixNoise(noise="blue"), "choose one of white, pink, brown"),
         (lambda: degrade.Steps([]), "Steps: steps"),
         (lambda: degrade.MaskChoice([]), "MaskChoice: masks: must be a list of masks"),
+        (lambda: degrade.OneOf([]), "OneOf: choices"),
+        (lambda: degrade.OneOf([degrade.Blur(1)], [0]), "OneOf: odds=[0]: must be 1 numbers from 0"),
+        (lambda: degrade.OneOf([degrade.Blur(), degrade.Grey()])(open_shapes(4, 16)), "OneOf: choices: the results"),
         (lambda: degrade.Hole(3), "Hole: mask=3"),  # type: ignore[arg-type]
         (lambda: degrade.Downsample(3)(open_shapes(4, 16)), "factor=3 does not divide [3, 16, 16]"),
         (lambda: degrade.Clip()(open_shapes(4, 16)), "Clip: needs sounds [C, T], got [3, 16, 16]"),
