@@ -17,7 +17,7 @@ from audiogan.utils.terminal import Output, safe_output
 from audiogan.utils.text import printable
 
 COMMANDS = (
-    *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "encode", "kit", "play", "studio"),
+    *("train", "evaluate", "doctor", "sample", "apply", "inputs", "morph", "walk", "encode", "kit", "play", "studio"),
     *("export", "data", "list"),
 )
 """Names of the commands. The module `audiogan/commands/NAME.py` has two functions: `add_parser` defines the arguments,
@@ -32,6 +32,7 @@ examples:
   audiogan sample -n 16 out/                          sample from the newest run, else from the shipped drums
   audiogan apply photos/ out/ --run runs/pix2pix      translate image files with an image-to-image model
   audiogan morph --from kick-3 --to snare-8 out/      interpolate between two sounds
+  audiogan walk walk.gif --run runs/handwriting       animate a closed path through the latent space
   audiogan encode recording.wav out/                  find the most similar sound of the model
   audiogan kit --format sfz out/                      generate a drum kit with 16 pads for a sampler
   audiogan play beat.mid beat.wav                     render a MIDI pattern with a generated kit

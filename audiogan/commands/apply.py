@@ -31,8 +31,21 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="NAME=VALUE",
         help="value of another input; can be repeated (`audiogan inputs RUN` lists all inputs)",
     )
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="mask for inpainting: an image of the size of IN, white where pixels are missing; or a folder with one "
+        "mask for each image in IN, with the same names; default: the transparent pixels of IN are missing",
+    )
     parser.add_argument("--class", dest="label", help="class, or a mixture of classes such as kick:0.7,tom:0.3")
     parser.add_argument("--seed", default="0", help="random seed (default 0)")
+    parser.add_argument(
+        "--strength",
+        type=float,
+        metavar="S",
+        help="strength of adversarial training, from 0 (first stage) to 1 (default), for models with two stages",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
@@ -42,7 +55,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.model.loading import load
     from audiogan.model.translation.files import apply_files
 
-    generator = load(args.run)
+    generator = load(args.run, strength=args.strength)
     if args.label is not None:
         if "classes" in values or "classes" not in generator.inputs:
             why = "--input classes sets it too" if "classes" in values else "the model was trained without classes"
@@ -52,6 +65,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         generator,
         args.source,
         args.out,
+        mask=args.mask,
         route=args.generator,
         inputs=values,
         seed=seed,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-OPTIONS = ("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet")
+OPTIONS = (
+    *("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet", "best_worst"),
+    *("rank_by", "baseline"),
+)
 """Options of the command that are passed to `evaluate_run` as keyword arguments."""
 
 
@@ -30,7 +33,22 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_false",
         help="skip metrics that need a classifier",
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="another run to evaluate on the same data, such as the same network trained without a critic",
+    )
     parser.add_argument("--sheet", metavar="FILE.png", help="write an image of samples beside real examples, by class")
+    parser.add_argument(
+        "--best-worst",
+        metavar="FILE.png",
+        help="write an image of the eight best and the eight worst outputs, for models of pairs",
+    )
+    parser.add_argument(
+        "--rank-by",
+        metavar="METRIC",
+        help="metric that ranks them, e.g. ssim | psnr | gmsd | l1 for images (default ssim; for sounds si_sdr)",
+    )
     parser.add_argument("--extractor", help="MODULE:CLASS of a torch module of your own to use as feature extractor")
     parser.add_argument(
         "--extractor-weights", help="weights of the extractor (.safetensors, or .pt without pickled code)"

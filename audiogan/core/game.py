@@ -84,6 +84,7 @@ class Play:
         micro_batch_index: index of this micro-batch.
         micro_batch_count: number of micro-batches of a move over all processes.
         device: device on which random numbers are drawn.
+        paused: names of the players that do not move at present, see `FirstStage`.
 
     Attributes:
         player: name of the player that moves.
@@ -99,8 +100,9 @@ class Play:
         micro_batch_index: int = 0,
         micro_batch_count: int = 1,
         device: str | torch.device = "cpu",
+        paused: frozenset[str] = frozenset(),
     ) -> None:
-        self.step = step
+        self.step, self.paused = step, paused
         self.micro_batch_index, self.micro_batch_count = micro_batch_index, micro_batch_count
         self.player, self.repeat = "", 0
         self.recorded_values: dict[str, Tensor] = {}

@@ -111,6 +111,7 @@ class Trainer:
             draw from a stream in a step, only the player that draws the most examples counts. With one critic, it is
             the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
+        paused: names of the players that do not move at present. Callbacks may change it, see `FirstStage`.
 
     Examples:
         >>> from functools import partial
@@ -155,6 +156,7 @@ class Trainer:
         self.examples = 0
         self.real_examples = 0
         self.stop_reason: str | None = None
+        self.paused: frozenset[str] = frozenset()
         self._seconds_before = 0.0
         self._started: float | None = None
         self.engine.prepare(game)
@@ -242,12 +244,13 @@ class Trainer:
                 micro_batch_index=index,
                 micro_batch_count=engine.micro_batch_count,
                 device=engine.device,
+                paused=self.paused,
             )
             for index in engine.micro_batch_indices
         ]
         shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
-            if player.is_due(self.step):
+            if player.is_due(self.step) and player.name not in self.paused:
                 for repeat in range(player.repeats):
                     move = self._move(player, repeat, contexts)
                     for callback in self.callbacks.values():
@@ -273,6 +276,8 @@ class Trainer:
                 batch = next(iter(batches.values())) if len(batches) == 1 else batches
                 with engine.autocast():
                     losses = self.game.losses(player.name, batch, context)
+                    if not losses:
+                        raise ValueError(f"player {player.name!r} has no loss; give it a term with a weight above 0")
                     total = torch.stack([term.float() for term in losses.values()]).sum()
                 engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})

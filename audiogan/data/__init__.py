@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiogan.data.images.pairs import open_domains, open_pairs
-    from audiogan.data.images.sources import open_images
+    from audiogan.data.images.sources import open_images, open_photos
     from audiogan.data.images.stacked import open_stacked_digits
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
@@ -25,6 +25,7 @@ __all__ = [
     "open_domains",
     "open_images",
     "open_pairs",
+    "open_photos",
     "open_points",
     "open_shapes",
     "open_sounds",
@@ -37,6 +38,7 @@ _MODULES = {
     "open_domains": "images.pairs",
     "open_images": "images.sources",
     "open_pairs": "images.pairs",
+    "open_photos": "images.sources",
     "open_points": "toys.points",
     "open_shapes": "toys.shapes",
     "open_sounds": "sounds.sources",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from audiogan.data.images.stacked import CHANNEL_LABELS
 from audiogan.data.table import Table
 from audiogan.errors import UserError, wrap_os_errors
+from audiogan.evaluation.comparable import check_comparable
 from audiogan.evaluation.critic import check_transfer, measure_critic_accuracy
 from audiogan.evaluation.data_sets import (
     MAX_EXAMPLES,
@@ -22,11 +24,13 @@ from audiogan.evaluation.data_sets import (
     open_evaluation_data,
     require_labelled_data,
 )
-from audiogan.evaluation.side_by_side import side_by_side
+from audiogan.evaluation.side_by_side import check_ranking, draw_best_and_worst, side_by_side
 from audiogan.evaluation.translations import (
     Translated,
     measure_distribution,
     measure_reference_metrics,
+    measure_samples,
+    measure_way_back,
     translate,
 )
 from audiogan.files import atomic_write, check_output, unwritable_reason
@@ -36,6 +40,7 @@ from audiogan.metrics.report import MIN_SAMPLES
 from audiogan.model.generator import Generator
 from audiogan.model.loading import load
 from audiogan.run.trust import trust_modules
+from audiogan.utils.text import printable
 
 MAX_GAIN_EXAMPLES = 10_000
 """Largest number of real examples, and of generated examples, on which `augmentation_gain` trains classifiers."""
@@ -58,6 +63,9 @@ def evaluate_run(
     gain: bool = False,
     transfer: bool = False,
     sheet: str | None = None,
+    best_worst: str | None = None,
+    rank_by: str | None = None,
+    baseline: str | None = None,
     trust: str | Sequence[str] = (),
     echo: Echo = print,
 ) -> Report:
@@ -78,6 +86,12 @@ def evaluate_run(
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.
         sheet: PNG file to write, with samples next to real examples, see `side_by_side`.
+        best_worst: PNG file to write, with the eight best and the eight worst outputs, see `draw_best_and_worst`. It
+            requires a model that was trained on pairs.
+        rank_by: name of the full-reference metric that ranks these outputs, such as ``ssim``. ``None``: the first one
+            of `DEFAULT_METRICS` that the kind of signal has.
+        baseline: run folder, checkpoint or model to evaluate on the same data, such as the same network trained without
+            a critic. Its values are in the report under ``baseline``.
         trust: names of modules outside the package that the run may use, see `audiogan.load`.
         echo: function that prints a line.
 
@@ -90,9 +104,17 @@ def evaluate_run(
     """
     if sheet is not None:
         check_output(sheet, "--sheet", [".png"])
+    if best_worst is not None:
+        check_output(best_worst, "--best-worst", [".png"])
+    elif rank_by is not None:
+        raise UserError(f"--rank-by {printable(rank_by)}: also give --best-worst FILE.png, the picture to write")
     if extractor_weights is not None and extractor is None:
         raise UserError(f"--extractor-weights {extractor_weights}: also give --extractor, the network of these weights")
     generator = load(run, trust=trust)
+    other = None if baseline is None else load(baseline, trust=trust)
+    if other is not None:
+        check_comparable(generator, other, data)
+    metric = "" if best_worst is None else check_ranking(generator, rank_by)
     noun = generator.modality.noun
     if count < 1:
         raise UserError(f"-n {count}: expected at least one {noun}")
@@ -115,8 +137,13 @@ def evaluate_run(
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        measured = _translated if generator.game.required_inputs else _sampled
-        report = measured(generator, sets, embeddings, count, seed, classifier, echo)
+        report, made = _measure(generator, sets, embeddings, count, seed, classifier, echo)
+        if other is not None:
+            values = _measure(other, sets, embeddings, count, seed, classifier, echo)[0].values
+            report = replace(report, baseline=values, baseline_name=other.name)
+        if best_worst is not None:
+            with wrap_os_errors(f"--best-worst {best_worst}: cannot be written"):
+                draw_best_and_worst(best_worst, generator, next(iter(made.values())), metric)
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
         if gain:
@@ -133,6 +160,23 @@ def evaluate_run(
     return report
 
 
+def _measure(
+    generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
+) -> tuple[Report, dict[str, Translated]]:
+    """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
+    if not generator.game.required_inputs:
+        return _sampled(generator, sets, embeddings, count, seed, classifier, echo), {}
+    report, several, outputs = Report({}, {}, {}, {}), len(generator.routes) > 1, {}
+    _check_enough(generator, sets.real, count)
+    for route, words in generator.routes.descriptions.items():
+        made = outputs[route] = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
+        noun = generator.modality.noun
+        echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
+        part = _translated(generator, sets, embeddings, route, made, seed, classifier, echo)
+        report = report.merged(part.with_prefix(route) if several else part)
+    return report, outputs
+
+
 def _sampled(
     generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
@@ -145,7 +189,7 @@ def _sampled(
     report = Report({}, {}, {}, {})
     for embedding in embeddings:
         report = report.merged(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
-    report = report.merged(_modes(generator, fakes, reals)).merged(_spacing(generator, fakes, reals, seen))
+    report = report.merged(measure_samples(fakes, reals, generator)).merged(_spacing(generator, fakes, reals, seen))
     if classifier and sets.train is not None and CHANNEL_LABELS in sets.train.columns:
         report = report.merged(_stacked_modes(generator, sets.train, count, seed, echo))
     if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
@@ -154,27 +198,35 @@ def _sampled(
 
 
 def _translated(
-    generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
+    generator: Generator,
+    sets: DataSets,
+    embeddings: list[Any],
+    route: str,
+    made: Translated,
+    seed: int,
+    classifier: bool,
+    echo: Echo,
 ) -> Report:
-    """Measure outputs for held-out sources, and the unchanged sources as a baseline."""
-    report, several = Report({}, {}, {}, {}), len(generator.routes) > 1
-    _check_enough(generator, sets.real, count)
-    for route, words in generator.routes.descriptions.items():
-        made = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
-        noun = generator.modality.noun
-        echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        targets = (
-            None if sets.train is None else generator.game.source_and_target_rows(sets.train, route)[1][:MAX_EXAMPLES]
-        )
-        seen = None if sets.train is None or targets is None else sets.train.signals(targets).numpy()
-        part = Report({}, {}, {}, {})
-        for embedding in embeddings:
-            part = part.merged(measure_distribution(made, generator, embedding, seen, seed))
-        part = part.merged(measure_reference_metrics(made, generator))
-        if classifier and sets.train is not None and generator.routes[route].target is not None:
-            part = part.merged(_target_share(generator, sets.train, route, made, echo))
-        report = report.merged(part.with_prefix(route) if several else part)
+    """Measure outputs of one generator for held-out sources, and the unchanged sources as a baseline."""
+    train, seen = sets.train, None
+    if train is not None:
+        _, targets = generator.game.source_and_target_rows(train, route)
+        seen = train.signals(targets[:MAX_EXAMPLES]).numpy()
+    report = Report({}, {}, {}, {})
+    for embedding in embeddings:
+        report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
+    report = report.merged(measure_reference_metrics(made, generator))
+    report = report.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
+    if classifier and train is not None and generator.routes[route].target is not None:
+        report = report.merged(_target_share(generator, train, route, made, echo))
     return report
+
+
+def _appearance(made: Translated, generator: Generator) -> Report:
+    """Measure the appearance of outputs, of targets (the floor) and of unchanged sources."""
+    report = measure_samples(made.outputs, made.targets, generator)
+    nothing = {} if made.sources is None else measure_samples(made.sources, made.targets, generator).values
+    return replace(report, nothing=nothing)
 
 
 def _check_enough(generator: Generator, real: Table, count: int) -> None:
@@ -220,13 +272,6 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
         mine = {name: share[i] for name, share in shares.items() if share is not None}
         recipes.append(generator.recipe_from_values(generator.game.draw(1, Seeded(seed + i), **mine), seed + i))
     return generator.render(recipes), [recipe.label for recipe in recipes]
-
-
-def _modes(generator: Generator, fakes: np.ndarray, reals: np.ndarray) -> Report:
-    """Measure coverage of the modes, if the modality defines modes."""
-    measures = generator.modality.sample_metrics
-    values, floor = ({f"{name}@{len(x)}": value for name, value in measures(x).items()} for x in (fakes, reals))
-    return Report(values, floor, dict.fromkeys(values, "higher"), {})
 
 
 def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, echo: Echo) -> Report:

@@ -1,4 +1,4 @@
-"""Pictures of generated samples next to real examples of the same class."""
+"""Pictures of generated samples next to real examples, and of the best and the worst outputs next to their targets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import numpy as np
 
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.evaluation.translations import translate
+from audiogan.evaluation.translations import Translated, translate
+from audiogan.modalities.references import BETTER
 from audiogan.model.generator import Generator
+from audiogan.utils.text import printable
 
 PER_CLASS = 2
 """Number of real examples per class, and also of generated samples per class."""
 UNLABELLED = 16
 """Number of real examples, and also of generated samples, in a picture without classes."""
+
+
+RANKED = 8
+"""Number of best outputs, and also of worst outputs, in the picture of `draw_best_and_worst`."""
+DEFAULT_METRICS = ("ssim", "si_sdr", "l1")
+"""Names of the metrics by which outputs are ranked by default. The first that the modality has is used."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:
@@ -59,9 +67,64 @@ def _translations(path: str | os.PathLike[str], generator: Generator, data: Tabl
     titles: list[str] = []
     for route, words in generator.routes.descriptions.items():
         made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
-        parts = {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
-        for name, part in parts.items():
+        for name, part in _columns(made).items():
             columns.setdefault(name, []).append(part)
         titles += [words or route] * len(made.outputs)
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
     generator.modality.draw_columns(path, whole, titles=titles if len(generator.routes) > 1 else None)
+
+
+def _columns(made: Translated) -> dict[str, np.ndarray]:
+    """Return the columns of a comparison: sources, outputs and, for paired data, targets."""
+    return {**made.shown, "output": made.outputs, **({"target": made.targets} if made.paired else {})}
+
+
+def check_ranking(generator: Generator, metric: str | None) -> str:
+    """Return the name of the metric by which outputs are ranked.
+
+    Args:
+        generator: the model.
+        metric: name of a full-reference metric of its modality. ``None`` selects the first one of `DEFAULT_METRICS`.
+
+    Raises:
+        UserError: outputs have no targets of their own, or the metric does not exist.
+    """
+    paired = all(route.source is None and route.target is None for route in generator.routes.values())
+    if not generator.game.required_inputs or not paired:
+        reason = f"the outputs of {generator.name} have no targets of their own"
+        raise UserError(f"--best-worst: {reason}; use it for models of pairs, and --sheet for others")
+    x, y = np.random.default_rng(0).uniform(-1, 1, (2, 1, *generator.shape)).astype(np.float32)
+    known = generator.modality.reference_metrics(x, y)
+    if metric is None:
+        return next(name for name in DEFAULT_METRICS if name in known)
+    if metric not in known:
+        raise UserError(f"--rank-by {printable(metric)}: no such metric; choose one of {', '.join(known)}")
+    return metric
+
+
+def draw_best_and_worst(
+    path: str | os.PathLike[str], generator: Generator, made: Translated, metric: str, count: int = RANKED
+) -> None:
+    """Write a PNG with the outputs that are nearest to their targets, and those that are farthest from them.
+
+    Each row shows a source, the output and the target. The best output comes first, the worst output last.
+
+    Args:
+        path: PNG file to write. Missing folders are created.
+        generator: the model.
+        made: outputs for paired data, see `translate`.
+        metric: name of the metric by which outputs are ranked, see `check_ranking`.
+        count: number of best outputs, and of worst outputs.
+    """
+    pairs = zip(made.outputs, made.targets, strict=True)
+    found = [generator.modality.reference_metrics(x[None], y[None]).get(metric, np.nan) for x, y in pairs]
+    scores = np.array(found, np.float64)
+    order = np.argsort(-scores if BETTER[metric] == "higher" else scores, kind="stable")
+    order = order[np.isfinite(scores[order])]
+    count = min(count, len(order) // 2)
+    rows = np.concatenate([order[:count], order[len(order) - count :]])
+    words = ["best"] * count + ["worst"] * count
+    titles = [f"{word}: {metric} {scores[row]:.3g}" for word, row in zip(words, rows, strict=True)]
+    columns = {name: x[rows] for name, x in _columns(made).items()}
+    title = f"best and worst {count} of {len(scores)} by {metric}"
+    generator.modality.draw_columns(path, columns, title=title, titles=titles)

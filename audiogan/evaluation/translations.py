@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from audiogan.data.table import Table
-from audiogan.inputs import Seeded
+from audiogan.inputs import Seeded, Signal
 from audiogan.metrics import Report, evaluate
-from audiogan.modalities.references import BETTER
+from audiogan.modalities import Modality
+from audiogan.modalities.appearance import BETTER as BETTER_APPEARANCE
+from audiogan.modalities.references import BETTER, CANDIDATES, edge_correlation, match_share
 from audiogan.model.generator import Generator
 
 
@@ -22,7 +26,7 @@ class Translated(NamedTuple):
         outputs: outputs ``[n, *shape]``.
         targets: real signals of the target domain ``[m, *shape]``.
         sources: source signals, converted to the shape of the outputs ``[n, *shape]``. ``None`` if they cannot be
-            converted.
+            converted. Small images are enlarged by bicubic interpolation.
         paired: whether target ``i`` belongs to source ``i``.
         shown: input name -> source signals that can be displayed next to the outputs.
     """
@@ -51,27 +55,43 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
     sources = rng.permutation(sources)[:max_examples]
     targets = sources if paired else rng.permutation(targets)[:max_examples]
     columns = {name: table.column(given.column, sources) for name, given in game.required_inputs.items()}
-    recipes = []
-    for i in range(len(sources)):
+    outputs = _apply(generator, route, columns, seed)
+    kind, inputs = generator.modality, game.required_inputs
+    shown = {
+        name: inputs[name].to_display(x).numpy() for name, x in columns.items() if _displayable(kind, inputs[name])
+    }
+    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
+
+
+def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor], seed: int) -> NDArray[np.float32]:
+    """Return the outputs ``[n, *shape]`` of one generator for signals ``[n, ...]`` by the name of the input."""
+    game, recipes = generator.game, []
+    for i in range(len(next(iter(columns.values())))):
         mine = {
             name: game.inputs[name].from_batch({game.inputs[name].column: value[i : i + 1]}, Seeded(0))[0]
             for name, value in columns.items()
         }
         recipes.append(generator.recipe_from_values(game.draw(1, Seeded(seed + i), **mine), seed + i))
-    outputs = generator.render(recipes, generator=route)
-    kind = generator.modality
-    shown = {name: x.numpy() for name, x in columns.items() if kind.same_kind(generator.inputs[name].modality)}
-    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
+    return generator.render(recipes, generator=route)
+
+
+def _displayable(kind: Modality, given: Any) -> bool:
+    return isinstance(given, Signal) and kind.same_kind(given.modality)
 
 
 def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's modality in the output's shape. Grey pictures are converted to colour."""
+    """Return the first source of the output's modality in the output's shape.
+
+    Grey images are converted to colour. Images of another size are resized by bicubic interpolation.
+    """
     for name, value in columns.items():
-        given: Any = generator.inputs[name]
-        if not generator.modality.same_kind(given.modality):
+        if not _displayable(generator.modality, generator.inputs[name]):
             continue
-        if value.shape[1] != generator.shape[0] and value.shape[1] == 1:
-            value = value.expand(-1, generator.shape[0], *value.shape[2:])
+        channels, *size = generator.shape
+        if value.shape[1] != channels and value.shape[1] == 1:
+            value = value.expand(-1, channels, *value.shape[2:])
+        if value.ndim == 4 and list(value.shape[2:]) != size:
+            value = F.interpolate(value, size=size, mode="bicubic", antialias=True)
         if tuple(value.shape[1:]) == tuple(generator.shape):
             return generator.modality.postprocess(value.numpy())
     return None
@@ -98,15 +118,63 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
 
 
 def measure_reference_metrics(translated: Translated, generator: Generator) -> Report:
-    """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data."""
+    """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data.
+
+    ``match@16`` is the share of outputs whose own target is the nearest of 16 targets, see
+    `audiogan.modalities.references.match_share`.
+    """
     outputs, targets, sources, paired, _ = translated
     if not paired:
         return Report({}, {}, {}, {})
 
     def by_name(x: NDArray[np.float32]) -> dict[str, float]:
         found = generator.modality.reference_metrics(x, targets)
+        if len(targets) >= CANDIDATES:
+            found[f"match@{CANDIDATES}"] = match_share(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
     values = by_name(outputs)
-    better = {name: BETTER[name.partition("/")[0]] for name in values}
+    better = {name: BETTER.get(name.partition("/")[0], "higher") for name in values}
     return Report(values, {}, better, {}, {}, {} if sources is None else by_name(sources))
+
+
+def measure_samples(outputs: NDArray[np.float32], real: NDArray[np.float32], generator: Generator) -> Report:
+    """Measure properties of a set of outputs and of real signals, e.g. colourfulness, see `Modality.sample_metrics`."""
+
+    def by_name(x: NDArray[np.float32]) -> dict[str, float]:
+        found = generator.modality.sample_metrics(x, real)
+        return {f"{name}@{len(outputs)}": value for name, value in found.items() if np.isfinite(value)}
+
+    values = by_name(outputs)
+    better = {name: BETTER_APPEARANCE.get(name.partition("@")[0], "higher") for name in values}
+    return Report(values, by_name(real), better, {})
+
+
+def measure_way_back(translated: Translated, generator: Generator, route: str, seed: int) -> Report:
+    """Measure what outputs of unpaired translation keep of their sources.
+
+    * ``edge_correlation/source``, for images: correlation between the edges of outputs and of sources, see
+      `audiogan.modalities.references.edge_correlation`.
+    * ``psnr/cycle`` and the other full-reference metrics of the modality: error of sources that were translated to the
+      other domain and back, if the model has a generator in the opposite direction.
+
+    The report is empty for paired data.
+    """
+    outputs, _, sources, paired, shown = translated
+    if paired or sources is None:
+        return Report({}, {}, {}, {})
+    values, better = {}, {}
+    if outputs.ndim == 4:
+        values["edge_correlation/source"] = edge_correlation(outputs, sources)
+        better["edge_correlation/source"] = "higher"
+    ends = generator.routes[route]
+    back = [name for name, r in generator.routes.items() if (r.source, r.target) == (ends.target, ends.source)]
+    if back and len(shown) == len(generator.game.required_inputs) == 1:
+        restored = _apply(generator, back[0], {name: torch.from_numpy(outputs) for name in shown}, seed)
+        found = generator.modality.reference_metrics(restored, sources)
+        values |= {f"{name}/cycle": value for name, value in found.items()}
+        better |= {f"{name}/cycle": BETTER[name] for name in found}
+    kept = {name: f"{name}@{len(outputs)}" for name, value in values.items() if np.isfinite(value)}
+    return Report(
+        {new: values[old] for old, new in kept.items()}, {}, {new: better[old] for old, new in kept.items()}, {}
+    )

@@ -119,7 +119,7 @@ class Adversarial(Generative):
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
             return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
-        if not self.adversarial_weight and not self.feature_matching_weight:
+        if "critic" in context.paused or not (self.adversarial_weight or self.feature_matching_weight):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call_network(self.nets["generator"], inputs), signal, context)
         inputs, made, fake = self._make(len(signal), batch_inputs, context)

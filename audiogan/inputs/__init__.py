@@ -7,7 +7,20 @@ from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
 from audiogan.inputs.scale import LIMIT, Scale
-from audiogan.inputs.signal import Signal
+from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.text import Text
 
-__all__ = ["LIMIT", "Classes", "Input", "Inputs", "Knobs", "Latent", "Random", "Scale", "Seeded", "Signal", "Text"]
+__all__ = [
+    "LIMIT",
+    "Classes",
+    "Input",
+    "Inputs",
+    "Knobs",
+    "Latent",
+    "MaskSignal",
+    "Random",
+    "Scale",
+    "Seeded",
+    "Signal",
+    "Text",
+]

@@ -91,6 +91,14 @@ class Signal(Input):
         how = f"inputs={{{self.name!r}: FILE}}"
         raise UserError(f"{self.name}: the recipe contains only the SHA-256 of the signal; pass the signal: {how}")
 
+    def to_display(self, x: Any) -> Any:
+        """Return values of the input ``[n, *shape]`` in the range in which the modality draws signals.
+
+        Args:
+            x: tensor or array.
+        """
+        return x
+
     def example_values(self, n: int) -> Tensor:
         sizes = [size or 1024 for size in self.shape]
         return 0.3 * torch.randn(n, *sizes, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
@@ -105,6 +113,30 @@ class Signal(Input):
     def describe(self) -> str:
         noun = getattr(self.modality, "noun", "signal")
         return f"{noun} {_shown(self.shape)}: a file; or an array in Python"
+
+
+class MaskSignal(Signal):
+    """Input with a mask ``[1, H, W]`` for inpainting, 1 for missing and 0 for known pixels.
+
+    Missing pixels are white in an image file of a mask, or in an array of integers. Grey pixels count as missing if
+    they are lighter than the middle grey. In a floating-point or boolean array, values above 0.5 are missing.
+    """
+
+    default_column = "mask"
+
+    def parse(self, value: Any, *, any_size: bool = False) -> Tensor:
+        limit = 0.0  # Images have the range -1 (black) to 1 (white).
+        if isinstance(value, np.ndarray | Tensor):
+            value = torch.as_tensor(value)
+            value = value.float() if value.dtype == torch.bool else value
+            limit = 0.5 if value.is_floating_point() else 0.0
+        return (super().parse(value, any_size=any_size) > limit).float()
+
+    def to_display(self, x: Any) -> Any:
+        return 2 * x - 1
+
+    def describe(self) -> str:
+        return f"mask {_shown(self.shape)}: an image with white for missing pixels; or an array of 0 and 1 in Python"
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -1,10 +1,11 @@
-"""Analysis of latent space: encode recordings, find similar sounds, and find interpretable directions."""
+"""Analysis of latent space: encode recordings and pictures, walk, find similar sounds and interpretable directions."""
 
 from __future__ import annotations
 
 from audiogan.latents.directions import Direction, directions, edit
 from audiogan.latents.encoding import Encoding, encode, nearest_distance
 from audiogan.latents.near import Neighbour, neighbours
+from audiogan.latents.walking import walk, write_walk
 from audiogan.losses.spectra import log_spectral_distance
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "log_spectral_distance",
     "nearest_distance",
     "neighbours",
+    "walk",
+    "write_walk",
 ]

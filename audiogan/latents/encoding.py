@@ -1,12 +1,11 @@
-"""GAN inversion for sounds: find the recipe with the sound most similar to a recording."""
+"""GAN inversion: find the recipe with the sound or image most similar to a recording or picture."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,50 +14,64 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.games.calling import call_network
-from audiogan.inputs import Knobs
 from audiogan.latents.recording import prepare_recording
-from audiogan.losses.spectra import RecordingLoss, log_spectral_distance
+from audiogan.latents.targets import PictureTarget, SoundTarget, pixel_distances, prepare_picture
+from audiogan.losses.spectra import log_spectral_distance
+from audiogan.modalities import Image
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import parse_inputs
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-COST = 0.014
-"""Time of one optimisation step of one candidate sound on one CPU core, in seconds per second of sound."""
 POOL_COST = 0.3
-"""Time to generate and compare one random sound, as a fraction of `COST`."""
+"""Time to generate and compare one random sample, as a fraction of the time of an optimisation step."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
-"""Fraction of the computing time for the random sounds compared at the start, and maximum number of these sounds."""
+"""Fraction of the computing time for the random samples compared at the start, and maximum number of these samples."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
 """Stages of the optimisation: number of candidates, and fraction of the whole optimisation spent on the stage."""
 Progress = Callable[[float], object]
 
 
+Target = SoundTarget | PictureTarget
+
+
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Result of `encode`: the sound of a model most similar to a recording.
+    """Result of `encode`: the sample of a model most similar to a recording or picture.
 
     Attributes:
-        recipe: recipe of the sound.
-        distance: distance between the sound and the recording in dB, see `log_spectral_distance` (64 mel bands).
-        initial_distance: distance between the recording and the most similar random sound, before the optimisation, in
-            dB.
-        wave: the sound, float32 ``[C, T]``.
-        recording: the recording after preparation, float32 ``[C, T]``: at the sample rate, length and level of the
-            model, starting at the onset.
+        recipe: recipe of the sample.
+        distance: distance between the sample and the target. For sounds, it is the `log_spectral_distance` in dB (64
+            mel bands). For images, it is the root mean square difference of the pixels in 0 ... 1, where black and
+            white differ by 1.
+        initial_distance: distance between the target and the most similar random sample, before the optimisation.
+        signal: the sample, float32 ``[C, T]`` or ``[C, H, W]``.
+        target: the recording or picture after preparation, float32, in the shape of ``signal``. A recording has the
+            sample rate, length and level of the model, and starts at the onset. A picture has the size of the model's
+            images.
     """
 
     recipe: Recipe
     distance: float
     initial_distance: float
-    wave: NDArray[np.float32]
-    recording: NDArray[np.float32]
+    signal: NDArray[np.float32]
+    target: NDArray[np.float32]
+
+    @property
+    def wave(self) -> NDArray[np.float32]:
+        """Another name of ``signal``, for sounds."""
+        return self.signal
+
+    @property
+    def recording(self) -> NDArray[np.float32]:
+        """Another name of ``target``, for sounds."""
+        return self.target
 
 
 def encode(
     generator: Generator,
-    wave: str | os.PathLike[str] | NDArray[np.floating],
+    source: Any,
     sample_rate: int | None = None,
     *,
     label: str | Mapping[str, float] | None = None,
@@ -66,34 +79,37 @@ def encode(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Encoding:
-    """Find the recipe with the sound most similar to a recording.
+    """Find the recipe with the sound or image most similar to a recording or picture.
 
-    Random sounds are compared with the recording. Half of them use the knob settings measured on the recording. Adam
-    then optimises latent, class weights and knobs of the best candidates jointly, by the gradient of a multi-resolution
-    spectral loss (`RecordingLoss`). The number of candidates decreases in three stages. The norm of the latent is
-    limited to the 99 % quantile of the norms of random latents, so that the result can be varied and morphed like any
-    other sound.
+    Random samples are compared with the source. For sounds, half of them use the knob settings measured on the
+    recording. Adam then optimises latent, class weights and knobs of the best candidates jointly. The loss is a
+    multi-resolution spectral loss for sounds (`RecordingLoss`), and the difference of pixels at several resolutions for
+    images. The number of candidates decreases in three stages. The norm of the latent is limited to the 99 % quantile
+    of the norms of random latents, so that the result can be varied and morphed like any other sample.
 
     Args:
-        generator: model of sounds.
-        wave: path of a sound file, or samples ``[T]`` or ``[C, T]`` at any level.
-        sample_rate: sample rate of the samples in ``wave``, in Hz. Files store their own.
+        generator: model of sounds or images.
+        source: path of a file. For sounds also samples ``[T]`` or ``[C, T]`` at any level. For images also an array, a
+            tensor or a Pillow image of any size, see `audiogan.modalities.Image.convert`; it is cropped and resized
+            like training images.
+        sample_rate: sample rate of samples in ``source``, in Hz. Files store their own.
         label: class name or weights of classes for the result. None optimises the class weights.
         seconds: approximate computing time on one CPU core, 0.1 ... 600. It is converted to a fixed number of steps.
             Two calls with equal arguments and equally many threads therefore give equal recipes.
-        seed: random seed of the initial sounds.
+        seed: random seed of the initial samples.
         progress: function called with the completed fraction of the work, 0 ... 1. An exception that it raises ends the
             search.
 
     Returns:
-        The recipe, its sound, and the distance from the recording.
+        The recipe, its sound or image, and the distance from the source.
 
     Raises:
-        UserError: the model does not generate sounds, the class is unknown, or the recording is missing, unreadable,
-            shorter than 5 ms, silent or not finite.
+        UserError: the model generates neither sounds nor images, the class is unknown, or the source is missing or
+            unreadable. Recordings must not be shorter than 5 ms, silent or not finite.
 
     Source:
-        Adam: Kingma & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+        Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1. Adam: Kingma
+        & Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 
     Examples:
         >>> import audiogan
@@ -101,36 +117,52 @@ def encode(
         >>> generator = audiogan.load("drums")
         >>> recording = generator.sample(1, seed=5)[0]
         >>> result = encode(generator, recording, generator.sample_rate, seconds=0.1)
-        >>> result.wave.shape
+        >>> result.signal.shape
         (1, 16384)
     """
-    if generator.modality.sample_rate is None:
-        raise UserError(f"{generator.name}: it makes {generator.modality.noun}s; only sounds can be encoded")
+    modality = generator.modality
+    if modality.sample_rate is None and not isinstance(modality, Image):
+        raise UserError(f"{generator.name}: it makes {modality.noun}s; only sounds and images can be encoded")
     generator.require_random_inputs("encodings")
     if not 0.1 <= seconds <= 600:
         raise UserError(f"seconds={seconds} must be from 0.1 to 600")
-    recording = prepare_recording(generator, wave, sample_rate)
-    search = _Search(generator, recording, parse_inputs(generator, label))
-    budget = seconds / (COST * max(0.1, recording.size / 16384))
+    target: Target
+    if modality.sample_rate is None:
+        target = PictureTarget(generator, prepare_picture(generator, source))
+    else:
+        target = SoundTarget(generator, prepare_recording(generator, source, sample_rate))
+    search = _Search(generator, target, parse_inputs(generator, label))
+    budget = seconds / target.step_seconds
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The best random sound and the optimised sound are compared by `log_spectral_distance`, because the loss only
-    # approximates it.
+    # The best random sample and the optimised one are compared by their distances, because the loss only approximates
+    # these.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 
 
-def nearest_distance(waves: NDArray[np.float32], recording: NDArray[np.float32], sample_rate: int) -> float:
-    """Return the smallest distance in dB between sounds and a prepared recording, see `log_spectral_distance`.
+def nearest_distance(
+    signals: NDArray[np.float32], target: NDArray[np.float32], sample_rate: int | None = None
+) -> float:
+    """Return the smallest distance between signals and a prepared recording or picture, see `Encoding.distance`.
 
-    For random sounds, this is the baseline: an encoding should be closer to the recording.
+    For random samples, this is the baseline: an encoding should be closer to the target.
 
     Args:
-        waves: sounds, float32 ``[N, C, T]``.
-        recording: recording from `prepare_recording`, float32 ``[C, T]``.
-        sample_rate: sample rate of both, in Hz.
+        signals: sounds ``[N, C, T]`` or images ``[N, C, H, W]``, float32.
+        target: recording or picture of the same shape without ``N``, such as `Encoding.target`.
+        sample_rate: sample rate of sounds, in Hz. None for images.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.latents import nearest_distance
+        >>> black, white = -np.ones((1, 1, 8, 8), np.float32), np.ones((1, 8, 8), np.float32)
+        >>> nearest_distance(black, white)
+        1.0
     """
-    made, wanted = torch.from_numpy(waves), torch.from_numpy(recording)
+    if sample_rate is None:
+        return float(pixel_distances(signals, target).min())
+    made, wanted = torch.from_numpy(signals), torch.from_numpy(target)
     return float(log_spectral_distance(made, wanted[None], sample_rate).min())
 
 
@@ -151,25 +183,24 @@ class _Candidates:
 
 
 class _Search:
-    """Search for the input values of the sound most similar to a recording.
+    """Search for the input values of the sample most similar to a target.
 
     Args:
         generator: the model.
-        recording: prepared recording, float32 ``[C, T]``.
+        target: the recording or picture.
         requested: values of inputs that stay fixed, such as the class.
     """
 
-    def __init__(self, generator: Generator, recording: NDArray[np.float32], requested: Mapping[str, Tensor]) -> None:
-        self.generator, self.recording, self.requested = generator, recording, requested
+    def __init__(self, generator: Generator, target: Target, requested: Mapping[str, Tensor]) -> None:
+        self.generator, self.target, self.requested = generator, target, requested
         self.device = next(generator.game.parameters()).device
-        self.likeness = RecordingLoss(torch.from_numpy(recording).to(self.device), generator.sample_rate)
 
     def draw(self, count: int, seed: int) -> _Candidates:
-        """Draw random candidates and compute their losses. Half of them have the knob settings of the recording."""
+        """Draw random candidates and compute their losses. Half of them have the inputs measured on the target."""
         game = self.generator.game
         rng = torch.Generator().manual_seed(seed)
         z = game.draw(count, rng, selected_names=("latent",))
-        measured = self._measured()
+        measured = self.target.measured_inputs(self.requested)
         half = count // 2 if measured else 0
         counts = [(half, {**self.requested, **measured})] if half else []
         parts = [
@@ -187,17 +218,6 @@ class _Search:
             losses = [self.loss(places.rows(slice(i, i + 16))) for i in range(0, count, 16)]
         places.loss = torch.cat(losses)
         return places
-
-    def _measured(self) -> dict[str, Tensor]:
-        """Return the knob settings of the recording as normal scores."""
-        from audiogan.data.sounds.knobs import measure_knobs
-
-        found = {}
-        for name, given in self.generator.inputs.items():
-            if isinstance(given, Knobs) and name not in self.requested:
-                values = measure_knobs(self.recording[None], self.generator.sample_rate, given.names)
-                found[name] = torch.from_numpy(given.scale.to_normal_scores(values)[0])
-        return found
 
     def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
         """Return optimised candidates. ``budget`` is the number of steps times the number of candidates."""
@@ -238,13 +258,10 @@ class _Search:
         return {**places.fixed, **{name: inputs[name].from_parameter(x) for name, x in places.free.items()}}
 
     def loss(self, places: _Candidates) -> Tensor:
-        """Return the losses ``[B]`` of candidates, with all sounds at the peak level of the recording."""
+        """Return the losses ``[B]`` of candidates."""
         game = self.generator.game
-        values = self.values(places)
         net = game.nets[game.default_generator]
-        made = game.representation.decode(call_network(net, values).float())
-        peak = made.abs().amax((1, 2), keepdim=True).clamp_min(1e-3)
-        return self.likeness(made * (float(np.abs(self.recording).max()) / peak))
+        return self.target.loss(game.representation.decode(call_network(net, self.values(places)).float()))
 
     @torch.no_grad()
     def bound(self, places: _Candidates) -> None:
@@ -253,13 +270,10 @@ class _Search:
             self.generator.inputs[name].clip_parameter(parameter)
 
     def finished(self, places: _Candidates) -> Encoding:
-        """Return the best candidate, with the sound rendered from its recipe."""
+        """Return the best candidate, with the sample rendered from its recipe."""
         generator, best = self.generator, places.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}
         values = {name: generator.inputs[name].drop_negligible(x[0])[None] for name, x in values.items()}
         recipe = generator.recipe_from_values(values)
-        wave = generator.render(recipe)[0]
-        distance = log_spectral_distance(
-            torch.from_numpy(wave)[None], torch.from_numpy(self.recording)[None], generator.sample_rate
-        )
-        return Encoding(recipe, float(distance), math.nan, wave, self.recording)
+        made = generator.render(recipe)
+        return Encoding(recipe, float(self.target.distances(made)[0]), math.nan, made[0], self.target.signal)

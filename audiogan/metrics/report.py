@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,12 @@ class Report:
     Attributes:
         values: name -> value of the metric for generated samples.
         floor: name -> value of the metric for real data. Some metrics have none.
-        better: name -> better direction, ``higher`` or ``lower``.
+        better: name -> better direction, such as ``higher``, ``lower`` or ``near 1``.
         counts: number of samples of each kind that were available.
         details: name -> values of the metric for parts of the samples, e.g. class -> value.
         nothing: name -> value of the metric for the unchanged sources, for models that translate signals.
+        baseline: name -> value of the metric for another model that was evaluated on the same data.
+        baseline_name: name of this other model. Empty if there is none.
     """
 
     values: dict[str, float]
@@ -59,12 +61,15 @@ class Report:
     counts: dict[str, int]
     details: dict[str, dict[str, float]] = field(default_factory=dict)
     nothing: dict[str, float] = field(default_factory=dict)
+    baseline: dict[str, float] = field(default_factory=dict)
+    baseline_name: str = ""
 
     def table(self) -> str:
-        """Return the report as an aligned table with columns metric, value, floor, "do nothing" (unchanged sources, if
-        measured) and better.
+        """Return the report as an aligned table with columns metric, "do nothing" (unchanged sources, if measured),
+        baseline (if measured), value, floor and better.
         """
-        columns = {"value": self.values, "floor": self.floor} | ({"do nothing": self.nothing} if self.nothing else {})
+        columns = {"do nothing": self.nothing, "baseline": self.baseline, "value": self.values, "floor": self.floor}
+        columns = {name: column for name, column in columns.items() if column or name in ("value", "floor")}
         rows = [("metric", *columns, "better")]
         for key in self.values:
             values = (f"{column[key]:.4g}" if key in column else "-" for column in columns.values())
@@ -88,13 +93,15 @@ class Report:
             other.counts | self.counts,
             self.details | other.details,
             self.nothing | other.nothing,
+            self.baseline | other.baseline,
+            self.baseline_name or other.baseline_name,
         )
 
     def with_prefix(self, prefix: str) -> Report:
         """Return a copy of the report with names of the form ``prefix/NAME``."""
-        parts = (self.values, self.floor, self.better, self.details, self.nothing)
-        values, floor, better, details, nothing = ({f"{prefix}/{k}": v for k, v in part.items()} for part in parts)
-        return Report(values, floor, better, self.counts, details, nothing)  # type: ignore[arg-type]
+        parts = ("values", "floor", "better", "details", "nothing", "baseline")
+        prefixed: Any = {part: {f"{prefix}/{k}": v for k, v in getattr(self, part).items()} for part in parts}
+        return replace(self, **prefixed)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, allow_nan=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,8 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import Embedding
-from audiogan.files import is_regular_file, write_file
+from audiogan.files import is_regular_file
+from audiogan.modalities.drawing.movies import write_gif
 from audiogan.modalities.drawing.png import open_png
 from audiogan.utils.text import printable
 
@@ -169,6 +170,18 @@ class Modality:
         """
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``. By default it is that of `sheet`.
+
+        Args:
+            x: the signals ``[N, *shape]``. Frames of equally many signals have equal sizes.
+            columns: number of columns, for modalities that draw a grid. By default the grid is near-square.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.sheet(Path(folder) / "frame.png", x)
+            with open_png(Path(folder) / "frame.png", MAX_FRAME_PIXELS) as picture:
+                return np.asarray(picture.convert("RGB"))
+
     def write_preview(
         self, run_dir: PathLike, step: int, x: np.ndarray, titles: Titles = None, extra_columns: Signals | None = None
     ) -> None:
@@ -241,10 +254,16 @@ class Modality:
 
         return {"l1": l1(output, target)}
 
-    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
-        """Return metrics of generated signals that need no reference data: name -> value. Higher values are better.
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
+        """Return metrics of a set of signals that do not belong to particular targets. By default there are none.
 
-        By default there are none.
+        Args:
+            x: signals ``[N, *shape]``.
+            real: real signals ``[M, *shape]``. Metrics that compare ``x`` with real signals are left out if it is None.
+
+        Returns:
+            Name of each metric -> value. Higher values are better, unless `audiogan.modalities.appearance.BETTER`
+            states another direction.
         """
         return {}
 
@@ -345,8 +364,6 @@ def animate(run_dir: PathLike, seconds: float = 8.0, max_frames: int = 160) -> P
     Raises:
         UserError: the run has no readable preview.
     """
-    from PIL import Image
-
     folder = Path(run_dir) / "previews"
     paths = sorted(
         p for p in folder.glob("step-*.png") if re.fullmatch(r"step-\d+\.png", p.name) and is_regular_file(p)
@@ -355,24 +372,18 @@ def animate(run_dir: PathLike, seconds: float = 8.0, max_frames: int = 160) -> P
         raise UserError(f"{folder}: no preview to animate; train with callbacks.previews.every below trainer.steps")
     count = min(max_frames, len(paths))
     chosen = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))]
-    frames: list[Any] = []
+    frames: list[np.ndarray] = []
     for path in reversed(chosen):  # The last preview comes first, because all frames must have its size.
         try:
             with open_png(path, MAX_FRAME_PIXELS) as picture:
-                if not frames or picture.size == frames[0].size:
-                    frames.append(picture.convert("RGB"))
+                if not frames or picture.size == frames[0].shape[1::-1]:
+                    frames.append(np.asarray(picture.convert("RGB")))
         except UserError:
             continue
     frames.reverse()
     if not frames:
         raise UserError(f"{folder}: no preview in it can be read")
-    # All frames share one palette. With a palette per frame, colours would flicker.
-    palette = frames[-1].quantize(256, method=Image.Quantize.MEDIANCUT)
-    frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    each = int(min(500, max(40, 1000 * seconds / len(frames))))
-    times = [each] * (len(frames) - 1) + [2000]
+    each = int(min(50, max(4, 100 * seconds / len(frames))))
     target = folder / "animation.gif"
-    content = io.BytesIO()
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=False)
-    write_file(target, content.getbuffer())
+    write_gif(target, frames, [each] * (len(frames) - 1) + [200], frames[-1:])
     return target

@@ -17,16 +17,12 @@ from audiogan.features.patches import Patches
 from audiogan.features.pixels import Pixels
 from audiogan.files import check_readable_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, check_range
+from audiogan.modalities.drawing.grid import CELL, LAYOUT, draw_grid, image_grid, to_bytes
 from audiogan.modalities.drawing.png import open_png, save_png
-from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, TEXT
-from audiogan.modalities.drawing.typeface import load_font, truncate_text
 from audiogan.modalities.reading.pictures import Picture, convert_channels, from_image, read_picture, to_float
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.utils.text import printable
 
-CELL = 80
-"""Smallest height and width at which an image is drawn, in pixels. Smaller images are enlarged by an integer factor."""
-_WIDE = 1600  # Largest width in pixels of a sheet without a fixed number of columns.
 MAX_COMMENT_PIXELS = 1 << 24
 """Largest number of pixels of a PNG file that `Image.read_comment` opens."""
 KINDS = "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [H, W, C] or [H, W], or a Pillow image"
@@ -112,7 +108,7 @@ class Image(Modality):
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise ValueError(f"{path}: images are saved as PNG, so the name has to end in .png")
-        pixels, broken = _bytes(np.asarray(x)[None])
+        pixels, broken = to_bytes(np.asarray(x)[None])
         if broken.any():
             raise ValueError(f"{path}: pixels are NaN or infinite; nothing was written")
         picture = Pillow.fromarray(pixels[0] if len(x) == 3 else pixels[0, ..., 0])
@@ -153,18 +149,34 @@ class Image(Modality):
             raise ValueError(f"{len(titles)} titles for {len(x)} images")
         if columns is not None and columns < 1:
             raise ValueError(f"columns={columns} has to be at least 1")
-        save_png(path, _draw(list(zip(*_bytes(np.asarray(x)), strict=True)), columns, title, titles), compress_level=4)
+        sheet, _ = draw_grid(list(zip(*to_bytes(np.asarray(x)), strict=True)), columns, title, titles)
+        save_png(path, sheet, compress_level=4)
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
         """Draw one PNG file with a column of images per key of ``columns``.
 
         `Modality.draw_columns` describes the arguments. Image sizes may differ between columns, and grey and RGB
-        columns can be combined. Smaller images are enlarged by an integer factor up to the size of the largest.
+        columns can be combined. Smaller images are enlarged by an integer factor up to the size of the largest. If
+        there are many rows, they are drawn in several blocks side by side, from top to bottom and then from left to
+        right. The file also contains the positions of the images, see `audiogan.modalities.drawing.grid.read_layout`.
         """
+        from PIL.PngImagePlugin import PngInfo
+
         check_columns(columns, titles)
-        drawn = [zip(*_bytes(np.asarray(x)), strict=True) for x in columns.values()]
+        drawn = [zip(*to_bytes(np.asarray(x)), strict=True) for x in columns.values()]
         cells = [cell for row in zip(*drawn, strict=True) for cell in row]
-        save_png(path, _draw(cells, len(columns), title, titles, list(columns)), compress_level=4)
+        sheet, places = draw_grid(cells, len(columns), title, titles, list(columns))
+        info = PngInfo()
+        info.add_text(LAYOUT, places.to_json(list(columns), titles))
+        save_png(path, sheet, pnginfo=info, compress_level=4)
+
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a grid of the images without titles. Images smaller than 80 pixels are enlarged by an integer factor.
+
+        A single image is enlarged to at least 240 pixels.
+        """
+        wanted = CELL if len(x) > 1 else 3 * CELL
+        return image_grid(x, columns, max(1, -(-wanted // max(x.shape[2:]))))
 
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write a grid of the images, without titles, to TensorBoard."""
@@ -179,10 +191,27 @@ class Image(Modality):
         return [self.embedding(shape), *([Patches(shape)] if Patches.supports(shape) else [])]
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return the mean ``l1`` distance, ``psnr`` (in dB) and ``ssim`` of outputs and targets ``[N, C, H, W]``."""
-        from audiogan.modalities.references import psnr, ssim
+        """Return the mean ``l1`` distance, ``psnr`` (in dB), ``ssim`` and ``gmsd`` of outputs and targets.
 
-        return {**super().reference_metrics(output, target), "psnr": psnr(output, target), "ssim": ssim(output, target)}
+        Images have the shape ``[N, C, H, W]``. Images with fewer than 6 pixels on a side have no ``gmsd``.
+        """
+        from audiogan.modalities.references import SMALLEST_GMSD_SIDE, gmsd, psnr, ssim
+
+        found = {**super().reference_metrics(output, target), "psnr": psnr(output, target)}
+        found["ssim"] = ssim(output, target)
+        if min(output.shape[2:]) >= SMALLEST_GMSD_SIDE:
+            found["gmsd"] = gmsd(output, target)
+        return found
+
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
+        """Return the mean ``colourfulness`` of colour images and, with ``real``, their ``sharpness``.
+
+        `audiogan.modalities.appearance` defines both metrics.
+        """
+        from audiogan.modalities.appearance import colourfulness, sharpness
+
+        found = {"colourfulness": colourfulness(x)} if x.shape[1] == 3 else {}
+        return found if real is None else found | {"sharpness": sharpness(x, real)}
 
 
 def _channels(shape: Sequence[int | None]) -> int:
@@ -207,84 +236,3 @@ def _planes(x: np.ndarray, planar: bool) -> np.ndarray:
         if last:
             return x.transpose(2, 0, 1)
     raise UserError(f"pixels must be [H, W], [H, W, C] or [C, H, W] of 1 to 4 channels, got {list(x.shape)}")
-
-
-def image_grid(x: np.ndarray) -> np.ndarray:
-    """Return a near-square grid of images ``[N, C, H, W]`` without titles, as uint8 pixels ``[height, width, 3]``.
-
-    Images with NaN or infinity are filled with grey.
-    """
-    border = 2
-    pixels, broken = _bytes(np.asarray(x))
-    pixels[broken] = 128
-    count, height, width, _ = pixels.shape
-    across = int(np.ceil(np.sqrt(count)))
-    down = -(-count // across)
-    cells = np.full((down * across, height + border, width + border, 3), 26, np.uint8)
-    cells[:count, border:, border:] = pixels
-    rows = cells.reshape(down, across, height + border, width + border, 3).transpose(0, 2, 1, 3, 4)
-    whole = rows.reshape(down * (height + border), across * (width + border), 3)
-    return np.pad(whole, ((0, border), (0, border), (0, 0)), constant_values=26)
-
-
-def _bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]``: True if not finite."""
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
-        raise ValueError(f"expected images [N, C, H, W] of 1 or 3 channels that are not empty, got {list(x.shape)}")
-    broken = ~np.isfinite(x).all(axis=(1, 2, 3))
-    level = np.rint(np.clip(np.nan_to_num(x, nan=0.0), -1, 1) * 127.5 + 127.5).astype(np.uint8)
-    return np.broadcast_to(level.transpose(0, 2, 3, 1), (*level.shape[:1], *level.shape[2:], 3)).copy(), broken
-
-
-def _draw(
-    cells: Sequence[tuple[np.ndarray, bool]],
-    across: int | None,
-    title: str | None,
-    titles: Titles,
-    heads: Sequence[str] = (),
-) -> Any:
-    """Draw images in rows and return the picture. Small images are enlarged by an integer factor.
-
-    Args:
-        cells: uint8 pixels ``[H, W, 3]`` of each image, and True if the image is not finite.
-        across: number of columns. By default the grid is near-square.
-        title: headline of the picture.
-        titles: one title per image. If ``heads`` is given, one title per row.
-        heads: one header per column.
-    """
-    from PIL import Image as Pillow
-    from PIL import ImageDraw
-
-    tallest, widest = (max(pixels.shape[axis] for pixels, _ in cells) for axis in (0, 1))
-    factor = max(1, -(-CELL // max(tallest, widest)))
-    height, width = factor * tallest, factor * widest
-    gap, edge, label = 6, 14, 16 if titles is not None else 0
-    if across is None:
-        across = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (_WIDE - 2 * edge) // (width + gap)))
-    across = min(across, len(cells))
-    top, rows = edge + (26 if title else 0) + (18 if heads else 0), -(-len(cells) // across)
-    size = (2 * edge + across * (width + gap) - gap, top + rows * (height + label + gap) - gap + edge)
-    sheet = Pillow.new("RGB", size, BACKGROUND)
-    pen = ImageDraw.Draw(sheet)
-
-    def write(x: int, y: int, text: str, room: int, points: int, colour: str) -> None:
-        pen.text((x, y), truncate_text(text, room, load_font(points)), fill=colour, font=load_font(points))
-
-    if title:
-        write(edge, edge - 3, title, size[0] - 2 * edge, 15, TEXT)
-    for column, name in enumerate(heads):
-        write(edge + column * (width + gap), top - 17, name, width, 12, TEXT)
-    for i, (pixels, broken) in enumerate(cells):
-        left, upper = edge + i % across * (width + gap), top + i // across * (height + label + gap)
-        if broken:
-            pen.rectangle((left, upper, left + width - 1, upper + height - 1), outline=ALERT)
-            middle = (left + width / 2, upper + height / 2)
-            pen.text(middle, "not finite", fill=ALERT, font=load_font(11), anchor="mm")
-        else:
-            scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
-            sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))
-    step, room = (across, size[0] - 2 * edge) if heads else (1, width)
-    for i, text in enumerate(titles or ()):
-        row, column = divmod(i * step, across)
-        write(edge + column * (width + gap), top + row * (height + label + gap) + height + 1, text, room, 11, FAINT)
-    return sheet

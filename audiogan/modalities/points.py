@@ -173,11 +173,13 @@ class Points(Modality):
         check_columns(columns, titles)
         _write(path, self._figure({name: _checked(x) for name, x in columns.items()}, titles, title))
 
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a scatter plot of points ``[N, 2]``. ``columns`` is ignored."""
+        return self._pixels(x, None)
+
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write a scatter plot of points ``[N, 2]`` to TensorBoard."""
-        figure = self._figure({"": _checked(x)}, None, f"step {step:,}")
-        figure.canvas.draw()
-        writer.add_image(tag, np.asarray(figure.canvas.buffer_rgba())[..., :3], step, dataformats="HWC")
+        writer.add_image(tag, self._pixels(x, f"step {step:,}"), step, dataformats="HWC")
 
     def embedding(self, shape: Sequence[int]) -> Coordinates:
         """Return the feature extractor for points, which returns their coordinates."""
@@ -187,7 +189,7 @@ class Points(Modality):
         """Convert points ``[B, D]`` to images ``[B, D, 1, 1]`` of one pixel, with the coordinates as channels."""
         return x[:, :, None, None]
 
-    def sample_metrics(self, x: np.ndarray) -> dict[str, float]:
+    def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
         """Return the number of modes that points ``[N, 2]`` cover and the fraction of points near a mode.
 
         The result is empty if the modes of the training data are not known.
@@ -222,6 +224,12 @@ class Points(Modality):
             caption = f"{printable(name)[:40]}: {self._caption(x)}" if name else self._caption(x)
             figure.text((0.09 + i) / count, 0.905, caption, color=FAINT, fontsize=8, parse_math=False)
         return figure
+
+    def _pixels(self, x: np.ndarray, title: str | None) -> np.ndarray:
+        """Return a scatter plot of points ``[N, 2]`` as uint8 pixels ``[H, W, 3]``."""
+        figure = self._figure({"": _checked(x)}, None, title)
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba())[..., :3]
 
     def _scatter(self, axes: Any, x: np.ndarray, titles: Titles) -> None:
         from matplotlib.collections import EllipseCollection

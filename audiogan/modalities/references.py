@@ -1,7 +1,7 @@
-"""Full-reference metrics, which compare each output of a translator with its target.
+"""Full-reference metrics, which compare each output of a translator with its target or source.
 
-Outputs and targets are floating-point arrays ``[N, *shape]`` with a full scale of -1 ... 1. Each metric is averaged
-over all pairs.
+Signals are floating-point arrays ``[N, *shape]`` with a full scale of -1 ... 1. Unless stated otherwise, a metric is
+averaged over all pairs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-BETTER = {"l1": "lower", "psnr": "higher", "ssim": "higher", "si_sdr": "higher", "log_spectral_distance": "lower"}
+BETTER = {
+    "l1": "lower",
+    "psnr": "higher",
+    "ssim": "higher",
+    "gmsd": "lower",
+    "si_sdr": "higher",
+    "log_spectral_distance": "lower",
+}
 """Name of each full-reference metric -> ``lower`` or ``higher``, the better direction."""
+CANDIDATES = 16
+"""Number of targets among which `match_share` looks for the nearest one."""
 RANGE = 2.0
 """Difference between the largest and the smallest possible value of a signal, 1 and -1."""
 SMALLEST_ERROR = 1e-10
@@ -26,6 +35,12 @@ SILENCE = 1e-5
 """Smallest root mean square of a target for which the SI-SDR is defined (-100 dB relative to full scale)."""
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 """Constants of SSIM: width and standard deviation of the Gaussian window in pixels, then K1 and K2 of the paper."""
+GRADIENT_CONSTANT = 170.0
+"""Constant T of GMSD, in squared grey levels of 0 ... 255."""
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
+SMALLEST_GMSD_SIDE = 6
+"""Smallest height and width of an image for `gmsd`, in pixels."""
 BLOCK_VALUES = 1 << 22
 """Approximate number of values processed at a time, to limit memory."""
 
@@ -98,6 +113,98 @@ def _gaussian(size: int) -> Tensor:
     at = torch.arange(width, dtype=torch.float64) - width // 2
     weights = torch.exp(-(at**2) / (2 * SIGMA**2))
     return weights / weights.sum()
+
+
+def gmsd(output: np.ndarray, target: np.ndarray) -> float:
+    """Return the gradient magnitude similarity deviation (GMSD) of images ``[N, C, H, W]``, averaged over all pairs.
+
+    The GMSD is 0 for identical images. It is large if the edges of an image are distorted in some places and not in
+    others. Colours are converted to brightness first, and images are averaged over blocks of 2 x 2 pixels. Unlike in
+    the authors' program, gradients are computed only where the 3 x 3 window lies inside the image.
+
+    Raises:
+        ValueError: the shapes differ, or a side of the images is shorter than 6 pixels.
+
+    Source: Xue, Zhang, Mou & Bovik, "Gradient magnitude similarity deviation: a highly efficient perceptual image
+    quality index", IEEE TIP 2014, equations 1 to 6, with Prewitt filters and T = 170.
+    """
+    check_pairs(output, target)
+    if output.ndim != 4 or min(output.shape[2:]) < SMALLEST_GMSD_SIDE:
+        raise ValueError(f"expected images [N, C, H, W] of at least {SMALLEST_GMSD_SIDE} pixels, got {output.shape}")
+    step = max(1, BLOCK_VALUES // int(np.prod(output.shape[1:])))
+    total = 0.0
+    for i in range(0, len(output), step):
+        x, y = (_gradient_magnitude(torch.from_numpy(luminance(a[i : i + step]))) for a in (output, target))
+        similarity = (2 * x * y + GRADIENT_CONSTANT) / (x**2 + y**2 + GRADIENT_CONSTANT)
+        total += float(similarity.flatten(1).std(1, correction=0).sum())
+    return total / len(output)
+
+
+def luminance(x: np.ndarray) -> NDArray[np.float64]:
+    """Return the brightness ``[N, H, W]`` of images ``[N, C, H, W]``: -1 ... 1. One channel is returned unchanged."""
+    weights = np.array(LUMINANCE if x.shape[1] == len(LUMINANCE) else [1 / x.shape[1]] * x.shape[1])
+    return np.einsum("nchw,c->nhw", x.astype(np.float64), weights)
+
+
+def _gradient_magnitude(grey: Tensor) -> Tensor:
+    """Return the magnitude ``[N, H', W']`` of Prewitt gradients at half the resolution, in grey levels of 0 ... 255."""
+    x = F.avg_pool2d((grey[:, None] + 1) / RANGE * 255, 2)
+    rows = torch.tensor([[1.0], [0.0], [-1.0]], dtype=x.dtype).expand(3, 3) / 3
+    dy, dx = F.conv2d(x, torch.stack([rows, rows.T])[:, None]).unbind(1)
+    return torch.hypot(dx, dy)
+
+
+def edge_correlation(output: np.ndarray, source: np.ndarray) -> float:
+    """Return the correlation between the edges of two batches of images, averaged over all pairs.
+
+    The edges of an image are the magnitudes of the gradient of its mean over channels. The Pearson correlation between
+    the edges of an output and those of its source is 1 if the output has the outlines of its source, and about 0 if the
+    outlines are unrelated. Pairs with an image of a single colour are ignored.
+
+    Args:
+        output: images ``[N, C, H, W]``, at least 2 pixels high and wide.
+        source: images ``[N, C', H, W]``.
+
+    Returns:
+        Mean over the pairs, -1 ... 1. NaN if all pairs are ignored.
+    """
+    check_pairs(output[:, :1], source[:, :1])
+    values = []
+    for pair in zip(output, source, strict=True):
+        x, y = (np.hypot(*np.gradient(image.astype(np.float64).mean(0))).ravel() for image in pair)
+        x, y = x - x.mean(), y - y.mean()
+        size = float(np.sqrt((x @ x) * (y @ y)))
+        if size > 0:
+            values.append(float(x @ y) / size)
+    return float(np.mean(values)) if values else float("nan")
+
+
+def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES, seed: int = 0) -> float:
+    """Return the share of outputs for which, of several targets, the output's own target is the nearest.
+
+    Each output is compared with its own target and with ``candidates - 1`` other targets, chosen at random. The
+    distance is the mean squared difference of the values. Outputs that are unrelated to their targets reach ``1 /
+    candidates``.
+
+    Args:
+        output: signals ``[N, *shape]``.
+        target: signals ``[N, *shape]``; the target ``i`` belongs to the output ``i``.
+        candidates: number of targets per output, from 2 to N.
+        seed: seed for the choice of the other targets.
+
+    Raises:
+        ValueError: the shapes differ, or ``candidates`` is out of range.
+    """
+    check_pairs(output, target)
+    if not 2 <= candidates <= len(output):
+        raise ValueError(f"candidates={candidates} must be from 2 to the number of pairs, {len(output)}")
+    rng, matches = np.random.default_rng(seed), 0
+    for i, made in enumerate(output):
+        others = rng.choice(len(target) - 1, candidates - 1, replace=False)
+        rows = np.append(others + (others >= i), i)
+        distances = np.square(target[rows] - made).reshape(candidates, -1).mean(1, dtype=np.float64)
+        matches += int(distances[-1] <= distances[:-1].min())
+    return matches / len(output)
 
 
 def si_sdr(output: np.ndarray, target: np.ndarray) -> float | None:

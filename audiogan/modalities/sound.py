@@ -174,6 +174,13 @@ class Sound(Modality):
         """
         write_preview(run_dir, step, x, self.sample_rate, titles, extra_columns)
 
+    def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
+        """Return a grid of the spectrograms of sounds ``[N, C, T]`` without labels."""
+        from audiogan.modalities.drawing.spectrograms import spectrogram_image
+
+        frame = spectrogram_image(x, self.sample_rate, columns)
+        return frame if len(x) > 1 else frame.repeat(2, 0).repeat(2, 1)  # Fewer details make smaller files.
+
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:
         """Write the concatenated sounds ``[N, C, T]`` and their spectrograms to TensorBoard."""
         from audiogan.modalities.drawing.spectrograms import spectrogram_image

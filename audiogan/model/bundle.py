@@ -35,6 +35,8 @@ FORMAT = 1
 SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parent / "shipped"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
+FIRST_STAGE = "first_stage."
+"""Prefix of the names of weights at the end of the first stage, see `audiogan.core.FirstStage`."""
 LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 """Maximum size of each file in a bundle, in bytes."""
 HEADER = 4 << 20
@@ -74,8 +76,9 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     weights = {}
     sections = generative_config(generator)
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
-    for name, value in generator.game.state_dict().items():
-        if sections is not None and not name.startswith(kept_parts):
+    first_stage = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()}
+    for name, value in {**generator.game.state_dict(), **first_stage}.items():
+        if sections is not None and not name.startswith((*kept_parts, FIRST_STAGE)):
             continue
         small = value.half() if value.is_floating_point() else value
         if not torch.isfinite(small).all():

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
-"""Number of samples after which the network is traced. Tracing takes about 0.1 s, which few samples do not recoup.
-"""
+"""Number of samples after which the network is traced, because tracing takes about 0.1 s."""
 Label = str | Mapping[str, float] | None
 
 
@@ -38,8 +37,7 @@ class Generator:
 
     Attributes:
         inputs: dict from input name to the `audiogan.inputs.Input` of the model.
-        routes: dict from the name of a generator network to its source and target class. Models that translate both
-            ways have several networks.
+        routes: dict from the name of a generator network to its source and target class.
         modality: kind of signal, such as sound, image or point.
         shape: shape of one signal: ``(channels, samples)`` for sounds, ``(C, H, W)`` for images.
         labels: class names. Empty for a model without classes.
@@ -49,6 +47,7 @@ class Generator:
         card: description of a published model in Markdown, or an empty string.
         config: configuration of the training run, as nested dicts.
         trust: modules outside the package that were trusted when the model was loaded.
+        first_stage: state dict of the networks at the end of the first stage. Empty for models without a first stage.
     """
 
     def __init__(
@@ -62,9 +61,11 @@ class Generator:
         name: str | None = None,
         card: str = "",
         trust: Sequence[str] = (),
+        first_stage: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.game, self.modality, self.config, self.checkpoint, self.step = game, modality, config, checkpoint, step
         self.name, self.card, self.trust = str(checkpoint) if name is None else name, card, tuple(trust)
+        self.first_stage: dict[str, torch.Tensor] = dict(first_stage or {})
         self.inputs: dict[str, Input] = Inputs(game.inputs.items())
         self.labels: list[str] = list(getattr(self.inputs.get("classes"), "labels", ()))
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)

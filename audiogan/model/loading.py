@@ -24,7 +24,7 @@ from audiogan.errors import UserError
 from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
-from audiogan.model.bundle import SUFFIX, read_bundle, shipped_models
+from audiogan.model.bundle import FIRST_STAGE, SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
 from audiogan.run.trust import check_required_modules, trust_modules, trusted_modules
@@ -86,6 +86,7 @@ def load(
     device: str = "cpu",
     *,
     ema: bool = True,
+    strength: float | None = None,
     trust: str | Sequence[str] = (),
 ) -> Generator:
     """Load a trained model.
@@ -99,6 +100,9 @@ def load(
         device: PyTorch device, such as "cpu" or "cuda".
         ema: use the exponential moving average of the weights if the checkpoint contains one. False uses the last
             weights. Shipped models contain the average only.
+        strength: for models that were trained in two stages, position between the weights at the end of the first stage
+            (0, no adversarial training) and the final weights (1), see `audiogan.core.FirstStage`. None uses the final
+            weights.
         trust: name or names of modules outside the package that the model may import, such as ``["my_networks"]``.
             Python also searches the working folder. The code of these modules is executed.
 
@@ -118,29 +122,38 @@ def load(
     with trust_modules(trust):
         where = find_model(run)
         if where.suffix.lower() == SUFFIX and where.is_file():
-            return from_bundle(where, device)
+            return from_bundle(where, device, strength=strength)
         try:
             path, state = _newest(where) if where.is_dir() else (where, _state(where))
         except CheckpointError as error:
             raise UserError(str(error)) from error
-        return from_checkpoint(state, path, device, ema=ema)
+        return from_checkpoint(state, path, device, ema=ema, strength=strength)
 
 
-def from_bundle(path: Path, device: str = "cpu") -> Generator:
-    """Return the generator stored in a bundle, see `audiogan.model.bundle`."""
+def from_bundle(path: Path, device: str = "cpu", *, strength: float | None = None) -> Generator:
+    """Return the generator stored in a bundle, see `audiogan.model.bundle` and `load`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
         check_required_modules(about.get("requires", []))
         config, step = _own(about["config"]), _step(about["step"])
+        first_stage = {
+            key.removeprefix(FIRST_STAGE): weights.pop(key) for key in [*weights] if key.startswith(FIRST_STAGE)
+        }
         game, modality = _rebuilt(config, weights)
+        _check_first_stage(game, first_stage)
+        interpolate(game, first_stage, strength)
         name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
             _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, name=name, card=card, trust=trusted_modules())
+        return Generator(
+            game, modality, config, path, step, name=name, card=card, trust=trusted_modules(), first_stage=first_stage
+        )
 
 
-def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True) -> Generator:
+def from_checkpoint(
+    state: dict[str, Any], path: Path, device: str = "cpu", *, ema: bool = True, strength: float | None = None
+) -> Generator:
     """Return the generator stored in the state of a checkpoint.
 
     Args:
@@ -148,6 +161,7 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         path: path of the checkpoint.
         device: PyTorch device.
         ema: use the moving average of the weights if the checkpoint contains one.
+        strength: position between the weights at the end of the first stage (0) and the final weights (1), see `load`.
 
     Raises:
         UserError: the state does not describe a valid model.
@@ -156,13 +170,58 @@ def from_checkpoint(state: dict[str, Any], path: Path, device: str = "cpu", *, e
         check_required_modules(state.get("requires", []))
         config, step = _own(state["config"]), _step(state["trainer"]["step"])
         game, modality = _rebuilt(config, state["trainer"]["game"])
+        first_stage: dict[str, torch.Tensor] = {}
         for callback in state["trainer"]["callbacks"].values():
             if ema and isinstance(callback, dict) and "nets" in callback:
                 game.nets.load_state_dict(callback["nets"], strict=False)
+            if isinstance(callback, dict) and "first_stage" in callback:
+                first_stage = dict(callback["first_stage"])
+        _check_first_stage(game, first_stage)
+        interpolate(game, first_stage, strength)
         _check_finite(game)
         _try(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
-        return Generator(game, modality, config, path, step, trust=trusted_modules())
+        return Generator(game, modality, config, path, step, trust=trusted_modules(), first_stage=first_stage)
+
+
+def interpolate(game: Any, first_stage: dict[str, torch.Tensor], strength: float | None) -> None:
+    """Move the weights of a game towards those at the end of its first stage, in place.
+
+    Args:
+        game: game with the final weights.
+        first_stage: state dict of the networks at the end of the first stage. Empty if there was none.
+        strength: 0 for the weights of the first stage, 1 for the final weights. None changes nothing.
+
+    Raises:
+        UserError: the strength is out of range, or the model has no first stage.
+
+    Source: Wang et al., "ESRGAN", ECCV Workshops 2018, section 3.4 (network interpolation).
+    """
+    if strength is None:
+        return
+    if not 0 <= strength <= 1:
+        raise UserError(f"strength={strength:g}: must be from 0 (first stage) to 1 (final weights)")
+    if not first_stage:
+        raise UserError(
+            "strength: the model has no weights of a finished first stage; train it with callbacks.first_stage"
+        )
+    final = game.nets.state_dict()
+    mixed = {
+        name: torch.lerp(value, final[name], strength) if value.is_floating_point() else final[name]
+        for name, value in first_stage.items()
+    }
+    game.nets.load_state_dict(mixed, strict=False)
+
+
+def _check_first_stage(game: Any, first_stage: dict[str, torch.Tensor]) -> None:
+    """Raise `UserError` if the weights of the first stage do not fit the networks or are not finite."""
+    nets = {name.split(".", 1)[0] for name in first_stage}
+    final = {name: value for name, value in game.nets.state_dict().items() if name.split(".", 1)[0] in nets}
+    if different := describe_differences(final, first_stage):
+        raise UserError(f"the weights of its first stage do not fit: {printable(different)[:300]}")
+    for name, value in first_stage.items():
+        if value.is_complex() or not torch.isfinite(value).all():
+            raise UserError(f"the weights of its first stage are not finite numbers ({printable(name)[:80]})")
 
 
 def _own(config: Any) -> Any:

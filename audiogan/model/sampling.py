@@ -163,7 +163,7 @@ class _Job:
         """Write the contact sheet: the samples, next to their sources if these can be displayed."""
         path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
         columns = {
-            name: np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes])
+            name: given.to_display(np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes]))
             for name, given in self.signals.items()
             if self.modality.same_kind(given.modality)
         }

@@ -18,6 +18,7 @@ from audiogan.monitors.advice import clear_invalid_override
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
+from audiogan.monitors.translation_probe import count_forwards
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import ignore_write_errors, notify
 from audiogan.utils.text import parse_json_object
@@ -126,13 +127,13 @@ class Monitors(Callback):
     def _next_step(self, trainer: Trainer) -> int:
         """Return the next monitoring step. It depends on counts only, so a resumed run keeps the schedule."""
         examples = max(trainer.examples / max(trainer.step, 1), 1.0)
-        affordable = self._forwards() / (SHARE * FORWARDS * examples)
+        affordable = self._forwards(trainer) / (SHARE * FORWARDS * examples)
         interval = int(max(self.every, trainer.step / GROWTH, affordable))
         return max((trainer.step + interval) // self.every * self.every, trainer.step + 1)
 
-    def _forwards(self) -> int:
+    def _forwards(self, trainer: Trainer) -> int:
         judged = 3 * min(self.count, JUDGED) if self.held_out is not None and len(self.held_out) else 0
-        return self.count + judged
+        return self.count + judged + count_forwards(trainer.game)
 
     def _prepare(self, trainer: Trainer) -> None:
         if self._known:

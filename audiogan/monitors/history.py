@@ -41,6 +41,10 @@ class Missing(LookupError):
     """Error raised by a rule if the log lacks a figure that the rule needs, or has too few values of it."""
 
 
+class Inapplicable(Missing):
+    """Error raised by a rule that does not concern the run, such as a rule for translations in a run without sources."""
+
+
 class Curve(NamedTuple):
     """Values of one figure over the run, with the steps at which they were logged."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from audiogan.features.embedding import Embedding
 from audiogan.metrics import embed, kernel_distance, nearest
+from audiogan.monitors.translation_probe import TranslationProbe, is_translation
 
 Features = NDArray[np.float64]
 
@@ -48,6 +49,7 @@ class Probe:
       example, above an output. 0.5 is guessing.
     * ``train_over_held_out``: probability that the critic scores a training example above a held-out one. 0.5 unless
       the critic memorises.
+    * ``translation/...``: figures of `audiogan.monitors.translation_probe.TranslationProbe`, for games with a source.
 
     Args:
         game: a `audiogan.games.Generative` game. Figures of the critic need its method ``real_logits``.
@@ -70,6 +72,7 @@ class Probe:
         if game.required_inputs:
             given = held_out if held_out is not None and len(held_out) else train
             places = game.source_and_target_rows(given)[0]
+            different = min(count, len(places))
             beside = _columns(given, np.resize(rng.permutation(places), count), game)
             self.inputs = game.draw_for_batch(beside, generator)
         else:
@@ -97,6 +100,10 @@ class Probe:
             assert library.labels is not None
             self._library = embed(library.x, embedding, batch=SCORED, data_name="the training data"), library.labels
             self._classes = self._count_classes(features)
+        self.translation: TranslationProbe | None = None
+        if beside and is_translation(game):
+            parts = ({name: value[:different] for name, value in part.items()} for part in (self.inputs, beside))
+            self.translation = TranslationProbe(game, embedding, *parts, self.real.x.float(), generator)
 
     def measure(self) -> dict[str, float]:
         """Return all figures that the game and the data support. Non-finite outputs give only ``finite: 0``."""
@@ -121,6 +128,9 @@ class Probe:
             figures[f"diversity_within/{name}"] = ALIKE / max(within, 1e-9)
         if self._library is not None and self._classes > 1:
             figures[f"classes/{name}"] = self._count_classes(features) / self._classes
+        if self.translation is not None:
+            found = self.translation.measure(x, features)
+            figures |= {f"translation/{name}": value for name, value in found.items()}
         return figures | self._critic(x)
 
     def _critic(self, x: Tensor) -> dict[str, float]:

@@ -9,15 +9,16 @@ from audiogan.monitors.convergence import non_convergence
 from audiogan.monitors.dead import dead_start
 from audiogan.monitors.explosion import explosion
 from audiogan.monitors.finding import VERDICT, Finding
-from audiogan.monitors.history import History, Missing
+from audiogan.monitors.history import History, Inapplicable, Missing
 from audiogan.monitors.memorising import memorising_critic
 from audiogan.monitors.overpowering import overpowering_critic
+from audiogan.monitors.translation import TRANSLATION_RULES
 from audiogan.monitors.vanishing import vanishing_gradient
 
 Rule = Callable[[History], Finding | None]
 """Type of a rule: a pure function that takes a history and returns a finding or ``None``.
 
-A rule raises `Missing` if the log lacks the figures that it needs.
+A rule raises `Missing` if the log lacks the figures that it needs, and `Inapplicable` if it does not concern the run.
 """
 
 RULES: dict[str, Rule] = {
@@ -28,6 +29,7 @@ RULES: dict[str, Rule] = {
     "non-convergence": non_convergence,
     "dead start": dead_start,
     "explosion": explosion,
+    **TRANSLATION_RULES,
 }
 MIN_CHECKS = 5
 PASSED = 3
@@ -48,7 +50,9 @@ class Watch:
     Attributes:
         active: current finding of each kind.
         worst: most severe finding of each kind so far.
-        abstained: reason why a rule could not be applied at the last check, by kind.
+        abstained: reason why a rule could not be applied at the last check, by kind. Rules that do not concern the run
+            are left out.
+        inapplicable: kinds of failure whose rule does not concern the run.
         judged: kinds of failure whose rule could be applied at least once.
         checks: number of checks so far.
     """
@@ -59,6 +63,7 @@ class Watch:
         self.worst: dict[str, Finding] = {}
         self.abstained: dict[str, str] = {}
         self.judged: set[str] = set()
+        self.inapplicable: set[str] = set()
         self.checks = 0
         self._since: dict[str, int] = {}
         self._absent: dict[str, int] = {}
@@ -71,10 +76,13 @@ class Watch:
         """
         self.checks += 1
         new: list[Finding] = []
-        self.abstained = {}
+        self.abstained, self.inapplicable = {}, set()
         for kind, rule in self.rules.items():
             try:
                 found = rule(history)
+            except Inapplicable:
+                self.inapplicable.add(kind)
+                continue
             except Missing as reason:
                 self.abstained[kind] = str(reason)
                 continue
@@ -113,11 +121,11 @@ class Watch:
         passed = [f for kind, f in self.worst.items() if kind not in self.active and f.severity_rank]
         bad = [f for f in now if f.severity_rank]
         severity = bad[0].severity if bad else "warning" if any(f.severity_rank > 1 for f in passed) else "note"
-        blind = [k for k in self.rules if k not in self.judged]
+        blind = [k for k in self.rules if k not in self.judged | self.inapplicable]
         parts = []
         if bad:
             parts.append("; ".join(f"{f.kind} since step {self._since[f.kind]:,} ({f.text})" for f in bad))
-        elif self.checks < MIN_CHECKS or len(blind) == len(self.rules):
+        elif self.checks < MIN_CHECKS or not self.judged:
             parts.append(f"too few measurements for a verdict: {self.checks} in {history.step:,} steps")
         else:
             kinds = ", ".join(k for k in self.rules if k in self.judged)

@@ -104,7 +104,7 @@ class PatchCritic(nn.Module):
     def _hidden(self, x: Tensor, source: Tensor | None) -> list[Tensor]:
         if x.dim() != 4 or x.shape[1] != self.shape[0]:
             raise ValueError(f"PatchCritic expected images [B, {self.shape[0]}, H, W], got {list(x.shape)}")
-        if (source is not None) != ("source" in self.takes):
+        if (source is not None) != bool(self.source_channels):
             raise ValueError(f"PatchCritic: the source is {'missing' if source is None else 'not expected'}")
         if source is not None:
             if source.shape != (len(x), self.source_channels, *x.shape[2:]):

@@ -19,12 +19,15 @@ class Representation(nn.Module):
         accuracy: error of `decode(encode(x))` on real drums, in dB. If `exact`, the signal-to-noise ratio of the worst
             sound. If not, the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`, with X and Y the
             STFTs of the sound and of the decoded sound.
+        pointwise: whether each encoded value depends only on the signal at the same place, so that signals can be
+            processed in tiles.
         shape: shape of one encoded signal, without the batch dimension.
         signal_shape: shape of one signal without the batch dimension, such as `(C, T)` for sounds.
     """
 
     exact: bool = False
     accuracy: str = ""
+    pointwise: bool = False
     shape: tuple[int, ...]
 
     def __init__(self, signal_shape: Sequence[int]) -> None:
@@ -79,6 +82,7 @@ class Identity(Representation):
 
     exact = True
     accuracy = ">= 200 dB SNR"
+    pointwise = True
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__(shape)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from audiogan.core import EMA, Callback, Move, Trainer
 from audiogan.core.checking import check_running_sums
 from audiogan.files import append_bytes, atomic_write, is_regular_file
+from audiogan.inputs import Signal
 from audiogan.modalities import Modality
 from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
 from audiogan.modalities.drawing.png import open_png
@@ -214,9 +215,9 @@ class Previews(Callback):
             batch = self.data.examples(chosen)
             values = game.draw_for_batch(batch, rng)
             before = {
-                key: values[key]
+                key: given.to_display(values[key])
                 for key, given in game.required_inputs.items()
-                if self.modality.same_kind(given.modality)
+                if isinstance(given, Signal) and self.modality.same_kind(given.modality)
             }
             paired = game.generators[name].target is None and all(
                 each.column != "x" for each in game.required_inputs.values()

@@ -102,3 +102,37 @@ if (previews.length) {
   if (all) all.hidden = previews.length < 2;
   show(shown);
 }
+
+// Comparison: a slider wipes from one column of the last preview to the next, e.g. source, output, target.
+const comparison = data.comparison;
+if (comparison.columns) {
+  const [wipe, wipeLabel, row, rowLabel, stage] = ["wipe", "wipe-label", "row", "row-label", "stage"].map($);
+  const [under, over, line] = stage.children;
+  const { sheet, cell, stride, columns, rows, titles } = comparison;
+  stage.style.aspectRatio = cell[0] + " / " + cell[1];
+  // Shows one image of the sheet. A percentage of a position refers to the part of the sheet outside the stage.
+  const show = (layer, column) => {
+    const [left, top] = rows[row.value - 1], at = [left + column * stride, top];
+    const place = (axis) => 100 * at[axis] / Math.max(1, sheet[axis] - cell[axis]) + "%";
+    layer.style.backgroundImage = 'url("' + comparison.png + '")';
+    layer.style.backgroundSize = 100 * sheet[0] / cell[0] + "% " + 100 * sheet[1] / cell[1] + "%";
+    layer.style.backgroundPosition = place(0) + " " + place(1);
+  };
+  const draw = () => {
+    const first = Math.min(Math.floor(+wipe.value), columns.length - 2), share = wipe.value - first;
+    show(under, first);
+    show(over, first + 1);
+    over.style.clipPath = "inset(0 " + 100 * (1 - share) + "% 0 0)";
+    line.style.left = 100 * share + "%";
+    line.hidden = share <= 0 || share >= 1;
+    const text = share <= 0 ? columns[first] : share >= 1 ? columns[first + 1] : columns[first + 1] + " | " + columns[first];
+    wipeLabel.textContent = text;
+    wipe.setAttribute("aria-valuetext", text);
+    rowLabel.textContent = "example " + row.value + " of " + rows.length + (titles.length ? ": " + titles[row.value - 1] : "");
+    row.setAttribute("aria-valuetext", rowLabel.textContent);
+  };
+  wipe.addEventListener("input", draw);
+  row.addEventListener("input", draw);
+  draw();
+  $("compare").hidden = false;
+}

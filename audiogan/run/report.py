@@ -6,11 +6,13 @@ after a run was killed, or on another machine. Each of these files may be missin
     config.yaml                   resolved configuration
     run.json                      status and data source: {"status": "finished", "source": "built-in drum machine"}
     metrics.jsonl                 one JSON object per line, with "step" and usually "seconds"
-    previews/step-00001000.png    contact sheet of the preview samples
+    previews/step-00001000.png    contact sheet of the preview samples; a text in the file holds the positions of
+                                  sources, outputs and targets
     previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
     findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}
-    evaluation.json               metrics by name: of the model ("values"), of real data ("floor"), and, if the model
-                                      translates signals, of the unchanged source signals ("nothing")
+    evaluation.json               metrics by name: of the model ("values"), of real data ("floor"), of another model
+                                      ("baseline") and, if the model translates signals, of the unchanged source
+                                      signals ("nothing")
     scan.txt                      summary of the training data
     checkpoints/*.ckpt            checkpoints; only their names are used
 """
@@ -33,6 +35,7 @@ from markupsafe import Markup
 
 from audiogan.errors import UserError
 from audiogan.files import atomic_write, is_regular_file
+from audiogan.modalities.drawing.grid import read_layout
 from audiogan.run.curves import Series, format_number, plot_metrics, series_from_rows, template_environment, to_float
 from audiogan.utils.text import parse_json_object, printable
 
@@ -136,6 +139,13 @@ def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
     return {name: to_float(value) for name, value in _section(stored, key).items()}
 
 
+def _comparison(run_dir: Path, previews: Sequence[_Preview]) -> dict[str, Any]:
+    """Return the positions of sources, outputs and targets in the last preview. Empty if it has no such columns."""
+    shown = [preview for preview in previews if preview.png]
+    layout = read_layout(run_dir / str(shown[-1].png)) if shown else None
+    return {} if layout is None else {**layout._asdict(), "png": shown[-1].png, "step": shown[-1].step}
+
+
 def _finding(row: dict[str, Any]) -> dict[str, Any]:
     """Prepare a finding for the report: formatted step, severity and CSS class."""
     severity, step = str(row.get("severity", "info")), to_float(row.get("step"))
@@ -197,9 +207,11 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     rows, broken_metrics = _json_lines(run_dir / "metrics.jsonl")
     findings, broken_findings = _json_lines(run_dir / "findings.jsonl")
     series, previews = series_from_rows(rows), _previews(run_dir)
+    comparison = _comparison(run_dir, previews)
     config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
-    values, floor, nothing = (_values(stored, key) for key in ("values", "floor", "nothing"))
-    measured = {"this run": values, "floor": floor} | ({"do nothing": nothing} if nothing else {})
+    values, floor, nothing, baseline = (_values(stored, key) for key in ("values", "floor", "nothing", "baseline"))
+    measured = {"do nothing": nothing, "baseline": baseline, "this run": values, "floor": floor}
+    measured = {name: column for name, column in measured.items() if column or name in ("this run", "floor")}
     drawn = plot_metrics(
         {name: points for name, points in series.items() if name != "seconds"},
         {name: value for name, value in floor.items() if value is not None and math.isfinite(value)},
@@ -212,16 +224,22 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             name=run_dir.resolve().name,
             facts=_facts(run_dir, _config(config), series),
             previews=previews,
+            comparison=comparison,
             players=_AUDIO_CONTROLS,
             animation=(run_dir / "previews" / "animation.gif").is_file(),
             findings=[_finding(row) for row in findings],
             broken_findings=broken_findings,
             measured=measured if values else {},
+            baseline=str(stored.get("baseline_name", "")),
             figures=[html for _, html, _ in drawn],
             broken_metrics=broken_metrics,
             scan=_text(run_dir / "scan.txt").strip(),
             config=config,
-            data={"plots": [points for *_, points in drawn], "previews": [asdict(preview) for preview in previews]},
+            data={
+                "plots": [points for *_, points in drawn],
+                "previews": [asdict(preview) for preview in previews],
+                "comparison": comparison,
+            },
             style=Markup(Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
             script=Markup(script),
             # The browser runs only this script, even if a file name or a label contains another one.

@@ -17,6 +17,7 @@ TONENOISE = [
 ]
 DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
+    "colourise": ["data.size=16", "width=2", "batch_size=2", "game.generator.depth=2", "game.critic.layers=1"],
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
     "drums-44k": [*SOUNDS, *TONENOISE],

@@ -40,6 +40,7 @@ PICTURES: list[degrade.Degradation] = [
     degrade.Downsample(4),
     degrade.Downsample(2, enlarge=True),
     degrade.Grey(),
+    degrade.Grey(lightness=True),
     degrade.GaussianNoise([0.1, 0.3]),
     degrade.PoissonNoise([5, 50]),
     degrade.Blur([0.5, 3]),
@@ -82,6 +83,13 @@ def test_downsampling_averages_fine_detail_away() -> None:
 def test_grey_is_luma() -> None:
     x = torch.tensor([1.0, 0.0, -1.0])[:, None, None].expand(3, 2, 2)
     assert torch.allclose(degrade.Grey()(x, RNG(0)), torch.full((1, 2, 2), 0.299 - 0.114))
+
+
+def test_grey_can_keep_the_lightness() -> None:
+    red = torch.tensor([1.0, -1.0, -1.0])[:, None, None].expand(3, 2, 2)
+    # L* of red is 53.24, which is that of the grey value 127 of 255. Luma would give 76.
+    assert torch.allclose(degrade.Grey(lightness=True)(red, RNG(0)), torch.full((1, 2, 2), -0.0029), atol=1e-3)
+    assert torch.equal(degrade.Grey(lightness=True)(red[:1], RNG(0)), red[:1])
 
 
 def test_noise_has_the_requested_level() -> None:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image as Pillow
 
 from audiogan.data.images.folder import image_table
-from audiogan.data.images.sources import open_images
+from audiogan.data.images.sources import open_images, open_photos
 from audiogan.errors import UserError
 
 RNG = np.random.default_rng
@@ -362,3 +362,28 @@ def test_real_pictures(shared_data: Path) -> None:
     assert data.class_counts == [60, 60, 240, 240]
     digits = open_images(shared_data / "images" / "mnist_10k.npz")
     assert (len(digits), digits.shape, len(digits.labels)) == (10_000, (1, 28, 28), 10)
+
+
+def test_tiles_keep_the_resolution_and_stay_on_one_side_of_a_split(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        Pillow.fromarray(rng.integers(0, 256, (70, 41, 3), np.uint8)).save(tmp_path / f"{i}.png")
+    Pillow.fromarray(rng.integers(0, 256, (10, 41, 3), np.uint8)).save(tmp_path / "small.png")
+    table = open_photos(tmp_path, size=16, tiles=5, cache=tmp_path / "cache", progress=False)
+    assert len(table) == 10 * 5 + 1 and table.shape == (3, 16, 16)  # 4 x 2 squares fit, and 5 are chosen.
+    whole = np.asarray(Pillow.open(tmp_path / "0.png")).transpose(2, 0, 1)
+    corners = [(3 + 16 * i, 4 + 16 * j) for i in range(4) for j in range(2)]
+    squares = {whole[:, i : i + 16, j : j + 16].tobytes() for i, j in corners}
+    pixels = [np.rint(x.numpy() * 127.5 + 127.5).astype(np.uint8) for x in table.signals(np.arange(5))]
+    assert len({x.tobytes() for x in pixels} & squares) == 5
+    train, held_out = table.split(0.2)
+    files = np.minimum(np.arange(51) // 5, 10)
+    assert not {*files[train.rows]} & {*files[held_out.rows]} and len(held_out) == 10
+    again = open_photos(tmp_path, size=16, tiles=5, cache=tmp_path / "other", progress=False)
+    assert torch.equal(table.signals(np.arange(51)), again.signals(np.arange(51)))
+
+
+@pytest.mark.parametrize("tiles", [0, 2.5, True, "all"])
+def test_wrong_number_of_tiles_is_one_clear_line(tmp_path: Path, tiles: Any) -> None:
+    with pytest.raises(UserError, match=r"data\.tiles=.*whole number from 1"):
+        open_photos(tmp_path, tiles=tiles)

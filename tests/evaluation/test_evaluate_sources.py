@@ -46,15 +46,48 @@ def test_pairs_are_measured_against_their_targets_and_beside_doing_nothing(pairs
     table = pairs.command("evaluate", pairs.path, "-n", 24, "--sheet", sheet)
     assert "do nothing" in table.splitlines()[1]
     found = report(pairs)
-    for name in ("l1/target@24", "psnr/target@24", "ssim/target@24"):
+    for name in ("l1/target@24", "psnr/target@24", "ssim/target@24", "gmsd/target@24", "match@16/target@24"):
         assert math.isfinite(found["values"][name]) and math.isfinite(found["nothing"][name])
     assert (found["better"]["l1/target@24"], found["better"]["ssim/target@24"]) == ("lower", "higher")
+    for name in ("colourfulness@24", "sharpness@24"):
+        assert all(math.isfinite(found[column][name]) for column in ("values", "nothing", "floor"))
+    assert found["floor"]["sharpness@24"] == 1 and found["better"]["sharpness@24"] == "near 1"
     # The sources are drawings of the targets.
     assert 0.05 < found["nothing"]["l1/target@24"] < 0.6
     width, height = size(sheet)
     assert height > 3 * width  # 16 rows of source, output and target
     page = (pairs.path / "report.html").read_text()
     assert '<th class="number">do nothing</th>' in page and "a model should do better" in page
+
+
+def test_a_baseline_is_measured_on_the_same_examples(pairs: Run, domains: Run, tmp_path: Path) -> None:
+    alone = Run(tmp_path, "pix2pix", [*SMALL["pix2pix"], "game.adversarial_weight=0", "~players.critic"])
+    pairs.command("evaluate", alone.path, "-n", 24)
+    wanted = report(alone)["values"]
+    table = pairs.command("evaluate", pairs.path, "-n", 24, "--baseline", alone.path)
+    heading = next(line for line in table.splitlines() if line.startswith("metric"))
+    assert heading.split() == ["metric", "do", "nothing", "baseline", "value", "floor", "better"]
+    found = report(pairs)
+    assert found["baseline"] == wanted != found["values"] and found["baseline_name"] == str(alone.generator.name)
+    assert '<th class="number">baseline</th>' in (pairs.path / "report.html").read_text()
+    said = pairs.command("evaluate", pairs.path, "--baseline", domains.path, code=2)
+    assert len(said.splitlines()) == 1 and "the inputs are source [3, 16, 16], but source [1, 16, 16] in" in said
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.size=32", r"the outputs are images \[3, 32, 32\], but images \[3, 16, 16\] in"),
+        ("data.holdout=0.1", r"data.holdout is 0.1, but 0.05 in .*; give a run that was trained on the same data, or"),
+        ("data.source_channels=3", r"the inputs are source \[3, 16, 16\], but source \[1, 16, 16\] in"),
+    ],
+)
+def test_a_baseline_of_other_data_is_refused(override: str, message: str, pairs: Run, tmp_path: Path) -> None:
+    import re
+
+    other = Run(tmp_path, "pix2pix", [*SMALL["pix2pix"], override])
+    (line,) = pairs.command("evaluate", pairs.path, "--baseline", other.path, code=2).splitlines()
+    assert re.search(message, line), line
 
 
 def test_both_directions_are_measured(domains: Run) -> None:
@@ -64,6 +97,8 @@ def test_both_directions_are_measured(domains: Run) -> None:
     assert {name.split("/")[0] for name in found["values"]} == {"a_to_b", "b_to_a"}
     shares = [name for name in found["values"] if "target_share/" in name]
     assert len(shares) == 2 and not any("/target@" in name for name in found["values"])
+    for name in ("psnr/cycle@20", "edge_correlation/source@20"):
+        assert all(math.isfinite(found["values"][f"{way}/{name}"]) for way in ("a_to_b", "b_to_a"))
     for name in shares:  # the classifier knows real targets, and tells sources from them
         assert found["floor"][name] > 0.6 and found["nothing"][name] < 0.4
     width, height = size(domains.folder / "sheet.png")

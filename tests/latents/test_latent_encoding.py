@@ -13,7 +13,7 @@ import audiogan
 from audiogan.errors import UserError
 from audiogan.latents import encode, nearest_distance, neighbours
 from audiogan.latents.recording import prepare_recording
-from audiogan.modalities.image import Image
+from audiogan.modalities.points import Points
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +119,8 @@ def test_what_no_model_can_make_is_one_clear_line(drums: Any, tone: np.ndarray, 
         encode(drums, tone, 44100, label="cowbell", seconds=0.1)
     with pytest.raises(UserError, match="seconds"):
         encode(drums, tone, 44100, seconds=0)
-    with pytest.raises(UserError, match="images"):
-        encode(SimpleNamespace(name="x", modality=Image()), tone, 44100)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="points"):
+        encode(SimpleNamespace(name="x", modality=Points()), tone, 44100)  # type: ignore[arg-type]
 
 
 def test_an_imitation_has_neighbours_like_any_sound(drums: Any, tone: np.ndarray) -> None:

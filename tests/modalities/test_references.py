@@ -79,7 +79,8 @@ def test_si_sdr() -> None:
 
 def test_images_sounds_and_points_have_references() -> None:
     output, target = pair(3, 3, 16, 16)
-    assert list(Image().reference_metrics(output, target)) == ["l1", "psnr", "ssim"]
+    assert list(Image().reference_metrics(output, target)) == ["l1", "psnr", "ssim", "gmsd"]
+    assert "gmsd" not in Image().reference_metrics(*pair(1, 3, 5, 8))
     assert list(Points().reference_metrics(*pair(5, 2))) == ["l1"]
     waves = pair(3, 1, 4000)
     found = Sound(8000).reference_metrics(*waves)

@@ -1,6 +1,7 @@
 """Degradations of signals, for training a generator to restore the original from a degraded source.
 
-Add a degraded column under ``data.columns``. `Steps` chains several degradations::
+Add a degraded column under ``data.columns``. `Steps` chains several degradations, `OneOf` draws one
+per example::
 
     data:
       columns:
@@ -11,7 +12,7 @@ Parameters of type ``Range`` are a number or a pair ``[low, high]``, from which 
 Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape ``[C, T]``.
 """
 
-from audiogan.data.degrade.base import Degradation, Steps
+from audiogan.data.degrade.base import Degradation, OneOf, Steps
 from audiogan.data.degrade.images import (
     LUMA,
     Blur,
@@ -23,6 +24,7 @@ from audiogan.data.degrade.images import (
     Hole,
     Jpeg,
     Mask,
+    MaskChoice,
     PoissonNoise,
 )
 from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
@@ -41,7 +43,9 @@ __all__ = [
     "Hole",
     "Jpeg",
     "Mask",
+    "MaskChoice",
     "MixNoise",
+    "OneOf",
     "PoissonNoise",
     "Steps",
 ]

@@ -1,4 +1,4 @@
-"""`Degradation`: base class of degradations. `Steps`: sequence of degradations."""
+"""`Degradation`: base class of degradations. `Steps`: sequence of degradations. `OneOf`: random choice of one."""
 
 from __future__ import annotations
 
@@ -97,3 +97,35 @@ class Steps(Degradation):
 
     def bind(self, table: Table) -> Degradation:
         return Steps([step.bind(table) for step in self.steps], input=self.input)
+
+
+@dataclass(eq=False)
+class OneOf(Degradation):
+    """Random choice of one degradation per example, for training a generator for an unknown degradation.
+
+    Args:
+        choices: degradations, at least one.
+        odds: relative probability of each choice, 0 or more. Default: all choices are equally likely.
+
+    Examples:
+        >>> from audiogan.data.degrade import Blur, GaussianNoise
+        >>> OneOf([Blur(std=1), GaussianNoise(std=0.1)])(torch.zeros(3, 8, 8)).shape
+        torch.Size([3, 8, 8])
+    """
+
+    choices: Sequence[Degradation]
+    odds: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.choices or not all(isinstance(choice, Degradation) for choice in self.choices):
+            raise self.error("choices: must be a list of degradations, such as audiogan.data.degrade.Jpeg")
+        odds = np.ones(len(self.choices)) if self.odds is None else np.asarray(self.odds, float)
+        if odds.shape != (len(self.choices),) or not np.isfinite(odds).all() or (odds < 0).any() or not odds.sum():
+            raise self.error(f"odds={self.odds!r}: must be {len(self.choices)} numbers from 0, not all of them 0")
+        self._shares = odds / odds.sum()
+
+    def apply(self, x: Tensor, rng: Rng) -> Tensor:
+        return self.choices[int(rng.choice(len(self.choices), p=self._shares))](x, rng)
+
+    def bind(self, table: Table) -> Degradation:
+        return OneOf([choice.bind(table) for choice in self.choices], self.odds, input=self.input)

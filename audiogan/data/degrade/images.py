@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from audiogan.data.columns import Column, Derived
 from audiogan.data.degrade.base import Degradation, Range, Rng
 from audiogan.data.table import Table
+from audiogan.representations.lab import grey_of_same_lightness
 
 LUMA = (0.299, 0.587, 0.114)  # Weights of red, green and blue in luma (ITU-R BT.601).
 
@@ -52,12 +54,22 @@ class Downsample(Degradation):
 
 @dataclass(eq=False)
 class Grey(Degradation):
-    """Convert an RGB image to a grey image ``[1, H, W]`` (luma), for training colourisation."""
+    """Convert an RGB image to a grey image ``[1, H, W]``, for training colourisation.
+
+    Args:
+        lightness: return the grey image with the same CIE lightness L* as the colour image. Default: luma (ITU-R
+            BT.601), as in most conversions of files.
+    """
 
     dims, channels = 3, (1, 3)
+    lightness: bool = False
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
-        return x.clone() if len(x) == 1 else torch.einsum("c,chw->hw", torch.tensor(LUMA, dtype=x.dtype), x)[None]
+        if len(x) == 1:
+            return x.clone()
+        if self.lightness:
+            return grey_of_same_lightness(x)
+        return torch.einsum("c,chw->hw", torch.tensor(LUMA, dtype=x.dtype), x)[None]
 
 
 @dataclass(eq=False)
@@ -207,6 +219,28 @@ class FreeFormMask(Mask):
                 draw.ellipse((nx - r, ny - r, nx + r, ny + r), fill=255)
                 x, y = nx, ny
         return np.asarray(canvas) > 0
+
+
+@dataclass(eq=False)
+class MaskChoice(Mask):
+    """Union of one or more masks, chosen at random. All combinations are equally likely.
+
+    Args:
+        masks: kinds of masks, at least one.
+    """
+
+    masks: Sequence[Mask]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.masks or not all(isinstance(mask, Mask) for mask in self.masks):
+            raise self.error("masks: must be a list of masks, such as audiogan.data.degrade.BoxMask")
+
+    def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
+        # The bits of the number tell which masks are used. At least one bit is 1.
+        chosen = int(rng.integers(1, 1 << len(self.masks)))
+        used = [mask.draw_mask(height, width, rng) for i, mask in enumerate(self.masks) if chosen >> i & 1]
+        return np.logical_or.reduce(used)
 
 
 @dataclass(eq=False)

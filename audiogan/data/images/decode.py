@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class Found:
         reason: ``usable``, or the reason why the file cannot be used.
         detail: details of the reason.
         flags: flags of a usable file, such as ``dark``, joined with "+".
-        pixels: uint8 ``[C, H, W]``, ``None`` for an unusable file.
+        pixels: uint8 ``[n, C, H, W]``, one or more images of the file. Empty for an unusable file.
         digest: hash of all decoded pixels. It does not depend on the file format.
         width: width of the file's image in pixels.
         height: height of the file's image in pixels.
@@ -39,13 +40,15 @@ class Found:
     reason: str
     detail: str = ""
     flags: str = ""
-    pixels: Pixels | None = None
+    pixels: Sequence[Pixels] = ()
     digest: bytes = b""
     width: int = 0
     height: int = 0
 
 
-def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | None = None) -> Found:
+def decode(
+    entry: Entry, size: int, channels: int, bits: int = 16, tiles: int | None = None, half: str | None = None
+) -> Found:
     """Decode an image file. An unusable file does not raise an error; the result contains the reason.
 
     Args:
@@ -53,10 +56,12 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
         size: side length of the result in pixels.
         channels: 1 (grey) or 3 (RGB).
         bits: number of bits used by the values in 16-bit files. Cameras and scanners often use only 10, 12 or 14.
+        tiles: largest number of squares to cut from the image without resizing, see `cut`. Default: one image, the
+            resized central square.
         half: ``left`` or ``right``: decode one half of a file with two images side by side. Default: the whole image.
     """
     try:
-        picture = read_picture(entry.path, keep_16_bits=False, min_side=2 * size)
+        picture = read_picture(entry.path, keep_16_bits=False, min_side=None if tiles else 2 * size)
     except (OSError, Unreadable) as error:
         return Found("unreadable", getattr(error, "strerror", None) or str(error))
     whole, (width, height) = picture.flatten_alpha(channels), picture.size
@@ -69,22 +74,41 @@ def decode(entry: Entry, size: int, channels: int, bits: int = 16, half: str | N
     digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
     dark, small = int(whole.max()) <= DARK, min(width, height) < size
     held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
-    return Found(
-        "usable", "", "+".join(flag for flag in FLAGS if held[flag]), crop_square(whole, size), digest, width, height
-    )
+    parts = [crop_resize(whole, size, size)] if small or not tiles else cut(whole, size, tiles, digest)
+    return Found("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
 
 
-def crop_square(pixels: Pixels, size: int) -> Pixels:
-    """Return the central square of an image ``[C, H, W]``, resized to ``size`` pixels a side (Lanczos)."""
+def cut(pixels: Pixels, size: int, most: int, digest: bytes) -> list[Pixels]:
+    """Return squares of an image ``[C, H, W]`` at its own resolution, from left to right and from top to bottom.
+
+    The squares do not overlap. Together they are centred in the image.
+
+    Args:
+        pixels: image, at least ``size`` pixels high and wide.
+        size: side length of a square in pixels.
+        most: largest number of squares. If more fit, random ones are chosen.
+        digest: seed of the random choice.
+    """
+    (height, width), rng = pixels.shape[1:], np.random.default_rng(list(digest))
+    rows, columns = height // size, width // size
+    chosen = np.sort(rng.permutation(rows * columns)[:most])
+    tops, lefts = height % size // 2 + size * (chosen // columns), width % size // 2 + size * (chosen % columns)
+    return [pixels[:, i : i + size, j : j + size] for i, j in zip(tops, lefts, strict=True)]
+
+
+def crop_resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Return the largest central part of an image ``[C, H, W]`` with the aspect ratio of ``height`` and ``width``,
+    resized to this size (Lanczos)."""
     from PIL import Image
 
-    _, height, width = pixels.shape
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    middle = pixels[:, top : top + side, left : left + side]
-    if side == size:
+    _, full_height, full_width = pixels.shape
+    tall = max(1, min(full_height, round(full_width * height / width)))
+    wide = max(1, min(full_width, round(full_height * width / height)))
+    left, top = (full_width - wide) // 2, (full_height - tall) // 2
+    middle = pixels[:, top : top + tall, left : left + wide]
+    if (tall, wide) == (height, width):
         return middle
-    scaled = np.asarray(to_image(middle).resize((size, size), Image.Resampling.LANCZOS))
+    scaled = np.asarray(to_image(middle).resize((width, height), Image.Resampling.LANCZOS))
     return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Column, Labels, Mirror, Signals
-from audiogan.data.images.decode import crop_square
+from audiogan.data.images.decode import crop_resize
 from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings
 from audiogan.data.kinds import IMAGE_SIDES
 from audiogan.data.scan import ABOUT, hash_texts
@@ -56,6 +56,7 @@ def image_table(
     origin: str = "memory",
     mirror: bool = False,
     scan: Scan | None = None,
+    recordings: np.ndarray | None = None,
 ) -> Table:
     """Return a table of images ``[C, H, W]``, float32 from -1 (black) to 1 (white), stored as bytes.
 
@@ -66,6 +67,8 @@ def image_table(
         origin: source of the images, for the description of the table.
         mirror: flip each image of a training batch horizontally with probability 1/2.
         scan: result of listing and decoding the data folder. ``None`` for images that are not read from a folder.
+        recordings: index of the file of each image, int64 ``[N]``. `Table.split` keeps the images of a file together.
+            ``None``: each image is from a file of its own.
     """
     if pixels.ndim != 4 or pixels.dtype != np.uint8 or len(class_indices) not in ((len(pixels),) if labels else (0,)):
         raise ValueError(f"{pixels.dtype} pixels {list(pixels.shape)} with {len(class_indices)} targets, {labels=}")
@@ -75,7 +78,8 @@ def image_table(
     total, (channels, height, width) = len(pixels), pixels.shape[1:]
     noun = f"{'grey' if channels == 1 else 'colour'} images of {width}x{height}"
     source = partial(describe_table, total=total, noun=noun, origin=origin)
-    return Table(columns, total, source=source, scan=scan, augment={"picture": Mirror()} if mirror else None)
+    augment = {"picture": Mirror()} if mirror else None
+    return Table(columns, total, source=source, scan=scan, augment=augment, recordings=recordings)
 
 
 def from_npz(
@@ -199,7 +203,7 @@ def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[n
 def convert_image(image: np.ndarray, size: int | None, channels: int) -> np.ndarray:
     """Return the image as ``[C, H, W]`` with the given number of channels. Crop and resize it if ``size`` is set."""
     flat = Picture(image[:3], image[3] if len(image) == 4 else None).flatten_alpha(channels)
-    return crop_square(flat, size) if size else flat
+    return crop_resize(flat, size, size) if size else flat
 
 
 def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: int) -> tuple[list[str], np.ndarray]:

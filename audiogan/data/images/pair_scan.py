@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -12,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from audiogan.data.images.decode import FLAGS as IMAGE_FLAGS
 from audiogan.data.images.decode import Found
+from audiogan.data.images.registration import Shift, describe_shift, find_shift, usual_shift
 from audiogan.data.images.scan import REASONS as IMAGE_REASONS
 from audiogan.data.images.scan import (
     SUFFIXES,
@@ -26,13 +29,14 @@ from audiogan.data.images.scan import (
 )
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
-from audiogan.data.scan import cached_scan, hash_texts, resolve_data_folder
+from audiogan.data.scan import ABOUT, cached_scan, hash_texts, resolve_data_folder
+from audiogan.data.verdicts import TABLE, TEXT
 from audiogan.data.walk import Entry, parse_links
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
 from audiogan.utils.text import printable
 
-VERSION = 1  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
+VERSION = 2  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 SOURCES, TARGETS, CODES = "sources.u8", "targets.u8", "labels.npy"
 FOLDERS, SIDE_BY_SIDE = LAYOUTS = ("folders", "side-by-side")
 FORWARD, BACKWARD = DIRECTIONS = ("a-to-b", "b-to-a")
@@ -47,6 +51,11 @@ REASONS = {
     "duplicate": "both images have the same pixels as those of an earlier pair; the first pair is used",
     "missing": "in the list of pairs or labels, but not in the folder",
 }
+FLAGS = {
+    **IMAGE_FLAGS,
+    "identical": "used; both images of the pair have the same pixels",
+    "misregistered": "used; the target is shifted against its source, unlike in the other pairs",
+}
 TOLERANCE = 0.02  # Maximum relative difference between the aspect ratios of the images of a pair.
 
 
@@ -58,19 +67,24 @@ class PairScan(ImageScan):
         clips: number of pairs.
         shape: shape of a target, ``(C, H, W)``.
         source_shape: shape of a source, ``(C, H, W)``.
+        shift: usual shift of targets against their sources, to the right and down in pixels of the decoded images.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
+    known_flags: ClassVar[dict[str, str]] = FLAGS
 
     source_shape: tuple[int, ...] = ()
+    shift: Sequence[int] = (0, 0)
 
     def _contents(self) -> str:
         kinds = ("grey" if shape[0] == 1 else "colour" for shape in (self.source_shape, self.shape))
         return f"{self.clips:,} pairs, {self.shape[2]}x{self.shape[1]}, {' to '.join(kinds)}"
 
     def hints(self) -> list[str]:
-        """Return remarks on reading the list of labels."""
-        return list(self.notes)
+        """Return remarks on reading the list of labels, and on a shift that most pairs have."""
+        right, down = self.shift
+        shifted = f"in most pairs the target is shifted against its source: {describe_shift((right, down))}"
+        return [*self.notes, *([shifted] if right or down else [])]
 
 
 def scan_pairs(
@@ -115,11 +129,12 @@ def scan_pairs(
         source, target = find_pair_folders(folder, *folders)[:: -1 if backward else 1]
         found = _two_folders(folder, source, target, labels, follow)
     items, names = [*found.pairs, *found.others], (SOURCES, TARGETS, CODES)
-    job = Job(items, found.naming, size, channels, names, REASONS, "pair", partial(_judge, size is not None))
+    check = _PairCheck(size is not None)
+    job = Job(items, found.naming, size, channels, names, REASONS, "pair", check)
     group = hash_texts(
         str(folder), repr((size, target_channels, source_channels)), found.key, str(follow), str(VERSION)
     )
-    build = partial(build_images, job, folder.name, progress)
+    build = partial(_build, job, check, folder.name, progress)
     place, about = cached_scan(cache_dir("pairs", cache), group, found.entries, build)
     scan = PairScan(folder, settings=chosen, folder=place, naming=found.naming.mode, **about)
     if scan.clips:
@@ -131,23 +146,68 @@ def scan_pairs(
     raise UserError(printable(f"no usable pair in {scan.root}: {counts}{hint}"))
 
 
-def _judge(sized: bool, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
-    """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""
-    first, second = found
-    if first.reason != "usable" or second.reason != "usable":
-        sides = zip(found, pair.files[::-1], found[::-1], strict=True)
-        return tuple(
-            replace_reason([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
-            if each.reason == "usable"
-            else each
-            for each, file, other in sides
-        )
-    sizes = [f"{each.width}x{each.height}" for each in found]
-    across, down = first.width * second.height, first.height * second.width
-    if sizes[0] != sizes[1] and (not sized or abs(across - down) > TOLERANCE * max(across, down)):
-        advice = "the proportions differ" if sized else "data.size scales both alike"
-        return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
-    return found
+class _PairCheck:
+    """Check of the two decoded images of each pair, which also measures their shift.
+
+    Args:
+        sized: whether ``data.size`` is set, so that images of different size can be scaled to the same size.
+
+    Attributes:
+        shifts: shift of each usable pair, by the path of the target.
+    """
+
+    def __init__(self, sized: bool) -> None:
+        self.sized = sized
+        self.shifts: dict[str, Shift] = {}
+
+    def __call__(self, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
+        """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""
+        first, second = found
+        if first.reason != "usable" or second.reason != "usable":
+            sides = zip(found, pair.files[::-1], found[::-1], strict=True)
+            return tuple(
+                replace_reason([each], "partner unusable", f"{file.rel} is {other.reason}")[0]
+                if each.reason == "usable"
+                else each
+                for each, file, other in sides
+            )
+        sizes = [f"{each.width}x{each.height}" for each in found]
+        across, down = first.width * second.height, first.height * second.width
+        if sizes[0] != sizes[1] and (not self.sized or abs(across - down) > TOLERANCE * max(across, down)):
+            advice = "the proportions differ" if self.sized else "data.size scales both alike"
+            return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
+        if first.digest == second.digest:
+            return tuple(_add_flag(each, "identical") for each in found)
+        self.shifts[pair.files[-1].rel] = find_shift(first.pixels[0], second.pixels[0])
+        return found
+
+
+def _add_flag(found: Found, flag: str) -> Found:
+    return replace(found, flags="+".join(filter(None, (found.flags, flag))))
+
+
+def _build(job: Job, check: _PairCheck, name: str, progress: bool, folder: Path) -> None:
+    """Decode pairs into the cache folder ``folder``. Then flag those that are shifted unlike the other pairs."""
+    build_images(job, name, progress, folder)
+    usual = usual_shift(check.shifts.values())
+    shifted: dict[str, str] = {}
+    for pair in job.items:
+        found = check.shifts.get(pair.files[-1].rel)
+        if found is not None and found.differs_from(usual):
+            said = f"the target is shifted against its source: {describe_shift((found.right, found.down))}"
+            shifted |= {file.rel: said for file in pair.files}
+    with open(folder / TABLE, **TEXT) as table:
+        header, *rows = csv.reader(table)
+    count = 0
+    for row in rows:
+        path, reason, flags = row[:3]
+        if path in shifted and reason == "usable":
+            row[2:4], count = ["+".join(filter(None, (flags, "misregistered"))), shifted[path]], count + 1
+    with open(folder / TABLE, "w", **TEXT) as table:
+        csv.writer(table).writerows([header, *rows])
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    about |= {"shift": usual, "flags": about["flags"] | ({"misregistered": count} if count else {})}
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
 @dataclass

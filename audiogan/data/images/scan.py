@@ -24,8 +24,8 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.modalities.reading.pictures import PHOTO
 
-VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-PIXELS, TARGETS = "pixels.u8", "targets.npy"
+VERSION = 4  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
+PIXELS, TARGETS, FILES = "pixels.u8", "targets.npy", "files.npy"
 SUFFIXES = suffix_set("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
 _RAW = "{} is a raw file of a camera: export it as JPEG or PNG"
 _DRAWING = "{} is a drawing or a document: export it as PNG"
@@ -43,6 +43,7 @@ FOREIGN_IMAGES = {
 """Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 LARGEST = 256  # Maximum side length in pixels of images if data.size is not set.
+MOST_TILES = 10_000  # Maximum value of data.tiles.
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -65,10 +66,13 @@ class ImageSettings:
         size: side length in pixels. The central square is resized (Lanczos). Default: the most frequent value of
             min(height, width) of the files, at most 256.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). Default: 1 if all files are grey, else 3.
+        tiles: largest number of squares to cut from each file, without resizing, see `audiogan.data.images.decode.cut`.
+            Default: one image per file, the resized central square.
     """
 
     size: int | None = None
     channels: int | None = None
+    tiles: int | None = None
 
     def __post_init__(self) -> None:
         whole = isinstance(self.size, int) and not isinstance(self.size, bool)
@@ -77,6 +81,9 @@ class ImageSettings:
             raise UserError(f"data.size={self.size!r}: must be null or a whole number from {low} to {high:,}")
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
+        whole = isinstance(self.tiles, int) and not isinstance(self.tiles, bool)
+        if self.tiles is not None and not (whole and 1 <= self.tiles <= MOST_TILES):
+            raise UserError(f"data.tiles={self.tiles!r}: must be null or a whole number from 1 to {MOST_TILES:,}")
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ def scan_images(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     subfolders: Sequence[str] = (),
+    tiles: int | None = None,
 ) -> ImageScan:
     """Scan a folder of images. Decode the files into the cache, or reuse the cached scan if nothing has changed.
 
@@ -127,6 +135,7 @@ def scan_images(
         cache: cache folder. Default: the cache folder of the user.
         progress: show a progress bar while decoding.
         subfolders: names of the first-level folders to use. Empty: the whole folder.
+        tiles: largest number of squares to cut from each file, see `ImageSettings`.
 
     Returns:
         The scan. It may contain no usable file.
@@ -135,14 +144,14 @@ def scan_images(
         UserError: the folder does not exist, a setting or the list of labels is invalid, or the cache cannot be
             written.
     """
-    chosen, follow = ImageSettings(size, channels), parse_links(links)
+    chosen, follow = ImageSettings(size, channels, tiles), parse_links(links)
     folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow, SUFFIXES)
     entries = list(image_entries(folder, follow))
     if subfolders:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in subfolders]
     items = [Item((entry,), naming.get_label(entry) if entry.kind == "image" else "") for entry in entries]
-    job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image")
+    job = Job(items, naming, size, (channels,), (PIXELS, TARGETS), REASONS, "image", tiles=tiles)
     group = hash_texts(str(folder), repr(asdict(chosen)), naming.key, str(follow), str(VERSION))
     build = partial(build_images, job, folder.name, progress)
     place, about = cached_scan(cache_dir("images", cache), group, entries, build)
@@ -195,6 +204,7 @@ class Job:
         reasons: all outcomes of an item, ``usable`` or a reason to skip it, in the order of the summary.
         noun: word for an item in the progress bar.
         check_files: function that checks the decoded files of an item together and may reject them.
+        tiles: largest number of squares to cut from each file, see `ImageSettings`.
     """
 
     items: Sequence[Item]
@@ -205,6 +215,7 @@ class Job:
     reasons: Iterable[str]
     noun: str
     check_files: Judge = lambda item, found: found
+    tiles: int | None = None
 
 
 def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
@@ -227,7 +238,7 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
         size, last = _shape(sides[-1], ImageSettings(job.size, job.channels[-1]))
         rest = zip(sides[:-1], job.channels[:-1], strict=True)
         channels = [*(_shape(side, ImageSettings(size, wanted))[1] for side, wanted in rest), last]
-        forms = [(size, c, _bits(side)) for c, side in zip(channels, sides, strict=True)]
+        forms = [(size, c, _bits(side), job.tiles) for c, side in zip(channels, sides, strict=True)]
         ledger = stack.enter_context(Ledger(folder, COLUMNS, job.naming, (item.label for item in pictures)))
         pixels = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
         decoded = prefetch_map(partial(_decoded, forms=forms), pictures)
@@ -243,7 +254,7 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
                 if refusal := ledger.rejection_reason(digest, label):
                     found = replace_reason(found, *refusal)
                 else:
-                    ledger.add_usable_file(digest, item.files[-1].rel, label)
+                    ledger.add_usable_file(digest, item.files[-1].rel, label, len(found[-1].pixels))
                     for file, each in zip(pixels, found, strict=True):
                         file.write(np.asarray(each.pixels).tobytes())
             if item.half:
@@ -252,11 +263,12 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
             for entry, each in zip(item.files, found, strict=False):
                 ledger.write_row(entry.rel, each.reason, each.flags, each.detail, label, each.width, each.height)
         shapes = [[c, size, size] for c in reversed(channels)]
-        targets, _ = ledger.finish(job.reasons, **dict(zip(("shape", "source_shape"), shapes, strict=False)))
+        targets, files = ledger.finish(job.reasons, **dict(zip(("shape", "source_shape"), shapes, strict=False)))
     np.save(folder / job.names[-1], targets if ledger.labelled else targets[:0])
+    np.save(folder / FILES, files)
 
 
-def _decoded(item: Item, forms: Sequence[tuple[int, int, int]]) -> tuple[Found, ...]:
+def _decoded(item: Item, forms: Sequence[tuple[int, int, int, int | None]]) -> tuple[Found, ...]:
     halves = {"": (None, None), "left": ("left", "right"), "right": ("right", "left")}[item.half]
     return tuple(
         decode(file, *form, half) if file.kind == "image" else Found(file.kind, file.detail)

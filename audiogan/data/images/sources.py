@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from audiogan.data.images.folder import convert_image, from_npz, image_table
-from audiogan.data.images.scan import PIXELS, TARGETS, ImageSettings, scan_images
+from audiogan.data.images.scan import FILES, PIXELS, TARGETS, ImageSettings, scan_images
 from audiogan.data.table import Table
+from audiogan.data.toys.shapes import open_shapes
 from audiogan.data.verdicts import require_usable_files
 from audiogan.errors import UserError
 
@@ -27,6 +28,7 @@ def open_images(
     progress: bool = True,
     links: str | None = None,
     named: bool = False,
+    tiles: int | None = None,
 ) -> Table:
     """Return a table of images from a folder, an ``.npz`` file, or a named data set.
 
@@ -44,13 +46,16 @@ def open_images(
         progress: show a progress bar while decoding.
         links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
         named: treat ``root`` as the name of a data set even if a file or folder of this name exists.
+        tiles: for folders, largest number of squares of ``size`` pixels to cut from each image without resizing.
+            `Table.split` keeps the squares of an image together. Images that are smaller than ``size`` are enlarged.
+            Default: the resized central square.
 
     Raises:
         UserError: ``root`` contains no usable image, or a setting is invalid.
     """
     from audiogan.data.cache import downloads_folder
 
-    settings = ImageSettings(size, channels)
+    settings = ImageSettings(size, channels, tiles)
     if root is None:
         root = "mnist" if (downloads_folder() / "mnist" / "train.npz").is_file() else "digits"
     path = Path(root).expanduser()
@@ -62,12 +67,50 @@ def open_images(
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
     elif path.is_dir() and (path / "train.npz").is_file():  # The folder was written by `audiogan data get`.
         path = path / "train.npz"
+    if tiles is not None and not path.is_dir():
+        raise UserError(f"data.tiles={tiles}: needs a folder of images as data.root")
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return from_npz(path, settings, None if labels is None else os.fspath(labels), mirror, cache)
-    scan = scan_images(path, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress)
+    scan = scan_images(
+        path, size=size, channels=channels, labels=labels, links=links, cache=cache, progress=progress, tiles=tiles
+    )
     require_usable_files(scan)
     pixels = np.memmap(scan.folder / PIXELS, np.uint8, "r").reshape(-1, *scan.shape)
-    return image_table(pixels, np.load(scan.folder / TARGETS), scan.labels, origin=str(path), mirror=mirror, scan=scan)
+    codes = np.load(scan.folder / TARGETS)
+    files = np.load(scan.folder / FILES) if tiles else None
+    return image_table(pixels, codes, scan.labels, origin=str(path), mirror=mirror, scan=scan, recordings=files)
+
+
+def open_photos(
+    root: str | os.PathLike[str] | None = None,
+    size: int = 64,
+    tiles: int | None = 16,
+    channels: int | None = 3,
+    labels: str | os.PathLike[str] | None = "none",
+    mirror: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    links: str | None = None,
+) -> Table:
+    """Return a table of squares cut from photographs at their own resolution, for image restoration.
+
+    Args:
+        root: folder of photographs. Default: drawn figures, see `audiogan.data.open_shapes`.
+        size: side length of a square in pixels.
+        tiles: largest number of squares from each photograph. ``None``: the central square, resized to ``size`` pixels.
+        channels: 1 (grey) or 3 (RGB).
+        labels: source of the labels, see `open_images`.
+        mirror: flip each square of a training batch horizontally with probability 1/2.
+        cache: cache folder. Default: the cache folder of the user.
+        progress: show a progress bar while decoding.
+        links: ``follow`` uses links that lead out of the folder. Default: such links are skipped.
+
+    Raises:
+        UserError: ``root`` contains no usable image, or a setting is invalid.
+    """
+    if root is None:
+        return open_shapes(size=size, channels=channels, mirror=mirror).drop_column("source")
+    return open_images(root, size, channels, labels, mirror, cache, progress, links, tiles=tiles)
 
 
 def digits_table(

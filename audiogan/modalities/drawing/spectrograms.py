@@ -267,8 +267,8 @@ def contact_sheet(
     save_png(path, sheet.image, compress_level=4)
 
 
-def spectrogram_image(waves: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return a near-square grid of spectrograms without labels, for TensorBoard.
+def spectrogram_image(waves: np.ndarray, sample_rate: int, columns: int | None = None) -> np.ndarray:
+    """Return a grid of spectrograms without labels, for TensorBoard and animations.
 
     Colours and frequency axis are those of `contact_sheet`. Silent sounds are black. Sounds with NaN or infinity are
     grey.
@@ -276,22 +276,23 @@ def spectrogram_image(waves: np.ndarray, sample_rate: int) -> np.ndarray:
     Args:
         waves: sounds ``[N, C, T]``, full scale ±1.
         sample_rate: sample rate in Hz.
+        columns: number of columns. By default the grid is near-square.
 
     Returns:
         uint8 pixels ``[H, W, 3]``.
     """
     waves = _checked(waves, sample_rate)
-    rows, columns, border = 96, 128, 2
-    across = int(np.ceil(np.sqrt(len(waves))))
+    rows, width, border = 96, 128, 2
+    across = int(np.ceil(np.sqrt(len(waves)))) if columns is None else columns
     down = -(-len(waves) // across)
-    grid = np.full((down * (rows + border) + border, across * (columns + border) + border, 3), 26, np.uint8)
+    grid = np.full((down * (rows + border) + border, across * (width + border) + border, 3), 26, np.uint8)
     for index, wave in enumerate(waves):
         row, column = divmod(index, across)
-        y, x = border + row * (rows + border), border + column * (columns + border)
-        cell = grid[y : y + rows, x : x + columns]
+        y, x = border + row * (rows + border), border + column * (width + border)
+        cell = grid[y : y + rows, x : x + width]
         condition = _condition(wave)
         if condition:
             cell[:] = 0 if condition == "silent" else 128
         else:
-            cell[:] = _coloured(_spectrogram(wave, sample_rate, rows, columns)[::-1])
+            cell[:] = _coloured(_spectrogram(wave, sample_rate, rows, width)[::-1])
     return grid

@@ -51,6 +51,7 @@ def apply_files(
     source: Path,
     out: Path,
     *,
+    mask: Path | None = None,
     overwrite: bool = False,
     echo: Callable[[str], None] = print,
     **options: Any,
@@ -66,6 +67,8 @@ def apply_files(
         generator: the model.
         source: file, folder, or ``-``.
         out: file, folder, or ``-``.
+        mask: mask for inpainting, see `Translation.with_mask`, or a folder with one mask for each source. A mask has
+            the name of its source, and the suffix of the source or ``.png``.
         overwrite: replace existing files.
         echo: function that prints a line.
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
@@ -111,7 +114,8 @@ def apply_files(
                 share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
                     with tempfile.TemporaryFile(dir=folder) as temporary_file:
-                        _translate(translation, path, place, temporary_file, share, echo)
+                        masked = _with_mask(translation, mask, path, source, echo)
+                        _translate(masked, path, place, temporary_file, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -137,6 +141,42 @@ def apply_files(
 
 class _Failed(Exception):
     """Error raised if a source cannot be read or translated."""
+
+
+def _with_mask(
+    translation: Translation, mask: Path | None, path: Path | bytes, source: Path, echo: Callable[[str], None]
+) -> Translation:
+    """Return the translation with the mask of one file.
+
+    Args:
+        translation: the model.
+        mask: mask, or folder of masks. None returns ``translation`` unchanged.
+        path: the file to translate, or its content.
+        source: the argument of the user: file, folder or ``-``.
+        echo: function that prints a line.
+
+    Raises:
+        _Failed: the mask does not exist or cannot be read.
+        UserError: the model has no mask as an input.
+    """
+    if mask is None:
+        return translation
+    if mask.is_dir():
+        if isinstance(path, bytes):
+            raise UserError("--mask: standard input has no name; give a file, not a folder")
+        wanted = mask / (path.relative_to(source) if source.is_dir() else path.name)
+        mask = wanted if wanted.is_file() else wanted.with_suffix(".png")
+        if not mask.is_file():
+            raise _Failed(f"{printable(path)}: it has no mask; add {printable(wanted)}")
+    try:
+        masked = translation.with_mask(mask)
+    except UserError as error:
+        if translation.mask is None or translation.mask in translation.others:
+            raise
+        raise _Failed(str(error)) from error
+    if not bool(masked.others[str(masked.mask)].any()):
+        echo(f"{printable(mask)}: no pixel is missing (white); nothing is filled")
+    return masked
 
 
 def _ignore(share: float) -> None: ...

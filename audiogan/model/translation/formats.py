@@ -54,7 +54,8 @@ def translate_picture(translation: Translation, source: Source, progress: Progre
     """Return the translation of an image.
 
     The colours are translated. Transparency is copied, and resized if the model changes the resolution. The bit depth
-    of the source is kept.
+    of the source is kept. If a model for inpainting has no mask, the transparent pixels (opacity below one half) are
+    filled, and the result is opaque.
 
     Args:
         translation: the model.
@@ -66,6 +67,10 @@ def translate_picture(translation: Translation, source: Source, progress: Progre
         UserError: the result would be too large, or is not finite.
     """
     picture = read_picture(source)
+    if translation.mask and translation.mask not in translation.others and picture.alpha is not None:
+        transparent = picture.alpha <= np.iinfo(picture.alpha.dtype).max // 2
+        if transparent.any():
+            translation, picture = translation.with_mask(transparent[None]), replace(picture, alpha=None)
     _, height, width = picture.pixels.shape
     bands = (picture.pixels[:, row : row + BAND] for row in range(0, height, BAND))
     values = (to_float(convert_channels(band, translation.channels)) for band in bands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs import Seeded, Signal
+from audiogan.inputs import MaskSignal, Seeded, Signal
 from audiogan.model.translation.tiling import Array, apply_tiled
-from audiogan.representations import Identity
 from audiogan.utils.workers import WORKERS
 
 
@@ -58,11 +58,13 @@ class Translation:
     Args:
         generator: the model.
         route: name or target class of the generator network, required for models with several.
-        inputs: values of the other inputs by name. Signals of the size of the source are split into the same tiles.
+        inputs: values of the other inputs by name. Signals of the size of the source are split into the same tiles. A
+            mask may be left out and set later by `with_mask`.
         seed: seed of inputs that are drawn at random, such as latents. One value is used for the whole signal.
 
     Attributes:
         source: the signal input that is translated: the input named ``source``, or the first signal.
+        mask: name of the input with the mask of missing pixels, for inpainting. None if the model has no such input.
         sound: True for sounds, False for images.
         channels: number of channels of the source.
         factors: size of the result divided by the size of the source, for each dimension. Known after `run` has yielded
@@ -86,20 +88,39 @@ class Translation:
         self.source: Signal = signals.get("source") or next(iter(signals.values()))
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
         self.sound = _is_sound(self.source, generator)
+        self.mask = next((name for name, input in signals.items() if isinstance(input, MaskSignal)), None)
         parsed = {}
         for name, value in (inputs or {}).items():
             if name == self.source.name:
                 raise UserError(f"input {name!r}: the signal that is translated; leave it out")
             input = self.game.get_input(name)
             parsed[name] = input.parse(value, any_size=True) if name in signals else input.parse(value)
-        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), excluded_names=(self.source.name,), **parsed)
+        left_out = [self.source.name, *([self.mask] if self.mask and self.mask not in parsed else [])]
+        self.others: dict[str, Tensor] = self.game.draw(1, Seeded(seed), excluded_names=left_out, **parsed)
         self.factors: tuple[int, ...] = ()
+
+    def with_mask(self, mask: Any) -> Translation:
+        """Return a copy of this translation with a mask for inpainting.
+
+        Args:
+            mask: path of an image with white for missing pixels, or an array ``[1, H, W]``, 1 for missing pixels.
+
+        Raises:
+            UserError: the model has no mask as an input, the mask was set already, or the file cannot be read.
+        """
+        if self.mask is None:
+            raise UserError(f"{self.generator.name}: it has no mask as an input; leave out the mask")
+        if self.mask in self.others:
+            raise UserError(f"input {self.mask!r}: the mask is given twice; leave out one of the two")
+        made = copy.copy(self)
+        made.others = {**self.others, self.mask: self.generator.inputs[self.mask].parse(mask, any_size=True)[None]}
+        return made
 
     @property
     def receptive_field(self) -> int | None:
         """Receptive field on each side of an output value, in source samples. None if unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
-        plain = all(space is None or isinstance(space, Identity) for space in spaces)
+        plain = all(space is None or space.pointwise for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
 
     def run(
@@ -123,8 +144,7 @@ class Translation:
         """
         beside = self._beside(sizes)
         if beside:
-            whole = source if isinstance(source, np.ndarray) else np.concatenate(list(source), axis=1)
-            source = np.concatenate([whole, *(self.others[name][0].numpy() for name in beside)])
+            source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
         alone = next(self.game.parameters()).device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
@@ -136,8 +156,30 @@ class Translation:
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
         return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
+    def _joined(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
+        """Yield parts of the source, joined with the same rows of other signals as further channels."""
+        row = 0
+        for part in parts:
+            rows = slice(row, row + part.shape[1])
+            yield np.concatenate([part, *(self.others[name][0, :, rows].numpy() for name in beside)])
+            row = rows.stop
+
+    def _check_mask(self, sizes: tuple[int, ...] | None) -> None:
+        """Raise `UserError` if the mask of a model for inpainting is missing, has another size or covers everything."""
+        if self.mask is None:
+            return
+        if self.mask not in self.others:
+            raise UserError(f"{self.mask}: missing; use --mask FILE, or inputs={{{self.mask!r}: FILE}} in Python")
+        mask = self.others[self.mask]
+        if tuple(mask.shape[2:]) != sizes:
+            given, wanted = (" x ".join(map(str, reversed(size))) for size in (tuple(mask.shape[2:]), sizes or ()))
+            raise UserError(f"{self.mask}: it has {given} pixels, but the picture has {wanted}; make the sizes equal")
+        if bool(mask.all()):
+            raise UserError(f"{self.mask}: all pixels are missing (white); leave the known pixels black")
+
     def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals that have the size of the source. They are split into tiles with it."""
+        self._check_mask(sizes)
         found = []
         for name, x in self.others.items():
             trained = self.generator.inputs[name].shape[1:]
@@ -157,6 +199,8 @@ class Translation:
         sizes = [*[self.channels] * groups, *(self.others[name].shape[1] for name in beside)]
         parts = torch.tensor(tile)[None].split(sizes, dim=1)
         others = {**self.others, **dict(zip(beside, parts[groups:], strict=True))}
+        if self.mask in beside and not bool(others[self.mask].any()) and self.generator.shape[0] == self.channels:
+            return tile[: groups * self.channels]  # Nothing is missing, so the network would copy its source.
         results = []
         for part in parts[:groups]:
             out = self.game.generate({**others, self.source.name: part}, generator=self.route)[0].float().cpu().numpy()

@@ -1,0 +1,135 @@
+"""Measures of pictures for the monitors of translations: correlation of colours, and checkerboard patterns."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma (ITU-R 601)."""
+COARSE = 32  # Largest side in pixels at which colours are compared, because texture is noise in this comparison.
+STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, has no correlation.
+TILE = 32  # Side in pixels of the tiles whose spectra are averaged.
+PERIOD = 4  # Longest period in pixels of the patterns that are measured.
+AROUND = 2  # Distance in bins between a frequency of the pattern and the frequencies with which it is compared.
+
+
+def convert_to_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+    """Return signals in the shape of other signals, or ``None`` if they cannot be converted.
+
+    Grey pictures become colour pictures and colour pictures become grey. Pictures of another size are resized
+    (bilinear).
+
+    Args:
+        x: signals ``[N, ...]``.
+        shape: shape of one converted signal, without the batch dimension.
+    """
+    if tuple(x.shape[1:]) == tuple(shape):
+        return x
+    if x.dim() != 4 or len(shape) != 3:
+        return None
+    if x.shape[1] != shape[0]:
+        if x.shape[1] == 1:
+            x = x.expand(-1, shape[0], -1, -1)
+        elif x.shape[1] == 3 and shape[0] == 1:
+            x = _luma(x)[:, None]
+        else:
+            return None
+    return x if tuple(x.shape[2:]) == tuple(shape[1:]) else F.interpolate(x, size=tuple(shape[1:]), mode="bilinear")
+
+
+def _luma(x: Tensor) -> Tensor:
+    return (x * x.new_tensor(LUMA)[:, None, None]).sum(1)
+
+
+def channel_correlations(x: Tensor, y: Tensor) -> NDArray[np.float64]:
+    """Return the mean correlation over pixels between pictures, for the luma and for each channel.
+
+    Args:
+        x: pictures ``[N, C, H, W]``, -1 to 1, with C = 1 or 3.
+        y: pictures of the same shape.
+
+    Returns:
+        Correlations from -1 to 1, ``[1 + C]`` for three channels, ``[1]`` for one. NaN for a channel that is constant
+        in all pictures.
+    """
+    found = []
+    for a, b in zip(_channels(x), _channels(y), strict=True):
+        a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
+        scale = a.square().mean(1).sqrt(), b.square().mean(1).sqrt()
+        varied = (scale[0] > STILL) & (scale[1] > STILL)
+        each = ((a * b).mean(1) / (scale[0] * scale[1]))[varied]
+        found.append(float(each.mean()) if len(each) else float("nan"))
+    return np.array(found)
+
+
+def _channels(x: Tensor) -> list[Tensor]:
+    """Return the luma and the channels of pictures at a coarse resolution, each ``[N, pixels]``."""
+    x = x.float()
+    if max(x.shape[2:]) > COARSE:
+        x = F.adaptive_avg_pool2d(x, COARSE)
+    parts = [_luma(x), *x.unbind(1)] if x.shape[1] == 3 else list(x.unbind(1))
+    return [part.flatten(1) for part in parts]
+
+
+def checkerboard(x: Tensor, real: Tensor) -> tuple[float, float]:
+    """Return the strength and the amplitude of patterns that repeat every 2 or 4 pixels.
+
+    Upsampling layers with a stride of 2 produce such patterns (Odena, Dumoulin & Olah, "Deconvolution and checkerboard
+    artifacts", Distill 2016). The power spectrum is averaged over overlapping tiles. The strength of a frequency is its
+    power divided by that of the surrounding frequencies.
+
+    Args:
+        x: generated pictures ``[N, C, H, W]``, -1 to 1.
+        real: real pictures ``[M, C, H, W]``.
+
+    Returns:
+        The largest strength in generated pictures relative to that in real pictures, about 1 for pictures without
+        a pattern, and the amplitude of this pattern, where 1 is half of the range -1 to 1. Both are NaN for pictures of
+        less than 16 pixels.
+    """
+    side = next((s for s in (TILE, TILE // 2) if s <= min(*x.shape[2:], *real.shape[2:])), 0)
+    if not side:
+        return float("nan"), float("nan")
+    own, theirs = _spectrum(x, side), _spectrum(real, side)
+    window = float(np.hanning(side + 1)[:-1].sum()) ** 2
+    steps = range(0, side, side // PERIOD)
+    strongest = (0.0, 0.0)
+    for u in steps:
+        for v in steps[: len(steps) // 2 + 1]:
+            if u or v:
+                around, before = _surrounding(own, u, v), _surrounding(theirs, u, v)
+                ratio = own[u, v] / around / max(theirs[u, v] / before, 1.0)
+                power = max(float(own[u, v]) - around, 0.0)
+                strongest = max(strongest, (float(ratio), 2 * power**0.5 / window))
+    return strongest
+
+
+def _spectrum(x: Tensor, side: int) -> NDArray[np.float64]:
+    """Return the mean power spectrum ``[side, side // 2 + 1]`` of the tiles of pictures, with a floor above 0."""
+    tiles = x.float().unfold(2, side, side // 2).unfold(3, side, side // 2)
+    window = torch.from_numpy(np.hanning(side + 1)[:-1]).float()
+    tiles = (tiles - tiles.mean((-1, -2), keepdim=True)) * window * window[:, None]
+    power = torch.fft.rfft2(tiles).abs().square().mean((0, 1, 2, 3)).double().numpy()
+    floor = (1e-4 * float(window.sum()) ** 2) ** 2  # The power of an amplitude that no picture shows.
+    return power + floor
+
+
+def _surrounding(spectrum: NDArray[np.float64], u: int, v: int) -> float:
+    """Return the geometric mean of the spectrum at the frequencies around ``(u, v)``.
+
+    The geometric mean does not depend on the slope of the spectrum, which falls with a power of the frequency.
+    """
+    rows, last = len(spectrum), spectrum.shape[1] - 1
+    values = []
+    for i in range(-AROUND - 1, AROUND + 2):
+        for j in range(-AROUND - 1, AROUND + 2):
+            if max(abs(i), abs(j)) >= AROUND:
+                row, column = u + i, v + j
+                if column < 0 or column > last:  # The spectrum of real values is symmetric.
+                    row, column = -row, (-column if column < 0 else 2 * last - column)
+                values.append(spectrum[row % rows, column])
+    return float(np.exp(np.log(values).mean()))

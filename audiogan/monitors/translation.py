@@ -1,0 +1,191 @@
+"""Rules for translations: copied or ignored sources, ignored latents, inverted colours, hidden sources, checkerboards.
+
+`audiogan.monitors.translation_probe` defines the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from audiogan.monitors.advice import first_valid_override
+from audiogan.monitors.finding import Finding
+from audiogan.monitors.history import History, Inapplicable
+from audiogan.monitors.progress import WINDOW, recent_median
+
+# Fractions of the training budget that are used. No rule reports before SOON, because untrained generators ignore their
+# sources, and residual ones copy them. After LATE, a generator that copies or ignores its source will not recover.
+SOON, LATE = 0.15, 0.4
+# Distance between outputs and sources below which outputs are copies, with pairs and without. It is relative to the
+# distance between sources and their targets, or to that between sources and any targets. An output that corrects a
+# fraction f of the error of its source has a distance of f. A super-resolution network that gains 0.7 dB corrects 0.39.
+COPIED = {"pairs": 0.2, "domains": 0.1}
+# Distance to the targets, relative to that of the sources, from which an output is no better than its source. A network
+# that gains 0.5 dB has 0.94. Denoising networks have about 0.4.
+UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
+IGNORED = 0.1  # Effect of the source below which it is ignored. Healthy runs have 0.5 to 1.
+GUESSED = 0.15  # Fraction of own targets found among 16, below which outputs match by chance. Chance is 0.06 +- 0.03.
+UNUSED = 0.02  # Effect of the latent below which it is ignored: differences of about one level of 8 bits.
+# Correlation between outputs and sources below which colours are inverted, and correlation between targets and sources
+# from which they should not be.
+INVERTED, EXPECTED = -0.3, 0.3
+# Growth of the cycle error, and fewest times by which noise on a translation is amplified, from which sources are
+# hidden. A network that does not read noise amplifies it about 1 to 3 times.
+GROWTH, GAIN = 2.0, 4.0
+NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
+# Strength of a pattern relative to real data, and its amplitude on the scale -1 to 1, from which it is reported. Three
+# of 255 levels are visible in smooth areas. Healthy runs of pix2pix have an amplitude of 0.004, and of CycleGAN of 0.01.
+PATTERN, VISIBLE = 4.0, 0.024
+
+
+def copies_source(history: History) -> Finding | None:
+    """Return a finding if outputs equal their sources and are as far from the targets as the sources are.
+
+    Restored pictures are near their sources too, but they are nearer to the targets.
+    """
+    near, far = (_recent(history, name) for name in ("source_distance", "target_distance"))
+    kind = "pairs" if len(history.find_curve("monitor/translation/own_target")) else "domains"
+    if _too_early(history) or near > COPIED[kind] or far < UNIMPROVED[kind]:
+        return None
+    text = (
+        f"outputs are copies of their sources: they differ from them by {near:.0%} of the distance between sources and "
+        f"targets, and are no nearer to the targets ({far:.0%} of that distance)"
+    )
+    if kind == "pairs":
+        advice = "check data.a, data.b and data.direction; train longer, or weigh the distance to the target more"
+        override = _scaled(history, 10, "game.distances.l1.weight")
+    else:
+        advice = "lower the weights of the identity and cycle losses"
+        override = _scaled(history, 0.2, "game.identity.weight", "game.cycle.weight")
+    figures = {"distance to the source": near, "distance to the target": far}
+    return _finding(history, "copied source", _severity(history), text, advice, override, figures)
+
+
+def ignores_source(history: History) -> Finding | None:
+    """Return a finding if outputs do not depend on their sources, or match other targets as well as their own."""
+    effect = _recent(history, "source_effect")
+    own = history.find_curve("monitor/translation/own_target")
+    found = recent_median(own) if len(own) >= WINDOW else 1.0
+    if _too_early(history) or (effect >= IGNORED and found >= GUESSED):
+        return None
+    figures = {"effect of the source": effect} | ({"own target nearest": found} if len(own) else {})
+    if effect < IGNORED:
+        text = (
+            f"outputs hardly depend on their sources: for another source they change by {effect:.0%} of the distance "
+        )
+        text += "between targets"
+    else:
+        text = (
+            f"outputs match other targets as well as their own: of 16 targets, the own one is nearest for {found:.0%}"
+        )
+    advice = (
+        "check that sources and targets belong together; weigh the distance to the target more; give the source to "
+    )
+    advice += "the critic"
+    override = _scaled(history, 10, "game.distances.l1.weight") or _scaled(history, 2, "game.cycle.weight")
+    return _finding(history, "ignored source", _severity(history), text, advice, override, figures)
+
+
+def ignores_latent(history: History) -> Finding | None:
+    """Return a finding if outputs for one source do not change with the latent.
+
+    Source: Zhu et al., "Toward multimodal image-to-image translation", NeurIPS 2017, section 3.1.
+    """
+    effect = _recent(history, "latent_effect")
+    if _too_early(history) or effect >= UNUSED:
+        return None
+    text = f"the latent has no effect: outputs change by {effect:.1%} of the distance between targets"
+    advice = "remove the latent (latent_dim=0), or weigh the distance to the target less"
+    override = _scaled(history, 0.1, "game.distances.l1.weight")
+    return _finding(history, "ignored latent", "warning", text, advice, override, {"effect of the latent": effect})
+
+
+def inverts_colours(history: History) -> Finding | None:
+    """Return a finding if bright areas of the sources are dark in the outputs, although they are bright in targets."""
+    colour, expected = (_recent(history, name) for name in ("colour", "colour_expected"))
+    if _too_early(history) or colour > INVERTED or expected < EXPECTED:
+        return None
+    text = f"colours are inverted: outputs and sources have a correlation of {colour:.2f}, targets and sources of "
+    text += f"{expected:.2f}; training rarely undoes this"
+    advice = "start again with another seed and a larger weight of the identity loss"
+    override = _scaled(history, 2, "game.identity.weight") or _next_seed(history)
+    figures = {"correlation of outputs": colour, "correlation of targets": expected}
+    return _finding(history, "inverted colours", _severity(history), text, advice, override, figures)
+
+
+def hides_source(history: History) -> Finding | None:
+    """Return a finding if faint noise on a translation prevents its translation back.
+
+    Source: Chu, Zhmoginov & Sandler, "CycleGAN, a master of steganography", NeurIPS workshop 2017.
+    """
+    error, noisy, rounded = (_recent(history, f"cycle_error{end}") for end in ("", "_noise", "_rounded"))
+    gain = max(noisy**2 - error**2, 0.0) ** 0.5 / NOISE
+    if _too_early(history) or noisy < GROWTH * error or gain < GAIN:
+        return None
+    text = (
+        f"translations contain their source as faint noise: the error of the way back is {error:.3f}, but {noisy:.3f} "
+        f"if two levels of noise are added before, and {rounded:.3f} if values are rounded to 8 bits"
+    )
+    advice = "lower the weight of the cycle loss; do not judge the run by its cycle loss"
+    override = _scaled(history, 0.2, "game.cycle.weight")
+    figures = {"cycle error": error, "with noise": noisy, "rounded": rounded, "gain": gain}
+    return _finding(history, "hidden source", "warning", text, advice, override, figures)
+
+
+def checkerboard_pattern(history: History) -> Finding | None:
+    """Return a finding if outputs show a visible pattern that repeats every 2 or 4 pixels, and real data do not."""
+    strength, amplitude = (_recent(history, name) for name in ("checkerboard", "checkerboard_amplitude"))
+    if _too_early(history) or strength < PATTERN or amplitude < VISIBLE:
+        return None
+    text = (
+        f"outputs have a checkerboard pattern: frequencies of the upsampling layers are {strength:.0f} times as strong "
+    )
+    text += f"as in real data, with an amplitude of {127.5 * amplitude:.1f} of 255 levels"
+    advice = (
+        "use upsampling layers that interpolate before a convolution (upsampling: nearest), or kernels whose side is "
+    )
+    advice += "a multiple of the stride"
+    figures = {"strength": strength, "amplitude": amplitude}
+    return _finding(history, "checkerboard", "warning", text, advice, "", figures)
+
+
+TRANSLATION_RULES: dict[str, Callable[[History], Finding | None]] = {
+    "copied source": copies_source,
+    "ignored source": ignores_source,
+    "ignored latent": ignores_latent,
+    "inverted colours": inverts_colours,
+    "hidden source": hides_source,
+    "checkerboard": checkerboard_pattern,
+}
+
+
+def _recent(history: History, name: str) -> float:
+    """Return the recent median of a figure. Raise `Inapplicable` if the run does not measure the figure."""
+    name = f"monitor/translation/{name}"
+    if not len(history.find_curve(name)):
+        raise Inapplicable(f"the log has no {name}")
+    return recent_median(history.require_curve(name, WINDOW))
+
+
+def _too_early(history: History) -> bool:
+    return history.budget_used < SOON
+
+
+def _severity(history: History) -> str:
+    return "failure" if history.budget_used >= LATE else "warning"
+
+
+def _scaled(history: History, factor: float, *keys: str) -> str:
+    """Return overrides that multiply those settings that the run has and that are not 0."""
+    return " ".join(history.scaled_setting_override(key, factor) for key in keys if history.setting(key))
+
+
+def _next_seed(history: History) -> str:
+    seed = history.setting("seed")
+    return "" if seed is None else f"seed={seed + 1:.0f}"
+
+
+def _finding(
+    history: History, kind: str, severity: str, text: str, advice: str, override: str, figures: dict[str, float]
+) -> Finding:
+    override = first_valid_override(history.settings, [override])
+    return Finding(kind, history.step, severity, text, advice, override, figures)
