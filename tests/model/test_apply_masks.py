@@ -122,7 +122,7 @@ def test_folders(model: Generator, tmp_path: Path) -> None:
     saved(tmp_path / "masks/a.png", hole())
     saved(tmp_path / "masks/deep/b.png", hole())
     saved(tmp_path / "masks/d.png", hole()[:, :40])
-    done, lines = apply(model, tmp_path / "photos", tmp_path / "out", tmp_path / "masks")
+    done, _ = apply(model, tmp_path / "photos", tmp_path / "out", tmp_path / "masks")
     assert sorted(path.name for path in done.files) == ["a.png", "b.jpg"]
     assert np.array_equal(pixels(tmp_path / "out/a.png")[hole() == 0], photo(0)[hole() == 0])
     missing, wrong = sorted(done.failed)
