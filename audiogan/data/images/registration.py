@@ -86,7 +86,10 @@ def usual_shift(found: Iterable[Shift]) -> tuple[int, int]:
 
 def describe_shift(shift: tuple[int, int]) -> str:
     """Return a shift in words, such as ``3 pixels to the right and 1 pixel up``."""
-    words = [(shift[0], "to the right" if shift[0] > 0 else "to the left"), (shift[1], "down" if shift[1] > 0 else "up")]
+    words = [
+        (shift[0], "to the right" if shift[0] > 0 else "to the left"),
+        (shift[1], "down" if shift[1] > 0 else "up"),
+    ]
     parts = [f"{abs(n)} pixel{'s'[: abs(n) > 1]} {where}" for n, where in words if n]
     return " and ".join(parts) or "not shifted"
 
