@@ -62,12 +62,15 @@ def copies_source(history: History) -> Finding | None:
 
 def ignores_source(history: History) -> Finding | None:
     """Return a finding if outputs do not depend on their sources, or match other targets as well as their own."""
-    effect = _recent(history, "source_effect")
-    own = history.find_curve("monitor/translation/own_target")
-    found = recent_median(own) if len(own) >= WINDOW else 1.0
+    effect, own = _recent(history, "source_effect"), history.find_curve("monitor/translation/own_target")
+    # Outputs that are copies or have inverted colours are far from their own targets too, but they depend on the source.
+    limits = {"source_distance": COPIED["pairs"], "colour": INVERTED}
+    curves = {name: history.find_curve(f"monitor/translation/{name}") for name in limits}
+    other = any(len(curve) >= WINDOW and recent_median(curve) < limits[name] for name, curve in curves.items())
+    found = recent_median(own) if len(own) >= WINDOW and not other else 1.0
     if _too_early(history) or (effect >= IGNORED and found >= GUESSED):
         return None
-    figures = {"effect of the source": effect} | ({"own target nearest": found} if len(own) else {})
+    figures = {"effect of the source": effect} | ({"own target nearest": own.last} if len(own) else {})
     if effect < IGNORED:
         text = (
             f"outputs hardly depend on their sources: for another source they change by {effect:.0%} of the distance "

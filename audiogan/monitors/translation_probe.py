@@ -64,7 +64,8 @@ class TranslationProbe:
         generator: torch.Generator,
     ) -> None:
         self.game, self.embedding = game, embedding
-        self.name = next(name for name, given in game.inputs.items() if isinstance(given, Signal))
+        signals = {name: given for name, given in game.inputs.items() if isinstance(given, Signal)}
+        self.name = max(signals, key=lambda name: signals[name].shape[0] or 0)  # A mask has fewer channels.
         route = game.generators[game.default_generator]
         self.paired = route.source is None and route.target is None
         self.targets = batch["x"].float() if self.paired else real
