@@ -33,7 +33,7 @@ INVERTED, EXPECTED = -0.3, 0.3
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
 # Strength of a pattern relative to real data, and its amplitude on the scale -1 to 1, from which it is reported. Three
-# of 255 levels are visible in smooth areas. Healthy runs of pix2pix have an amplitude of 0.004, and of CycleGAN of 0.01.
+# of 255 levels are visible in smooth areas. Healthy runs have amplitudes of 0.003 to 0.013.
 PATTERN, VISIBLE = 4.0, 0.024
 
 
@@ -63,7 +63,7 @@ def copies_source(history: History) -> Finding | None:
 def ignores_source(history: History) -> Finding | None:
     """Return a finding if outputs do not depend on their sources, or match other targets as well as their own."""
     effect, own = _recent(history, "source_effect"), history.find_curve("monitor/translation/own_target")
-    # Outputs that are copies or have inverted colours are far from their own targets too, but they depend on the source.
+    # Copies and outputs with inverted colours are far from their own targets too, but they depend on the source.
     limits = {"source_distance": COPIED["pairs"], "colour": INVERTED}
     curves = {name: history.find_curve(f"monitor/translation/{name}") for name in limits}
     other = any(len(curve) >= WINDOW and recent_median(curve) < limits[name] for name, curve in curves.items())
