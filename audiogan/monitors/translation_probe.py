@@ -37,8 +37,8 @@ class TranslationProbe:
       chance. Measured for pairs only.
     * ``latent_effect``: distance between outputs for different latents, divided by that between different targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
-      sources, for the luma or channel where the first lies furthest below the second. Without pairs, ``colour_expected``
-      is the correlation between the mean target and the mean source.
+      sources, for the luma or channel where the first lies furthest below the second. Without pairs, the second is the
+      correlation between the mean target and the mean source.
     * ``cycle_error``, ``cycle_error_noise``, ``cycle_error_rounded``: distance between sources and the result of
       translating them to the other domain and back, as a fraction of the range of values. For the second and third
       figure, noise of two levels of 8 bits is added to the translation, or it is rounded to 8 bits, before it is
