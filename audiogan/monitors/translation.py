@@ -33,7 +33,7 @@ INVERTED, EXPECTED = -0.3, 0.3
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
 # Strength of a pattern relative to real data, and its amplitude on the scale -1 to 1, from which it is reported. Three
-# of 255 levels are visible in smooth areas. Healthy runs have amplitudes of 0.003 to 0.013.
+# of 255 levels are visible in smooth areas. Healthy runs have amplitudes of 0.003 to 0.014.
 PATTERN, VISIBLE = 4.0, 0.024
 
 
