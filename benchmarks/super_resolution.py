@@ -49,7 +49,8 @@ def main() -> None:
     table = open_evaluation_data(audiogan.load(args.run), args.data).real
     rows = np.random.default_rng(0).permutation(len(table))[: args.count]
     real, source = table.signals(rows).numpy(), table.column("source", rows)
-    bicubic = F.interpolate(source, tuple(real.shape[2:]), mode="bicubic", align_corners=False).clamp(-1, 1).numpy()
+    larger = F.interpolate(source, tuple(real.shape[2:]), mode="bicubic", antialias=True)  # as `audiogan evaluate` does
+    bicubic = larger.clamp(-1, 1).numpy()
     print(f"{len(real)} squares of {table.source}")
     print(f"| {'method':20s} | PSNR dB |  SSIM | patch Fréchet | sharpness |")
     show("bicubic", bicubic, real)
