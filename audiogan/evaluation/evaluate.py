@@ -286,10 +286,8 @@ def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, ec
     real = (train.signals(rows[i : i + 500]).numpy() for i in starts)
     of_fake, of_real = (count_stacked_modes(batches, judge)._asdict() for batches in (made, real))
     name = f"{judge.name}@{total}"
-    better = {f"modes/{name}": "higher", f"kl/{name}": "lower"}
-    return Report(
-        *({f"{key}/{name}": float(v) for key, v in values.items()} for values in (of_fake, of_real)), better, {}
-    )
+    values, floor = ({f"{key}/{name}": float(value) for key, value in x.items()} for x in (of_fake, of_real))
+    return Report(values, floor, {f"modes/{name}": "higher", f"kl/{name}": "lower"}, {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
