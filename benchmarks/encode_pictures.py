@@ -38,7 +38,8 @@ def main() -> None:
     classes = [held_out.labels[k] for k in batch["label"].tolist()] if generator.labels else [None] * args.n
     random = generator.sample(RANDOM, seed=1_000_000 + args.seed)
     of_class = {
-        label: generator.sample(RANDOM, seed=1_000_000 + args.seed, label=label) for label in sorted({*classes} - {None})
+        label: generator.sample(RANDOM, seed=1_000_000 + args.seed, label=label)
+        for label in sorted({*classes} - {None})
     }
     rows, seconds, right = [], [], 0
     for picture, label in zip(batch["x"].numpy(), classes, strict=True):

@@ -1,4 +1,4 @@
-"""Command ``audiogan encode``: find the latents of a recording."""
+"""Command ``audiogan encode``: find the latents of a recording or picture."""
 
 from __future__ import annotations
 
@@ -7,97 +7,183 @@ import os
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audiogan.commands.values import parse_class
+from audiogan.commands.values import parse_class, parse_integer
 from audiogan.errors import UserError
 from audiogan.utils.text import join_names, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from audiogan.latents import Encoding
     from audiogan.model.generator import Generator
 
 MAX_NAMED_FILES = 5
 """Largest number of skipped files that are named in a message."""
 RANDOM_SAMPLES = 100
-"""Number of random samples to which an imitation is compared."""
+"""Default number of random samples to which an imitation is compared."""
+MOST_RANDOM = 100_000
+"""Largest number of random samples."""
+RANDOM_BLOCK = 64
+"""Number of random samples in memory."""
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
 
+class Kind(NamedTuple):
+    """Names of one kind of signal.
+
+    Attributes:
+        noun: name of a generated signal.
+        source: name of a signal to imitate.
+        entry: kind of its files in a folder listing.
+        suffix: suffix of the written files.
+        results: endings of the names of the written files. The first file contains the recipe.
+    """
+
+    noun: str
+    source: str
+    entry: str
+    suffix: str
+    results: tuple[str, ...]
+
+    def paths(self, out: Path, stem: str) -> list[Path]:
+        """Return the paths of the results for a source file."""
+        return [out / f"{stem}{ending}" for ending in self.results]
+
+
+SOUND = Kind("sound", "recording", "audio", ".wav", ("-imitation.wav", "-recording.wav"))
+PICTURE = Kind("picture", "picture", "image", ".png", ("-imitation.png", "-picture.png", "-recipe.json"))
+
+
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("encode", help="imitate a recording: find the most similar sound of a model")
-    parser.add_argument("recording", type=Path, help="sound file, or folder of sound files")
+    parser = commands.add_parser(
+        "encode", help="imitate a recording or picture: find the most similar sound or image of a model"
+    )
+    parser.add_argument("source", type=Path, metavar="IN", help="sound file, image file, or folder of such files")
     parser.add_argument(
         "out",
         type=Path,
-        help="folder for recordings and imitations (WAV) and a contact sheet; earlier results are replaced",
+        metavar="OUT",
+        help="folder for sources and imitations (WAV or PNG) and a contact sheet; earlier results are replaced",
     )
     parser.add_argument(
-        "--run", help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)"
+        "--run",
+        help="run folder, checkpoint or model (default: the newest run of sounds or images; for sounds, else the "
+        "shipped drums)",
     )
     parser.add_argument(
         "--class",
         dest="label",
         help="class of the imitation: kick, or a mixture such as kick:0.7,tom:0.3 (default: the most similar)",
     )
-    parser.add_argument("--seconds", type=float, default=10.0, help="CPU time per recording in seconds (default 10)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="CPU time per file in seconds (default 10)")
+    parser.add_argument(
+        "--random",
+        default=str(RANDOM_SAMPLES),
+        help=f"number of random samples to which the imitation is compared (default {RANDOM_SAMPLES})",
+    )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
-    files, left = _files(args.recording, args.out)
-    _check_out(args.out, [stem for _, stem in files])
-    import numpy as np
+    compared = parse_integer(args.random, "--random")
+    if not 1 <= compared <= MOST_RANDOM:
+        raise UserError(f"--random {compared}: choose 1 to {MOST_RANDOM:,}")
+    kind = _guess_kind(args.source, args.out)
+    files, left = _files(args.source, args.out, kind) if args.run is None else ([], [])
+    from audiogan.commands.newest import load_image_model, load_sound_model
+
+    generator = (load_image_model if kind is PICTURE else load_sound_model)(args.run)
+    if args.run is not None:
+        kind = PICTURE if generator.modality.sample_rate is None else SOUND
+        files, left = _files(args.source, args.out, kind)
+    _check_out(args.out, [stem for _, stem in files], kind)
+    label = args.label if args.label in generator.labels else parse_class(args.label)
+    done = _encode_files(generator, files, left, args, label, compared, kind)
+    for line in left:
+        print(f"skipped: {line}")
+    if not done:
+        raise UserError(f"{printable(args.source)}: none of its {len(files)} {kind.noun}s can be imitated")
+    from audiogan.modalities.drawing.sheets import NAME as SHEET
+
+    shown = done[:32]
+    columns = {kind.source: [found.target for _, found in shown], "imitation": [found.signal for _, found in shown]}
+    titles = [f"{stem}: {_distance(found.distance, kind)}" for stem, found in shown]
+    _draw(generator, args.out / SHEET, columns, titles)
+    plural = "s"[: len(done) > 1]
+    print(f"{len(done)} {kind.source}{plural}, imitated by {generator.name}, and {SHEET}: {args.out}")
+
+
+def _encode_files(
+    generator: Generator,
+    files: list[tuple[Path, str]],
+    left: list[str],
+    args: argparse.Namespace,
+    label: Any,
+    compared: int,
+    kind: Kind,
+) -> list[tuple[str, Encoding]]:
+    """Imitate and save each file. Return stem and result of each, and append skipped files to ``left``."""
     from tqdm import tqdm
 
-    from audiogan.commands.newest import load_sound_model
-    from audiogan.latents import encode, nearest_distance
+    from audiogan.latents import encode
 
-    generator = load_sound_model(args.run)
-    label = args.label if args.label in generator.labels else parse_class(args.label)
-    random: Any = None
-    waves, titles = [], []
-    for path, stem in tqdm(files, unit="sound", disable=None if len(files) > 1 else True):
+    done = []
+    for path, stem in tqdm(files, unit=kind.noun, disable=None if len(files) > 1 else True):
         try:
             with tqdm(total=1, bar_format=BAR, desc=stem, leave=False, disable=None) as bar:
                 found = encode(
                     generator, path, label=label, seconds=args.seconds, seed=args.seed, progress=partial(_show, bar)
                 )
         except UserError as error:
-            if path == args.recording or not str(error).startswith(printable(path)):
+            if path == args.source or not str(error).startswith(printable(path)):
                 raise
             left.append(str(error))
             continue
-        # The saved recording is scaled to a peak of 0.95, like the imitation, so that the two can be compared by ear.
-        _save(generator, args.out, stem, found)
-        random = generator.sample(RANDOM_SAMPLES, seed=args.seed) if random is None else random
-        best = nearest_distance(random, found.recording, generator.sample_rate)
-        line = f"{printable(path)}: {found.distance:.1f} dB from it ({found.recipe.label or 'a sound'})"
-        tqdm.write(f"{line}; the nearest of {RANDOM_SAMPLES} random sounds: {best:.1f} dB")
-        waves += [found.recording, found.wave]
-        titles += [stem, f"{found.distance:.1f} dB from it"]
-    for line in left:
-        print(f"skipped: {line}")
-    if not waves:
-        raise UserError(f"{printable(args.recording)}: none of its {len(files)} sounds can be imitated")
-    from audiogan.modalities.drawing.sheets import NAME as SHEET
-    from audiogan.modalities.drawing.spectrograms import contact_sheet
-
-    contact_sheet(args.out / SHEET, np.stack(waves[:64]), generator.sample_rate, titles[:64])
-    done = len(waves) // 2
-    print(f"{done} recording{'s'[: done > 1]}, imitated by {generator.name}, and {SHEET}: {args.out}")
+        # A saved recording is scaled to a peak of 0.95, like the imitation, so that the two can be compared by ear.
+        _save(generator, kind.paths(args.out, stem), found)
+        best = min(_random_distances(generator, found, compared, args.seed))
+        line = (
+            f"{printable(path)}: {_distance(found.distance, kind)} from it ({found.recipe.label or f'a {kind.noun}'})"
+        )
+        tqdm.write(f"{line}; the nearest of {compared:,} random {kind.noun}s: {_distance(best, kind)}")
+        done.append((stem, found))
+    return done
 
 
-def _save(generator: Generator, out: Path, stem: str, found: Encoding) -> None:
-    """Write an imitation and its recording. If one of them fails, neither is kept."""
-    from audiogan.files import create_folder
+def _random_distances(generator: Generator, found: Encoding, compared: int, seed: int) -> Iterable[float]:
+    """Yield the smallest distance of each block of random samples."""
+    from audiogan.latents import nearest_distance
 
-    imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
-    new = [path for path in (imitation, recording) if not path.exists()]
-    with create_folder(out):
+    rate = generator.modality.sample_rate
+    for start in range(0, compared, RANDOM_BLOCK):
+        random = generator.sample(min(RANDOM_BLOCK, compared - start), seed=seed + start)
+        yield nearest_distance(random, found.target, rate)
+
+
+def _distance(value: float, kind: Kind) -> str:
+    return f"{value:.1f} dB" if kind is SOUND else f"{value:.3f} rms"
+
+
+def _draw(generator: Generator, path: Path, columns: dict[str, Any], titles: list[str]) -> None:
+    """Draw the contact sheet: each source beside its imitation."""
+    import numpy as np
+
+    generator.modality.draw_columns(path, {name: np.stack(x) for name, x in columns.items()}, titles=titles)
+
+
+def _save(generator: Generator, paths: list[Path], found: Encoding) -> None:
+    """Write an imitation, its source and, if there is a third path, the recipe. If one of them fails, none is kept."""
+    from audiogan.files import create_folder, write_file
+
+    new = [path for path in paths if not path.exists()]
+    with create_folder(paths[0].parent):
         try:
-            generator.modality.save(imitation, found.wave, found.recipe.to_json())
-            generator.modality.save(recording, found.recording)
+            generator.modality.save(paths[0], found.signal, found.recipe.to_json())
+            generator.modality.save(paths[1], found.target)
+            for path in paths[2:]:
+                write_file(path, f"{found.recipe.to_json()}\n".encode())
         except BaseException:
             for path in new:
                 path.unlink(missing_ok=True)
@@ -108,39 +194,53 @@ def _show(bar: Any, share: float) -> None:
     bar.update(share - bar.n)
 
 
-def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
-    """Return sound files, each with a unique stem for the names of its results, and messages about skipped files."""
+def _guess_kind(source: Path, out: Path) -> Kind:
+    """Return the kind of a file, or that of the files in a folder: pictures if it has no sounds but pictures."""
+    from audiogan.data.images.scan import SUFFIXES
+    from audiogan.model.translation.folders import list_signals
+
     if out.exists() and not out.is_dir():
         raise UserError(f"{printable(out)}: this is a file; choose a folder for the imitations")
+    if not source.exists():
+        raise UserError(f"{printable(source)}: no such file or folder")
     if not source.is_dir():
-        if not source.exists():
-            raise UserError(f"{printable(source)}: no such file or folder")
+        return PICTURE if source.suffix.lower() in SUFFIXES else SOUND
+    has_sounds, has_pictures = (bool(list_signals(source, sound, out).names) for sound in (True, False))
+    return PICTURE if has_pictures and not has_sounds else SOUND
+
+
+def _files(source: Path, out: Path, kind: Kind) -> tuple[list[tuple[Path, str]], list[str]]:
+    """Return files, each with a unique stem for the names of its results, and messages about skipped files."""
+    if not source.is_dir():
         return [(source, source.stem)], []
+    noun = kind.noun
     if source.resolve() == out.resolve():
         raise UserError(
-            f"{printable(source)}: the recordings and the imitations are in the same folder; choose another OUT"
+            f"{printable(source)}: the {kind.source}s and the imitations are in the same folder; choose another OUT"
         )
+    from audiogan.data.images.scan import image_entries
     from audiogan.data.walk import walk
 
+    endings = tuple(Path(ending).stem for ending in kind.results)
     paths, skipped, others, inside = [], [], [], 0
-    for entry in walk(source):
+    for entry in image_entries(source) if kind is PICTURE else walk(source):
         path = source / entry.rel
         if _inside(path, out) and not _inside(source, out):
-            inside += entry.kind == "audio" and not path.stem.endswith(("-imitation", "-recording"))
+            inside += entry.kind == kind.entry and not path.stem.endswith(endings)
             continue
-        if entry.kind == "audio":
+        if entry.kind == kind.entry:
             paths.append(path)
-        elif entry.kind == "not audio":
+        elif entry.kind in ("not audio", "not an image"):
             others.append(printable(path.name))
         elif entry.kind != "folder link":
             skipped.append(f"{printable(path)}: {printable(entry.detail or entry.kind)}")
     if others:
-        skipped.append(f"not sound files by their names: {join_names(others, MAX_NAMED_FILES)}")
+        skipped.append(f"not {noun} files by their names: {join_names(others, MAX_NAMED_FILES)}")
     if inside:
-        skipped.append(f"{inside} sound file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
+        skipped.append(f"{inside} {noun} file{'s'[: inside > 1]} in {printable(out)}, the folder for the imitations")
     if not paths:
         reasons = f": {'; '.join(skipped[:MAX_NAMED_FILES])}" if skipped else ""
-        raise UserError(f"{printable(source)}: this folder has no sound files{reasons}")
+        raise UserError(f"{printable(source)}: this folder has no {noun} files{reasons}")
     named: dict[str, Path] = {}
     for path in paths:
         stem = "-".join(path.relative_to(source).with_suffix("").parts)
@@ -149,10 +249,10 @@ def _files(source: Path, out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
     return [(path, stem) for stem, path in named.items()], skipped
 
 
-def _check_out(out: Path, stems: list[str]) -> None:
+def _check_out(out: Path, stems: list[str], kind: Kind) -> None:
     """Raise `UserError` if ``out`` cannot be written, or if a file would be replaced that is not an earlier result.
 
-    An imitation is recognized by the recipe inside the file, and a recording by the imitation next to it.
+    An imitation is recognized by the recipe inside the file, and the other results by the imitation next to them.
     """
     from audiogan.files import check_writable_folder
     from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
@@ -163,7 +263,7 @@ def _check_out(out: Path, stems: list[str]) -> None:
         return
     check_sheet_overwritable(out / NAME)
     for stem in stems:
-        imitation, recording = out / f"{stem}-imitation.wav", out / f"{stem}-recording.wav"
+        imitation, *others = kind.paths(out, stem)
         if os.path.lexists(imitation):
             try:
                 read_recipe(imitation)
@@ -171,8 +271,10 @@ def _check_out(out: Path, stems: list[str]) -> None:
                 raise UserError(
                     f"{error}; this file is not an imitation: rename it, or choose another folder"
                 ) from error
-        elif os.path.lexists(recording):
-            raise UserError(f"{recording}: this file was not written by encode; rename it, or choose another folder")
+            continue
+        for path in others:
+            if os.path.lexists(path):
+                raise UserError(f"{path}: this file was not written by encode; rename it, or choose another folder")
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audiogan.errors import UserError
+
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
@@ -22,6 +24,21 @@ def load_sound_model(run: str | None, echo: Callable[[str], None] = print) -> Ge
     from audiogan.model.loading import load
 
     return load(find_newest_sound_model(echo) if run is None else run)
+
+
+def load_image_model(run: str | None, echo: Callable[[str], None] = print) -> Generator:
+    """Load a model of images.
+
+    Args:
+        run: run folder, checkpoint or model. By default, the newest run below ``runs/`` that generates images.
+        echo: function that prints which default was chosen.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    from audiogan.model.loading import load
+
+    return load(_newest(lambda run: _kind(run) == "Image", "images", echo, shipped=False) if run is None else run)
 
 
 def load_morph_model(run: str | None, ends: Iterable[str], echo: Callable[[str], None] = print) -> Generator:
@@ -51,7 +68,9 @@ def find_newest_sound_model(echo: Callable[[str], None] = print) -> Path:
     return _newest(lambda run: _kind(run) == "Sound", "sounds", echo)
 
 
-def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]) -> Path:
+def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None], shipped: bool = True) -> Path:
+    """Return the newest run that fits. Without one, return the shipped drum model, or raise `UserError` if ``shipped``
+    is False."""
     from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import DEFAULT, find_model, list_runs
 
@@ -60,6 +79,8 @@ def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]
     if run is not None:
         echo(f"model: {run}, the newest run of {what} (choose another one with --run)")
         return run
+    if not shipped:
+        raise UserError(f"--run: there is no run of {what} below runs/; name a run, such as --run runs/handwriting")
     model = shipped_models().get(DEFAULT) or find_model()
     why = f"no run of {what} below runs/" if found else "no run below runs/"
     echo(f"model: {DEFAULT}, shipped with audiogan: {why} (choose another one with --run)")
@@ -73,7 +94,6 @@ def _kind(run: Path) -> str:
     target = read_settings(run).get("facts.modality._target_")
     if isinstance(target, str):
         return target.rpartition(".")[2]
-    from audiogan.errors import UserError
     from audiogan.model.loading import load
 
     try:
