@@ -14,6 +14,7 @@ from audiogan.monitors.progress import WINDOW, recent_median
 
 # Fractions of the training budget that are used. No rule reports before SOON, because untrained generators ignore their
 # sources, and residual ones copy them. After LATE, a generator that copies or ignores its source will not recover.
+# Checkerboards are reported after LATE, because networks with pixel shuffle lose them slowly.
 SOON, LATE = 0.15, 0.4
 # Distance between outputs and sources below which outputs are copies. It is relative to the distance between sources
 # and their targets, or without pairs to that between sources and any targets. An output that corrects a fraction f of
@@ -137,7 +138,7 @@ def hides_source(history: History) -> Finding | None:
 def checkerboard_pattern(history: History) -> Finding | None:
     """Return a finding if outputs show a visible pattern that repeats every 2 or 4 pixels, and real data do not."""
     strength, amplitude = (_recent(history, name) for name in ("checkerboard", "checkerboard_amplitude"))
-    if _too_early(history) or strength < PATTERN or amplitude < VISIBLE:
+    if history.budget_used < LATE or strength < PATTERN or amplitude < VISIBLE:
         return None
     text = (
         f"outputs have a checkerboard pattern: frequencies of the upsampling layers are {strength:.0f} times as strong "
