@@ -23,7 +23,7 @@ STEP_SECONDS = 0.014
 """Time of one optimisation step of one candidate sound of 16,384 samples on one CPU core, in seconds."""
 FLOPS = 8e9
 """Floating-point operations of a network of images per second on one CPU core."""
-OVERHEAD_SECONDS = 0.0002
+OVERHEAD_SECONDS = 0.0007
 """Time of one optimisation step of one candidate image of negligible size, in seconds."""
 SMALLEST_LEVEL = 4
 """Smallest height and width at which images are compared, in pixels."""
