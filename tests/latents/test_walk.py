@@ -16,7 +16,7 @@ import audiogan
 from audiogan.cli import main
 from audiogan.errors import UserError
 from audiogan.latents import walk, write_walk
-from audiogan.latents.walking import ClosedPath, path_weights
+from audiogan.latents.path import ClosedPath, path_weights
 from audiogan.modalities import Image, Points
 from audiogan.model.generator import Generator
 
