@@ -18,6 +18,7 @@ from audiogan.cli import main
 from audiogan.inputs import Signal, Text
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
+from audiogan.model.sample_inputs import has_random_inputs
 
 STEPS, KILLED = 5, 3
 OFTEN = (
@@ -162,6 +163,17 @@ def applied(run: Run) -> None:
         assert after == tuple(size * n // (m or n) for size, (n, m) in zip(before, sizes, strict=True))
 
 
+def walked(run: Run) -> None:
+    """``walk`` writes an animation, from given signals where the model needs some, or says that nothing moves."""
+    out = run.folder / "walk.gif"
+    flags = [f"--input={name}={value}" for name, value in run.given().items()]
+    if not has_random_inputs(run.generator):
+        assert "draws nothing at random" in run.command("walk", out, "--run", run.path, *flags, code=2)
+        return
+    printed = run.command("walk", out, "--run", run.path, "--seconds", 0.2, "--fps", 10, "--points", 2, *flags)
+    assert out.is_file() and "2 frames" in printed
+
+
 def inputs_listed(run: Run) -> None:
     """``inputs`` names each input, each of several generators, and the output."""
     lines = run.command("inputs", run.path).splitlines()
@@ -211,6 +223,7 @@ COMMANDS: dict[str, Callable[[Run], None]] = {
     "resume": resumed,
     "sample": sampled,
     "apply": applied,
+    "walk": walked,
     "inputs": inputs_listed,
     "evaluate": evaluated,
     "export-audiogan": exported_audiogan,

@@ -110,6 +110,7 @@ def test_a_download_prints_a_command_that_can_be_pasted(
         ["kit", "out", "--from", "PATH.json"],
         ["play", "PATH.mid", "out.wav", "--run", "drums"],
         ["encode", "PATH.wav", "out", "--run", "drums"],
+        ["walk", "out.wav", "--run", "PATH.audiogan"],
         ["export", "drums", "out.audiogan", "--card", "PATH.md"],
         ["sample", "out", "--run", "PATH.audiogan"],
         ["sample", "out", "--run", "PATH.ckpt"],

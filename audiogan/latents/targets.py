@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,8 +24,8 @@ STEP_SECONDS = 0.014
 """Time of one optimisation step of one candidate sound of 16,384 samples on one CPU core, in seconds."""
 FLOPS = 8e9
 """Floating-point operations of a network of images per second on one CPU core."""
-OVERHEAD_SECONDS = 0.0002
-"""Time of one optimisation step of one candidate image of negligible size, in seconds."""
+OVERHEAD_SECONDS = 0.0015
+"""Time of one optimisation step of images that does not depend on the number of candidates, in seconds."""
 SMALLEST_LEVEL = 4
 """Smallest height and width at which images are compared, in pixels."""
 Array = NDArray[np.float32]
@@ -38,7 +39,7 @@ class SoundTarget:
         signal: recording from `audiogan.latents.recording.prepare_recording`, float32 ``[C, T]``.
     """
 
-    unit: ClassVar[str] = "dB"
+    overhead_seconds: ClassVar[float] = 0.0
 
     def __init__(self, generator: Generator, signal: Array) -> None:
         self.generator, self.signal = generator, signal
@@ -80,7 +81,7 @@ class PictureTarget:
         signal: picture from `prepare_picture`, float32 ``[C, H, W]``.
     """
 
-    unit: ClassVar[str] = "rms"
+    overhead_seconds: ClassVar[float] = OVERHEAD_SECONDS
 
     def __init__(self, generator: Generator, signal: Array) -> None:
         self.generator, self.signal = generator, signal
@@ -106,7 +107,7 @@ class PictureTarget:
         """Return an empty dict, because no input is measured on pictures."""
         return {}
 
-    @property
+    @cached_property
     def step_seconds(self) -> float:
         """Approximate time of one optimisation step of one candidate, in seconds. It does not depend on the machine."""
         from torch.utils.flop_counter import FlopCounterMode
@@ -115,7 +116,7 @@ class PictureTarget:
         values = generator.game.draw(1, torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter:
             generator.game.generate(values)
-        return OVERHEAD_SECONDS + 3 * counter.get_total_flops() / FLOPS
+        return max(1e-5, 3 * counter.get_total_flops() / FLOPS)  # A backward pass takes as long as two forward passes.
 
 
 def pixel_distances(images: Array, picture: Array) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -13,11 +12,9 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import atomic_write
+from audiogan.latents.path import ClosedPath
 from audiogan.modalities.drawing.movies import Soundtrack, gif_durations, import_av, write_gif, write_mp4
 from audiogan.utils.progress import ItemProgress
-
-if TYPE_CHECKING:
-    from audiogan.latents.walking import ClosedPath
 
 FILMS, SOUNDS = (".gif", ".mp4"), (".wav", ".flac")
 SUFFIXES = (*FILMS, *SOUNDS)
