@@ -34,7 +34,7 @@ INVERTED, EXPECTED = -0.3, 0.3
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
 # Strength of a pattern relative to real data, and difference between neighbouring pixels on the scale -1 to 1, from
-# which it is reported: 6 of 255 levels. Healthy runs have 0.003 to 0.014, and denoising by pixel shuffle has 0.02 to 0.035.
+# which it is reported: 6 of 255 levels. Healthy runs have 0.003 to 0.014, pixel shuffle for denoising 0.02 to 0.035.
 PATTERN, VISIBLE = 4.0, 0.05
 
 
