@@ -88,8 +88,8 @@ def checkerboard(x: Tensor, real: Tensor) -> tuple[float, float]:
 
     Returns:
         The largest strength in generated pictures relative to that in real pictures, about 1 for pictures without
-        a pattern, and the amplitude of this pattern, where 1 is half of the range -1 to 1. Both are NaN for pictures of
-        less than 16 pixels.
+        a pattern, and the approximate difference between neighbouring pixels that this pattern causes. Both are NaN for
+        pictures of less than 16 pixels.
     """
     side = next((s for s in (TILE, TILE // 2) if s <= min(*x.shape[2:], *real.shape[2:])), 0)
     if not side:

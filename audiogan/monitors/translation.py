@@ -33,9 +33,9 @@ INVERTED, EXPECTED = -0.3, 0.3
 # hidden. A healthy CycleGAN for leaves amplified it by at most 0.5.
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
-# Strength of a pattern relative to real data, and its amplitude on the scale -1 to 1, from which it is reported. Three
-# of 255 levels are visible in smooth areas. Healthy runs have amplitudes of 0.003 to 0.014.
-PATTERN, VISIBLE = 4.0, 0.024
+# Strength of a pattern relative to real data, and difference between neighbouring pixels on the scale -1 to 1, from
+# which it is reported: 6 of 255 levels. Healthy runs have 0.003 to 0.014, pixel shuffle for denoising 0.02 to 0.035.
+PATTERN, VISIBLE = 4.0, 0.05
 
 
 def copies_source(history: History) -> Finding | None:
@@ -143,7 +143,7 @@ def checkerboard_pattern(history: History) -> Finding | None:
     text = (
         f"outputs have a checkerboard pattern: frequencies of the upsampling layers are {strength:.0f} times as strong "
     )
-    text += f"as in real data, with an amplitude of {127.5 * amplitude:.1f} of 255 levels"
+    text += f"as in real data, with differences of {127.5 * amplitude:.0f} of 255 levels between pixels"
     advice = (
         "use upsampling layers that interpolate before a convolution (upsampling: nearest), or kernels whose side is "
     )
