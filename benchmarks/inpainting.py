@@ -2,10 +2,10 @@
 
     python benchmarks/inpainting.py RUN [RUN ...] [--sheet FILE.png]
 
-The first run provides the held-out images and their masks. The script fills the missing pixels by each model, by the mean
-colour of the known pixels, and by biharmonic interpolation. It prints the mean absolute error of the missing pixels for
-ranges of the missing share of the image, and Fréchet distances between the completed images and the originals. Pixels
-range from -1 to 1.
+The first run provides the held-out images and their masks. The script fills the missing pixels by each model, by the
+mean colour of the known pixels, and by biharmonic interpolation. "Nothing" leaves them grey. The script prints the mean
+absolute error of the missing pixels for ranges of the missing share of the image, and Fréchet distances between the
+completed images and the originals. Pixels range from -1 to 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,9 @@ def fill_biharmonic(image: Array, missing: NDArray[np.bool_]) -> Array:
     known = np.flatnonzero(~missing)
     rows = operator[hole]
     flat = image.reshape(len(image), -1).astype(np.float64)
-    solved = scipy.sparse.linalg.splu(scipy.sparse.csc_matrix(rows[:, hole])).solve(-(rows[:, known] @ flat[:, known].T))
+    solved = scipy.sparse.linalg.splu(scipy.sparse.csc_matrix(rows[:, hole])).solve(
+        -(rows[:, known] @ flat[:, known].T)
+    )
     flat[:, hole] = np.clip(solved.T, -1, 1)
     return flat.reshape(image.shape).astype(np.float32)
 
@@ -86,7 +89,7 @@ def each(fill: Callable[[Array, NDArray[np.bool_]], Array], sources: Array, mask
 
 
 def distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return the Frechet distance between two sets of features. Features of several patches are pooled."""
+    """Return the Fréchet distance between two sets of features. Features of several patches are pooled."""
     return frechet_distance(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]))
 
 
@@ -100,7 +103,7 @@ def main() -> None:
     data = open_evaluation_data(first, None).real
     batch = {name: x.numpy() for name, x in data.examples(np.arange(len(data))).items()}
     targets, sources, masks = batch["x"], batch["source"], batch["mask"]
-    done: dict[str, Array] = {}
+    done: dict[str, Array] = {"nothing": sources}
     fillings = {"mean colour": fill_mean, "biharmonic": fill_biharmonic}
     for name, fill in fillings.items():
         start = time.process_time()
@@ -111,7 +114,7 @@ def main() -> None:
     hole = np.broadcast_to(masks > 0.5, targets.shape)
     share = masks.mean((1, 2, 3))
     columns = {"missing": [], "images": []} | {name: [] for name in done}  # type: ignore[var-annotated]
-    for low, high in zip(SHARES, SHARES[1:], strict=False):
+    for low, high in pairwise(SHARES):
         chosen = (share >= low) & (share < high)
         columns["missing"].append(f"L1, {low:.0%}-{high:.0%}")
         columns["images"].append(str(int(chosen.sum())))
@@ -123,7 +126,7 @@ def main() -> None:
     for embedding in first.modality.embeddings(first.shape):
         real = embed(targets, embedding)
         floor = distance(real[halves[0]], real[halves[1]])
-        columns["missing"].append(f"Frechet {embedding.name} (halves of the originals: {floor:.3g})")
+        columns["missing"].append(f"Fréchet {embedding.name} (halves of the originals: {floor:.3g})")
         columns["images"].append(str(len(targets)))
         for name, out in done.items():
             columns[name].append(f"{distance(embed(out, embedding), real):.3g}")
@@ -133,7 +136,7 @@ def main() -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
     if args.sheet is not None:
         shown = order[: args.rows]
-        pictures = {"source": sources} | done | {"target": targets}
+        pictures = done | {"target": targets}
         first.modality.draw_columns(args.sheet, {name: x[shown] for name, x in pictures.items()})
 
 

@@ -56,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", help="configuration to train with (default: drums for sounds, images for images)")
     parser.add_argument("--images", action="store_true", help="scan the images of a folder that also contains sounds")
+    parser.add_argument(
+        "--pairs", action="store_true", help="scan pairs of images in two sub-folders, as for `audiogan train pix2pix`"
+    )
     parser.add_argument("--csv", type=Path, help="CSV file to write, with one row per file")
     parser.add_argument("--sample-rate", type=int, help="sample rate in Hz (default 16000)")
     parser.add_argument("--length", type=int, help="length in samples (default 16384)")
@@ -83,11 +86,16 @@ def run(args: argparse.Namespace) -> None:
     folder = _expanded(args.folder)
     images = args.images or (args.config is None and _holds_images(folder))
     cfg = None
-    if args.config or args.settings:
-        cfg = _composed(args.config or ("images" if images else "drums"), args.settings)
-        images = cfg.data.get("_target_") in IMAGE_TARGETS
+    if args.pairs and (args.config or args.images):
+        raise UserError("--pairs is short for --config pix2pix; remove --config and --images, or --pairs")
+    if args.pairs or args.config or args.settings:
+        cfg = _composed(args.config or ("pix2pix" if args.pairs else "images" if images else "drums"), args.settings)
+        images = cfg.data.get("_target_") not in SOUND_TARGETS
     settings = {**_section(cfg), **flags}
-    scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
+    if cfg is not None and cfg.data.get("_target_") not in (*SOUND_TARGETS, *IMAGE_TARGETS):
+        scan = _scan_table(folder, cfg, flags)
+    else:
+        scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
     if scan is None:
         if args.csv:
             raise UserError(f"--csv: {folder} is not a folder; remove --csv")
@@ -97,6 +105,8 @@ def run(args: argparse.Namespace) -> None:
         scan.write_csv(args.csv)
     if not images:
         _print_image_hint(scan)
+    elif cfg is None:
+        _print_pair_hint(scan)
     if cfg is not None and scan.clips:
         _print_training_data(cfg, scan.root, flags)
 
@@ -126,7 +136,7 @@ def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
     from audiogan.run import config as configuration
 
     cfg = configuration.compose(config, overrides)
-    if cfg.data.get("_target_") not in (*SOUND_TARGETS, *IMAGE_TARGETS):
+    if "root" not in cfg.data:
         raise UserError(f"{config}: its data is neither sounds nor images; choose another --config")
     return cfg
 
@@ -183,6 +193,33 @@ def _scan_images(folder: str, settings: dict[str, Any]) -> Scan | None:
     if data.labels:
         print(printable(f"  {format_class_counts(data.labels, data.class_counts)}"))
     return None
+
+
+def _scan_table(folder: str, cfg: DictConfig, flags: dict[str, Any]) -> Scan:
+    """Open the data of a configuration, such as pairs of images, and return its scan."""
+    from omegaconf import OmegaConf
+
+    from audiogan.run.build import build
+
+    for name in flags.keys() - {*cfg.data}:
+        raise UserError(f"--{name.replace('_', '-')}: this data has no setting data.{name}; remove it")
+    section: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    settings = {key: value for key, value in section.items() if key not in ("holdout", "columns", "groups")}
+    scan = build({**settings, "root": folder, **flags}, "data").scan
+    if scan is None:
+        raise UserError(f"{printable(folder)}: this data is not a folder of files, so there is nothing to scan")
+    return scan
+
+
+def _print_pair_hint(scan: Scan) -> None:
+    """Print a hint if the folder has two sub-folders that may hold the images of pairs."""
+    from audiogan.data.images.pair_scan import DEFAULTS
+
+    for names in DEFAULTS:
+        if all((scan.root / name).is_dir() for name in names):
+            command = shlex.join(["audiogan", "data", "scan", "--pairs", str(scan.root)])
+            print(printable(f"  the folders {' and '.join(names)} may hold pairs; scan them with: {command}"))
+            return
 
 
 def _print_image_hint(scan: Scan) -> None:

@@ -179,32 +179,36 @@ def edge_correlation(output: np.ndarray, source: np.ndarray) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES, seed: int = 0) -> float:
+def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES) -> float:
     """Return the share of outputs for which, of several targets, the output's own target is the nearest.
 
-    Each output is compared with its own target and with ``candidates - 1`` other targets, chosen at random. The
-    distance is the mean squared difference of the values. Outputs that are unrelated to their targets reach ``1 /
-    candidates``.
+    Each output is compared with its own target and with ``candidates - 1`` other targets. The result is the mean over
+    all choices of other targets. The distance is the mean squared difference of the values. Outputs that are unrelated
+    to their targets reach ``1 / candidates``.
 
     Args:
         output: signals ``[N, *shape]``.
         target: signals ``[N, *shape]``; the target ``i`` belongs to the output ``i``.
         candidates: number of targets per output, from 2 to N.
-        seed: seed for the choice of the other targets.
 
     Raises:
         ValueError: the shapes differ, or ``candidates`` is out of range.
     """
     check_pairs(output, target)
-    if not 2 <= candidates <= len(output):
-        raise ValueError(f"candidates={candidates} must be from 2 to the number of pairs, {len(output)}")
-    rng, matches = np.random.default_rng(seed), 0
-    for i, made in enumerate(output):
-        others = rng.choice(len(target) - 1, candidates - 1, replace=False)
-        rows = np.append(others + (others >= i), i)
-        distances = np.square(target[rows] - made).reshape(candidates, -1).mean(1, dtype=np.float64)
-        matches += int(distances[-1] <= distances[:-1].min())
-    return matches / len(output)
+    n, others = len(output), candidates - 1
+    if not 2 <= candidates <= n:
+        raise ValueError(f"candidates={candidates} must be from 2 to the number of pairs, {n}")
+    x, y = output.reshape(n, -1), target.reshape(n, -1)
+    distances = np.zeros((n, n))  # Squared distances of output (row) and target (column), less a constant per row.
+    step = max(1, BLOCK_VALUES // n)
+    for i in range(0, x.shape[1], step):
+        a, b = x[:, i : i + step].astype(np.float64), y[:, i : i + step].astype(np.float64)
+        distances += np.square(b).sum(1) - 2 * a @ b.T
+    own = distances.diagonal()[:, None]
+    nearer = (distances < own - SMALLEST_ERROR * x.shape[1]).sum(1)
+    # Probability that none of the nearer targets is among the others, which are drawn without replacement.
+    drawn = np.arange(others)
+    return float(np.prod(np.clip(n - 1 - nearer[:, None] - drawn, 0, None) / (n - 1 - drawn), axis=1).mean())
 
 
 def si_sdr(output: np.ndarray, target: np.ndarray) -> float | None:

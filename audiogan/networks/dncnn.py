@@ -8,9 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from audiogan.networks.ffdnet import check_denoiser
+from audiogan.networks.ffdnet import check_denoiser, init_denoiser_weights
 from audiogan.networks.receptive_field import Layer, receptive_field
-from audiogan.networks.translation_blocks import check_settings, check_source, init_translation_weights, norm2d
+from audiogan.networks.translation_blocks import check_settings, check_source, norm2d
 
 
 class DnCNN(nn.Module):
@@ -52,18 +52,17 @@ class DnCNN(nn.Module):
         super().__init__()
         check_settings(self, shape, source, norm)
         check_denoiser(self, shape, source, width, layers, 3)
-        self.shape, self.source = tuple(shape), tuple(source)
+        self.shape, self.source, self.source_channels = tuple(shape), tuple(source), shape[0]
         hidden: list[nn.Module] = []
         for _ in range(layers - 2):
             conv = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")  # A norm removes any bias.
             hidden += [conv, norm2d(norm, width), nn.ReLU()]
-        last = nn.Conv2d(width, shape[0], 3, padding=1)
-        self.layers = nn.Sequential(nn.Conv2d(shape[0], width, 3, padding=1), nn.ReLU(), *hidden, last)
-        init_translation_weights(self, "none")  # He initialisation, as in the paper.
-        nn.init.zeros_(last.weight)  # Before training, the output is the source.
+        ends = nn.Conv2d(shape[0], width, 3, padding=1), nn.Conv2d(width, shape[0], 3, padding=1)
+        self.layers = nn.Sequential(ends[0], nn.ReLU(), *hidden, ends[1])
+        init_denoiser_weights(self)
         self.receptive_field = None if norm == "instance" else receptive_field([Layer(3, 1, 1)] * layers)
 
     def forward(self, source: Tensor) -> Tensor:
         """Return denoised images ``[B, C, H, W]`` for noisy images ``[B, C, H, W]``."""
-        check_source(self, source, self.shape[0], self.multiple)
+        check_source(self, source, self.source_channels, self.multiple)
         return source - cast("Tensor", self.layers(source.contiguous(memory_format=torch.channels_last)))

@@ -110,9 +110,7 @@ class GatedGenerator(nn.Module):
             sides = f"height and width of shape={tuple(shape)} must be multiples of {self.multiple}"
             raise ValueError(f"GatedGenerator: {sides}")
         self.shape, self.source = tuple(shape), tuple(source)
-        self.stages = nn.ModuleList(
-            nn.Sequential(*_layers(shape[0], width, list(dilations))) for _ in range(stages)
-        )
+        self.stages = nn.ModuleList(nn.Sequential(*_layers(shape[0], width, list(dilations))) for _ in range(stages))
         pyramid = [Layer(2, 2)] * levels + [Layer(4, 2, 1, transposed=True)] * levels
         self.receptive_field = receptive_field([*pyramid, *[*_path(self.stages[0])] * stages])
 

@@ -31,7 +31,7 @@ GAIN = (2 / (1 + SLOPE**2)) ** 0.5
 class R3GANGenerator(nn.Module):
     """R3GAN generator: latents ``[B, latent_dim]`` and class weights ``[B, classes]`` to images ``[B, C, S, S]``.
 
-    Images are about -1 ... 1 but unbounded, because there is no tanh.
+    Images are about -1 ... 1 but unbounded, unless ``tanh`` is true.
 
     Args:
         shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
@@ -41,6 +41,7 @@ class R3GANGenerator(nn.Module):
         blocks: number of residual blocks per resolution; 2 in the paper.
         expansion: channels inside a block, divided by its channels; 2 in the paper.
         group_channels: channels per group of the grouped convolutions; 16 in the paper.
+        tanh: end with a tanh, which makes exactly black or white areas possible; not in the paper.
 
     Source:
         Huang et al., "The GAN is dead; long live the GAN!", NeurIPS 2024, section 3.
@@ -57,10 +58,11 @@ class R3GANGenerator(nn.Module):
         blocks: int = 2,
         expansion: int = 2,
         group_channels: int = 16,
+        tanh: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(self, latent_dim=latent_dim, blocks=blocks, expansion=expansion, group_channels=group_channels)
-        self.shape, self.latent_dim, self.classes = tuple(shape), latent_dim, classes
+        self.shape, self.latent_dim, self.classes, self.tanh = tuple(shape), latent_dim, classes, tanh
         self.takes = input_names(latent=latent_dim, classes=classes)
         grid = _check_widths(self.shape, widths)
         self.embed = _dense(classes, latent_dim) if classes else None
@@ -80,7 +82,8 @@ class R3GANGenerator(nn.Module):
         for transition, stage in zip(self.transitions, self.stages[1:], strict=True):
             x = F.interpolate(transition(x), scale_factor=2, mode="bilinear", align_corners=False)
             x = stage(x)
-        return self.out(x)
+        image = self.out(x)
+        return torch.tanh(image) if self.tanh else image
 
 
 class R3GANCritic(nn.Module):

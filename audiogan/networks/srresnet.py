@@ -22,7 +22,7 @@ class SRResNet(nn.Module):
     """Super-resolution generator: images ``[B, C, h, w]`` to larger images ``[B, C, H, W]``, fully convolutional.
 
     The network computes a residual, which is added to the interpolated source. All residual blocks process the small
-    image. The enlargement factor ``H / h`` follows from ``shape`` and ``source``. The output is not limited to -1 ... 1.
+    image. The enlargement factor ``H / h`` follows from ``shape`` and ``source``. The output may exceed -1 ... 1.
 
     With 64 channels, 16 blocks, progressive upsampling and factor 4, the network has the 1,517,571 parameters of
     MSRResNet, the variant of SRResNet without batch norm in Wang et al.'s ESRGAN code. The original network has batch

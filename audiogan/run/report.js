@@ -108,15 +108,15 @@ const comparison = data.comparison;
 if (comparison.columns) {
   const [wipe, wipeLabel, row, rowLabel, stage] = ["wipe", "wipe-label", "row", "row-label", "stage"].map($);
   const [under, over, line] = stage.children;
-  const { sheet, cell, stride, columns, rows, titles } = comparison;
+  const { sheet, cell, offsets, columns, rows, titles } = comparison;
   stage.style.aspectRatio = cell[0] + " / " + cell[1];
-  // Shows one image of the sheet. A percentage of a position refers to the part of the sheet outside the stage.
+  [under, over].forEach((layer) => { layer.append(new Image()); layer.firstChild.src = comparison.png; });
+  // Moves the sheet so that the layer shows one of its images.
   const show = (layer, column) => {
-    const [left, top] = rows[row.value - 1], at = [left + column * stride, top];
-    const place = (axis) => 100 * at[axis] / Math.max(1, sheet[axis] - cell[axis]) + "%";
-    layer.style.backgroundImage = 'url("' + comparison.png + '")';
-    layer.style.backgroundSize = 100 * sheet[0] / cell[0] + "% " + 100 * sheet[1] / cell[1] + "%";
-    layer.style.backgroundPosition = place(0) + " " + place(1);
+    const [left, top] = rows[row.value - 1], style = layer.firstChild.style;
+    style.width = 100 * sheet[0] / cell[0] + "%";
+    style.left = -100 * (left + offsets[column]) / cell[0] + "%";
+    style.top = -100 * top / cell[1] + "%";
   };
   const draw = () => {
     const first = Math.min(Math.floor(+wipe.value), columns.length - 2), share = wipe.value - first;

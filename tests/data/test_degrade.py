@@ -47,9 +47,11 @@ PICTURES: list[degrade.Degradation] = [
     degrade.Jpeg([5, 60]),
     degrade.BoxMask(),
     degrade.FreeFormMask(),
+    degrade.MaskChoice([degrade.BoxMask(), degrade.FreeFormMask()]),
     degrade.Hole(degrade.BoxMask()),
     degrade.Hole(degrade.FreeFormMask(), append=True),
     degrade.Steps([degrade.Blur(1), degrade.Downsample(2), degrade.Grey(), degrade.GaussianNoise(0.1)]),
+    degrade.OneOf([degrade.Blur(1), degrade.Jpeg(10)]),
 ]
 SOUNDS: list[degrade.Degradation] = [
     degrade.MixNoise([0, 10]),
@@ -116,6 +118,13 @@ def test_a_low_jpeg_quality_loses_more() -> None:
     assert errors[0] < errors[1] < errors[2] and errors[0] < 0.02
 
 
+def test_one_of_draws_each_choice_as_often_as_its_odds_say() -> None:
+    x, rng = torch.zeros(1, 4, 4), RNG(0)
+    mixture = degrade.OneOf([degrade.GaussianNoise(0), degrade.GaussianNoise(1), degrade.Blur(1)], [3, 1, 0])
+    noisy = sum(bool(mixture(x, rng).any()) for _ in range(400))
+    assert 70 < noisy < 130
+
+
 def test_masks_cover_a_part_and_holes_are_filled() -> None:
     x = photo()
     box = degrade.BoxMask(0.5, centred=True)(x, RNG(0))
@@ -125,6 +134,15 @@ def test_masks_cover_a_part_and_holes_are_filled() -> None:
     holed = degrade.Hole(degrade.BoxMask(0.5, centred=True), fill=-1, append=True)(x, RNG(0))
     assert torch.equal(holed[3:], box) and bool((holed[:3, 8:24, 12:36] == -1).all())
     assert torch.equal(holed[:3, :8], x[:, :8])
+
+
+def test_a_choice_of_masks_gives_each_one_and_their_union() -> None:
+    left, right = degrade.BoxMask(0.5, centred=True), degrade.BoxMask(0.25, centred=True)
+    right.draw_mask = lambda height, width, rng: np.arange(height * width).reshape(height, width) < width  # type: ignore[method-assign]
+    either = degrade.MaskChoice([left, right])
+    shares = [float(either(torch.zeros(3, 32, 32), RNG(seed)).mean()) for seed in range(300)]
+    for share in (1 / 4, 1 / 32, 1 / 4 + 1 / 32):
+        assert 70 < sum(found == share for found in shares) < 130
 
 
 @pytest.mark.parametrize("noise", ["white", "pink", "brown"])
@@ -212,6 +230,10 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.MixNoise(float("nan")), "MixNoise: snr=nan"),
         (lambda: degrade.MixNoise(noise="blue"), "choose one of white, pink, brown"),
         (lambda: degrade.Steps([]), "Steps: steps"),
+        (lambda: degrade.MaskChoice([]), "MaskChoice: masks: must be a list of masks"),
+        (lambda: degrade.OneOf([]), "OneOf: choices"),
+        (lambda: degrade.OneOf([degrade.Blur(1)], [0]), "OneOf: odds=[0]: must be 1 numbers from 0"),
+        (lambda: degrade.OneOf([degrade.Blur(), degrade.Grey()])(open_shapes(4, 16)), "OneOf: choices: the results"),
         (lambda: degrade.Hole(3), "Hole: mask=3"),  # type: ignore[arg-type]
         (lambda: degrade.Downsample(3)(open_shapes(4, 16)), "factor=3 does not divide [3, 16, 16]"),
         (lambda: degrade.Clip()(open_shapes(4, 16)), "Clip: needs sounds [C, T], got [3, 16, 16]"),

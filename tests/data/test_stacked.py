@@ -31,6 +31,7 @@ def test_settings_out_of_range_are_refused(options: dict) -> None:
 
 
 def test_images_without_classes_are_refused(tmp_path) -> None:
-    np.savez(tmp_path / "some.npz", images=np.zeros((20, 8, 8), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None])
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "some.npz", images=images)
     with pytest.raises(UserError, match="need images with classes"):
         open_stacked_digits(tmp_path / "some.npz")

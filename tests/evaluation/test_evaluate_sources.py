@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from every_command import COMMANDS, Run
 from PIL import Image as Pillow
+from torch.nn import functional
 
 from audiogan.data import open_domains, open_pairs
-from audiogan.modalities import Image
+from audiogan.errors import UserError
+from audiogan.evaluation.comparable import check_comparable
+from audiogan.evaluation.side_by_side import draw_best_and_worst
+from audiogan.evaluation.translations import Translated
+from audiogan.modalities import Image, Sound
+from audiogan.modalities.drawing.grid import read_layout
+from audiogan.run.config import compose
 from audiogan.run.report import write_report
+from audiogan.run.training import open_data
 
 SMALL = {
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1", "data.holdout=0.05"],
@@ -55,7 +65,7 @@ def test_pairs_are_measured_against_their_targets_and_beside_doing_nothing(pairs
     # The sources are drawings of the targets.
     assert 0.05 < found["nothing"]["l1/target@24"] < 0.6
     width, height = size(sheet)
-    assert height > 3 * width  # 16 rows of source, output and target
+    assert 0.5 * width < height < 2 * width  # 16 rows of source, output and target, in two blocks
     page = (pairs.path / "report.html").read_text()
     assert '<th class="number">do nothing</th>' in page and "a model should do better" in page
 
@@ -75,19 +85,49 @@ def test_a_baseline_is_measured_on_the_same_examples(pairs: Run, domains: Run, t
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("change", "message"),
     [
-        ("data.size=32", r"the outputs are images \[3, 32, 32\], but images \[3, 16, 16\] in"),
-        ("data.holdout=0.1", r"data.holdout is 0.1, but 0.05 in .*; give a run that was trained on the same data, or"),
-        ("data.source_channels=3", r"the inputs are source \[3, 16, 16\], but source \[1, 16, 16\] in"),
+        ({"shape": (3, 32, 32)}, r"the outputs are images \[3, 32, 32\], but images \[3, 16, 16\] in"),
+        ({"modality": Sound(8000)}, r"the outputs are sounds .*; give a run with outputs and inputs of the same kind"),
+        ({"holdout": 0.1}, r"data.holdout is 0.1, but 0.05 in .*; give a run that was trained on the same data, or"),
+        ({"root": "other"}, r"data.root is other, but None in .*, or real data that neither has seen with --data"),
     ],
 )
-def test_a_baseline_of_other_data_is_refused(override: str, message: str, pairs: Run, tmp_path: Path) -> None:
-    import re
+def test_a_baseline_of_other_data_is_refused(change: dict[str, Any], message: str, pairs: Run) -> None:
+    other = copy.copy(pairs.generator)
+    for name, value in change.items():
+        if hasattr(other, name):
+            setattr(other, name, value)
+        else:
+            other.config = {**other.config, "data": {**other.config["data"], name: value}}
+    with pytest.raises(UserError, match=message):
+        check_comparable(pairs.generator, other, None)
+    if hasattr(other, next(iter(change))):
+        with pytest.raises(UserError, match=message):
+            check_comparable(pairs.generator, other, "folder")
+    else:
+        check_comparable(pairs.generator, other, "folder")  # Both are measured on other data.
 
-    other = Run(tmp_path, "pix2pix", [*SMALL["pix2pix"], override])
-    (line,) = pairs.command("evaluate", pairs.path, "--baseline", other.path, code=2).splitlines()
-    assert re.search(message, line), line
+
+def test_a_baseline_may_differ_in_what_only_training_uses(pairs: Run) -> None:
+    other = copy.copy(pairs.generator)
+    other.config = {**other.config, "data": {**other.config["data"], "mirror": False}, "batch_size": 1}
+    check_comparable(pairs.generator, other, None)
+
+
+def test_doing_nothing_in_super_resolution_is_bicubic_interpolation(tmp_path: Path) -> None:
+    small = ["data.size=16", "factor=2", "width=4", "blocks=1", "batch_size=2", "game.critic.layers=1"]
+    run = Run(tmp_path, "super-resolution", small)
+    run.command("evaluate", run.path, "-n", 24, "--sheet", tmp_path / "sheet.png")
+    found = report(run)
+    _, table = open_data(compose("super-resolution", small))
+    rows = np.random.default_rng(0).permutation(len(table))[:24]
+    target, source = table.signals(rows), table.column("source", rows)
+    larger = functional.interpolate(source, (16, 16), mode="bicubic", antialias=True).clamp(-1, 1)
+    expected = float((larger - target).abs().mean())
+    assert found["nothing"]["l1/target@24"] == pytest.approx(expected, rel=1e-4)
+    width, height = size(tmp_path / "sheet.png")
+    assert height > width  # 16 rows of source, output and target, in two columns
 
 
 def test_both_directions_are_measured(domains: Run) -> None:
@@ -101,8 +141,36 @@ def test_both_directions_are_measured(domains: Run) -> None:
         assert all(math.isfinite(found["values"][f"{way}/{name}"]) for way in ("a_to_b", "b_to_a"))
     for name in shares:  # the classifier knows real targets, and tells sources from them
         assert found["floor"][name] > 0.6 and found["nothing"][name] < 0.4
-    width, height = size(domains.folder / "sheet.png")
-    assert height > 4 * width  # 8 rows for each direction
+    layout = read_layout(domains.folder / "sheet.png")
+    assert layout is not None and layout.columns == ["source", "output"]
+    assert layout.titles == ["dotted -> striped"] * 8 + ["striped -> dotted"] * 8
+
+
+def test_the_best_and_the_worst_outputs(pairs: Run, tmp_path: Path) -> None:
+    for options, name in ((["--rank-by", "l1"], "l1"), ([], "ssim")):
+        pairs.command("evaluate", pairs.path, "-n", 24, "--best-worst", tmp_path / "a.png", *options)
+        layout = read_layout(tmp_path / "a.png")
+        assert layout is not None and layout.columns == ["source", "output", "target"]
+        assert [title.split(": ")[0] for title in layout.titles] == ["best"] * 8 + ["worst"] * 8
+        scores = [float(title.split()[-1]) for title in layout.titles]
+        assert scores == sorted(scores, reverse=name == "ssim") and f": {name} " in layout.titles[0]
+
+
+def test_ranking_keeps_rows_together(pairs: Run, tmp_path: Path) -> None:
+    targets = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None] * np.ones((6, 3, 16, 16), np.float32)
+    errors = np.array([0.3, 0.0, 0.5, 0.1, 0.4, 0.2], np.float32)[:, None, None, None]
+    sources = targets[:, :1] / 2
+    made = Translated(targets + errors, targets, None, True, {"source": sources})
+    draw_best_and_worst(tmp_path / "a.png", pairs.generator, made, "l1", 2)
+    layout = read_layout(tmp_path / "a.png")
+    assert layout is not None
+    assert layout.titles == ["best: l1 0", "best: l1 0.1", "worst: l1 0.4", "worst: l1 0.5"]
+    with Pillow.open(tmp_path / "a.png") as picture:
+        pixels = np.asarray(picture.convert("L")).astype(int)
+    for (left, top), row in zip(layout.rows, (1, 3, 4, 2), strict=True):
+        for column, x in enumerate((sources, targets + errors, targets)):
+            wanted = np.clip(x[row, 0, 0, 0], -1, 1) * 127.5 + 127.5
+            assert abs(pixels[top, left + column * layout.stride] - wanted) <= 1
 
 
 def test_data_of_the_persons_own(pairs: Run, domains: Run, tmp_path: Path) -> None:
@@ -131,6 +199,9 @@ def test_data_of_the_persons_own(pairs: Run, domains: Run, tmp_path: Path) -> No
     ("options", "message"),
     [
         (["-n", 10], "-n 10: the measures need at least 20 examples"),
+        (["--rank-by", "l1"], "--rank-by l1: also give --best-worst FILE.png, the picture to write"),
+        (["--best-worst", "a.jpg"], "--best-worst a.jpg: .*png"),
+        (["--best-worst", "a.png", "--rank-by", "sim"], "--rank-by sim: no such metric; choose one of l1, psnr, ssim"),
         (["--gain"], "--gain: .* needs the input 'source'; omit --gain"),
         (["--transfer"], "--transfer: the critic of .* also receives 'source'"),
     ],
@@ -140,6 +211,11 @@ def test_what_cannot_be_measured_is_one_line(options: list[object], message: str
 
     (line,) = pairs.command("evaluate", pairs.path, *options, code=2).splitlines()
     assert re.search(message, line)
+
+
+def test_outputs_without_targets_cannot_be_ranked(domains: Run) -> None:
+    (line,) = domains.command("evaluate", domains.path, "--best-worst", "a.png", code=2).splitlines()
+    assert "have no targets of their own; use it for models of pairs" in line
 
 
 def test_previews_show_directions(pairs: Run, domains: Run) -> None:

@@ -176,7 +176,7 @@ def test_a_classifier_is_trained_only_where_it_is_wanted(
     monkeypatch.setattr(classifier, "fit", fit)
     monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path))
     report = evaluate_run(str(digits_run), count=40, classifier=False, echo=lambda line: None)
-    assert report.values and all("/pixels" in name for name in report.values)
+    assert report.values and all("/pixels" in name or "sharpness@" in name for name in report.values)
     with pytest.raises(AssertionError, match="trained"):
         evaluate_run(str(digits_run), count=40, echo=lambda line: None)
 
@@ -198,6 +198,14 @@ def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeyp
     assert sum("/of_mine.net-" in name for name in report.values) == 9
     with pytest.raises(UserError, match="--extractor of_mine:gone"):
         evaluate_run(str(digits_run), count=40, extractor="of_mine:gone")
+
+
+def test_modes_of_stacked_digits_are_counted(tmp_path: Path) -> None:
+    small = ["data=stacked-digits", "data.root=digits", "data.count=150", "widths=[8,8]", "group_channels=4"]
+    report = evaluate_run(str(trained(tmp_path, "r3gan", *small)), count=20, echo=lambda line: None)
+    (name,) = (name for name in report.values if name.startswith("modes/"))
+    assert name.endswith("@512") and 100 < report.floor[name] <= 512 and 1 <= report.values[name] <= 512
+    assert report.better[name] == "higher" and report.better[name.replace("modes/", "kl/")] == "lower"
 
 
 def test_points_are_asked_for_their_modes(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from audiogan.metrics.modes import count_stacked_modes
 class Brightness:
     """A classifier of two classes, 0 for dark and 1 for bright channels."""
 
-    labels = ["dark", "bright"]
+    labels = ("dark", "bright")
     name = "brightness"
 
     def __call__(self, x: torch.Tensor) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -101,10 +103,21 @@ def test_match_share_says_whether_an_output_belongs_to_its_target() -> None:
     near = target + RNG(1).normal(0, 0.2, target.shape)
     assert match_share(near, target) == 1
     assert match_share(near, np.roll(target, 1, 0)) < 0.1
-    assert match_share(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.06)
-    assert match_share(near[:2], target[:2], 2) == 1
+    assert match_share(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.03)
+    assert match_share(target, np.zeros_like(target)) == 1  # Equal targets are equally near.
     with pytest.raises(ValueError, match="candidates=16 must be from 2"):
         match_share(near[:15], target[:15])
+
+
+def test_match_share_is_the_mean_over_all_choices() -> None:
+    output, target = (RNG(seed).uniform(-1, 1, (6, 2)) + np.arange(6)[:, None] / 4 for seed in (0, 1))
+    found = []
+    for i in range(6):
+        for others in combinations([j for j in range(6) if j != i], 2):
+            distances = [np.square(output[i] - target[j]).sum() for j in (i, *others)]
+            found.append(distances[0] == min(distances))
+    assert match_share(output, target, 3) == pytest.approx(np.mean(found))
+    assert 0 < np.mean(found) < 1
 
 
 def test_images_report_appearance() -> None:

@@ -96,6 +96,22 @@ def test_paper_size() -> None:
     assert sum(p.numel() for p in net.parameters()) == 2 * expected == 3_262_302
 
 
+@pytest.mark.slow
+def test_a_step_at_paper_size() -> None:
+    shape, (source, mask) = (3, 256, 256), example(256, 256)
+    net = GatedGenerator(shape, shape, width=48, dilations=(2, 4, 8, 16), stages=2, levels=0)
+    critic = InpaintingCritic(shape, width=64, layers=5)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    losses = []
+    for _ in range(3):
+        loss = (net(source=source, mask=mask) - 0.5 * source).abs().mean()
+        (loss - 0.001 * critic(net(source=source, mask=mask), mask=mask).logits.mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[2] < losses[0]
+
+
 def test_the_critic_receives_the_mask() -> None:
     torch.manual_seed(0)
     critic, (x, mask) = InpaintingCritic(SHAPE, width=4, layers=2), example()

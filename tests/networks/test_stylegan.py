@@ -54,6 +54,20 @@ def test_sizes_that_halve_down_to_four(size: int, sides: list[int]) -> None:
     assert judge.features(x).shape == (2, 16) and net.layers == 2 * len(sides)
 
 
+def test_a_small_class_embedding_leaves_the_variety_within_a_class() -> None:
+    def share_within(scale: float) -> float:
+        net, classes = generator(classes=4, mapping_layers=2, class_scale=scale), torch.eye(4).repeat_interleave(16, 0)
+        ws = net.mapping(torch.randn(64, 8, generator=torch.Generator().manual_seed(1)), classes).view(4, 16, -1)
+        return (ws.var(1).mean() / ws.flatten(0, 1).var(0).mean()).item()
+
+    assert share_within(0.1) > 0.9 > share_within(1.0)
+
+
+def test_a_tanh_bounds_images() -> None:
+    bounded, unbounded = (generator(tanh=tanh)(torch.randn(8, 8)).abs().max() for tanh in (True, False))
+    assert bounded <= 1 < unbounded
+
+
 @pytest.mark.parametrize("up", [False, True])
 def test_scaling_activations_is_the_papers_weight_modulation(up: bool) -> None:
     torch.manual_seed(0)

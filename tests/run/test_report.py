@@ -11,6 +11,7 @@ import pytest
 from waves import load_wav
 
 from audiogan.errors import UserError
+from audiogan.modalities import Image
 from audiogan.modalities.sound import write_preview
 from audiogan.run.curves import group_metrics, series_from_rows, tick_values
 from audiogan.run.report import write_report
@@ -173,6 +174,32 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert page.text.count("<script>alert(1)</script>") >= 8
     assert page.data["previews"][0]["titles"][0] == "1 " + EVIL
+
+
+def test_sources_outputs_and_targets_have_a_slider(tmp_path: Path) -> None:
+    names = ("source", "output", "target")
+    for step in (10, 20):
+        columns = {name: np.full((8, 3, 16, 16), 0.3, np.float32) for name in ("source", "mask", "output", "target")}
+        Image().write_preview(tmp_path, step, columns.pop("output"), [EVIL] * 8, extra_columns=columns)
+    page = Page(write_report(tmp_path))
+    found = page.data["comparison"]
+    assert found["columns"] == list(names) and found["png"] == "previews/step-00000020.png" and len(found["rows"]) == 8
+    stride = 80 + 6  # images of 16 pixels are enlarged to 80; the mask is left out
+    assert found["offsets"] == [0, 2 * stride, 3 * stride]
+    sliders = {attrs["id"]: attrs for tag, attrs in page.tags if attrs.get("type") == "range"}
+    assert sliders["wipe"]["max"] == "2" and sliders["row"]["max"] == "8"
+    assert sliders["wipe"]["aria-label"] == "source, output, target"
+    # Without a script, the section is hidden, and the sheet shows the columns side by side.
+    assert next(attrs for _, attrs in page.tags if attrs.get("id") == "compare").keys() >= {"hidden"}
+    assert next(attrs for _, attrs in page.tags if attrs.get("id") == "sheet")["src"] == "previews/step-00000020.png"
+    assert [tag for tag, _ in page.tags].count("script") == 2
+
+
+def test_outputs_alone_have_no_slider(run: Path, tmp_path: Path) -> None:
+    Image().write_preview(tmp_path, 10, np.zeros((4, 1, 16, 16), np.float32))
+    for folder in (run, tmp_path):
+        page = Page(write_report(folder))
+        assert page.data["comparison"] == {} and "wipe" not in page.all("id")
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl", "previews", "everything"])

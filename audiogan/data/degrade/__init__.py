@@ -13,6 +13,7 @@ Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape `
 """
 
 from audiogan.data.degrade.base import Degradation, OneOf, Steps
+from audiogan.data.degrade.blind import BlindDegradation, CameraNoise, RandomBlur, RandomResize
 from audiogan.data.degrade.images import (
     LUMA,
     Blur,
@@ -32,8 +33,10 @@ from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
 __all__ = [
     "LUMA",
     "BandLimit",
+    "BlindDegradation",
     "Blur",
     "BoxMask",
+    "CameraNoise",
     "Clip",
     "Degradation",
     "Downsample",
@@ -47,5 +50,7 @@ __all__ = [
     "MixNoise",
     "OneOf",
     "PoissonNoise",
+    "RandomBlur",
+    "RandomResize",
     "Steps",
 ]

@@ -104,7 +104,7 @@ class OneOf(Degradation):
     """Random choice of one degradation per example, for training a generator for an unknown degradation.
 
     Args:
-        choices: degradations, at least one.
+        choices: degradations, at least one. All must return the same shape.
         odds: relative probability of each choice, 0 or more. Default: all choices are equally likely.
 
     Examples:
@@ -126,6 +126,11 @@ class OneOf(Degradation):
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         return self.choices[int(rng.choice(len(self.choices), p=self._shares))](x, rng)
+
+    def column(self, table: Table) -> Column:
+        if len({choice.column(table).shape for choice in self.choices}) > 1:
+            raise self.error("choices: the results differ in shape; choose degradations that keep the size")
+        return super().column(table)
 
     def bind(self, table: Table) -> Degradation:
         return OneOf([choice.bind(table) for choice in self.choices], self.odds, input=self.input)

@@ -38,7 +38,11 @@ class Stack:
 
 
 def open_stacked_digits(
-    root: str | os.PathLike[str] | None = None, count: int = 60_000, size: int | None = None, seed: int = 0
+    root: str | os.PathLike[str] | None = None,
+    count: int = 60_000,
+    size: int | None = None,
+    seed: int = 0,
+    named: bool = False,
 ) -> Table:
     """Return a table of colour images whose red, green and blue channels are three random grey images.
 
@@ -51,6 +55,7 @@ def open_stacked_digits(
         count: number of colour images, 1 or more.
         size: side length in pixels. Default: the original size.
         seed: seed of the choice of grey images, 0 or more.
+        named: treat ``root`` as the name of a data set even if a file or folder of this name exists.
 
     Raises:
         UserError: the source cannot be read or has no classes, or an argument is out of range.
@@ -61,7 +66,7 @@ def open_stacked_digits(
     for key, number, least in (("count", count, 1), ("seed", seed, 0)):
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
             raise UserError(f"data.{key}={number!r}: must be a whole number of at least {least}")
-    grey = open_images(root, size=size, channels=1)
+    grey = open_images(root, size=size, channels=1, named=named)
     if not grey.labels:
         raise UserError(f"data.root={root}: stacked images need images with classes, such as data.root=mnist")
     signals = grey.columns["x"]

@@ -24,6 +24,8 @@ WIDEST = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
 """Distance between two images of a sheet, between two blocks of rows, and of images from the edge, in pixels."""
+MIN_BLOCK_ROWS = 6
+"""Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
 """Cost of a share of empty places in a comparison, relative to the cost of a shape that is not square."""
 LAYOUT = "Layout"
@@ -171,8 +173,8 @@ def rows_per_block(rows: int, width: int, height: int) -> int:
         width: width of a row in pixels.
         height: height of a row in pixels.
     """
-    most = max(1, (WIDEST - 2 * EDGE) // (width + BLOCK_GAP))
-    heights = [-(-rows // blocks) for blocks in range(1, min(rows, most) + 1)]
+    most = max(1, min((WIDEST - 2 * EDGE) // (width + BLOCK_GAP), rows // MIN_BLOCK_ROWS))
+    heights = [-(-rows // blocks) for blocks in range(1, most + 1)]
 
     def cost(down: int) -> float:
         blocks = -(-rows // down)
