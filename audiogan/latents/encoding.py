@@ -221,8 +221,7 @@ class _Search:
 
     def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
         """Return optimised candidates. ``budget`` is the number of steps times the number of candidates."""
-        overhead = self.target.overhead_seconds / self.target.step_seconds
-        rounds = [(count, max(1, round(share * budget / (count + overhead)))) for count, share in ROUNDS]
+        rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
         total, done, spent = sum(steps for _, steps in rounds), 0, 0
         work = sum(count * steps for count, steps in rounds)
         inputs = self.generator.inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ STEP_SECONDS = 0.014
 """Time of one optimisation step of one candidate sound of 16,384 samples on one CPU core, in seconds."""
 FLOPS = 8e9
 """Floating-point operations of a network of images per second on one CPU core."""
-OVERHEAD_SECONDS = 0.0015
-"""Time of one optimisation step of images that does not depend on the number of candidates, in seconds."""
+OVERHEAD_SECONDS = 0.0002
+"""Time of one optimisation step of one candidate image of negligible size, in seconds."""
 SMALLEST_LEVEL = 4
 """Smallest height and width at which images are compared, in pixels."""
 Array = NDArray[np.float32]
@@ -38,8 +38,6 @@ class SoundTarget:
         generator: model of sounds.
         signal: recording from `audiogan.latents.recording.prepare_recording`, float32 ``[C, T]``.
     """
-
-    overhead_seconds: ClassVar[float] = 0.0
 
     def __init__(self, generator: Generator, signal: Array) -> None:
         self.generator, self.signal = generator, signal
@@ -81,8 +79,6 @@ class PictureTarget:
         signal: picture from `prepare_picture`, float32 ``[C, H, W]``.
     """
 
-    overhead_seconds: ClassVar[float] = OVERHEAD_SECONDS
-
     def __init__(self, generator: Generator, signal: Array) -> None:
         self.generator, self.signal = generator, signal
         device = next(generator.game.parameters()).device
@@ -116,7 +112,8 @@ class PictureTarget:
         values = generator.game.draw(1, torch.Generator().manual_seed(0))
         with FlopCounterMode(display=False) as counter:
             generator.game.generate(values)
-        return max(1e-5, 3 * counter.get_total_flops() / FLOPS)  # A backward pass takes as long as two forward passes.
+        # A backward pass takes as long as two forward passes.
+        return OVERHEAD_SECONDS + 3 * counter.get_total_flops() / FLOPS
 
 
 def pixel_distances(images: Array, picture: Array) -> NDArray[np.float64]:
