@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=100, help="largest number of photographs")
     parser.add_argument("--picture", help="PNG file for a few photographs at the first noise level")
     parser.add_argument("--show", default="0,1,2,3,4,5", help="photographs in the picture")
+    parser.add_argument("--models-only", action="store_true", help="leave out the blur and non-local means")
     args = parser.parse_args()
     train, held_out = open_photos(args.folder, args.size, 1).split(args.holdout)
     if args.apart:
@@ -151,19 +152,20 @@ def main() -> None:
         std = level / 127.5
         noisy = add_noise(clean, level, args.eight_bit, 1)
         tuned = add_noise(known, level, args.eight_bit, 2)
-        best_blur = max(BLURS, key=lambda s: psnr(blur(tuned, s), known))
-        patch, h = max(
-            itertools.product(PATCHES, STRENGTHS),
-            key=lambda p: psnr(non_local_means(tuned, std, p[0], args.search, p[1]), known),
-        )
-        rows: dict[str, Callable[[Tensor], Tensor]] = {
-            "noisy": lambda x: x,
-            f"Gaussian blur, {best_blur:g} px": lambda x, s=best_blur: blur(x, s),  # type: ignore[misc]
-            f"non-local means, patch {patch}, search {args.search}, h {h:g} sigma":
+        rows: dict[str, Callable[[Tensor], Tensor]] = {"noisy": lambda x: x}
+        if not args.models_only:
+            best_blur = max(BLURS, key=lambda s: psnr(blur(tuned, s), known))
+            patch, h = max(
+                itertools.product(PATCHES, STRENGTHS),
+                key=lambda p: psnr(non_local_means(tuned, std, p[0], args.search, p[1]), known),
+            )
+            rows[f"Gaussian blur, {best_blur:g} px"] = lambda x, s=best_blur: blur(x, s)  # type: ignore[misc]
+            rows[f"non-local means, patch {patch}, search {args.search}, h {h:g} sigma"] = (
                 lambda x, p=patch, h=h, std=std: torch.cat(  # type: ignore[misc]
-                    [non_local_means(part, std, p, args.search, h) for part in x.split(16)]),
-            **models,
-        }  # fmt: skip
+                    [non_local_means(part, std, p, args.search, h) for part in x.split(16)]
+                )
+            )
+        rows |= models
         print(f"\nsigma {level:g}, noise {'rounded to 8 bits' if args.eight_bit else 'not clipped'}")
         print("| | PSNR, dB | SSIM | high-band energy | Fréchet, patches | CPU s |")
         print("|---|---|---|---|---|---|")
