@@ -275,7 +275,10 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
 
 
 def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, echo: Echo) -> Report:
-    """Count the modes of stacked digits. This needs more samples than other metrics: 25,600 if ``count`` is 1000."""
+    """Count the modes of stacked digits.
+
+    Counting needs more samples than other metrics: 25,600, if ``count`` is 1000 or more.
+    """
     from audiogan.metrics.modes import MODE_SAMPLES, channel_classifier, count_stacked_modes
 
     total = min(MODE_SAMPLES, MODE_SAMPLES * count // 1000)
@@ -284,12 +287,12 @@ def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, ec
     rows = np.random.default_rng(seed).integers(len(train), size=total)
     made = (generator.sample(min(500, total - i), seed=seed + i) for i in starts)
     real = (train.signals(rows[i : i + 500]).numpy() for i in starts)
-    of_fake, of_real = (count_stacked_modes(batches, judge)._asdict() for batches in (made, real))
     name = f"{judge.name}@{total}"
-    better = {f"modes/{name}": "higher", f"kl/{name}": "lower"}
-    return Report(
-        *({f"{key}/{name}": float(v) for key, v in values.items()} for values in (of_fake, of_real)), better, {}
+    values, floor = (
+        {f"{key}/{name}": float(value) for key, value in count_stacked_modes(batches, judge)._asdict().items()}
+        for batches in (made, real)
     )
+    return Report(values, floor, {f"modes/{name}": "higher", f"kl/{name}": "lower"}, {})
 
 
 def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:

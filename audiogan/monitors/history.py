@@ -42,7 +42,7 @@ class Missing(LookupError):
 
 
 class Inapplicable(Missing):
-    """Error raised by a rule that does not concern the run, such as a rule for translations in a run without sources."""
+    """Error raised by a rule that does not concern the run, such as a rule for sources in a run without sources."""
 
 
 class Curve(NamedTuple):

@@ -37,8 +37,8 @@ class TranslationProbe:
       chance. Measured for pairs only.
     * ``latent_effect``: distance between outputs for different latents, divided by that between different targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
-      sources, for the luma or channel where the first lies furthest below the second. Without pairs, ``colour_expected``
-      is the correlation between the mean target and the mean source.
+      sources, for the luma or channel where the first lies furthest below the second. Without pairs, the second is the
+      correlation between the mean target and the mean source.
     * ``cycle_error``, ``cycle_error_noise``, ``cycle_error_rounded``: distance between sources and the result of
       translating them to the other domain and back, as a fraction of the range of values. For the second and third
       figure, noise of two levels of 8 bits is added to the translation, or it is rounded to 8 bits, before it is
@@ -64,7 +64,8 @@ class TranslationProbe:
         generator: torch.Generator,
     ) -> None:
         self.game, self.embedding = game, embedding
-        self.name = next(name for name, given in game.inputs.items() if isinstance(given, Signal))
+        signals = {name: given for name, given in game.inputs.items() if isinstance(given, Signal)}
+        self.name = max(signals, key=lambda name: signals[name].shape[0] or 0)  # A mask has fewer channels.
         route = game.generators[game.default_generator]
         self.paired = route.source is None and route.target is None
         self.targets = batch["x"].float() if self.paired else real

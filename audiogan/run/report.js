@@ -108,14 +108,14 @@ const comparison = data.comparison;
 if (comparison.columns) {
   const [wipe, wipeLabel, row, rowLabel, stage] = ["wipe", "wipe-label", "row", "row-label", "stage"].map($);
   const [under, over, line] = stage.children;
-  const { sheet, cell, stride, columns, rows, titles } = comparison;
+  const { sheet, cell, offsets, columns, rows, titles } = comparison;
   stage.style.aspectRatio = cell[0] + " / " + cell[1];
   [under, over].forEach((layer) => { layer.append(new Image()); layer.firstChild.src = comparison.png; });
   // Moves the sheet so that the layer shows one of its images.
   const show = (layer, column) => {
     const [left, top] = rows[row.value - 1], style = layer.firstChild.style;
     style.width = 100 * sheet[0] / cell[0] + "%";
-    style.left = -100 * (left + column * stride) / cell[0] + "%";
+    style.left = -100 * (left + offsets[column]) / cell[0] + "%";
     style.top = -100 * top / cell[1] + "%";
   };
   const draw = () => {

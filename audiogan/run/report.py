@@ -140,10 +140,21 @@ def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
 
 
 def _comparison(run_dir: Path, previews: Sequence[_Preview]) -> dict[str, Any]:
-    """Return the positions of sources, outputs and targets in the last preview. Empty if it has no such columns."""
+    """Return the positions of the source, output and target in the last preview. Empty if it has no such columns.
+
+    Other columns, such as masks, are left out.
+    """
     shown = [preview for preview in previews if preview.png]
     layout = read_layout(run_dir / str(shown[-1].png)) if shown else None
-    return {} if layout is None else {**layout._asdict(), "png": shown[-1].png, "step": shown[-1].step}
+    kept = [i for i, name in enumerate(layout.columns if layout else []) if i == 0 or name in ("output", "target")]
+    if layout is None or len(kept) < 2:
+        return {}
+    return {
+        **{"png": shown[-1].png, "step": shown[-1].step},
+        **{"sheet": layout.sheet, "cell": layout.cell, "rows": layout.rows, "titles": layout.titles},
+        "columns": [layout.columns[i] for i in kept],
+        "offsets": [i * layout.stride for i in kept],
+    }
 
 
 def _finding(row: dict[str, Any]) -> dict[str, Any]:

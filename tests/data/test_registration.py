@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from audiogan.cli import main
 from audiogan.data.images.pairs import open_pairs
-from audiogan.data.images.registration import Shift, describe_shift, find_shift, usual_shift
+from audiogan.data.images.registration import PairShift, describe_shift, find_shift, usual_shift
 
 
 def drawing(seed: int, side: int = 48) -> np.ndarray:
@@ -33,7 +33,7 @@ def painted(x: np.ndarray) -> np.ndarray:
 def test_shifts_are_found_in_spite_of_other_colours() -> None:
     for seed, (right, down) in enumerate([(0, 0), (3, -2), (-4, 1)]):
         x = drawing(seed)
-        assert find_shift(x, np.roll(painted(x), (down, right), (1, 2))) == Shift(right, down, True)
+        assert find_shift(x, np.roll(painted(x), (down, right), (1, 2))) == PairShift(right, down, True)
 
 
 def test_large_images_are_measured_at_a_lower_resolution() -> None:
@@ -45,14 +45,14 @@ def test_large_images_are_measured_at_a_lower_resolution() -> None:
 def test_unrelated_and_empty_images_have_no_reliable_shift() -> None:
     assert not any(find_shift(drawing(i), drawing(20 + i)).reliable for i in range(10))
     plain = np.full((1, 8, 8), 9, np.uint8)
-    assert find_shift(plain, plain) == Shift(0, 0, False)
+    assert find_shift(plain, plain) == PairShift(0, 0, False)
 
 
 def test_the_usual_shift_is_the_median_of_reliable_shifts() -> None:
-    shifts = [Shift(3, 1, True)] * 3 + [Shift(9, 9, False)] * 9 + [Shift(0, 0, True)]
+    shifts = [PairShift(3, 1, True)] * 3 + [PairShift(9, 9, False)] * 9 + [PairShift(0, 0, True)]
     assert usual_shift(shifts) == (3, 1) and usual_shift(shifts[:2]) == (0, 0)
     assert shifts[-1].differs_from((3, 1)) and not shifts[0].differs_from((3, 1)) and not shifts[5].differs_from((0, 0))
-    assert not Shift(3, 0, True, unit=3).differs_from((0, 0))
+    assert not PairShift(3, 0, True, unit=3).differs_from((0, 0))
     assert describe_shift((3, -1)) == "3 pixels to the right and 1 pixel up"
     assert describe_shift((0, 2)) == "2 pixels down" and describe_shift((0, 0)) == "not shifted"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from every_command import COMMANDS, Run
 from PIL import Image as Pillow
+from torch.nn import functional
 
 from audiogan.data import open_domains, open_pairs
 from audiogan.errors import UserError
@@ -21,7 +22,9 @@ from audiogan.evaluation.side_by_side import draw_best_and_worst
 from audiogan.evaluation.translations import Translated
 from audiogan.modalities import Image, Sound
 from audiogan.modalities.drawing.grid import read_layout
+from audiogan.run.config import compose
 from audiogan.run.report import write_report
+from audiogan.run.training import open_data
 
 SMALL = {
     "pix2pix": ["data.size=16", "width=4", "batch_size=2", "game.critic.layers=1", "data.holdout=0.05"],
@@ -110,6 +113,21 @@ def test_a_baseline_may_differ_in_what_only_training_uses(pairs: Run) -> None:
     other = copy.copy(pairs.generator)
     other.config = {**other.config, "data": {**other.config["data"], "mirror": False}, "batch_size": 1}
     check_comparable(pairs.generator, other, None)
+
+
+def test_doing_nothing_in_super_resolution_is_bicubic_interpolation(tmp_path: Path) -> None:
+    small = ["data.size=16", "factor=2", "width=4", "blocks=1", "batch_size=2", "game.critic.layers=1"]
+    run = Run(tmp_path, "super-resolution", small)
+    run.command("evaluate", run.path, "-n", 24, "--sheet", tmp_path / "sheet.png")
+    found = report(run)
+    _, table = open_data(compose("super-resolution", small))
+    rows = np.random.default_rng(0).permutation(len(table))[:24]
+    target, source = table.signals(rows), table.column("source", rows)
+    larger = functional.interpolate(source, (16, 16), mode="bicubic", antialias=True).clamp(-1, 1)
+    expected = float((larger - target).abs().mean())
+    assert found["nothing"]["l1/target@24"] == pytest.approx(expected, rel=1e-4)
+    width, height = size(tmp_path / "sheet.png")
+    assert height > width  # 16 rows of source, output and target, in two columns
 
 
 def test_both_directions_are_measured(domains: Run) -> None:

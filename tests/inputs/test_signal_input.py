@@ -15,7 +15,7 @@ from audiogan.data.columns import Signals
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.inputs import Seeded, Signal
-from audiogan.inputs.signal import hash_tensors
+from audiogan.inputs.signal import MaskSignal, hash_tensors
 from audiogan.modalities import Image, Sound
 from audiogan.representations import ComplexSTFT, SoundFormat
 
@@ -114,3 +114,10 @@ def test_facts_about_the_data() -> None:
 def test_digests_of_values() -> None:
     one = {"a": torch.zeros(2), "b": torch.ones(2)}
     assert hash_tensors(one) == hash_tensors(dict(reversed(one.items()))) != hash_tensors({**one, "a": torch.ones(2)})
+
+
+def test_masks_are_drawn_in_black_and_white() -> None:
+    mask = MaskSignal("mask", (1, 2, 2), Image())
+    x = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]])
+    assert torch.equal(mask.to_display(x), 2 * x - 1) and np.array_equal(mask.to_display(x.numpy()), 2 * x.numpy() - 1)
+    assert picture().to_display(x) is x

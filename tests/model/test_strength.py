@@ -20,8 +20,8 @@ SOURCE = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16)).astype(np.float32)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stages") / "run"
-    small = "data.size=16 width=4 batch_size=4 game.critic.layers=2 callbacks.monitors=null lr.generator=0.01".split()
-    assert main(["train", "pix2pix", "trainer.steps=6", *small, STAGES, f"run_dir={folder}"]) == 0
+    small = ["data.size=16", "width=4", "batch_size=4", "game.critic.layers=2", "callbacks.monitors=null"]
+    assert main(["train", "pix2pix", "trainer.steps=6", "lr.generator=0.01", *small, STAGES, f"run_dir={folder}"]) == 0
     return folder
 
 

@@ -179,11 +179,13 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
 def test_sources_outputs_and_targets_have_a_slider(tmp_path: Path) -> None:
     names = ("source", "output", "target")
     for step in (10, 20):
-        columns = {name: np.full((8, 3, 16, 16), i / 3, np.float32) for i, name in enumerate(names)}
+        columns = {name: np.full((8, 3, 16, 16), 0.3, np.float32) for name in ("source", "mask", "output", "target")}
         Image().write_preview(tmp_path, step, columns.pop("output"), [EVIL] * 8, extra_columns=columns)
     page = Page(write_report(tmp_path))
     found = page.data["comparison"]
     assert found["columns"] == list(names) and found["png"] == "previews/step-00000020.png" and len(found["rows"]) == 8
+    stride = 80 + 6  # images of 16 pixels are enlarged to 80; the mask is left out
+    assert found["offsets"] == [0, 2 * stride, 3 * stride]
     sliders = {attrs["id"]: attrs for tag, attrs in page.tags if attrs.get("type") == "range"}
     assert sliders["wipe"]["max"] == "2" and sliders["row"]["max"] == "8"
     assert sliders["wipe"]["aria-label"] == "source, output, target"

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from audiogan.data.images.decode import FLAGS as IMAGE_FLAGS
 from audiogan.data.images.decode import Found
-from audiogan.data.images.registration import Shift, describe_shift, find_shift, usual_shift
+from audiogan.data.images.registration import PairShift, describe_shift, find_shift, usual_shift
 from audiogan.data.images.scan import REASONS as IMAGE_REASONS
 from audiogan.data.images.scan import (
     SUFFIXES,
@@ -158,7 +158,7 @@ class _PairCheck:
 
     def __init__(self, sized: bool) -> None:
         self.sized = sized
-        self.shifts: dict[str, Shift] = {}
+        self.shifts: dict[str, PairShift] = {}
 
     def __call__(self, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
         """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""

@@ -21,7 +21,7 @@ DIFFERENT = 2  # Difference from the usual shift, in pixels, from which a pair i
 SURPLUS = 1.5  # A peak is reliable only if it is this many times as high as the next peak.
 
 
-class Shift(NamedTuple):
+class PairShift(NamedTuple):
     """Shift of a target against its source.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shift(NamedTuple):
         return self.reliable and most >= DIFFERENT * self.unit
 
 
-def find_shift(source: Pixels, target: Pixels) -> Shift:
+def find_shift(source: Pixels, target: Pixels) -> PairShift:
     """Return the shift of a target against its source.
 
     The images may differ in colours and contrast, because their edges are compared.
@@ -61,7 +61,7 @@ def find_shift(source: Pixels, target: Pixels) -> Shift:
     product = np.conj(np.fft.rfft2(edges[0])) * np.fft.rfft2(edges[1])
     size, (height, width) = np.abs(product), edges[0].shape
     if not size.any():
-        return Shift(0, 0, False, unit)
+        return PairShift(0, 0, False, unit)
     down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     smooth = np.exp(-(down**2 + right**2) / (2 * BLUR**2))
     surface = np.fft.irfft2(smooth * product / (size + 1e-9 * size.max()), s=(height, width))
@@ -72,10 +72,10 @@ def find_shift(source: Pixels, target: Pixels) -> Shift:
     peak = float(near[row, column])
     near[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = -np.inf
     reliable = peak >= CLEAR and peak >= SURPLUS * float(near.max())
-    return Shift(unit * (column - beside), unit * (row - below), reliable, unit)
+    return PairShift(unit * (column - beside), unit * (row - below), reliable, unit)
 
 
-def usual_shift(found: Iterable[Shift]) -> tuple[int, int]:
+def usual_shift(found: Iterable[PairShift]) -> tuple[int, int]:
     """Return the median of the reliable shifts, to the right and down in pixels. (0, 0) if there are fewer than 3."""
     shifts = [(each.right, each.down) for each in found if each.reliable]
     if len(shifts) < FEWEST:
@@ -86,7 +86,10 @@ def usual_shift(found: Iterable[Shift]) -> tuple[int, int]:
 
 def describe_shift(shift: tuple[int, int]) -> str:
     """Return a shift in words, such as ``3 pixels to the right and 1 pixel up``."""
-    words = [(shift[0], "to the right" if shift[0] > 0 else "to the left"), (shift[1], "down" if shift[1] > 0 else "up")]
+    words = [
+        (shift[0], "to the right" if shift[0] > 0 else "to the left"),
+        (shift[1], "down" if shift[1] > 0 else "up"),
+    ]
     parts = [f"{abs(n)} pixel{'s'[: abs(n) > 1]} {where}" for n, where in words if n]
     return " and ".join(parts) or "not shifted"
 
