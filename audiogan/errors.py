@@ -10,6 +10,11 @@ class UserError(ValueError):
     """Invalid input from the user. The command line prints the message as one line and exits with code 2.
 
     The message names the file, key or value, says what is wrong with it, and says what to do.
+
+    Examples:
+        >>> from audiogan.errors import UserError
+        >>> isinstance(UserError("--seed 'x': write a whole number"), ValueError)
+        True
     """
 
 
