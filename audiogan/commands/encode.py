@@ -35,8 +35,8 @@ class Kind(NamedTuple):
 
     Attributes:
         noun: name of a generated signal.
-        source: name of a signal to imitate.
-        entry: kind of its files in a folder listing.
+        source: name of the signal to imitate, used for the columns of the contact sheet and in messages.
+        entry: kind of these files in the result of `audiogan.data.walk.walk`.
         suffix: suffix of the written files.
         results: endings of the names of the written files. The first file contains the recipe.
     """
@@ -69,8 +69,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--run",
-        help="run folder, checkpoint or model (default: the newest run of sounds or images; for sounds, else the "
-        "shipped drums)",
+        help="run folder, checkpoint or model (default: the newest run below runs/ that generates signals like "
+        "IN; without such a run, the shipped drums for sounds)",
     )
     parser.add_argument(
         "--class",
@@ -195,7 +195,7 @@ def _show(bar: Any, share: float) -> None:
 
 
 def _guess_kind(source: Path, out: Path) -> Kind:
-    """Return the kind of a file, or that of the files in a folder: pictures if it has no sounds but pictures."""
+    """Return the kind of signal in a file or folder. A folder with pictures and without sounds has the kind picture."""
     from audiogan.data.images.scan import SUFFIXES
     from audiogan.model.translation.folders import list_signals
 

@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--rank-by",
         metavar="METRIC",
-        help="metric that ranks them, e.g. ssim | psnr | gmsd | l1 for images (default ssim; for sounds si_sdr)",
+        help="metric that ranks the outputs: ssim | psnr | gmsd | l1 for images (default ssim; for sounds si_sdr)",
     )
     parser.add_argument("--extractor", help="MODULE:CLASS of a torch module of your own to use as feature extractor")
     parser.add_argument(

@@ -30,7 +30,9 @@ def add_sampling_arguments(parser: argparse.ArgumentParser, input_help: str) -> 
     parser.add_argument(
         "--generator", metavar="NAME", help="name or target class of the generator, for models with several generators"
     )
-    parser.add_argument("--truncation", type=float, help="below 1 for more typical samples, above 1 for more variety")
+    parser.add_argument(
+        "--truncation", type=float, help="truncation of the latent: below 1 more typical samples, above 1 more variety"
+    )
 
 
 def parse_class(text: str | None) -> str | dict[str, float] | None:

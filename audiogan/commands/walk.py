@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--points", default="5", help="number of seeds through which the path goes (default 5)")
     parser.add_argument("--seconds", type=float, default=10.0, help="duration of one round in seconds (default 10)")
-    parser.add_argument("--fps", type=float, default=25.0, help="frames per second, GIF: at most 50 (default 25)")
+    parser.add_argument("--fps", type=float, default=25.0, help="frames per second, at most 50 for GIF (default 25)")
     parser.add_argument(
         "--columns", help="number of pictures side by side; each column keeps one class (default 1, or one per --input)"
     )
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     check_output(args.out, "walk", SUFFIXES)  # Before loading the model, to report errors quickly.
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:
-        label = args.label  # The name of the class contains a colon.
+        label = args.label  # Names of classes may contain a colon, which otherwise separates a class from its weight.
     values: dict[str, Any] = expand_inputs(generator, given, args.out) if has_random_inputs(generator) else {}
     write_walk(
         generator,

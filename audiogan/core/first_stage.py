@@ -15,22 +15,23 @@ from audiogan.core.trainer import Callback, Trainer
 class FirstStage(Callback):
     """Callback that divides a run into two stages. Some players move only in the second stage.
 
-    With the opponent paused, a network learns from distances to its targets alone, as in the first stage of SRGAN
-    (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section 4.1). The callback
-    stores the weights at the end of the first stage. After training, these weights and the final ones can be
-    interpolated.
+    Usually the critic is paused in the first stage, so that the generator learns from distances to its targets alone.
+    SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section 4.1) begin
+    with such a stage. The callback stores the weights at the end of the first stage. After training, these weights and
+    the final ones can be interpolated.
 
-    Put this callback after `EMA`, because it stores averaged weights if there are any.
+    Put this callback after `EMA`. If the run averages weights with `EMA`, this callback stores the averages.
 
     Args:
         fraction: fraction of the run's budget (steps or minutes) that the first stage takes, above 0 and below 1.
-        nets: names of the networks with weights to store. ``None`` selects the networks that `EMA` averages.
+        nets: names of the networks whose weights are stored. ``None`` selects the networks that `EMA` averages.
         paused: names of the players that are paused in the first stage. Games receive them in `Play.paused`. ``None``
             selects the players that train none of the networks in ``nets``.
 
     Attributes:
         paused: names of the players that are paused in the first stage.
-        nets: copies of the networks with the weights at the end of the first stage. Before that, initial weights.
+        nets: copies of the networks with the weights at the end of the first stage. Until then, the weights
+            are those at the start of the run.
         finished: whether the first stage is over.
 
     Raises:
@@ -57,7 +58,9 @@ class FirstStage(Callback):
             ("player", self.paused, [player.name for player in trainer.players]),
         ):
             if missing := sorted(set(wanted) - set(available)):
-                raise ValueError(f"first_stage: no {kind} is called {missing[0]!r}; choose of {', '.join(available)}")
+                raise ValueError(
+                    f"first_stage: no {kind} is called {missing[0]!r}; choose one of {', '.join(available)}"
+                )
         self.nets = nn.ModuleDict({name: copy.deepcopy(trainer.game.nets[name]) for name in names})
         self.nets.requires_grad_(False)
         self._pause(trainer)

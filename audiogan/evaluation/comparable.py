@@ -22,7 +22,7 @@ def check_comparable(generator: Generator, baseline: Generator, data: str | None
     Args:
         generator: the model to evaluate.
         baseline: the model to compare with it.
-        data: folder with other real data. If it is given, the training data of the two may differ.
+        data: folder with other real data. If it is given, the two models may have different training data.
     """
 
     def refuse(what: str, ours: Any, theirs: Any, advice: str) -> None:

@@ -151,7 +151,7 @@ def measure_samples(outputs: NDArray[np.float32], real: NDArray[np.float32], gen
 
 
 def measure_way_back(translated: Translated, generator: Generator, route: str, seed: int) -> Report:
-    """Measure what outputs of unpaired translation keep of their sources.
+    """Measure how well the outputs of an unpaired translation preserve their sources.
 
     * ``edge_correlation/source``, for images: correlation between the edges of outputs and of sources, see
       `audiogan.modalities.references.edge_correlation`.

@@ -29,15 +29,15 @@ EDGE = 1e-6
 class ClosedPath:
     """Closed path of one or several signals through the space of a model's inputs.
 
-    A latent at position t is the trigonometric interpolation of the latents of the points, with weights divided by the
-    root of the sum of their squares. Uniform latents are converted to normal scores first.
+    Each latent on the path is the trigonometric interpolation of the latents of all points. The weights are divided by
+    the root of the sum of their squares, see `path_weights`. Uniform latents are converted to normal scores first.
 
     Args:
         generator: the model.
-        requested: input values of each signal that stay fixed.
-        points: number of points of the path.
+        requested: one mapping for each signal, from the names of its fixed inputs to their values.
+        points: number of random points that the path goes through, 2 to 1,000.
         seed: seed of the first point of the first signal. Each point of each signal has its own seed.
-        truncation: truncation of the latent.
+        truncation: truncation of the latent, see `Generator.sample`. ``None``: no truncation.
 
     Raises:
         UserError: an argument is out of range, an input is missing, or the model draws nothing at random.
@@ -52,7 +52,9 @@ class ClosedPath:
         truncation: float | None = None,
     ) -> None:
         if not has_random_inputs(generator):
-            raise UserError(f"{generator.name}: it draws nothing at random, so there is no walk; use `audiogan apply`")
+            raise UserError(
+                f"{generator.name}: the model draws no input at random, so it has no walk; use `audiogan apply`"
+            )
         if not 2 <= points <= MOST_POINTS:
             raise UserError(f"points={points} must be from 2 to {MOST_POINTS:,}")
         if not 0 <= seed <= 2**63 - 1 - points * len(requested):
@@ -116,8 +118,8 @@ class ClosedPath:
 def path_weights(positions: NDArray[np.float64], points: int) -> NDArray[np.float64]:
     """Return the weights ``[positions, points]`` of the points of a closed path. The squares of a row sum to 1.
 
-    They are the weights of trigonometric interpolation through equidistant points, divided by their norm. So a path
-    through standard normal latents is smooth and standard normal everywhere.
+    The weights are those of trigonometric interpolation through equidistant points, divided by their norm. A path
+    through standard normal latents is therefore smooth, and each latent on it is standard normal.
 
     Args:
         positions: positions on the path, 0 ... 1. Point ``k`` is at ``k / points``.

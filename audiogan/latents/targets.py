@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STEP_SECONDS = 0.014
 """Time of one optimisation step of one candidate sound of 16,384 samples on one CPU core, in seconds."""
 FLOPS = 8e9
-"""Floating-point operations of a network of images per second on one CPU core."""
+"""Number of floating-point operations per second that an image network performs on one CPU core."""
 OVERHEAD_SECONDS = 0.0002
 """Time of one optimisation step of one candidate image of negligible size, in seconds."""
 SMALLEST_LEVEL = 4
@@ -87,7 +87,7 @@ class PictureTarget:
     def loss(self, signals: Tensor) -> Tensor:
         """Return the losses ``[B]`` of images: root mean square differences, averaged over several resolutions.
 
-        Low resolutions give useful gradients where lines do not overlap.
+        Low resolutions give useful gradients even if the lines of the two images do not overlap.
         """
         total = torch.zeros(len(signals), device=signals.device)
         for x, target in zip(_pyramid(signals), self._levels, strict=True):

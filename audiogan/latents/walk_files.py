@@ -38,7 +38,7 @@ class Film:
     """Settings of an animation or film.
 
     Attributes:
-        out: the file.
+        out: file to write.
         frames: number of frames.
         seconds: duration in seconds.
         fps: frames per second.
@@ -111,26 +111,28 @@ def sound_places(path: ClosedPath, seconds: float, spacing: float | None) -> tup
     rate = path.generator.sample_rate
     if spacing is not None and not SHORTEST_SPACING <= spacing <= seconds:
         raise UserError(f"spacing={spacing:g} must be from {SHORTEST_SPACING:g} to {seconds:g} seconds")
-    every = path.generator.shape[-1] if spacing is None else round(spacing * rate)
-    return max(1, round(seconds * rate / every)), every
+    interval = path.generator.shape[-1] if spacing is None else round(spacing * rate)
+    return max(1, round(seconds * rate / interval)), interval
 
 
-def sound_blocks(path: ClosedPath, count: int, every: int, route: str | None = None) -> Iterator[NDArray[np.float32]]:
-    """Yield the sounds of a path one after the other, each as ``[C, every]``.
+def sound_blocks(
+    path: ClosedPath, count: int, interval: int, route: str | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the sounds of a path one after the other, each as ``[C, interval]``.
 
     Args:
         path: path of one sound.
         count: number of sounds.
-        every: time between the starts of two sounds, in samples.
+        interval: time between the starts of two sounds, in samples.
         route: name of the generator network.
     """
-    faded = min(every, max(1, round(FADE_SECONDS * path.generator.sample_rate)))
+    faded = min(interval, max(1, round(FADE_SECONDS * path.generator.sample_rate)))
     for (sound,) in path.signals(np.arange(count) / count, route):
-        block = np.zeros((len(sound), every), np.float32)
-        kept = sound[:, :every]
+        block = np.zeros((len(sound), interval), np.float32)
+        kept = sound[:, :interval]
         block[:, : kept.shape[1]] = kept
-        if sound.shape[1] > every:
-            block[:, every - faded :] *= np.linspace(1, 0, faded, dtype=np.float32)
+        if sound.shape[1] > interval:
+            block[:, interval - faded :] *= np.linspace(1, 0, faded, dtype=np.float32)
         yield block
 
 
@@ -142,21 +144,21 @@ def write_sound(
     route: str | None,
     echo: Callable[[str], None],
 ) -> int:
-    """Write the sounds of a path to one file of 16 bits, and return their number.
+    """Write the sounds of a path to one 16-bit sound file, and return the number of sounds.
 
     Raises:
         UserError: ``spacing`` is out of range, or the file cannot be written.
     """
-    count, every = sound_places(path, seconds, spacing)
+    count, interval = sound_places(path, seconds, spacing)
     channels, rate = path.generator.shape[0], path.generator.sample_rate
-    if 2 * channels * count * every > MOST_BYTES:
+    if 2 * channels * count * interval > MOST_BYTES:
         raise UserError(f"seconds={seconds:g}: the file would exceed 4 GB; choose fewer")
     progress = ItemProgress(count, "sound", echo)
     try:
         with wrap_os_errors(f"{out}: cannot be written"), atomic_write(out) as temporary:
             kind = out.suffix[1:].upper()
             with soundfile.SoundFile(temporary, "w", rate, channels, "PCM_16", format=kind) as file:
-                for block in sound_blocks(path, count, every, route):
+                for block in sound_blocks(path, count, interval, route):
                     file.write(np.clip(block, -1, 1).T)
                     progress.step()
     except soundfile.SoundFileError as error:

@@ -40,7 +40,8 @@ def walk(
     inputs: Mapping[str, Any] | None = None,
     truncation: float | None = None,
 ) -> list[Recipe]:
-    """Return recipes on a closed path through the latent space. The last recipe precedes the first.
+    """Return recipes on a closed path through the latent space. The path leads from the last recipe back
+    to the first.
 
     The path goes through the samples with the seeds ``seed``, ``seed + 1`` and so on, at equal distances. It has no
     corners. Each recipe on it is distributed like a random one, because the squares of the weights of the seeds sum
@@ -49,7 +50,7 @@ def walk(
     Args:
         generator: the model.
         frames: number of recipes, 1 to 1,000,000.
-        points: number of seeds, 2 to 1,000. With 2, the path goes back as it came.
+        points: number of seeds, 2 to 1,000. With 2, the second half of the path retraces the first.
         seed: seed of the first recipe.
         label: class name or weights of classes of all recipes, see `Generator.sample`. By default, each seed draws a
             class.
@@ -99,7 +100,7 @@ def write_walk(
     """Write a closed path through the latent space as a GIF, an MP4 film or a sound file. The file can be looped.
 
     Frames show images, spectrograms of sounds, or scatter plots of 1,000 points. A sound file contains consecutive
-    sounds of the path. An MP4 film of sounds contains them, too. See `walk` for the path.
+    sounds of the path, and an MP4 film of sounds has the same sounds as its soundtrack. `walk` describes the path.
 
     Args:
         generator: the model.
@@ -110,8 +111,8 @@ def write_walk(
         columns: number of pictures side by side. Without ``label``, each column of a model with classes keeps
             one class. The default is the number of signals in ``inputs``, or 1.
         rows: number of pictures one below the other.
-        spacing: time from the start of a sound to the start of the next, in seconds. A sound that is longer is faded
-            out. The default is the duration of a sound.
+        spacing: time from the start of a sound to the start of the next, in seconds. A longer sound is faded out
+            when the next one starts. The default is the duration of a sound.
         seed: random seed. The path of the second picture begins at ``seed + points``.
         label: class name or weights of classes, see `Generator.sample`.
         knobs: knob settings, see `Generator.sample`.

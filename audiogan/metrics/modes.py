@@ -15,7 +15,7 @@ from audiogan.features.embedding import embed
 from audiogan.metrics.classifier import Classifier, train_classifier
 
 MODE_SAMPLES = 25_600
-"""Number of samples for counting modes; 26 per mode of stacked MNIST. The count depends strongly on this number."""
+"""Number of samples for counting modes: 26 per mode of stacked MNIST. More samples reach more modes."""
 
 
 class StackedModes(NamedTuple):

@@ -171,7 +171,7 @@ class Modality:
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
-        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``. By default it is that of `sheet`.
+        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``: by default the contact sheet.
 
         Args:
             x: the signals ``[N, *shape]``. Frames of equally many signals have equal sizes.

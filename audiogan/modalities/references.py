@@ -180,7 +180,7 @@ def edge_correlation(output: np.ndarray, source: np.ndarray) -> float:
 
 
 def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES) -> float:
-    """Return the share of outputs for which, of several targets, the output's own target is the nearest.
+    """Return the fraction of outputs that are nearer to their own target than to other targets.
 
     Each output is compared with its own target and with ``candidates - 1`` other targets. The result is the mean over
     all choices of other targets. The distance is the mean squared difference of the values. Outputs that are unrelated

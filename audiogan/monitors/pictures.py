@@ -11,7 +11,7 @@ from torch.nn import functional as F
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma (ITU-R 601)."""
 COARSE = 32  # Largest side in pixels at which colours are compared, because texture is noise in this comparison.
-STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, has no correlation.
+STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
 TILE = 32  # Side in pixels of the tiles whose spectra are averaged.
 PERIOD = 4  # Longest period in pixels of the patterns that are measured.
 AROUND = 2  # Distance in bins between a frequency of the pattern and the frequencies with which it is compared.
@@ -89,7 +89,7 @@ def checkerboard(x: Tensor, real: Tensor) -> tuple[float, float]:
     Returns:
         The largest strength in generated pictures relative to that in real pictures, about 1 for pictures without
         a pattern, and the approximate difference between neighbouring pixels that this pattern causes. Both are NaN for
-        pictures of less than 16 pixels.
+        pictures with a side shorter than 16 pixels.
     """
     side = next((s for s in (TILE, TILE // 2) if s <= min(*x.shape[2:], *real.shape[2:])), 0)
     if not side:
@@ -114,7 +114,7 @@ def _spectrum(x: Tensor, side: int) -> NDArray[np.float64]:
     window = torch.from_numpy(np.hanning(side + 1)[:-1]).float()
     tiles = (tiles - tiles.mean((-1, -2), keepdim=True)) * window * window[:, None]
     power = torch.fft.rfft2(tiles).abs().square().mean((0, 1, 2, 3)).double().numpy()
-    floor = (1e-4 * float(window.sum()) ** 2) ** 2  # The power of an amplitude that no picture shows.
+    floor = (1e-4 * float(window.sum()) ** 2) ** 2  # Power of an amplitude of 1e-4, which is invisible.
     return power + floor
 
 

@@ -12,29 +12,31 @@ from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Inapplicable
 from audiogan.monitors.progress import WINDOW, recent_median
 
-# Fractions of the training budget that are used. No rule reports before SOON, because untrained generators ignore their
-# sources, and residual ones copy them. After LATE, a generator that copies or ignores its source will not recover.
-# Checkerboards are reported after LATE, because networks with pixel shuffle lose them slowly.
+# Used fractions of the training budget. No rule reports a finding before SOON, because untrained generators ignore
+# their sources, and untrained residual generators copy them. After LATE, a generator that copies or ignores its source
+# will not recover. Checkerboards are reported after LATE, because networks with pixel shuffle lose them slowly.
 SOON, LATE = 0.15, 0.4
-# Distance between outputs and sources below which outputs are copies. It is relative to the distance between sources
-# and their targets, or without pairs to that between sources and any targets. An output that corrects a fraction f of
-# the error of its source has a distance of f. A super-resolution network that gains 0.7 dB corrects 0.39.
+# Distance between outputs and sources below which outputs count as copies. It is divided by the distance between
+# sources and their targets, or (without pairs) by the distance between sources and any targets. An output that corrects
+# a fraction f of the error of its source has a distance of f. A super-resolution network that gains 0.7 dB corrects a
+# fraction of 0.39.
 COPIED = 0.2
 # Distance to the targets, relative to that of the sources, from which an output is no better than its source. A network
 # that gains 0.5 dB has 0.94. One that gains 8 dB, such as a denoising network, has 0.4.
 UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
-IGNORED = 0.1  # Effect of the source below which it is ignored. Healthy runs have 0.5 to 1.
+IGNORED = 0.1  # Effect of the source below which the source counts as ignored. Healthy runs have 0.5 to 1.
 GUESSED = 0.15  # Fraction of own targets found among 16, below which outputs match by chance. Chance is 0.06 +- 0.03.
-UNUSED = 0.02  # Effect of the latent below which it is ignored: differences of about one level of 8 bits.
-# Correlation between outputs and sources below which colours are inverted, and correlation between targets and sources
-# from which they should not be.
+UNUSED = 0.02  # Effect of the latent below which it counts as ignored: differences of about one level of 8 bits.
+# Correlation between outputs and sources below which colours count as inverted. The rule applies only if the
+# correlation between targets and sources is at least EXPECTED.
 INVERTED, EXPECTED = -0.3, 0.3
-# Growth of the cycle error, and fewest times by which noise on a translation is amplified, from which sources are
-# hidden. A healthy CycleGAN for leaves amplified it by at most 0.5.
+# Sources count as hidden if noise on a translation multiplies the cycle error by GROWTH or more, and if the noise
+# itself is amplified by GAIN or more. A healthy CycleGAN for leaves amplified the noise by at most 0.5.
 GROWTH, GAIN = 2.0, 4.0
-NOISE = 2 / 255  # Standard deviation of this noise, as a fraction of the range of values.
-# Strength of a pattern relative to real data, and difference between neighbouring pixels on the scale -1 to 1, from
-# which it is reported: 6 of 255 levels. Healthy runs have 0.003 to 0.014, pixel shuffle for denoising 0.02 to 0.035.
+NOISE = 2 / 255  # Standard deviation of the noise on translations, as a fraction of the range of values.
+# Limits from which a pattern is reported: its strength relative to real data, and the difference between neighbouring
+# pixels on the scale -1 to 1 (0.05 is 6 of 255 levels). Healthy runs have differences of 0.003 to 0.014. Denoising
+# networks with pixel shuffle have 0.02 to 0.035.
 PATTERN, VISIBLE = 4.0, 0.05
 
 

@@ -22,7 +22,7 @@ LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.
 
 
 class TranslationProbe:
-    """Measurements of a generator that translates a source. `Probe` adds them to its own.
+    """Measurements of a generator that translates a source. `Probe` adds these measurements to its own.
 
     Distances between signals are root mean squares over all values. Names of the figures:
 
@@ -33,12 +33,12 @@ class TranslationProbe:
       from the mean source towards the mean target, in the embedding.
     * ``source_effect``: distance between outputs for different sources, divided by that between different targets. 0 if
       the generator ignores its source.
-    * ``own_target``: fraction of outputs whose own target is the nearest of 16 targets in the embedding. 1/16 is
-      chance. Measured for pairs only.
+    * ``own_target``: fraction of outputs whose own target is the nearest of 16 targets in the embedding. Unrelated
+      outputs reach 1/16. Measured for pairs only.
     * ``latent_effect``: distance between outputs for different latents, divided by that between different targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
-      sources, for the luma or channel where the first lies furthest below the second. Without pairs, the second is the
-      correlation between the mean target and the mean source.
+      sources. Both are those of the luma or channel where the first correlation lies furthest below the second. Without
+      pairs, the second is the correlation between the mean target and the mean source.
     * ``cycle_error``, ``cycle_error_noise``, ``cycle_error_rounded``: distance between sources and the result of
       translating them to the other domain and back, as a fraction of the range of values. For the second and third
       figure, noise of two levels of 8 bits is added to the translation, or it is rounded to 8 bits, before it is
@@ -92,7 +92,7 @@ class TranslationProbe:
         """Return all figures that the game and the data support.
 
         Args:
-            x: outputs ``[N, *shape]`` on the CPU, the first of which belong to the inputs.
+            x: outputs ``[N, *shape]`` on the CPU. The first outputs belong to ``inputs``, in the same order.
             features: features of the outputs ``[N, D]``.
         """
         if not self.usable:
@@ -173,7 +173,7 @@ def is_translation(game: Any) -> bool:
 
 
 def count_forwards(game: Any) -> int:
-    """Return how many forward passes `TranslationProbe.measure` takes. It depends on the game only."""
+    """Return the number of samples that `TranslationProbe.measure` generates. It depends on the game only."""
     if not is_translation(game):
         return 0
     latents = any(isinstance(given, Latent) for given in game.inputs.values())

@@ -16,7 +16,7 @@ class Colouriser(nn.Module):
     """Generator for colourisation: grey images ``[B, 1, H, W]`` to scaled L*a*b* images ``[B, 3, H, W]``.
 
     A `UNet` computes a* and b* from the lightness of the source. The lightness of the output is that of the source. Use
-    it with the representation `audiogan.representations.Lab`.
+    the generator with the representation `audiogan.representations.Lab`.
 
     Args:
         shape: shape ``(3, H, W)`` of the output.

@@ -17,8 +17,8 @@ class DnCNN(nn.Module):
     """Denoising network: noisy images ``[B, C, H, W]`` to clean images of the same shape, fully convolutional.
 
     A stack of 3x3 convolutions with batch norm and ReLU predicts the noise. The output is the source minus the
-    predicted noise. It can exceed -1 ... 1. The network works at the full resolution. For the same width and number of
-    layers, it therefore takes about four times as long as `FFDNet`.
+    predicted noise. Output values can exceed -1 ... 1. The network works at the full resolution. For the same width and
+    number of layers, it therefore takes about four times as long as `FFDNet`.
 
     Args:
         shape: shape ``(C, H, W)`` of the output.
@@ -55,7 +55,7 @@ class DnCNN(nn.Module):
         self.shape, self.source, self.source_channels = tuple(shape), tuple(source), shape[0]
         hidden: list[nn.Module] = []
         for _ in range(layers - 2):
-            conv = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")  # A norm removes any bias.
+            conv = nn.Conv2d(width, width, 3, padding=1, bias=norm == "none")  # Normalisation cancels a bias.
             hidden += [conv, norm2d(norm, width), nn.ReLU()]
         ends = nn.Conv2d(shape[0], width, 3, padding=1), nn.Conv2d(width, shape[0], 3, padding=1)
         self.layers = nn.Sequential(ends[0], nn.ReLU(), *hidden, ends[1])

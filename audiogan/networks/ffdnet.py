@@ -19,7 +19,7 @@ class FFDNet(nn.Module):
 
     Each 2x2 block of pixels becomes one pixel with four times the channels. A stack of 3x3 convolutions with ReLU
     predicts the noise at this half resolution, which takes a quarter of the time of the full resolution. The output is
-    the source minus the predicted noise. It can exceed -1 ... 1.
+    the source minus the predicted noise. Output values can exceed -1 ... 1.
 
     The network differs from the paper in two points. It has no noise-level map as an input, so it estimates the noise
     level itself. It predicts the noise (as `DnCNN` does), whereas the paper's network predicts the clean image. Without
@@ -91,12 +91,12 @@ def check_denoiser(
     """Raise ``ValueError`` if a denoising network cannot be built with these arguments.
 
     Args:
-        network: the network, for error messages.
+        network: the network that is built. Error messages contain the name of its class.
         shape: shape ``(C, H, W)`` of the output.
         source: shape ``(C, H, W)`` of the source. It must have as many channels as the output.
         width: number of channels of the hidden layers, 1 or more.
         layers: number of convolutions.
-        min_layers: smallest number of convolutions.
+        min_layers: smallest number of convolutions that the network supports.
     """
     check_sizes(network, width=width)
     name = type(network).__name__

@@ -15,10 +15,10 @@ from audiogan.networks.receptive_field import Layer, receptive_field
 from audiogan.networks.translation_blocks import check_settings, check_source
 
 FEATURE_GAIN, GATE_GAIN = 2.5, 1.0
-"""Standard deviations of the two parts of a gated convolution's output at initialisation, for inputs with a mean square
-of 1. With these values, the mean square of the gated result is 1 as well."""
+"""Initial standard deviations of the features and of the gates (before the sigmoid) of a gated convolution, for inputs
+with a mean square of 1. With these values, the mean square of the gated result is 1 as well."""
 LIMIT = 0.98
-"""Largest absolute value of a pixel from which a stage starts, because the inverse of tanh is infinite at 1."""
+"""Limit to which absolute pixel values are clamped before the inverse of tanh, which is infinite at 1."""
 
 
 class GatedConv2d(nn.Module):
@@ -73,7 +73,7 @@ class GatedGenerator(nn.Module):
         width: number of outputs of the first convolution, a multiple of 4. Gating halves this number.
         dilations: dilations of the convolutions in the middle, in units of 4 pixels.
         stages: number of networks in series, 1 or 2. The second one refines the result of the first one.
-        levels: number of times the image is averaged to half its size for the first filling, 0 to 6. 0 leaves it out.
+        levels: number of times that `fill_smoothly` halves the image, 0 to 6. With 0, missing pixels start as 0.
 
     Attributes:
         multiple: height and width of sources must be multiples of this number of pixels.
@@ -144,7 +144,7 @@ def fill_smoothly(known: Tensor, weight: Tensor, levels: int) -> Tensor:
 
     Args:
         known: images ``[B, C, H, W]``, 0 for missing pixels. H and W must be multiples of ``2**levels``.
-        weight: ``[B, 1, H, W]``, 1 for known and 0 for missing pixels.
+        weight: weights ``[B, 1, H, W]`` of pixels, 1 for known and 0 for missing pixels.
         levels: number of halvings, 1 or more. Pixels without a known pixel nearby remain 0.
 
     Source:
@@ -177,7 +177,7 @@ def _layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.
 
 
 def _path(stage: nn.Module) -> Iterator[Layer]:
-    """Yield the sizes of the layers of one stage, for `receptive_field`."""
+    """Yield the kernel, stride and padding of each layer of one stage, for `receptive_field`."""
     for layer in stage.children():
         if isinstance(layer, GatedConv2d):
             yield layer.path
@@ -191,7 +191,8 @@ class InpaintingCritic(PatchCritic):
     """SN-PatchGAN critic: completed images ``[B, C, H, W]`` and their masks ``[B, 1, H, W]`` to one logit per patch.
 
     It is a `PatchCritic` that receives the mask as a further channel, with spectral norm in every layer. Use it with
-    the hinge loss. The paper's critic has six layers with 5x5 kernels and stride 2, here the kernels are 4x4.
+    the hinge loss. The paper's critic has six layers with 5x5 kernels and stride 2. This critic has 4x4
+    kernels.
 
     Args:
         shape: shape ``(C, H, W)`` of an image. Images of other sizes are accepted as well.

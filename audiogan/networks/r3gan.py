@@ -37,9 +37,9 @@ class R3GANGenerator(nn.Module):
         shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
         latent_dim: size of the latent, which is standard normal; 64 in the paper.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        widths: number of channels of each resolution, coarsest first. For S = 28 there are three: 7, 14 and 28 pixels.
+        widths: number of channels of each resolution, coarsest first. For S = 28, the resolutions are 7, 14 and 28.
         blocks: number of residual blocks per resolution; 2 in the paper.
-        expansion: channels inside a block, divided by its channels; 2 in the paper.
+        expansion: channels inside a block, divided by the channels of its input; 2 in the paper.
         group_channels: channels per group of the grouped convolutions; 16 in the paper.
         tanh: end with a tanh, which makes exactly black or white areas possible; not in the paper.
 
@@ -96,7 +96,7 @@ class R3GANCritic(nn.Module):
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         widths: number of channels of each resolution, coarsest first, as in the generator.
         blocks: number of residual blocks per resolution; 2 in the paper.
-        expansion: channels inside a block, divided by its channels; 2 in the paper.
+        expansion: channels inside a block, divided by the channels of its input; 2 in the paper.
         group_channels: channels per group of the grouped convolutions; 16 in the paper.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.
 
@@ -150,8 +150,9 @@ class R3GANCritic(nn.Module):
 class ResNeXtBlock(nn.Module):
     """Residual block of R3GAN: ``[B, channels, H, W]`` to the same shape.
 
-    A 1x1 convolution expands the channels, a grouped 3x3 convolution follows, and a 1x1 convolution reduces them. A
-    bias and LeakyReLU 0.2 follow the first two. The last weights are initially 0, so that the block is the identity.
+    A 1x1 convolution expands the channels, a grouped 3x3 convolution follows, and a 1x1 convolution reduces the
+    channels. The first two convolutions have a bias, and LeakyReLU with slope 0.2 follows each of them. The weights of
+    the last convolution are initially 0, so that the block begins as the identity.
 
     Args:
         channels: number of input and output channels.

@@ -26,7 +26,7 @@ class SRResNet(nn.Module):
 
     With 64 channels, 16 blocks, progressive upsampling and factor 4, the network has the 1,517,571 parameters of
     MSRResNet, the variant of SRResNet without batch norm in Wang et al.'s ESRGAN code. The original network has batch
-    norm, which causes artifacts in images of other statistics (ESRGAN, section 3.1).
+    norm, which causes artifacts in images whose statistics differ from those in training (ESRGAN, section 3.1).
 
     Args:
         shape: shape ``(C, H, W)`` of the output.
@@ -115,8 +115,8 @@ class SRResNet(nn.Module):
         return F.interpolate(source, scale_factor=float(self.factor), mode=self.interpolation, align_corners=align)
 
     def _init_weights(self) -> None:
-        """Initialise weights with He initialisation and ICNR. The residual starts near zero, so training starts from
-        the interpolated source."""
+        """Initialise weights with He initialisation and ICNR. The residual is near zero at first, so training starts
+        with the interpolated source as output."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, a=0.1)
@@ -133,14 +133,14 @@ class SRResNet(nn.Module):
 
     def _reach_and_macs(self, blocks: int, doublings: int) -> tuple[int, int]:
         """Return the attributes `receptive_field` and `macs` for a number of blocks and of progressive doublings."""
-        reach = 2 if len(self.ups) else 0  # of the convolutions at the size of the output
+        reach = 2 if len(self.ups) else 0  # This is the reach of the two convolutions at the size of the output.
         for _ in range(doublings):
             reach = -(-reach // 2) + 1
         if len(self.ups) == 0:
-            reach += 1  # the last convolution, which processes the small image
+            reach += 1  # The last convolution processes the small image.
         reach += 2 * blocks + 1
         macs, scale = 0, 1
-        for module in self.modules():  # in the order of the constructor, which is the order of `forward`
+        for module in self.modules():  # Modules are listed in the order in which `forward` uses them.
             if isinstance(module, nn.Conv2d):
                 macs += module.weight.numel() * scale**2
             elif isinstance(module, nn.PixelShuffle):
@@ -166,9 +166,10 @@ class ResidualBlock(nn.Module):
 
 @torch.no_grad()
 def icnr(conv: nn.Conv2d, factor: int) -> None:
-    """Make the convolution before a pixel shuffle start as nearest-neighbour upsampling, without checkerboards.
+    """Initialise the convolution before a pixel shuffle, so that both together upsample without a checkerboard.
 
-    All ``factor**2`` filters of an output channel become copies of the first one.
+    Before training, the result is that of nearest-neighbour upsampling, because all ``factor**2`` filters of an output
+    channel become copies of the first one.
 
     Args:
         conv: convolution with ``channels * factor**2`` output channels.
@@ -190,5 +191,5 @@ def _channels_and_factor(shape: Sequence[int], source: Sequence[int | None]) -> 
         raise ValueError(f"{sizes} must have the same number of channels")
     ratios = {big / small if small else 0.0 for big, small in zip(shape[1:], source[1:], strict=True)}
     if len(ratios) != 1 or not all(ratio in range(1, 17) for ratio in ratios):
-        raise ValueError(f"{sizes}: the output must be 1 to 16 times as high and as wide as the source, a whole factor")
+        raise ValueError(f"{sizes}: the output must be larger than the source by a whole factor, 1 to 16, on both axes")
     return shape[0], int(ratios.pop())

@@ -21,7 +21,7 @@ TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
 STEPS = 8
 """Number of bisection steps that search the largest chroma inside the gamut."""
-_DELTA = 6 / 29  # Below this value of f, the cube root of CIE L*a*b* is replaced by a straight line.
+_DELTA = 6 / 29  # Below this value of f, CIE L*a*b* replaces the cube root by a straight line.
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:
@@ -49,8 +49,8 @@ def grey_of_same_lightness(rgb: Tensor) -> Tensor:
         rgb: sRGB images ``[..., 3, H, W]``, -1 ... 1.
 
     Returns:
-        Grey images ``[..., 1, H, W]``, -1 (black) ... 1 (white). `grey_to_lightness` of them is `lightness_of` of
-        ``rgb`` up to float error.
+        Grey images ``[..., 1, H, W]``, -1 (black) ... 1 (white). Their lightness, computed by
+        `grey_to_lightness`, equals `lightness_of` of the colour images up to rounding errors.
     """
     weights = rgb.new_tensor(RGB_TO_XYZ[1])[:, None, None]
     return _gamma((_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True))
@@ -61,8 +61,8 @@ class Lab(Representation):
 
     Signals are sRGB images ``[B, 3, H, W]``, -1 ... 1. The white point is D65, and grey pixels have a* = b* = 0.
     Encoding and decoding are inverse to each other for all colours of sRGB. Not every L*a*b* value is a colour of sRGB.
-    `decode` reduces the chroma of other values, at constant lightness and hue, until they are. Gradients are finite
-    everywhere.
+    `decode` reduces the chroma of other values, at constant lightness and hue, until they are colours of sRGB.
+    Gradients are finite everywhere.
 
     Args:
         shape: shape ``(3, H, W)`` of an image. Images of other sizes are accepted as well.

@@ -78,5 +78,5 @@ def test_a_fraction_outside_the_run_is_refused(fraction: Any) -> None:
 
 @pytest.mark.parametrize("options", [{"nets": ["critique"]}, {"paused": ["critique"]}])
 def test_unknown_names_are_refused_with_those_that_exist(options: Any) -> None:
-    with pytest.raises(ValueError, match=r"critique.*choose of .*critic"):
+    with pytest.raises(ValueError, match=r"critique.*choose one of .*critic"):
         trainer(**options)

@@ -22,9 +22,9 @@ ODDS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 SIZES = (7, 9, 11, 13, 15, 17, 19, 21)
 """Heights and widths of kernels in pixels, with equal probabilities."""
 MODES = ("area", "bilinear", "bicubic")
-"""Interpolations of `RandomResize`, with equal probabilities."""
+"""Interpolations from which `RandomResize` draws one, with equal probabilities."""
 PHOTONS = 256
-"""Mean photon count of a white pixel of the Poisson noise, before its difference to the image is scaled."""
+"""Mean number of photons of a white pixel in `CameraNoise`. The Poisson noise is then multiplied by a random factor."""
 
 
 @dataclass(eq=False)
@@ -66,14 +66,14 @@ class RandomBlur(Degradation):
 
 
 def bell_kernel(
-    size: int, first: float, second: float, angle: float, power: float, plateau: bool = False
+    size: int, first_std: float, second_std: float, angle: float, power: float, plateau: bool = False
 ) -> NDArray[np.float64]:
     """Return a bell-shaped blur kernel ``[size, size]`` with the sum 1.
 
     Args:
         size: height and width in pixels, odd.
-        first: standard deviation along the first axis of the kernel, in pixels.
-        second: standard deviation along the second axis, in pixels.
+        first_std: standard deviation along the first axis of the kernel, in pixels.
+        second_std: standard deviation along the second axis, in pixels.
         angle: direction of the first axis, in radians.
         power: exponent ``b`` of `RandomBlur`; 1 gives a Gaussian.
         plateau: whether the kernel is a plateau ``1 / (1 + d**b)``.
@@ -81,7 +81,7 @@ def bell_kernel(
     at = np.arange(size) - size // 2
     x, y = np.meshgrid(at, at)
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-    distance = (along / first) ** 2 + (across / second) ** 2
+    distance = (along / first_std) ** 2 + (across / second_std) ** 2
     kernel: NDArray[np.float64] = 1 / (1 + distance**power) if plateau else np.exp(-0.5 * distance**power)
     return kernel / kernel.sum()
 
@@ -99,7 +99,7 @@ def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
 
     at = np.arange(size) - size // 2
     r = np.hypot(*np.meshgrid(at, at))
-    r[size // 2, size // 2] = 1.0  # The formula is undefined there. Its limit replaces the value.
+    r[size // 2, size // 2] = 1.0  # The formula is undefined at the centre, so the value is set below.
     kernel: NDArray[np.float64] = cutoff * j1(cutoff * r) / (2 * math.pi * r)
     kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
     return kernel / kernel.sum()
@@ -133,7 +133,7 @@ class RandomResize(Degradation):
         return self.resize(x, x.shape[-2], x.shape[-1], rng)
 
     def resize(self, x: Tensor, height: float, width: float, rng: Rng) -> Tensor:
-        """Return an image ``[C, H, W]`` resized to a random factor of the given height and width in pixels."""
+        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` in pixels, times a random factor."""
         draw, factor = rng.random(), 1.0
         if draw < self.up:
             factor = rng.uniform(1.0, self.largest)

@@ -237,7 +237,7 @@ class MaskChoice(Mask):
             raise self.error("masks: must be a list of masks, such as audiogan.data.degrade.BoxMask")
 
     def draw_mask(self, height: int, width: int, rng: Rng) -> np.ndarray:
-        # The bits of the number tell which masks are used. At least one bit is 1.
+        # Mask i is used if bit i of the number is 1. At least one bit is 1.
         chosen = int(rng.integers(1, 1 << len(self.masks)))
         used = [mask.draw_mask(height, width, rng) for i, mask in enumerate(self.masks) if chosen >> i & 1]
         return np.logical_or.reduce(used)

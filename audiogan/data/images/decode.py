@@ -78,7 +78,7 @@ def decode(
     return Found("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
 
 
-def cut(pixels: Pixels, size: int, most: int, digest: bytes) -> list[Pixels]:
+def cut(pixels: Pixels, size: int, max_tiles: int, digest: bytes) -> list[Pixels]:
     """Return squares of an image ``[C, H, W]`` at its own resolution, from left to right and from top to bottom.
 
     The squares do not overlap. Together they are centred in the image.
@@ -86,12 +86,12 @@ def cut(pixels: Pixels, size: int, most: int, digest: bytes) -> list[Pixels]:
     Args:
         pixels: image, at least ``size`` pixels high and wide.
         size: side length of a square in pixels.
-        most: largest number of squares. If more fit, random ones are chosen.
+        max_tiles: largest number of squares. If more squares fit, some are chosen at random.
         digest: seed of the random choice.
     """
     (height, width), rng = pixels.shape[1:], np.random.default_rng(list(digest))
     rows, columns = height // size, width // size
-    chosen = np.sort(rng.permutation(rows * columns)[:most])
+    chosen = np.sort(rng.permutation(rows * columns)[:max_tiles])
     tops, lefts = height % size // 2 + size * (chosen // columns), width % size // 2 + size * (chosen % columns)
     return [pixels[:, i : i + size, j : j + size] for i, j in zip(tops, lefts, strict=True)]
 

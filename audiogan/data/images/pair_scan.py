@@ -54,7 +54,7 @@ REASONS = {
 FLAGS = {
     **IMAGE_FLAGS,
     "identical": "used; both images of the pair have the same pixels",
-    "misregistered": "used; the target is shifted against its source, unlike in the other pairs; pixels after scaling",
+    "misregistered": "used; the target is shifted, other than in most pairs; the shift is in pixels after scaling",
 }
 TOLERANCE = 0.02  # Maximum relative difference between the aspect ratios of the images of a pair.
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from audiogan.modalities.reading.pictures import Pixels
 
-FARTHEST = 8  # Shifts are searched up to this fraction of the side.
+FARTHEST = 8  # Shifts are searched up to the side of the image, divided by this number.
 BLUR = 0.15  # Standard deviation of the low-pass filter of the correlation, in cycles per pixel.
 LARGEST = 256  # Larger images are reduced to at most this side in pixels.
-# A shift is reliable from this height of the peak of the correlation, in standard deviations. Unrelated images have a
-# median of 5 and a largest value of 11 (100 pairs of maps and 150 pairs of drawings).
+# Lowest peak of the correlation at which a shift is reliable, in standard deviations. Unrelated images have peaks with
+# a median of 5 and a maximum of 11 (100 pairs of maps and 150 pairs of drawings).
 CLEAR = 9.0
-FEWEST = 3  # Fewest reliable shifts from which the usual shift of a folder is computed.
-DIFFERENT = 2  # Difference from the usual shift, in pixels, from which a pair is misregistered.
+FEWEST = 3  # Smallest number of reliable shifts from which the usual shift of a folder is computed.
+DIFFERENT = 2  # Smallest difference from the usual shift at which a pair counts as misregistered, in pixels.
 SURPLUS = 1.5  # A peak is reliable only if it is this many times as high as the next peak.
 
 
@@ -37,8 +37,8 @@ class PairShift(NamedTuple):
     unit: int = 1
 
     def differs_from(self, usual: tuple[int, int]) -> bool:
-        """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by 2 pixels or
-        more."""
+        """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by at least 2 pixels
+        of the measurement."""
         most = max(abs(self.right - usual[0]), abs(self.down - usual[1]))
         return self.reliable and most >= DIFFERENT * self.unit
 
@@ -75,9 +75,9 @@ def find_shift(source: Pixels, target: Pixels) -> PairShift:
     return PairShift(unit * (column - beside), unit * (row - below), reliable, unit)
 
 
-def usual_shift(found: Iterable[PairShift]) -> tuple[int, int]:
+def usual_shift(pair_shifts: Iterable[PairShift]) -> tuple[int, int]:
     """Return the median of the reliable shifts, to the right and down in pixels. (0, 0) if there are fewer than 3."""
-    shifts = [(each.right, each.down) for each in found if each.reliable]
+    shifts = [(each.right, each.down) for each in pair_shifts if each.reliable]
     if len(shifts) < FEWEST:
         return 0, 0
     right, down = (int(np.median(values)) for values in zip(*shifts, strict=True))

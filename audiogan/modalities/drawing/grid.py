@@ -27,7 +27,7 @@ GAP, BLOCK_GAP, EDGE = 6, 24, 14
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
-"""Cost of a share of empty places in a comparison, relative to the cost of a shape that is not square."""
+"""Cost of the fraction of empty cells in a comparison, relative to the cost of a sheet that is not square."""
 LAYOUT = "Layout"
 """Key of the text in a PNG file that holds the positions of the images of a comparison, as JSON."""
 MAX_LAYOUT_PIXELS = 1 << 28
@@ -119,11 +119,11 @@ class Places:
     Attributes:
         width: width of a cell in pixels.
         height: height of a cell in pixels.
-        label: height of the title below a row, or below an image.
+        label: height in pixels of the title below a row or an image. 0 without titles.
         across: number of cells per row.
         down: number of rows per block. Blocks stand side by side.
         rows: number of rows of the sheet.
-        top: vertical position of the first row.
+        top: distance of the first row from the upper edge of the sheet, in pixels.
     """
 
     width: int

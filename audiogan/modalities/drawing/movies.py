@@ -20,7 +20,7 @@ Frame = NDArray[np.uint8]
 """One frame of a film: pixels ``[H, W, 3]``."""
 
 GREYS, COLOURS = 32, 128
-"""Largest number of colours of a GIF: of grey frames, and of others. Few colours make small files."""
+"""Largest numbers of colours of a GIF with grey frames, and of other GIFs. Few colours make small files."""
 TRANSPARENT = 255
 """Palette index of the pixels that have not changed since the previous frame."""
 LARGEST_PALETTE_SAMPLE = 1 << 20
